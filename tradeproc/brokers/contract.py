@@ -1,0 +1,407 @@
+"""The broker contract: everything a broker must offer, and all that the core ever sees of one.
+
+A broker is one folder under `tradeproc/brokers/` or an installed package, found through the entry point group
+`tradeproc.brokers`; the entry point names an object that satisfies `Broker`. It touches nothing else. The
+suite in `tests/contract/` runs any broker through these promises.
+
+Where the parts run:
+
+    `Broker.account_manager(...)`   inside the `link` process; called from several threads at once
+    `Broker.data_source(...)`       inside the `link` process; called from several threads at once
+    `Broker.*_stream(...)`          each inside a feed process of its own; one thread iterates
+    `Broker.authorization(...)`     inside the `tokens` process
+    `Broker.adapter`                anywhere; pure
+
+Every question to a broker has three answers: a value, confirmed empty, unknown (`Answer`). Every order
+operation has three too: accepted, refused, unanswered (`Outcome`). No method raises for what a broker or a
+network does; they raise only `Halt` for what a person must mend (a revoked login).
+
+Prices here are Decimal points on the exchange's own scale (an adapter undoes the broker's scaling), symbols
+are canonical contract codes (`ESH24`), quantities are positive with a side, except positions which are signed.
+Times are UTC ns; `BrokerOrder.opened_at` is the broker's clock and may have only whole seconds.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from tradeproc.domain.answers import Answer
+from tradeproc.domain.book import Balance, Position
+from tradeproc.domain.candles import Candle
+from tradeproc.domain.instruments import Contract
+from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side, TimeInForce
+from tradeproc.domain.units import Contracts, Money, Nanos, Price
+
+
+class Environment(StrEnum):
+    """Real or simulated money; a broker picks its host name by it and nothing else differs."""
+
+    LIVE = "live"
+    PAPER = "paper"
+
+
+class CredentialKind(StrEnum):
+    """How a login proves who it is."""
+
+    OAUTH2_CODE = "oauth2_code"
+    PASSWORD = "password"  # noqa: S105
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """One broker login as configured.
+
+    `base_url` and `auth_url` replace the broker's own hosts when set (the local broker, a proxy); empty means the
+    real host of `environment`. Secrets are not here: they come from a `TokenSource`.
+    """
+
+    name: str
+    broker: str
+    environment: Environment
+    base_url: str = ""
+    auth_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What an authorization yields. `refresh_token` is None when the answer had none: keep the old one."""
+
+    access_token: str
+    expires_in: float
+    refresh_token: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Tokens(expires_in={self.expires_in})"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCredentials:
+    """The application's identity towards the broker; never logged, its repr shows nothing."""
+
+    client_id: str
+    client_secret: str
+    redirect_uri: str
+
+    def __repr__(self) -> str:
+        return "ClientCredentials(…)"
+
+
+class TokenSource(Protocol):
+    """Gives a fresh access token; in production it asks the `tokens` process."""
+
+    def token(self) -> str:
+        """Return an access token that is valid for some seconds more; blocks up to a few seconds.
+
+        Raises:
+            Outage: none can be had now.
+        """
+
+    def refused(self, token: str) -> None:
+        """Tell that the broker answered 401 to this token, so that the next `token()` is another one."""
+
+
+class Authorization(Protocol):
+    """The OAuth2 side of a broker, used only by the `tokens` process and `tradectl login`."""
+
+    def url(self, state: str) -> str:
+        """Return the address a person opens in a browser to consent."""
+
+    def exchange(self, redirected_to: str, state: str) -> Tokens:
+        """Trade the address the browser was sent back to for tokens.
+
+        Raises:
+            Outage: the sign-in host cannot be reached.
+            Halt: consent was declined, or the client is not known.
+        """
+
+    def refresh(self, refresh_token: str) -> Tokens:
+        """Trade a refresh token for a fresh access token; never repeated blindly when tokens rotate.
+
+        Raises:
+            Outage: the sign-in host cannot be reached or answers 5xx or 429.
+            Halt: the refresh token is dead; a person must log in again.
+        """
+
+
+class SymbolAdapter(Protocol):
+    """Translates canonical codes to the broker's and back; pure, total on what it supports."""
+
+    def to_broker_symbol(self, contract: Contract) -> str:
+        """Return the broker's symbol of one contract."""
+
+    def to_contract(self, broker_symbol: str) -> Contract:
+        """Return the canonical contract; case of the broker's text does not matter.
+
+        Raises:
+            Refusal: the text names no futures contract.
+        """
+
+    def to_continuous_symbol(self, root: str) -> str:
+        """Return the broker's symbol of the continuous contract; call only if supported."""
+
+    def to_root_symbol(self, broker_symbol: str) -> str:
+        """Return the canonical root of a broker's contract or continuous symbol."""
+
+    def supports_continuous_contract(self, root: str) -> bool:
+        """Tell whether the broker serves data for a continuous contract of this root."""
+
+    def supports_symbol(self, root: str) -> bool:
+        """Tell whether the broker trades (or serves data for) this root at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAccount:
+    """An account a login may use; `is_tradable` is False for closed, restricted or data-only accounts."""
+
+    id: str
+    kind: str
+    currency: str
+    is_tradable: bool
+    status: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContractDetails:
+    """What the broker says a contract is; compared with our table before a session trades."""
+
+    contract: Contract
+    broker_symbol: str
+    tick_size: Price
+    point_value: Money
+    currency: str
+    exchange: str
+    description: str
+    expires_on: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """An order as it goes to a broker: Decimal prices, canonical contract, our id."""
+
+    id: str
+    contract: Contract
+    side: Side
+    quantity: Contracts
+    type: OrderType
+    role: OrderRole
+    limit: Price | None = None
+    stop: Price | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
+
+
+@dataclass(frozen=True, slots=True)
+class BracketRequest:
+    """An entry with its protecting orders, to be sent as the broker's native structure, in one call."""
+
+    entry: OrderRequest
+    stop_loss: OrderRequest
+    profit_target: OrderRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerOrder:
+    """An order as the broker tells it, normalised.
+
+    `state` is never PRE_SENT; PENDING means the broker has it but it does not work yet (queued, the waiting leg of
+    a bracket). `raw_status` is the broker's own word. `filled` is cumulative, `average` the average price of the
+    filled part. `client_id` only where the broker echoes one. `parent` is the broker id of the entry of a bracket.
+    `has_cancel_pending` while a cancel is under way.
+    """
+
+    broker_id: str
+    account: str
+    contract: str
+    side: Side
+    type: OrderType
+    quantity: Contracts
+    filled: Contracts
+    state: OrderState
+    raw_status: str
+    opened_at: Nanos
+    limit: Price | None = None
+    stop: Price | None = None
+    average: Price | None = None
+    closed_at: Nanos | None = None
+    client_id: str | None = None
+    parent: str | None = None
+    has_cancel_pending: bool = False
+    reason: str = ""
+
+
+# --- the three outcomes of an order operation -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The broker took it. `broker_ids` maps our order ids to the broker's, as far as the answer told them."""
+
+    broker_ids: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The broker said no in so many words; nothing was placed or changed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Nobody knows whether it was done: ask before doing anything about it. `was_sent` False: surely not done."""
+
+    reason: str
+    was_sent: bool = True
+
+
+Outcome = Accepted | Refused | Unanswered
+
+
+# --- what streams tell --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BarTold:
+    """A bar, closed or forming; `is_history` for those re-sent on connect."""
+
+    candle: Candle
+    is_history: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTold:
+    """An order's full present picture."""
+
+    order: BrokerOrder
+
+
+@dataclass(frozen=True, slots=True)
+class PositionTold:
+    """A position's full present picture; quantity 0 when it was closed."""
+
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotEnded:
+    """All that was there at connect has been told; what follows is news."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The stream is alive though nothing happens."""
+
+    at: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnded:
+    """The stream is over: reconnect, at once if `is_polite` (server rotation), else with back-off.
+
+    `is_fatal` when reconnecting cannot help (unknown symbol, no entitlement, another login took over).
+    """
+
+    reason: str
+    is_polite: bool = False
+    is_fatal: bool = False
+
+
+StreamEvent = BarTold | OrderTold | PositionTold | SnapshotEnded | Beat | StreamEnded
+
+
+class Stream(Protocol):
+    """One connection of one stream; iterate once, to the end, in one thread."""
+
+    def __iter__(self) -> Iterator[StreamEvent]:
+        """Connect and yield until a `StreamEnded`, which is always the last event.
+
+        Never raises for what the far side does: a refused connection, bytes that are no JSON, a cut and silence
+        beyond the read deadline (15 s) all end with `StreamEnded`.
+        """
+
+    def close(self) -> None:
+        """End the iteration from another thread, soon."""
+
+
+class DataSource(Protocol):
+    """Market data on request."""
+
+    def contract_details(self, contract: Contract) -> Answer[ContractDetails]:
+        """Return what the broker says the contract is."""
+
+    def front_month(self, root: str) -> Answer[Contract]:
+        """Return the contract that the broker's continuous symbol stands for now."""
+
+    def history(self, contract: Contract, minutes: int, count: int) -> Answer[Sequence[Candle]]:
+        """Return the newest `count` bars of `minutes` minutes, oldest first; the last one may be partial."""
+
+
+class AccountManager(Protocol):
+    """Orders and accounts of one login; thread-safe; keeps no state that a restart would lose."""
+
+    def accounts(self) -> Answer[Sequence[BrokerAccount]]:
+        """Return the accounts of the login in its environment."""
+
+    def balances(self, account: str) -> Answer[Balance]:
+        """Return the account's money."""
+
+    def submit(self, account: str, request: OrderRequest | BracketRequest, timeout: float) -> Outcome:
+        """Send once; never send again by itself. `Accepted` may lack broker ids the answer did not tell."""
+
+    def modify(self, account: str, broker_id: str, change: OrderRequest, timeout: float) -> Outcome:
+        """Replace quantity and prices of a working order by those of `change`; the broker id stays."""
+
+    def cancel(self, account: str, broker_id: str, timeout: float) -> Outcome:
+        """Request a cancel; `Accepted` means requested, the outcome comes as an order update."""
+
+    def orders(self, account: str) -> Answer[Sequence[BrokerOrder]]:
+        """Return today's orders and all that are still open, terminal ones included."""
+
+    def open_orders(self, account: str) -> Answer[Sequence[BrokerOrder]]:
+        """Return the orders that can still fill."""
+
+    def current_position(self, account: str, contract: Contract) -> Answer[Position]:
+        """Return the position; quantity 0 only when the broker confirmed that there is none."""
+
+    def positions(self, account: str) -> Answer[Sequence[Position]]:
+        """Return all open futures positions of the account."""
+
+    def clock_skew(self) -> float | None:
+        """Return the broker's clock minus ours in seconds, from the newest answer's Date header; None before one."""
+
+    def shutdown(self) -> None:
+        """Close connections; idempotent."""
+
+
+class Broker(Protocol):
+    """What a broker declares. All attributes are constants; all methods are cheap and open nothing."""
+
+    name: str
+    key: str
+    is_data_source: bool
+    has_account_management: bool
+    credential_kind: CredentialKind
+    echoes_client_id: bool
+    adapter: SymbolAdapter
+
+    def host(self, login: Login) -> str:
+        """Return the base URL for a login: its own, else the real host of its environment."""
+
+    def authorization(self, login: Login, client: ClientCredentials) -> Authorization:
+        """Return the OAuth2 side; only for credential kind `OAUTH2_CODE`."""
+
+    def account_manager(self, login: Login, tokens: TokenSource) -> AccountManager:
+        """Return the account manager; only if `has_account_management`."""
+
+    def data_source(self, login: Login, tokens: TokenSource) -> DataSource:
+        """Return the data source; only if `is_data_source`."""
+
+    def bar_stream(self, login: Login, tokens: TokenSource, contract: Contract, minutes: int, count: int) -> Stream:
+        """Return a stream of bars of `minutes` minutes that begins with the newest `count` bars."""
+
+    def order_stream(self, login: Login, tokens: TokenSource, account: str) -> Stream:
+        """Return a stream of the account's orders: a snapshot, `SnapshotEnded`, then each change in full."""
+
+    def position_stream(self, login: Login, tokens: TokenSource, account: str) -> Stream:
+        """Return a stream of the account's positions: a snapshot, `SnapshotEnded`, then each change in full."""

@@ -1,0 +1,90 @@
+"""What orders lead to: fills, positions, round-trip trades, balances and the divergences between two views."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tradeproc.domain.orders import Side
+from tradeproc.domain.units import Contracts, Money, Nanos, Price
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """An increase of an order's cumulative filled quantity.
+
+    `cumulative` is the filled quantity after it: (order, cumulative) is unique, so a fill told twice is booked
+    once. `price` is the price of this increase, derived from the broker's averages; it may lie off the grid.
+    """
+
+    order_id: str
+    broker_id: str
+    session: int
+    contract: str
+    side: Side
+    quantity: Contracts
+    cumulative: Contracts
+    price: Price
+    at: Nanos
+    market_at: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A signed number of contracts (+ long, - short, 0 flat) at an average price (None when flat)."""
+
+    account: str
+    contract: str
+    quantity: Contracts
+    average: Price | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """A round trip: contracts opened and closed again, with profit in the instrument's currency before fees."""
+
+    session: int
+    contract: str
+    side: Side
+    quantity: Contracts
+    entry_price: Price
+    exit_price: Price
+    entered_at: Nanos
+    exited_at: Nanos
+    profit: Money
+    entry_order: str
+    exit_order: str
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """An account's money as the broker last told it."""
+
+    account: str
+    currency: str
+    cash: Money
+    equity: Money
+    realized: Money
+    unrealized: Money
+    at: Nanos
+
+
+class DivergenceKind(StrEnum):
+    """What two views disagreed about."""
+
+    POSITION = "position"
+    ORDER_STATE = "order_state"
+    ORDER_FILLED = "order_filled"
+    ORDER_MISSING_AT_BROKER = "order_missing_at_broker"
+    ORDER_UNKNOWN_TO_US = "order_unknown_to_us"
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """A difference between our copy and the broker, found by reconciliation; the broker won."""
+
+    session: int
+    kind: DivergenceKind
+    subject: str
+    ours: str
+    brokers: str
+    cause: str
+    at: Nanos

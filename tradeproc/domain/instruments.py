@@ -1,0 +1,164 @@
+"""Instruments and their contracts: what is traded, in which steps, at what value a point.
+
+Canonical names are the exchange's: root `ES`, `6E`, `ZN`; contract `ESH24` (root, month letter, two digits of
+the year). Brokers' own names exist only inside their symbol adapter.
+"""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tradeproc.domain.units import Money, Price, Ticks, nearest_ticks, to_price, to_ticks
+from tradeproc.errors import Refusal
+
+MONTH_LETTERS = "FGHJKMNQUVXZ"
+
+
+class UnknownInstrument(Refusal):
+    """A root that is not in the table; caught where a person or a broker named it."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        super().__init__(f"unknown instrument {root!r}")
+
+
+class BadContract(Refusal):
+    """A contract code that cannot be read; caught where it came in."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        super().__init__(f"{code!r} is no contract; write root, month letter and two digits of the year, as ESH24")
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A futures product.
+
+    `tick_size` is in points, `point_value` in `currency` per point and contract, `market_hours` the key
+    of its exchange calendar in `domain/market_hours.py`.
+    """
+
+    root: str
+    exchange: str
+    tick_size: Price
+    point_value: Money
+    currency: str
+    market_hours: str
+    description: str
+
+    @property
+    def tick_value(self) -> Money:
+        """Return what one tick of one contract is worth."""
+        return Money(self.tick_size * self.point_value)
+
+    def ticks(self, price: Decimal) -> Ticks:
+        """Return a price in ticks.
+
+        Raises:
+            OffGrid: the price lies between two ticks.
+        """
+        return to_ticks(price, self.tick_size)
+
+    def nearest(self, price: float) -> Ticks:
+        """Return the tick nearest to an indicator value."""
+        return nearest_ticks(price, self.tick_size)
+
+    def price(self, ticks: int) -> Price:
+        """Return the price of a number of ticks."""
+        return to_price(ticks, self.tick_size)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Contract:
+    """One delivery month of an instrument; orders by root, year, month."""
+
+    root: str
+    year: int
+    month: int
+
+    @property
+    def code(self) -> str:
+        """Return the canonical code, as `ESH24`."""
+        return f"{self.root}{MONTH_LETTERS[self.month - 1]}{self.year % 100:02d}"
+
+    def __str__(self) -> str:
+        return self.code
+
+    @classmethod
+    def parse(cls, code: str) -> "Contract":
+        """Return the contract that a canonical code names; years 70 to 99 are of the last century.
+
+        Raises:
+            BadContract: the code has another form.
+        """
+        match = re.fullmatch(rf"([A-Z0-9]{{1,4}}?)([{MONTH_LETTERS}])(\d\d)", code)
+        if match is None:
+            raise BadContract(code)
+        root, letter, digits = match.groups()
+        year = int(digits)
+        return cls(root, year + (1900 if year >= 70 else 2000), MONTH_LETTERS.index(letter) + 1)
+
+
+def instrument(root: str) -> Instrument:
+    """Return the instrument of a root.
+
+    Raises:
+        UnknownInstrument: the root is not in the table.
+    """
+    try:
+        return INSTRUMENTS[root]
+    except KeyError:
+        raise UnknownInstrument(root) from None
+
+
+# root, exchange, tick size, point value, market hours, description; contract terms of the exchanges
+_TABLE = """
+ES|CME|0.25|50|cme_equity|E-mini S&P 500
+MES|CME|0.25|5|cme_equity|Micro E-mini S&P 500
+NQ|CME|0.25|20|cme_equity|E-mini Nasdaq-100
+MNQ|CME|0.25|2|cme_equity|Micro E-mini Nasdaq-100
+YM|CBOT|1|5|cme_equity|E-mini Dow
+MYM|CBOT|1|0.5|cme_equity|Micro E-mini Dow
+RTY|CME|0.1|50|cme_equity|E-mini Russell 2000
+M2K|CME|0.1|5|cme_equity|Micro E-mini Russell 2000
+6E|CME|0.00005|125000|cme_fx|Euro FX
+M6E|CME|0.0001|12500|cme_fx|Micro Euro FX
+6B|CME|0.0001|62500|cme_fx|British Pound
+6A|CME|0.00005|100000|cme_fx|Australian Dollar
+6C|CME|0.00005|100000|cme_fx|Canadian Dollar
+6J|CME|0.0000005|12500000|cme_fx|Japanese Yen
+6S|CME|0.00005|125000|cme_fx|Swiss Franc
+6N|CME|0.00005|100000|cme_fx|New Zealand Dollar
+ZB|CBOT|0.03125|1000|cbot_rates|30-Year Treasury Bond
+ZN|CBOT|0.015625|1000|cbot_rates|10-Year Treasury Note
+TN|CBOT|0.015625|1000|cbot_rates|Ultra 10-Year Treasury Note
+ZF|CBOT|0.0078125|1000|cbot_rates|5-Year Treasury Note
+ZT|CBOT|0.00390625|2000|cbot_rates|2-Year Treasury Note
+CL|NYMEX|0.01|1000|cme_energy|Crude Oil
+MCL|NYMEX|0.01|100|cme_energy|Micro Crude Oil
+NG|NYMEX|0.001|10000|cme_energy|Natural Gas
+RB|NYMEX|0.0001|42000|cme_energy|RBOB Gasoline
+HO|NYMEX|0.0001|42000|cme_energy|NY Harbor ULSD
+GC|COMEX|0.1|100|cme_metals|Gold
+MGC|COMEX|0.1|10|cme_metals|Micro Gold
+SI|COMEX|0.005|5000|cme_metals|Silver
+HG|COMEX|0.0005|25000|cme_metals|Copper
+PL|NYMEX|0.1|50|cme_metals|Platinum
+ZC|CBOT|0.25|50|cbot_grains|Corn
+ZS|CBOT|0.25|50|cbot_grains|Soybeans
+ZW|CBOT|0.25|50|cbot_grains|Chicago Wheat
+LE|CME|0.025|400|cme_livestock|Live Cattle
+HE|CME|0.025|400|cme_livestock|Lean Hogs
+GF|CME|0.025|500|cme_livestock|Feeder Cattle
+"""
+
+
+def _read_table() -> dict[str, Instrument]:
+    rows = [line.split("|") for line in _TABLE.strip().splitlines()]
+    return {
+        root: Instrument(root, exchange, Price(Decimal(tick)), Money(Decimal(value)), "USD", hours, description)
+        for root, exchange, tick, value, hours, description in rows
+    }
+
+
+INSTRUMENTS = _read_table()

@@ -1,0 +1,161 @@
+"""Orders as tradeproc keeps them: the order, its states, its history, and the bracket.
+
+Prices here are integer ticks of the instrument; the brokers' edge uses `BrokerOrder` with Decimal prices.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tradeproc.domain.units import Contracts, Nanos, Price, Ticks
+
+
+class Side(StrEnum):
+    """Direction of an order."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        """Return +1 for buy and -1 for sell."""
+        return 1 if self is Side.BUY else -1
+
+    @property
+    def opposite(self) -> "Side":
+        """Return the side that closes what this one opened."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class OrderType(StrEnum):
+    """How an order executes."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP = "stop"
+    STOP_LIMIT = "stop_limit"
+
+
+class TimeInForce(StrEnum):
+    """How long an order works."""
+
+    DAY = "day"
+    GTC = "gtc"
+    IOC = "ioc"
+    FOK = "fok"
+
+
+class OrderRole(StrEnum):
+    """What an order is for; only `ENTRY` can be blocked by limits, heat or a halt."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+    STOP_LOSS = "stop_loss"
+    PROFIT_TARGET = "profit_target"
+
+
+class OrderState(StrEnum):
+    """The seven states of an order and `expired`."""
+
+    PRE_SENT = "pre_sent"
+    PENDING = "pending"
+    SUBMITTED = "submitted"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Tell whether nothing but a late fill can follow."""
+        return self in _TERMINAL
+
+    @property
+    def is_working(self) -> bool:
+        """Tell whether the broker holds the order and may fill it."""
+        return self in (OrderState.SUBMITTED, OrderState.PARTIALLY_FILLED)
+
+
+_TERMINAL = frozenset({OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED, OrderState.EXPIRED})
+
+
+class OrderSource(StrEnum):
+    """Who caused a change of an order."""
+
+    STRATEGY = "strategy"
+    TRADER = "trader"
+    BROKER_REPLY = "broker_reply"
+    BROKER_STREAM = "broker_stream"
+    RECONCILIATION = "reconciliation"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order of a session.
+
+    `id` is our client order id: at most 22 characters, unique for ever (installation, session, fence, counter).
+    `quantity` and `filled` are positive. `average` is the broker's average fill price. `parent` is the entry's
+    id for the legs of a bracket. `in_flight` is "modify" or "cancel" while the broker has not answered one.
+    Times are UTC wall clock; `market_at` is market time of the last market event before the decision.
+    """
+
+    id: str
+    session: int
+    fence: int
+    contract: str
+    side: Side
+    quantity: Contracts
+    type: OrderType
+    role: OrderRole
+    created_at: Nanos
+    market_at: Nanos
+    limit: Ticks | None = None
+    stop: Ticks | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
+    state: OrderState = OrderState.PRE_SENT
+    filled: Contracts = Contracts(0)
+    average: Price | None = None
+    broker_id: str | None = None
+    parent: str | None = None
+    in_flight: str | None = None
+    changed_at: Nanos = Nanos(0)
+    reason: str = ""
+
+    @property
+    def remaining(self) -> Contracts:
+        """Return how many contracts are not filled yet."""
+        return Contracts(self.quantity - self.filled)
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """An entry with its stop loss and an optional profit target, sent as the broker's native structure."""
+
+    entry: Order
+    stop_loss: Order
+    profit_target: Order | None = None
+
+    @property
+    def legs(self) -> tuple[Order, ...]:
+        """Return the protecting orders: stop loss first, then the target if there is one."""
+        return (self.stop_loss,) if self.profit_target is None else (self.stop_loss, self.profit_target)
+
+    @property
+    def orders(self) -> tuple[Order, ...]:
+        """Return all orders: the entry first."""
+        return (self.entry, *self.legs)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEvent:
+    """One row of an order's append-only history: a transition, or a change that kept the state."""
+
+    order_id: str
+    at: Nanos
+    source: OrderSource
+    before: OrderState | None
+    after: OrderState
+    what: str
+    filled: Contracts = Contracts(0)
+    details: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,79 @@
+"""Units as types: one line of meaning each, and the few functions that convert between them."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import NewType
+
+from tradeproc.errors import Refusal
+
+Contracts = NewType("Contracts", int)
+"""Number of futures contracts; orders and fills carry it positive, positions signed (+ long, - short)."""
+
+Ticks = NewType("Ticks", int)
+"""A price as a whole number of the instrument's ticks; price = ticks x tick size, zero is price zero."""
+
+Price = NewType("Price", Decimal)
+"""A price in points as the exchange writes it; on the tick grid, except averages."""
+
+Money = NewType("Money", Decimal)
+"""An amount in the currency that stands beside it; losses are negative; never rounded inside."""
+
+Nanos = NewType("Nanos", int)
+"""A moment: nanoseconds since 1970-01-01 UTC. Durations are also nanoseconds."""
+
+Ratio = NewType("Ratio", float)
+"""A dimensionless share; 1.0 is all of it."""
+
+
+class OffGrid(Refusal):
+    """A price that is not a whole number of ticks; caught where the price came in."""
+
+    def __init__(self, price: Decimal, tick_size: Decimal) -> None:
+        self.price, self.tick_size = price, tick_size
+        super().__init__(f"price {price} is not on the tick grid of {tick_size}")
+
+
+def to_ticks(price: Decimal, tick_size: Decimal) -> Ticks:
+    """Return `price` in whole ticks.
+
+    Raises:
+        OffGrid: the price lies between two ticks.
+    """
+    ticks = price / tick_size
+    if ticks != ticks.to_integral_value():
+        raise OffGrid(price, tick_size)
+    return Ticks(int(ticks))
+
+
+def nearest_ticks(price: float | Decimal, tick_size: Decimal) -> Ticks:
+    """Return the tick nearest to an indicator value; for prices that a strategy computed in floats."""
+    return Ticks(int((Decimal(repr(price) if isinstance(price, float) else price) / tick_size).to_integral_value()))
+
+
+def to_price(ticks: int, tick_size: Decimal) -> Price:
+    """Return the price of a whole number of ticks, without padding zeros and never in exponent form."""
+    return Price(plain(tick_size * ticks))
+
+
+def plain(value: Decimal) -> Decimal:
+    """Return the same number without trailing zeros and without an exponent (12E+1 becomes 120)."""
+    value = value.normalize()
+    return value.quantize(Decimal(1)) if value == value.to_integral_value() else value
+
+
+def iso(at: int) -> str:
+    """Return a UTC moment as RFC 3339 text with whole seconds, the form brokers use on the wire."""
+    return datetime.fromtimestamp(at // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def from_iso(text: str) -> Nanos:
+    """Return the moment that an RFC 3339 text names.
+
+    Raises:
+        ValueError: the text is no time, or has no zone.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"time without a zone: {text!r}")
+    whole = int(moment.replace(microsecond=0).timestamp())
+    return Nanos(whole * 1_000_000_000 + moment.microsecond * 1000)

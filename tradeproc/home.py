@@ -1,0 +1,119 @@
+"""Where things are on disk: everything hangs under one home, the folder that holds `supervisord.conf`.
+
+    home/supervisord.conf   home/conf/*.toml   home/.venv/
+    home/run/log/  home/run/groups/  home/run/postgres/  home/run/journal/  home/run/secrets/  home/run/sockets/
+
+Unix socket addresses are limited to 107 bytes, so a deep home keeps its sockets under the temporary folder.
+"""
+
+import hashlib
+import os
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tradeproc.errors import Halt
+
+# longest socket file name we make is about 48 characters: "link-<login>.positions-<account>.pub"
+_LONGEST_SOCKET_FOLDER = 56
+
+
+class NoHome(Halt):
+    """No folder with a `supervisord.conf`; caught by the entry points."""
+
+    def __init__(self, looked_at: str) -> None:
+        super().__init__(
+            f"{looked_at}: no supervisord.conf here or above; run in a tradeproc folder, or set TRADEPROC_HOME or --home"
+        )
+
+
+class UnsafeFolder(Halt):
+    """A folder that other users can enter or own; caught by the entry points."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path}: must be a folder of yours with mode 0700; remove it or chmod 700 it")
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The paths of one installation."""
+
+    root: Path
+
+    @property
+    def conf(self) -> Path:
+        """Configuration that a person edits."""
+        return self.root / "conf"
+
+    @property
+    def run(self) -> Path:
+        """All that tradeproc writes."""
+        return self.root / "run"
+
+    @property
+    def log(self) -> Path:
+        """One log file a process, rotated by supervisord."""
+        return self.run / "log"
+
+    @property
+    def groups(self) -> Path:
+        """Generated supervisord groups, included by `supervisord.conf`."""
+        return self.run / "groups"
+
+    @property
+    def postgres(self) -> Path:
+        """Data folder of the embedded database."""
+        return self.run / "postgres"
+
+    @property
+    def journal(self) -> Path:
+        """Rows that could not reach the database yet."""
+        return self.run / "journal"
+
+    @property
+    def secrets(self) -> Path:
+        """Encryption key and encrypted refresh tokens, mode 0700."""
+        return self.run / "secrets"
+
+    @property
+    def sockets(self) -> Path:
+        """Folder of all unix sockets (bus, supervisord, database), mode 0700."""
+        near = self.run / "sockets"
+        if len(os.fsencode(near)) <= _LONGEST_SOCKET_FOLDER:
+            return near
+        digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"tradeproc-{os.getuid()}-{digest}"
+
+    def make_folders(self) -> None:
+        """Create what is missing, private to the user.
+
+        Raises:
+            UnsafeFolder: the socket folder belongs to somebody else or is open to others.
+        """
+        for folder in (self.run, self.log, self.groups, self.journal):
+            folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self.secrets, self.sockets):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found = folder.stat(follow_symlinks=False)
+            if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
+                raise UnsafeFolder(folder)
+
+
+def find_home(given: str | None = None) -> Home:
+    """Return the home: the one given, else `TRADEPROC_HOME`, else the nearest folder above the current one.
+
+    Raises:
+        NoHome: there is no `supervisord.conf` there.
+    """
+    named = given or os.environ.get("TRADEPROC_HOME")
+    if named:
+        root = Path(named).resolve()
+        if not (root / "supervisord.conf").is_file():
+            raise NoHome(str(root))
+        return Home(root)
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "supervisord.conf").is_file():
+            return Home(folder)
+    raise NoHome(str(here))
