@@ -24,7 +24,7 @@ class NoHome(Halt):
 
     def __init__(self, looked_at: str) -> None:
         super().__init__(
-            f"{looked_at}: no supervisord.conf here or above; run in a tradeproc folder, or set TRADEPROC_HOME or --home"
+            f"{looked_at}: no supervisord.conf here or above; run in a tradeproc folder or give --home"
         )
 
 
