@@ -1,0 +1,105 @@
+"""The style page as code: where things are, how large they may be, what they may be called."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tradeproc
+from tradeproc import errors
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "tradeproc"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+FORBIDDEN_NAMES = {"utils", "util", "common", "misc", "helpers", "base", "manager"}
+
+# a file may be longer when one table or one protocol is the reason; this list may only shrink
+LONG_MODULES = {
+    "brokers/contract.py": "the whole contract on one page",
+    "domain/calendar_table.py": "generated data",
+}
+LONGEST_MODULE = 300
+LONGEST_FUNCTION = 45
+
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_every_module_says_what_it_is(path: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(path.read_text()))
+
+    assert docstring, f"{path} has no docstring"
+
+
+def test_the_map_lists_exactly_the_folders_on_disk() -> None:
+    listed = re.findall(r"^(\w+)/ {2,}", tradeproc.__doc__ or "", re.MULTILINE)
+
+    on_disk = sorted(folder.parent.name for folder in PACKAGE.glob("*/__init__.py"))
+    assert sorted(listed) == on_disk
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_module_has_a_name_that_says_nothing(path: Path) -> None:
+    assert path.stem not in FORBIDDEN_NAMES
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_modules_and_functions_can_be_seen_whole(path: Path) -> None:
+    text = path.read_text()
+    lines = len(text.splitlines())
+    long_functions = [
+        f"{function.name} ({function.end_lineno - function.lineno + 1} lines)"
+        for function in functions(ast.parse(text))
+        if function.end_lineno is not None and function.end_lineno - function.lineno + 1 > LONGEST_FUNCTION
+    ]
+
+    assert name_of(path) in LONG_MODULES or lines <= LONGEST_MODULE, f"{lines} lines"
+    assert not long_functions
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_sql_stands_only_in_the_store(path: Path) -> None:
+    if path.is_relative_to(PACKAGE / "store"):
+        return
+    statement = re.compile(r"^\s*(select .* from|insert into|update \w+ set|delete from|create table)\b", re.I | re.S)
+
+    texts = [
+        node.value
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    assert not [text for text in texts if statement.match(text)]
+
+
+def test_the_error_tree_is_drawn_as_it_is() -> None:
+    drawn = re.findall(r"^ {8}(\w+) ", errors.__doc__ or "", re.MULTILINE)
+
+    assert drawn == [verdict.__name__ for verdict in errors.TradeprocError.__subclasses__()]
+
+
+def test_every_error_hangs_under_a_verdict() -> None:
+    verdicts = {"Refusal", "Outage", "Fault", "Halt"}
+    stray = []
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
+                if "TradeprocError" in bases and node.name not in verdicts:
+                    stray.append(f"{name_of(path)}: {node.name}")
+                if (
+                    bases & {"Exception", "BaseException", "RuntimeError", "ValueError"}
+                    and name_of(path) != "errors.py"
+                ):
+                    stray.append(f"{name_of(path)}: {node.name}")
+    assert not stray
