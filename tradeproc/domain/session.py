@@ -1,0 +1,152 @@
+"""What a trading session is asked to do: the specification that a person writes and the database keeps.
+
+One session trades one contract in one account with one strategy. The specification never changes while the
+session runs; what happens to it is in the database's other tables.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+from tradeproc.domain.instruments import INSTRUMENTS, Contract, instrument
+from tradeproc.domain.records import BadRecord, BadValue, nearest, read_record
+from tradeproc.domain.units import Contracts
+from tradeproc.errors import Refusal
+
+Argument = str | int | float | bool
+"""An argument of a strategy as a file can write it."""
+
+STRATEGY = r"[\w.-]+|[\w.]+:\w+|[^:\n]+\.py:\w+"
+LONGEST_BAR = 1440
+LONGEST_WARMUP = 50_000
+
+
+class BadSession(Refusal):
+    """A specification that cannot be traded; caught by the command or file it came from."""
+
+
+class StopPolicy(StrEnum):
+    """What to do when open contracts are found without a working stop at the broker."""
+
+    ALARM = "alarm"
+    REPLACE = "replace"
+    FLATTEN = "flatten"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """What no order of the session may exceed, in contracts; a limit has no default."""
+
+    max_order: Contracts
+    max_position: Contracts
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            BadValue: a limit below one contract.
+        """
+        for key, value in (("max_order", self.max_order), ("max_position", self.max_position)):
+            if value < 1:
+                raise BadValue(key, f"must be 1 contract or more, not {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSpec:
+    """One trading session as specified.
+
+    `login` names a login of the configuration and `environment` must repeat that login's, so that a session
+    never moves from paper to real money by an edit of one word. `minutes` is the length of a bar. `strategy` is
+    an installed name, `package.module:Class` or `path/to/file.py:Class`. `warmup` is a number of bars; None
+    leaves it to the strategy. `market_hours` names an exchange calendar; empty means the instrument's own.
+    """
+
+    name: str
+    login: str
+    account: str
+    contract: str
+    minutes: int
+    strategy: str
+    quantity: Contracts
+    environment: Literal["paper", "live"]
+    limits: SessionLimits
+    arguments: Mapping[str, Argument] = field(default_factory=dict)
+    warmup: int | None = None
+    stop_policy: StopPolicy = StopPolicy.ALARM
+    market_hours: str = ""
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        """Check everything that can be known without asking anybody.
+
+        Raises:
+            BadValue: names the key and what is allowed.
+        """
+        _check_text(
+            "name", self.name, rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LONGEST_NAME - 1}}}", "letters, digits, . _ -"
+        )
+        _check_text("login", self.login, r"[a-z0-9][a-z0-9_-]{0,15}", "up to 16 small letters, digits, _ -")
+        _check_text("account", self.account, r"[A-Za-z0-9._-]{1,16}", "up to 16 letters, digits, . _ -")
+        _check_text(
+            "strategy", self.strategy, r"[\w.-]+|[\w.]+:\w+|[^:\n]+\.py:\w+", "name, module:Class or file.py:Class"
+        )
+        _check_contract(self.contract)
+        _check_range("minutes", self.minutes, 1, LONGEST_BAR)
+        _check_range("quantity", self.quantity, 1, self.limits.max_order)
+        if self.warmup is not None:
+            _check_range("warmup", self.warmup, 0, LONGEST_WARMUP)
+        known = sorted({product.market_hours for product in INSTRUMENTS.values()})
+        if self.market_hours and self.market_hours not in known:
+            raise BadValue(
+                "market_hours", f"unknown calendar {self.market_hours!r}; {nearest(self.market_hours, known)}"
+            )
+
+    @property
+    def root(self) -> str:
+        """Return the root of the contract, as `ES`."""
+        return Contract.parse(self.contract).root
+
+    @property
+    def calendar(self) -> str:
+        """Return the key of the market hours that apply."""
+        return self.market_hours or instrument(self.root).market_hours
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plain form that `from_dict` reads, without what is left at None."""
+        plain = asdict(self)
+        plain["arguments"] = dict(self.arguments)
+        plain["stop_policy"] = self.stop_policy.value
+        return {key: value for key, value in plain.items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, table: object) -> "SessionSpec":
+        """Return the specification that a plain table describes.
+
+        Raises:
+            BadSession: one line that names the key, what stands there and what is allowed.
+        """
+        try:
+            return read_record(cls, table)
+        except BadRecord as bad:
+            raise BadSession(str(bad)) from None
+
+
+def _check_text(key: str, value: str, pattern: str, allowed: str) -> None:
+    if not re.fullmatch(pattern, value):
+        raise BadValue(key, f"{value!r} is not allowed; write {allowed}")
+
+
+def _check_range(key: str, value: int, lowest: int, highest: int) -> None:
+    if not lowest <= value <= highest:
+        raise BadValue(key, f"must be {lowest} to {highest}, not {value}")
+
+
+def _check_contract(code: str) -> None:
+    try:
+        root = Contract.parse(code).root
+    except Refusal as refusal:
+        raise BadValue("contract", str(refusal)) from None
+    if root not in INSTRUMENTS:
+        raise BadValue("contract", f"unknown instrument {root!r} in {code!r}; {nearest(root, list(INSTRUMENTS))}")
