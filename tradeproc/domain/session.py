@@ -84,9 +84,7 @@ class SessionSpec:
         Raises:
             BadValue: names the key and what is allowed.
         """
-        _check_text(
-            "name", self.name, rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LONGEST_NAME - 1}}}", "letters, digits, . _ -"
-        )
+        _check_text("name", self.name, r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", "up to 40 letters, digits, . _ -")
         _check_text("login", self.login, r"[a-z0-9][a-z0-9_-]{0,15}", "up to 16 small letters, digits, _ -")
         _check_text("account", self.account, r"[A-Za-z0-9._-]{1,16}", "up to 16 letters, digits, . _ -")
         _check_text(
