@@ -1,0 +1,71 @@
+"""Candles as text."""
+
+import pytest
+
+from tradeproc.cli.chart import Bar, Scale, colour, column, draw, scale_of
+
+
+@pytest.mark.parametrize(
+    ("bar", "bottom_to_top"),
+    [
+        (Bar(0, 8, 0, 8), "┃┃┃┃"),
+        (Bar(8, 8, 0, 0), "┃┃┃┃"),
+        (Bar(2, 8, 0, 5), "│┃┃│"),
+        (Bar(3, 8, 0, 5), "│╿┃│"),
+        (Bar(2, 6.5, 1, 4), "╵┃╽╷"),
+        (Bar(4, 4, 4, 4), "  ╻ "),
+        (Bar(5, 5, 5, 5), "  ╹ "),
+        (Bar(1, 1, 1, 1), "╹   "),
+        (Bar(7, 8, 7, 8), "   ╹"),
+    ],
+)
+def test_a_candle_is_drawn_from_its_prices(bar: Bar, bottom_to_top: str) -> None:
+    assert column(bar, Scale(0.0, 8.0, 8)) == bottom_to_top
+
+
+def test_a_market_that_does_not_move_is_drawn_in_the_middle() -> None:
+    bars = [Bar(100.0, 100.0, 100.0, 100.0)] * 3
+
+    lines = draw(bars, 20, 5).plain.splitlines()
+
+    assert [line[:3] for line in lines if line[:3].strip()] == ["╻╻╻"]
+
+
+def test_the_scale_holds_every_bar() -> None:
+    scale = scale_of([Bar(5, 7, 4, 6), Bar(6, 9, 5, 8)], 4)
+
+    assert (scale.low, scale.high) == (4, 9)
+    assert scale.half(4) == 0
+    assert scale.half(9) == scale.halves - 1
+
+
+def test_only_the_newest_bars_are_shown_when_they_do_not_fit() -> None:
+    bars = [Bar(i, i + 1, i, i + 1) for i in range(100)]
+
+    lines = draw(bars, 20, 6).plain.splitlines()
+
+    assert all(len(line) <= 20 for line in lines)
+    assert len(lines) == 6
+
+
+def test_the_last_close_stands_on_the_axis_and_our_trades_under_their_bars() -> None:
+    bars = [
+        Bar(4800, 4801, 4799, 4800.5, mark=1),
+        Bar(4800.5, 4802, 4800, 4801.25),
+        Bar(4801, 4803, 4801, 4802, mark=-2),
+    ]
+
+    text = draw(bars, 40, 8).plain
+
+    assert "4802.00" in text
+    assert text.splitlines()[-1] == "▲ ▼"
+
+
+def test_no_bars_say_so() -> None:
+    assert draw([], 40, 8).plain == "waiting for the first bar"
+
+
+def test_the_forming_bar_looks_different() -> None:
+    assert colour(Bar(1, 2, 1, 2)) == "green"
+    assert colour(Bar(2, 2, 1, 1)) == "red"
+    assert colour(Bar(2, 2, 1, 1, is_closed=False)) == "bold red"

@@ -1,0 +1,174 @@
+"""What is a problem and how bad it is: the table."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tradeproc.cli.health import DAY, SECOND, Level, Problem, Thresholds, ago, evaluate, exit_code
+from tradeproc.cli.observations import (
+    BeatSeen,
+    DivergenceSeen,
+    LoginSeen,
+    Observations,
+    OrderWaiting,
+    ProgramSeen,
+    StreamSeen,
+)
+from tradeproc.domain.answers import Known, Unknown
+
+NOW = 1_790_000_000 * SECOND
+LIMITS = Thresholds()
+
+WELL = Observations(
+    programs=Known((ProgramSeen("core:keeper", "RUNNING"), ProgramSeen("session-1:trader", "RUNNING"))),
+    beats=(BeatSeen("core.keeper", NOW - SECOND, "ready"), BeatSeen("link-paper.link", NOW, "ready", clock_skew=0.3)),
+    streams=Known((StreamSeen("session 1 candles", True, NOW - 5 * SECOND, True),)),
+    orders=Known((OrderWaiting("a", 1, "pending", NOW - SECOND),)),
+    divergences=Known((DivergenceSeen(1, "ESH24", NOW - 2 * DAY),)),
+    logins=Known((LoginSeen("paper", "ok", NOW + 600 * SECOND, NOW - 90 * DAY),)),
+    calendars=(("cme_equity", NOW + 300 * DAY),),
+)
+
+
+def seen(**changed: Any) -> Observations:
+    return replace(WELL, **changed)
+
+
+def program(state: str, name: str = "session-1:trader", exit_status: int = 0) -> Observations:
+    return seen(programs=Known((ProgramSeen(name, state, "", exit_status),)))
+
+
+def beat(age: float = 0.0, **fields: Any) -> Observations:
+    return seen(beats=(BeatSeen("core.keeper", NOW - int(age * SECOND), **{"state": "ready", **fields}),))
+
+
+def stream(is_up: bool | None, age: float | None, is_open: bool) -> Observations:
+    last = None if age is None else NOW - int(age * SECOND)
+    return seen(streams=Known((StreamSeen("session 1 candles", is_up, last, is_open, "cut"),)))
+
+
+def login(**fields: Any) -> Observations:
+    told = {"name": "paper", "state": "ok", "expires_at": NOW + SECOND, "logged_in_at": NOW, **fields}
+    return seen(logins=Known((LoginSeen(**told),)))
+
+
+CRITICAL, WARNING, UNKNOWN = Level.CRITICAL, Level.WARNING, Level.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("observations", "level", "subject", "part"),
+    [
+        (seen(programs=Unknown("not running")), CRITICAL, "supervisord", "scripts/tradectl up"),
+        (program("FATAL"), CRITICAL, "session-1:trader", "gave up"),
+        (program("BACKOFF"), WARNING, "session-1:trader", "tried again"),
+        (program("EXITED", exit_status=70), CRITICAL, "session-1:trader", "gave up"),
+        (program("EXITED", exit_status=78), CRITICAL, "session-1:trader", "only a person"),
+        (program("STOPPED", "core:keeper"), CRITICAL, "core:keeper", "must run"),
+        (program("STOPPED", "warden:warden"), CRITICAL, "warden:warden", "must run"),
+        (program("UNKNOWN"), UNKNOWN, "session-1:trader", "UNKNOWN"),
+        (beat(6), WARNING, "core.keeper", "6 s ago"),
+        (beat(31), CRITICAL, "core.keeper", "31 s ago"),
+        (seen(beats=(BeatSeen("core.jobs", None, detail="no answer in 1 s"),)), CRITICAL, "core.jobs", "no answer"),
+        (beat(state="degraded", detail="database down"), WARNING, "core.keeper", "database down"),
+        (beat(clock_skew=2.5), WARNING, "core.keeper", "+2.5 s"),
+        (beat(clock_skew=-31.0), CRITICAL, "core.keeper", "-31.0 s"),
+        (stream(False, 1, True), CRITICAL, "session 1 candles", "down while the market is open: cut"),
+        (stream(True, 121, True), CRITICAL, "session 1 candles", "no data for 2 min"),
+        (stream(True, None, True), CRITICAL, "session 1 candles", "no data yet"),
+        (seen(streams=Unknown("keeper is silent")), UNKNOWN, "streams", "keeper is silent"),
+        (seen(orders=Known((OrderWaiting("ab1", 3, "pre_sent", NOW - 11 * SECOND),))), CRITICAL, "session 3", "ab1"),
+        (seen(orders=Unknown("no keeper")), UNKNOWN, "orders", "no keeper"),
+        (
+            seen(
+                divergences=Known(
+                    (DivergenceSeen(2, "ESH24", NOW - SECOND), DivergenceSeen(2, "x", NOW - 9 * SECOND))
+                )
+            ),
+            WARNING,
+            "session 2",
+            "2 in the last 60 min, newest ESH24",
+        ),
+        (seen(divergences=Unknown("no keeper")), UNKNOWN, "divergences", "no keeper"),
+        (seen(database=Unknown("refused")), CRITICAL, "database", "refused; entries wait"),
+        (seen(disk_free_mb=Known(255)), CRITICAL, "disk", "255 MB"),
+        (seen(disk_free_mb=Known(2047)), WARNING, "disk", "2047 MB"),
+        (seen(disk_free_mb=Unknown("no such folder")), UNKNOWN, "disk", "no such folder"),
+        (login(state="needs_login"), CRITICAL, "login paper", "scripts/tradectl login paper"),
+        (login(state="error", detail="refused"), CRITICAL, "login paper", "error: refused"),
+        (login(expires_at=NOW - 61 * SECOND), CRITICAL, "login paper", "ran out 61 s ago"),
+        (seen(logins=Unknown("no tokens")), UNKNOWN, "logins", "no tokens"),
+        (seen(calendars=(("cme_fx", NOW + 29 * DAY),)), WARNING, "calendar cme_fx", "29 days"),
+        (seen(calendars=(("cme_fx", NOW - DAY),)), CRITICAL, "calendar cme_fx", "in the past"),
+    ],
+)
+def test_each_thing_that_is_wrong_is_one_problem(
+    observations: Observations, level: Level, subject: str, part: str
+) -> None:
+    [problem] = evaluate(observations, LIMITS, NOW)
+
+    assert (problem.level, problem.subject) == (level, subject)
+    assert part in problem.text
+
+
+@pytest.mark.parametrize(
+    "observations",
+    [
+        WELL,
+        program("STARTING"),
+        program("STOPPED"),
+        program("EXITED", exit_status=0),
+        beat(5),
+        beat(clock_skew=-2.0),
+        stream(False, 1000, False),
+        stream(None, 100_000, False),
+        stream(True, 119, True),
+        login(expires_at=None),
+        login(expires_at=NOW - 59 * SECOND),
+    ],
+)
+def test_a_desk_that_is_well_has_no_problems(observations: Observations) -> None:
+    assert evaluate(observations, LIMITS, NOW) == []
+
+
+def test_an_old_login_is_a_warning_only_where_a_limit_is_set() -> None:
+    limits = replace(LIMITS, login_age_days=7.0)
+
+    [problem] = evaluate(login(logged_in_at=NOW - 8 * DAY), limits, NOW)
+
+    assert problem == Problem(WARNING, "login paper", "logged in 8 d ago; log in again: scripts/tradectl login paper")
+
+
+def test_the_worst_problem_comes_first_and_decides_the_exit_code() -> None:
+    observations = seen(disk_free_mb=Known(2000), orders=Unknown("no keeper"), database=Unknown("refused"))
+
+    problems = evaluate(observations, LIMITS, NOW)
+
+    assert [problem.level for problem in problems] == [CRITICAL, UNKNOWN, WARNING]
+    assert exit_code(problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("levels", "code"),
+    [
+        ([], 0),
+        ([WARNING], 1),
+        ([CRITICAL, WARNING], 2),
+        ([UNKNOWN, WARNING], 3),
+        ([CRITICAL, UNKNOWN], 2),
+    ],
+)
+def test_exit_codes(levels: list[Level], code: int) -> None:
+    assert exit_code([Problem(level, "x", "y") for level in levels]) == code
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-5, "0 s"), (0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"), (172_800, "2 d")],
+)
+def test_ages_are_readable(seconds: int, text: str) -> None:
+    assert ago(NOW - seconds * SECOND, NOW) == text
+
+
+def test_a_problem_is_one_line() -> None:
+    assert str(Problem(CRITICAL, "disk", "10 MB free")) == "CRITICAL disk: 10 MB free"

@@ -1,0 +1,262 @@
+"""What is wrong with a desk: pure, `evaluate(observations, thresholds, now)` gives problems.
+
+Each rule is one function of the list `RULES`. What could not be found out is an `unknown` problem, never
+silence. Collecting the observations and printing the problems is healthcheck.py.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tradeproc.cli.observations import BeatSeen, LoginSeen, Observations, ProgramSeen
+from tradeproc.domain.answers import Known, Unknown
+from tradeproc.errors import EXIT_DONE, EXIT_HALT
+
+SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
+
+
+class Level(StrEnum):
+    """How bad a problem is, the worst last."""
+
+    WARNING = "warning"
+    UNKNOWN = "unknown"
+    CRITICAL = "critical"
+
+    @property
+    def exit_code(self) -> int:
+        """Return the exit code of a check whose worst problem this is."""
+        return {Level.WARNING: 1, Level.CRITICAL: 2, Level.UNKNOWN: 3}[self]
+
+
+_BY_RANK = tuple(Level)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One line for a person: what it is about, what was found, what to do."""
+
+    level: Level
+    subject: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.level.value.upper()} {self.subject}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """From when on something is a problem; seconds unless the name says otherwise."""
+
+    heartbeat_warning: float = 5.0
+    heartbeat_critical: float = 30.0
+    stale_stream: float = 120.0
+    stuck_order: float = 10.0
+    recent_divergence: float = 3600.0
+    disk_warning_mb: int = 2048
+    disk_critical_mb: int = 256
+    skew_warning: float = 2.0
+    skew_critical: float = 30.0
+    token_overdue: float = 60.0
+    login_age_days: float = 0.0
+    calendar_days: int = 30
+
+
+Rule = Callable[[Observations, Thresholds, int], Iterable[Problem]]
+
+
+def evaluate(observations: Observations, thresholds: Thresholds, now: int) -> list[Problem]:
+    """Return the problems, the worst first; `now` is UTC nanoseconds.
+
+    When supervisord itself is not running there is one problem and no list of its consequences.
+    """
+    match observations.programs:
+        case Unknown(reason):
+            return [Problem(Level.CRITICAL, "supervisord", f"{reason}; start the desk: scripts/tradectl up")]
+        case Known(_):
+            found = [problem for rule in RULES for problem in rule(observations, thresholds, now)]
+    return sorted(found, key=lambda problem: -_BY_RANK.index(problem.level))
+
+
+def exit_code(problems: Sequence[Problem]) -> int:
+    """Return 0 without problems, else the code of the worst: critical 2, unknown 3, warning 1."""
+    worst = max((_BY_RANK.index(problem.level) for problem in problems), default=None)
+    return 0 if worst is None else _BY_RANK[worst].exit_code
+
+
+def ago(at: int, now: int) -> str:
+    """Return an age as `4 s`, `3 min`, `5 h` or `2 d`."""
+    seconds = max(now - at, 0) // SECOND
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _programs(seen: Observations, _thresholds: Thresholds, _now: int) -> Iterator[Problem]:
+    match seen.programs:
+        case Known(programs):
+            for program in programs:
+                yield from _program(program)
+        case Unknown(_):
+            return
+
+
+def _program(program: ProgramSeen) -> Iterator[Problem]:
+    detail = f" ({program.detail})" if program.detail else ""
+    match program.state:
+        case "RUNNING" | "STARTING" | "STOPPING":
+            return
+        case "STOPPED":
+            if program.name.split(":")[0] in _ALWAYS_UP:
+                yield Problem(Level.CRITICAL, program.name, "stopped, and must run; scripts/tradectl up starts it")
+        case "EXITED" if program.exit_status == EXIT_DONE:
+            return
+        case "EXITED" if program.exit_status == EXIT_HALT:
+            text = "stopped itself; only a person can mend what its log in run/log says, then supervisorctl start"
+            yield Problem(Level.CRITICAL, program.name, text + detail)
+        case "BACKOFF":
+            yield Problem(Level.WARNING, program.name, f"fails at start and is tried again; see run/log{detail}")
+        case "FATAL" | "EXITED":
+            text = "gave up; mend what its log in run/log says, then supervisorctl start"
+            yield Problem(Level.CRITICAL, program.name, text + detail)
+        case _:
+            yield Problem(Level.UNKNOWN, program.name, f"in state {program.state}{detail}")
+
+
+_ALWAYS_UP = frozenset({"core", "warden"})
+
+
+def _beats(seen: Observations, thresholds: Thresholds, now: int) -> Iterator[Problem]:
+    for beat in seen.beats:
+        if beat.at is None:
+            yield Problem(Level.CRITICAL, beat.process, f"does not answer ({beat.detail}); it may hang: see its log")
+            continue
+        age = (now - beat.at) / SECOND
+        if age > thresholds.heartbeat_critical:
+            yield Problem(Level.CRITICAL, beat.process, f"last heartbeat {ago(beat.at, now)} ago; it may hang")
+        elif age > thresholds.heartbeat_warning:
+            yield Problem(Level.WARNING, beat.process, f"last heartbeat {ago(beat.at, now)} ago")
+        if beat.state == "degraded":
+            yield Problem(Level.WARNING, beat.process, f"degraded: {beat.detail or 'no reason given'}")
+        yield from _skew(beat, thresholds)
+
+
+def _skew(beat: BeatSeen, thresholds: Thresholds) -> Iterator[Problem]:
+    if beat.clock_skew is None or abs(beat.clock_skew) <= thresholds.skew_warning:
+        return
+    level = Level.CRITICAL if abs(beat.clock_skew) > thresholds.skew_critical else Level.WARNING
+    text = f"this machine's clock differs from the broker's by {beat.clock_skew:+.1f} s; check its time service"
+    yield Problem(level, beat.process, text)
+
+
+def _streams(seen: Observations, thresholds: Thresholds, now: int) -> Iterator[Problem]:
+    match seen.streams:
+        case Unknown(reason):
+            yield Problem(Level.UNKNOWN, "streams", reason)
+        case Known(streams):
+            for stream in streams:
+                if stream.is_up is False and stream.is_market_open:
+                    yield Problem(
+                        Level.CRITICAL, stream.name, f"stream is down while the market is open: {stream.reason}"
+                    )
+                elif stream.is_market_open and _is_stale(stream.last_event_at, thresholds.stale_stream, now):
+                    yield Problem(
+                        Level.CRITICAL, stream.name, f"no data {_since(stream.last_event_at, now)}, market is open"
+                    )
+
+
+def _is_stale(at: int | None, seconds: float, now: int) -> bool:
+    return at is None or now - at > seconds * SECOND
+
+
+def _since(at: int | None, now: int) -> str:
+    return "yet" if at is None else f"for {ago(at, now)}"
+
+
+def _orders(seen: Observations, thresholds: Thresholds, now: int) -> Iterator[Problem]:
+    match seen.orders:
+        case Unknown(reason):
+            yield Problem(Level.UNKNOWN, "orders", reason)
+        case Known(orders):
+            for order in orders:
+                if now - order.changed_at > thresholds.stuck_order * SECOND:
+                    waiting = f"order {order.id} is {order.state} for {ago(order.changed_at, now)}"
+                    text = f"{waiting}; look at the broker's own screen"
+                    yield Problem(Level.CRITICAL, f"session {order.session}", text)
+
+
+def _divergences(seen: Observations, thresholds: Thresholds, now: int) -> Iterator[Problem]:
+    match seen.divergences:
+        case Unknown(reason):
+            yield Problem(Level.UNKNOWN, "divergences", reason)
+        case Known(rows):
+            recent = [row for row in rows if now - row.at <= thresholds.recent_divergence * SECOND]
+            for session in sorted({row.session for row in recent}):
+                own = [row for row in recent if row.session == session]
+                newest = max(own, key=lambda row: row.at)
+                text = f"{len(own)} in the last {thresholds.recent_divergence / 60:.0f} min, newest {newest.subject}"
+                yield Problem(
+                    Level.WARNING,
+                    f"session {session}",
+                    f"differed from the broker: {text}; scripts/tradectl divergences",
+                )
+
+
+def _database(seen: Observations, _thresholds: Thresholds, _now: int) -> Iterator[Problem]:
+    match seen.database:
+        case Unknown(reason):
+            yield Problem(Level.CRITICAL, "database", f"{reason}; entries wait, exits go on")
+        case Known(_):
+            return
+
+
+def _disk(seen: Observations, thresholds: Thresholds, _now: int) -> Iterator[Problem]:
+    match seen.disk_free_mb:
+        case Unknown(reason):
+            yield Problem(Level.UNKNOWN, "disk", reason)
+        case Known(free) if free < thresholds.disk_critical_mb:
+            yield Problem(Level.CRITICAL, "disk", f"{free} MB free; make room now")
+        case Known(free) if free < thresholds.disk_warning_mb:
+            yield Problem(Level.WARNING, "disk", f"{free} MB free")
+        case Known(_):
+            return
+
+
+def _logins(seen: Observations, thresholds: Thresholds, now: int) -> Iterator[Problem]:
+    match seen.logins:
+        case Unknown(reason):
+            yield Problem(Level.UNKNOWN, "logins", reason)
+        case Known(logins):
+            for login in logins:
+                yield from _login(login, thresholds, now)
+
+
+def _login(login: LoginSeen, thresholds: Thresholds, now: int) -> Iterator[Problem]:
+    subject = f"login {login.name}"
+    if login.state == "needs_login":
+        yield Problem(Level.CRITICAL, subject, f"a person must log in: scripts/tradectl login {login.name}")
+    elif login.state != "ok":
+        yield Problem(Level.CRITICAL, subject, f"{login.state}: {login.detail or 'no reason given'}")
+    elif login.expires_at is not None and now - login.expires_at > thresholds.token_overdue * SECOND:
+        yield Problem(
+            Level.CRITICAL, subject, f"its token ran out {ago(login.expires_at, now)} ago and was not renewed"
+        )
+    limit = thresholds.login_age_days
+    if limit > 0 and login.logged_in_at is not None and now - login.logged_in_at > limit * DAY:
+        text = f"logged in {ago(login.logged_in_at, now)} ago; log in again: scripts/tradectl login {login.name}"
+        yield Problem(Level.WARNING, subject, text)
+
+
+def _calendars(seen: Observations, thresholds: Thresholds, now: int) -> Iterator[Problem]:
+    for name, horizon in seen.calendars:
+        left = (horizon - now) // DAY
+        if left < 0:
+            yield Problem(Level.CRITICAL, f"calendar {name}", "its holidays ended in the past; update tradeproc")
+        elif left < thresholds.calendar_days:
+            yield Problem(Level.WARNING, f"calendar {name}", f"its holidays end in {left} days; update tradeproc")
+
+
+RULES: tuple[Rule, ...] = (
+    _programs, _beats, _streams, _orders, _divergences, _database, _disk, _logins, _calendars,
+)  # fmt: skip

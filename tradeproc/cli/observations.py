@@ -1,0 +1,85 @@
+"""What the health check looks at, as values: collected by healthcheck.py, judged by health.py."""
+
+from dataclasses import dataclass, field
+
+from tradeproc.domain.answers import Answer, Known
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramSeen:
+    """A program as supervisord tells it; `name` is `group:program`, `state` its word for it."""
+
+    name: str
+    state: str
+    detail: str = ""
+    exit_status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BeatSeen:
+    """What a process that has sockets said when asked, or why it did not; times are UTC nanoseconds."""
+
+    process: str
+    at: int | None
+    state: str = ""
+    detail: str = ""
+    clock_skew: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSeen:
+    """A stream of a running session; `last_event_at` is when we last heard anything, UTC nanoseconds.
+
+    `is_market_open` is about the wall clock for live data and about market time for a tape.
+    """
+
+    name: str
+    is_up: bool | None
+    last_event_at: int | None
+    is_market_open: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderWaiting:
+    """An order in pre_sent or pending; `changed_at` is UTC nanoseconds."""
+
+    id: str
+    session: int
+    state: str
+    changed_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class DivergenceSeen:
+    """A divergence row."""
+
+    session: int
+    subject: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoginSeen:
+    """A broker login as the tokens process tells it; times are UTC nanoseconds."""
+
+    name: str
+    state: str
+    expires_at: int | None
+    logged_in_at: int | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """Everything that was found out; what was not is an `Unknown` with its reason."""
+
+    programs: Answer[tuple[ProgramSeen, ...]]
+    beats: tuple[BeatSeen, ...] = ()
+    streams: Answer[tuple[StreamSeen, ...]] = field(default_factory=lambda: Known(()))
+    orders: Answer[tuple[OrderWaiting, ...]] = field(default_factory=lambda: Known(()))
+    divergences: Answer[tuple[DivergenceSeen, ...]] = field(default_factory=lambda: Known(()))
+    database: Answer[None] = field(default_factory=lambda: Known(None))
+    disk_free_mb: Answer[int] = field(default_factory=lambda: Known(1 << 20))
+    logins: Answer[tuple[LoginSeen, ...]] = field(default_factory=lambda: Known(()))
+    calendars: tuple[tuple[str, int], ...] = ()

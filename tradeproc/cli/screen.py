@@ -1,0 +1,166 @@
+"""What the one-screen view shows, as values; filled by watch.py, drawn by view.py."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tradeproc.cli.chart import Bar
+
+RECENT_FILLS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSeen:
+    """A process as its last heartbeat told; `heard_at` and `lag_ns` are nanoseconds, `heard_at` monotonic."""
+
+    name: str
+    state: str
+    heard_at: int
+    lag_ns: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CandleSeen:
+    """A candle as it came over the bus; times are market time."""
+
+    opened_at: int
+    closed_at: int
+    open: float
+    high: float
+    low: float
+    close: float
+    is_closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FillSeen:
+    """A fill of the session; `market_at` places it in the chart, 0 when unknown."""
+
+    side: str
+    quantity: int
+    price: str
+    market_at: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSeen:
+    """An order of the session."""
+
+    id: str
+    side: str
+    quantity: int
+    filled: int
+    type: str
+    price: str
+    role: str
+    state: str
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether it may still fill."""
+        return self.state in ("pre_sent", "pending", "submitted", "partially_filled")
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """Everything the view shows at one moment.
+
+    `summary` is the trader's own state message; `speed` how much faster than the wall clock market time runs.
+    """
+
+    title: str = ""
+    speed: float | None = None
+    market_at: int | None = None
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    candles: Mapping[int, CandleSeen] = field(default_factory=dict)
+    orders: Mapping[str, OrderSeen] = field(default_factory=dict)
+    fills: tuple[FillSeen, ...] = ()
+    processes: Mapping[str, ProcessSeen] = field(default_factory=dict)
+    note: str = ""
+    decimals: int = 2
+
+    @property
+    def bars(self) -> list[Bar]:
+        """Return the candles for the chart, oldest first, with our trades marked on them."""
+        bars = []
+        for candle in sorted(self.candles.values(), key=lambda each: each.opened_at):
+            mark = sum(
+                fill.quantity * (1 if fill.side == "buy" else -1)
+                for fill in self.fills
+                if candle.opened_at <= fill.market_at < candle.closed_at
+            )
+            bars.append(Bar(candle.open, candle.high, candle.low, candle.close, candle.is_closed, mark))
+        return bars
+
+    @property
+    def open_orders(self) -> list[OrderSeen]:
+        """Return the orders that may still fill, newest last."""
+        return [order for order in self.orders.values() if order.is_open]
+
+    @property
+    def lag_ns(self) -> int | None:
+        """Return the largest lag on the bus that any process told in its last heartbeat."""
+        return max((process.lag_ns for process in self.processes.values()), default=None)
+
+    def with_candle(self, body: Mapping[str, Any]) -> "Screen":
+        """Return the screen with a candle message applied."""
+        candle = CandleSeen(
+            opened_at=int(body["opened_at"]),
+            closed_at=int(body["closed_at"]),
+            open=float(body["open"]),
+            high=float(body["high"]),
+            low=float(body["low"]),
+            close=float(body["close"]),
+            is_closed=bool(body["closed"]),
+        )
+        return replace(self, candles={**self.candles, candle.opened_at: candle})
+
+    def with_order(self, body: Mapping[str, Any]) -> "Screen":
+        """Return the screen with a message about an order of the session applied."""
+        order = OrderSeen(
+            id=str(body["id"]),
+            side=str(body["side"]),
+            quantity=int(body["quantity"]),
+            filled=int(body["filled"]),
+            type=str(body["type"]),
+            price=price_of_order(body),
+            role=str(body["role"]),
+            state=str(body["state"]),
+        )
+        return replace(self, orders={**self.orders, order.id: order})
+
+    def with_fill(self, body: Mapping[str, Any]) -> "Screen":
+        """Return the screen with a fill applied; a fill told twice is kept once."""
+        fill = FillSeen(
+            side=str(body["side"]),
+            quantity=int(body["quantity"]),
+            price=str(body["price"]),
+            market_at=int(body.get("market_at") or 0),
+            at=int(body["at"]),
+        )
+        return self if fill in self.fills else replace(self, fills=(*self.fills, fill))
+
+    def with_heartbeat(self, body: Mapping[str, Any], heard_at: int) -> "Screen":
+        """Return the screen with a heartbeat applied; `heard_at` is monotonic nanoseconds."""
+        process = ProcessSeen(
+            name=str(body["process"]),
+            state=str(body["state"]),
+            heard_at=heard_at,
+            lag_ns=int(body.get("lag_ns") or 0),
+            detail=str(body.get("detail") or ""),
+        )
+        told = body.get("market_at")
+        market_at = self.market_at if told is None else max(int(told), self.market_at or 0)
+        return replace(self, processes={**self.processes, process.name: process}, market_at=market_at)
+
+
+def price_of_order(body: Mapping[str, Any]) -> str:
+    """Return the prices of an order as a person writes them: `market`, `4801.25`, `stop 4790`, `stop 1 limit 2`."""
+    limit, stop = body.get("limit"), body.get("stop")
+    if limit is None and stop is None:
+        return "market"
+    if stop is None:
+        return f"{limit}"
+    return f"stop {stop}" if limit is None else f"stop {stop} limit {limit}"
