@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from tradeproc.errors import Refusal
 
 T = TypeVar("T")
+NOTHING: Mapping[str, object] = types.MappingProxyType({})
 
 
 class BadValue(Refusal):
@@ -40,8 +41,10 @@ def nearest(name: str, known: list[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known) or 'nothing'}"
 
 
-def read_record(kind: type[T], table: object, section: str = "") -> T:
+def read_record(kind: type[T], table: object, section: str = "", given: Mapping[str, object] = NOTHING) -> T:
     """Return the dataclass that a table describes; `section` is only for messages, as `logins.paper`.
+
+    `given` are fields that the reader knows already; the table may not name them.
 
     Raises:
         BadRecord: the table does not fit; the first thing that does not.
@@ -49,7 +52,7 @@ def read_record(kind: type[T], table: object, section: str = "") -> T:
     if not isinstance(table, Mapping):
         inline = getattr(kind, "INLINE", None)
         raise BadRecord(section, inline or f"expected a table, found {_shown(table)}")
-    known = {field.name: field for field in fields(kind) if field.init and not field.metadata.get("key_of_table")}  # type: ignore[arg-type]
+    known = {field.name: field for field in fields(kind) if field.init and field.name not in given}  # type: ignore[arg-type]
     for name in table:
         if name not in known:
             raise BadRecord(section, f"{name}: unknown key; {nearest(str(name), list(known))}")
@@ -60,11 +63,8 @@ def read_record(kind: type[T], table: object, section: str = "") -> T:
             values[name] = _read(hints[name], table[name], section, name)
         elif field.default is MISSING and field.default_factory is MISSING:
             raise BadRecord(section, f"{name}: missing; {_described(hints[name])} is required and has no default")
-    for field in fields(kind):  # type: ignore[arg-type]
-        if field.metadata.get("key_of_table"):
-            values[field.name] = section.rsplit(".", 1)[-1]
     try:
-        return kind(**values)
+        return kind(**values, **given)
     except BadValue as bad:
         raise BadRecord(section, str(bad)) from None
 

@@ -1,0 +1,39 @@
+"""The configuration: `conf/tradeproc.toml` read once into frozen values, and refused as a whole when in doubt.
+
+Every key stands, explained, in the shipped `conf/tradeproc.toml`. A secret is never in the file: the file says
+where it is, in the environment or in a file of mode 0600. What a session trades is a `SessionSpec`
+(`domain/session.py`), written in `conf/sessions/*.toml` and given to `tradectl session create`.
+
+Start reading at `file.py` (`load`), then `logins.py`; the other sections are in `sections.py`.
+"""
+
+from tradeproc.config.file import DATABASE_URL, Config, load, read_session
+from tradeproc.config.logins import LoginConfig, Secret
+from tradeproc.config.problems import BadConfig, NotAllowedHere
+from tradeproc.config.sections import (
+    KINDS,
+    DatabaseConfig,
+    DeskConfig,
+    HealthConfig,
+    LimitsConfig,
+    LocalBrokerConfig,
+    SupervisionConfig,
+)
+
+__all__ = [
+    "DATABASE_URL",
+    "KINDS",
+    "BadConfig",
+    "Config",
+    "DatabaseConfig",
+    "DeskConfig",
+    "HealthConfig",
+    "LimitsConfig",
+    "LocalBrokerConfig",
+    "LoginConfig",
+    "NotAllowedHere",
+    "Secret",
+    "SupervisionConfig",
+    "load",
+    "read_session",
+]

@@ -1,0 +1,144 @@
+"""Reading the files: the whole configuration, and what a session file asks for."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tradeproc.brokers.registry import broker_keys
+from tradeproc.config.logins import LoginConfig, Secret
+from tradeproc.config.problems import BadConfig, NotAllowedHere
+from tradeproc.config.sections import (
+    DatabaseConfig,
+    DeskConfig,
+    HealthConfig,
+    LimitsConfig,
+    LocalBrokerConfig,
+    SupervisionConfig,
+)
+from tradeproc.domain.records import BadRecord, BadValue, nearest, read_record
+from tradeproc.domain.session import BadSession, SessionSpec
+from tradeproc.home import Home
+
+FILE = "tradeproc.toml"
+DATABASE_URL = "TRADEPROC_DATABASE_URL"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration; `file` and `root` (the home) are not keys."""
+
+    file: Path
+    root: Path
+    logins: Mapping[str, LoginConfig]
+    desk: DeskConfig
+    limits: LimitsConfig
+    database: DatabaseConfig = field(default_factory=DatabaseConfig)
+    localbroker: LocalBrokerConfig = field(default_factory=LocalBrokerConfig)
+    health: HealthConfig = field(default_factory=HealthConfig)
+    supervision: SupervisionConfig = field(default_factory=SupervisionConfig)
+
+    def login(self, name: str) -> LoginConfig:
+        """Return a login by name.
+
+        Raises:
+            NotAllowedHere: there is no such login.
+        """
+        if name not in self.logins:
+            raise NotAllowedHere(f"login {name!r} is not in {self.file}; {nearest(name, list(self.logins))}")
+        return self.logins[name]
+
+    def external_database(self) -> str | None:
+        """Return the url of the external database, or None: then the embedded one is meant.
+
+        TRADEPROC_DATABASE_URL wins over the file.
+
+        Raises:
+            BadConfig: the url is not where the configuration says.
+        """
+        if os.environ.get(DATABASE_URL):
+            return os.environ[DATABASE_URL]
+        try:
+            return self.database.url.read(self.root) if self.database.url else None
+        except BadValue as bad:
+            raise BadConfig(self.file, f"[database.url] {bad}") from None
+
+    def check_session(self, spec: SessionSpec) -> None:
+        """Check that this desk allows a session: its login, its environment, its limits.
+
+        Raises:
+            NotAllowedHere: names what does not fit.
+        """
+        login = self.login(spec.login)
+        if spec.environment != login.environment.value:
+            raise NotAllowedHere(
+                f"session {spec.name!r} asks for environment {spec.environment!r}, "
+                f"but login {spec.login!r} is {login.environment.value!r}"
+            )
+        for key in ("max_order", "max_position"):
+            asked, allowed = getattr(spec.limits, key), getattr(self.limits, key)
+            if asked > allowed:
+                raise NotAllowedHere(f"session {spec.name!r} asks for {key} {asked}, this desk allows {allowed}")
+
+
+def load(home: Home) -> Config:
+    """Read and check the whole configuration of a home.
+
+    Raises:
+        BadConfig: the first thing that is wrong, as one line.
+    """
+    file = home.conf / FILE
+    table = _read_toml(file)
+    logins = table.pop("logins", {})
+    try:
+        if not isinstance(logins, Mapping):
+            raise BadRecord("", "logins: expected one table a login, as [logins.paper]")
+        read = {name: _read_login(file, home.root, str(name), entry) for name, entry in logins.items()}
+        config = read_record(Config, table, "", {"file": file, "root": home.root, "logins": read})
+    except BadRecord as bad:
+        raise BadConfig(file, str(bad)) from None
+    _check_secret(file, home.root, "database.url", config.database.url)
+    return config
+
+
+def read_session(path: Path) -> SessionSpec:
+    """Read what a session file asks for.
+
+    Raises:
+        BadConfig: the file cannot be read, or the specification cannot be traded.
+    """
+    try:
+        return SessionSpec.from_dict(_read_toml(path))
+    except BadSession as bad:
+        raise BadConfig(path, str(bad)) from None
+
+
+def _read_toml(file: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(file.read_text())
+    except OSError as error:
+        raise BadConfig(file, f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise BadConfig(file, f"is not UTF-8 text (byte {error.start})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadConfig(file, f"is no TOML: {error}") from None
+
+
+def _read_login(file: Path, root: Path, name: str, entry: object) -> LoginConfig:
+    section = f"logins.{name}"
+    login = read_record(LoginConfig, entry, section, {"name": name, "file": file, "root": root})
+    known = broker_keys()
+    if login.broker not in known:
+        raise BadRecord(section, f"broker: {login.broker!r} is not installed; {nearest(login.broker, known)}")
+    for key in ("client_id", "client_secret", "refresh_token"):
+        _check_secret(file, root, f"{section}.{key}", getattr(login, key))
+    return login
+
+
+def _check_secret(file: Path, root: Path, section: str, secret: Secret | None) -> None:
+    try:
+        if secret:
+            secret.check(root)
+    except BadValue as bad:
+        raise BadConfig(file, f"[{section}] {bad}") from None

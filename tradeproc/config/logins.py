@@ -1,0 +1,160 @@
+"""Broker logins: which broker, which environment, and where the secrets are (never the secrets themselves)."""
+
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from tradeproc.brokers.contract import ClientCredentials, Environment, Login
+from tradeproc.config.problems import BadConfig, check_positive
+from tradeproc.domain.records import BadValue
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Where a secret is; exactly one of the three. `public` is only for a broker on this machine."""
+
+    INLINE: ClassVar[str] = 'a secret is never written here; write { env = "NAME" } or { file = "path" }, mode 0600'
+
+    env: str = ""
+    file: str = ""
+    public: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        """Check that one source is named.
+
+        Raises:
+            BadValue: none or several are.
+        """
+        if sum(map(bool, (self.env, self.file, self.public))) != 1:
+            raise BadValue("env, file", "name exactly one source of the secret")
+
+    def check(self, root: Path) -> None:
+        """Check the mode of the secret's file, if there is one already.
+
+        Raises:
+            BadValue: others may read it, or it is not ours.
+        """
+        path = root / self.file
+        if not self.file or not path.exists():
+            return
+        found = path.stat()
+        if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
+            raise BadValue("file", f"{path} must be yours with mode 0600, found {stat.S_IMODE(found.st_mode):04o}")
+
+    def read(self, root: Path) -> str:
+        """Return the secret.
+
+        Raises:
+            BadValue: it is not where it should be, or its file is open to others.
+        """
+        if self.public:
+            return self.public
+        if self.env:
+            value = os.environ.get(self.env, "")
+            if not value:
+                raise BadValue("env", f"{self.env} is not set in the environment of this process")
+            return value
+        self.check(root)
+        try:
+            value = (root / self.file).read_text().strip()
+        except OSError as error:
+            raise BadValue("file", f"{root / self.file} cannot be read: {error.strerror}") from None
+        if not value:
+            raise BadValue("file", f"{root / self.file} is empty")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class LoginConfig:
+    """One broker login. `environment` picks real or simulated money and nothing else does.
+
+    `name`, `file` and `root` (the home) are not keys: the name is the table's own. `idle_seconds` is after how
+    long without a need the link ends, `need_seconds` after how long a need that is not renewed is forgotten.
+    """
+
+    name: str
+    file: Path = field(repr=False)
+    root: Path = field(repr=False)
+    broker: str
+    environment: Environment
+    redirect_uri: str = "http://localhost:31022/"
+    base_url: str = ""
+    auth_url: str = ""
+    client_id: Secret | None = None
+    client_secret: Secret | None = None
+    refresh_token: Secret | None = None
+    i_accept_real_money: bool = False
+    idle_seconds: float = 60.0
+    need_seconds: float = 45.0
+
+    def __post_init__(self) -> None:
+        """Check names, addresses and the second word that real money needs.
+
+        Raises:
+            BadValue: names the key and what is allowed.
+        """
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,15}", self.name):
+            raise BadValue("name", f"{self.name!r} is not allowed; write up to 16 small letters, digits, _ -")
+        for key, value in (("base_url", self.base_url), ("auth_url", self.auth_url)):
+            if value and urlsplit(value).scheme != "https" and not _is_loopback(value):
+                raise BadValue(key, f"{value!r} must begin with https://, or be on 127.0.0.1 with http://")
+        if self.can_reach_money and not self.i_accept_real_money:
+            why = 'environment = "live"' if self.environment is Environment.LIVE else f"base_url = {self.base_url!r}"
+            raise BadValue(
+                "i_accept_real_money", f"{why} may trade real money; write i_accept_real_money = true beside it"
+            )
+        if self.i_accept_real_money and not self.can_reach_money:
+            raise BadValue("i_accept_real_money", 'must not stand beside environment = "paper"; remove it')
+        for key in ("client_id", "client_secret", "refresh_token"):
+            secret: Secret | None = getattr(self, key)
+            if secret and secret.public and not self._is_on_this_machine:
+                raise BadValue(key, "public is only for a broker on 127.0.0.1; use env or file")
+        check_positive(idle_seconds=self.idle_seconds, need_seconds=self.need_seconds)
+
+    @property
+    def can_reach_money(self) -> bool:
+        """Tell whether this login may reach real money: live, or a host of somebody's choice."""
+        return self.environment is Environment.LIVE or bool(self.base_url and not _is_loopback(self.base_url))
+
+    @property
+    def _is_on_this_machine(self) -> bool:
+        return _is_loopback(self.base_url) and _is_loopback(self.auth_url)
+
+    def login(self) -> Login:
+        """Return the login as brokers know it, without secrets."""
+        return Login(self.name, self.broker, self.environment, self.base_url, self.auth_url)
+
+    def client(self) -> ClientCredentials:
+        """Return the application's identity; only the `tokens` process and `tradectl login` call it.
+
+        Raises:
+            BadConfig: a secret is not where the configuration says.
+        """
+        return ClientCredentials(
+            self._secret("client_id") or "", self._secret("client_secret") or "", self.redirect_uri
+        )
+
+    def first_refresh_token(self) -> str | None:
+        """Return the refresh token to begin with, if the configuration names one.
+
+        Raises:
+            BadConfig: it is not where the configuration says.
+        """
+        return self._secret("refresh_token")
+
+    def _secret(self, key: str) -> str | None:
+        secret: Secret | None = getattr(self, key)
+        try:
+            return secret.read(self.root) if secret else None
+        except BadValue as bad:
+            raise BadConfig(self.file, f"[logins.{self.name}.{key}] {bad}") from None
+
+
+def _is_loopback(url: str) -> bool:
+    return urlsplit(url).hostname in LOOPBACK

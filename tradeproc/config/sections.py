@@ -1,0 +1,145 @@
+"""The sections of the configuration other than logins, one dataclass each, with units and ranges."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tradeproc.config.logins import Secret
+from tradeproc.config.problems import check_positive
+from tradeproc.domain.records import BadValue, nearest
+from tradeproc.domain.units import Contracts
+
+
+@dataclass(frozen=True, slots=True)
+class DeskConfig:
+    """What the installation is called in messages to people."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseConfig:
+    """Which PostgreSQL; without a url (and without TRADEPROC_DATABASE_URL) the embedded one."""
+
+    url: Secret | None = None
+    connect_seconds: float = 3.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            BadValue: the deadline is not positive.
+        """
+        check_positive(connect_seconds=self.connect_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsConfig:
+    """What no session of this machine may be given, in contracts; a limit has no default."""
+
+    max_order: Contracts
+    max_position: Contracts
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            BadValue: a limit below one contract.
+        """
+        check_positive(max_order=self.max_order, max_position=self.max_position)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalBrokerConfig:
+    """The broker on loopback. `speed` is market seconds per wall second; `tape` is "shipped" or a file."""
+
+    enabled: bool = False
+    port: int = 8765
+    tape: str = "shipped"
+    speed: float = 60.0
+    history_minutes: float = 60.0
+    accounts: tuple[str, ...] = ("SIM0000001F",)
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            BadValue: names the key and what is allowed.
+        """
+        if not 1024 <= self.port <= 65535:
+            raise BadValue("port", f"must be 1024 to 65535, not {self.port}")
+        if not self.accounts:
+            raise BadValue("accounts", "name at least one account")
+        check_positive(speed=self.speed)
+        if self.history_minutes < 0:
+            raise BadValue("history_minutes", f"must be 0 or more, not {self.history_minutes:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class HealthConfig:
+    """From when on `scripts/healthcheck` speaks; seconds unless the name says otherwise, 0 days is never."""
+
+    heartbeat_warning: float = 5.0
+    heartbeat_critical: float = 30.0
+    stale_stream: float = 120.0
+    stuck_order: float = 10.0
+    recent_divergence: float = 3600.0
+    disk_warning_mb: int = 2048
+    disk_critical_mb: int = 256
+    skew_warning: float = 2.0
+    skew_critical: float = 30.0
+    token_overdue: float = 60.0
+    login_age_days: float = 0.0
+    calendar_days: int = 30
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            BadValue: a threshold is not positive, or critical would come before warning.
+        """
+        check_positive(**{name: getattr(self, name) for name in self.__slots__ if not name.endswith("_days")})
+        for key in ("login_age_days", "calendar_days"):
+            if getattr(self, key) < 0:
+                raise BadValue(key, f"must be 0 or more, not {getattr(self, key):g}")
+        for critical, warning in (("heartbeat_critical", "heartbeat_warning"), ("skew_critical", "skew_warning")):
+            if getattr(self, critical) < getattr(self, warning):
+                raise BadValue(critical, f"must not be below {warning}")
+        if self.disk_critical_mb > self.disk_warning_mb:
+            raise BadValue("disk_critical_mb", "must not be above disk_warning_mb")
+
+
+KINDS = [
+    *("postgres", "tokens", "portfolio", "keeper", "jobs", "warden", "localbroker"),
+    *("link", "bars", "orders", "positions", "account", "trader"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisionConfig:
+    """When the warden holds a process for hung, and how it tries again. The groups' rules stand in supervisord.conf.
+
+    `hung_seconds` is silence of the heartbeat, or heartbeats without progress; `hung` overrides it for a kind of
+    process. `start_seconds` is what a process has until its first heartbeat.
+    """
+
+    hung_seconds: float = 10.0
+    hung: Mapping[str, float] = field(default_factory=dict)
+    start_seconds: float = 45.0
+    dump_seconds: float = 1.0
+    backoff_first_seconds: float = 1.0
+    backoff_most_seconds: float = 60.0
+    slow_retry_seconds: float = 300.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges and the kinds.
+
+        Raises:
+            BadValue: names the key and what is allowed.
+        """
+        check_positive(**{name: getattr(self, name) for name in self.__slots__ if name != "hung"})
+        for kind, seconds in self.hung.items():
+            if kind not in KINDS:
+                raise BadValue(f"hung.{kind}", f"unknown kind of process; {nearest(kind, KINDS)}")
+            check_positive(**{f"hung.{kind}": seconds})
+        if self.backoff_most_seconds < self.backoff_first_seconds:
+            raise BadValue("backoff_most_seconds", "must not be below backoff_first_seconds")
