@@ -21,17 +21,25 @@ are canonical contract codes (`ESH24`), quantities are positive with a side, exc
 Times are UTC ns; `BrokerOrder.opened_at` is the broker's clock and may have only whole seconds.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from tradeproc.domain.answers import Answer
 from tradeproc.domain.book import Balance, Position
+from tradeproc.domain.broker_orders import Accepted as Accepted
+from tradeproc.domain.broker_orders import BracketRequest as BracketRequest
+from tradeproc.domain.broker_orders import BrokerAccount as BrokerAccount
+from tradeproc.domain.broker_orders import BrokerOrder as BrokerOrder
+from tradeproc.domain.broker_orders import ContractDetails as ContractDetails
+from tradeproc.domain.broker_orders import OrderRequest as OrderRequest
+from tradeproc.domain.broker_orders import Outcome as Outcome
+from tradeproc.domain.broker_orders import Refused as Refused
+from tradeproc.domain.broker_orders import Unanswered as Unanswered
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Contract
-from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side, TimeInForce
-from tradeproc.domain.units import Contracts, Money, Nanos, Price
+from tradeproc.domain.units import Nanos
 
 
 class Environment(StrEnum):
@@ -149,113 +157,6 @@ class SymbolAdapter(Protocol):
 
     def supports_symbol(self, root: str) -> bool:
         """Tell whether the broker trades (or serves data for) this root at all."""
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerAccount:
-    """An account a login may use; `is_tradable` is False for closed, restricted or data-only accounts."""
-
-    id: str
-    kind: str
-    currency: str
-    is_tradable: bool
-    status: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ContractDetails:
-    """What the broker says a contract is; compared with our table before a session trades."""
-
-    contract: Contract
-    broker_symbol: str
-    tick_size: Price
-    point_value: Money
-    currency: str
-    exchange: str
-    description: str
-    expires_on: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class OrderRequest:
-    """An order as it goes to a broker: Decimal prices, canonical contract, our id."""
-
-    id: str
-    contract: Contract
-    side: Side
-    quantity: Contracts
-    type: OrderType
-    role: OrderRole
-    limit: Price | None = None
-    stop: Price | None = None
-    time_in_force: TimeInForce = TimeInForce.DAY
-
-
-@dataclass(frozen=True, slots=True)
-class BracketRequest:
-    """An entry with its protecting orders, to be sent as the broker's native structure, in one call."""
-
-    entry: OrderRequest
-    stop_loss: OrderRequest
-    profit_target: OrderRequest | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerOrder:
-    """An order as the broker tells it, normalised.
-
-    `state` is never PRE_SENT; PENDING means the broker has it but it does not work yet (queued, the waiting leg of
-    a bracket). `raw_status` is the broker's own word. `filled` is cumulative, `average` the average price of the
-    filled part. `client_id` only where the broker echoes one. `parent` is the broker id of the entry of a bracket.
-    `has_cancel_pending` while a cancel is under way.
-    """
-
-    broker_id: str
-    account: str
-    contract: str
-    side: Side
-    type: OrderType
-    quantity: Contracts
-    filled: Contracts
-    state: OrderState
-    raw_status: str
-    opened_at: Nanos
-    limit: Price | None = None
-    stop: Price | None = None
-    average: Price | None = None
-    closed_at: Nanos | None = None
-    client_id: str | None = None
-    parent: str | None = None
-    has_cancel_pending: bool = False
-    reason: str = ""
-
-
-# --- the three outcomes of an order operation -------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The broker took it. `broker_ids` maps our order ids to the broker's, as far as the answer told them."""
-
-    broker_ids: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The broker said no in so many words; nothing was placed or changed."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unanswered:
-    """Nobody knows whether it was done: ask before doing anything about it. `was_sent` False: surely not done."""
-
-    reason: str
-    was_sent: bool = True
-
-
-Outcome = Accepted | Refused | Unanswered
 
 
 # --- what streams tell --------------------------------------------------------------------------------------------
