@@ -1,0 +1,173 @@
+"""Load a strategy by name and check it at the door; build its arguments from configuration.
+
+A strategy is named in one of three ways:
+
+    my_cross.py  my_cross.py:MyCross      a file; the class may be left out when the file defines one strategy
+    my_package.ideas:MyCross              module and class
+    moving_average_cross                  an entry point of the group `tradeproc.strategies`
+
+This module reads files and runs the code in them, the one impure thing in this folder: it runs once at start-up,
+before the engine turns. It imports nothing from the rest of tradeproc but the contract and the errors.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+import zlib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tradeproc.errors import Halt
+from tradeproc.strategies.arguments import BadArgument, declaration_fault, make_arguments
+from tradeproc.strategies.contract import AnyStrategy
+
+GROUP = "tradeproc.strategies"
+
+_METHODS = {
+    "warmup": ("arguments",),
+    "start": ("arguments",),
+    "on_candle": ("view", "state", "arguments"),
+}
+
+
+class BadStrategy(Halt):
+    """A strategy that cannot be loaded or configured; a person must mend the file or the configuration."""
+
+    def __init__(self, reference: str, problem: str) -> None:
+        self.reference, self.problem = reference, problem
+        super().__init__(f"strategy {reference!r}: {problem}")
+
+
+def load_strategy(reference: str, folder: Path | None = None) -> AnyStrategy:
+    """Return the strategy that `reference` names, checked against the contract.
+
+    Args:
+        reference: file, `module:Class` or entry point name.
+        folder: what a relative file is relative to; the working folder when left out.
+
+    Raises:
+        BadStrategy: it is not there, does not load, or does not keep the contract; one line says which.
+    """
+    place, _, attribute = reference.strip().partition(":")
+    if place.endswith(".py"):
+        module = _load_file(reference, (folder or Path()) / Path(place).expanduser())
+        found = _attribute(reference, module, attribute) if attribute else _only_strategy(reference, module)
+    elif attribute:
+        found = _attribute(reference, _import(reference, place), attribute)
+    else:
+        target = _entry_point(reference, place)
+        found = _attribute(reference, _import(reference, target[0]), target[1])
+    return _checked(reference, found)
+
+
+def build_arguments(strategy: AnyStrategy, given: Mapping[str, Any]) -> Any:
+    """Return the strategy's `Arguments` from configured values; what is not given keeps its default.
+
+    Raises:
+        BadStrategy: an unknown name, a wrong type, or a value out of range; the first one found.
+    """
+    try:
+        return make_arguments(strategy.Arguments, given)
+    except BadArgument as fault:
+        raise BadStrategy(strategy.name, str(fault)) from None
+
+
+def _load_file(reference: str, path: Path) -> ModuleType:
+    if not path.is_file():
+        raise BadStrategy(reference, f"there is no file {str(path)!r}")
+    name = f"tradeproc_strategy_{path.stem}_{zlib.crc32(str(path.resolve()).encode()):08x}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BadStrategy(reference, f"{str(path)!r} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up while it is being executed
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise BadStrategy(reference, f"raises while it is loaded: {_in_short(error)}") from error
+    return module
+
+
+def _import(reference: str, name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise BadStrategy(reference, f"there is no module {error.name!r}") from None
+        raise BadStrategy(reference, f"raises while it is loaded: {_in_short(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise BadStrategy(reference, f"raises while it is loaded: {_in_short(error)}") from error
+
+
+def _attribute(reference: str, module: ModuleType, name: str) -> object:
+    try:
+        return getattr(module, name)
+    except AttributeError:
+        place = Path(module.__file__ or module.__name__).name
+        known = [key for key, value in vars(module).items() if isinstance(value, type)]
+        raise BadStrategy(reference, f"{place} has no {name!r}{_nearest(name, known)}") from None
+
+
+def _only_strategy(reference: str, module: ModuleType) -> object:
+    own = [
+        value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__
+    ]
+    found = [value for value in own if hasattr(value, "on_candle")]
+    if len(found) != 1:
+        names = ", ".join(value.__name__ for value in found) or "none"
+        raise BadStrategy(
+            reference, f"the file must define one class with on_candle, or be named file.py:Class: {names}"
+        )
+    return found[0]
+
+
+def _entry_point(reference: str, name: str) -> tuple[str, str]:
+    known = {point.name: (point.module, point.attr) for point in entry_points(group=GROUP)}
+    if name not in known:
+        raise BadStrategy(reference, f"no installed strategy has this name{_nearest(name, sorted(known))}")
+    return known[name]
+
+
+def _checked(reference: str, found: object) -> AnyStrategy:
+    if not isinstance(found, type):
+        raise BadStrategy(reference, f"a strategy is a class, not {type(found).__name__}")
+    for method in _METHODS:
+        if not callable(getattr(found, method, None)):
+            raise BadStrategy(reference, f"{found.__name__} is no strategy: it has no method {method}")
+    if not isinstance(name := getattr(found, "name", None), str) or not name:
+        raise BadStrategy(reference, f"{found.__name__} is no strategy: it has no text called name")
+    if problem := declaration_fault(getattr(found, "Arguments", None)):
+        raise BadStrategy(reference, f"{found.__name__}.Arguments {problem}")
+    try:
+        made: AnyStrategy = found()
+    except Exception as error:
+        raise BadStrategy(reference, f"{found.__name__}() raises: {_in_short(error)}") from error
+    if problem := _signature_fault(made):
+        raise BadStrategy(reference, f"{found.__name__}.{problem}")
+    return made
+
+
+def _signature_fault(strategy: AnyStrategy) -> str | None:
+    for method, names in _METHODS.items():
+        try:
+            inspect.signature(getattr(strategy, method)).bind(*names)
+        except TypeError:
+            return f"{method} must take ({', '.join(('self', *names))})"
+    return None
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    if close := get_close_matches(name, known, n=1, cutoff=0.5):
+        return f"; the nearest is {close[0]!r}"
+    return f"; there are {', '.join(known)}" if known else ""
+
+
+def _in_short(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
