@@ -26,7 +26,7 @@ def test_a_candle_is_drawn_from_its_prices(bar: Bar, bottom_to_top: str) -> None
 def test_a_market_that_does_not_move_is_drawn_in_the_middle() -> None:
     bars = [Bar(100.0, 100.0, 100.0, 100.0)] * 3
 
-    lines = draw(bars, 20, 5).plain.splitlines()
+    lines = draw(bars, 12, 5).plain.splitlines()
 
     assert [line[:3] for line in lines if line[:3].strip()] == ["╻╻╻"]
 
@@ -55,7 +55,7 @@ def test_the_last_close_stands_on_the_axis_and_our_trades_under_their_bars() -> 
         Bar(4801, 4803, 4801, 4802, mark=-2),
     ]
 
-    text = draw(bars, 40, 8).plain
+    text = draw(bars, 13, 8).plain
 
     assert "4802.00" in text
     assert text.splitlines()[-1] == "▲ ▼"
@@ -69,3 +69,10 @@ def test_the_forming_bar_looks_different() -> None:
     assert colour(Bar(1, 2, 1, 2)) == "green"
     assert colour(Bar(2, 2, 1, 1)) == "red"
     assert colour(Bar(2, 2, 1, 1, is_closed=False)) == "bold red"
+
+
+def test_candles_stand_apart_where_there_is_room() -> None:
+    bars = [Bar(1, 2, 1, 2, mark=1)] * 3
+
+    assert draw(bars, 40, 4).plain.splitlines()[-1] == "▲ ▲ ▲ "
+    assert draw(bars, 9, 4).plain.splitlines()[-1] == "▲▲▲"

@@ -73,25 +73,29 @@ def colour(bar: Bar) -> str:
 def draw(bars: Sequence[Bar], width: int, height: int, *, decimals: int = 2) -> Text:
     """Return the newest bars that fit, the prices at the right and below them the bars in which we traded.
 
-    `bars` are oldest first. The last row holds ▲ where we bought and ▼ where we sold.
+    `bars` are oldest first. The last row holds ▲ where we bought and ▼ where we sold. Where there is room, the
+    candles stand apart.
     """
     if not bars:
         return Text("waiting for the first bar", style="dim")
     rows = max(height - 1, _FEWEST_ROWS)
     label = max(len(f"{bar.high:.{decimals}f}") for bar in bars)
-    shown = list(bars)[-max(width - label - 1, 1) :]
+    room = max(width - label - 1, 1)
+    shown = list(bars)[-room:]
+    apart = " " if len(shown) * 2 <= room else ""
     scale = scale_of(shown, rows)
     columns = [column(bar, scale) for bar in shown]
     last = scale.half(shown[-1].close) // 2
     text = Text(no_wrap=True)
     for row in reversed(range(rows)):
         for bar, drawn in zip(shown, columns, strict=True):
-            text.append(drawn[row], style=colour(bar))
+            text.append(drawn[row] + apart, style=colour(bar))
         text.append(" ")
         text.append(*_label(row, rows, last, shown[-1].close, scale, decimals))
         text.append("\n")
     for bar in shown:
         text.append(*_mark(bar.mark))
+        text.append(apart)
     return text
 
 

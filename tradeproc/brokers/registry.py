@@ -1,0 +1,160 @@
+"""Finds brokers: folders of this package, and entry points `tradeproc.brokers` of installed packages.
+
+A plugin that cannot be used is never skipped in silence: it stops the process with one line that names what is
+missing, because the login that needs it would be missing too.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from tradeproc.brokers.contract import Broker, CredentialKind
+from tradeproc.errors import Halt
+
+GROUP = "tradeproc.brokers"
+_PACKAGE = "tradeproc.brokers"
+
+_CONSTANTS: dict[str, type] = {
+    "name": str,
+    "key": str,
+    "is_data_source": bool,
+    "has_account_management": bool,
+    "credential_kind": CredentialKind,
+    "echoes_client_id": bool,
+}
+_ADAPTER = (
+    "to_broker_symbol",
+    "to_contract",
+    "to_continuous_symbol",
+    "to_root_symbol",
+    "supports_continuous_contract",
+    "supports_symbol",
+)
+_DATA = ("data_source", "bar_stream")
+_ACCOUNTS = ("account_manager", "order_stream", "position_stream")
+
+
+class BadBroker(Halt):
+    """A broker plugin that cannot be loaded or does not keep the contract; caught by the entry points."""
+
+    def __init__(self, key: str, trouble: str) -> None:
+        self.key, self.trouble = key, trouble
+        super().__init__(f"broker {key!r}: {trouble}")
+
+
+class UnknownBroker(Halt):
+    """A broker that nobody provides, named in the configuration; caught by the entry points."""
+
+    def __init__(self, key: str, known: list[str]) -> None:
+        self.key, self.known = key, known
+        super().__init__(f"broker {key!r} is not installed; there are: {', '.join(known) or 'none'}")
+
+
+def broker_keys() -> list[str]:
+    """Return the keys of all brokers that can be named in a configuration, sorted; loads none of them."""
+    return sorted({*_folders(), *(entry.name for entry in _entries())})
+
+
+def broker(key: str) -> Broker:
+    """Return one broker; loads no other.
+
+    Raises:
+        UnknownBroker: nobody provides it.
+        BadBroker: it cannot be loaded, breaks the contract, or two packages claim its key.
+    """
+    claims: list[object] = []
+    if key in _folders():
+        claims.append(_load_folder(key))
+    for entry in _entries():
+        if entry.name == key:
+            found = _load_entry(entry)
+            if not any(found is claim for claim in claims):
+                claims.append(found)
+    if not claims:
+        raise UnknownBroker(key, broker_keys())
+    if len(claims) > 1:
+        raise BadBroker(key, f"{len(claims)} installed packages claim this key; uninstall all but one")
+    return check_broker(key, claims[0])
+
+
+def brokers() -> dict[str, Broker]:
+    """Return every broker by key.
+
+    Raises:
+        BadBroker: one of them is broken.
+    """
+    return {key: broker(key) for key in broker_keys()}
+
+
+def check_broker(key: str, candidate: object) -> Broker:
+    """Return the candidate as a broker if it has what the contract asks for.
+
+    Looks at names and kinds only; behaviour is what the contract suite is for.
+
+    Raises:
+        BadBroker: something is missing or of the wrong kind.
+    """
+    troubles = list(_troubles(key, candidate))
+    if troubles:
+        raise BadBroker(key, "; ".join(troubles))
+    return candidate  # type: ignore[return-value]  # the checks above are what mypy cannot see
+
+
+def _troubles(key: str, candidate: object) -> Iterator[str]:
+    for name, kind in _CONSTANTS.items():
+        if not hasattr(candidate, name):
+            yield f"has no {name}"
+        elif not isinstance(getattr(candidate, name), kind):
+            yield f"{name} is no {kind.__name__}"
+    if isinstance(getattr(candidate, "key", None), str) and getattr(candidate, "key") != key:  # noqa: B009
+        yield f"its key is {candidate.key!r}"  # type: ignore[attr-defined]
+    adapter = getattr(candidate, "adapter", None)
+    if adapter is None:
+        yield "has no adapter"
+    else:
+        yield from (f"adapter has no {name}()" for name in _ADAPTER if not callable(getattr(adapter, name, None)))
+    yield from (f"has no {name}()" for name in _promised(candidate) if not callable(getattr(candidate, name, None)))
+
+
+def _promised(candidate: object) -> tuple[str, ...]:
+    """The methods that its own declarations promise."""
+    promised: tuple[str, ...] = ("host",)
+    if getattr(candidate, "credential_kind", None) is CredentialKind.OAUTH2_CODE:
+        promised += ("authorization",)
+    if getattr(candidate, "is_data_source", False):
+        promised += _DATA
+    if getattr(candidate, "has_account_management", False):
+        promised += _ACCOUNTS
+    return promised
+
+
+def _folders() -> list[str]:
+    """The broker folders of this package; found whether or not tradeproc itself is installed."""
+    return sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if module.ispkg)
+
+
+def _entries() -> list[EntryPoint]:
+    return list(entry_points(group=GROUP))
+
+
+def _load_folder(key: str) -> object:
+    module_name = f"{_PACKAGE}.{key}"
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise BadBroker(key, f"{module_name} cannot be imported: {type(error).__name__}: {error}") from error
+    try:
+        return module.BROKER
+    except AttributeError:
+        raise BadBroker(key, f"{module_name} has no BROKER") from None
+
+
+def _load_entry(entry: EntryPoint) -> object:
+    try:
+        return entry.load()
+    except Exception as error:
+        raise BadBroker(
+            entry.name, f"{entry.value} cannot be loaded: {type(error).__name__}: {error}"
+        ) from error

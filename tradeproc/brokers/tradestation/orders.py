@@ -1,0 +1,232 @@
+"""Pure: our requests as TradeStation's order bodies, and its answers as outcomes.
+
+A bracket goes out as one order with its legs as an OSO: the broker itself sends them when the entry fills, so a
+filled entry always has its stop. Two legs are a group of type BRK (each shrinks with the other's fills); a lone
+stop has no sibling and is a group of type NORMAL.
+
+An order fails in four ways: an entry in `Errors` of a 200, an entry of `Orders` with an `Error`, a status that is
+not 2xx, and a later reject. The first three are read here, the fourth comes as an order.
+
+Source: TradeStation API v3, "Place Order", "Replace Order", "Cancel Order" (request and response schemas).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from tradeproc.brokers.contract import Accepted, BracketRequest, OrderRequest, Outcome, Refused, Unanswered
+from tradeproc.brokers.tradestation.fields import Json, objects, text, trouble
+from tradeproc.brokers.tradestation.symbols import SYMBOLS, to_wire
+from tradeproc.domain.orders import OrderType, Side, TimeInForce
+from tradeproc.errors import Refusal
+
+_LONGEST_ID = 22
+_TYPES = {
+    OrderType.MARKET: "Market",
+    OrderType.LIMIT: "Limit",
+    OrderType.STOP: "StopMarket",
+    OrderType.STOP_LIMIT: "StopLimit",
+}
+_DURATIONS = {
+    TimeInForce.DAY: "DAY",
+    TimeInForce.GTC: "GTC",
+    TimeInForce.IOC: "IOC",
+    TimeInForce.FOK: "FOK",
+}
+_MESSAGE = re.compile(r"\b(buy|sell)\b\D*?(\d+)\s+(\S+)\s+@\s*(.+)", re.IGNORECASE | re.ASCII)
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
+_LONGEST_MESSAGE = 500
+
+
+class BadRequest(Refusal):
+    """An order that cannot be written for TradeStation: a missing price, an id too long; never sent."""
+
+    def __init__(self, order: str, problem: str) -> None:
+        self.order, self.problem = order, problem
+        super().__init__(f"order {order}: {problem}")
+
+
+def sent_orders(request: OrderRequest | BracketRequest) -> tuple[OrderRequest, ...]:
+    """Return the orders of a request in the order in which the broker answers: the entry, then its legs as sent."""
+    if isinstance(request, OrderRequest):
+        return (request,)
+    legs = (request.stop_loss,) if request.profit_target is None else (request.stop_loss, request.profit_target)
+    return (request.entry, *legs)
+
+
+def encode_request(account: str, request: OrderRequest | BracketRequest) -> dict[str, Any]:
+    """Return the body of a POST that places an order or a whole bracket.
+
+    Raises:
+        BadRequest: a price is missing, or an id has not 1 to 22 characters.
+        Refusal: TradeStation does not know the contract's root.
+    """
+    entry, *legs = (_encode_order(account, order) for order in sent_orders(request))
+    if legs:
+        entry["OSOs"] = [{"Type": "BRK" if len(legs) > 1 else "NORMAL", "Orders": legs}]
+    return entry
+
+
+def _encode_order(account: str, order: OrderRequest) -> dict[str, Any]:
+    if not 1 <= len(order.id) <= _LONGEST_ID:
+        raise BadRequest(order.id, f"an id must have 1 to {_LONGEST_ID} characters")
+    return {
+        "AccountID": account,
+        "Symbol": SYMBOLS.to_broker_symbol(order.contract),
+        "Quantity": _quantity(order),
+        "OrderType": _TYPES[order.type],
+        "TradeAction": "BUY" if order.side is Side.BUY else "SELL",
+        "TimeInForce": {"Duration": _DURATIONS[order.time_in_force]},
+        "OrderConfirmID": order.id,
+        **_prices(order),
+    }
+
+
+def encode_change(change: OrderRequest) -> dict[str, Any]:
+    """Return the body of a PUT that replaces quantity and prices; a change to market is the only change of type.
+
+    Raises:
+        BadRequest: a price is missing.
+    """
+    body: dict[str, Any] = {"Quantity": _quantity(change), **_prices(change)}
+    if change.type is OrderType.MARKET:
+        body["OrderType"] = "Market"
+    return body
+
+
+def _quantity(order: OrderRequest) -> str:
+    if order.quantity <= 0:
+        raise BadRequest(order.id, f"quantity {order.quantity} is not positive")
+    return str(int(order.quantity))
+
+
+def _prices(order: OrderRequest) -> dict[str, str]:
+    prices: dict[str, str] = {}
+    if order.type in (OrderType.LIMIT, OrderType.STOP_LIMIT):
+        if order.limit is None:
+            raise BadRequest(order.id, f"a {order.type.value} order needs a limit price")
+        prices["LimitPrice"] = to_wire(order.limit, order.contract)
+    if order.type in (OrderType.STOP, OrderType.STOP_LIMIT):
+        if order.stop is None:
+            raise BadRequest(order.id, f"a {order.type.value} order needs a stop price")
+        prices["StopPrice"] = to_wire(order.stop, order.contract)
+    return prices
+
+
+def parse_placement(body: Json, sent: Sequence[OrderRequest]) -> Outcome:
+    """Return what a 2xx answer to a placement says.
+
+    A bracket that was taken only in part is `Unanswered`: nobody may believe in its stop before having asked.
+    """
+    said = trouble(body)
+    if said is not None:
+        return Refused(said)
+    placed, failed = objects(body.get("Orders") or []), objects(body.get("Errors") or [])
+    if placed is None or failed is None:
+        return Unanswered("the answer to the order cannot be read")
+    failures = [*failed, *(entry for entry in placed if trouble(entry) is not None)]
+    taken = [entry for entry in placed if trouble(entry) is None and text(entry, "OrderID")]
+    reasons = "; ".join(text(entry, "Message") or trouble(entry) or "no reason given" for entry in failures)
+    if taken and failures:
+        return Unanswered(f"taken only in part: {reasons}")
+    if failures:
+        return Refused(reasons)
+    if not taken:
+        return Unanswered("the answer names no order")
+    return Accepted(match_ids(taken, sent))
+
+
+def parse_request_answer(body: Json, order_id: str, broker_id: str) -> Outcome:
+    """Return what a 2xx answer to a replace or a cancel says: requested, not done."""
+    said = trouble(body)
+    if said is not None:
+        return Refused(said)
+    failed = objects(body.get("Errors") or [])
+    if failed:
+        return Refused("; ".join(text(entry, "Message") or trouble(entry) or "no reason given" for entry in failed))
+    told = text(body, "OrderID")
+    if not told and not text(body, "Message"):
+        return Unanswered("the answer names no order")
+    return Accepted({order_id: told or broker_id})
+
+
+def refusal_text(body: Json | None, status: int) -> str:
+    """Return the reason that an answer other than 2xx gives."""
+    said = trouble(body) if body is not None else None
+    if said is None and body is not None:
+        failed = objects(body.get("Errors") or []) or []
+        said = "; ".join(trouble(entry) or "" for entry in failed) or None
+    return f"{status} {said}" if said else str(status)
+
+
+def match_ids(taken: Sequence[Json], sent: Sequence[OrderRequest]) -> dict[str, str]:
+    """Return our ids with the broker's, as far as the answer tells them.
+
+    The answer lists the parent, then its children as sent; the message of each is held against the order it would
+    belong to. Where they contradict each other, only what one text alone can mean is taken.
+    """
+    told = [(text(entry, "OrderID"), _read_message(text(entry, "Message"))) for entry in taken]
+    if len(told) == len(sent):
+        pairs = list(zip(sent, told, strict=True))
+        if all(message is None or message.fits(order) for order, (_, message) in pairs):
+            return {order.id: broker_id for order, (broker_id, _) in pairs}
+    matched: dict[str, str] = {}
+    for order in sent:
+        fitting = [broker_id for broker_id, message in told if message is not None and message.fits(order)]
+        rivals = [other for other in sent if other is not order and _twins(order, other)]
+        if len(fitting) == 1 and not rivals:
+            matched[order.id] = fitting[0]
+    return matched
+
+
+def _twins(one: OrderRequest, other: OrderRequest) -> bool:
+    """Tell whether two orders would be described by the same words."""
+    return (one.side, one.quantity, one.contract, one.type, one.limit, one.stop) == (
+        other.side,
+        other.quantity,
+        other.contract,
+        other.type,
+        other.limit,
+        other.stop,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """`Sent order: Buy 1 ESH26 @ 5000.00 Limit`, taken apart."""
+
+    side: Side
+    quantity: int
+    symbol: str
+    kind: OrderType | None
+    prices: frozenset[Decimal]
+
+    def fits(self, order: OrderRequest) -> bool:
+        wanted = {Decimal(price) for price in _prices(order).values()}
+        return (
+            self.side is order.side
+            and self.quantity == order.quantity
+            and self.symbol == SYMBOLS.to_broker_symbol(order.contract)
+            and self.kind in (None, order.type)
+            and (self.prices == wanted or not self.prices)
+        )
+
+
+def _read_message(message: str) -> _Message | None:
+    found = _MESSAGE.search(message[:_LONGEST_MESSAGE])
+    if found is None:
+        return None
+    side, quantity, symbol, tail = found.groups()
+    words = tail.lower()
+    has_stop, has_limit = "stop" in words, "limit" in words
+    kind: OrderType | None = None
+    if has_stop:
+        kind = OrderType.STOP_LIMIT if has_limit else OrderType.STOP
+    elif has_limit:
+        kind = OrderType.LIMIT
+    elif "market" in words:
+        kind = OrderType.MARKET
+    prices = frozenset(Decimal(number[:30]) for number in _NUMBER.findall(tail))
+    return _Message(Side(side.lower()), int(quantity[:9]), symbol.upper(), kind, prices)

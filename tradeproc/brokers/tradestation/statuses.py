@@ -1,0 +1,47 @@
+"""TradeStation's order statuses as order states.
+
+What the broker's word cannot settle alone is PENDING: not terminal, not counted as a working stop, and old enough
+it makes us ask. `FILLED` follows from the filled quantity, whatever the word: fills come with ACK before FLL does.
+
+Source: TradeStation API v3, "Order statuses" and recorded order streams (UCH on a replace that keeps its id, OUT twice).
+"""
+
+from tradeproc.domain.orders import OrderState
+
+_WORKING = frozenset("ACK FPR STP CND UCN ECN RSN RPD RJC LAT CHG COR FLL".split())
+_CLOSED = frozenset("CAN OUT TSC SCN FLP".split())
+_REPLACED = frozenset({"UCH", "RJR"})
+_DOUBTFUL = _REPLACED | {"BRO", "DOA", "BRC", "BRF"}
+_CANCELLING = frozenset({"UCN", "ECN"})
+
+
+def order_state(status: str, quantity: int, filled: int, *, is_closed: bool, is_final: bool = False) -> OrderState:
+    """Return the state of an order.
+
+    `is_closed`: the order carries a closing time. `is_final`: this is a second reading, made because the first was
+    doubtful, so that a word that still says "over" is believed.
+    """
+    if filled >= quantity > 0:
+        return OrderState.FILLED
+    if status == "REJ":
+        return OrderState.REJECTED
+    if status == "EXP":
+        return OrderState.EXPIRED
+    if status in _CLOSED or (status in _DOUBTFUL and is_closed and is_final):
+        return OrderState.CANCELLED
+    if filled > 0:
+        return OrderState.PARTIALLY_FILLED
+    # a replace that was done or refused leaves the order working, unless it says that it is closed
+    if status in _WORKING or (status in _REPLACED and not is_closed):
+        return OrderState.SUBMITTED
+    return OrderState.PENDING
+
+
+def is_doubtful(status: str, *, is_closed: bool) -> bool:
+    """Tell whether the order must be read again by its id before its end is believed."""
+    return status in _DOUBTFUL and is_closed
+
+
+def is_cancelling(status: str) -> bool:
+    """Tell whether a cancel is under way."""
+    return status in _CANCELLING

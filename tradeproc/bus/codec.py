@@ -1,0 +1,159 @@
+"""What travels: envelope, request and reply as frames; pure.
+
+    published   topic | header (version, epoch, sequence, sent_at) | body
+    request     header (version, id, budget, sent_at, machine) | method | body
+    reply       header (version, verdict, id) | body
+
+Bodies are JSON objects. Times in a published header are wall clock ns; a request's are monotonic ns, which only
+processes of the same machine can compare, hence `machine`.
+"""
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import orjson
+
+from tradeproc.errors import Refusal
+
+Body = dict[str, Any]
+
+VERSION = 1
+_PUBLISHED = struct.Struct(">BQQQ")
+_REQUEST = struct.Struct(">BQQQQ")
+_REPLY = struct.Struct(">BBQ")
+_OPTIONS = orjson.OPT_SERIALIZE_NUMPY
+_LARGEST = 2**64 - 1
+
+
+class BadFrames(Refusal):
+    """Bytes that are no message of ours; counted and dropped by the socket that got them."""
+
+
+class Verdict(IntEnum):
+    """How a request ended on the side that served it."""
+
+    ANSWERED = 0
+    REFUSED = 1
+    UNAVAILABLE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A published message; `sent_at` is the publisher's wall clock in ns."""
+
+    publisher: str
+    topic: str
+    epoch: int
+    sequence: int
+    sent_at: int
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question: `budget` ns from `sent_at` (monotonic on `machine`) until nobody wants the answer any more."""
+
+    id: int
+    budget: int
+    sent_at: int
+    machine: int
+    method: str
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class WireReply:
+    """What came back for request `id`."""
+
+    verdict: Verdict
+    id: int
+    body: Body
+
+
+def encode_body(body: Body) -> bytes:
+    """Return a body as bytes."""
+    return orjson.dumps(body, option=_OPTIONS)
+
+
+def decode_body(data: bytes) -> Body:
+    """Return the object that bytes hold.
+
+    Raises:
+        BadFrames: they hold no JSON object.
+    """
+    try:
+        body = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise BadFrames(f"body is no JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise BadFrames("body is no object")
+    return body
+
+
+def encode_published(topic: bytes, epoch: int, sequence: int, sent_at: int, body: Body) -> list[bytes]:
+    """Return the frames of a published message."""
+    return [topic, _PUBLISHED.pack(VERSION, epoch, sequence, sent_at), orjson.dumps(body, option=_OPTIONS)]
+
+
+def decode_published(publisher: str, frames: list[bytes]) -> Envelope:
+    """Return the envelope that frames hold.
+
+    Raises:
+        BadFrames: they are no published message of this version.
+    """
+    if len(frames) != 3 or len(frames[1]) != _PUBLISHED.size:
+        raise BadFrames(f"{len(frames)} frames are no published message")
+    version, epoch, sequence, sent_at = _PUBLISHED.unpack(frames[1])
+    if version != VERSION:
+        raise BadFrames(f"version {version} is not {VERSION}")
+    return Envelope(publisher, _text(frames[0]), epoch, sequence, sent_at, decode_body(frames[2]))
+
+
+def encode_request(request: Request) -> list[bytes]:
+    """Return the frames of a request."""
+    header = _REQUEST.pack(
+        VERSION, request.id, min(request.budget, _LARGEST), request.sent_at, request.machine & _LARGEST
+    )
+    return [header, request.method.encode(), encode_body(request.body)]
+
+
+def decode_request(frames: list[bytes]) -> Request:
+    """Return the request that frames hold.
+
+    Raises:
+        BadFrames: they are no request of this version.
+    """
+    if len(frames) != 3 or len(frames[0]) != _REQUEST.size:
+        raise BadFrames(f"{len(frames)} frames are no request")
+    version, number, budget, sent_at, machine = _REQUEST.unpack(frames[0])
+    if version != VERSION:
+        raise BadFrames(f"version {version} is not {VERSION}")
+    return Request(number, budget, sent_at, machine, _text(frames[1]), decode_body(frames[2]))
+
+
+def encode_reply(verdict: Verdict, number: int, body: Body) -> list[bytes]:
+    """Return the frames of a reply to request `number`."""
+    return [_REPLY.pack(VERSION, verdict, number), encode_body(body)]
+
+
+def decode_reply(frames: list[bytes]) -> WireReply:
+    """Return the reply that frames hold.
+
+    Raises:
+        BadFrames: they are no reply of this version.
+    """
+    if len(frames) != 2 or len(frames[0]) != _REPLY.size:
+        raise BadFrames(f"{len(frames)} frames are no reply")
+    version, verdict, number = _REPLY.unpack(frames[0])
+    if version != VERSION or verdict not in Verdict.__members__.values():
+        raise BadFrames(f"version {version}, verdict {verdict} are no reply of ours")
+    return WireReply(Verdict(verdict), number, decode_body(frames[1]))
+
+
+def _text(frame: bytes) -> str:
+    try:
+        return frame.decode()
+    except UnicodeDecodeError as error:
+        raise BadFrames("a name that is no text") from error

@@ -1,0 +1,159 @@
+"""Trading sessions: list, create, start, stop, show, remove."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from tradeproc.cli import tables
+from tradeproc.cli.desk import KEEPER, Desk
+from tradeproc.cli.exits import WrongUsage
+from tradeproc.cli.outcome import Command, Outcome, SubParsers
+from tradeproc.config import read_session
+from tradeproc.domain.session import SessionSpec
+
+STOP_SECONDS = 30.0
+
+
+def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
+    """Add the commands of this module."""
+    listing = subparsers.add_parser("sessions", help="all trading sessions", parents=parents)
+    listing.set_defaults(command=sessions)
+    session = subparsers.add_parser("session", help="create, start, stop, show or remove one session")
+    actions = session.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _add_create(actions, parents)
+    one: tuple[tuple[str, Command, str], ...] = (
+        ("start", start, "let it run, now and after every restart of the desk"),
+        ("stop", stop, "stop it in an orderly way; orders and position stay at the broker unless --flatten"),
+        ("show", show, "its specification and what its trader says"),
+        ("remove", remove, "forget a stopped session; its orders and trades stay in the database"),
+    )
+    for name, command, text in one:
+        parser = actions.add_parser(name, help=text, description=text, parents=parents)
+        parser.add_argument("session", metavar="ID|NAME")
+        parser.set_defaults(command=command)
+        if name == "stop":
+            parser.add_argument("--flatten", action="store_true", help="cancel its orders and close its position first")
+
+
+def _add_create(actions: SubParsers, parents: Sequence[ArgumentParser]) -> None:
+    text = "create a session from a file, from options, or from a file with options that replace its keys"
+    parser = actions.add_parser("create", help=text, description=text, parents=parents)
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="TOML, see conf/sessions")
+    for name in ("name", "login", "account", "contract", "strategy"):
+        parser.add_argument(f"--{name}")
+    parser.add_argument("--minutes", type=int, help="length of a bar")
+    parser.add_argument("--quantity", type=int, help="contracts an entry")
+    parser.add_argument("--warmup", type=int, help="bars before the first decision; default: the strategy's own")
+    parser.add_argument("--environment", choices=("paper", "live"))
+    parser.add_argument("--stop-policy", choices=("alarm", "replace", "flatten"), help="when a stop is missing")
+    parser.add_argument("--max-order", type=int, help="largest order, contracts")
+    parser.add_argument("--max-position", type=int, help="largest position, contracts")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an argument of the strategy")
+    parser.add_argument("--start", action="store_true", help="start it at once")
+    parser.set_defaults(command=create)
+
+
+def sessions(desk: Desk, _arguments: Namespace) -> Outcome:
+    """List all sessions."""
+    rows = desk.sessions()
+    shown = tables.build(tables.SESSIONS, rows) if rows else Text("no sessions; scripts/tradectl session create makes one")
+    return Outcome({"sessions": rows}, shown)
+
+
+def create(desk: Desk, arguments: Namespace) -> Outcome:
+    """Create a session, and start it where asked."""
+    spec = spec_from(arguments)
+    number = int(desk.ask(KEEPER, "create", {"spec": spec.to_dict()})["session"])
+    if arguments.start:
+        desk.ask(KEEPER, "start", {"session": number})
+    what = "created and started" if arguments.start else "created; scripts/tradectl session start " + str(number)
+    return Outcome({"session": number}, Text(f"session {number} {what}"))
+
+
+def start(desk: Desk, arguments: Namespace) -> Outcome:
+    """Let a session run."""
+    number = int(desk.session(arguments.session)["id"])
+    desk.ask(KEEPER, "start", {"session": number})
+    return Outcome({"session": number, "desired": "running"}, Text(f"session {number} is starting"))
+
+
+def stop(desk: Desk, arguments: Namespace) -> Outcome:
+    """Stop a session."""
+    number = int(desk.session(arguments.session)["id"])
+    answer = desk.ask(KEEPER, "stop", {"session": number, "flatten": arguments.flatten}, seconds=STOP_SECONDS)
+    left = "flat" if arguments.flatten else "its working orders and position stay at the broker"
+    return Outcome({**answer, "session": number, "desired": "stopped"}, Text(f"session {number} stops; {left}"))
+
+
+def remove(desk: Desk, arguments: Namespace) -> Outcome:
+    """Forget a stopped session."""
+    number = int(desk.session(arguments.session)["id"])
+    desk.ask(KEEPER, "remove", {"session": number})
+    return Outcome({"session": number}, Text(f"session {number} removed"))
+
+
+def show(desk: Desk, arguments: Namespace) -> Outcome:
+    """Show a session's specification, and its trader's own summary while it runs."""
+    row = desk.session(arguments.session)
+    trader = f"session-{row['id']}.trader"
+    state = desk.ask(trader, "state") if trader in desk.directory.processes() else None
+    return Outcome({"session": row, "trader": state}, _shown(row, state))
+
+
+def _shown(row: dict[str, Any], state: dict[str, Any] | None) -> tables.Table:
+    grid = tables.Table.grid(padding=(0, 2))
+    for key, value in row.items():
+        if value not in (None, "", {}):
+            grid.add_row(Text(key, style="dim"), _plain(key, value))
+    grid.add_row(Text("trader", style="dim"), "not running" if state is None else "")
+    for key, value in (state or {}).items():
+        if not isinstance(value, list | dict):
+            grid.add_row(Text(f"  {key}", style="dim"), _plain(key, value))
+    return grid
+
+
+def _plain(key: str, value: Any) -> str:
+    if key.endswith("_at") and isinstance(value, int):
+        return tables.when(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} = {each}" for name, each in value.items())
+    return str(value)
+
+
+def spec_from(arguments: Namespace) -> SessionSpec:
+    """Return the specification that a file and options together describe; options win."""
+    table: dict[str, Any] = read_session(arguments.file).to_dict() if arguments.file else {}
+    for key in ("name", "login", "account", "contract", "strategy", "minutes", "quantity", "warmup", "environment",
+                "stop_policy"):  # fmt: skip
+        value = getattr(arguments, key)
+        if value is not None:
+            table[key] = value
+    limits = dict(table.get("limits", {}))
+    for key in ("max_order", "max_position"):
+        if getattr(arguments, key) is not None:
+            limits[key] = getattr(arguments, key)
+    table["limits"] = limits
+    if arguments.set:
+        table["arguments"] = {**table.get("arguments", {}), **dict(_argument(text) for text in arguments.set)}
+    return SessionSpec.from_dict(table)
+
+
+def _argument(text: str) -> tuple[str, str | int | float | bool]:
+    key, sign, value = text.partition("=")
+    if not sign or not key:
+        raise WrongUsage(f"--set {text}: write KEY=VALUE, as fast=5")
+    return key, _typed(value)
+
+
+def _typed(value: str) -> str | int | float | bool:
+    if value in ("true", "false"):
+        return value == "true"
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value

@@ -1,0 +1,96 @@
+"""One installation as the command line sees it: its home, its configuration, and the processes on its bus."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from types import TracebackType
+from typing import Any
+
+from tradeproc.bus.addresses import Directory
+from tradeproc.bus.client import Client
+from tradeproc.cli.exits import CommandFailed, NotFound, NotRunning
+from tradeproc.config import Config, load
+from tradeproc.errors import Outage, Refusal
+from tradeproc.home import Home
+from tradeproc.supervision.client import Supervisor
+
+KEEPER = "core.keeper"
+TOKENS = "core.tokens"
+PORTFOLIO = "core.portfolio"
+ANSWER_SECONDS = 5.0
+
+
+class Desk:
+    """Asks the processes of one home; a context manager that closes its sockets."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.directory = Directory(home.sockets)
+
+    @cached_property
+    def client(self) -> Client:
+        """Return the bus client, made at first use."""
+        return Client(self.directory)
+
+    @cached_property
+    def config(self) -> Config:
+        """Return the configuration, read at first use."""
+        return load(self.home)
+
+    @cached_property
+    def supervisor(self) -> Supervisor:
+        """Return the way to supervisord."""
+        return Supervisor(self.home)
+
+    def ask(
+        self, process: str, method: str, params: Mapping[str, Any] | None = None, *, seconds: float = ANSWER_SECONDS
+    ) -> dict[str, Any]:
+        """Return what a process answers.
+
+        Raises:
+            NotRunning: there was no answer; the text says what to do.
+            CommandFailed: the process refused; the text is its own.
+        """
+        if process not in self.directory.processes():
+            raise NotRunning(f"{process} is not running; scripts/tradectl up starts the desk, status shows it")
+        try:
+            return self.client.call(process, method, dict(params or {}), seconds)
+        except Outage as error:
+            raise NotRunning(f"{process} does not answer ({error}); see scripts/tradectl status and run/log") from None
+        except Refusal as error:
+            raise CommandFailed(str(error)) from None
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Return every session as the keeper tells it, each with the fields of its specification beside its own."""
+        return [flat_session(row) for row in self.ask(KEEPER, "sessions")["sessions"]]
+
+    def session(self, named: str) -> dict[str, Any]:
+        """Return the session with this number or name; of several with one name the newest.
+
+        Raises:
+            NotFound: there is none.
+        """
+        rows = self.sessions()
+        found = [row for row in rows if str(row["id"]) == named] or [row for row in rows if row["name"] == named]
+        if not found:
+            raise NotFound("session", named, "scripts/tradectl sessions lists them")
+        return max(found, key=lambda row: int(row["id"]))
+
+    def close(self) -> None:
+        """Close the sockets that were opened."""
+        if "client" in self.__dict__:
+            self.client.close()
+
+    def __enter__(self) -> "Desk":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def flat_session(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a session row with its specification's fields beside its own, and its bar as `1m`."""
+    flat = {**row.get("spec", {}), **{key: value for key, value in row.items() if key != "spec"}}
+    flat["bar"] = f"{flat.get('minutes')}m"
+    return flat

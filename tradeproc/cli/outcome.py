@@ -1,0 +1,24 @@
+"""What a command found: a value for programs and something to look at for people."""
+
+from argparse import ArgumentParser, Namespace, _SubParsersAction
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import RenderableType
+
+from tradeproc.cli.desk import Desk
+from tradeproc.cli.exits import Exit
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of a command: `value` is printed with `--json`, `shown` without; None prints nothing."""
+
+    value: Any
+    shown: RenderableType | None = None
+    exit: Exit = Exit.OK
+
+
+Command = Callable[[Desk, Namespace], Outcome]
+SubParsers = _SubParsersAction[ArgumentParser]

@@ -1,0 +1,86 @@
+-- name: save_orders
+-- One statement, so one round trip and one transaction. `holder` is empty when the fence is stale, and then
+-- nothing is written; its share lock makes a new lease wait for us. Repeating is harmless: an event row is known by
+-- its fingerprint, and an order moves only together with an event that is news. A closed order is opened again
+-- only by an event that says so (its `before` is the present state).
+with holder as materialized (
+    select id from sessions
+    where id = %(session)s and (%(fence)s::bigint is null or fence = %(fence)s::bigint)
+    for share
+), told as materialized (
+    select * from jsonb_to_recordset(%(events)s::jsonb) as event (
+        ordinal integer, order_id text, at bigint, source order_source, before order_state, after order_state,
+        what text, filled integer, details jsonb, fingerprint bigint)
+), news as (
+    insert into order_events
+        (order_id, sequence, at, source, before, after, what, filled, details, fingerprint)
+    select told.order_id,
+           coalesce((select max(sequence) from order_events known where known.order_id = told.order_id), 0)
+               + row_number() over (partition by told.order_id order by told.ordinal),
+           told.at, told.source, told.before, told.after, told.what, told.filled, told.details, told.fingerprint
+    from holder, told
+    where not exists (
+        select from order_events known
+        where known.order_id = told.order_id and known.fingerprint = told.fingerprint)
+    on conflict do nothing
+    returning order_id, before
+), kept as (
+    insert into orders (id, session, fence, contract, side, quantity, type, role, created_at, market_at,
+        limit_ticks, limit_price, stop_ticks, stop_price, time_in_force, state, filled, average, broker_id, parent,
+        in_flight, changed_at, reason)
+    select o.id, holder.id, o.fence, o.contract, o.side, o.quantity, o.type, o.role, o.created_at, o.market_at,
+        o.limit_ticks, o.limit_price, o.stop_ticks, o.stop_price, o.time_in_force, o.state, o.filled, o.average,
+        o.broker_id, o.parent, o.in_flight, o.changed_at, o.reason
+    from holder, jsonb_to_recordset(%(orders)s::jsonb) as o (
+        id text, fence bigint, contract text, side side, quantity integer, type order_type, role order_role,
+        created_at bigint, market_at bigint, limit_ticks bigint, limit_price numeric, stop_ticks bigint,
+        stop_price numeric, time_in_force time_in_force, state order_state, filled integer, average numeric,
+        broker_id text, parent text, in_flight text, changed_at bigint, reason text)
+    on conflict (id) do update set
+        quantity = excluded.quantity, limit_ticks = excluded.limit_ticks, limit_price = excluded.limit_price,
+        stop_ticks = excluded.stop_ticks, stop_price = excluded.stop_price, state = excluded.state,
+        filled = excluded.filled, average = excluded.average,
+        broker_id = coalesce(excluded.broker_id, orders.broker_id), parent = excluded.parent,
+        in_flight = excluded.in_flight, changed_at = excluded.changed_at, reason = excluded.reason
+    where (
+        exists (select from news where news.order_id = orders.id)
+        or not exists (select from told where told.order_id = orders.id)
+    ) and (
+        orders.state in ('pre_sent', 'pending', 'submitted', 'partially_filled')
+        or excluded.state not in ('pre_sent', 'pending', 'submitted', 'partially_filled')
+        or exists (select from news where news.order_id = orders.id and news.before = orders.state)
+    )
+    returning id
+), booked as (
+    insert into fills
+        (order_id, broker_id, session, contract, side, quantity, cumulative, price, at, market_at)
+    select f.order_id, f.broker_id, holder.id, f.contract, f.side, f.quantity, f.cumulative, f.price, f.at, f.market_at
+    from holder, jsonb_to_recordset(%(fills)s::jsonb) as f (
+        order_id text, broker_id text, contract text, side side, quantity integer, cumulative integer, price numeric,
+        at bigint, market_at bigint)
+    order by f.at, f.order_id, f.cumulative
+    on conflict (order_id, cumulative) do nothing
+    returning order_id
+)
+select (select count(*) from holder) as held, (select count(*) from kept) as kept,
+       (select count(*) from news) as news, (select count(*) from booked) as booked
+
+-- name: orders
+select * from orders where session = %(session)s order by created_at, id
+
+-- name: newest_orders
+select * from orders
+where %(session)s::bigint is null or session = %(session)s::bigint
+order by created_at desc, id desc
+limit %(limit)s
+
+-- name: open_orders
+select * from orders
+where session = %(session)s and state in ('pre_sent', 'pending', 'submitted', 'partially_filled')
+order by created_at, id
+
+-- name: order
+select * from orders where id = %(id)s
+
+-- name: order_events
+select * from order_events where order_id = %(order_id)s order by sequence

@@ -1,0 +1,54 @@
+-- name: save_divergence
+insert into divergences (session, kind, subject, ours, brokers, cause, at)
+values (%(session)s, %(kind)s, %(subject)s, %(ours)s, %(brokers)s, %(cause)s, %(at)s)
+on conflict (session, kind, subject, at) do nothing
+
+-- name: close_divergences
+update divergences set closed_at = %(at)s
+where session = %(session)s and closed_at is null and (%(kind)s::text is null or kind::text = %(kind)s)
+    and (%(subject)s::text is null or subject = %(subject)s)
+
+-- name: divergences
+select session, kind, subject, ours, brokers, cause, at, closed_at from divergences
+where (%(session)s::bigint is null or session = %(session)s::bigint)
+    and (not %(only_open)s::boolean or closed_at is null)
+order by number
+
+-- name: save_alarm
+insert into alarms (session, name, detail, at) values (%(session)s, %(name)s, %(detail)s, %(at)s)
+on conflict (session, name, at) do nothing
+
+-- name: clear_alarms
+update alarms set cleared_at = %(at)s
+where session is not distinct from %(session)s::bigint and cleared_at is null
+    and (%(name)s::text is null or name = %(name)s)
+
+-- name: alarms
+select session, name, detail, at, cleared_at from alarms
+where (%(session)s::bigint is null or session = %(session)s::bigint)
+    and (not %(only_standing)s::boolean or cleared_at is null)
+order by number
+
+-- name: latch
+select scope, state, by, reason, at from latches where scope = %(scope)s
+
+-- name: latches
+select scope, state, by, reason, at from latches order by scope
+
+-- name: set_latch
+with kept as (
+    insert into latches (scope, state, by, reason, at)
+    values (%(scope)s, %(state)s, %(by)s, %(reason)s, %(at)s)
+    on conflict (scope) do update set state = excluded.state, by = excluded.by, reason = excluded.reason,
+        at = excluded.at
+    where latches.at <> excluded.at
+    returning scope, state, by, reason, at
+)
+insert into latch_changes (scope, state, by, reason, at) select scope, state, by, reason, at from kept
+
+-- name: enqueue
+-- procrastinate's own function; nothing is deferred while a job with the same queueing lock still waits.
+select procrastinate_defer_jobs_v1(array[row('default', %(task)s, 0, null, %(queueing_lock)s, %(args)s::jsonb, null)
+    ::procrastinate_job_to_defer_v1]) as ids
+where not exists (
+    select from procrastinate_jobs where status = 'todo' and queueing_lock = %(queueing_lock)s)
