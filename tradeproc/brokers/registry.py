@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from tradeproc.brokers.contract import Broker, CredentialKind
+from tradeproc.domain.records import nearest
 from tradeproc.errors import Halt
 
 GROUP = "tradeproc.brokers"
@@ -49,7 +50,7 @@ class UnknownBroker(Halt):
 
     def __init__(self, key: str, known: list[str]) -> None:
         self.key, self.known = key, known
-        super().__init__(f"broker {key!r} is not installed; there are: {', '.join(known) or 'none'}")
+        super().__init__(f"broker {key!r} is not installed; {nearest(key, known)}")
 
 
 def broker_keys() -> list[str]:
@@ -155,6 +156,4 @@ def _load_entry(entry: EntryPoint) -> object:
     try:
         return entry.load()
     except Exception as error:
-        raise BadBroker(
-            entry.name, f"{entry.value} cannot be loaded: {type(error).__name__}: {error}"
-        ) from error
+        raise BadBroker(entry.name, f"{entry.value} cannot be loaded: {type(error).__name__}: {error}") from error

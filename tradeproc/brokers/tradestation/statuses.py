@@ -3,13 +3,13 @@
 What the broker's word cannot settle alone is PENDING: not terminal, not counted as a working stop, and old enough
 it makes us ask. `FILLED` follows from the filled quantity, whatever the word: fills come with ACK before FLL does.
 
-Source: TradeStation API v3, "Order statuses" and recorded order streams (UCH on a replace that keeps its id, OUT twice).
+Source: TradeStation API v3, "Order statuses"; recorded order streams (UCH on a replace that keeps its id, OUT twice).
 """
 
 from tradeproc.domain.orders import OrderState
 
-_WORKING = frozenset("ACK FPR STP CND UCN ECN RSN RPD RJC LAT CHG COR FLL".split())
-_CLOSED = frozenset("CAN OUT TSC SCN FLP".split())
+_WORKING = frozenset(["ACK", "FPR", "STP", "CND", "UCN", "ECN", "RSN", "RPD", "RJC", "LAT", "CHG", "COR", "FLL"])
+_CLOSED = frozenset(["CAN", "OUT", "TSC", "SCN", "FLP"])
 _REPLACED = frozenset({"UCH", "RJR"})
 _DOUBTFUL = _REPLACED | {"BRO", "DOA", "BRC", "BRF"}
 _CANCELLING = frozenset({"UCN", "ECN"})

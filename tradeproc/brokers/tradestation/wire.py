@@ -58,9 +58,7 @@ class Unreadable:
 FOREIGN = Foreign()
 
 
-def read_list(
-    body: Json, key: str, read: Callable[[Json], T | Foreign | Unreadable]
-) -> Answer[Sequence[T]]:
+def read_list(body: Json, key: str, read: Callable[[Json], T | Foreign | Unreadable]) -> Answer[Sequence[T]]:
     """Return the records of a list answer; unknown when it carries errors, is cut short or has a broken record.
 
     An empty list is confirmed empty only because `Errors` is empty too.
@@ -97,7 +95,7 @@ def read_account(record: Json) -> BrokerAccount | Unreadable:
 
 
 def read_balance(record: Json, at: Nanos) -> Balance | Unreadable:
-    """Return an account's money; realised and unrealised come from the detail, where "today's profit" does not fool."""
+    """Return an account's money; realised and unrealised come from the detail: the day's profit above it misleads."""
     account, cash, equity = text(record, "AccountID"), decimal(record, "CashBalance"), decimal(record, "Equity")
     if not account or cash is None or equity is None:
         return Unreadable("a balance without AccountID, CashBalance or Equity")
