@@ -1,0 +1,184 @@
+"""Market hours: when an exchange trades, in UTC nanoseconds, right across holidays, early closes and clock changes.
+
+A market session is what the exchange calls a trade date: from the open, often the evening before, to the close. It
+is one stretch of trading or several with breaks between (grains rest at breakfast). Sessions are worked out from
+`calendar_table.py` when they are asked for, and the newest few are remembered.
+
+The table ends at a horizon. Outside it nothing is known: nothing is open, there is no session and no next open.
+Known limits: it carries what the library behind it knows; unscheduled closures (days of mourning), the quarter of an
+hour for which equity products rested at 15:15 until June 2021, and early closes of grains are not in it.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache, lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from tradeproc.domain.calendar_table import CALENDARS, FIRST, LAST
+from tradeproc.domain.units import Nanos
+from tradeproc.errors import Refusal
+
+SECOND = 1_000_000_000
+_DAY = timedelta(days=1)
+
+
+class UnknownMarketHours(Refusal):
+    """A calendar that is not in the table; caught where a person named it."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"no market hours are called {key!r}; there are {', '.join(sorted(CALENDARS))}")
+
+
+class Stretch(NamedTuple):
+    """Uninterrupted trading from `opened_at` up to, not including, `closed_at`."""
+
+    opened_at: Nanos
+    closed_at: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class MarketSession:
+    """One trade date: its stretches of trading, oldest first, at least one."""
+
+    date: date
+    stretches: tuple[Stretch, ...]
+
+    @property
+    def opened_at(self) -> Nanos:
+        """Return when it opens, which may be the evening before its date."""
+        return self.stretches[0].opened_at
+
+    @property
+    def closed_at(self) -> Nanos:
+        """Return when it closes; at this moment it is closed."""
+        return self.stretches[-1].closed_at
+
+
+class _Clock(NamedTuple):
+    """A local time of day relative to the trade date."""
+
+    days: int
+    at: time
+
+
+Pattern = tuple[tuple[_Clock, _Clock], ...]
+
+
+class MarketHours:
+    """The hours of one exchange calendar; get it from `market_hours(key)`.
+
+    `known_from` and `horizon` bound what it knows, horizon excluded.
+    """
+
+    def __init__(self, key: str, zone: str, weekly: str, exceptions: dict[str, str]) -> None:
+        self.key = key
+        self.zone = ZoneInfo(zone)
+        self._weekly = _pattern(weekly)
+        self._exceptions = {day: _pattern(hours) for hours, days in exceptions.items() for day in _dates(days)}
+        self._first, self._last = date.fromisoformat(FIRST), date.fromisoformat(LAST)
+        self.known_from = self._instant(self._first - _DAY, _Clock(0, time(12)))
+        self.horizon = self._instant(self._last, _Clock(0, time(12)))
+        self.session_of = lru_cache(maxsize=32)(self._session_of)
+
+    def session_at(self, at: Nanos) -> MarketSession | None:
+        """Return the session of a moment, its breaks included; None between sessions and outside what is known."""
+        day = self._day(at)
+        for candidate in (day, day + _DAY):
+            session = self.session_of(candidate)
+            if session is not None and session.opened_at <= at < session.closed_at:
+                return session
+        return None
+
+    def session_opened_at(self, at: Nanos) -> Nanos | None:
+        """Return when the session of a moment opened, None when there is none."""
+        session = self.session_at(at)
+        return None if session is None else session.opened_at
+
+    def is_open(self, at: Nanos) -> bool:
+        """Tell whether the exchange trades at a moment; False in breaks and outside what is known."""
+        session = self.session_at(at)
+        return session is not None and any(opened <= at < closed for opened, closed in session.stretches)
+
+    def next_open(self, at: Nanos) -> Nanos | None:
+        """Return when trading begins next after a moment, be it after a break; None when that is not known."""
+        return next((stretch.opened_at for stretch in self._stretches(at) if stretch.opened_at > at), None)
+
+    def next_close(self, at: Nanos) -> Nanos | None:
+        """Return when trading ends next after a moment, be it for a break; None when that is not known."""
+        return next((stretch.closed_at for stretch in self._stretches(at) if stretch.closed_at > at), None)
+
+    def edges(self, first: Nanos, last: Nanos) -> list[Nanos]:
+        """Return the opens and closes that divide the time from `first` to `last`, oldest first.
+
+        The first edge is not after `first`, and one that is after `last` ends the list, where such are known.
+        Between two edges lies either one stretch of trading or one of rest.
+        """
+        found = [Nanos(0)] if self._day(first) <= self._first else []
+        for stretch in self._stretches(first - 14 * 86_400 * SECOND):
+            found += [edge for edge in stretch if not found or edge > found[-1]]
+            if stretch.opened_at > last:
+                break
+        start = max(bisect_right(found, first) - 1, 0)
+        return found[start : bisect_right(found, last) + 1] or [Nanos(0)]
+
+    def _stretches(self, at: int) -> Iterator[Stretch]:
+        """Yield the known stretches from about a day before a moment on, oldest first."""
+        day = max(self._day(at) - _DAY, self._first)
+        while day <= self._last:
+            session = self.session_of(day)
+            if session is not None:
+                yield from session.stretches
+            day += _DAY
+
+    def _session_of(self, day: date) -> MarketSession | None:
+        """Return the session of a trade date, None on holidays, weekends and outside what is known."""
+        if not self._first <= day <= self._last or day.weekday() > 4:
+            return None
+        hours = self._exceptions.get(day, self._weekly)
+        if not hours:
+            return None
+        return MarketSession(
+            day, tuple(Stretch(self._instant(day, opened), self._instant(day, closed)) for opened, closed in hours)
+        )
+
+    def _day(self, at: int) -> date:
+        return datetime.fromtimestamp(at // SECOND, self.zone).date()
+
+    def _instant(self, day: date, clock: _Clock) -> Nanos:
+        local = datetime.combine(day + clock.days * _DAY, clock.at, self.zone)
+        return Nanos(int(local.astimezone(UTC).timestamp()) * SECOND)
+
+
+@cache
+def market_hours(key: str) -> MarketHours:
+    """Return the market hours that a key as `cme_equity` names; the same object each time.
+
+    Raises:
+        UnknownMarketHours: the key is not in the table.
+    """
+    if key not in CALENDARS:
+        raise UnknownMarketHours(key)
+    return MarketHours(key, *CALENDARS[key])
+
+
+def _pattern(hours: str) -> Pattern:
+    clocks = [_clock(word) for word in hours.split()]
+    return tuple(zip(clocks[::2], clocks[1::2], strict=True))
+
+
+def _clock(word: str) -> _Clock:
+    text, _, days = word.partition("-")
+    return _Clock(-int(days or 0), time.fromisoformat(text))
+
+
+def _dates(packed: str) -> Iterator[date]:
+    """Yield the dates that words as `2015 0101 1225` pack."""
+    for word in packed.split():
+        if int(word) >= 1900:  # no month and day is that large
+            year = int(word)
+        else:
+            yield date(year, int(word[:2]), int(word[2:]))
