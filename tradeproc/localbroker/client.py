@@ -1,0 +1,95 @@
+"""The remote control of a running local broker, for `tradectl localbroker` and for tests.
+
+Speaks the control API under `/local/`, which is no part of any broker's protocol and listens on loopback only.
+"""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from tradeproc.errors import Outage, Refusal
+
+Body = dict[str, Any]
+
+
+class LocalBrokerDown(Outage):
+    """Nobody answers at the address; caught by the command that asked."""
+
+
+class LocalBrokerRefused(Refusal):
+    """The local broker said no, in its own words; caught by the command that asked."""
+
+
+class LocalBroker:
+    """A synchronous remote control; a context manager, or call `close`."""
+
+    def __init__(self, base_url: str, *, seconds: float = 10.0) -> None:
+        self._http = httpx.Client(base_url=base_url.rstrip("/").removesuffix("/v3"), timeout=seconds, trust_env=False)
+
+    def status(self) -> Body:
+        """Return pace, market time, accounts, open streams, counters and all faults."""
+        return self._ask("GET", "status")
+
+    def speed(self, factor: float) -> Body:
+        """Set market seconds per wall second."""
+        return self._ask("POST", "speed", {"speed": factor})
+
+    def pause(self) -> Body:
+        """Stop market time; heartbeats go on."""
+        return self._ask("POST", "pause")
+
+    def resume(self) -> Body:
+        """Let market time run again."""
+        return self._ask("POST", "resume")
+
+    def fault(self, name: str, **options: object) -> Body:
+        """Set a fault of `faults.py`: options are target, account, count, seconds, status, undone."""
+        return self._ask("POST", "faults", {"name": name, **options})
+
+    def clear_faults(self, name: str = "") -> Body:
+        """Clear all faults, or those of a name; streams that suffer from one recover."""
+        return self._ask("DELETE", "faults", query={"name": name} if name else {})
+
+    def ledger(self) -> Body:
+        """Return the broker's own books: orders, fills and positions of all accounts."""
+        return self._ask("GET", "ledger")
+
+    def accounts(self) -> Body:
+        """Return the accounts with their money."""
+        return self._ask("GET", "accounts")
+
+    def expire_tokens(self) -> Body:
+        """Make all access tokens worthless at once; refresh tokens stay good."""
+        return self._ask("POST", "expire_tokens")
+
+    def shutdown(self) -> Body:
+        """Ask it to end; open streams are told GoAway."""
+        return self._ask("POST", "shutdown")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _ask(
+        self, method: str, path: str, body: Mapping[str, object] | None = None, query: Mapping[str, str] | None = None
+    ) -> Body:
+        try:
+            answer = self._http.request(method, f"/local/{path}", json=body, params=query)
+            found = answer.json()
+        except httpx.TransportError as error:
+            raise LocalBrokerDown(f"no local broker answers at {self._http.base_url}: {error}") from None
+        except ValueError:
+            raise LocalBrokerDown(f"what answers at {self._http.base_url} is no local broker") from None
+        if answer.is_error or not isinstance(found, dict):
+            raise LocalBrokerRefused(str(found.get("Message", found)) if isinstance(found, dict) else str(found))
+        return found

@@ -1,0 +1,238 @@
+"""The fault switchboard: which troubles the local broker shall make, where, how often and how long. Pure.
+
+A fault is set, hits the requests or streams it matches, and is spent after `count` hits; past faults stay
+visible. A stream is hit by one fault once: a count of 3 hits three streams.
+
+    name                  where by default     what happens
+    go_away               streams              the stream says GoAway and ends
+    cut                   streams, requests    TCP reset; a request is done before it, unless `undone`
+    stall                 streams              silence, no heartbeats, connection open, for `seconds` or until cleared
+    split                 streams              every object comes in several chunks, cut at arbitrary bytes
+    401 429 5xx           requests, openings   refused before anything is done; `status` picks 500, 502, 503 or 504
+    accept_then_time_out  order entry          done, but the answer comes after `seconds`, or never
+    drop_order_frames     order streams        order frames get lost, heartbeats go on, for `seconds` or until cleared
+    repeat_frames         order streams        every order frame comes twice
+    slow                  requests             the answer comes `seconds` late
+    html empty truncated  requests             done, but a proxy spoils the answer: a page, nothing, half of it
+"""
+
+from collections import deque
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from tradeproc.domain.records import nearest
+from tradeproc.errors import Refusal
+
+
+class FaultName(StrEnum):
+    """The troubles that can be ordered."""
+
+    GO_AWAY = "go_away"
+    CUT = "cut"
+    STALL = "stall"
+    SPLIT = "split"
+    UNAUTHORIZED = "401"
+    TOO_MANY = "429"
+    SERVER_ERROR = "5xx"
+    ACCEPT_THEN_TIME_OUT = "accept_then_time_out"
+    DROP_ORDER_FRAMES = "drop_order_frames"
+    REPEAT_FRAMES = "repeat_frames"
+    SLOW = "slow"
+    HTML = "html"
+    EMPTY = "empty"
+    TRUNCATED = "truncated"
+
+
+ORDER_ENTRY = frozenset({"place", "replace", "cancel", "ordergroups"})
+STREAMS = frozenset({"stream.barcharts", "stream.quotes", "stream.orders", "stream.positions"})
+REQUESTS = ORDER_ENTRY | {
+    *("token", "accounts", "balances", "bodbalances", "positions", "orders", "order", "historicalorders"),
+    *("orderconfirm", "routes", "symbols", "barcharts", "quotes"),
+}
+_GROUPS: Mapping[str, frozenset[str]] = {"stream": STREAMS, "rest": REQUESTS, "order_entry": ORDER_ENTRY}
+_BROKERAGE_STREAMS = frozenset({"stream.orders"})
+_API = (REQUESTS | STREAMS) - {"token"}
+
+# where a fault can hit at all; the first set is what an empty target means
+_REACH: Mapping[FaultName, tuple[frozenset[str], frozenset[str]]] = {
+    FaultName.GO_AWAY: (STREAMS, STREAMS),
+    FaultName.CUT: (STREAMS, REQUESTS | STREAMS),
+    FaultName.STALL: (STREAMS, STREAMS),
+    FaultName.SPLIT: (STREAMS, STREAMS),
+    FaultName.UNAUTHORIZED: (_API, REQUESTS | STREAMS),
+    FaultName.TOO_MANY: (_API, REQUESTS | STREAMS),
+    FaultName.SERVER_ERROR: (_API, REQUESTS | STREAMS),
+    FaultName.ACCEPT_THEN_TIME_OUT: (ORDER_ENTRY, REQUESTS),
+    FaultName.DROP_ORDER_FRAMES: (_BROKERAGE_STREAMS, _BROKERAGE_STREAMS),
+    FaultName.REPEAT_FRAMES: (_BROKERAGE_STREAMS, _BROKERAGE_STREAMS),
+    FaultName.SLOW: (REQUESTS - {"token"}, REQUESTS),
+    FaultName.HTML: (REQUESTS - {"token"}, REQUESTS),
+    FaultName.EMPTY: (REQUESTS - {"token"}, REQUESTS),
+    FaultName.TRUNCATED: (REQUESTS - {"token"}, REQUESTS),
+}
+_STATUSES = (500, 502, 503, 504)
+
+
+class BadFault(Refusal):
+    """A fault that cannot be ordered; answered to whoever asked for it."""
+
+
+@dataclass(slots=True)
+class Fault:
+    """One order for trouble. `left` None: until cleared. `account` empty: of every account."""
+
+    id: int
+    name: FaultName
+    endpoints: frozenset[str]
+    target: str = ""
+    account: str = ""
+    left: int | None = 1
+    seconds: float | None = None
+    status: int = 503
+    undone: bool = False
+    hits: int = 0
+    set_at: int = 0
+    is_cleared: bool = False
+
+    def matches(self, endpoint: str, accounts: Collection[str]) -> bool:
+        """Tell whether a request or stream is one to hit."""
+        if endpoint not in self.endpoints or self.is_spent:
+            return False
+        return not self.account or not accounts or self.account in accounts
+
+    @property
+    def is_spent(self) -> bool:
+        """Tell whether it will hit nothing more."""
+        return self.is_cleared or self.left == 0
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """Return it as the control API shows it."""
+        return {
+            "id": self.id,
+            "name": self.name.value,
+            "target": self.target,
+            "account": self.account,
+            "left": self.left,
+            "seconds": self.seconds,
+            "status": self.status,
+            "undone": self.undone,
+            "hits": self.hits,
+            "set_at": self.set_at,
+            "active": not self.is_spent,
+        }
+
+
+@dataclass(slots=True)
+class Switchboard:
+    """All faults, in the order they were set."""
+
+    active: list[Fault] = field(default_factory=list)
+    past: deque[Fault] = field(default_factory=lambda: deque(maxlen=100))
+    _last_id: int = 0
+
+    def set(self, options: Mapping[str, Any], now: int) -> Fault:
+        """Set a fault from what the control API was told: name, target, account, count, seconds, status, undone.
+
+        Raises:
+            BadFault: names what is wrong with it.
+        """
+        name = _name(options.get("name"))
+        target = str(options.get("target") or "").lower()
+        self._last_id += 1
+        fault = Fault(
+            self._last_id,
+            name,
+            _endpoints(name, target),
+            target,
+            str(options.get("account") or "").upper(),
+            _count(options.get("count", 1)),
+            _seconds(options.get("seconds")),
+            _status(options.get("status")),
+            bool(options.get("undone")),
+            set_at=now,
+        )
+        self.active.append(fault)
+        return fault
+
+    def take(
+        self, names: Collection[FaultName], endpoint: str, accounts: Collection[str], spared: Collection[int] = ()
+    ) -> Fault | None:
+        """Return the oldest fault of these names that hits, counted as one hit; `spared` are ids that may not."""
+        for fault in self.active:
+            if fault.name in names and fault.id not in spared and fault.matches(endpoint, accounts):
+                self._hit(fault)
+                return fault
+        return None
+
+    def clear(self, name: str = "") -> int:
+        """Clear the faults of a name, or all; return how many. A stream that suffers from one recovers."""
+        wanted = _name(name) if name else None
+        cleared = [fault for fault in (*self.active, *self.past) if wanted in (None, fault.name)]
+        for fault in cleared:
+            fault.is_cleared = True
+        active = [fault for fault in self.active if fault.is_cleared]
+        self._retire()
+        return len(active)
+
+    def bodies(self) -> list[dict[str, Any]]:
+        """Return all faults, active ones first, as the control API shows them."""
+        return [fault.body for fault in (*self.active, *reversed(self.past))]
+
+    def _hit(self, fault: Fault) -> None:
+        fault.hits += 1
+        if fault.left is not None:
+            fault.left -= 1
+        self._retire()
+
+    def _retire(self) -> None:
+        self.past.extend(fault for fault in self.active if fault.is_spent)
+        self.active = [fault for fault in self.active if not fault.is_spent]
+
+
+def _name(value: object) -> FaultName:
+    try:
+        return FaultName(str(value))
+    except ValueError:
+        raise BadFault(f"unknown fault {value!r}; {nearest(str(value), list(FaultName))}") from None
+
+
+def _endpoints(name: FaultName, target: str) -> frozenset[str]:
+    default, possible = _REACH[name]
+    if not target:
+        return default
+    found: frozenset[str] = frozenset()
+    for word in filter(None, (part.strip() for part in target.split(","))):
+        known = _GROUPS.get(word, frozenset({word}))
+        if not known <= REQUESTS | STREAMS:
+            raise BadFault(f"unknown target {word!r}; {nearest(word, [*_GROUPS, *sorted(REQUESTS | STREAMS)])}")
+        found |= known
+    if not found & possible:
+        raise BadFault(f"{name} cannot hit {target}; it hits {', '.join(sorted(possible))}")
+    return found & possible
+
+
+def _count(value: object) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise BadFault(f"count must be a whole number from 1, or null until cleared, not {value!r}")
+    return value
+
+
+def _seconds(value: object) -> float | None:
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 86_400:
+        raise BadFault(f"seconds must be 0 to 86400, not {value!r}")
+    return float(value)
+
+
+def _status(value: object) -> int:
+    if value is None:
+        return 503
+    if value not in _STATUSES or not isinstance(value, int):
+        raise BadFault(f"status must be one of {', '.join(map(str, _STATUSES))}, not {value!r}")
+    return value
