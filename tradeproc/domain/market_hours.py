@@ -23,6 +23,7 @@ from tradeproc.errors import Refusal
 
 SECOND = 1_000_000_000
 _DAY = timedelta(days=1)
+_LONGEST_REST = 14 * 86_400 * SECOND
 
 
 class UnknownMarketHours(Refusal):
@@ -80,8 +81,8 @@ class MarketHours:
         self._weekly = _pattern(weekly)
         self._exceptions = {day: _pattern(hours) for hours, days in exceptions.items() for day in _dates(days)}
         self._first, self._last = date.fromisoformat(FIRST), date.fromisoformat(LAST)
-        self.known_from = self._instant(self._first - _DAY, _Clock(0, time(12)))
-        self.horizon = self._instant(self._last, _Clock(0, time(12)))
+        self.known_from = self._instant(self._first, _Clock(0, time(0)))
+        self.horizon = self._instant(self._last, self._weekly[-1][1])
         self.session_of = lru_cache(maxsize=32)(self._session_of)
 
     def session_at(self, at: Nanos) -> MarketSession | None:
@@ -105,25 +106,30 @@ class MarketHours:
 
     def next_open(self, at: Nanos) -> Nanos | None:
         """Return when trading begins next after a moment, be it after a break; None when that is not known."""
+        if at < self.known_from:
+            return None
         return next((stretch.opened_at for stretch in self._stretches(at) if stretch.opened_at > at), None)
 
     def next_close(self, at: Nanos) -> Nanos | None:
         """Return when trading ends next after a moment, be it for a break; None when that is not known."""
+        if at < self.known_from:
+            return None
         return next((stretch.closed_at for stretch in self._stretches(at) if stretch.closed_at > at), None)
 
     def edges(self, first: Nanos, last: Nanos) -> list[Nanos]:
         """Return the opens and closes that divide the time from `first` to `last`, oldest first.
 
         The first edge is not after `first`, and one that is after `last` ends the list, where such are known.
-        Between two edges lies either one stretch of trading or one of rest.
+        Between two edges lies either one stretch of trading or one of rest. Beyond the horizon the last close goes on
+        being the newest edge; before everything known stands an edge at zero.
         """
-        found = [Nanos(0)] if self._day(first) <= self._first else []
-        for stretch in self._stretches(first - 14 * 86_400 * SECOND):
-            found += [edge for edge in stretch if not found or edge > found[-1]]
+        found = [Nanos(0)]
+        for stretch in self._stretches(min(first, self.horizon) - _LONGEST_REST):
+            found += [edge for edge in stretch if edge > found[-1]]
             if stretch.opened_at > last:
                 break
         start = max(bisect_right(found, first) - 1, 0)
-        return found[start : bisect_right(found, last) + 1] or [Nanos(0)]
+        return found[start : bisect_right(found, last) + 1]
 
     def _stretches(self, at: int) -> Iterator[Stretch]:
         """Yield the known stretches from about a day before a moment on, oldest first."""

@@ -1,0 +1,171 @@
+"""Market hours against the exchange's own published hours, and across holidays, early closes and clock changes."""
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tradeproc.domain.calendar_table import CALENDARS
+from tradeproc.domain.instruments import INSTRUMENTS
+from tradeproc.domain.market_hours import MarketHours, UnknownMarketHours, market_hours
+from tradeproc.domain.units import Nanos
+
+CHICAGO = ZoneInfo("America/Chicago")
+MINUTE = 60 * 10**9
+
+
+def chicago(text: str) -> Nanos:
+    return Nanos(int(datetime.fromisoformat(text).replace(tzinfo=CHICAGO).timestamp()) * 10**9)
+
+
+def utc(text: str) -> Nanos:
+    return Nanos(int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 10**9)
+
+
+def session(hours: MarketHours, at: Nanos) -> tuple[Nanos, Nanos] | None:
+    found = hours.session_at(at)
+    return None if found is None else (found.opened_at, found.closed_at)
+
+
+@pytest.fixture
+def equity() -> MarketHours:
+    return market_hours("cme_equity")
+
+
+def test_every_instrument_has_market_hours() -> None:
+    assert {product.market_hours for product in INSTRUMENTS.values()} == set(CALENDARS)
+
+
+def test_an_unknown_calendar_is_refused_with_the_known_names() -> None:
+    with pytest.raises(UnknownMarketHours, match=r"'nyse'; there are cbot_grains, cbot_rates, cme_energy"):
+        market_hours("nyse")
+
+
+# Expected hours: pandas_market_calendars 5.5.0 (`get_calendar(...).schedule(day, day)`), read off and written down
+# here in UTC; the holidays agree with the CME Group holiday calendar of these years.
+SCHEDULE = [
+    ("cme_equity", "2024-01-16 15:00", "2024-01-15 23:00", "2024-01-16 22:00"),  # winter
+    ("cme_equity", "2024-07-16 15:00", "2024-07-15 22:00", "2024-07-16 21:00"),  # summer
+    ("cme_equity", "2024-01-15 15:00", "2024-01-14 23:00", "2024-01-15 18:00"),  # Martin Luther King: 12:00
+    ("cme_equity", "2024-07-03 15:00", "2024-07-02 22:00", "2024-07-03 17:15"),  # the day before 4 July: 12:15
+    ("cme_equity", "2023-04-07 12:00", "2023-04-06 22:00", "2023-04-07 13:15"),  # Good Friday with payrolls: 8:15
+    ("cme_equity", "2024-11-29 15:00", "2024-11-28 23:00", "2024-11-29 18:15"),  # after Thanksgiving
+    ("cme_fx", "2021-04-02 12:00", "2021-04-01 22:00", "2021-04-02 15:15"),  # Good Friday with payrolls
+    ("cbot_rates", "2024-12-24 15:00", "2024-12-23 23:00", "2024-12-24 18:15"),
+    ("cme_energy", "2024-11-28 15:00", "2024-11-27 23:00", "2024-11-28 19:30"),  # Thanksgiving
+    ("cme_energy", "2024-11-29 15:00", "2024-11-28 23:00", "2024-11-29 18:45"),
+    ("cme_metals", "2024-06-03 15:00", "2024-06-02 22:00", "2024-06-03 21:00"),
+    ("cbot_grains", "2024-06-03 15:00", "2024-06-03 00:00", "2024-06-03 18:20"),
+    ("cme_livestock", "2024-06-03 15:00", "2024-06-03 13:30", "2024-06-03 18:05"),
+    ("cme_livestock", "2024-11-29 15:00", "2024-11-29 14:30", "2024-11-29 18:05"),
+]
+
+
+@pytest.mark.parametrize(("key", "at", "opened_at", "closed_at"), SCHEDULE)
+def test_sessions_are_those_of_the_published_schedule(key: str, at: str, opened_at: str, closed_at: str) -> None:
+    assert session(market_hours(key), utc(at)) == (utc(opened_at), utc(closed_at))
+
+
+@pytest.mark.parametrize(
+    ("key", "day"),
+    [
+        ("cme_equity", "2023-12-25"),
+        ("cme_equity", "2024-01-01"),
+        ("cme_equity", "2022-04-15"),
+        ("cme_energy", "2024-03-29"),
+        ("cbot_grains", "2024-07-04"),
+        ("cme_livestock", "2024-09-02"),
+        ("cme_fx", "2024-01-06"),
+    ],
+)
+def test_there_is_no_session_on_a_holiday_or_weekend(key: str, day: str) -> None:
+    assert market_hours(key).session_at(chicago(f"{day} 10:00")) is None
+
+
+def test_the_shipped_tape_begins_at_an_open(equity: MarketHours) -> None:
+    first_trade = Nanos(1703545200000000000)
+
+    assert equity.session_opened_at(first_trade) == first_trade
+    assert equity.session_at(Nanos(first_trade - 1)) is None
+
+
+def test_the_open_belongs_to_the_session_and_the_close_does_not(equity: MarketHours) -> None:
+    opened_at, closed_at = chicago("2024-01-15 17:00"), chicago("2024-01-16 16:00")
+
+    assert not equity.is_open(Nanos(opened_at - 1))
+    assert equity.is_open(opened_at)
+    assert equity.is_open(Nanos(closed_at - 1))
+    assert not equity.is_open(closed_at)
+
+
+# the United States changed clocks on 2024-03-10 and 2024-11-03, both Sundays
+@pytest.mark.parametrize(
+    ("friday_close", "sunday_open"),
+    [("2024-03-08 22:00", "2024-03-10 22:00"), ("2024-11-01 21:00", "2024-11-03 23:00")],
+)
+def test_the_open_moves_in_utc_with_the_clocks_of_chicago(
+    equity: MarketHours, friday_close: str, sunday_open: str
+) -> None:
+    assert equity.next_open(utc(friday_close)) == utc(sunday_open)
+    assert equity.next_close(Nanos(utc(friday_close) - 1)) == utc(friday_close)
+
+
+def test_grains_rest_at_breakfast_within_one_session() -> None:
+    grains = market_hours("cbot_grains")
+    at = chicago("2024-06-04 08:00")
+
+    assert not grains.is_open(at)
+    assert session(grains, at) == (chicago("2024-06-03 19:00"), chicago("2024-06-04 13:20"))
+    assert grains.next_open(at) == chicago("2024-06-04 08:30")
+    assert grains.next_close(chicago("2024-06-04 07:00")) == chicago("2024-06-04 07:45")
+
+
+def test_the_next_open_is_after_a_long_weekend(equity: MarketHours) -> None:
+    assert equity.next_open(chicago("2023-12-22 16:30")) == chicago("2023-12-25 17:00")
+    assert equity.next_close(chicago("2023-12-22 16:30")) == chicago("2023-12-26 16:00")
+
+
+def test_nothing_is_known_outside_the_table(equity: MarketHours) -> None:
+    assert equity.horizon == chicago("2030-12-31 16:00")
+    for at in (equity.horizon, chicago("2031-03-04 10:00"), chicago("2014-06-03 10:00")):
+        assert equity.session_at(at) is None
+        assert not equity.is_open(at)
+        assert equity.next_open(at) is None
+        assert equity.next_close(at) is None
+    assert equity.is_open(Nanos(equity.horizon - 1))
+
+
+def test_edges_divide_trading_from_rest() -> None:
+    grains = market_hours("cbot_grains")
+
+    edges = grains.edges(chicago("2024-06-04 08:00"), chicago("2024-06-05 07:00"))
+
+    days = ["2024-06-04 07:45", "2024-06-04 08:30", "2024-06-04 13:20", "2024-06-04 19:00", "2024-06-05 07:45"]
+    assert edges == [chicago(day) for day in days]
+
+
+def test_edges_are_the_same_whichever_way_they_are_asked_for(equity: MarketHours) -> None:
+    first, last = chicago("2023-12-20 10:00"), chicago("2024-01-03 12:34")
+    whole = equity.edges(first, last)
+
+    for at in range(first, last, 61 * MINUTE):
+        newest = max(edge for edge in whole if edge <= at)
+        assert equity.edges(Nanos(at), Nanos(at))[0] == newest
+
+
+def test_edges_go_on_beyond_the_horizon_from_the_last_close(equity: MarketHours) -> None:
+    near, far = Nanos(equity.horizon + MINUTE), chicago("2033-01-01 00:00")
+
+    assert equity.edges(near, far) == [equity.horizon]
+    assert equity.edges(far, far) == [equity.horizon]
+    assert equity.edges(Nanos(5), Nanos(6))[0] == 0
+
+
+def test_no_two_stretches_of_a_calendar_overlap() -> None:
+    for key in CALENDARS:
+        hours = market_hours(key)
+        edges = hours.edges(hours.known_from, hours.horizon)
+
+        assert all(before < after for before, after in pairwise(edges)), key
+        assert 7_500 < len(edges) < 17_000, key
