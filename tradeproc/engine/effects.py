@@ -1,0 +1,170 @@
+"""What the shell has to do: every effect, in the imperative, carried out in the order in which they stand.
+
+The rules for a shell:
+
+- A `Persist` with a ticket must be in the database itself; answer with `Persisted` or `PersistFailed`. Only an entry
+  hangs on one, and its `Send` comes as an effect of `Persisted`.
+- A `Persist` without a ticket must be done before the effects after it, in the database or, when that is down, in the
+  journal (and tell `DatabaseChanged(False)`). It never fails towards the engine: an exit goes on whatever happens.
+- Each `Send`, `Modify` and `Cancel` is done once and answered once; no reply in time is `Unanswered`.
+- Each `AskOrders` and `AskPosition` is answered once; a question that failed is `Unknown`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tradeproc.domain.book import Balance, Divergence, Fill, Position
+from tradeproc.domain.broker_orders import BracketRequest, OrderRequest
+from tradeproc.domain.candles import Candle
+from tradeproc.domain.orders import Order, OrderEvent
+from tradeproc.domain.units import Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """Write down, as one unit: orders (upsert), their events (append), fills, and the position if it changed.
+
+    One unit because a start rebuilds from it: a fill without its order's new `filled` would be booked twice, or the
+    reverse never. `source` says what changed the position: fills, broker_stream or reconciliation.
+    """
+
+    orders: tuple[Order, ...] = ()
+    events: tuple[OrderEvent, ...] = ()
+    fills: tuple[Fill, ...] = ()
+    position: Position | None = None
+    source: str = ""
+    ticket: int | None = None
+
+    @property
+    def may_journal(self) -> bool:
+        """Tell whether the journal will do when the database is down; not for an entry."""
+        return self.ticket is None
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Submit an order or a bracket to the broker, once; `order_id` names it in `SubmitAnswered`."""
+
+    order_id: str
+    request: OrderRequest | BracketRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Modify:
+    """Ask the broker to replace quantity and prices of a working order."""
+
+    order_id: str
+    broker_id: str
+    change: OrderRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Ask the broker to cancel; safe to repeat."""
+
+    order_id: str
+    broker_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskOrders:
+    """Ask the broker for all orders of the account."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskPosition:
+    """Ask the broker for the position in the session's contract."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaveBalance:
+    """Write down the account's money if it changed."""
+
+    balance: Balance
+
+
+@dataclass(frozen=True, slots=True)
+class SaveDivergence:
+    """Write down a difference to the broker; our side is corrected already, so it is closed as it is written."""
+
+    divergence: Divergence
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Raise an alarm; told once until it is cleared. The names are a closed list, see `alarms.py`."""
+
+    name: str
+    detail: str
+    at: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class ClearAlarm:
+    """Take an alarm back: its cause is gone."""
+
+    name: str
+    at: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionNoted:
+    """What a strategy wanted and what became of it, for people who watch; `refusal` is empty when it was done."""
+
+    decision: str
+    reason: str
+    refusal: str
+    candle_opened_at: Nanos
+    market_at: Nanos
+    at: Nanos
+    orders: tuple[str, ...] = ()
+
+
+Published = Order | Fill | Position | Candle | DecisionNoted | Divergence
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Tell subscribers; `topic` is one of the trader's topics of the bus."""
+
+    topic: Literal["order", "fill", "position", "candle", "decision", "divergence"]
+    value: Published
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Write a line: the event's name in the past tense, then fields."""
+
+    level: Literal["info", "warning", "error"]
+    event: str
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """End the process cleanly: a commanded stop is complete."""
+
+    reason: str
+
+
+Effect = (
+    Persist
+    | Send
+    | Modify
+    | Cancel
+    | AskOrders
+    | AskPosition
+    | SaveBalance
+    | SaveDivergence
+    | Alarm
+    | ClearAlarm
+    | Publish
+    | Log
+    | Finished
+)

@@ -1,0 +1,249 @@
+"""What can happen to a trader: every event the engine understands, in the past tense.
+
+The shell turns bus messages, replies, commands and the passing of time into these and calls `trader.step` once for
+each, in the order in which they came. Numbers and tickets in an answer are those of the effect that asked.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tradeproc.domain.answers import Answer
+from tradeproc.domain.book import Balance, Position
+from tradeproc.domain.broker_orders import BrokerOrder, Outcome
+from tradeproc.domain.candles import Candle
+from tradeproc.domain.orders import Order
+
+
+class StreamKind(StrEnum):
+    """The three streams a trader lives on."""
+
+    MARKET = "market"
+    ORDERS = "orders"
+    POSITIONS = "positions"
+
+
+class TradingState(StrEnum):
+    """What a latch allows: everything, exits only, or exits and protection only by hand."""
+
+    ACTIVE = "active"
+    REDUCING = "reducing"
+    HALTED = "halted"
+
+    @property
+    def severity(self) -> int:
+        """Return a rank; of several latches the highest counts."""
+        return (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED).index(self)
+
+
+# --- life of the process ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The first event: what the database knew at start.
+
+    `orders` are those still open there (of earlier lives), `position` the last saved one, None if there never was
+    one. Both are our copy; the broker is asked at once, and until it has answered no strategy runs.
+    """
+
+    orders: tuple[Order, ...] = ()
+    position: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """Nothing happened but time; sent a few times a second, so that each deadline has an owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseChanged:
+    """The session's lease was lost (no entries from now on; exits go on) or is held again."""
+
+    is_held: bool
+    reason: str = ""
+
+
+# --- market -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WarmedUp:
+    """The fetched history, oldest first; candles told before it are merged in; no strategy runs on them."""
+
+    candles: tuple[Candle, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CandleTold:
+    """A candle of the session's contract and interval, forming or closed.
+
+    `is_history` for those a feed repeats after connecting: a strategy still runs on one it has not seen, in order,
+    but may not enter on it.
+    """
+
+    candle: Candle
+    is_history: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StreamChanged:
+    """A stream went down or came (back) up; `has_gap` when it stayed up but messages were missed."""
+
+    stream: StreamKind
+    is_up: bool
+    reason: str = ""
+    has_gap: bool = False
+
+
+# --- the database -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Persisted:
+    """A `Persist` with a ticket is in the database: what waited for it may be sent."""
+
+    ticket: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersistFailed:
+    """A `Persist` with a ticket is not (or perhaps not) in the database: what waited for it is dropped."""
+
+    ticket: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseChanged:
+    """The database went away (the journal takes over, entries stop) or came back."""
+
+    is_up: bool
+    reason: str = ""
+
+
+# --- told by the broker -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTold:
+    """A picture of an order of the account, ours or not, from the stream or its snapshot."""
+
+    order: BrokerOrder
+
+
+@dataclass(frozen=True, slots=True)
+class PositionTold:
+    """A picture of a position of the account, from the stream or its snapshot."""
+
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceTold:
+    """The account's money."""
+
+    balance: Balance
+
+
+# --- outcomes and answers -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitAnswered:
+    """What became of a `Send`; `order_id` is the order's, for a bracket the entry's."""
+
+    order_id: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class ModifyAnswered:
+    """What became of a `Modify`; accepted means requested."""
+
+    order_id: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAnswered:
+    """What became of a `Cancel`; accepted means requested."""
+
+    order_id: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersAnswered:
+    """The answer to `AskOrders`: today's orders of the account and all open ones, or unknown."""
+
+    number: int
+    answer: Answer[tuple[BrokerOrder, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class PositionAnswered:
+    """The answer to `AskPosition`: in the session's contract (quantity 0: confirmed flat), or unknown."""
+
+    number: int
+    answer: Answer[Position]
+
+
+# --- commands -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TradingStateSet:
+    """A latch changed: of the host, the portfolio or this session; the most severe of all scopes counts."""
+
+    scope: str
+    state: TradingState
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FlattenCommanded:
+    """Cancel everything and close the position; again while it is under way changes nothing."""
+
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileCommanded:
+    """Ask the broker now, for orders and position."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopCommanded:
+    """Enter no more and report `Finished`: at once, or when flat if `flatten`."""
+
+    by: str
+    flatten: bool = False
+
+
+Event = (
+    Started
+    | TimePassed
+    | LeaseChanged
+    | WarmedUp
+    | CandleTold
+    | StreamChanged
+    | Persisted
+    | PersistFailed
+    | DatabaseChanged
+    | OrderTold
+    | PositionTold
+    | BalanceTold
+    | SubmitAnswered
+    | ModifyAnswered
+    | CancelAnswered
+    | OrdersAnswered
+    | PositionAnswered
+    | TradingStateSet
+    | FlattenCommanded
+    | ReconcileCommanded
+    | StopCommanded
+)

@@ -1,0 +1,246 @@
+"""The three kinds of state: the strategy's own, the engine's own, and what the broker confirmed.
+
+The state belongs to one trader and is updated in place by `trader.step`; nothing outside the engine changes it.
+None of it is stored as such: orders, fills and the position are written as effects, and a restart rebuilds the rest.
+
+One session is the only one that trades its contract in its account: the broker tells positions by account, so two
+sessions on the same contract could not tell theirs apart. The desk must not configure that.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from tradeproc.domain.book import Balance, Position
+from tradeproc.domain.broker_orders import BrokerOrder, OrderRequest
+from tradeproc.domain.candles import Candle
+from tradeproc.domain.instruments import Contract, Instrument, instrument
+from tradeproc.domain.orders import Order, OrderSource
+from tradeproc.domain.session import SessionSpec
+from tradeproc.domain.units import Contracts, Nanos, Price
+from tradeproc.engine.candles import CandleSeries
+from tradeproc.engine.effects import Send
+from tradeproc.engine.events import StreamKind, TradingState
+from tradeproc.strategies.contract import AnyStrategy
+
+SECOND = 1_000_000_000
+
+
+def no_calendar(_: Nanos) -> Nanos | None:
+    """Return None: no calendar is known."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What never changes while a session runs.
+
+    `fence` is the lease's number and goes into every new client order id with `installation` and `session`.
+    `session_opened_at` answers when the exchange session that holds a market time opened, None where unknown; pure.
+    """
+
+    session: int
+    fence: int
+    installation: str
+    spec: SessionSpec
+    strategy: AnyStrategy
+    arguments: Any
+    session_opened_at: Callable[[Nanos], Nanos | None] = no_calendar
+    contract: Contract = field(init=False)
+    instrument: Instrument = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the contract once."""
+        object.__setattr__(self, "contract", Contract.parse(self.spec.contract))
+        object.__setattr__(self, "instrument", instrument(self.contract.root))
+
+
+# --- the strategy's own -------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class StrategyOwned:
+    """What the strategy works with. `early` holds candles that came before the history did."""
+
+    memory: Any
+    candles: CandleSeries = field(default_factory=CandleSeries)
+    is_warm: bool = False
+    early: list[Candle] = field(default_factory=list)
+    market_at: Nanos = Nanos(0)
+
+
+# --- the engine's own ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Our count of the position: signed contracts and their average price, None when flat."""
+
+    quantity: Contracts = Contracts(0)
+    average: Price | None = None
+
+
+class Waiting(StrEnum):
+    """What an order waits for: its row, its reply, the broker's word after a lost reply, a change to show."""
+
+    STORE = "store"
+    SUBMIT = "submit"
+    RESOLVE = "resolve"
+    MODIFY = "modify"
+    CANCEL = "cancel"
+
+
+@dataclass(slots=True)
+class Pending:
+    """Something asked about an order and not yet seen done.
+
+    `asked_number` is the newest question to the broker when its reply was lost: only answers to later ones count.
+    `absences` counts those that did not show the order. `change` is what a modify wants.
+    """
+
+    waiting: Waiting
+    since: Nanos
+    is_replied: bool = False
+    asked_number: int = 0
+    absences: int = 0
+    change: OrderRequest | None = None
+
+
+class ClosePhase(StrEnum):
+    """Where the closing of a position stands."""
+
+    CANCELLING = "cancelling"
+    CONFIRMING = "confirming"
+    EXITING = "exiting"
+
+
+@dataclass(slots=True)
+class Closing:
+    """The one closing that is under way: cancel all, wait, confirm the position, exit once, confirm flat."""
+
+    source: OrderSource
+    reason: str
+    since: Nanos
+    phase: ClosePhase = ClosePhase.CANCELLING
+    exit_id: str | None = None
+    attempts: int = 0
+    not_before: Nanos = Nanos(0)
+    cancelled_at: Nanos = Nanos(0)
+
+
+@dataclass(slots=True)
+class EngineOwned:
+    """Orders (newest last, a bounded number of ended ones kept for late fills), our position, and flags."""
+
+    orders: dict[str, Order] = field(default_factory=dict)
+    pending: dict[str, Pending] = field(default_factory=dict)
+    holding: Holding = Holding()
+    counter: int = 0
+    tickets: dict[int, tuple[Send, tuple[str, ...]]] = field(default_factory=dict)
+    last_ticket: int = 0
+    latches: dict[str, TradingState] = field(default_factory=dict)
+    closing: Closing | None = None
+    alarms: dict[str, str] = field(default_factory=dict)
+    is_database_up: bool = True
+    is_lease_held: bool = True
+    is_stopping: bool = False
+    is_finished: bool = False
+    uncovered_since: Nanos | None = None
+    protected_at: Nanos = Nanos(0)
+    last_fill_at: Nanos = Nanos(0)
+
+    @property
+    def trading(self) -> TradingState:
+        """Return the most severe of all latches."""
+        return max(self.latches.values(), key=lambda state: state.severity, default=TradingState.ACTIVE)
+
+    @property
+    def open_orders(self) -> list[Order]:
+        """Return the orders that can still fill, oldest first."""
+        return [order for order in self.orders.values() if not order.state.is_terminal]
+
+
+# --- what the broker confirmed ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The broker's position as last told, and when we heard it."""
+
+    position: Position
+    at: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """A reading that differs from our count and may yet be explained by a fill that is on its way."""
+
+    ours: Contracts
+    brokers: Contracts
+    since: Nanos
+    orders_number: int
+
+
+@dataclass(slots=True)
+class Question:
+    """One kind of question to the broker: which is out, when the next is due, and why."""
+
+    number: int = 0
+    asked_at: Nanos | None = None
+    answered_number: int = 0
+    answered_at: Nanos | None = None
+    again: str = ""
+    due_at: Nanos = Nanos(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A difference in an order that asking showed first; a row only if the stream does not tell it as well."""
+
+    ours: str
+    brokers: str
+    kind: str
+    cause: str
+    at: Nanos
+
+
+@dataclass(slots=True)
+class BrokerConfirmed:
+    """What the broker told: which orders are ours by its ids, strays, the position, the streams, answers."""
+
+    ids: dict[str, str] = field(default_factory=dict)
+    strays: dict[str, BrokerOrder] = field(default_factory=dict)
+    foreign: dict[str, int] = field(default_factory=dict)
+    doubts: dict[str, Doubt] = field(default_factory=dict)
+    missing: dict[str, Nanos] = field(default_factory=dict)
+    reading: Reading | None = None
+    suspicion: Suspicion | None = None
+    balance: Balance | None = None
+    streams: dict[StreamKind, str] = field(default_factory=lambda: {kind: "not heard yet" for kind in StreamKind})
+    market_heard_at: Nanos = Nanos(0)
+    orders: Question = field(default_factory=Question)
+    position: Question = field(default_factory=Question)
+    has_orders: bool = False
+    has_position: bool = False
+
+    @property
+    def is_reconciled(self) -> bool:
+        """Tell whether since the start the broker has answered for both, and no difference is open."""
+        return self.has_orders and self.has_position and self.suspicion is None
+
+
+@dataclass(slots=True)
+class State:
+    """Everything a trader is, in three kinds, and its setup."""
+
+    setup: Setup
+    strategy: StrategyOwned
+    engine: EngineOwned
+    broker: BrokerConfirmed
+
+
+def new_state(setup: Setup, latches: dict[str, TradingState] | None = None) -> State:
+    """Return the state before `Started`; `latches` as stored, by scope."""
+    strategy = StrategyOwned(setup.strategy.start(setup.arguments))
+    return State(setup, strategy, EngineOwned(latches=dict(latches or {})), BrokerConfirmed())
