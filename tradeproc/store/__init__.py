@@ -1,1 +1,40 @@
-"""TODO-docstring of store."""
+"""PostgreSQL: the audit trail. What could be computed again (candles, heat, strategy state) is never here.
+
+`Store` writes and reads values of the domain; it is synchronous and says `DatabaseDown` when the database is away.
+Every write is a plain value first (`writes.py`), so that the same write goes into the database, or, while that is
+down, into a `Journal` file that is replayed later. `Lease` makes a trader the only one of its session. The SQL
+stands in `queries/*.sql` and `migrations/*.sql`, never in Python.
+
+Start reading at `store.py`; then `writes.py`, `database.py`, `lease.py`, `journal.py`. `embedded.py` runs a private
+PostgreSQL server from a wheel.
+"""
+
+from tradeproc.store.database import DatabaseDown, StoreFault
+from tradeproc.store.journal import Journal, JournalInUse
+from tradeproc.store.lease import Lease, LeaseTaken
+from tradeproc.store.migrate import DatabaseTooNew, MigrationChanged
+from tradeproc.store.round_trips import round_trips
+from tradeproc.store.rows import AccountRow, AlarmRow, DivergenceRow, Latch, LoginRow, PositionRow, SessionRow
+from tradeproc.store.store import LeaseLost, Store, UnknownSession
+
+__all__ = [
+    "AccountRow",
+    "AlarmRow",
+    "DatabaseDown",
+    "DatabaseTooNew",
+    "DivergenceRow",
+    "Journal",
+    "JournalInUse",
+    "Latch",
+    "Lease",
+    "LeaseLost",
+    "LeaseTaken",
+    "LoginRow",
+    "MigrationChanged",
+    "PositionRow",
+    "SessionRow",
+    "Store",
+    "StoreFault",
+    "UnknownSession",
+    "round_trips",
+]

@@ -1,0 +1,186 @@
+"""One connection that comes back by itself, and the only place where psycopg's errors become ours.
+
+Nobody waits long: connecting and answering have deadlines of our own, and after a failed attempt the next ones
+fail at once until a short pause is over. A statement that got no answer may have been done or not; every write of
+this package can be repeated without harm, so the caller may simply do it again later.
+"""
+
+import logging
+import select
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import psycopg
+from psycopg.abc import PQGen
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import set_json_loads
+
+from tradeproc.clock import SECOND, monotonic_ns
+from tradeproc.errors import Fault, Outage
+from tradeproc.store.statements import statements
+
+log = logging.getLogger(__name__)
+
+Parameters = Mapping[str, object]
+
+_FIRST_PAUSE, _LONGEST_PAUSE = SECOND // 4, 5 * SECOND
+# what a server says when it is not itself: standby after a fail-over (25006), out of resources (53), shutting down (57)
+_OUTAGES = ("08", "25006", "53", "57", "58")
+
+
+class DatabaseDown(Outage):
+    """The database cannot be reached or did not answer in time; caught by the loop that wanted to write or read."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"database down: {reason}")
+
+
+class StoreFault(Fault):
+    """The database refused a statement: our bug, or a schema that somebody changed; caught by nobody."""
+
+    def __init__(self, statement: str, reason: str) -> None:
+        self.statement, self.reason = statement, reason
+        super().__init__(f"database refused {statement}: {reason}")
+
+
+class Patient(psycopg.Connection[DictRow]):
+    """A connection that does not wait for ever: a stopped server is as bad as a dead one."""
+
+    answer_seconds = 2.0
+
+    def wait(self, gen: PQGen[Any], interval: float = 0.1, timeout: float | None = None) -> Any:
+        """Run a psycopg generator until it is done or the time is over.
+
+        Raises:
+            psycopg.OperationalError: no answer in time; the connection is closed, so nothing late can be misread.
+        """
+        deadline = monotonic_ns() + int((timeout or self.answer_seconds) * SECOND)
+        waiter = select.poll()
+        try:
+            wanted = next(gen)
+            waiter.register(self.pgconn.socket, _mask(wanted))
+            while True:
+                left = deadline - monotonic_ns()
+                events = waiter.poll(max(0, left // 1_000_000)) if left > 0 else []
+                if not events:
+                    self.pgconn.finish()
+                    raise psycopg.OperationalError("no answer in time")
+                wanted = gen.send(_ready(wanted, events[0][1]))
+                waiter.modify(self.pgconn.socket, _mask(wanted))
+        except StopIteration as done:
+            return done.value
+
+
+def _mask(wanted: int) -> int:
+    return (select.POLLIN if wanted & 1 else 0) | (select.POLLOUT if wanted & 2 else 0)
+
+
+def _ready(wanted: int, event: int) -> Any:
+    ready = (1 if event & select.POLLIN else 0) | (2 if event & select.POLLOUT else 0)
+    return ready or wanted  # an error or hang-up: let libpq read it and say what it is
+
+
+def connect(url: str, *, connect_seconds: float, answer_seconds: float) -> Patient:
+    """Return a new connection in autocommit mode whose statements are prepared at first use.
+
+    Raises:
+        DatabaseDown: it cannot be had.
+    """
+    try:
+        connection = Patient.connect(
+            url,
+            autocommit=True,
+            prepare_threshold=0,
+            row_factory=dict_row,
+            connect_timeout=max(1, round(connect_seconds)),
+            application_name="tradeproc",
+            options=f"-c statement_timeout={int(answer_seconds * 1000)} -c timezone=UTC",
+            keepalives_idle=5,
+            keepalives_interval=2,
+            keepalives_count=3,
+            tcp_user_timeout=10_000,
+        )
+    except psycopg.Error as error:
+        raise DatabaseDown(_line(error)) from error
+    connection.answer_seconds = answer_seconds + 0.2
+    set_json_loads(orjson.loads, connection)
+    return connection
+
+
+def is_alive(connection: psycopg.Connection[Any]) -> bool:
+    """Tell whether the server still holds the other end, without asking it: its end is noticed at once."""
+    if connection.closed or connection.broken:
+        return False
+    waiter = select.poll()
+    waiter.register(connection.pgconn.socket, select.POLLIN)
+    if waiter.poll(0):
+        try:
+            connection.pgconn.consume_input()
+        except psycopg.Error:
+            connection.pgconn.finish()
+            return False
+    return True
+
+
+def translated(error: psycopg.Error, statement: str) -> DatabaseDown | StoreFault:
+    """Return what a driver's error means to us."""
+    state = error.sqlstate or ""
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) or state.startswith(_OUTAGES):
+        return DatabaseDown(_line(error))
+    return StoreFault(statement, _line(error))
+
+
+def _line(error: psycopg.Error) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+class Database:
+    """Named statements over one lazy connection; not for several threads."""
+
+    def __init__(self, url: str, *, connect_seconds: float = 2.0, answer_seconds: float = 2.0) -> None:
+        self._url, self._connect_seconds, self._answer_seconds = url, connect_seconds, answer_seconds
+        self._connection: Patient | None = None
+        self._pause, self._not_before, self._last_reason = _FIRST_PAUSE, 0, ""
+
+    def rows(self, statement: str, parameters: Parameters) -> list[DictRow]:
+        """Run a named statement in its own transaction, in one round trip, and return its rows.
+
+        Raises:
+            DatabaseDown: nobody knows whether it was done.
+            StoreFault: the database refused it.
+        """
+        connection = self._connected()
+        try:
+            cursor = connection.execute(statements()[statement], parameters)
+            return cursor.fetchall() if cursor.description else []
+        except psycopg.Error as error:
+            told = translated(error, statement)
+            if isinstance(told, DatabaseDown):
+                self.close()
+            raise told from error
+
+    def close(self) -> None:
+        """Close the connection; the next statement makes a new one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _connected(self) -> Patient:
+        if self._connection is not None and is_alive(self._connection):
+            return self._connection
+        self.close()
+        if monotonic_ns() < self._not_before:
+            raise DatabaseDown(self._last_reason)
+        try:
+            self._connection = connect(
+                self._url, connect_seconds=self._connect_seconds, answer_seconds=self._answer_seconds
+            )
+        except DatabaseDown as down:
+            self._last_reason = down.reason
+            self._not_before = monotonic_ns() + self._pause
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            raise
+        self._pause = _FIRST_PAUSE
+        return self._connection

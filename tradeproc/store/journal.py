@@ -1,0 +1,147 @@
+"""Rows that could not reach the database: an append-only file, replayed when the database is back.
+
+A line is a checksum and one write as JSON, on the disk before `append` returns. A line that was torn by a crash is
+dropped: nobody was told that it is safe. Replaying is harmless at any time and any number of times, but replay before
+writing to the database again, so that history keeps its order.
+"""
+
+import fcntl
+import logging
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import orjson
+
+from tradeproc.clock import wall_ns
+from tradeproc.domain.book import Balance, Divergence, Fill, Position
+from tradeproc.domain.orders import Order, OrderEvent
+from tradeproc.domain.units import Nanos
+from tradeproc.errors import Outage
+from tradeproc.store import writes
+from tradeproc.store.database import StoreFault
+from tradeproc.store.store import Store
+from tradeproc.store.writes import Write
+
+log = logging.getLogger(__name__)
+
+
+class JournalInUse(Outage):
+    """Another process has the journal open; caught by whoever wanted to replay it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path}: in use by another process")
+
+
+class Journal:
+    """One process's journal; its writing methods are those of `Store`. Locked while it is open."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._file)
+            raise JournalInUse(path) from None
+        content = self._content()
+        if content and not content.endswith(b"\n"):
+            os.ftruncate(self._file, content.rfind(b"\n") + 1)
+            log.warning("journal_line_torn path=%s", path)
+
+    def close(self) -> None:
+        """Close the file; what is in it stays."""
+        os.close(self._file)
+
+    def is_empty(self) -> bool:
+        """Tell whether there is nothing to replay."""
+        return os.fstat(self._file).st_size == 0
+
+    def append(self, write: Write) -> None:
+        """Keep a write; it survives the death of this process and of the machine."""
+        body = orjson.dumps([write.statement, write.parameters])
+        os.write(self._file, b"%08x %b\n" % (zlib.crc32(body), body))
+        os.fsync(self._file)
+
+    def replay(self, store: Store) -> int:
+        """Do all kept writes in their order, then empty the file; return how many there were.
+
+        A write that the database refuses is put aside into `<name>.refused` and logged, and does not stop the others.
+
+        Raises:
+            DatabaseDown: everything stays in the file.
+        """
+        done = 0
+        for write in self._writes():
+            try:
+                store.write(write)
+            except StoreFault as fault:
+                log.error("journal_write_refused statement=%s reason=%s", write.statement, fault.reason)  # noqa: TRY400
+                self._put_aside(write)
+            done += 1
+        if done:
+            os.ftruncate(self._file, 0)
+            os.fsync(self._file)
+            log.info("journal_replayed path=%s writes=%d", self.path, done)
+        return done
+
+    # --- the writing methods of Store
+
+    def save_orders(
+        self, orders: Sequence[Order], events: Sequence[OrderEvent], *, fence: int, fills: Sequence[Fill] = ()
+    ) -> None:
+        """Keep orders, events and fills of one session; `fence` is in the orders and is not checked at replay."""
+        if not (orders or fills):
+            return
+        session = orders[0].session if orders else fills[0].session
+        self.append(writes.orders_write(orders, events, fills, session=session, fence=None))
+
+    def save_fill(self, fill: Fill) -> bool:
+        """Keep a fill; whether it was booked before is known at replay."""
+        self.append(writes.fill_write(fill))
+        return True
+
+    def save_position(self, session: int, position: Position, source: str, at: Nanos | None = None) -> None:
+        """Keep a position."""
+        self.append(writes.position_write(session, position, source, wall_ns() if at is None else at))
+
+    def save_balance(self, balance: Balance) -> None:
+        """Keep a balance."""
+        self.append(writes.balance_write(balance))
+
+    def save_divergence(self, divergence: Divergence) -> None:
+        """Keep a divergence."""
+        self.append(writes.divergence_write(divergence))
+
+    def close_divergences(self, session: int, kind: str | None, subject: str | None, at: Nanos) -> None:
+        """Keep that divergences were closed."""
+        self.append(writes.divergences_closed_write(session, kind, subject, at))
+
+    def save_alarm(self, session: int | None, name: str, detail: str, at: Nanos) -> None:
+        """Keep an alarm."""
+        self.append(writes.alarm_write(session, name, detail, at))
+
+    def clear_alarms(self, session: int | None, name: str | None, at: Nanos) -> None:
+        """Keep that alarms were cleared."""
+        self.append(writes.alarms_cleared_write(session, name, at))
+
+    # --- the file
+
+    def _content(self) -> bytes:
+        return os.pread(self._file, os.fstat(self._file).st_size, 0)
+
+    def _writes(self) -> Iterator[Write]:
+        for number, line in enumerate(self._content().splitlines(), 1):
+            checksum, _, body = line.partition(b" ")
+            if checksum != b"%08x" % zlib.crc32(body):
+                log.error("journal_line_damaged path=%s line=%d", self.path, number)
+                continue
+            yield Write(*orjson.loads(body))
+
+    def _put_aside(self, write: Write) -> None:
+        with self.path.with_suffix(".refused").open("ab") as aside:
+            aside.write(orjson.dumps([write.statement, write.parameters]) + b"\n")
+            aside.flush()
+            os.fsync(aside.fileno())

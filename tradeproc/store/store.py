@@ -1,0 +1,268 @@
+"""The audit trail as values: what a process writes down and reads back.
+
+Every method is one statement, one round trip and one transaction. Reads return values of the domain.
+"""
+
+import secrets
+from collections.abc import Sequence
+
+import orjson
+
+from tradeproc.clock import wall_ns
+from tradeproc.domain.book import Balance, Divergence, Fill, Position, Trade
+from tradeproc.domain.broker_orders import BrokerAccount
+from tradeproc.domain.orders import Order, OrderEvent
+from tradeproc.domain.session import SessionSpec
+from tradeproc.domain.units import Nanos
+from tradeproc.errors import Fault, Refusal
+from tradeproc.store import rows, writes
+from tradeproc.store.database import Database, DatabaseDown
+from tradeproc.store.migrate import migrate
+from tradeproc.store.rows import AccountRow, AlarmRow, DivergenceRow, Latch, LoginRow, PositionRow, SessionRow
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
+
+
+class LeaseLost(Fault):
+    """A newer lease of the session exists, so another trader is its only one; caught by the trader, which stops."""
+
+    def __init__(self, session: int, fence: int) -> None:
+        self.session, self.fence = session, fence
+        super().__init__(f"session {session}: fence {fence} is stale, another process holds the lease")
+
+
+class UnknownSession(Refusal):
+    """No such session, or it was removed; caught where somebody named it."""
+
+    def __init__(self, session: int) -> None:
+        self.session = session
+        super().__init__(f"there is no session {session}")
+
+
+class Store:
+    """All tables. Connects lazily, comes back by itself, and never blocks long; for one thread.
+
+    Every method raises DatabaseDown (an Outage) when the database is away, and StoreFault when it refuses.
+    """
+
+    def __init__(self, url: str, *, connect_timeout: float = 2.0, answer_timeout: float = 1.0) -> None:
+        self.url = url
+        self._database = Database(url, connect_seconds=connect_timeout, answer_seconds=answer_timeout)
+
+    # --- life
+
+    def migrate(self) -> list[str]:
+        """Bring the schema up to date and return the names of what was applied; safe from several processes at once.
+
+        Raises:
+            DatabaseTooNew: a newer tradeproc made it.
+            MigrationChanged: an applied migration is not the one of this version.
+        """
+        return migrate(self.url)
+
+    def is_up(self) -> bool:
+        """Tell whether the database answers now."""
+        try:
+            return bool(self._database.rows("is_up", {}))
+        except DatabaseDown:
+            return False
+
+    def close(self) -> None:
+        """Give the connection back; the store may still be used."""
+        self._database.close()
+
+    def installation(self) -> str:
+        """Return the four lower-case base32 characters that begin every client order id of this database."""
+        drawn = "".join(secrets.choice(_LETTERS) for _ in range(4))
+        self._database.rows("create_installation", {"prefix": drawn, "at": wall_ns()})
+        return str(self._database.rows("installation", {})[0]["prefix"])
+
+    # --- sessions, logins, latches
+
+    def create_session(self, spec: SessionSpec, *, key: str | None = None) -> int:
+        """Keep a new session and return its number; the same `key` again gives the same session."""
+        given = {
+            "key": key or secrets.token_hex(8),
+            "name": spec.name,
+            "spec": _json(spec.to_dict()),
+            "at": wall_ns(),
+        }
+        return int(self._database.rows("create_session", given)[0]["id"])
+
+    def session(self, session: int) -> SessionRow:
+        """Return a session.
+
+        Raises:
+            UnknownSession: there is none, or it was removed.
+        """
+        found = self._database.rows("session", {"id": session})
+        if not found:
+            raise UnknownSession(session)
+        return rows.session_of(found[0])
+
+    def sessions(self) -> list[SessionRow]:
+        """Return all sessions that were not removed, by number."""
+        return [rows.session_of(row) for row in self._database.rows("sessions", {})]
+
+    def set_desired(self, session: int, desired: str) -> None:
+        """Say whether a session should be "running" or "stopped"; the keeper makes it so.
+
+        Raises:
+            UnknownSession: there is none, or it was removed.
+        """
+        if not self._database.rows("set_desired", {"id": session, "desired": desired, "at": wall_ns()}):
+            raise UnknownSession(session)
+
+    def remove_session(self, session: int) -> None:
+        """Take a session off the list; its history stays.
+
+        Raises:
+            UnknownSession: there is none, or it was removed.
+        """
+        if not self._database.rows("remove_session", {"id": session, "at": wall_ns()}):
+            raise UnknownSession(session)
+
+    def latch(self, scope: str) -> Latch:
+        """Return the latch of `host`, `portfolio:<n>` or `session:<id>`; active when it was never set."""
+        found = self._database.rows("latch", {"scope": scope})
+        return Latch(**found[0]) if found else Latch(scope, "active", "", "", Nanos(0))
+
+    def latches(self) -> list[Latch]:
+        """Return every latch that was ever set."""
+        return [Latch(**row) for row in self._database.rows("latches", {})]
+
+    def set_latch(self, scope: str, state: str, by: str, reason: str) -> None:
+        """Set a latch to active, reducing or halted; it survives everything until a person sets it again."""
+        given = {"scope": scope, "state": state, "by": by, "reason": reason, "at": wall_ns()}
+        self._database.rows("set_latch", given)
+
+    def save_login(self, name: str, broker: str, environment: str, base_url: str) -> None:
+        """Keep a login as configured; nothing changes when it is what the database knows."""
+        given = {"name": name, "broker": broker, "environment": environment, "base_url": base_url, "at": wall_ns()}
+        self._database.rows("save_login", given)
+
+    def save_accounts(self, login: str, accounts: Sequence[BrokerAccount]) -> None:
+        """Keep the accounts that a broker listed for a login that was saved before."""
+        plain = [
+            {"id": a.id, "kind": a.kind, "currency": a.currency, "is_tradable": a.is_tradable, "status": a.status}
+            for a in accounts
+        ]
+        self._database.rows("save_accounts", {"login": login, "accounts": _json(plain), "at": wall_ns()})
+
+    def logins(self) -> list[LoginRow]:
+        """Return all logins that were ever saved."""
+        return [LoginRow(**row) for row in self._database.rows("logins", {})]
+
+    def accounts(self, login: str | None = None) -> list[AccountRow]:
+        """Return the accounts of a login, or of all."""
+        return [rows.account_of(row) for row in self._database.rows("accounts", {"login": login})]
+
+    # --- what a trader writes; `Journal` has the same methods
+
+    def save_orders(
+        self, orders: Sequence[Order], events: Sequence[OrderEvent], *, fence: int, fills: Sequence[Fill] = ()
+    ) -> None:
+        """Write the orders of one session, append their events and book their fills: all or nothing.
+
+        Raises:
+            LeaseLost: `fence` is not the session's newest; nothing was written.
+        """
+        if not (orders or fills):
+            return
+        session = orders[0].session if orders else fills[0].session
+        self.write(writes.orders_write(orders, events, fills, session=session, fence=fence))
+
+    def save_fill(self, fill: Fill) -> bool:
+        """Book a fill; False when it was booked before."""
+        return bool(self.write(writes.fill_write(fill)))
+
+    def save_position(self, session: int, position: Position, source: str, at: Nanos | None = None) -> None:
+        """Keep a position when it is another than the newest known one."""
+        self.write(writes.position_write(session, position, source, wall_ns() if at is None else at))
+
+    def save_balance(self, balance: Balance) -> None:
+        """Keep a balance when it is another than the newest known one."""
+        self.write(writes.balance_write(balance))
+
+    def save_divergence(self, divergence: Divergence) -> None:
+        """Keep a divergence; told twice it is kept once."""
+        self.write(writes.divergence_write(divergence))
+
+    def close_divergences(self, session: int, kind: str | None, subject: str | None, at: Nanos) -> None:
+        """Close the open divergences of a session, of one kind and about one subject if given."""
+        self.write(writes.divergences_closed_write(session, kind, subject, at))
+
+    def save_alarm(self, session: int | None, name: str, detail: str, at: Nanos) -> None:
+        """Keep an alarm of a session, or of the host (None); told twice it is kept once."""
+        self.write(writes.alarm_write(session, name, detail, at))
+
+    def clear_alarms(self, session: int | None, name: str | None, at: Nanos) -> None:
+        """Clear the standing alarms of a session or of the host (None), of one name if given."""
+        self.write(writes.alarms_cleared_write(session, name, at))
+
+    def write(self, write: writes.Write) -> int:
+        """Do a write that a journal may have kept; return how many rows the statement told.
+
+        Raises:
+            LeaseLost: it carries a fence that is not the session's newest; nothing was written.
+        """
+        told = self._database.rows(write.statement, write.parameters)
+        if write.statement == "save_orders" and not told[0]["held"]:
+            raise LeaseLost(write.parameters["session"], write.parameters["fence"])
+        return len(told)
+
+    # --- reading back; None means all sessions, `limit` takes the newest, and the order is oldest first
+
+    def orders(self, session: int | None = None, *, limit: int | None = None) -> list[Order]:
+        """Return orders."""
+        return [rows.order_of(row) for row in self._database.rows("orders", {"session": session, "limit": limit})]
+
+    def open_orders(self, session: int) -> list[Order]:
+        """Return the orders of a session that are not closed."""
+        return [rows.order_of(row) for row in self._database.rows("open_orders", {"session": session})]
+
+    def order_events(self, order_id: str) -> list[OrderEvent]:
+        """Return the history of an order."""
+        return [rows.order_event_of(row) for row in self._database.rows("order_events", {"order_id": order_id})]
+
+    def fills(self, session: int | None = None, *, limit: int | None = None) -> list[Fill]:
+        """Return fills in the order of booking."""
+        return [rows.fill_of(row) for row in self._database.rows("fills", {"session": session, "limit": limit})]
+
+    def trades(self, session: int | None = None, *, limit: int | None = None) -> list[Trade]:
+        """Return round trips in the order of closing."""
+        return [rows.trade_of(row) for row in self._database.rows("trades", {"session": session, "limit": limit})]
+
+    def positions(self, session: int | None = None) -> list[PositionRow]:
+        """Return the newest position of each session and contract."""
+        return [rows.position_of(row) for row in self._database.rows("positions", {"session": session})]
+
+    def balances(self) -> list[Balance]:
+        """Return the newest balance of each account."""
+        return [Balance(**row) for row in self._database.rows("balances", {})]
+
+    def divergences(self, session: int | None = None, *, only_open: bool = False) -> list[DivergenceRow]:
+        """Return divergences."""
+        given = {"session": session, "only_open": only_open}
+        return [rows.divergence_of(row) for row in self._database.rows("divergences", given)]
+
+    def alarms(self, session: int | None = None, *, only_standing: bool = False) -> list[AlarmRow]:
+        """Return alarms."""
+        given = {"session": session, "only_standing": only_standing}
+        return [AlarmRow(**row) for row in self._database.rows("alarms", given)]
+
+    # --- round trips, for the jobs process
+
+    def sessions_with_new_fills(self) -> list[int]:
+        """Return the sessions that have fills which no computation of their trades has seen."""
+        return [row["session"] for row in self._database.rows("sessions_with_new_fills", {})]
+
+    def save_trades(self, session: int, trades: Sequence[Trade], *, fills_seen: int) -> int:
+        """Make the trades of a session equal to those computed from its first fills; return how many changed."""
+        plain = [writes.trade_values(number, trade) for number, trade in enumerate(trades, 1)]
+        given = {"session": session, "trades": _json(plain), "fills": fills_seen, "at": wall_ns()}
+        return len(self._database.rows("save_trades", given))
+
+
+def _json(plain: object) -> str:
+    return orjson.dumps(plain, option=orjson.OPT_NON_STR_KEYS).decode()
