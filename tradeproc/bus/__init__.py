@@ -2,14 +2,15 @@
 
 Inside: sockets and what travels over them. Never: trading, a broker, the database.
 
-topics.py                  who says what to whom, how often, and by when an answer is due
+node.py                    what a process uses: publish, subscribe, handle, request, timers, run
+follow.py                  keeps a copy of somebody's state: snapshot, then every message after it
+client.py                  the blocking side, for commands
 addresses.py presence.py   a process's name is its address; one living process a name
-codec.py                   pure: envelope, request and reply as frames
-gaps.py timers.py          pure: what was missed, what is due
+sockets.py curve.py        how sockets are made and limited; keys and admission for other hosts
 publisher.py subscriptions.py requests.py serving.py   the four kinds of sockets
-node.py                    the loop that owns them; follow.py keeps a copy of somebody's state
-curve.py                   keys and admission for other hosts
-client.py                  the blocking side for commands
+loop.py vitals.py          the poll loop they share; what a process says about itself each second
+codec.py                   pure: envelope, request and reply as frames
+gaps.py timers.py deadlines.py   what was missed, what is due, how much time a request has left
 
-Start reading at topics.py, then node.py.
+Start reading at node.py.
 """

@@ -58,6 +58,8 @@ class Timers:
             if timer.is_cancelled:
                 continue
             if timer.interval is not None:
-                timer.due = max(timer.due + timer.interval, now + 1)
+                timer.due += timer.interval
+                if timer.due <= now:
+                    timer.due = now + timer.interval
                 heapq.heappush(heap, (timer.due, next(self._counter), timer))
             timer.action()

@@ -1,0 +1,91 @@
+"""The blocking side, for commands and for the rare moment when a process must wait for an answer."""
+
+from collections.abc import Iterator
+from types import TracebackType
+
+import zmq
+
+from tradeproc.bus.addresses import Directory
+from tradeproc.bus.codec import BadFrames, Body, Envelope, decode_published, decode_reply, encode_request
+from tradeproc.bus.deadlines import new_request
+from tradeproc.bus.requests import Answered, NoAnswer, NoReply, RequestRefused, RequestWasRefused, silence, to_reply
+from tradeproc.bus.sockets import Context, connect_requester, connect_subscriber, new_context
+from tradeproc.clock import MILLISECOND, SECOND, monotonic_ns
+
+_ONLY = 1
+
+
+def ask(context: Context, directory: Directory, process: str, method: str, params: Body, seconds: float) -> Body:
+    """Ask `process` over a connection of its own and wait for the answer.
+
+    Raises:
+        NoReply: none came within `seconds`; whether it was done is not known.
+        RequestRefused: the process said no.
+    """
+    socket = connect_requester(context, directory, process)
+    try:
+        socket.send_multipart(encode_request(new_request(_ONLY, method, params, seconds)), zmq.NOBLOCK)
+        deadline = monotonic_ns() + int(seconds * SECOND)
+        while (left := deadline - monotonic_ns()) > 0:
+            if not socket.poll(-(-left // MILLISECOND)):
+                continue
+            try:
+                wire = decode_reply(socket.recv_multipart())
+            except BadFrames:
+                continue
+            match to_reply(process, method, wire):
+                case Answered(body):
+                    return body
+                case RequestWasRefused(reason):
+                    raise RequestRefused(reason)
+                case NoAnswer(reason):
+                    raise NoReply(reason)
+    finally:
+        socket.close(0)
+    raise NoReply(silence(process, method, seconds))
+
+
+class Client:
+    """Asks and listens without being a process of the desk; `call` may be used from several threads."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._context = new_context()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close everything; idempotent."""
+        self._context.destroy(linger=0)
+
+    def call(self, process: str, method: str, params: Body, seconds: float) -> Body:
+        """Ask and wait for the answer.
+
+        Raises:
+            NoReply: none came within `seconds`; whether it was done is not known.
+            RequestRefused: the process said no.
+        """
+        return ask(self._context, self._directory, process, method, params, seconds)
+
+    def tail(self, process: str, prefix: str, idle: float | None = None) -> Iterator[Envelope]:
+        """Yield what `process` publishes on topics that begin with `prefix`.
+
+        Begins when the connection stands, so nothing older comes. Ends when nothing came for `idle` seconds;
+        None listens for ever. Losses show as holes in the sequence numbers.
+        """
+        socket = connect_subscriber(self._context, self._directory, process)
+        socket.setsockopt(zmq.SUBSCRIBE, prefix.encode())
+        try:
+            while socket.poll(None if idle is None else int(idle * 1000)):
+                try:
+                    yield decode_published(process, socket.recv_multipart())
+                except BadFrames:
+                    continue
+        finally:
+            socket.close(0)

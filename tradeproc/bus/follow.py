@@ -1,0 +1,108 @@
+"""A copy of somebody's state: snapshot first, then every message after it, again after every loss.
+
+The snapshot and the messages travel on two sockets, so either may overtake the other. What comes while a snapshot
+is awaited is kept; what the snapshot holds already is not told again.
+"""
+
+import logging
+from collections.abc import Callable
+
+from tradeproc.bus.codec import Body, Envelope
+from tradeproc.bus.node import Node
+from tradeproc.bus.requests import Answered, NoAnswer, Reply, RequestWasRefused
+from tradeproc.errors import Refusal
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 2.0
+_PAUSE = 0.5
+_MOST_KEPT = 10_000
+
+
+class Follow:
+    """Follows the topics of one process that begin with one prefix, from construction until `close`.
+
+    `on_snapshot` gets the snapshot's body and replaces what was known; `on_message` gets each newer message, in
+    order. `is_current` is False from a loss until the next snapshot; the copy is stale in between.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        process: str,
+        topic: str,
+        *,
+        on_snapshot: Callable[[Body], None],
+        on_message: Callable[[Envelope], None],
+    ) -> None:
+        self.process, self.topic = process, topic
+        self.is_current = False
+        self._node, self._on_snapshot, self._on_message = node, on_snapshot, on_message
+        self._kept: list[Envelope] = []
+        self._known: dict[str, int] = {}
+        self._epoch = 0
+        self._question = 0
+        self._is_closed = False
+        node.subscribe(process, topic, self._take, self._resync)
+
+    def close(self) -> None:
+        """Stop following; also ends other subscriptions of this node to the same process and topic."""
+        self._is_closed = True
+        self._node.unsubscribe(self.process, self.topic)
+
+    def _resync(self, reason: str) -> None:
+        del reason
+        self.is_current = False
+        self._kept.clear()
+        self._ask()
+
+    def _ask(self) -> None:
+        # the answer to an older question may lack what was lost since: only the newest one counts
+        self._question += 1
+        question = self._question
+        self._node.request(
+            self.process,
+            "snapshot",
+            {"topic": self.topic},
+            seconds=_PATIENCE,
+            on_reply=lambda reply: self._answered(question, reply),
+        )
+
+    def _answered(self, question: int, reply: Reply) -> None:
+        if question != self._question or self._is_closed:
+            return
+        match reply:
+            case Answered(body):
+                self._begin(body)
+            case NoAnswer() | RequestWasRefused():
+                self._node.after(_PAUSE, lambda: self._ask_again(question))
+
+    def _ask_again(self, question: int) -> None:
+        if question == self._question and not self._is_closed:
+            self._ask()
+
+    def _begin(self, body: Body) -> None:
+        self._epoch, self._known = body.pop("epoch"), body.pop("sequences")
+        kept, self._kept = self._kept, []
+        try:
+            self._on_snapshot(body)
+        except Refusal as refusal:
+            log.warning("snapshot_refused publisher=%s topic=%s reason=%s", self.process, self.topic, refusal)
+            question = self._question
+            self._node.after(_PAUSE, lambda: self._ask_again(question))
+            return
+        self.is_current = True
+        for envelope in kept:
+            try:
+                self._take(envelope)
+            except Refusal as refusal:
+                log.warning("message_refused publisher=%s topic=%s reason=%s", self.process, self.topic, refusal)
+
+    def _take(self, envelope: Envelope) -> None:
+        if not self.is_current:
+            if len(self._kept) < _MOST_KEPT:
+                self._kept.append(envelope)
+            else:
+                self._resync("full")
+        elif envelope.epoch != self._epoch or envelope.sequence > self._known.get(envelope.topic, 0):
+            self._on_message(envelope)

@@ -1,0 +1,155 @@
+"""The answering side: one socket, methods by name.
+
+A handler's `Refusal` is answered as refused. Its `Outage` is answered as unavailable, which the asker takes as no
+answer. Anything else is a bug: the asker learns that nobody knows whether it was done, and the process dies of it.
+"""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+import zmq
+
+from tradeproc.bus.codec import BadFrames, Body, Request, Verdict, decode_request, encode_reply
+from tradeproc.bus.deadlines import is_expired
+from tradeproc.bus.loop import Loop
+from tradeproc.bus.sockets import Socket
+from tradeproc.errors import Outage, Refusal
+
+log = logging.getLogger(__name__)
+
+_MOST_A_TURN = 64
+
+
+class MissingParameter(Refusal):
+    """A request without something it needs; answered as refused."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"parameter {name!r} is missing")
+
+
+class UnknownMethod(Refusal):
+    """A request that this process does not serve; answered as refused."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__(f"no method {method!r} here")
+
+
+class Deferred:
+    """An answer that comes later: a handler returns it and calls one of its methods once, from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._send: Callable[[Verdict, Body], None] | None = None
+        self._kept: tuple[Verdict, Body] | None = None
+        self.is_answered = False
+
+    def answer(self, body: Body) -> None:
+        """Answer with a body; what comes after the first answer is ignored."""
+        self._finish(Verdict.ANSWERED, body)
+
+    def refuse(self, text: str) -> None:
+        """Answer that it will not be done and nothing was done."""
+        self._finish(Verdict.REFUSED, {"reason": text})
+
+    def fail(self, text: str) -> None:
+        """Answer that nobody knows; the asker takes it as no answer, without waiting for its deadline."""
+        self._finish(Verdict.UNAVAILABLE, {"reason": text})
+
+    def bind(self, send: Callable[[Verdict, Body], None]) -> None:
+        """Learn where the answer goes; the server's affair."""
+        with self._lock:
+            self._send, kept = send, self._kept
+        if kept is not None:
+            send(*kept)
+
+    def _finish(self, verdict: Verdict, body: Body) -> None:
+        with self._lock:
+            if self.is_answered:
+                return
+            self.is_answered = True
+            self._kept, send = (verdict, body), self._send
+        if send is not None:
+            send(verdict, body)
+
+
+Handler = Callable[[Body], Body | Deferred]
+
+
+class _Parameters(Body):
+    """A request's body; a missing key is the asker's mistake, not ours."""
+
+    def __missing__(self, name: str) -> None:
+        raise MissingParameter(name)
+
+
+class Server:
+    """Reads requests, runs handlers, sends answers."""
+
+    def __init__(self, loop: Loop, socket: Socket, counts: Counter[str]) -> None:
+        self._loop, self._socket, self._counts = loop, socket, counts
+        self._handlers: dict[str, Handler] = {}
+
+    def handle(self, method: str, handler: Handler) -> None:
+        """Serve a method.
+
+        Raises:
+            ValueError: it is served already.
+        """
+        if method in self._handlers:
+            raise ValueError(f"method {method!r} has a handler already")
+        self._handlers[method] = handler
+
+    def read(self) -> None:
+        """Serve what waits, but leave the loop's other sockets their turn."""
+        for _ in range(_MOST_A_TURN):
+            try:
+                asker, *frames = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            try:
+                request = decode_request(frames)
+            except BadFrames as bad:
+                self._counts["garbage"] += 1
+                log.warning("request_garbled reason=%s", bad)
+                continue
+            if is_expired(request):
+                self._counts["expired"] += 1
+                log.warning("request_expired method=%s", request.method)
+                continue
+            self._serve(asker, request)
+
+    def _serve(self, asker: bytes, request: Request) -> None:
+        def send(verdict: Verdict, body: Body) -> None:
+            self._send(asker, request, verdict, body)
+
+        try:
+            handler = self._handlers.get(request.method)
+            if handler is None:
+                raise UnknownMethod(request.method)
+            answer = handler(_Parameters(request.body))
+        except Refusal as refusal:
+            send(Verdict.REFUSED, {"reason": str(refusal)})
+        except Outage as outage:
+            send(Verdict.UNAVAILABLE, {"reason": str(outage)})
+        except Exception as bug:
+            send(Verdict.UNAVAILABLE, {"reason": f"it failed at this: {type(bug).__name__}: {bug}"})
+            raise
+        else:
+            if isinstance(answer, Deferred):
+                answer.bind(send)
+            else:
+                send(Verdict.ANSWERED, answer)
+
+    def _send(self, asker: bytes, request: Request, verdict: Verdict, body: Body) -> None:
+        frames = [asker, *encode_reply(verdict, request.id, body)]
+        if self._loop.is_here():
+            self._send_now(frames)
+        else:
+            self._loop.post(lambda: self._send_now(frames))
+
+    def _send_now(self, frames: list[bytes]) -> None:
+        if not self._socket.closed:
+            # an asker that is gone or does not read loses its answer; it never stops us
+            self._socket.send_multipart(frames, zmq.NOBLOCK)

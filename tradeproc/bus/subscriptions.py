@@ -1,0 +1,183 @@
+"""The hearing side: one socket a publisher, every loss noticed and told to those it concerns.
+
+A subscription goes: first contact -> `on_resync("start")`; a message lost -> `on_resync("gap")`; the publisher
+began anew -> `on_resync("epoch")`. Each time the subscriber asks for a snapshot; `follow.py` does that for it.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import zmq
+
+from tradeproc.bus.addresses import Directory
+from tradeproc.bus.codec import BadFrames, Envelope, decode_published
+from tradeproc.bus.gaps import Heard, Sequences
+from tradeproc.bus.loop import Loop
+from tradeproc.bus.publisher import HEARTBEAT
+from tradeproc.bus.sockets import Context, connect_subscriber
+from tradeproc.clock import monotonic_ns
+from tradeproc.errors import Refusal
+
+log = logging.getLogger(__name__)
+
+OnMessage = Callable[[Envelope], None]
+OnResync = Callable[[str], None]
+
+_MOST_A_TURN = 512
+
+
+@dataclass(slots=True, eq=False)
+class _Listener:
+    prefix: str
+    on_message: OnMessage
+    on_resync: OnResync | None
+    is_started: bool = False
+
+
+class _Channel:
+    """All that we hear of one publisher."""
+
+    def __init__(self, context: Context, directory: Directory, process: str, counts: Counter[str]) -> None:
+        self.process = process
+        self.heard_at: int | None = None
+        self.socket = connect_subscriber(context, directory, process)
+        self._counts = counts
+        self._listeners: list[_Listener] = []
+        self._routes: dict[str, list[_Listener]] = {}
+        self._sequences = Sequences()
+        self._has_newcomers = False
+
+    def add(self, listener: _Listener) -> None:
+        """Begin to listen; the heartbeat comes last, so that the greeting it causes finds the topic subscribed."""
+        self._listeners.append(listener)
+        self._routes.clear()
+        self._has_newcomers = True
+        self.socket.setsockopt(zmq.SUBSCRIBE, listener.prefix.encode())
+        if len(self._listeners) == 1:
+            self.socket.setsockopt(zmq.SUBSCRIBE, HEARTBEAT.encode())
+
+    def drop(self, prefix: str) -> bool:
+        """Stop listening to a prefix; return whether anybody is left."""
+        for listener in [one for one in self._listeners if one.prefix == prefix]:
+            self._listeners.remove(listener)
+            self.socket.setsockopt(zmq.UNSUBSCRIBE, prefix.encode())
+        self._routes.clear()
+        self._sequences.forget(prefix)
+        return bool(self._listeners)
+
+    def read(self) -> None:
+        """Take what waits, but leave the loop's other sockets their turn."""
+        receive = self.socket.recv_multipart
+        for _ in range(_MOST_A_TURN):
+            try:
+                frames = receive(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            try:
+                self._take(decode_published(self.process, frames))
+            except BadFrames as refusal:
+                self._counts["garbage"] += 1
+                log.warning("message_garbled publisher=%s reason=%s", self.process, refusal)
+            if not self._listeners:
+                return
+
+    def _take(self, envelope: Envelope) -> None:
+        self.heard_at = monotonic_ns()
+        if envelope.epoch != self._sequences.epoch:
+            self._sequences.is_new(envelope.epoch)
+            self._resync_all("epoch")
+        elif self._has_newcomers:
+            self._resync_all("")
+        if envelope.topic == HEARTBEAT:
+            self._take_heartbeat(envelope)
+            return
+        heard = self._sequences.hear(envelope.topic, envelope.sequence)
+        if heard is Heard.REPEATED:
+            self._counts["repeated"] += 1
+            return
+        listeners = self._route(envelope.topic)
+        if heard is Heard.GAP:
+            for listener in listeners:
+                self._resync(listener, "gap")
+        for listener in listeners:
+            self._deliver(listener, envelope)
+
+    def _take_heartbeat(self, envelope: Envelope) -> None:
+        told = envelope.body.get("topics")
+        if not isinstance(told, dict) or not all(isinstance(number, int) for number in told.values()):
+            raise BadFrames("a heartbeat without the numbers of its topics")
+        lost = self._sequences.missed({topic: told[topic] for topic in told if self._route(topic)})
+        for listener in list(self._listeners):
+            if any(topic.startswith(listener.prefix) for topic in lost):
+                self._resync(listener, "gap")
+        for listener in self._route(HEARTBEAT):
+            self._deliver(listener, envelope)
+
+    def _route(self, topic: str) -> list[_Listener]:
+        found = self._routes.get(topic)
+        if found is None:
+            found = [listener for listener in self._listeners if topic.startswith(listener.prefix)]
+            self._routes[topic] = found
+        return found
+
+    def _resync_all(self, reason: str) -> None:
+        self._has_newcomers = False
+        for listener in list(self._listeners):
+            if not listener.is_started:
+                listener.is_started = True
+                self._resync(listener, "start")
+            elif reason:
+                self._resync(listener, reason)
+
+    def _resync(self, listener: _Listener, reason: str) -> None:
+        self._counts[f"resync_{reason}"] += 1
+        if reason != "start":
+            log.warning("resync publisher=%s topic=%s reason=%s", self.process, listener.prefix, reason)
+        if listener.on_resync is not None:
+            listener.on_resync(reason)
+
+    def _deliver(self, listener: _Listener, envelope: Envelope) -> None:
+        try:
+            listener.on_message(envelope)
+        except Refusal as refusal:
+            self._counts["refused"] += 1
+            log.warning("message_refused publisher=%s topic=%s reason=%s", self.process, envelope.topic, refusal)
+
+
+class Subscriptions:
+    """All publishers that one node hears."""
+
+    def __init__(self, loop: Loop, context: Context, directory: Directory, counts: Counter[str]) -> None:
+        self._loop, self._context, self._directory, self._counts = loop, context, directory, counts
+        self._channels: dict[str, _Channel] = {}
+
+    def subscribe(self, process: str, topic: str, on_message: OnMessage, on_resync: OnResync | None) -> None:
+        """Listen to topics of `process` that begin with `topic`."""
+        channel = self._channels.get(process)
+        if channel is None:
+            channel = _Channel(self._context, self._directory, process, self._counts)
+            self._channels[process] = channel
+            self._loop.add(channel.socket, channel.read)
+        channel.add(_Listener(topic, on_message, on_resync))
+
+    def unsubscribe(self, process: str, topic: str) -> None:
+        """Stop all listening of ours to that topic of `process`."""
+        channel = self._channels.get(process)
+        if channel is not None and not channel.drop(topic):
+            del self._channels[process]
+            self._loop.remove(channel.socket)
+            channel.socket.close(0)
+
+    def heard_at(self, process: str) -> int | None:
+        """Return when `process` was last heard, its heartbeats included, in monotonic ns; None before that."""
+        channel = self._channels.get(process)
+        return channel.heard_at if channel else None
+
+    def close(self) -> None:
+        """Close all sockets."""
+        for channel in self._channels.values():
+            self._loop.remove(channel.socket)
+            channel.socket.close(0)
+        self._channels.clear()
