@@ -1,5 +1,213 @@
-"""The complete ledger: every request that arrived, every change of an order, every fill. Append-only."""
+"""The complete ledger: every request that arrived, every change of an order, every fill. Append-only.
 
+Records are JSON-able dicts with `kind`, `at` (wall ns), `market_at` (market ns) and
+
+    request   call (place, replace, cancel), account, order_ids, confirm_ids, accepted, reason, details
+    order     revision, what, order {all fields of the order after the change}
+    fill      revision, id, order_id, account, contract, side, quantity, price, cumulative
+    clock     speed, paused
+    opened    tape, accounts, continued: the broker was started
+
+Quantities are ints, prices decimal texts. A test compares the database with `fills()`, `orders()`, `requests()`.
+"""
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from typing import Any
 
+from tradeproc.domain.orders import OrderType, Side, TimeInForce
+from tradeproc.domain.units import Contracts, Nanos, Price
+from tradeproc.localbroker.orders import ExchangeFill, ExchangeOrder, GroupKind, Moment, OrderStatus, What
+
 Record = dict[str, Any]
+
+
+class Ledger:
+    """All records so far, in order; `take_new` hands out those that the journal has not seen."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self._taken = 0
+
+    def append(self, record: Record) -> None:
+        """Add a record."""
+        self.records.append(record)
+
+    def load(self, records: Iterable[Record]) -> None:
+        """Add records that the journal has already."""
+        self.records.extend(records)
+        self._taken = len(self.records)
+
+    def take_new(self) -> list[Record]:
+        """Return the records since the last call."""
+        new = self.records[self._taken :]
+        self._taken = len(self.records)
+        return new
+
+    def of_kind(self, kind: str, account: str | None = None) -> Iterator[Record]:
+        """Yield the records of a kind, of one account or of all."""
+        for record in self.records:
+            if record["kind"] == kind and account in (None, _account(record)):
+                yield record
+
+    def requests(self, account: str | None = None) -> list[Record]:
+        """Return every request that arrived, accepted or not."""
+        return list(self.of_kind("request", account))
+
+    def fills(self, account: str | None = None) -> list[Record]:
+        """Return every fill."""
+        return list(self.of_kind("fill", account))
+
+    def orders(self, account: str | None = None) -> list[Record]:
+        """Return each order as it stands now, oldest first."""
+        newest: dict[str, Record] = {}
+        for record in self.of_kind("order", account):
+            newest[record["order"]["id"]] = record["order"]
+        return list(newest.values())
+
+    def changes(self, order_id: str) -> list[Record]:
+        """Return every change of one order."""
+        return [record for record in self.of_kind("order") if record["order"]["id"] == order_id]
+
+    def placements(self, confirm_id: str) -> list[Record]:
+        """Return the accepted placements that carried a client's OrderConfirmID; two are a duplicate order."""
+        return [
+            record
+            for record in self.of_kind("request")
+            if record["call"] == "place" and record["accepted"] and confirm_id in record["confirm_ids"]
+        ]
+
+    def position(self, account: str, contract: str) -> int:
+        """Return the sum of the fills, signed."""
+        return sum(
+            Side(fill["side"]).sign * int(fill["quantity"])
+            for fill in self.of_kind("fill", account)
+            if fill["contract"] == contract
+        )
+
+
+def _account(record: Record) -> object:
+    return record["order"]["account"] if record["kind"] == "order" else record.get("account")
+
+
+def request_record(
+    call: str,
+    account: str,
+    now: Moment,
+    *,
+    order_ids: list[str],
+    confirm_ids: list[str],
+    reason: str,
+    details: Record,
+) -> Record:
+    """Return the record of a request; an empty `reason` means that it was accepted."""
+    return {
+        "kind": "request",
+        "call": call,
+        "account": account,
+        "order_ids": order_ids,
+        "confirm_ids": confirm_ids,
+        "accepted": not reason,
+        "reason": reason,
+        "details": details,
+        "at": now.wall,
+        "market_at": now.market,
+    }
+
+
+def order_record(order: ExchangeOrder, what: What, revision: int, now: Moment) -> Record:
+    """Return the record of an order's change."""
+    return {
+        "kind": "order",
+        "revision": revision,
+        "what": what.value,
+        "order": order_to_body(order),
+        "at": now.wall,
+        "market_at": now.market,
+    }
+
+
+def fill_record(fill: ExchangeFill, revision: int) -> Record:
+    """Return the record of a fill."""
+    return {
+        "kind": "fill",
+        "revision": revision,
+        "id": fill.id,
+        "order_id": fill.order_id,
+        "account": fill.account,
+        "contract": fill.contract,
+        "side": fill.side.value,
+        "quantity": int(fill.quantity),
+        "price": str(fill.price),
+        "cumulative": int(fill.cumulative),
+        "at": fill.at,
+        "market_at": fill.market_at,
+    }
+
+
+def fill_from_record(record: Record) -> ExchangeFill:
+    """Return the fill that a record tells."""
+    return ExchangeFill(
+        id=record["id"],
+        order_id=record["order_id"],
+        account=record["account"],
+        contract=record["contract"],
+        side=Side(record["side"]),
+        quantity=Contracts(record["quantity"]),
+        price=Price(Decimal(record["price"])),
+        cumulative=Contracts(record["cumulative"]),
+        at=Nanos(record["at"]),
+        market_at=Nanos(record["market_at"]),
+    )
+
+
+def order_to_body(order: ExchangeOrder) -> Record:
+    """Return an order as JSON-able fields; `average` is there for readers, `order_from_body` does not need it."""
+    return {
+        "id": order.id,
+        "account": order.account,
+        "contract": order.contract,
+        "side": order.side.value,
+        "quantity": int(order.quantity),
+        "type": order.type.value,
+        "limit": _text(order.limit),
+        "stop": _text(order.stop),
+        "time_in_force": order.time_in_force.value,
+        "confirm_id": order.confirm_id,
+        "status": order.status.value,
+        "opened_at": order.opened_at,
+        "released": int(order.released),
+        "filled": int(order.filled),
+        "value": str(order.value),
+        "average": _text(order.average),
+        "triggered": order.triggered,
+        "group": order.group,
+        "group_kind": order.group_kind.value,
+        "parent": order.parent,
+        "closed_at": order.closed_at,
+        "reason": order.reason,
+    }
+
+
+def order_from_body(body: Record) -> ExchangeOrder:
+    """Return the order that a body tells."""
+    fields = {key: value for key, value in body.items() if key != "average"}
+    fields |= {
+        "side": Side(body["side"]),
+        "type": OrderType(body["type"]),
+        "limit": _price(body["limit"]),
+        "stop": _price(body["stop"]),
+        "time_in_force": TimeInForce(body["time_in_force"]),
+        "status": OrderStatus(body["status"]),
+        "value": Price(Decimal(body["value"])),
+        "group_kind": GroupKind(body["group_kind"]),
+    }
+    return ExchangeOrder(**fields)
+
+
+def _text(price: Decimal | None) -> str | None:
+    return None if price is None else str(price)
+
+
+def _price(text: str | None) -> Price | None:
+    return None if text is None else Price(Decimal(text))

@@ -93,7 +93,7 @@ class Market:
         raise NotImplementedError
 
     def bars(self, contract: str, minutes: int, count: int) -> list[Bar]:
-        """Return the newest `count` bars, oldest first; the last may be open. Plays no ticks: what was played counts."""
+        """Return the newest `count` bars, oldest first; the last may be open."""
         raise NotImplementedError
 
     def close(self) -> None:

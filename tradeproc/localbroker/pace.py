@@ -1,0 +1,59 @@
+"""The market clock: market time as a function of monotonic time. Pure; nobody reads a clock here.
+
+Speed is market seconds per wall second: at speed 60 a market minute passes in one wall second.
+"""
+
+from dataclasses import dataclass
+
+from tradeproc.domain.units import Nanos
+from tradeproc.errors import Refusal
+
+
+class BadSpeed(Refusal):
+    """A speed that is not positive; caught where it was asked for. To stop market time, pause."""
+
+    def __init__(self, speed: float) -> None:
+        self.speed = speed
+        super().__init__(f"speed must be above 0, not {speed:g}; pause to stop market time")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Market time was `market` when the monotonic clock said `monotonic`; since then it runs at `speed`."""
+
+    market: Nanos
+    monotonic: int
+    speed: float = 1.0
+    is_paused: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the speed.
+
+        Raises:
+            BadSpeed: it is not positive.
+        """
+        if not self.speed > 0:
+            raise BadSpeed(self.speed)
+
+    def market_at(self, monotonic: int) -> Nanos:
+        """Return market time; never before `market`, also if the clock is asked for an earlier moment."""
+        passed = 0 if self.is_paused else max(0, monotonic - self.monotonic)
+        return Nanos(self.market + round(passed * self.speed))
+
+    def monotonic_at(self, market: int) -> int | None:
+        """Return when market time will be `market`; None while paused."""
+        if self.is_paused:
+            return None
+        return self.monotonic + max(0, round((market - self.market) / self.speed))
+
+    def at_speed(self, speed: float, monotonic: int) -> "Pace":
+        """Return the pace that goes on from now at another speed; paused stays paused."""
+        return Pace(self.market_at(monotonic), monotonic, speed, self.is_paused)
+
+    def paused(self, monotonic: int) -> "Pace":
+        """Return the pace that stands still from now on."""
+        return Pace(self.market_at(monotonic), monotonic, self.speed, True)
+
+    def resumed(self, monotonic: int) -> "Pace":
+        """Return the pace that goes on from now."""
+        return Pace(self.market_at(monotonic), monotonic, self.speed, False)

@@ -1,0 +1,164 @@
+"""The tape: trades of the past, in exchange order, as numpy arrays; shipped with us or generated.
+
+Files are read by `tape_files.py`, bars are made by `bars.py`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tradeproc.domain.candles import Tick
+from tradeproc.domain.instruments import Contract, UnknownInstrument, instrument
+from tradeproc.domain.units import Contracts, Nanos
+from tradeproc.localbroker.bars import Bar, Bars
+from tradeproc.localbroker.tape_files import BadTape, read_rows
+
+Times = npt.NDArray[np.int64]
+Prices = npt.NDArray[np.float64]
+Sizes = npt.NDArray[np.int64]
+
+SHIPPED = "ESH4_trades_2023-12-25.csv.gz"
+SHIPPED_CONTRACT = "ESH24"
+SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tape:
+    """Trades of one or more contracts; all arrays have one entry a trade and are ordered by time.
+
+    `times` market ns UTC, `prices` points on the tick grid, `sizes` contracts (0 where a bar's volume did not reach
+    for all four of its ticks), `which` the index into `contracts`.
+    """
+
+    contracts: tuple[str, ...]
+    times: Times
+    prices: Prices
+    sizes: Sizes
+    which: npt.NDArray[np.int16]
+    name: str = "tape"
+    _bars: dict[tuple[str, int], Bars] = field(default_factory=dict, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    @property
+    def first_at(self) -> Nanos:
+        """Return the time of the first trade."""
+        return Nanos(int(self.times[0]))
+
+    @property
+    def last_at(self) -> Nanos:
+        """Return the time of the last trade."""
+        return Nanos(int(self.times[-1]))
+
+    def index_after(self, market: int) -> int:
+        """Return how many trades are at or before `market`."""
+        return int(np.searchsorted(self.times, market, side="right"))
+
+    def ticks(self, start: int, stop: int) -> Iterator[tuple[str, Tick]]:
+        """Yield the trades from index `start` to before `stop`, each with its contract."""
+        for index in range(start, min(stop, len(self.times))):
+            yield (
+                self.contracts[self.which[index]],
+                Tick(Nanos(int(self.times[index])), float(self.prices[index]), Contracts(int(self.sizes[index]))),
+            )
+
+    def last(self, contract: str, market: int) -> Tick | None:
+        """Return the newest trade of a contract at or before `market`."""
+        found = np.flatnonzero(self.which[: self.index_after(market)] == self.contracts.index(contract))
+        return next(self.ticks(int(found[-1]), int(found[-1]) + 1))[1] if len(found) else None
+
+    def bars(self, contract: str, minutes: int, *, until: int, count: int, since: int = 0) -> list[Bar]:
+        """Return the newest `count` bars as they stood at `until`, oldest first; the last may be open.
+
+        Only bars that close after `since` are given. Minutes without a trade have no bar.
+        """
+        key = (contract, minutes)
+        if key not in self._bars:
+            mine = self.which == self.contracts.index(contract)
+            self._bars[key] = Bars(self.times[mine], self.prices[mine], self.sizes[mine], minutes)
+        return self._bars[key].until(until, count, since)
+
+
+def one_contract(contract: str, times: Times, prices: Prices, sizes: Sizes, name: str) -> Tape:
+    """Return the tape of a single contract."""
+    return Tape((contract,), times, prices, sizes, np.zeros(len(times), dtype=np.int16), name)
+
+
+def merged(tapes: Sequence[Tape]) -> Tape:
+    """Return one tape of several; trades of the same moment keep the order of `tapes`."""
+    contracts = tuple(dict.fromkeys(contract for tape in tapes for contract in tape.contracts))
+    times = np.concatenate([tape.times for tape in tapes])
+    order = np.argsort(times, kind="stable")
+    which = np.concatenate(
+        [np.array([contracts.index(name) for name in tape.contracts], dtype=np.int16)[tape.which] for tape in tapes]
+    )
+    return Tape(
+        contracts,
+        times[order],
+        np.concatenate([tape.prices for tape in tapes])[order],
+        np.concatenate([tape.sizes for tape in tapes])[order],
+        which[order],
+        "+".join(tape.name for tape in tapes),
+    )
+
+
+def read_tape(path: Path, contract: str | None = None) -> Tape:
+    """Return the tape of a CSV file of trades or bars; `tape_files.py` says which columns.
+
+    Raises:
+        BadTape: the file cannot be read, or a price is off the tick grid; says file, line and remedy.
+    """
+    rows = read_rows(path, contract)
+    contracts = tuple(dict.fromkeys(row.contract for row in rows))
+    prices = np.array([row.price for row in rows], dtype=np.float64)
+    which = np.array([contracts.index(row.contract) for row in rows], dtype=np.int16)
+    for number, code in enumerate(contracts):
+        try:
+            step = float(instrument(Contract.parse(code).root).tick_size)
+        except UnknownInstrument as error:
+            raise BadTape(path, None, f"{error} in {code}; add it to domain/instruments.py") from error
+        off = np.flatnonzero((which == number) & (np.abs(prices / step - np.round(prices / step)) > 1e-4))
+        if len(off):
+            row = rows[int(off[0])]
+            raise BadTape(path, row.line, f"price {row.price} is off the tick grid of {step} of {code}")
+    times = np.array([row.at for row in rows], dtype=np.int64)
+    sizes = np.array([row.size for row in rows], dtype=np.int64)
+    return Tape(contracts, times, prices, sizes, which, path.name)
+
+
+def shipped() -> Tape:
+    """Return the real ES trades that come with tradeproc: an hour of ESH24, from 2023-12-25 23:00 UTC."""
+    with resources.as_file(resources.files("tradeproc.localbroker") / "tapes" / SHIPPED) as path:
+        return read_tape(path, SHIPPED_CONTRACT)
+
+
+def generated(
+    contract: str,
+    seed: int,
+    start: int,
+    seconds: float,
+    *,
+    first_price: float = 4800.0,
+    ticks_per_second: float = 1.0,
+    largest_size: int = 10,
+) -> Tape:
+    """Return a random walk of one tick up, down or none a trade, at random times; equal seeds give equal tapes.
+
+    It begins with a trade at `start` (market ns) at `first_price` rounded to the grid, and never goes below one tick.
+    """
+    terms = instrument(Contract.parse(contract).root)
+    chance = np.random.default_rng(seed)
+    count = max(1, round(seconds * ticks_per_second))
+    offsets = np.sort(chance.integers(0, max(1, int(seconds * SECOND)), count, dtype=np.int64))
+    offsets[0] = 0
+    steps = chance.integers(-1, 2, count, dtype=np.int64)
+    steps[0] = int(terms.nearest(first_price))
+    walk = np.maximum(np.cumsum(steps), 1)
+    prices = np.round(walk * float(terms.tick_size), 10)
+    sizes = chance.integers(1, largest_size + 1, count, dtype=np.int64)
+    return one_contract(contract, start + offsets, prices, sizes, f"generated:{seed}")
