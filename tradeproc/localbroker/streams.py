@@ -1,0 +1,226 @@
+"""An endless answer: lines of JSON in chunks, heartbeats in silence, GoAway at the end, and the faults of streams.
+
+Source: tradestation.md, "Stream framing" and "Quirks reported".
+"""
+
+import asyncio
+import itertools
+import random
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import orjson
+from starlette.types import Message, Receive, Scope, Send
+
+from tradeproc.clock import SECOND, monotonic_ns, wall_ns
+from tradeproc.domain.units import iso
+from tradeproc.localbroker.faults import Fault, FaultName, Switchboard
+from tradeproc.localbroker.wakes import Bells, Sleeper
+
+HEARTBEAT_SECONDS = 5.0
+_LIVE = frozenset({FaultName.GO_AWAY, FaultName.CUT, FaultName.STALL, FaultName.SPLIT})
+_FRAMES = frozenset({FaultName.DROP_ORDER_FRAMES, FaultName.REPEAT_FRAMES})
+
+Line = dict[str, Any]
+
+
+class Source(Protocol):
+    """What a stream tells. `is_v3`: brokerage streams, which know StreamStatus; market data streams do not."""
+
+    is_v3: bool
+
+    def snapshot(self) -> Iterable[Line]:
+        """Return all that is told at the beginning, without EndSnapshot."""
+        ...
+
+    def changes(self) -> Iterable[Line]:
+        """Return what is new since the last call, without waiting."""
+        ...
+
+
+@dataclass(slots=True)
+class OpenStream:
+    """A stream as the status shows it, and what it suffers from."""
+
+    id: int
+    endpoint: str
+    subject: str
+    accounts: tuple[str, ...]
+    topics: tuple[str, ...]
+    opened_at: int
+    lines: int = 0
+    heartbeats: int = 0
+    lost: int = 0
+    suffered: dict[int, Fault] = field(default_factory=dict)
+    until: dict[int, int] = field(default_factory=dict)
+
+    def suffer(self, fault: Fault) -> None:
+        """Remember a fault that lasts."""
+        self.suffered[fault.id] = fault
+        if fault.seconds is not None:
+            self.until[fault.id] = monotonic_ns() + int(fault.seconds * SECOND)
+
+    def has(self, name: FaultName) -> bool:
+        """Tell whether it suffers from such a fault now."""
+        return any(fault.name is name and self._lasts(fault) for fault in self.suffered.values())
+
+    def next_relief(self) -> float:
+        """Return the seconds until a fault that lasts ends by itself, at most a minute."""
+        ends = [end - monotonic_ns() for end in self.until.values() if end > monotonic_ns()]
+        return min([60.0, *(end / SECOND for end in ends)])
+
+    def _lasts(self, fault: Fault) -> bool:
+        return not fault.is_cleared and self.until.get(fault.id, monotonic_ns() + 1) > monotonic_ns()
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """Return it as the control API shows it."""
+        return {
+            "id": self.id,
+            "endpoint": self.endpoint,
+            "subject": self.subject,
+            "opened_at": self.opened_at,
+            "lines": self.lines,
+            "heartbeats": self.heartbeats,
+            "lost": self.lost,
+            "faults": [str(fault.name) for fault in self.suffered.values() if self._lasts(fault)],
+        }
+
+
+class Streams:
+    """All open streams, with what they share."""
+
+    def __init__(self, bells: Bells, faults: Switchboard) -> None:
+        self.bells, self.faults = bells, faults
+        self.open: dict[int, OpenStream] = {}
+        self._ids = itertools.count(1)
+
+    def enter(self, endpoint: str, subject: str, accounts: tuple[str, ...], topics: tuple[str, ...]) -> OpenStream:
+        """Register a stream that is about to begin."""
+        stream = OpenStream(next(self._ids), endpoint, subject, accounts, topics, wall_ns())
+        self.open[stream.id] = stream
+        return stream
+
+
+class _Over(Exception):
+    """The stream has ended."""
+
+
+class StreamAnswer:
+    """The ASGI answer of one stream."""
+
+    def __init__(self, streams: Streams, stream: OpenStream, source: Source) -> None:
+        self._streams, self._stream, self._source = streams, stream, source
+        self._sleeper = Sleeper()
+        self._chance = random.Random(stream.id)  # noqa: S311 - where an object is cut
+        self._said_at = monotonic_ns()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Tell until the client leaves, the server ends or a fault ends it."""
+        self._send, self._scope = send, scope
+        watch = asyncio.ensure_future(self._watch(receive))
+        self._streams.bells.listen(self._sleeper, self._stream.topics)
+        try:
+            await self._begin()
+            await self._tell(self._source.snapshot(), is_snapshot=True)
+            if self._source.is_v3:
+                await self._write([{"StreamStatus": "EndSnapshot"}])
+            while not self._sleeper.has_left:
+                await self._turn()
+        except _Over:
+            pass
+        finally:
+            watch.cancel()
+            self._streams.bells.forget(self._sleeper)
+            self._streams.open.pop(self._stream.id, None)
+
+    async def _begin(self) -> None:
+        kind = "v3" if self._source.is_v3 else "v2"
+        content_type = f"application/vnd.tradestation.streams.{kind}+json".encode()
+        headers = [(b"content-type", content_type), (b"cache-control", b"no-store, no-cache, max-age=0")]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        # nothing is sent before the first body message, and a client waits for the headers
+        await self._send({"type": "http.response.body", "body": b"", "more_body": True})
+
+    async def _watch(self, receive: Receive) -> None:
+        message: Message = {"type": ""}
+        while message["type"] != "http.disconnect":
+            message = await receive()
+        self._sleeper.leave()
+
+    async def _turn(self) -> None:
+        await self._suffer()
+        stream = self._stream
+        if stream.has(FaultName.STALL):
+            await self._sleeper.wait(stream.next_relief())
+            return
+        if self._streams.bells.is_closing:
+            await self._go_away()
+        await self._tell(self._source.changes())
+        silence = (monotonic_ns() - self._said_at) / SECOND
+        if silence >= HEARTBEAT_SECONDS:
+            stream.heartbeats += 1
+            await self._write([{"Heartbeat": stream.heartbeats, "Timestamp": iso(wall_ns())}])
+            silence = 0.0
+        await self._sleeper.wait(min(HEARTBEAT_SECONDS - silence, stream.next_relief()))
+
+    async def _suffer(self) -> None:
+        stream = self._stream
+        fault = self._streams.faults.take(_LIVE | _FRAMES, stream.endpoint, stream.accounts, stream.suffered)
+        if fault is None:
+            return
+        stream.suffer(fault)
+        if fault.name is FaultName.GO_AWAY:
+            await self._go_away()
+        if fault.name is FaultName.CUT:
+            reset(self._scope)
+            raise _Over
+        # more may have been set for us
+        await self._suffer()
+
+    async def _go_away(self) -> None:
+        farewell = (
+            {"StreamStatus": "GoAway"}
+            if self._source.is_v3
+            else {"Error": "GoAway", "Message": "The server is about to shut down."}
+        )
+        await self._write([farewell])
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        raise _Over
+
+    async def _tell(self, lines: Iterable[Line], *, is_snapshot: bool = False) -> None:
+        told = list(lines)
+        if not is_snapshot and self._stream.has(FaultName.DROP_ORDER_FRAMES):
+            self._stream.lost += len(told)
+            return
+        if self._stream.has(FaultName.REPEAT_FRAMES):
+            told = [line for line in told for _ in range(2)]
+        await self._write(told)
+
+    async def _write(self, lines: list[Line]) -> None:
+        if not lines:
+            return
+        self._stream.lines += len(lines)
+        raw = b"".join(orjson.dumps(line) + b"\r\n" for line in lines)
+        pieces = self._pieces(raw) if self._stream.has(FaultName.SPLIT) else [raw]
+        for number, piece in enumerate(pieces):
+            if number:
+                # a pause, so that the pieces do not meet again in one packet
+                await asyncio.sleep(0.005)
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        self._said_at = monotonic_ns()
+
+    def _pieces(self, raw: bytes) -> list[bytes]:
+        cuts = sorted(self._chance.sample(range(1, len(raw)), min(3, len(raw) - 1)))
+        return [raw[start:end] for start, end in itertools.pairwise([0, *cuts, len(raw)])]
+
+
+def reset(scope: Scope) -> None:
+    """End the request's connection with a TCP reset."""
+    transport: asyncio.Transport = scope["state"]["transport"]
+    found = transport.get_extra_info("socket")
+    if found is not None:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+    transport.abort()

@@ -1,0 +1,67 @@
+"""Who sleeps until what: streams wait here for news, for their next heartbeat, or for the client to leave.
+
+Single-threaded, on the event loop. Ringing a topic costs nothing for those who do not listen to it.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+
+
+class Sleeper:
+    """One waiting stream. News that comes while it is awake is not lost: the next wait returns at once."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self.has_left = False
+
+    async def wait(self, seconds: float) -> None:
+        """Return at the next news, or after `seconds`."""
+        timer = asyncio.get_running_loop().call_later(max(seconds, 0), self._event.set)
+        try:
+            await self._event.wait()
+        finally:
+            timer.cancel()
+            self._event.clear()
+
+    def wake(self) -> None:
+        """Wake it, or make its next wait return at once."""
+        self._event.set()
+
+    def leave(self) -> None:
+        """Note that the client has gone."""
+        self.has_left = True
+        self._event.set()
+
+
+class Bells:
+    """Topics with their sleepers. `is_closing`: the server is about to end, streams say GoAway."""
+
+    def __init__(self) -> None:
+        self._sleepers: dict[str, set[Sleeper]] = defaultdict(set)
+        self.is_closing = False
+
+    def listen(self, sleeper: Sleeper, topics: Iterable[str]) -> None:
+        """Wake the sleeper when one of the topics rings."""
+        for topic in topics:
+            self._sleepers[topic].add(sleeper)
+
+    def forget(self, sleeper: Sleeper) -> None:
+        """Never wake it again."""
+        for sleepers in self._sleepers.values():
+            sleepers.discard(sleeper)
+
+    def ring(self, topic: str) -> None:
+        """Wake all that listen to the topic."""
+        for sleeper in self._sleepers.get(topic, ()):
+            sleeper.wake()
+
+    def ring_all(self) -> None:
+        """Wake everybody: a fault was set or cleared, or the server ends."""
+        for topic in self._sleepers:
+            self.ring(topic)
+
+    def close(self) -> None:
+        """Tell every stream that the server ends."""
+        self.is_closing = True
+        self.ring_all()
