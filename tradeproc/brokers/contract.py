@@ -237,6 +237,9 @@ class DataSource(Protocol):
     def history(self, contract: Contract, minutes: int, count: int) -> Answer[Sequence[Candle]]:
         """Return the newest `count` bars of `minutes` minutes, oldest first; the last one may be partial."""
 
+    def shutdown(self) -> None:
+        """Close connections; idempotent."""
+
 
 class AccountManager(Protocol):
     """Orders and accounts of one login; thread-safe; keeps no state that a restart would lose."""

@@ -161,6 +161,19 @@ def refusal_text(body: Json | None, status: int) -> str:
     return f"{status} {said}" if said else str(status)
 
 
+def unplaced(status: int, reason: str) -> Outcome:
+    """Return what an answer other than 2xx means for an order operation.
+
+    401 and 429 are turned away at the door: surely not done. A plain no is a refusal, except where it is a
+    duplicate: then an earlier try of ours is at the broker. A gateway's 5xx or 408 says nothing about what is behind.
+    """
+    if status in (401, 429):
+        return Unanswered(reason, was_sent=False)
+    if 400 <= status < 500 and status != 408 and "duplicate" not in reason.lower():
+        return Refused(reason)
+    return Unanswered(reason)
+
+
 def match_ids(taken: Sequence[Json], sent: Sequence[OrderRequest]) -> dict[str, str]:
     """Return our ids with the broker's, as far as the answer tells them.
 

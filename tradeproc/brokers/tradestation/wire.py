@@ -12,18 +12,16 @@ from decimal import Decimal
 from typing import TypeVar
 
 from tradeproc.brokers.contract import BrokerAccount, BrokerOrder
-from tradeproc.brokers.tradestation.fields import Json, count, decimal, moment, objects, text, trouble, whole
+from tradeproc.brokers.tradestation.fields import Json, decimal, moment, objects, text, trouble, whole
 from tradeproc.brokers.tradestation.statuses import is_cancelling, is_doubtful, order_state
 from tradeproc.brokers.tradestation.symbols import contract_code, from_wire, looks_like_future
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Balance, Position
-from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import OrderType, Side
 from tradeproc.domain.units import Contracts, Money, Nanos, Price
 
 T = TypeVar("T")
 
-_MINUTE = 60_000_000_000
 _ZERO = Decimal(0)
 _SIDES = {
     "buy": Side.BUY,
@@ -203,10 +201,15 @@ def _order(record: Json, leg: Json, what: tuple[Side, int], is_final: bool) -> B
     )
 
 
-def must_read_again(order: BrokerOrder, record: Json) -> bool:
-    """Tell whether the broker's word for this order is one that a second reading has to settle."""
-    closed = moment(record, "ClosedDateTime") is not None
-    return not order.state.is_terminal and is_doubtful(order.raw_status, is_closed=closed)
+def must_read_again(order: BrokerOrder, record: Json, settled_before: Nanos) -> bool:
+    """Tell whether a second reading has to settle the broker's word for this order, and can by now.
+
+    A replaced order is told as closed for a moment: only an end before `settled_before` is worth believing.
+    """
+    closed_at = moment(record, "ClosedDateTime")
+    if closed_at is None or closed_at > settled_before or order.state.is_terminal:
+        return False
+    return is_doubtful(order.raw_status, is_closed=True)
 
 
 def _price(record: Json, key: str, code: str) -> Price | None:
@@ -226,24 +229,3 @@ def _parent(record: Json) -> str | None:
         if text(link, "Relationship").upper() == "OSP":
             return text(link, "OrderID") or None
     return None
-
-
-def read_bar(record: Json, code: str, minutes: int) -> Candle | Unreadable:
-    """Return a bar; TradeStation stamps its end, the start follows from the interval."""
-    closed_at = moment(record, "TimeStamp")
-    prices = [decimal(record, key) for key in ("Open", "High", "Low", "Close")]
-    if closed_at is None or None in prices:
-        return Unreadable("a bar without TimeStamp or prices")
-    opened, high, low, close = (float(from_wire(price, code)) for price in prices if price is not None)
-    status = text(record, "BarStatus").lower()
-    return Candle(
-        opened_at=Nanos(closed_at - minutes * _MINUTE),
-        closed_at=closed_at,
-        open=opened,
-        high=high,
-        low=low,
-        close=close,
-        volume=count(record, "TotalVolume"),
-        ticks=count(record, "TotalTicks"),
-        is_closed=status == "closed" if status else record.get("IsRealtime") is not True,
-    )

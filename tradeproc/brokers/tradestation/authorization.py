@@ -1,0 +1,176 @@
+"""OAuth2 towards TradeStation's sign-in host: authorization code, refresh, and nothing kept.
+
+requests-oauthlib writes and reads the OAuth2; this module tells apart what it says: an outage, or a person is
+needed. Without a client secret the code is protected by PKCE. Only the `tokens` process and `tradectl login` load it.
+
+Source: TradeStation API v3, "Authentication" (authorization code, PKCE, refresh tokens, scopes).
+"""
+
+import base64
+import hashlib
+import logging
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+from oauthlib.oauth2 import OAuth2Error
+from oauthlib.oauth2.rfc6749.errors import InvalidGrantError
+from requests_oauthlib import OAuth2Session
+
+from tradeproc.brokers.contract import ClientCredentials, Tokens
+from tradeproc.brokers.tradestation.http import USER_AGENT, is_loopback
+from tradeproc.errors import Halt, Outage
+
+AUDIENCE = "https://api.tradestation.com"
+SCOPES = ("openid", "offline_access", "MarketData", "ReadAccount", "Trade")
+_SECONDS = 10.0
+_DEFAULT_LIFE = 1200.0
+_MOST_PENDING = 8
+_CLIENT_ERRORS = frozenset({"invalid_client", "unauthorized_client", "access_denied", "invalid_scope"})
+
+# both libraries write whole requests, with secrets and tokens, to their debug logs
+for _name in ("requests_oauthlib", "oauthlib"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+class SignInDown(Outage):
+    """The sign-in host cannot be reached, is overloaded, or answers what is no OAuth2; caught by `tokens`."""
+
+
+class ConsentMissing(Halt):
+    """The browser came back without a code that fits; caught by `tokens`, told to the person."""
+
+
+class RefreshTokenDead(Halt):
+    """The refresh token was revoked, used up or has expired: a person must log in again; caught by `tokens`."""
+
+
+class ClientRefused(Halt):
+    """The sign-in host does not know this key or its secret; caught by `tokens`."""
+
+
+class TradeStationAuthorization:
+    """Satisfies `contract.Authorization`; remembers only the PKCE verifiers of consents under way."""
+
+    def __init__(self, auth_url: str, client: ClientCredentials) -> None:
+        self._auth_url, self._client = auth_url, client
+        self._verifiers: dict[str, str] = {}
+        if is_loopback(auth_url) and auth_url.startswith("http://"):
+            # oauthlib refuses plain http by this switch alone; the configuration allows it on this machine only
+            os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
+
+    def url(self, state: str) -> str:
+        """Return the address a person opens in a browser to consent."""
+        proof: dict[str, str] = {}
+        if not self._client.client_secret:
+            self._verifiers[state] = verifier = secrets.token_urlsafe(48)
+            digest = hashlib.sha256(verifier.encode()).digest()
+            challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+            proof = {"code_challenge": challenge, "code_challenge_method": "S256"}
+            while len(self._verifiers) > _MOST_PENDING:
+                del self._verifiers[next(iter(self._verifiers))]
+        with self._session(scope=SCOPES) as session:
+            url, _ = session.authorization_url(f"{self._auth_url}/authorize", state=state, audience=AUDIENCE, **proof)
+        return str(url)
+
+    def exchange(self, redirected_to: str, state: str) -> Tokens:
+        """Trade the address the browser was sent back to for tokens.
+
+        Raises:
+            ConsentMissing: consent was declined, or the address does not belong to this consent.
+            ClientRefused: the client is not known.
+            SignInDown: the sign-in host cannot be reached.
+        """
+        query = {key: values[0] for key, values in parse_qs(urlsplit(redirected_to).query).items()}
+        if "error" in query:
+            raise ConsentMissing(f"{query['error']}: {query.get('error_description', 'no reason given')}"[:300])
+        if query.get("state") != state:
+            raise ConsentMissing("the address belongs to another consent; begin again")
+        if not query.get("code"):
+            raise ConsentMissing("the address has no code")
+        proof: dict[str, Any] = {"client_secret": self._client.client_secret}
+        if not self._client.client_secret:
+            proof = {"code_verifier": self._verifiers.pop(state, "")}
+        with self._session() as session:
+            return self._told(
+                lambda: session.fetch_token(
+                    self._token_url, code=query["code"], include_client_id=True, timeout=_SECONDS, **proof
+                ),
+                "",
+            )
+
+    def refresh(self, refresh_token: str) -> Tokens:
+        """Trade a refresh token for a fresh access token, once.
+
+        Raises:
+            RefreshTokenDead: a person must log in again.
+            ClientRefused: the client is not known.
+            SignInDown: the sign-in host cannot be reached, or says that it cannot answer.
+        """
+        proof: dict[str, Any] = {"client_id": self._client.client_id}
+        if self._client.client_secret:
+            proof["client_secret"] = self._client.client_secret
+        with self._session() as session:
+            return self._told(
+                lambda: session.refresh_token(
+                    self._token_url, refresh_token=refresh_token, timeout=_SECONDS, **proof
+                ),
+                refresh_token,
+            )
+
+    @property
+    def _token_url(self) -> str:
+        return f"{self._auth_url}/oauth/token"
+
+    def _session(self, scope: tuple[str, ...] | None = None) -> OAuth2Session:
+        """A session for one call. Without a scope of its own it does not mind which scopes the answer echoes."""
+        session = OAuth2Session(self._client.client_id, redirect_uri=self._client.redirect_uri, scope=scope)
+        session.trust_env = not is_loopback(self._auth_url)
+        session.headers["User-Agent"] = USER_AGENT
+        session.register_compliance_hook("access_token_response", _check_answer)
+        session.register_compliance_hook("refresh_token_response", _check_answer)
+        return session
+
+    def _told(self, ask: Callable[[], Mapping[str, Any]], asked_with: str) -> Tokens:
+        """Run one token request and return what it told; `asked_with` is the refresh token it used."""
+        try:
+            token = ask()
+        except requests.RequestException as error:
+            raise SignInDown(f"{self._token_url}: {type(error).__name__}") from error
+        except OAuth2Error as error:
+            raise _verdict(error) from None
+        replacement = token.get("refresh_token")
+        return Tokens(
+            str(token["access_token"]),
+            float(token.get("expires_in") or _DEFAULT_LIFE),
+            str(replacement) if replacement and replacement != asked_with else None,
+        )
+
+
+def _check_answer(response: requests.Response) -> requests.Response:
+    """Refuse to read OAuth2 into a gateway's page.
+
+    Raises:
+        SignInDown: overloaded, broken, or no JSON.
+    """
+    if response.status_code >= 500 or response.status_code == 429:
+        raise SignInDown(f"the sign-in host answered {response.status_code}")
+    try:
+        is_object = isinstance(response.json(), dict)
+    except ValueError:
+        is_object = False
+    if not is_object:
+        raise SignInDown(f"the sign-in host answered {response.status_code} with something else than JSON")
+    return response
+
+
+def _verdict(error: OAuth2Error) -> Halt | Outage:
+    said = f"{error.error}: {error.description}"[:300]
+    if isinstance(error, InvalidGrantError):
+        return RefreshTokenDead(said)
+    if error.error in _CLIENT_ERRORS:
+        return ClientRefused(said)
+    return SignInDown(said)

@@ -1,0 +1,55 @@
+"""How many questions TradeStation takes in how long; orders never wait here.
+
+Each group of endpoints has a quota per user and key, so the budget is of one login. It is kept a little below the
+quota, over a sliding window, which suits both the fixed windows of older documents and the refill of newer ones.
+
+Source: TradeStation API v3, "Rate Limiting" (resource categories and quotas).
+"""
+
+import threading
+from collections import deque
+from enum import Enum
+
+from tradeproc.clock import SECOND, monotonic_ns
+
+
+class Resource(Enum):
+    """A group of endpoints with a quota of its own: (questions, seconds)."""
+
+    ACCOUNTS = ("accounts", 240, 300)
+    ORDERS = ("orders", 240, 300)
+    BALANCES = ("balances", 240, 300)
+    POSITIONS = ("positions", 240, 300)
+    BARS = ("bars", 480, 300)
+    SYMBOLS = ("symbols", 80, 60)
+
+
+class Budget:
+    """Counts questions and says how long the next one has to wait; thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked: dict[Resource, deque[int]] = {resource: deque() for resource in Resource}
+        self._held_until: dict[Resource, int] = {}
+
+    def take(self, resource: Resource) -> float:
+        """Count a question that may be asked now and return 0, or return the seconds to wait before the next try."""
+        _, questions, seconds = resource.value
+        with self._lock:
+            now = monotonic_ns()
+            held = self._held_until.get(resource, 0) - now
+            if held > 0:
+                return held / SECOND
+            asked = self._asked[resource]
+            while asked and asked[0] <= now - seconds * SECOND:
+                asked.popleft()
+            if len(asked) >= questions:
+                return (asked[0] + seconds * SECOND - now) / SECOND
+            asked.append(now)
+            return 0.0
+
+    def hold(self, resource: Resource, seconds: float) -> None:
+        """Ask nothing of this group for some seconds, because the broker said so."""
+        with self._lock:
+            until = monotonic_ns() + int(seconds * SECOND)
+            self._held_until[resource] = max(until, self._held_until.get(resource, 0))

@@ -1,0 +1,33 @@
+"""httpx without its command line, and what both the REST client and the streams tell TradeStation of themselves.
+
+`import httpx` loads its optional command line whenever rich, click and pygments are installed; they are, for our
+own screens. Five megabytes and forty milliseconds in every feed and link for nothing.
+
+Source: TradeStation API v3, "HTTP Requests" (bearer token, JSON).
+"""
+
+import logging
+import sys
+from urllib.parse import urlsplit
+
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None is how the import system says "not here"
+
+import httpx  # noqa: E402
+
+from tradeproc import __version__  # noqa: E402
+
+__all__ = ["LOOPBACK", "USER_AGENT", "error_text", "httpx", "is_loopback"]
+
+USER_AGENT = f"tradeproc/{__version__}"
+logging.getLogger("httpx").setLevel(logging.WARNING)  # else a line a request
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether the host is this machine: then no proxy of the environment is asked."""
+    return urlsplit(url).hostname in LOOPBACK
+
+
+def error_text(error: Exception) -> str:
+    """Return an error of the HTTP library as one short line; never holds a header, so never a token."""
+    return f"{type(error).__name__}: {error}"[:300] if str(error) else type(error).__name__

@@ -1,0 +1,70 @@
+"""Pure readers of TradeStation's market data: bars and the terms of contracts, and the query that asks for bars.
+
+Source: TradeStation API v3, "Get Bars", "Stream Bars" (bar schema, limits), "Get Symbol Details" (PriceFormat).
+"""
+
+from tradeproc.brokers.contract import ContractDetails
+from tradeproc.brokers.tradestation.fields import Json, count, decimal, moment, objects, text
+from tradeproc.brokers.tradestation.symbols import from_wire, scale_of
+from tradeproc.brokers.tradestation.wire import Unreadable
+from tradeproc.domain.candles import Candle
+from tradeproc.domain.instruments import Contract
+from tradeproc.domain.units import Money, Nanos
+
+LONGEST_BAR = 1440
+_MOST_BARS = 57_600
+_MOST_MINUTES = 500_000
+_MINUTE = 60_000_000_000
+
+
+def bar_query(minutes: int, count: int) -> dict[str, str]:
+    """Return the query of a bar request or stream, cut to what one request may ask for."""
+    bars = max(1, min(count, _MOST_BARS, _MOST_MINUTES // minutes))
+    return {"interval": str(minutes), "unit": "Minute", "barsback": str(bars)}
+
+
+def read_bar(record: Json, code: str, minutes: int) -> Candle | Unreadable:
+    """Return a bar; TradeStation stamps its end, the start follows from the interval."""
+    closed_at = moment(record, "TimeStamp")
+    prices = [decimal(record, key) for key in ("Open", "High", "Low", "Close")]
+    if closed_at is None or None in prices:
+        return Unreadable("a bar without TimeStamp or prices")
+    opened, high, low, close = (float(from_wire(price, code)) for price in prices if price is not None)
+    status = text(record, "BarStatus").lower()
+    return Candle(
+        opened_at=Nanos(closed_at - minutes * _MINUTE),
+        closed_at=closed_at,
+        open=opened,
+        high=high,
+        low=low,
+        close=close,
+        volume=count(record, "TotalVolume"),
+        ticks=count(record, "TotalTicks"),
+        is_closed=status == "closed" if status else record.get("IsRealtime") is not True,
+    )
+
+
+def read_details(record: Json, contract: Contract) -> ContractDetails | Unreadable:
+    """Return a contract's terms on the exchange's own scale; a schedule of increments gives its finest."""
+    found = record.get("PriceFormat")
+    shape: Json = found if isinstance(found, dict) else {}
+    steps = [decimal(shape, "Increment"), *(decimal(row, "Increment") for row in _schedule(shape))]
+    increments = [step for step in steps if step is not None and step > 0]
+    value = decimal(shape, "PointValue")
+    if not increments or value is None or value <= 0:
+        return Unreadable(f"{text(record, 'Symbol') or '?'} without Increment or PointValue")
+    scale = scale_of(contract.code)
+    return ContractDetails(
+        contract,
+        text(record, "Symbol").upper(),
+        from_wire(min(increments), contract.code),
+        Money(value * scale),
+        text(record, "Currency") or "USD",
+        text(record, "Exchange"),
+        text(record, "Description"),
+        text(record, "ExpirationDate")[:10] or None,
+    )
+
+
+def _schedule(shape: Json) -> list[Json]:
+    return objects(shape.get("IncrementSchedule")) or []

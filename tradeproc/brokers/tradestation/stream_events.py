@@ -1,0 +1,165 @@
+"""Pure: what the objects of a stream mean, one reader a stream, and how a stream can end.
+
+A reader returns the events of one object; a `StreamEnded` among them is the last. Objects of a kind we do not know
+are counted and passed over; a broken bar too (the next snapshot of it comes soon); a broken order or position ends
+the stream, because what is not told must not be taken for absent.
+
+Source: TradeStation API v3, "HTTP Streaming" (Heartbeat, StreamStatus, Error), "Stream Orders", "Stream Positions".
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tradeproc.brokers.contract import (
+    BarTold,
+    Beat,
+    OrderTold,
+    PositionTold,
+    SnapshotEnded,
+    StreamEnded,
+    StreamEvent,
+)
+from tradeproc.brokers.tradestation.fields import Json, text, trouble
+from tradeproc.brokers.tradestation.market import read_bar
+from tradeproc.brokers.tradestation.wire import Foreign, Unreadable, add_positions, read_order, read_position
+from tradeproc.domain.book import Position
+from tradeproc.domain.units import Contracts, Nanos
+
+# no reconnect mends these: a wrong symbol or account, no right to the data, another logon that took over
+_FATAL_TITLES = frozenset({"badrequest", "duallogon", "forbidden", "notfound", "invalidsymbol"})
+_FATAL_WORDS = ("invalid symbol", "invalid_symbol", "not entitled", "not_entitled", "invalid account")
+
+
+class Reader(Protocol):
+    """Makes events of the objects of one stream; `skipped` counts what it passed over."""
+
+    skipped: int
+
+    def read(self, record: Json, now: Nanos) -> Sequence[StreamEvent]:
+        """Return the events of one object, none if it tells nothing."""
+
+
+class BarReader:
+    """Bars of one contract; `SnapshotEnded` once, behind the bar that ends the history."""
+
+    def __init__(self, code: str, minutes: int) -> None:
+        self.skipped = 0
+        self._code, self._minutes = code, minutes
+        self._has_history = False
+
+    def read(self, record: Json, now: Nanos) -> Sequence[StreamEvent]:
+        """Return the bar, or what the stream says of itself."""
+        told = _housekeeping(record, now)
+        if told is not None:
+            return told
+        bar = read_bar(record, self._code, self._minutes)
+        if isinstance(bar, Unreadable):
+            self.skipped += 1
+            return ()
+        events: list[StreamEvent] = [BarTold(bar, is_history=record.get("IsRealtime") is not True)]
+        if record.get("IsEndOfHistory") is True and not self._has_history:
+            self._has_history = True
+            events.append(SnapshotEnded())
+        return events
+
+
+class OrderReader:
+    """Orders of one account."""
+
+    def __init__(self) -> None:
+        self.skipped = 0
+
+    def read(self, record: Json, now: Nanos) -> Sequence[StreamEvent]:
+        """Return the order in full, or what the stream says of itself."""
+        told = _housekeeping(record, now)
+        if told is not None:
+            return told
+        if "OrderID" not in record:
+            self.skipped += 1
+            return ()
+        match read_order(record):
+            case Foreign():
+                return ()
+            case Unreadable(reason):
+                return (StreamEnded(f"a record that cannot be read: {reason}"),)
+            case order:
+                return (OrderTold(order),)
+
+
+class PositionReader:
+    """Positions of one account; keeps the lots by their ids, because a closed one is told by its id alone."""
+
+    def __init__(self) -> None:
+        self.skipped = 0
+        self._lots: dict[str, Position] = {}
+
+    def read(self, record: Json, now: Nanos) -> Sequence[StreamEvent]:
+        """Return the contract's position in full, or what the stream says of itself."""
+        told = _housekeeping(record, now)
+        if told is not None:
+            return told
+        lot_id = text(record, "PositionID")
+        if record.get("Deleted") is True:
+            gone = self._lots.pop(lot_id, None)
+            return (PositionTold(self._position_of(gone)),) if gone is not None else ()
+        if not lot_id:
+            self.skipped += 1
+            return ()
+        match read_position(record):
+            case Foreign():
+                return ()
+            case Unreadable(reason):
+                return (StreamEnded(f"a record that cannot be read: {reason}"),)
+            case lot:
+                self._lots[lot_id] = lot
+                return (PositionTold(self._position_of(lot)),)
+
+    def _position_of(self, lot: Position) -> Position:
+        same = [
+            other for other in self._lots.values() if (other.account, other.contract) == (lot.account, lot.contract)
+        ]
+        summed = add_positions(same)
+        return summed[0] if summed else Position(lot.account, lot.contract, Contracts(0), None)
+
+
+def _housekeeping(record: Json, now: Nanos) -> Sequence[StreamEvent] | None:
+    """The events of what every stream says of itself; None for a record of its own kind."""
+    if "Heartbeat" in record:
+        return (Beat(now),)
+    status = text(record, "StreamStatus").lower()
+    if status == "endsnapshot":
+        return (SnapshotEnded(),)
+    if status == "goaway":
+        return (StreamEnded("the server is about to go away", is_polite=True),)
+    if status:
+        return ()
+    if trouble(record) is not None:
+        return (ended_by_error(record),)
+    return None
+
+
+def ended_by_error(record: Json) -> StreamEnded:
+    """Return how an error object ends a stream; after any of them the client has to hang up."""
+    said, title = trouble(record) or "an error without a name", text(record, "Error").lower()
+    if title == "goaway":
+        return StreamEnded(said, is_polite=True)
+    return StreamEnded(said, is_fatal=title in _FATAL_TITLES or _has(said, _FATAL_WORDS))
+
+
+def ended_by_status(status: int, body: Json | None) -> StreamEnded:
+    """Return how an answer other than 200 ends a stream before it began; a proxy's page is no word of the broker."""
+    if body is None or trouble(body) is None:
+        return StreamEnded(f"refused with status {status}")
+    ended = ended_by_error(body)
+    is_fatal = ended.is_fatal and status in (400, 403, 404)
+    return StreamEnded(f"refused with status {status}: {ended.reason}", is_fatal=is_fatal)
+
+
+def ended_by_bytes(reason: str) -> StreamEnded:
+    """Return how bytes that are no JSON end a stream; older servers write some errors as plain text."""
+    return StreamEnded(reason, is_fatal=_has(reason, _FATAL_WORDS))
+
+
+def _has(text_: str, words: Sequence[str]) -> bool:
+    lowered = text_.lower()
+    return any(word in lowered for word in words)
