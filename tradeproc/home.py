@@ -17,15 +17,15 @@ from tradeproc.errors import Halt
 
 # longest socket file name we make is about 48 characters: "link-<login>.positions-<account>.pub"
 _LONGEST_SOCKET_FOLDER = 56
+# supervisord binds its socket under this name and eight characters more, then renames it
+_LONGEST_SUPERVISOR_SOCKET = 98
 
 
 class NoHome(Halt):
     """No folder with a `supervisord.conf`; caught by the entry points."""
 
     def __init__(self, looked_at: str) -> None:
-        super().__init__(
-            f"{looked_at}: no supervisord.conf here or above; run in a tradeproc folder or give --home"
-        )
+        super().__init__(f"{looked_at}: no supervisord.conf here or above; run in a tradeproc folder or give --home")
 
 
 class UnsafeFolder(Halt):
@@ -85,19 +85,33 @@ class Home:
         digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"tradeproc-{os.getuid()}-{digest}"
 
+    @property
+    def supervisor_socket(self) -> Path:
+        """Socket of supervisord: where `supervisord.conf` says, or in `sockets` where that would be too long."""
+        near = self.run / "sockets" / "supervisor.sock"
+        return near if len(os.fsencode(near)) <= _LONGEST_SUPERVISOR_SOCKET else self.sockets / near.name
+
     def make_folders(self) -> None:
-        """Create what is missing, private to the user.
+        """Create what is missing, private to the user, and tell supervisord where its socket is.
 
         Raises:
             UnsafeFolder: the socket folder belongs to somebody else or is open to others.
         """
         for folder in (self.run, self.log, self.groups, self.journal):
             folder.mkdir(parents=True, exist_ok=True)
-        for folder in (self.secrets, self.sockets):
+        for folder in (self.secrets, self.run / "sockets", self.sockets):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = folder.stat(follow_symlinks=False)
             if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
                 raise UnsafeFolder(folder)
+        self._tell_supervisord()
+
+    def _tell_supervisord(self) -> None:
+        told = self.groups / "sockets.conf"
+        if self.supervisor_socket.is_relative_to(self.run):
+            told.unlink(missing_ok=True)
+        else:
+            told.write_text(f"[unix_http_server]\nfile={self.supervisor_socket}\n")
 
 
 def find_home(given: str | None = None) -> Home:

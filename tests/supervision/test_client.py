@@ -1,0 +1,98 @@
+"""supervisord as we start it: its socket, its groups, exit codes that stay down."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.supervision.yard import Yard, wait_for
+from tradeproc.home import Home
+from tradeproc.supervision.client import ProgramState, Supervisor, SupervisorAway, SupervisorRefused
+from tradeproc.supervision.groups import GroupFiles, session_group
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Iterator[Yard]:
+    with Yard(tmp_path / "home") as yard:
+        yield yard
+
+
+def test_the_shipped_file_starts_every_process_of_the_core(yard: Yard) -> None:
+    for process in ("core.postgres", "core.tokens", "core.portfolio", "core.keeper", "core.jobs", "warden.warden"):
+        assert yard.running(process).pid > 0
+    assert yard.running("localbroker.localbroker").logfile.endswith("run/log/localbroker.localbroker.log")
+
+
+def test_status_answers_in_a_home_with_a_path_too_long_for_a_socket(tmp_path: Path) -> None:
+    root = tmp_path / ("long-" * 30)
+    assert len(str(root)) > 120
+
+    with Yard(root) as yard:
+        yard.running("core.keeper")
+
+        assert "core:keeper" in yard.supervisorctl("status")
+        assert "RUNNING" in yard.supervisorctl("status", cwd=tmp_path)
+    assert not (root / "run" / "sockets" / "supervisor.sock").exists()
+
+
+def test_done_and_halted_programs_stay_down_at_once(tmp_path: Path) -> None:
+    yard = Yard(tmp_path / "home")
+    yard.behave("postgres", "exit 0")
+    yard.behave("tokens", "exit 78")
+    with yard:
+        for process, code in (("core.postgres", 0), ("core.tokens", 78)):
+            wait_for("the end", partial(yard.is_in, process, ProgramState.EXITED))
+            assert yard.program(process).exit_status == code
+
+
+def test_a_fault_is_started_again_by_supervisord_alone(yard: Yard) -> None:
+    before = yard.running("core.jobs")
+    yard.behave("jobs", "exit 70")
+    yard.supervisor.stop("core", "jobs")
+    wait_for("jobs to stop", lambda: yard.program("core.jobs").state.is_down)
+    yard.supervisor.start("core", "jobs")
+    yard.behave("jobs", "")
+
+    assert yard.running("core.jobs", other_than=before.pid).pid > 0
+
+
+def test_a_group_is_added_started_stopped_and_removed_without_touching_others(yard: Yard) -> None:
+    core = yard.running("core.keeper").pid
+    files = GroupFiles(yard.home)
+    files.write(session_group(7))
+
+    assert yard.supervisor.add_group("session-7")
+    assert not yard.supervisor.add_group("session-7")
+    account, trader = yard.running("session-7.account"), yard.running("session-7.trader")
+    assert account.pid != trader.pid
+    with pytest.raises(SupervisorRefused, match="session-7"):
+        yard.supervisor.remove_group("session-7")
+    yard.supervisor.stop_group("session-7")
+    wait_for("the group to stop", lambda: yard.program("session-7.trader").state.is_down)
+    wait_for("the group to stop", lambda: yard.program("session-7.account").state.is_down)
+    files.remove("session-7")
+    assert yard.supervisor.remove_group("session-7")
+    assert not yard.supervisor.remove_group("session-7")
+    assert yard.find("session-7.trader") is None
+    assert yard.program("core.keeper").pid == core
+
+
+def test_a_generated_group_logs_to_the_file_of_its_process(yard: Yard) -> None:
+    GroupFiles(yard.home).write(session_group(7))
+    yard.supervisor.add_group("session-7")
+
+    assert yard.running("session-7.trader").logfile == str(yard.home.log / "session-7.trader.log")
+
+
+def test_what_is_up_already_is_not_an_error(yard: Yard) -> None:
+    yard.running("core.jobs")
+
+    assert not yard.supervisor.start("core", "jobs")
+    yard.supervisor.start_group("core")
+
+
+def test_a_supervisord_that_is_away_is_an_outage(tmp_path: Path) -> None:
+    with pytest.raises(SupervisorAway, match="does not answer"):
+        Supervisor(Home(tmp_path)).processes()
+    assert not Supervisor(Home(tmp_path)).is_up()

@@ -1,0 +1,145 @@
+"""A home in a temporary folder with a real supervisord over tiny real programs."""
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import psutil  # type: ignore[import-untyped]
+
+from tradeproc.errors import TradeprocError
+from tradeproc.home import Home
+from tradeproc.supervision.client import Program, ProgramState, Supervisor
+
+ROOT = Path(__file__).parents[2]
+T = TypeVar("T")
+
+
+def wait_for(what: str, condition: Callable[[], T], seconds: float = 30.0) -> T:
+    """Return the first true value; an error of ours while asking counts as not yet."""
+    deadline = time.monotonic() + seconds
+    seen: object = None
+    while time.monotonic() < deadline:
+        try:
+            value = condition()
+            if value:
+                return value
+            seen = value
+        except TradeprocError as error:
+            seen = error
+        time.sleep(0.02)
+    raise AssertionError(f"{what} not within {seconds} s; last seen {seen!r}")
+
+
+class Yard:
+    """One home; `real` names kinds that run tradeproc's own processes instead of the tiny program."""
+
+    def __init__(self, root: Path, real: tuple[str, ...] = ()) -> None:
+        self.home = Home(root)
+        self.conf = str(root / "supervisord.conf")
+        root.mkdir(parents=True)
+        shutil.copy(ROOT / "supervisord.conf", root)
+        shutil.copytree(ROOT / "conf", root / "conf")
+        self.home.make_folders()
+        (root / "behave").mkdir()
+        python = root / ".venv" / "bin" / "python"
+        python.parent.mkdir(parents=True)
+        tiny = shlex.quote(str(Path(__file__).with_name("program.py")))
+        mine = shlex.quote(sys.executable)
+        cases = f'case "$3" in {"|".join(real)}) exec {mine} "$@";; esac\n' if real else ""
+        python.write_text(f'#!/bin/sh\n{cases}exec {mine} {tiny} "$@"\n')
+        python.chmod(0o755)
+        self.supervisor = Supervisor(self.home)
+        self.environment = {key: value for key, value in os.environ.items() if not key.startswith("TRADEPROC_")}
+        self._supervisord: subprocess.Popen[bytes] | None = None
+
+    def behave(self, kind: str, behaviour: str) -> None:
+        (self.home.root / "behave" / kind).write_text(behaviour)
+
+    def up(self) -> "Yard":
+        command = [
+            sys.executable,
+            "-m",
+            "supervisor.supervisord",
+            "-n",
+            "-c",
+            str(self.home.root / "supervisord.conf"),
+        ]
+        with (self.home.log / "out").open("ab") as out:
+            self._supervisord = subprocess.Popen(command, stdout=out, stderr=out, env=self.environment)
+        wait_for("supervisord", self.supervisor.is_up)
+        return self
+
+    def down(self) -> None:
+        if self._supervisord is None:
+            return
+        family = [] if self._supervisord.poll() is not None else self._family()
+        self._supervisord.send_signal(signal.SIGTERM)
+        try:
+            self._supervisord.wait(30)
+        except subprocess.TimeoutExpired:
+            self._supervisord.kill()
+            self._supervisord.wait()
+        for process in psutil.wait_procs(family, timeout=5)[1]:
+            process.kill()
+        self._supervisord = None
+
+    def kill_supervisord(self) -> list[psutil.Process]:
+        """Kill supervisord at once; return its children, whom the caller must end."""
+        assert self._supervisord is not None
+        family = self._family()
+        self._supervisord.kill()
+        self._supervisord.wait()
+        self._supervisord = None
+        return family
+
+    def _family(self) -> list[psutil.Process]:
+        assert self._supervisord is not None
+        return list(psutil.Process(self._supervisord.pid).children(recursive=True))
+
+    def supervisorctl(self, *arguments: str, cwd: Path | None = None) -> str:
+        command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(self.home.root / "supervisord.conf")]
+        done = subprocess.run(
+            [*command, *arguments], capture_output=True, text=True, cwd=cwd, check=False, timeout=60
+        )
+        return done.stdout + done.stderr
+
+    def find(self, process: str) -> Program | None:
+        """Return one program by its name on the bus."""
+        return next((each for each in self.supervisor.processes() if each.process == process), None)
+
+    def program(self, process: str) -> Program:
+        found = self.find(process)
+        assert found is not None, process
+        return found
+
+    def is_in(self, process: str, *states: ProgramState) -> bool:
+        """Tell whether a program is there and in one of these states."""
+        found = self.find(process)
+        return found is not None and found.state in states
+
+    def running(self, process: str, *, other_than: int = 0) -> Program:
+        """Wait until a program runs, under another pid than the given one, and return it."""
+
+        def look() -> Program | None:
+            found = self.find(process)
+            return found if found and found.state == "RUNNING" and found.pid not in (0, other_than) else None
+
+        found = wait_for(f"{process} to run", look)
+        assert found is not None
+        return found
+
+    def log(self, process: str) -> str:
+        return (self.home.log / f"{process}.log").read_text()
+
+    def __enter__(self) -> "Yard":
+        return self.up()
+
+    def __exit__(self, *_: object) -> None:
+        self.down()

@@ -1,0 +1,76 @@
+"""The feeds of one login as programs of its link's group: started, listed and ended by the link itself."""
+
+from collections.abc import Sequence
+
+from tradeproc.errors import Refusal
+from tradeproc.home import Home
+from tradeproc.supervision.client import Supervisor
+from tradeproc.supervision.groups import GroupFiles, GroupSpec, ProgramSpec, link_group, link_name
+
+_LINK = "link"
+# a feed has 3 s to end before it is killed; supervisord answers after that
+_REMOVE_SECONDS = 8.0
+
+
+class NoSuchFeed(Refusal):
+    """The link itself is not one of its feeds; caught by whoever asked."""
+
+
+class FeedPrograms:
+    """Feeds of one login; every call is short but for `remove`, which waits for the feed's end."""
+
+    def __init__(self, home: Home, login: str) -> None:
+        self._supervisor = Supervisor(home, seconds=_REMOVE_SECONDS)
+        self._files = GroupFiles(home)
+        self._login = login
+        self._group = link_name(login)
+
+    def ensure(self, program: str, arguments: Sequence[str]) -> bool:
+        """Let a feed run; False when it was there already, which is as good.
+
+        Args:
+            program: name in the group, as `bars-ESH24-1m`.
+            arguments: what follows `python -m tradeproc.procs`, as `bars paper ESH24 1`.
+
+        Raises:
+            NoSuchFeed: the name is the link's own.
+            SupervisorAway: supervisord does not answer; the feed may run or not.
+            SupervisorRefused: supervisord has no such group.
+        """
+        self._refuse_link(program)
+        wanted = ProgramSpec(program, tuple(arguments))
+        group = self._read()
+        if wanted not in group.programs:
+            self._files.write(group.with_program(wanted))
+        return self._supervisor.add_program(self._group, program)
+
+    def running(self) -> list[str]:
+        """Return the feeds that are up, by name.
+
+        Raises:
+            SupervisorAway: supervisord does not answer.
+        """
+        return sorted(
+            program.name
+            for program in self._supervisor.processes()
+            if program.group == self._group and program.name != _LINK and program.state.is_up
+        )
+
+    def remove(self, program: str) -> bool:
+        """End a feed and forget it; False when it was not there.
+
+        Raises:
+            NoSuchFeed: the name is the link's own.
+            SupervisorAway: supervisord does not answer; the feed may still be there.
+            SupervisorRefused: supervisord has no such group.
+        """
+        self._refuse_link(program)
+        self._files.write(self._read().without_program(program))
+        return self._supervisor.remove_program(self._group, program)
+
+    def _read(self) -> GroupSpec:
+        return self._files.read(self._group) or link_group(self._login)
+
+    def _refuse_link(self, program: str) -> None:
+        if program == _LINK:
+            raise NoSuchFeed(f"{self._group}: {program} is no feed")

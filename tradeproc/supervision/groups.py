@@ -1,0 +1,156 @@
+"""The groups that come and go: pure text of `run/groups/*.conf`, and its atomic writing.
+
+A group's file is the whole truth about it: `supervisorctl update` or a restart of supervisord reads the same
+programs that run now, so neither disturbs them.
+"""
+
+import configparser
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tradeproc.home import Home
+from tradeproc.supervision.declared import Strategy
+
+LINK_PRIORITY = 100
+SESSION_PRIORITY = 200
+_INTENSITY = "5/60"
+
+_PROGRAM = """
+[program:{process}]
+process_name={name}
+command="{root}/.venv/bin/python" -m tradeproc.procs {arguments}
+directory={root}
+priority={priority}
+autorestart=unexpected
+exitcodes=0,78
+startsecs=0
+stopwaitsecs=3
+killasgroup=true
+redirect_stderr=true
+stdout_logfile={log}/{process}.log
+stdout_logfile_maxbytes=10MB
+stdout_logfile_backups=3
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramSpec:
+    """One program of a generated group: its name in the group, and the arguments after `tradeproc.procs`."""
+
+    name: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSpec:
+    """One generated group; programs stand in the order in which they start."""
+
+    name: str
+    strategy: Strategy
+    priority: int
+    programs: tuple[ProgramSpec, ...]
+
+    def with_program(self, program: ProgramSpec) -> "GroupSpec":
+        """Return the group with a program added or replaced."""
+        others = tuple(each for each in self.programs if each.name != program.name)
+        return GroupSpec(self.name, self.strategy, self.priority, (*others, program))
+
+    def without_program(self, name: str) -> "GroupSpec":
+        """Return the group without a program."""
+        kept = tuple(each for each in self.programs if each.name != name)
+        return GroupSpec(self.name, self.strategy, self.priority, kept)
+
+
+def session_name(session: int) -> str:
+    """Return the name of a session's group."""
+    return f"session-{session}"
+
+
+def link_name(login: str) -> str:
+    """Return the name of a login's group."""
+    return f"link-{login}"
+
+
+def session_group(session: int) -> GroupSpec:
+    """Return the group of a trading session; account and trader live and die together."""
+    number = str(session)
+    programs = (ProgramSpec("account", ("account", number)), ProgramSpec("trader", ("trader", number)))
+    return GroupSpec(session_name(session), Strategy.ONE_FOR_ALL, SESSION_PRIORITY, programs)
+
+
+def link_group(login: str) -> GroupSpec:
+    """Return the group of a login as it begins: the link alone, which adds its feeds."""
+    programs = (ProgramSpec("link", ("link", login)),)
+    return GroupSpec(link_name(login), Strategy.ONE_FOR_ONE, LINK_PRIORITY, programs)
+
+
+def render(group: GroupSpec, home: Home) -> str:
+    """Return the text of a group's file."""
+    names = ",".join(f"{group.name}.{program.name}" for program in group.programs)
+    head = (
+        f"; written by tradeproc; do not edit\n[group:{group.name}]\nprograms={names}\n"
+        f"priority={group.priority}\nstrategy={group.strategy}\nintensity={_INTENSITY}\n"
+    )
+    return head + "".join(
+        _PROGRAM.format(
+            process=f"{group.name}.{program.name}",
+            name=program.name,
+            root=home.root,
+            log=home.log,
+            arguments=" ".join(shlex.quote(each) for each in program.arguments),
+            priority=group.priority + place,
+        )
+        for place, program in enumerate(group.programs)
+    )
+
+
+def parse(text: str) -> GroupSpec:
+    """Return the group that a rendered file describes."""
+    file = configparser.RawConfigParser(comment_prefixes=(";",))
+    file.read_string(text)
+    name = next(each.removeprefix("group:") for each in file.sections() if each.startswith("group:"))
+    head = file[f"group:{name}"]
+    programs = []
+    for process in filter(None, head["programs"].split(",")):
+        command = shlex.split(file[f"program:{process}"]["command"])
+        programs.append(ProgramSpec(process.removeprefix(f"{name}."), tuple(command[3:])))
+    return GroupSpec(name, Strategy(head["strategy"]), int(head["priority"]), tuple(programs))
+
+
+class GroupFiles:
+    """The generated files of one home; writing is atomic, so supervisord never reads half a file."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def path(self, group: str) -> Path:
+        """Return where a group's file is."""
+        return self._home.groups / f"{group}.conf"
+
+    def read(self, group: str) -> GroupSpec | None:
+        """Return a group as its file has it, None when there is no file."""
+        try:
+            return parse(self.path(group).read_text())
+        except FileNotFoundError:
+            return None
+
+    def read_all(self) -> Mapping[str, GroupSpec]:
+        """Return all generated groups by name."""
+        names: Sequence[str] = sorted(
+            path.stem for path in self._home.groups.glob("*.conf") if path.stem.startswith(("session-", "link-"))
+        )
+        return {name: group for name in names if (group := self.read(name)) is not None}
+
+    def write(self, group: GroupSpec) -> None:
+        """Write a group's file."""
+        path = self.path(group.name)
+        fresh = path.with_suffix(f".{os.getpid()}.new")
+        fresh.write_text(render(group, self._home))
+        fresh.replace(path)
+
+    def remove(self, group: str) -> None:
+        """Remove a group's file, if there is one."""
+        self.path(group).unlink(missing_ok=True)

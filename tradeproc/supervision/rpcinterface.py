@@ -1,0 +1,95 @@
+"""Our methods inside supervisord: add one program to a running group, and take one out.
+
+supervisord itself can only add and remove whole groups, which would end every feed of a login when one is added.
+The group's file is rewritten by the caller before either call, so file and running group always agree and
+`supervisorctl update` finds nothing to do. This code runs in supervisord's own process: it must stay small.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from supervisor.http import NOT_DONE_YET
+from supervisor.options import split_namespec
+from supervisor.rpcinterface import SupervisorNamespaceRPCInterface
+from supervisor.states import RUNNING_STATES, STOPPED_STATES, ProcessStates
+from supervisor.xmlrpc import Faults, RPCError
+
+
+class TradeprocNamespace:
+    """Namespace `tradeproc` of supervisord's XML-RPC."""
+
+    def __init__(self, supervisord: Any) -> None:
+        self.supervisord = supervisord
+        self._main = SupervisorNamespaceRPCInterface(supervisord)
+
+    def addProgram(self, group: str, name: str) -> bool:  # noqa: N802 - supervisord's own spelling
+        """Let a running group have one more program of its file, and start it.
+
+        A program that is there is started only when it was done (exit 0); one that a person or the warden stopped
+        stays as it is.
+
+        @param string group  name of the group
+        @param string name   name of the program in it
+        @return boolean result  True when it was started
+        """
+        running = self._group(group)
+        process = running.processes.get(name)
+        if process is None:
+            config = self._reread(group)
+            added = next((each for each in config.process_configs if each.name == name), None)
+            if added is None:
+                raise RPCError(Faults.BAD_NAME, f"{group}:{name}")
+            added.create_autochildlogs()
+            process = added.make_process(running)
+            running.processes[name] = process
+            running.config = config
+        is_done = process.get_state() == ProcessStates.EXITED and process.exitstatus == 0
+        if not is_done and process.laststart:
+            return False
+        if process.get_state() not in RUNNING_STATES:
+            process.spawn()
+            process.transition()
+        return True
+
+    def removeProgram(self, group: str, name: str) -> bool | Callable[[], Any]:  # noqa: N802 - supervisord's own spelling
+        """Stop one program of a running group, wait for its end, and forget it; its file no longer names it.
+
+        @param string group  name of the group
+        @param string name   name of the program in it
+        @return boolean result  False when it was not there
+        """
+        running = self._group(group)
+        process = running.processes.get(name)
+        if process is None:
+            return False
+        if process.get_state() in RUNNING_STATES:
+            self._main.stopProcess(f"{group}:{name}", False)
+
+        def forget() -> Any:
+            if process.get_state() not in STOPPED_STATES:
+                return NOT_DONE_YET
+            if running.processes.get(name) is process:
+                del running.processes[name]
+                running.config = self._reread(group)
+            return True
+
+        forget.delay = 0.05  # type: ignore[attr-defined]  # seconds between two looks, read by supervisor.http
+        return forget
+
+    def _group(self, name: str) -> Any:
+        group = self.supervisord.process_groups.get(split_namespec(name)[0])
+        if group is None:
+            raise RPCError(Faults.BAD_NAME, name)
+        return group
+
+    def _reread(self, group: str) -> Any:
+        self._main.reloadConfig()
+        for config in self.supervisord.options.process_group_configs:
+            if config.name == group:
+                return config
+        raise RPCError(Faults.BAD_NAME, group)
+
+
+def make_rpcinterface(supervisord: Any, **_config: str) -> TradeprocNamespace:
+    """Return our namespace; called by supervisord once at its start."""
+    return TradeprocNamespace(supervisord)
