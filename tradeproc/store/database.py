@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 Parameters = Mapping[str, object]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = SECOND // 4, 5 * SECOND
-# what a server says when it is not itself: standby after a fail-over (25006), out of resources (53), shutting down (57)
+# what a server says when it is not itself: standby (25006), out of resources (53), shutting down (57)
 _OUTAGES = ("08", "25006", "53", "57", "58")
 
 

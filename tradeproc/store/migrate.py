@@ -102,14 +102,14 @@ def _apply(connection: Patient, part: Part, applied: Mapping[tuple[str, str], st
             raise MigrationChanged(name)
     missing = [name for name in part.files if name not in known]
     if part.whole is not None and not known:
-        connection.execute(part.whole.encode())
+        connection.execute(part.whole.encode(), prepare=False)
     else:
         for name in missing:
-            connection.execute(part.files[name].encode())
+            connection.execute(part.files[name].encode(), prepare=False)
     for name in missing:
         given = {"part": part.name, "name": name, "checksum": _checksum(part.files[name]), "at": wall_ns()}
         _run(connection, "note_migration", given)
-    return missing
+    return missing if known or part.whole is None else [f"{part.name}, whole"]
 
 
 def _run(connection: Patient, statement: str, parameters: Mapping[str, Any] | None = None) -> None:

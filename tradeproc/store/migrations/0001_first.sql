@@ -132,6 +132,31 @@ create index fills_by_session on fills (session, number);
 create trigger fills_are_append_only before update or delete on fills
     for each row execute function refuse_change();
 
+-- Whoever books a fill asks for its session's trades in the same transaction. A job that still waits will see this
+-- fill; one that is running may not, and the sweep of procs/jobs.py finds what fell between.
+create function ask_for_trades() returns trigger
+    language plpgsql as $$
+declare
+    of_session bigint;
+begin
+    for of_session in select distinct session from booked loop
+        begin
+            if not exists (select from procrastinate_jobs
+                           where status = 'todo' and queueing_lock = 'trades:' || of_session) then
+                perform procrastinate_defer_jobs_v1(array[row(
+                    'default', 'trades', 0, null, 'trades:' || of_session,
+                    jsonb_build_object('session', of_session), null)::procrastinate_job_to_defer_v1]);
+            end if;
+        exception when others then
+            raise warning 'trades of session % not asked for: %', of_session, sqlerrm;
+        end;
+    end loop;
+    return null;
+end
+$$;
+create trigger fills_ask_for_trades after insert on fills
+    referencing new table as booked for each statement execute function ask_for_trades();
+
 create table trades (
     session bigint not null,          -- sessions.id
     number integer not null,          -- 1, 2, 3 … in order of closing
@@ -146,6 +171,12 @@ create table trades (
     entry_order text not null,        -- orders.id
     exit_order text not null,         -- orders.id
     primary key (session, number)
+);
+
+create table trades_computed (
+    session bigint primary key,       -- sessions.id
+    fills integer not null,           -- how many of its fills the trades above were computed from
+    at bigint not null                -- ns
 );
 
 create table positions (
@@ -215,18 +246,3 @@ create table latch_changes (
 );
 create trigger latch_changes_are_append_only before update or delete on latch_changes
     for each row execute function refuse_change();
-
-create table session_statistics (
-    session bigint not null,          -- sessions.id
-    day date not null,                -- UTC; all trades closed until its end
-    trades integer not null,          -- round trips
-    wins integer not null,            -- with profit above 0
-    losses integer not null,          -- with profit below 0
-    gross_profit numeric not null,    -- sum of the wins, instrument's currency
-    gross_loss numeric not null,      -- sum of the losses, 0 or negative
-    win_rate double precision,        -- wins / trades; null without trades
-    profit_factor double precision,   -- gross profit / -gross loss; null without losses
-    drawdown numeric not null,        -- largest fall of the summed profit from its peak, 0 or positive
-    computed_at bigint not null,      -- ns
-    primary key (session, day)
-);

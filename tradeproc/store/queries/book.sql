@@ -6,13 +6,12 @@ on conflict (order_id, cumulative) do nothing
 returning number
 
 -- name: fills
-select * from fills where session = %(session)s order by number
-
--- name: newest_fills
-select * from fills
-where %(session)s::bigint is null or session = %(session)s::bigint
-order by number desc
-limit %(limit)s
+select * from (
+    select * from fills
+    where %(session)s::bigint is null or session = %(session)s::bigint
+    order by number desc
+    limit %(limit)s) newest
+order by number
 
 -- name: save_position
 insert into positions (session, account, contract, quantity, average, source, at)
@@ -21,6 +20,8 @@ where (%(account)s::text, %(quantity)s::integer, %(average)s::numeric) is distin
     select (account, quantity, average) from positions
     where session = %(session)s and contract = %(contract)s
     order by number desc limit 1)
+    and not exists (
+    select from positions where session = %(session)s and contract = %(contract)s and at = %(at)s)
 returning number
 
 -- name: positions
@@ -37,6 +38,7 @@ where (%(currency)s::text, %(cash)s::numeric, %(equity)s::numeric, %(realized)s:
     select (currency, cash, equity, realized, unrealized) from balances
     where account = %(account)s
     order by number desc limit 1)
+    and not exists (select from balances where account = %(account)s and at = %(at)s)
 returning number
 
 -- name: balances
@@ -45,13 +47,20 @@ from balances order by account, number desc
 
 -- name: save_trades
 -- Trades follow from fills, so the newest computation replaces what differs and removes what is no longer there.
-with computed as materialized (
-    select * from jsonb_to_recordset(%(trades)s::jsonb) as trade (
+-- A computation that has seen fewer fills than an earlier one changes nothing.
+with seen as (
+    insert into trades_computed (session, fills, at) values (%(session)s, %(fills)s, %(at)s)
+    on conflict (session) do update set fills = excluded.fills, at = excluded.at
+    where trades_computed.fills <= excluded.fills
+    returning session
+), computed as materialized (
+    select trade.* from seen, jsonb_to_recordset(%(trades)s::jsonb) as trade (
         number integer, contract text, side side, quantity integer, entry_price numeric, exit_price numeric,
         entered_at bigint, exited_at bigint, profit numeric, entry_order text, exit_order text)
 ), gone as (
-    delete from trades
-    where session = %(session)s and not exists (select from computed where computed.number = trades.number)
+    delete from trades using seen
+    where trades.session = seen.session
+        and not exists (select from computed where computed.number = trades.number)
 )
 insert into trades (session, number, contract, side, quantity, entry_price, exit_price, entered_at, exited_at, profit,
     entry_order, exit_order)
@@ -63,30 +72,20 @@ on conflict (session, number) do update set contract = excluded.contract, side =
     entered_at = excluded.entered_at, exited_at = excluded.exited_at, profit = excluded.profit,
     entry_order = excluded.entry_order, exit_order = excluded.exit_order
 where trades is distinct from excluded
+returning number
 
 -- name: trades
-select * from trades where session = %(session)s order by number
-
--- name: newest_trades
-select * from trades
-where %(session)s::bigint is null or session = %(session)s::bigint
-order by exited_at desc, session, number desc
-limit %(limit)s
+select * from (
+    select * from trades
+    where %(session)s::bigint is null or session = %(session)s::bigint
+    order by exited_at desc, session desc, number desc
+    limit %(limit)s) newest
+order by exited_at, session, number
 
 -- name: sessions_with_new_fills
--- Sessions whose trades do not yet cover every fill that closes something: told by contracts, not by time.
-select distinct fills.session from fills
-where fills.at >= %(since)s
-order by fills.session
-
--- name: save_statistics
-insert into session_statistics (session, day, trades, wins, losses, gross_profit, gross_loss, win_rate,
-    profit_factor, drawdown, computed_at)
-values (%(session)s, %(day)s, %(trades)s, %(wins)s, %(losses)s, %(gross_profit)s, %(gross_loss)s, %(win_rate)s,
-    %(profit_factor)s, %(drawdown)s, %(at)s)
-on conflict (session, day) do update set trades = excluded.trades, wins = excluded.wins, losses = excluded.losses,
-    gross_profit = excluded.gross_profit, gross_loss = excluded.gross_loss, win_rate = excluded.win_rate,
-    profit_factor = excluded.profit_factor, drawdown = excluded.drawdown, computed_at = excluded.computed_at
-
--- name: statistics
-select * from session_statistics where session = %(session)s order by day
+-- Told by the number of fills, not by time: fills are only ever added.
+select booked.session
+from (select session, count(*) as fills from fills group by session) booked
+left join trades_computed using (session)
+where booked.fills > coalesce(trades_computed.fills, 0)
+order by booked.session

@@ -66,21 +66,17 @@ select (select count(*) from holder) as held, (select count(*) from kept) as kep
        (select count(*) from news) as news, (select count(*) from booked) as booked
 
 -- name: orders
-select * from orders where session = %(session)s order by created_at, id
-
--- name: newest_orders
-select * from orders
-where %(session)s::bigint is null or session = %(session)s::bigint
-order by created_at desc, id desc
-limit %(limit)s
+select * from (
+    select * from orders
+    where %(session)s::bigint is null or session = %(session)s::bigint
+    order by created_at desc, id desc
+    limit %(limit)s) newest
+order by created_at, id
 
 -- name: open_orders
 select * from orders
 where session = %(session)s and state in ('pre_sent', 'pending', 'submitted', 'partially_filled')
 order by created_at, id
-
--- name: order
-select * from orders where id = %(id)s
 
 -- name: order_events
 select * from order_events where order_id = %(order_id)s order by sequence

@@ -34,9 +34,6 @@ returning fence
 -- name: lease_holder
 select holder, leased_at from sessions where id = %(session)s
 
--- name: release_lease
-select pg_advisory_unlock(7463, %(session)s::integer) as is_released
-
 -- name: installation
 select prefix from installation
 

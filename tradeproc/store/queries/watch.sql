@@ -45,10 +45,3 @@ with kept as (
     returning scope, state, by, reason, at
 )
 insert into latch_changes (scope, state, by, reason, at) select scope, state, by, reason, at from kept
-
--- name: enqueue
--- procrastinate's own function; nothing is deferred while a job with the same queueing lock still waits.
-select procrastinate_defer_jobs_v1(array[row('default', %(task)s, 0, null, %(queueing_lock)s, %(args)s::jsonb, null)
-    ::procrastinate_job_to_defer_v1]) as ids
-where not exists (
-    select from procrastinate_jobs where status = 'todo' and queueing_lock = %(queueing_lock)s)
