@@ -1,0 +1,97 @@
+"""Feeds come and go inside the running group of their link."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.supervision.yard import Yard, wait_for
+from tradeproc.home import Home
+from tradeproc.supervision.client import ProgramState, SupervisorAway, SupervisorRefused
+from tradeproc.supervision.feed_programs import FeedPrograms, NoSuchFeed
+from tradeproc.supervision.groups import GroupFiles, link_group
+
+BARS = "bars-ESH24-1m"
+ARGUMENTS = ["bars", "paper", "ESH24", "1"]
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Iterator[Yard]:
+    with Yard(tmp_path / "home") as yard:
+        GroupFiles(yard.home).write(link_group("paper"))
+        yard.supervisor.add_group("link-paper")
+        yield yard
+
+
+def test_a_feed_is_started_beside_the_running_link_and_attached_to_the_second_time(yard: Yard) -> None:
+    link = yard.running("link-paper.link")
+    feeds = FeedPrograms(yard.home, "paper")
+
+    assert feeds.ensure(BARS, ARGUMENTS)
+    bars = yard.running(f"link-paper.{BARS}")
+    assert not feeds.ensure(BARS, ARGUMENTS)
+
+    assert feeds.running() == [BARS]
+    assert yard.program(f"link-paper.{BARS}").pid == bars.pid
+    assert yard.program("link-paper.link").pid == link.pid
+    assert bars.logfile == str(yard.home.log / f"link-paper.{BARS}.log")
+
+
+def test_update_and_restart_of_supervisord_keep_the_feeds(yard: Yard) -> None:
+    FeedPrograms(yard.home, "paper").ensure(BARS, ARGUMENTS)
+    before = yard.running(f"link-paper.{BARS}")
+
+    answer = yard.supervisorctl("update")
+
+    assert "link-paper" not in answer
+    assert yard.program(f"link-paper.{BARS}").pid == before.pid
+    yard.supervisorctl("reload")
+    assert yard.running(f"link-paper.{BARS}", other_than=before.pid).pid > 0
+    assert FeedPrograms(yard.home, "paper").running() == [BARS]
+
+
+def test_a_removed_feed_is_gone_and_can_come_again(yard: Yard) -> None:
+    feeds = FeedPrograms(yard.home, "paper")
+    feeds.ensure(BARS, ARGUMENTS)
+    feeds.ensure("orders-SIM1", ["orders", "paper", "SIM1"])
+    link = yard.running("link-paper.link")
+    yard.running(f"link-paper.{BARS}")
+
+    assert feeds.remove(BARS)
+
+    assert yard.find(f"link-paper.{BARS}") is None
+    assert feeds.running() == ["orders-SIM1"]
+    assert not feeds.remove(BARS)
+    assert feeds.ensure(BARS, ARGUMENTS)
+    assert yard.running("link-paper.link").pid == link.pid
+    assert "link-paper" not in yard.supervisorctl("update")
+
+
+def test_a_stubborn_feed_is_killed_before_remove_answers(yard: Yard) -> None:
+    yard.behave("bars", "stubborn")
+    feeds = FeedPrograms(yard.home, "paper")
+    feeds.ensure(BARS, ARGUMENTS)
+    yard.running(f"link-paper.{BARS}")
+
+    assert feeds.remove(BARS)
+    assert feeds.running() == []
+
+
+def test_a_feed_that_only_a_person_can_fix_is_not_started_by_the_next_need(yard: Yard) -> None:
+    yard.behave("bars", "exit 78")
+    feeds = FeedPrograms(yard.home, "paper")
+    feeds.ensure(BARS, ARGUMENTS)
+    wait_for("the halt", lambda: yard.is_in(f"link-paper.{BARS}", ProgramState.EXITED))
+
+    assert not feeds.ensure(BARS, ARGUMENTS)
+    assert feeds.running() == []
+
+
+def test_the_link_is_no_feed_and_a_login_without_group_is_refused(yard: Yard, tmp_path: Path) -> None:
+    with pytest.raises(NoSuchFeed):
+        FeedPrograms(yard.home, "paper").remove("link")
+    with pytest.raises(SupervisorRefused, match="BAD_NAME"):
+        FeedPrograms(yard.home, "other").ensure(BARS, ["bars", "other", "ESH24", "1"])
+    (tmp_path / "run" / "groups").mkdir(parents=True)
+    with pytest.raises(SupervisorAway):
+        FeedPrograms(Home(tmp_path), "paper").ensure(BARS, ARGUMENTS)
