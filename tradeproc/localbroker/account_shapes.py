@@ -173,7 +173,7 @@ def position_body(valued: Valued) -> Body:
         "DayTradeRequirement": written(margin / 10),
         "ExpirationDate": expiry(contract),
         "InitialRequirement": written(margin),
-        "MaintenanceMargin": written(margin * 10 / 11),
+        "MaintenanceMargin": written(margin),
         "PositionID": holding.id,
         "LongShort": "Long" if holding.quantity > 0 else "Short",
         "Quantity": str(holding.quantity),
