@@ -1,0 +1,118 @@
+"""What all requests share: the market, the sign-in, the faults and the open streams; and views of the market."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from tradeproc.domain.instruments import Contract, instrument
+from tradeproc.localbroker.account_shapes import Relatives, Valued, order_body, position_body
+from tradeproc.localbroker.faults import Switchboard
+from tradeproc.localbroker.market import Market
+from tradeproc.localbroker.market_shapes import Spread, quote_body, spread
+from tradeproc.localbroker.numbers import find_contract, wire_symbol
+from tradeproc.localbroker.oauth import SignIn
+from tradeproc.localbroker.orders import ExchangeOrder, Holding
+from tradeproc.localbroker.streams import Streams
+from tradeproc.localbroker.wakes import Bells
+
+TICKS, BOOK = "ticks", "book"
+_DAY_MINUTES = 1440
+
+
+@dataclass(slots=True)
+class Desk:
+    """The shared state of the server; everything runs on one thread."""
+
+    market: Market
+    sign_in: SignIn
+    bells: Bells = field(default_factory=Bells)
+    faults: Switchboard = field(default_factory=Switchboard)
+    stop: Callable[[], None] = lambda: None
+    requests: dict[str, int] = field(default_factory=dict)
+    streams: Streams = field(init=False)
+    _told: int = 0
+
+    def __post_init__(self) -> None:
+        """Tie the streams to the bells and faults."""
+        self.streams = Streams(self.bells, self.faults)
+        self._told = self.market.exchange.revision
+
+    @property
+    def contracts(self) -> tuple[str, ...]:
+        """Return the contracts that trade here."""
+        return self.market.tape.contracts
+
+    def advance(self) -> int:
+        """Play the ticks that are due, wake who waits for them, and return how many."""
+        played = self.market.advance()
+        if played:
+            self.bells.ring(TICKS)
+        self.tell_changes()
+        return played
+
+    def tell_changes(self) -> None:
+        """Wake the brokerage streams if orders, positions or money changed since the last call."""
+        revision = self.market.exchange.revision
+        if revision != self._told:
+            self._told = revision
+            self.bells.ring(BOOK)
+
+    def find(self, symbol: str) -> str | None:
+        """Return the traded contract that a symbol means, or None."""
+        return find_contract(symbol, self.contracts)
+
+    def knows(self, account: str) -> bool:
+        """Tell whether there is such an account."""
+        return account in self.market.exchange.accounts()
+
+    def order(self, order: ExchangeOrder, *, status: str = "", with_closing: bool = True) -> dict[str, Any]:
+        """Return an order as the wire shows it."""
+        exchange = self.market.exchange
+        relatives = Relatives(exchange.siblings(order), exchange.children(order))
+        return order_body(order, relatives, exchange.rules.commission, status=status, with_closing=with_closing)
+
+    def position(self, holding: Holding) -> dict[str, Any]:
+        """Return a position as the wire shows it, valued at the last trade."""
+        exchange = self.market.exchange
+        product = instrument(Contract.parse(holding.contract).root)
+        tick = exchange.last(holding.contract)
+        if tick is None:
+            average = holding.average or Decimal(0)
+            last, around = Decimal(average), Spread(average, average)
+        else:
+            last, around = Decimal(repr(tick.price)), spread(tick, product)
+        margin = exchange.rules.margins.get(product.root, Decimal(0))
+        return position_body(
+            Valued(holding, last, around.bid, around.ask, exchange.unrealized(holding), Decimal(margin))
+        )
+
+    def quote(self, symbol: str, code: str) -> dict[str, Any] | None:
+        """Return a full quote, or None before the contract's first trade."""
+        tick = self.market.exchange.last(code)
+        days = self.market.bars(code, _DAY_MINUTES, 2)
+        return quote_body(symbol, code, tick, days) if tick is not None and days else None
+
+    def front_of(self, symbol: str) -> str:
+        """Return the symbol under which a stream tells about `symbol`: itself, `@ES` included."""
+        code = self.find(symbol)
+        return symbol if symbol.startswith("@") or code is None else wire_symbol(code)
+
+    def market_value(self, account: str) -> Decimal:
+        """Return the notional value of an account's positions."""
+        return sum((self._notional(holding) for holding in self.market.exchange.holdings(account)), Decimal(0))
+
+    def _notional(self, holding: Holding) -> Decimal:
+        tick = self.market.exchange.last(holding.contract)
+        price = Decimal(repr(tick.price)) if tick is not None else Decimal(holding.average or 0)
+        return price * holding.quantity * instrument(Contract.parse(holding.contract).root).point_value
+
+
+def refusal(title: str, message: str, **more: str) -> dict[str, str]:
+    """Return an error object as the API writes it."""
+    return {**more, "Error": title, "Message": message}
+
+
+def listing(key: str, found: list[dict[str, Any]], errors: list[dict[str, str]]) -> Mapping[str, Any]:
+    """Return a list answer; errors stand beside what was found, with status 200."""
+    return {key: found, "Errors": errors}
