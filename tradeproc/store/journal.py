@@ -8,13 +8,14 @@ writing to the database again, so that history keeps its order.
 import fcntl
 import logging
 import os
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import orjson
 
-from tradeproc.clock import wall_ns
+from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.domain.book import Balance, Divergence, Fill, Position
 from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.units import Nanos
@@ -27,6 +28,27 @@ from tradeproc.store.writes import Write
 log = logging.getLogger(__name__)
 
 
+def replay_left(folder: Path, store: Store) -> int:
+    """Replay the journals of a folder whose processes are gone; return how many writes there were.
+
+    Raises:
+        DatabaseDown: the rest stays where it is.
+    """
+    done = 0
+    for path in sorted(folder.glob("*")):
+        if path.suffix == ".refused" or not path.is_file() or path.stat().st_size == 0:
+            continue
+        try:
+            journal = Journal(path, wait_seconds=0)
+        except JournalInUse:
+            continue
+        try:
+            done += journal.replay(store)
+        finally:
+            journal.close()
+    return done
+
+
 class JournalInUse(Outage):
     """Another process has the journal open; caught by whoever wanted to replay it."""
 
@@ -35,17 +57,16 @@ class JournalInUse(Outage):
 
 
 class Journal:
-    """One process's journal; its writing methods are those of `Store`. Locked while it is open."""
+    """One process's journal; its writing methods are those of `Store`. Locked while it is open.
 
-    def __init__(self, path: Path) -> None:
+    `wait_seconds` is how long to wait for the lock: another process replays it for a moment now and then.
+    """
+
+    def __init__(self, path: Path, *, wait_seconds: float = 5.0) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._file)
-            raise JournalInUse(path) from None
+        self._lock(monotonic_ns() + int(wait_seconds * SECOND))
         content = self._content()
         if content and not content.endswith(b"\n"):
             os.ftruncate(self._file, content.rfind(b"\n") + 1)
@@ -128,6 +149,17 @@ class Journal:
         self.append(writes.alarms_cleared_write(session, name, at))
 
     # --- the file
+
+    def _lock(self, deadline: int) -> None:
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if monotonic_ns() >= deadline:
+                    os.close(self._file)
+                    raise JournalInUse(self.path) from None
+                time.sleep(0.02)
 
     def _content(self) -> bytes:
         return os.pread(self._file, os.fstat(self._file).st_size, 0)

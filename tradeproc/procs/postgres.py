@@ -1,0 +1,50 @@
+"""`core.postgres`: the embedded database, kept up. With an external database configured it has nothing to do.
+
+Owns the server's process and data folder. Says `heartbeat` only. When it dies, the server shuts down with it;
+traders put their rows into journals, entries wait, exits go on.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from tradeproc import config
+from tradeproc.bus.addresses import Directory
+from tradeproc.bus.node import Node
+from tradeproc.errors import EXIT_DONE, EXIT_FAULT
+from tradeproc.home import find_home
+from tradeproc.store.embedded import Server, database_url
+from tradeproc.store.migrate import migrate
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.5
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the server until SIGTERM; end with 0 at once when an external database is configured."""
+    del arguments
+    home = find_home()
+    if config.load(home).external_database():
+        log.info("database_external nothing_to_run=1")
+        return EXIT_DONE
+    node = Node("core.postgres", Directory(home.sockets))
+    server = Server(home)
+    try:
+        server.start()
+        migrate(database_url(home))
+
+        def look() -> None:
+            code = server.exit_code()
+            if code is not None:
+                log.error("database_ended code=%d", code)
+                node.stop(EXIT_FAULT)
+
+        node.every(_LOOK_SECONDS, look)
+        node.on_stop(server.stop)
+        node.add_statistics(lambda: {"server_pid": server.pid})
+        node.set_state("ready")
+        node.run()
+    finally:
+        server.stop()
+        node.close()
+    return node.exit_status

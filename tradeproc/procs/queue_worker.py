@@ -1,0 +1,116 @@
+"""The job queue's worker: procrastinate on a thread of its own, back by itself whenever the database is.
+
+Jobs are only hints that something is to be done: each task reads what is there and may run twice, late or not at
+all, because a sweep once a minute finds what no job did.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import procrastinate
+import psycopg
+from procrastinate.jobs import Status
+
+from tradeproc.errors import Halt, Outage
+from tradeproc.store import Store
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
+_OPEN_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the worker does, on threads of the worker: `trades` of one session, and the `sweep`."""
+
+    trades: Callable[[int], None]
+    sweep: Callable[[], None]
+
+
+class QueueWorker:
+    """A worker that runs until `stop`; `tell` hears "" when it works and the reason when it does not."""
+
+    def __init__(self, url: str, work: Work, tell: Callable[[str], None], give_up: Callable[[Halt], None]) -> None:
+        self._url, self._work, self._tell, self._give_up = url, work, tell, give_up
+        self._loop = asyncio.new_event_loop()
+        self._task: asyncio.Task[None] | None = None
+        self._thread = threading.Thread(target=self._run, name="queue", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, seconds: float = 10.0) -> None:
+        """Let the running job end, then leave."""
+        self._loop.call_soon_threadsafe(lambda: self._task and self._task.cancel())
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            log.warning("queue_slow_to_stop")
+
+    def _run(self) -> None:
+        self._task = self._loop.create_task(self._keep_working())
+        try:
+            self._loop.run_until_complete(self._task)
+        except asyncio.CancelledError:
+            log.info("queue_stopped")
+        except Halt as halt:
+            self._give_up(halt)
+        finally:
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._loop.close()
+
+    async def _keep_working(self) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                await asyncio.to_thread(self._prepare)
+                pause = _FIRST_PAUSE
+                await self._work_until_it_breaks()
+                reason = "the worker ended"
+            except (Outage, psycopg.Error, procrastinate.exceptions.ProcrastinateException, OSError) as error:
+                reason = str(error).split("\n", 1)[0] or type(error).__name__
+            log.warning("queue_waits seconds=%.1f reason=%s", pause, reason)
+            self._tell(reason)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _prepare(self) -> None:
+        store = Store(self._url)
+        store.migrate()
+        store.close()
+
+    async def _work_until_it_breaks(self) -> None:
+        connector = procrastinate.PsycopgConnector(
+            conninfo=self._url, min_size=1, max_size=3, timeout=_OPEN_SECONDS, reconnect_timeout=_OPEN_SECONDS
+        )
+        app = procrastinate.App(connector=connector)
+        self._add_tasks(app)
+        async with app.open_async():
+            await self._clear_stalled(app)
+            await asyncio.to_thread(self._work.sweep)
+            self._tell("")
+            await app.run_worker_async(
+                install_signal_handlers=False, delete_jobs="always", shutdown_graceful_timeout=5, concurrency=1
+            )
+
+    def _add_tasks(self, app: procrastinate.App) -> None:
+        @app.task(name="trades")
+        def trades(session: int) -> None:
+            self._work.trades(session)
+
+        @app.periodic(cron="* * * * *")
+        @app.task(name="sweep", queueing_lock="sweep")
+        async def sweep(timestamp: int) -> None:
+            del timestamp
+            await self._clear_stalled(app)
+            await asyncio.to_thread(self._work.sweep)
+
+    async def _clear_stalled(self, app: procrastinate.App) -> None:
+        """Forget jobs of workers that died; the sweep does what they did not."""
+        for job in await app.job_manager.get_stalled_jobs():
+            log.warning("job_forgotten task=%s", job.task_name)
+            await app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
