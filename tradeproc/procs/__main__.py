@@ -1,0 +1,43 @@
+"""`python -m tradeproc.procs <kind> [arguments]`: runs one process and imports only that one's module."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from tradeproc.errors import EXIT_HALT
+from tradeproc.procs import entry
+
+KINDS = (
+    "tokens",
+    "portfolio",
+    "keeper",
+    "jobs",
+    "postgres",
+    "warden",
+    "localbroker",
+    "link",
+    "bars",
+    "orders",
+    "positions",
+    "account",
+    "trader",
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the process that the first argument names and return its exit code."""
+    kind = arguments[0] if arguments else ""
+    if kind not in KINDS:
+        sys.stderr.write(f"tradeproc.procs: unknown kind {kind!r}; known: {', '.join(KINDS)}\n")
+        return EXIT_HALT
+    return entry.run(kind, arguments[1:], lambda rest: _start(kind, rest))
+
+
+def _start(kind: str, arguments: Sequence[str]) -> int:
+    status = importlib.import_module(f"tradeproc.procs.{kind}").main(arguments)
+    assert isinstance(status, int)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
