@@ -42,8 +42,10 @@ class TradingState(StrEnum):
 class Started:
     """The first event: what the database knew at start.
 
-    `orders` are those still open there (of earlier lives), `position` the last saved one, None if there never was
-    one. Both are our copy; the broker is asked at once, and until it has answered no strategy runs.
+    `orders` are those still open there (of earlier lives) and some of the newest ended ones, oldest first: an ended
+    order of ours must not be taken for another one, and may get a late fill. `position` is the last saved one, None
+    if there never was one. Both are our copy; the broker is asked at once, and until it has answered for both no
+    strategy runs.
     """
 
     orders: tuple[Order, ...] = ()

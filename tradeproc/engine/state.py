@@ -131,7 +131,11 @@ class Closing:
 
 @dataclass(slots=True)
 class EngineOwned:
-    """Orders (newest last, a bounded number of ended ones kept for late fills), our position, and flags."""
+    """Orders (newest last, a bounded number of ended ones kept for late fills), our position, and flags.
+
+    `tickets` are entries that wait for their row. `cancels_wanted` are orders to cancel as soon as their broker id is
+    known. `contradictions` are illegal facts already told, by order and event.
+    """
 
     orders: dict[str, Order] = field(default_factory=dict)
     pending: dict[str, Pending] = field(default_factory=dict)
@@ -141,6 +145,8 @@ class EngineOwned:
     last_ticket: int = 0
     latches: dict[str, TradingState] = field(default_factory=dict)
     closing: Closing | None = None
+    cancels_wanted: set[str] = field(default_factory=set)
+    contradictions: set[tuple[str, str]] = field(default_factory=set)
     alarms: dict[str, str] = field(default_factory=dict)
     is_database_up: bool = True
     is_lease_held: bool = True
@@ -184,14 +190,14 @@ class Suspicion:
 
 @dataclass(slots=True)
 class Question:
-    """One kind of question to the broker: which is out, when the next is due, and why."""
+    """One kind of question to the broker: the newest one, whether it is out, and whether to ask again after it."""
 
     number: int = 0
     asked_at: Nanos | None = None
-    answered_number: int = 0
-    answered_at: Nanos | None = None
+    is_out: bool = False
+    reason: str = ""
     again: str = ""
-    due_at: Nanos = Nanos(0)
+    known_at: Nanos | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,13 +213,21 @@ class Doubt:
 
 @dataclass(slots=True)
 class BrokerConfirmed:
-    """What the broker told: which orders are ours by its ids, strays, the position, the streams, answers."""
+    """What the broker told.
+
+    `ids` are its order ids with ours. `strays` are pictures of orders not (yet) known as ours, by its id. `foreign`
+    are strays seen open when nothing of ours was on its way, and since when; `told_foreign` those already recorded.
+    `missing` are open orders of ours that an answer lacked, and since when. `reappeared` are orders of ours that work
+    there though we took them for ended. `streams` holds why each stream is down, empty while it is up.
+    """
 
     ids: dict[str, str] = field(default_factory=dict)
     strays: dict[str, BrokerOrder] = field(default_factory=dict)
-    foreign: dict[str, int] = field(default_factory=dict)
+    foreign: dict[str, Nanos] = field(default_factory=dict)
+    told_foreign: set[str] = field(default_factory=set)
     doubts: dict[str, Doubt] = field(default_factory=dict)
     missing: dict[str, Nanos] = field(default_factory=dict)
+    reappeared: set[str] = field(default_factory=set)
     reading: Reading | None = None
     suspicion: Suspicion | None = None
     balance: Balance | None = None

@@ -1,0 +1,28 @@
+"""The names of the engine's alarms: a closed list, each with what it means and what takes it back."""
+
+from enum import StrEnum
+
+
+class AlarmName(StrEnum):
+    """One standing alarm per name; told once, its detail updated in the state."""
+
+    ORDER_UNRESOLVED = "order_unresolved"
+    """An order whose fate nobody knows is being asked for; cleared when it is known."""
+    ILLEGAL_TRANSITION = "illegal_transition"
+    """The broker contradicted the table of `orders.py`; cleared by a commanded reconciliation."""
+    ORDER_REAPPEARED = "order_reappeared"
+    """An order we took for ended works at the broker; cleared when it is over there."""
+    ORDER_UNKNOWN = "order_unknown"
+    """An open order on our contract is not ours; cleared when it is gone."""
+    POSITION_DIVERGED = "position_diverged"
+    """The broker's position differed and was taken over; cleared by the next agreement."""
+    POSITION_UNCONFIRMED = "position_unconfirmed"
+    """The broker has not confirmed the position for long; cleared when it does."""
+    POSITION_UNCOVERED = "position_uncovered"
+    """Open contracts have no working stop; cleared when they have, or are closed."""
+    CLOSE_STUCK = "close_stuck"
+    """A closing takes long or its exit was refused; it goes on trying. Cleared when flat."""
+    DATABASE_DOWN = "database_down"
+    """Entries stop, exits go on over the journal; cleared when it is back."""
+    LEASE_LOST = "lease_lost"
+    """Another trader may hold the session; entries stop. Cleared when the lease is held again."""

@@ -1,0 +1,157 @@
+"""What may stop an entry, and why nothing stops an exit.
+
+Only this module makes `Admitted`, and an entry is sent only as one. An entry is refused when
+
+    the session is stopping or closing its position          a latch says reducing or halted
+    the lease is lost, or the database is down               broker and engine are not reconciled
+    an order's fate is unknown                               a stream is down, or market data is old
+    it is larger than `max_order`                            with all working entries it could pass `max_position`
+
+An exit goes through `exit_of`, which knows none of these. It sees to one thing: that an exit is one. What would open
+a position the other way is cut off, since an order that opens is an entry, whatever it is called.
+"""
+
+from dataclasses import dataclass, replace
+
+from tradeproc.domain.orders import Order, OrderRole, Side
+from tradeproc.domain.units import Contracts, Nanos
+from tradeproc.engine.events import StreamKind, TradingState
+from tradeproc.engine.state import SECOND, State, Waiting
+
+# a reply takes this long only when something is wrong
+REPLY_EXPECTED = 5 * SECOND
+_SILENCE = 90 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """An entry, with the legs of its bracket, that may be sent; made by `admit` and nothing else."""
+
+    orders: tuple[Order, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """An order that can only reduce the position, or protect what an entry opens; made by `exit_of`."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Why an order is not sent, in one line for people."""
+
+    reason: str
+
+
+def admit(state: State, orders: tuple[Order, ...], now: Nanos, *, is_late: bool = False) -> Admitted | Denied:
+    """Return the entry (first of `orders`, its legs after it) as admitted, or what stands against it.
+
+    `is_late` tells that the candle it was decided on came as history.
+    """
+    entry = orders[0]
+    reason = closed_gate(state, now) or _late(is_late) or _too_large(state, entry.side, entry.quantity)
+    return Admitted(orders) if reason is None else Denied(reason)
+
+
+def admit_change(state: State, order: Order, changed: Order, now: Nanos) -> Denied | None:
+    """Return what stands against changing a working entry, None when nothing does; a decrease always passes."""
+    more = changed.quantity - order.quantity
+    if more < 0 and (changed.limit, changed.stop) == (order.limit, order.stop):
+        return None
+    reason = closed_gate(state, now)
+    if reason is None and more > 0:
+        limits = state.setup.spec.limits
+        if changed.quantity > limits.max_order:
+            reason = f"{changed.quantity} contracts are more than max_order {limits.max_order}"
+        else:
+            reason = _position_too_large(state, order.side, more)
+    return None if reason is None else Denied(reason)
+
+
+def exit_of(state: State, order: Order) -> Exit | Denied:
+    """Return an order of any role but entry as an exit, cut to what it can close.
+
+    Orders of the same role that work already count: two exits never close one contract twice. A stop loss and a
+    target may both cover all of it.
+    """
+    held = state.engine.holding.quantity
+    if held * order.side.sign >= 0:
+        return Denied("there is nothing that it could close")
+    working = sum(
+        other.remaining
+        for other in state.engine.open_orders
+        if other.role is order.role and other.side is order.side and other.id != order.id
+    )
+    left = abs(held) - working
+    if left <= 0:
+        return Denied("orders that close all of it are working already")
+    return Exit(replace(order, quantity=Contracts(min(order.quantity, left))))
+
+
+def closed_gate(state: State, now: Nanos) -> str | None:
+    """Return why no entry may go out now, None when the gate is open."""
+    return _desk_closed(state) or _unknown(state, now) or _not_fresh(state, now)
+
+
+def _desk_closed(state: State) -> str | None:
+    engine = state.engine
+    if engine.is_stopping:
+        return "the session is stopping"
+    if engine.closing is not None:
+        return "the position is being closed"
+    if engine.trading is not TradingState.ACTIVE:
+        scopes = sorted(scope for scope, latch in engine.latches.items() if latch is engine.trading)
+        return f"trading is {engine.trading.value} by {', '.join(scopes)}"
+    if not engine.is_lease_held:
+        return "the lease is lost"
+    if not engine.is_database_up:
+        return "the database is down"
+    return None
+
+
+def _unknown(state: State, now: Nanos) -> str | None:
+    broker = state.broker
+    if not (broker.has_orders and broker.has_position):
+        return "orders and position are not confirmed since the start"
+    if broker.suspicion is not None:
+        return "the position is not reconciled"
+    if broker.reappeared:
+        return f"order {min(broker.reappeared)} works at the broker though we took it for ended"
+    for order_id, pending in state.engine.pending.items():
+        is_lost = pending.waiting is Waiting.SUBMIT and now - pending.since > REPLY_EXPECTED
+        if is_lost or pending.waiting is Waiting.RESOLVE:
+            return f"the fate of order {order_id} is unknown"
+    return None
+
+
+def _not_fresh(state: State, now: Nanos) -> str | None:
+    for kind in StreamKind:
+        if problem := state.broker.streams[kind]:
+            return f"the {kind.value} stream is down: {problem}"
+    silence = now - state.broker.market_heard_at
+    if silence > _SILENCE + state.setup.spec.minutes * 60 * SECOND:
+        return f"no market data for {silence // SECOND} s"
+    return None
+
+
+def _late(is_late: bool) -> str | None:
+    return "the candle came late, as history" if is_late else None
+
+
+def _too_large(state: State, side: Side, quantity: int) -> str | None:
+    limits = state.setup.spec.limits
+    if quantity > limits.max_order:
+        return f"{quantity} contracts are more than max_order {limits.max_order}"
+    return _position_too_large(state, side, quantity)
+
+
+def _position_too_large(state: State, side: Side, more: int) -> str | None:
+    working = sum(
+        order.remaining for order in state.engine.open_orders if order.role is OrderRole.ENTRY and order.side is side
+    )
+    worst = state.engine.holding.quantity * side.sign + working + more
+    limit = state.setup.spec.limits.max_position
+    if worst > limit:
+        return f"the position could become {worst}, more than max_position {limit}"
+    return None

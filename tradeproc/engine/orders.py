@@ -1,0 +1,220 @@
+"""The life of an order: one table, and nothing else moves an order.
+
+    pre_sent   written down; sent, or about to be
+    pending    the broker has it and it does not work yet (queued, a bracket's waiting leg)
+    submitted, partially_filled   it works at the broker
+    filled, cancelled, rejected, expired   it is over; a late fill can still be booked
+
+A picture that is merely late (working, told after filled) leads to the state we have: that is in the table. A pair
+that is not in the table contradicts what we know: the order stays as it is, the contradiction becomes a row of its
+history and an alarm. Fills are increases of the cumulative quantity, never counted messages, so it does not matter
+how often or in which order pictures arrive; a fill that comes after a cancel, or before the accept, is booked once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
+
+from tradeproc.domain.book import Fill
+from tradeproc.domain.broker_orders import BrokerOrder
+from tradeproc.domain.instruments import Instrument
+from tradeproc.domain.orders import Order, OrderEvent, OrderSource, OrderState
+from tradeproc.domain.units import Contracts, Nanos, Price, Ticks, nearest_ticks, plain
+
+_PLACES = Decimal(1).scaleb(-10)
+
+
+class Move(StrEnum):
+    """What can move an order: replies, a missing trace, and what the broker tells."""
+
+    ACCEPTED = "accepted"
+    """The broker's reply: taken."""
+    REFUSED = "refused"
+    """The broker's reply: no."""
+    DROPPED = "dropped"
+    """It surely never left: the database was down, it was withdrawn, the request was not sent."""
+    ABSENT = "absent"
+    """The broker, asked several times, does not have it."""
+    TOLD_PENDING = "told_pending"
+    TOLD_WORKING = "told_working"
+    TOLD_PARTIAL = "told_partial"
+    TOLD_FILLED = "told_filled"
+    TOLD_CANCELLED = "told_cancelled"
+    TOLD_REJECTED = "told_rejected"
+    TOLD_EXPIRED = "told_expired"
+
+
+_S, _M = OrderState, Move
+
+_TOLD = {
+    _M.TOLD_PENDING: _S.PENDING,
+    _M.TOLD_WORKING: _S.SUBMITTED,
+    _M.TOLD_PARTIAL: _S.PARTIALLY_FILLED,
+    _M.TOLD_FILLED: _S.FILLED,
+    _M.TOLD_CANCELLED: _S.CANCELLED,
+    _M.TOLD_REJECTED: _S.REJECTED,
+    _M.TOLD_EXPIRED: _S.EXPIRED,
+}
+_OLD_NEWS = (_M.ACCEPTED, _M.ABSENT, _M.TOLD_PENDING, _M.TOLD_WORKING, _M.TOLD_PARTIAL)
+
+
+def _ended(state: OrderState, *harmless: Move) -> dict[Move, OrderState]:
+    return dict.fromkeys((*_OLD_NEWS, *harmless), state)
+
+
+_ROWS: Mapping[OrderState, Mapping[Move, OrderState]] = {
+    _S.PRE_SENT: {
+        _M.ACCEPTED: _S.PENDING,
+        _M.REFUSED: _S.REJECTED,
+        _M.DROPPED: _S.REJECTED,
+        _M.ABSENT: _S.REJECTED,
+        **_TOLD,
+    },
+    _S.PENDING: {_M.ACCEPTED: _S.PENDING, _M.ABSENT: _S.CANCELLED, **_TOLD},
+    _S.SUBMITTED: {
+        _M.ACCEPTED: _S.SUBMITTED,
+        _M.ABSENT: _S.CANCELLED,
+        **_TOLD,
+        _M.TOLD_PENDING: _S.SUBMITTED,
+    },
+    _S.PARTIALLY_FILLED: {
+        _M.ACCEPTED: _S.PARTIALLY_FILLED,
+        _M.ABSENT: _S.CANCELLED,
+        **_TOLD,
+        _M.TOLD_PENDING: _S.PARTIALLY_FILLED,
+        _M.TOLD_WORKING: _S.PARTIALLY_FILLED,
+    },
+    _S.FILLED: _ended(_S.FILLED, _M.TOLD_FILLED),
+    _S.CANCELLED: {**_ended(_S.CANCELLED, _M.TOLD_CANCELLED), _M.TOLD_FILLED: _S.FILLED},
+    _S.EXPIRED: {**_ended(_S.EXPIRED, _M.TOLD_EXPIRED), _M.TOLD_FILLED: _S.FILLED},
+    # given up too early, or refused and done all the same: the fill is the fact
+    _S.REJECTED: {**_ended(_S.REJECTED, _M.TOLD_REJECTED, _M.TOLD_CANCELLED), _M.TOLD_FILLED: _S.FILLED},
+}
+
+TRANSITIONS: Mapping[tuple[OrderState, Move], OrderState] = {
+    (state, move): after for state, row in _ROWS.items() for move, after in row.items()
+}
+"""The whole life of an order; what is not here is illegal."""
+
+_MOVES = {after: move for move, after in _TOLD.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An order after one more fact: its row of history (None when it was no news), a fill, and whether it fitted."""
+
+    order: Order
+    event: OrderEvent | None = None
+    fill: Fill | None = None
+    is_illegal: bool = False
+
+
+def moved(order: Order, move: Move, source: OrderSource, at: Nanos, reason: str = "") -> Applied:
+    """Return the order after a reply or a conclusion of ours."""
+    after = TRANSITIONS.get((order.state, move))
+    if after is None:
+        return _illegal(order, move, source, at, reason)
+    if after is order.state:
+        return Applied(order)
+    changed = replace(order, state=after, changed_at=at, reason=reason if after.is_terminal else order.reason)
+    if after.is_terminal:
+        changed = replace(changed, in_flight=None)
+    return Applied(changed, noted(order, changed, source, at, move.value, reason))
+
+
+def told(
+    order: Order, picture: BrokerOrder, instrument: Instrument, source: OrderSource, now: tuple[Nanos, Nanos]
+) -> Applied:
+    """Return the order after the broker told a picture of it; `now` is wall and market time.
+
+    A picture with less filled than we know is late and changes nothing, unless it says that the order is over.
+    While a change is in flight the terms (quantity, prices) stay ours until the picture shows the new ones.
+    """
+    at = now[0]
+    move = _MOVES[picture.state]
+    if picture.filled >= picture.quantity > 0:
+        move = Move.TOLD_FILLED
+    is_late = picture.filled < order.filled
+    if is_late and not picture.state.is_terminal:
+        return Applied(order)
+    fill = None if picture.filled <= order.filled else _fill(order, picture, now)
+    after = TRANSITIONS.get((order.state, move))
+    changed = replace(order, broker_id=order.broker_id or picture.broker_id)
+    if fill is not None:
+        changed = replace(changed, filled=picture.filled, average=picture.average or fill.price)
+    if after is None:
+        return _illegal(changed, move, source, at, picture.reason, fill)
+    if not after.is_terminal and order.in_flight != "modify":
+        changed = with_terms(changed, picture, instrument)
+    changed = replace(changed, state=after)
+    if after.is_terminal and not order.state.is_terminal:
+        changed = replace(changed, in_flight=None, reason=picture.reason or order.reason)
+    if changed == order:
+        return Applied(order)
+    changed = replace(changed, changed_at=at)
+    return Applied(changed, noted(order, changed, source, at, _what(order, changed), picture.reason), fill)
+
+
+def with_terms(order: Order, picture: BrokerOrder, instrument: Instrument) -> Order:
+    """Return the order with the broker's quantity and prices, where it has such prices."""
+
+    def ticks(ours: Ticks | None, theirs: Price | None) -> Ticks | None:
+        return ours if ours is None or theirs is None else nearest_ticks(theirs, instrument.tick_size)
+
+    limit, stop = ticks(order.limit, picture.limit), ticks(order.stop, picture.stop)
+    if (limit, stop, picture.quantity) == (order.limit, order.stop, order.quantity):
+        return order
+    return replace(order, quantity=picture.quantity, limit=limit, stop=stop)
+
+
+def noted(
+    before: Order | None, after: Order, source: OrderSource, at: Nanos, what: str, reason: str = ""
+) -> OrderEvent:
+    """Return a row of an order's history."""
+    details = {"reason": reason} if reason else {}
+    state = before.state if before is not None else None
+    return OrderEvent(after.id, at, source, state, after.state, what, after.filled, details)
+
+
+def _what(before: Order, after: Order) -> str:
+    if after.filled > before.filled:
+        return "fill"
+    if after.state is not before.state:
+        return f"told_{after.state.value}"
+    return "told_terms" if before.broker_id == after.broker_id else "told_id"
+
+
+def _illegal(
+    order: Order, move: Move, source: OrderSource, at: Nanos, reason: str, fill: Fill | None = None
+) -> Applied:
+    event = noted(order, order, source, at, f"illegal_{move.value}", reason)
+    return Applied(order, event, fill, is_illegal=True)
+
+
+def _fill(order: Order, picture: BrokerOrder, now: tuple[Nanos, Nanos]) -> Fill:
+    quantity = picture.filled - order.filled
+    return Fill(
+        order_id=order.id,
+        broker_id=picture.broker_id,
+        session=order.session,
+        contract=order.contract,
+        side=order.side,
+        quantity=Contracts(quantity),
+        cumulative=picture.filled,
+        price=_increment_price(order, picture, quantity),
+        at=now[0],
+        market_at=now[1],
+    )
+
+
+def _increment_price(order: Order, picture: BrokerOrder, quantity: int) -> Price:
+    """Return the price of the increase: what brings the old average to the new one.
+
+    Where the broker tells no average, the order's own price is the best that is known.
+    """
+    if picture.average is None:
+        return order.average or picture.limit or picture.stop or Price(Decimal(0))
+    before = (order.average or Decimal(0)) * order.filled
+    price = (picture.average * picture.filled - before) / quantity
+    return Price(plain(price.quantize(_PLACES)))

@@ -1,0 +1,56 @@
+"""Strategy prices onto the tick grid, so that no price is worse for the strategy than the one it asked for.
+
+    limit of any order       a buy rounds down, a sell up: never paid more, never sold for less
+    stop of an entry         away from the market: a buy stop up, a sell stop down
+    stop that protects       towards the market, so that the loss is never larger than intended: a sell stop (under
+                             a long position) up, a buy stop down
+
+Buying, an entry stop and a protective one round to different sides: the role decides, not the type.
+"""
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from tradeproc.domain.orders import OrderRole, Side
+from tradeproc.domain.units import Ticks
+from tradeproc.errors import Refusal
+
+_NOISE = Decimal("0.000001")
+
+
+class NoPrice(Refusal):
+    """A strategy's price that is none (not finite, or not above zero); caught where its decision is read."""
+
+    def __init__(self, price: float | Decimal) -> None:
+        self.price = price
+        super().__init__(f"{price} is no price")
+
+
+def limit_ticks(price: float | Decimal, side: Side, tick_size: Decimal) -> Ticks:
+    """Return a limit price in ticks.
+
+    Raises:
+        NoPrice: not finite, or not above zero.
+    """
+    return _rounded(price, tick_size, is_up=side is Side.SELL)
+
+
+def stop_ticks(price: float | Decimal, side: Side, role: OrderRole, tick_size: Decimal) -> Ticks:
+    """Return a stop price in ticks; an `ENTRY` rounds away from the market, everything else towards it.
+
+    Raises:
+        NoPrice: not finite, or not above zero.
+    """
+    away = side is Side.BUY
+    return _rounded(price, tick_size, is_up=away if role is OrderRole.ENTRY else not away)
+
+
+def _rounded(price: float | Decimal, tick_size: Decimal, *, is_up: bool) -> Ticks:
+    exact = price if isinstance(price, Decimal) else Decimal(repr(float(price)))
+    if not exact.is_finite() or exact <= 0:
+        raise NoPrice(price)
+    ticks = exact / tick_size
+    nearest = ticks.to_integral_value()
+    # 4800.250000000001 is what floats make of 4800.25: not a wish for the next tick
+    if abs(ticks - nearest) < _NOISE:
+        return Ticks(int(nearest))
+    return Ticks(int(ticks.to_integral_value(ROUND_CEILING if is_up else ROUND_FLOOR)))

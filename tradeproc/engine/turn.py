@@ -1,0 +1,204 @@
+"""One turn of the engine: the state, the moment, and the effects collected in the order that safety wants.
+
+Whatever handlers do in one turn, the effects come out as: what was written down, then what goes to the broker, then
+questions, then everything for people. All changes of a turn are one `Persist`.
+"""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+from tradeproc.domain.book import Divergence, Fill, Position
+from tradeproc.domain.orders import Order, OrderEvent
+from tradeproc.domain.units import Contracts, Nanos, Price, plain
+from tradeproc.engine.alarms import AlarmName
+from tradeproc.engine.effects import (
+    Alarm,
+    AskOrders,
+    AskPosition,
+    Cancel,
+    ClearAlarm,
+    DecisionNoted,
+    Effect,
+    Log,
+    Modify,
+    Persist,
+    Publish,
+    SaveDivergence,
+    Send,
+)
+from tradeproc.engine.orders import Applied
+from tradeproc.engine.state import Holding, Question, State
+
+KEPT_ORDERS = 500
+_GAP = 1_000_000_000
+_PATIENCE = 30_000_000_000
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one event does to the state; made and used up by `trader.step`."""
+
+    state: State
+    now: Nanos
+    _orders: dict[str, Order] = field(default_factory=dict)
+    _events: list[OrderEvent] = field(default_factory=list)
+    _fills: list[Fill] = field(default_factory=list)
+    _source: str = ""
+    _gated: list[Effect] = field(default_factory=list)
+    _sent: list[Effect] = field(default_factory=list)
+    _rest: list[Effect] = field(default_factory=list)
+
+    @property
+    def times(self) -> tuple[Nanos, Nanos]:
+        """Return wall and market time."""
+        return self.now, self.state.strategy.market_at
+
+    # --- what is written down
+
+    def keep(self, order: Order, event: OrderEvent | None = None) -> None:
+        """Put an order into the book, to be written down at the front of this turn's effects."""
+        self.state.engine.orders[order.id] = order
+        self._orders[order.id] = order
+        if event is not None:
+            self._events.append(event)
+
+    def gate(self, orders: tuple[Order, ...], events: tuple[OrderEvent, ...], send: Send) -> None:
+        """Put entries into the book and hold their `Send` until the database itself has them."""
+        engine = self.state.engine
+        engine.last_ticket += 1
+        engine.tickets[engine.last_ticket] = (send, tuple(order.id for order in orders))
+        engine.orders.update((order.id, order) for order in orders)
+        self._gated.append(Persist(orders, events, ticket=engine.last_ticket))
+        self._rest += [Publish("order", order) for order in orders]
+
+    def apply(self, applied: Applied) -> None:
+        """Take over an order after a fact, book its fill, and raise the alarm when the fact did not fit."""
+        if applied.event is None and applied.fill is None:
+            return
+        if applied.is_illegal and applied.event is not None:
+            contradiction = (applied.order.id, applied.event.what)
+            if contradiction in self.state.engine.contradictions and applied.fill is None:
+                return
+            self.state.engine.contradictions.add(contradiction)
+        self.keep(applied.order, applied.event)
+        if applied.fill is not None:
+            self._book(applied.fill)
+        if applied.is_illegal and applied.event is not None:
+            self.alarm(
+                AlarmName.ILLEGAL_TRANSITION, f"{applied.order.id} {applied.event.before} {applied.event.what}"
+            )
+
+    def _book(self, fill: Fill) -> None:
+        engine = self.state.engine
+        self._fills.append(fill)
+        engine.holding = after_fill(engine.holding, fill)
+        engine.last_fill_at = self.now
+        self._source = self._source or "fills"
+
+    def adopt(self, position: Position) -> None:
+        """Take over the broker's position in place of our count."""
+        self.state.engine.holding = Holding(position.quantity, position.average if position.quantity else None)
+        self._source = "reconciliation"
+
+    # --- what goes out
+
+    def send(self, effect: Send | Modify | Cancel) -> None:
+        """Send to the broker, after everything of this turn is written down."""
+        self._sent.append(effect)
+
+    def ask_orders(self, reason: str) -> None:
+        """Ask the broker for all orders: at once, or after the answer that is under way, once a second at most."""
+        if self._may_ask(self.state.broker.orders, reason):
+            self._rest.insert(0, AskOrders(self.state.broker.orders.number, reason))
+
+    def ask_position(self, reason: str) -> None:
+        """Ask the broker for the position, with the same patience."""
+        if self._may_ask(self.state.broker.position, reason):
+            self._rest.insert(0, AskPosition(self.state.broker.position.number, reason))
+
+    def _may_ask(self, question: Question, reason: str) -> bool:
+        wait = _PATIENCE if question.is_out else _GAP
+        if question.asked_at is not None and self.now - question.asked_at < wait:
+            question.again = reason
+            return False
+        question.number += 1
+        question.asked_at, question.is_out, question.again, question.reason = self.now, True, "", reason
+        return True
+
+    # --- what people hear
+
+    def do(self, effect: Effect) -> None:
+        """Add an effect that nothing hangs on."""
+        self._rest.append(effect)
+
+    def alarm(self, name: AlarmName, detail: str) -> None:
+        """Raise an alarm unless it stands already."""
+        alarms = self.state.engine.alarms
+        if name not in alarms:
+            self.do(Alarm(name, detail, self.now))
+        alarms[name] = detail
+
+    def clear(self, name: AlarmName) -> None:
+        """Take an alarm back if it stands."""
+        if self.state.engine.alarms.pop(name, None) is not None:
+            self.do(ClearAlarm(name, self.now))
+
+    def log(self, level: Literal["info", "warning", "error"], event: str, **fields: object) -> None:
+        """Write a line."""
+        self.do(Log(level, event, {key: str(value) for key, value in fields.items()}))
+
+    def diverged(self, divergence: Divergence) -> None:
+        """Record a difference to the broker; the caller has made the broker's side ours."""
+        self.do(SaveDivergence(divergence))
+        self.do(Publish("divergence", divergence))
+
+    def note(self, decision: DecisionNoted) -> None:
+        """Tell what a strategy wanted and what became of it."""
+        self.do(Publish("decision", decision))
+
+    # --- the end of the turn
+
+    def position(self) -> Position:
+        """Return our count of the position as a value."""
+        spec, holding = self.state.setup.spec, self.state.engine.holding
+        return Position(spec.account, spec.contract, holding.quantity, holding.average)
+
+    def effects(self) -> tuple[Effect, ...]:
+        """Return all effects of the turn: written down, sent, asked, told."""
+        found: list[Effect] = []
+        if self._orders or self._source:
+            position = self.position() if self._source else None
+            orders = tuple(self._orders.values())
+            found.append(Persist(orders, tuple(self._events), tuple(self._fills), position, self._source))
+        found += [*self._gated, *self._sent, *self._rest]
+        found += [Publish("order", order) for order in self._orders.values()]
+        found += [Publish("fill", fill) for fill in self._fills]
+        if self._source:
+            found.append(Publish("position", self.position()))
+        if self._orders:
+            _forget(self.state)
+        return tuple(found)
+
+
+def after_fill(holding: Holding, fill: Fill) -> Holding:
+    """Return the holding after a fill: averaged when it grows, kept when it shrinks, new when it turns over."""
+    before, change = holding.quantity, fill.quantity * fill.side.sign
+    after = before + change
+    if after == 0:
+        return Holding()
+    if before * change >= 0:
+        total = (holding.average or Decimal(0)) * abs(before) + fill.price * fill.quantity
+        return Holding(Contracts(after), Price(plain(total / abs(after))))
+    return Holding(Contracts(after), holding.average if before * after > 0 else fill.price)
+
+
+def _forget(state: State) -> None:
+    """Drop the oldest ended orders beyond those kept for late fills."""
+    orders = state.engine.orders
+    if len(orders) <= 2 * KEPT_ORDERS:
+        return
+    ended = [order for order in orders.values() if order.state.is_terminal and order.id not in state.engine.pending]
+    for order in ended[: len(orders) - KEPT_ORDERS]:
+        del orders[order.id]
+        state.broker.ids.pop(order.broker_id or "", None)
