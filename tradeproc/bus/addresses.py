@@ -84,10 +84,6 @@ class Directory:
             raise SocketFolderTooDeep(str(path))
         return path
 
-    def is_listed(self, process: str) -> bool:
-        """Tell whether a process has its sockets; a killed one leaves them, a peer of another host always has."""
-        return process in self.hosts or self.path(process, "rpc").exists()
-
     def processes(self) -> list[str]:
         """Return the names of those with a socket file here; a killed process leaves its file until it is back."""
         return sorted(path.name.removesuffix(".rpc") for path in self.folder.glob("*.rpc"))

@@ -50,6 +50,10 @@ class Follow:
         self._is_closed = True
         self._node.unsubscribe(self.process, self.topic)
 
+    def renew(self) -> None:
+        """Ask for everything again, because what was told is not enough."""
+        self._resync("renewed")
+
     def _resync(self, reason: str) -> None:
         del reason
         self.is_current = False

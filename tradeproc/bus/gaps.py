@@ -55,7 +55,3 @@ class Sequences:
         self._last.update({topic: told[topic] for topic in lost})
         self._has_baseline = True
         return [] if is_first_contact else lost
-
-    def forget(self, topic: str) -> None:
-        """Forget a topic that nobody here listens to any more."""
-        self._last.pop(topic, None)

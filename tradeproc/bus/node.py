@@ -21,12 +21,12 @@ from tradeproc.bus.presence import Presence
 from tradeproc.bus.publisher import HEARTBEAT, Publisher
 from tradeproc.bus.requests import Answered, NoAnswer, OnReply, Reply, Requests, RequestWasRefused
 from tradeproc.bus.serving import Deferred, Handler, Server
-from tradeproc.bus.sockets import PARTING_MS, bind_publisher, bind_server, new_context
+from tradeproc.bus.sockets import PARTING_MS, Socket, bind_publisher, bind_server, new_context
 from tradeproc.bus.subscriptions import OnMessage, OnResync, Subscriptions
 from tradeproc.bus.timers import Timer
 from tradeproc.bus.vitals import STATES, Vitals
 from tradeproc.clock import SECOND, monotonic_ns
-from tradeproc.errors import Refusal
+from tradeproc.errors import EXIT_FAULT, Refusal
 
 __all__ = ["Answered", "Deferred", "NoAnswer", "Node", "Reply", "RequestWasRefused"]
 
@@ -69,6 +69,7 @@ class Node:
         self._presence = Presence(directory.path(process, "lock"), patience)
         self._loop = Loop()
         self._context = new_context()
+        self._bound: list[Socket] = []
         self._on_stop: list[Action] = []
         self._snapshots: dict[str, SnapshotSource] = {}
         self._vitals = Vitals(process)
@@ -95,7 +96,7 @@ class Node:
         serving = bind_server(self._context, self._directory, self.name)
         self._server = Server(self._loop, serving, self._counts)
         self._loop.add(serving, self._server.read)
-        self._bound = (publishing, serving)
+        self._bound += [publishing, serving]
         self.handle("ping", lambda _: {})
         self.handle("status", lambda _: self._status())
         self.handle("snapshot", self._snapshot)
@@ -202,14 +203,17 @@ class Node:
         self._loop.stop()
 
     def on_stop(self, action: Action) -> None:
-        """Run `action` in an orderly end, while the bus still works; in the order of registration."""
+        """Run `action` in an orderly end, while the bus still works; in the order of registration.
+
+        One that fails does not keep the others from running; the exit status tells.
+        """
         self._on_stop.append(action)
 
     def close(self) -> None:
         """Close sockets, remove their files and give the name back; idempotent, done by `run` itself."""
         self._subscriptions.close()
         self._requests.close()
-        for socket in getattr(self, "_bound", ()):
+        for socket in self._bound:
             socket.close(PARTING_MS)
         self._context.destroy(linger=0)
         self._loop.close()
@@ -272,5 +276,9 @@ class Node:
         log.info("stopping process=%s status=%d", self.name, self.exit_status)
         self._requests.abandon(f"{self.name}: is stopping")
         for action in self._on_stop:
-            action()
+            try:
+                action()
+            except Exception:
+                log.exception("stop_failed process=%s", self.name)
+                self.exit_status = max(self.exit_status, EXIT_FAULT)
         self.set_state("stopping")

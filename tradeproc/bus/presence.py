@@ -58,18 +58,3 @@ class Presence:
                 self.path.unlink()
             os.close(self._fd)
             self._fd = -1
-
-
-def is_alive(path: Path) -> bool:
-    """Tell whether a living process holds the lock file `path`."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False

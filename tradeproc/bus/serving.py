@@ -129,6 +129,10 @@ class Server:
             if handler is None:
                 raise UnknownMethod(request.method)
             answer = handler(_Parameters(request.body))
+            if isinstance(answer, Deferred):
+                answer.bind(send)
+            else:
+                send(Verdict.ANSWERED, answer)
         except Refusal as refusal:
             send(Verdict.REFUSED, {"reason": str(refusal)})
         except Outage as outage:
@@ -136,11 +140,6 @@ class Server:
         except Exception as bug:
             send(Verdict.UNAVAILABLE, {"reason": f"it failed at this: {type(bug).__name__}: {bug}"})
             raise
-        else:
-            if isinstance(answer, Deferred):
-                answer.bind(send)
-            else:
-                send(Verdict.ANSWERED, answer)
 
     def _send(self, asker: bytes, request: Request, verdict: Verdict, body: Body) -> None:
         frames = [asker, *encode_reply(verdict, request.id, body)]

@@ -6,7 +6,7 @@ began anew -> `on_resync("epoch")`. Each time the subscriber asks for a snapshot
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import zmq
@@ -64,7 +64,6 @@ class _Channel:
             self._listeners.remove(listener)
             self.socket.setsockopt(zmq.UNSUBSCRIBE, prefix.encode())
         self._routes.clear()
-        self._sequences.forget(prefix)
         return bool(self._listeners)
 
     def read(self) -> None:
@@ -85,13 +84,13 @@ class _Channel:
 
     def _take(self, envelope: Envelope) -> None:
         self.heard_at = monotonic_ns()
-        if envelope.epoch != self._sequences.epoch:
-            self._sequences.is_new(envelope.epoch)
-            self._resync_all("epoch")
+        fresh: Sequence[_Listener] = ()
+        if self._sequences.is_new(envelope.epoch):
+            fresh = self._resync_all("epoch")
         elif self._has_newcomers:
-            self._resync_all("")
+            fresh = self._resync_all("")
         if envelope.topic == HEARTBEAT:
-            self._take_heartbeat(envelope)
+            self._take_heartbeat(envelope, fresh)
             return
         heard = self._sequences.hear(envelope.topic, envelope.sequence)
         if heard is Heard.REPEATED:
@@ -99,19 +98,18 @@ class _Channel:
             return
         listeners = self._route(envelope.topic)
         if heard is Heard.GAP:
-            for listener in listeners:
-                self._resync(listener, "gap")
+            self._tell_gap([listener for listener in listeners if listener not in fresh])
         for listener in listeners:
             self._deliver(listener, envelope)
 
-    def _take_heartbeat(self, envelope: Envelope) -> None:
+    def _take_heartbeat(self, envelope: Envelope, fresh: Sequence[_Listener]) -> None:
         told = envelope.body.get("topics")
         if not isinstance(told, dict) or not all(isinstance(number, int) for number in told.values()):
             raise BadFrames("a heartbeat without the numbers of its topics")
         lost = self._sequences.missed({topic: told[topic] for topic in told if self._route(topic)})
-        for listener in list(self._listeners):
-            if any(topic.startswith(listener.prefix) for topic in lost):
-                self._resync(listener, "gap")
+        if lost:
+            hit = [one for one in self._listeners if any(topic.startswith(one.prefix) for topic in lost)]
+            self._tell_gap([listener for listener in hit if listener not in fresh])
         for listener in self._route(HEARTBEAT):
             self._deliver(listener, envelope)
 
@@ -122,14 +120,18 @@ class _Channel:
             self._routes[topic] = found
         return found
 
-    def _resync_all(self, reason: str) -> None:
+    def _resync_all(self, reason: str) -> list[_Listener]:
+        """Start newcomers, tell `reason` (if any) to the others, and return all who were told something."""
         self._has_newcomers = False
-        for listener in list(self._listeners):
-            if not listener.is_started:
-                listener.is_started = True
-                self._resync(listener, "start")
-            elif reason:
-                self._resync(listener, reason)
+        told = [listener for listener in self._listeners if reason or not listener.is_started]
+        for listener in told:
+            was_started, listener.is_started = listener.is_started, True
+            self._resync(listener, reason if was_started else "start")
+        return told
+
+    def _tell_gap(self, listeners: Sequence[_Listener]) -> None:
+        for listener in listeners:
+            self._resync(listener, "gap")
 
     def _resync(self, listener: _Listener, reason: str) -> None:
         self._counts[f"resync_{reason}"] += 1
