@@ -1,20 +1,24 @@
 """What the exchange declines, and why: pure checks of tickets and changes before anything is placed or changed."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from decimal import Decimal
 
 from tradeproc.domain.instruments import Contract, instrument
 from tradeproc.domain.orders import OrderType
-from tradeproc.domain.units import OffGrid, Price
+from tradeproc.domain.units import Money, OffGrid, Price
 from tradeproc.localbroker.orders import (
     Declined,
     ExchangeOrder,
+    Funds,
     GroupKind,
+    Holding,
     Replacement,
     Ticket,
     TicketGroup,
     Why,
 )
 
+UNKNOWN_ORDER = Declined(Why.UNKNOWN_ORDER, "Invalid order ID.")
 _NEEDS_LIMIT = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
 _NEEDS_STOP = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
 
@@ -75,6 +79,31 @@ def _check_prices(contract: str, *prices: Price | None) -> Declined | None:
     return None
 
 
+def check_margin(
+    group: TicketGroup,
+    orders: Sequence[ExchangeOrder],
+    holdings: Sequence[Holding],
+    funds: Funds,
+    margins: Mapping[str, Money],
+) -> Declined | None:
+    """Return why the equity does not carry the orders, or None; what only makes positions smaller always passes.
+
+    Counts what is held and what works on the same side; legs of brackets count nothing.
+    """
+    for ticket in group.tickets:
+        held = sum(holding.quantity for holding in holdings if holding.contract == ticket.contract)
+        working = sum(
+            order.remaining
+            for order in orders
+            if order.contract == ticket.contract and order.side is ticket.side and order.parent is None
+        )
+        exposure = abs(held + ticket.side.sign * (working + ticket.quantity))
+        needed = margins.get(Contract.parse(ticket.contract).root, Decimal(0)) * exposure
+        if exposure > abs(held) and needed > funds.equity:
+            return Declined(Why.NOT_ENOUGH_MARGIN, f"Not enough margin: {needed} needed, equity {funds.equity}.")
+    return None
+
+
 def check_change(order: ExchangeOrder | None, change: Replacement) -> Declined | None:
     """Return why an order cannot be changed so, or None."""
     problem = check_open(order)
@@ -96,7 +125,7 @@ def check_change(order: ExchangeOrder | None, change: Replacement) -> Declined |
 def check_open(order: ExchangeOrder | None) -> Declined | None:
     """Return why an order cannot be touched, or None."""
     if order is None:
-        return Declined(Why.UNKNOWN_ORDER, "Invalid order ID.")
+        return UNKNOWN_ORDER
     if not order.status.is_open:
         return Declined(Why.NOT_OPEN, "Not an open order.")
     return None

@@ -17,7 +17,16 @@ from typing import Any
 
 from tradeproc.domain.orders import OrderType, Side, TimeInForce
 from tradeproc.domain.units import Contracts, Nanos, Price
-from tradeproc.localbroker.orders import ExchangeFill, ExchangeOrder, GroupKind, Moment, OrderStatus, What
+from tradeproc.localbroker.orders import (
+    ExchangeFill,
+    ExchangeOrder,
+    GroupKind,
+    Moment,
+    OrderStatus,
+    Replacement,
+    TicketGroup,
+    What,
+)
 
 Record = dict[str, Any]
 
@@ -112,6 +121,38 @@ def request_record(
         "details": details,
         "at": now.wall,
         "market_at": now.market,
+    }
+
+
+def ticket_details(group: TicketGroup) -> Record:
+    """Return what a placement asked for."""
+    return {
+        "kind": group.kind.value,
+        "orders": [
+            {
+                "contract": ticket.contract,
+                "side": ticket.side.value,
+                "quantity": int(ticket.quantity),
+                "type": ticket.type.value,
+                "limit": _text(ticket.limit),
+                "stop": _text(ticket.stop),
+                "time_in_force": ticket.time_in_force.value,
+                "confirm_id": ticket.confirm_id,
+                "groups": [ticket_details(children) for children in ticket.groups],
+            }
+            for ticket in group.tickets
+        ],
+    }
+
+
+def change_details(change: Replacement) -> Record:
+    """Return what a replacement asked for."""
+    quantity = None if change.quantity is None else int(change.quantity)
+    return {
+        "quantity": quantity,
+        "limit": _text(change.limit),
+        "stop": _text(change.stop),
+        "to_market": change.to_market,
     }
 
 

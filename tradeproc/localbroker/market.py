@@ -6,34 +6,40 @@ Every call first plays the ticks that are due, and what it changed is in the jou
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from tradeproc import clock
 from tradeproc.domain.units import Money, Nanos
-from tradeproc.localbroker.bars import Bar
-from tradeproc.localbroker.exchange import Exchange, Rules
-from tradeproc.localbroker.ledger import Ledger
+from tradeproc.localbroker.bars import MINUTE, Bar
+from tradeproc.localbroker.exchange import Exchange
+from tradeproc.localbroker.journal import BrokenJournal, Journal
+from tradeproc.localbroker.ledger import Ledger, Record
+from tradeproc.localbroker.matching import Rules
 from tradeproc.localbroker.orders import Changed, Declined, Moment, Placed, Replacement, TicketGroup
 from tradeproc.localbroker.pace import Pace
 from tradeproc.localbroker.tape import Tape
 
+T = TypeVar("T")
+
+CLOCK_EVERY = clock.SECOND
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a market is opened; `accounts` are ids with their starting cash."""
+    """How a market is opened; `accounts` are ids with their starting cash, `speed` market seconds per wall second.
+
+    `history_minutes` of the tape are past at the start.
+    """
 
     accounts: Mapping[str, Money]
     speed: float = 1.0
     history_minutes: float = 0.0
     rules: Rules = field(default_factory=Rules)
+    fsync: bool = False
 
 
 class Market:
     """A running market. `wall` and `monotonic` read the clock; tests pass their own."""
-
-    tape: Tape
-    pace: Pace
-    exchange: Exchange
-    ledger: Ledger
 
     def __init__(
         self,
@@ -44,58 +50,157 @@ class Market:
         wall: Callable[[], Nanos] = clock.wall_ns,
         monotonic: Callable[[], int] = clock.monotonic_ns,
     ) -> None:
-        """Open the market; with a journal that has entries, continue where it ended (its clock included)."""
-        raise NotImplementedError
+        """Open the market; with a journal that has entries, continue where it ended (its clock included).
+
+        Raises:
+            BrokenJournal: the journal is damaged, or belongs to another tape.
+        """
+        self.tape, self.settings = tape, settings
+        self.ledger = Ledger()
+        self.exchange = Exchange(tape.contracts, settings.accounts, settings.rules, self.ledger)
+        self._wall, self._monotonic = wall, monotonic
+        self._journal = None if journal is None else Journal(journal, fsync=settings.fsync)
+        known = [] if self._journal is None else self._journal.records
+        self.pace = self._first_pace() if not known else self._continued(known)
+        self.exchange.restore(record for record in known if record["kind"] != "clock")
+        self._played_until = self.pace.market
+        self._cursor = tape.index_after(self._played_until)
+        for contract in tape.contracts:
+            last = tape.last(contract, self._played_until)
+            if last is not None:
+                self.exchange.set_last(contract, last)
+        self._clock_noted = self._monotonic()
+        self._note_opened(is_continued=bool(known))
 
     def advance(self) -> int:
         """Play the ticks that are due and return how many; call it often (every 20 ms)."""
-        raise NotImplementedError
+        now = self.now()
+        until = self.tape.index_after(now.market)
+        played = max(0, until - self._cursor)
+        for contract, tick in self.tape.ticks(self._cursor, until):
+            self.exchange.tick(contract, tick, Moment(now.wall, tick.at))
+        self._cursor = max(until, self._cursor)
+        self._played_until = max(now.market, self._played_until)
+        self._save()
+        return played
 
     def now(self) -> Moment:
         """Return wall and market time."""
-        raise NotImplementedError
+        return Moment(self._wall(), self.pace.market_at(self._monotonic()))
 
     @property
     def is_over(self) -> bool:
         """Tell whether the last tick of the tape was played."""
-        raise NotImplementedError
+        return self._cursor >= len(self.tape)
 
     def place(self, account: str, group: TicketGroup) -> Placed | Declined:
         """See `Exchange.place`."""
-        raise NotImplementedError
+        return self._do(lambda now: self.exchange.place(account, group, now))
 
     def replace(self, order_id: str, change: Replacement) -> Changed | Declined:
         """See `Exchange.replace`."""
-        raise NotImplementedError
+        return self._do(lambda now: self.exchange.replace(order_id, change, now))
 
     def cancel(self, order_id: str) -> Changed | Declined:
         """See `Exchange.cancel`."""
-        raise NotImplementedError
+        return self._do(lambda now: self.exchange.cancel(order_id, now))
 
     def reject(self, order_id: str, reason: str) -> Changed | Declined:
         """See `Exchange.reject`."""
-        raise NotImplementedError
+        return self._do(lambda now: self.exchange.reject(order_id, reason, now))
 
     def end_day(self) -> None:
         """Expire all open DAY orders."""
-        raise NotImplementedError
+        self._do(self.exchange.end_day)
 
     def set_speed(self, speed: float) -> None:
-        """Change market seconds per wall second from now on."""
-        raise NotImplementedError
+        """Change market seconds per wall second from now on.
+
+        Raises:
+            BadSpeed: it is not positive.
+        """
+        self._set_pace(self.pace.at_speed(speed, self._monotonic()))
 
     def pause(self) -> None:
-        """Stop market time."""
-        raise NotImplementedError
+        """Stop market time; orders still execute at the last price."""
+        self._set_pace(self.pace.paused(self._monotonic()))
 
     def resume(self) -> None:
         """Let market time run again."""
-        raise NotImplementedError
+        self._set_pace(self.pace.resumed(self._monotonic()))
 
-    def bars(self, contract: str, minutes: int, count: int) -> list[Bar]:
-        """Return the newest `count` bars, oldest first; the last may be open."""
-        raise NotImplementedError
+    def bars(self, contract: str, minutes: int, count: int, *, since: int = 0, until: int | None = None) -> list[Bar]:
+        """Return the newest `count` bars of what was played, oldest first; the last may be open.
+
+        Only those that close after `since` (market ns), as they stood at `until`.
+        """
+        end = self._played_until if until is None else min(until, self._played_until)
+        return self.tape.bars(contract, minutes, until=end, count=count, since=since)
 
     def close(self) -> None:
-        """Write the clock and close the journal."""
-        raise NotImplementedError
+        """Write down the clock and close the journal."""
+        if self._journal is not None:
+            self._journal.write([*self.ledger.take_new(), self._clock_record()])
+            self._journal.close()
+            self._journal = None
+
+    def _do(self, call: Callable[[Moment], T]) -> T:
+        self.advance()
+        answer = call(Moment(self._wall(), self._played_until))
+        self._save()
+        return answer
+
+    def _set_pace(self, pace: Pace) -> None:
+        self.advance()
+        self.pace = pace
+        self._save(with_clock=True)
+
+    def _save(self, *, with_clock: bool = False) -> None:
+        """Write what is new; the clock too, once a second."""
+        if self._journal is None:
+            return
+        new = self.ledger.take_new()
+        monotonic = self._monotonic()
+        if with_clock or monotonic - self._clock_noted >= CLOCK_EVERY:
+            new.append(self._clock_record())
+            self._clock_noted = monotonic
+        if new:
+            self._journal.write(new)
+
+    def _clock_record(self) -> Record:
+        return {
+            "kind": "clock",
+            "speed": self.pace.speed,
+            "paused": self.pace.is_paused,
+            "at": self._wall(),
+            "market_at": self._played_until,
+        }
+
+    def _first_pace(self) -> Pace:
+        start = self.tape.first_at + round(self.settings.history_minutes * MINUTE)
+        return Pace(Nanos(start), self._monotonic(), self.settings.speed)
+
+    def _continued(self, records: list[Record]) -> Pace:
+        """Return the pace that goes on where the journal ends; a speed that was newly configured wins."""
+        opened = [record for record in records if record["kind"] == "opened"]
+        if not opened or opened[-1]["tape"] != self._tape_body():
+            path = Path() if self._journal is None else self._journal.path
+            raise BrokenJournal(path, "is of another tape; move it away to begin anew, or choose that tape again")
+        clocks = [record for record in records if record["kind"] in ("clock", "opened")]
+        speed = self.settings.speed if opened[-1]["configured_speed"] != self.settings.speed else clocks[-1]["speed"]
+        market = max(record["market_at"] for record in records)
+        return Pace(Nanos(market), self._monotonic(), speed, clocks[-1]["paused"])
+
+    def _tape_body(self) -> Record:
+        return {"name": self.tape.name, "ticks": len(self.tape), "first_at": self.tape.first_at}
+
+    def _note_opened(self, *, is_continued: bool) -> None:
+        record = self._clock_record() | {
+            "kind": "opened",
+            "tape": self._tape_body(),
+            "accounts": {account: str(cash) for account, cash in self.settings.accounts.items()},
+            "configured_speed": self.settings.speed,
+            "continued": is_continued,
+        }
+        self.ledger.append(record)
+        self._save()

@@ -75,3 +75,9 @@ def fillable(order: ExchangeOrder, how: Execution, size_left: int, rules: Rules)
     if how.is_resting and rules.partial_fills:
         most = min(most, size_left)
     return Contracts(max(0, most))
+
+
+def priority(order: ExchangeOrder, price: Price) -> tuple[Decimal, int]:
+    """Return the place in the queue for the size of a tick at `price`: the best limit first, then the oldest."""
+    offer = Decimal(0) if order.limit is None else (order.limit - price) * order.side.sign
+    return -offer, int(order.id)

@@ -1,0 +1,76 @@
+"""The journal: an append-only file from which a killed local broker comes back with all that it had confirmed.
+
+One line is what one call changed, as a JSON list of ledger records: a kill in the middle of a write tears the last
+line only, and a torn line was never confirmed. Lines are written in one piece before the call is answered; they
+survive the death of the process. With `fsync` they also survive the death of the machine.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+
+from tradeproc.errors import Halt
+from tradeproc.localbroker.ledger import Record
+
+
+class BrokenJournal(Halt):
+    """A journal that cannot be continued; only a person can say whether to mend it or to begin anew."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path = path
+        super().__init__(f"{path}: {problem}")
+
+
+class Journal:
+    """An open journal. One process at a time writes it."""
+
+    def __init__(self, path: Path, *, fsync: bool = False) -> None:
+        """Open or create the file; a torn last line is cut off.
+
+        Raises:
+            BrokenJournal: a line before the last is damaged, or the file cannot be opened.
+        """
+        self.path, self._fsync = path, fsync
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            content = path.read_bytes()
+        except OSError as error:
+            raise BrokenJournal(
+                path, f"cannot be opened ({error.strerror}); give another place or the rights"
+            ) from error
+        self.records, whole = _read(path, content)
+        if whole < len(content):
+            os.ftruncate(self._file, whole)
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Append the records of one call; returns when the operating system has them."""
+        rest = memoryview(orjson.dumps(list(records)) + b"\n")
+        while rest:
+            rest = rest[os.write(self._file, rest) :]
+        if self._fsync:
+            os.fsync(self._file)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+
+def _read(path: Path, content: bytes) -> tuple[list[Record], int]:
+    """Return the records and how many bytes of `content` they take."""
+    records: list[Record] = []
+    whole = 0
+    for number, line in enumerate(content.splitlines(keepends=True), start=1):
+        try:
+            batch = orjson.loads(line) if line.endswith(b"\n") else None
+        except orjson.JSONDecodeError:
+            batch = None
+        if not isinstance(batch, list):
+            if whole + len(line) < len(content):
+                raise BrokenJournal(path, f"line {number} is damaged; move the file away to begin anew")
+            break
+        records += batch
+        whole += len(line)
+    return records, whole
