@@ -26,10 +26,10 @@ def test_files_are_listed_by_group_and_others_left_alone(tmp_path: Path) -> None
     files.write(session_group(3))
     files.write(link_group("paper"))
 
-    assert set(files.read_all()) == {"session-3", "link-paper"}
+    assert files.names() == ["link-paper", "session-3"]
     files.remove("session-3")
     files.remove("session-3")
-    assert set(files.read_all()) == {"link-paper"}
+    assert files.names() == ["link-paper"]
     assert files.read("session-3") is None
 
 

@@ -7,7 +7,6 @@ programs that run now, so neither disturbs them.
 import configparser
 import os
 import shlex
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,12 +136,11 @@ class GroupFiles:
         except FileNotFoundError:
             return None
 
-    def read_all(self) -> Mapping[str, GroupSpec]:
-        """Return all generated groups by name."""
-        names: Sequence[str] = sorted(
+    def names(self) -> list[str]:
+        """Return the names of all generated groups."""
+        return sorted(
             path.stem for path in self._home.groups.glob("*.conf") if path.stem.startswith(("session-", "link-"))
         )
-        return {name: group for name in names if (group := self.read(name)) is not None}
 
     def write(self, group: GroupSpec) -> None:
         """Write a group's file."""

@@ -1,0 +1,132 @@
+"""Which groups should be there, against which are: pure, one look gives the next steps towards agreement.
+
+The keeper owns the existence of groups, never their restarts: what a person stopped with supervisorctl, and what the
+warden holds down, stays down. A login's link ends by itself; its group goes when nothing of it is left.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from tradeproc.errors import EXIT_DONE
+from tradeproc.supervision.client import Program, ProgramState
+from tradeproc.supervision.groups import link_name, session_name
+
+_GENERATED = ("session-", "link-")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A session that should run: its login, and what no two running sessions may share."""
+
+    session: int
+    login: str
+    account: str
+    root: str
+
+    @property
+    def group(self) -> str:
+        """Name of its supervisord group."""
+        return session_name(self.session)
+
+
+@dataclass(frozen=True, slots=True)
+class AddLink:
+    """Write a login's group and add it."""
+
+    login: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartLink:
+    """Start a link that ended because nobody needed it."""
+
+    login: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddSession:
+    """Write a session's group and add it."""
+
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopGroup:
+    """Begin to stop a group that nobody wants."""
+
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveGroup:
+    """Forget a group that is down, and its file."""
+
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFile:
+    """Remove the file of a group that supervisord does not have."""
+
+    group: str
+
+
+Step = AddLink | StartLink | AddSession | StopGroup | RemoveGroup | RemoveFile
+
+
+def without_conflicts(wanted: Iterable[Wanted], groups: Collection[str]) -> tuple[list[Wanted], dict[int, int]]:
+    """Return who may run, and which others may not because of whom: one account and product has one session.
+
+    Who has a group already goes first, then the lower number.
+    """
+    holders: dict[tuple[str, str, str], int] = {}
+    allowed, refused = [], {}
+    for each in sorted(wanted, key=lambda one: (one.group not in groups, one.session)):
+        holder = holders.setdefault((each.login, each.account, each.root), each.session)
+        if holder == each.session:
+            allowed.append(each)
+        else:
+            refused[each.session] = holder
+    return sorted(allowed, key=lambda one: one.session), refused
+
+
+def reconcile(wanted: Sequence[Wanted], programs: Iterable[Program], files: Collection[str]) -> list[Step]:
+    """Return the next steps, links before the sessions that need them; an empty list when all agrees.
+
+    Args:
+        wanted: sessions that should run, without conflicts.
+        programs: everything supervisord has now.
+        files: names of the groups with a generated file.
+    """
+    groups: dict[str, list[Program]] = defaultdict(list)
+    for program in programs:
+        if program.group.startswith(_GENERATED):
+            groups[program.group].append(program)
+    links = {link_name(each.login): each.login for each in wanted}
+    sessions = {each.group: each.session for each in wanted}
+    steps: list[Step] = []
+    for group, login in sorted(links.items()):
+        if group not in groups:
+            steps.append(AddLink(login))
+        elif any(_is_done(program) for program in groups[group] if program.name == "link"):
+            steps.append(StartLink(login))
+    steps += [AddSession(session) for group, session in sessions.items() if group not in groups]
+    for group, members in sorted(groups.items()):
+        if group not in links and group not in sessions:
+            steps += _towards_the_end(group, members)
+    unused = [name for name in sorted(files) if name not in groups and name not in links and name not in sessions]
+    return steps + [RemoveFile(name) for name in unused if name.startswith(_GENERATED)]
+
+
+def _towards_the_end(group: str, members: Sequence[Program]) -> list[Step]:
+    if all(program.state.is_down for program in members):
+        return [RemoveGroup(group)]
+    link = next((program for program in members if program.name == "link"), None)
+    if group.startswith("link-") and link is not None and not link.state.is_down:
+        return []
+    return [StopGroup(group)] if any(program.state.is_up for program in members) else []
+
+
+def _is_done(program: Program) -> bool:
+    return program.state is ProgramState.EXITED and program.exit_status == EXIT_DONE
