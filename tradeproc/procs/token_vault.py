@@ -35,11 +35,11 @@ class BadKey(Halt):
 
 
 class NotSaved(Outage):
-    """A refresh token could not be written; it is kept in memory and tried again, caught by `LoginTokens`."""
+    """A refresh token could not be written; it is kept in memory and tried again, caught by `TokenSupply`."""
 
 
 class LostToken(Halt):
-    """A stored refresh token that this key cannot decrypt; a person must log in again, caught by `LoginTokens`."""
+    """A stored refresh token that this key cannot decrypt; a person must log in again, caught by `TokenSupply`."""
 
 
 @dataclass(frozen=True, slots=True)

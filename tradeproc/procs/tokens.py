@@ -23,8 +23,9 @@ from tradeproc.domain.records import nearest
 from tradeproc.errors import Halt, Refusal
 from tradeproc.home import Home, find_home
 from tradeproc.procs.consent import consent_here
-from tradeproc.procs.login_tokens import Credentials, LoginState, LoginTokens
+from tradeproc.procs.login_tokens import LoginState, LoginTokens
 from tradeproc.procs.token_source import TOKENS
+from tradeproc.procs.token_supply import Credentials
 from tradeproc.procs.token_vault import Vault
 
 log = logging.getLogger(__name__)
@@ -92,13 +93,13 @@ class TokensProcess:
             return
         try:
             authorization = its_broker.authorization(login.login(), login.client())
-            credentials = Credentials(authorization, vault, login.first_refresh_token())
+            first = login.first_refresh_token()
         except BadConfig as bad:
             log.warning("login_unusable login=%s reason=%s", name, bad)
             self._unusable[name] = str(bad)
             return
-        if _consents_by_itself(login):
-            credentials.consent = partial(consent_here, authorization, login.redirect_uri)
+        by_itself = partial(consent_here, authorization, login.redirect_uri)
+        credentials = Credentials(authorization, vault, first, by_itself if _consents_by_itself(login) else None)
         self._credentials[name] = credentials
         self._logins[name] = LoginTokens(name, self._node, credentials, partial(self._tell, name))
 
