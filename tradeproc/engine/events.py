@@ -59,10 +59,14 @@ class TimePassed:
 
 @dataclass(frozen=True, slots=True)
 class LeaseChanged:
-    """The session's lease was lost (no entries from now on; exits go on) or is held again."""
+    """The session's lease was lost (no entries from now on; exits go on) or is held again.
+
+    `fence` is the number of the lease held now; orders made from now on carry it.
+    """
 
     is_held: bool
     reason: str = ""
+    fence: int | None = None
 
 
 # --- market -------------------------------------------------------------------------------------------------------

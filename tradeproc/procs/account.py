@@ -1,0 +1,186 @@
+"""`session-<id>.account`: order operations and account events of one trading session; knows no broker.
+
+Forwards operations to the link with the caller's remaining time, follows the feeds of its account, and asks the link
+every 5 s while orders work and the order stream is quiet, because streams are known to drop frames.
+"""
+
+import argparse
+import logging
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from tradeproc.bus.addresses import Directory
+from tradeproc.bus.codec import Body, Envelope
+from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
+from tradeproc.domain import messages
+from tradeproc.domain.answers import Known
+from tradeproc.domain.broker_orders import BrokerOrder, Refused, Unanswered
+from tradeproc.home import find_home
+from tradeproc.procs.follower import Follower
+from tradeproc.procs.specification import when_known
+from tradeproc.store.rows import SessionRow
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 5.0
+BALANCE_SECONDS = 60.0
+_QUESTION_SECONDS = 10.0
+# what the bus adds to an order operation's own deadline before the answer counts as lost
+_GRACE_SECONDS = 1.0
+OPERATIONS = ("submit", "modify", "cancel")
+QUESTIONS = ("accounts", "balances", "orders", "open_orders", "position", "positions")
+
+
+class Account:
+    """The account manager of one session."""
+
+    def __init__(self, node: Node, login: str, account: str) -> None:
+        self.node, self.link, self.account = node, f"link-{login}.link", account
+        self._orders: dict[str, BrokerOrder] = {}
+        self._told_at = time.monotonic()
+        self._is_polling = False
+        self._balance: Body | None = None
+        self._feeds = {
+            kind: Follower(node, self.link, {"feed": kind, "account": account}, self._hear, self._resync, self._state)
+            for kind in ("orders", "positions")
+        }
+        for method in OPERATIONS:
+            node.handle(method, partial(self._operate, method))
+        for method in QUESTIONS:
+            node.handle(method, partial(self._ask, method))
+        node.handle("streams", lambda _: self._streams())
+        node.every(POLL_SECONDS, self._poll)
+        node.every(BALANCE_SECONDS, self._ask_balance)
+        node.after(1.0, self._ask_balance)
+        node.add_statistics(lambda: {"streams": self._streams(), "working": len(self._working())})
+
+    # --- operations and questions
+
+    def _operate(self, method: str, body: Body) -> Deferred:
+        """Forward an order operation once; no answer is an answer: nobody knows."""
+        deferred = Deferred()
+        timeout = float(body.get("timeout", _QUESTION_SECONDS))
+
+        def replied(reply: Reply) -> None:
+            match reply:
+                case Answered(outcome):
+                    deferred.answer(outcome)
+                case RequestWasRefused(reason):
+                    deferred.answer(messages.outcome_to_body(Refused(reason)))
+                case NoAnswer(reason):
+                    log.warning("operation_unanswered what=%s reason=%s", method, reason)
+                    deferred.answer(messages.outcome_to_body(Unanswered(reason)))
+            # whatever happened, the orders are worth a look soon if the stream does not tell
+            self._told_at = min(self._told_at, time.monotonic())
+
+        self.node.request(
+            self.link, method, {**body, "account": self.account}, seconds=timeout + _GRACE_SECONDS, on_reply=replied
+        )
+        self.node.note_event()
+        return deferred
+
+    def _ask(self, method: str, body: Body) -> Deferred:
+        """Forward a question; a lost answer is unknown."""
+        deferred = Deferred()
+
+        def replied(reply: Reply) -> None:
+            match reply:
+                case Answered(answer):
+                    deferred.answer(answer)
+                case RequestWasRefused(reason) | NoAnswer(reason):
+                    deferred.answer({"unknown": reason})
+
+        params = {**body, "account": self.account}
+        self.node.request(self.link, method, params, seconds=_QUESTION_SECONDS, on_reply=replied)
+        return deferred
+
+    # --- what the feeds tell
+
+    def _hear(self, envelope: Envelope) -> None:
+        if envelope.topic == "order":
+            self._take_order(envelope.body)
+        elif envelope.topic == "position":
+            self.node.publish("position", envelope.body)
+        self.node.note_event(sent_at=envelope.sent_at)
+
+    def _take_order(self, body: Body) -> None:
+        order = messages.broker_order_from_body(body)
+        self._orders[order.broker_id] = order
+        self._told_at = time.monotonic()
+        self.node.publish("order", body)
+
+    def _resync(self, kind: str, body: Body) -> None:
+        """Tell on what a feed holds after a start, a loss or a new connection, then that this was all."""
+        for item in body[kind]:
+            if kind == "orders":
+                self._take_order(item)
+            else:
+                self.node.publish("position", item)
+        self.node.publish("resync", {"feed": kind})
+
+    def _state(self) -> None:
+        streams = self._streams()
+        self.node.publish("stream", streams)
+        down = [f"{kind}: {feed.reason}" for kind, feed in self._feeds.items() if not feed.is_up]
+        self.node.set_state("degraded" if down else "ready", "; ".join(down))
+
+    def _streams(self) -> Body:
+        body: dict[str, Any] = {kind: "up" if feed.is_up else "down" for kind, feed in self._feeds.items()}
+        return body | {"reason": "; ".join(f"{k}: {f.reason}" for k, f in self._feeds.items() if not f.is_up)}
+
+    # --- what is asked unbidden
+
+    def _working(self) -> list[BrokerOrder]:
+        return [order for order in self._orders.values() if not order.state.is_terminal]
+
+    def _poll(self) -> None:
+        """Ask for the orders while some work and the stream is quiet, or is down."""
+        is_quiet = time.monotonic() - self._told_at >= POLL_SECONDS
+        if self._is_polling or not (self._working() or not self._feeds["orders"].is_up) or not is_quiet:
+            return
+        self._is_polling = True
+        self.node.request(
+            self.link, "orders", {"account": self.account}, seconds=_QUESTION_SECONDS, on_reply=self._polled
+        )
+
+    def _polled(self, reply: Reply) -> None:
+        self._is_polling = False
+        if not isinstance(reply, Answered):
+            return
+        answer = messages.answer_from_body(reply.body, messages.each(messages.broker_order_from_body))
+        if not isinstance(answer, Known):
+            return
+        changed = [order for order in answer.value if self._orders.get(order.broker_id) != order]
+        for order in changed:
+            self._orders[order.broker_id] = order
+            self.node.publish("order", messages.broker_order_to_body(order))
+        if changed and self._feeds["orders"].is_up:
+            log.warning("order_stream_silent account=%s told_by_asking=%d", self.account, len(changed))
+
+    def _ask_balance(self) -> None:
+        def replied(reply: Reply) -> None:
+            if isinstance(reply, Answered) and "known" in reply.body:
+                self._balance = reply.body["known"]
+                self.node.publish("balance", self._balance)
+
+        self.node.request(
+            self.link, "balances", {"account": self.account}, seconds=_QUESTION_SECONDS, on_reply=replied
+        )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the account manager of a session."""
+    parser = argparse.ArgumentParser(prog="tradeproc.procs account")
+    parser.add_argument("session", type=int, help="number of the trading session")
+    session: int = parser.parse_args(arguments).session
+    home = find_home()
+    node = Node(f"session-{session}.account", Directory(home.sockets))
+
+    def begin(row: SessionRow) -> None:
+        Account(node, row.spec.login, row.spec.account)
+
+    when_known(node, home, session, begin)
+    node.run()
+    return node.exit_status

@@ -1,0 +1,54 @@
+"""What the feeds of orders and positions share: a snapshot, its end, then each change in full.
+
+A snapshot is complete only after the broker has said so on the present connection; before, it is unknown, not empty.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from tradeproc.brokers.contract import Beat, OrderTold, PositionTold, SnapshotEnded, Stream, StreamEvent
+from tradeproc.bus.codec import Body
+from tradeproc.bus.node import Node
+from tradeproc.domain.messages import broker_order_to_body, position_to_body
+from tradeproc.procs.feed import Feed
+
+
+class AccountFeed:
+    """All orders (topic `order`) or positions (topic `position`) that the present connection has told."""
+
+    def __init__(self, node: Node, topic: str, connect: Callable[[], Stream]) -> None:
+        self.node, self.topic, self._connect = node, topic, connect
+        self._told: dict[str, Body] = {}
+        self._is_complete = False
+        self.feed = Feed(node, self._begin, self._hear)
+        node.snapshot(topic, lambda _topic: self._snapshot())
+
+    def _begin(self) -> Stream:
+        self.node.post(self._forget)
+        return self._connect()
+
+    def _forget(self) -> None:
+        self._told.clear()
+        self._is_complete = False
+
+    def _hear(self, event: StreamEvent) -> None:
+        self.node.note_event()
+        match event:
+            case OrderTold(order):
+                self._tell(order.broker_id, broker_order_to_body(order))
+            case PositionTold(position):
+                self._tell(position.contract, position_to_body(position))
+            case SnapshotEnded():
+                self._is_complete = True
+                self.feed.went_up()
+            case Beat(at):
+                self.node.publish("beat", {"at": at})
+            case _:
+                pass
+
+    def _tell(self, key: str, body: Body) -> None:
+        self._told[key] = body
+        self.node.publish(self.topic, body)
+
+    def _snapshot(self) -> dict[str, Any]:
+        return {f"{self.topic}s": list(self._told.values()), "complete": self._is_complete, "up": self.feed.is_up}

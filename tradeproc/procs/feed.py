@@ -1,0 +1,151 @@
+"""What every feed process does: keep one broker stream connected and hand its events to the bus's thread.
+
+A reader thread owns the connection; the node's thread owns everything else. Each connection is a new epoch of the
+node, so that subscribers ask for a snapshot and compare, which is how a reconnect becomes a reconciliation.
+"""
+
+import argparse
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tradeproc.brokers.contract import Broker, Login, Stream, StreamEnded, StreamEvent, TokenSource
+from tradeproc.brokers.registry import broker
+from tradeproc.bus.addresses import Directory
+from tradeproc.bus.node import Node
+from tradeproc.config import load
+from tradeproc.domain.instruments import Contract
+from tradeproc.errors import Halt
+from tradeproc.home import find_home
+from tradeproc.procs.token_source import BusTokenSource
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0
+
+
+class StreamIsOver(Halt):
+    """The broker says that connecting again cannot help; caught by the entry point."""
+
+    def __init__(self, process: str, reason: str) -> None:
+        super().__init__(f"{process}: {reason}; connecting again cannot help")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a feed lives: its broker, login, tokens and the folder of addresses."""
+
+    broker: Broker
+    login: Login
+    tokens: TokenSource
+    directory: Directory
+
+
+def read_arguments(kind: str, arguments: Sequence[str]) -> argparse.Namespace:
+    """Return what the command line of a feed says: `login`, and `contract` and `minutes` or `account`."""
+    parser = argparse.ArgumentParser(prog=f"tradeproc.procs {kind}")
+    parser.add_argument("login", help="name of the broker login")
+    if kind == "bars":
+        parser.add_argument("contract", type=Contract.parse, help="contract code, as ESH24")
+        parser.add_argument("minutes", type=int, help="length of a bar")
+    else:
+        parser.add_argument("account", help="account of the login")
+    return parser.parse_args(arguments)
+
+
+def find_place(login: str) -> Place:
+    """Return the place that the configuration gives to a login.
+
+    Raises:
+        Halt: the configuration cannot be used.
+        Refusal: there is no such login.
+    """
+    home = find_home()
+    configured = load(home).login(login)
+    directory = Directory(home.sockets)
+    return Place(broker(configured.broker), configured.login(), BusTokenSource(directory, login), directory)
+
+
+class Feed:
+    """One stream, connected again for as long as the process lives.
+
+    `on_event` gets every event but the end, on the node's thread. `body` of the topic `stream` is
+    `{state: up|down, reason}`; a subclass calls `went_up` when what it has heard is complete.
+    """
+
+    def __init__(self, node: Node, connect: Callable[[], Stream], on_event: Callable[[StreamEvent], None]) -> None:
+        self.node, self._connect, self._on_event = node, connect, on_event
+        self.is_up = False
+        self._reason = "not connected yet"
+        self._pause = _FIRST_PAUSE
+        self._connections = 0
+        self._stream: Stream | None = None
+        self._is_stopping = threading.Event()
+        self._reader = threading.Thread(target=self._read, name="stream", daemon=True)
+        node.on_stop(self._stop)
+        node.add_statistics(lambda: {"connections": self._connections, "up": self.is_up, "reason": self._reason})
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._reader.start()
+
+    def went_up(self) -> None:
+        """Tell everybody that the stream is complete and current."""
+        if not self.is_up:
+            self.is_up, self._reason = True, ""
+            self._pause = _FIRST_PAUSE
+            self.node.set_state("ready")
+            self.node.publish("stream", {"state": "up", "reason": ""})
+            log.info("stream_up process=%s connection=%d", self.node.name, self._connections)
+
+    # --- the reader's thread
+
+    def _read(self) -> None:
+        while not self._is_stopping.is_set():
+            ended = StreamEnded("the reader stopped")
+            try:
+                self._stream = self._connect()
+                self.node.post(self._connected)
+                for event in self._stream:
+                    if isinstance(event, StreamEnded):
+                        ended = event
+                        break
+                    self.node.post(lambda event=event: self._hear(event))  # type: ignore[misc]
+            except Halt as halt:
+                ended = StreamEnded(str(halt), is_fatal=True)
+            except Exception as error:  # a broker's bug must not leave a living process without a reader
+                log.exception("stream_broke process=%s", self.node.name)
+                ended = StreamEnded(f"{type(error).__name__}: {error}")
+            self.node.post(lambda ended=ended: self._went_down(ended))  # type: ignore[misc]
+            if ended.is_fatal:
+                return
+            if not ended.is_polite:
+                self._is_stopping.wait(self._pause)
+                self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+
+    # --- the node's thread
+
+    def _connected(self) -> None:
+        self._connections += 1
+        if self._connections > 1:
+            self.node.renew_epoch()
+
+    def _hear(self, event: StreamEvent) -> None:
+        self._on_event(event)
+
+    def _went_down(self, ended: StreamEnded) -> None:
+        self.is_up, self._reason = False, ended.reason
+        if self._is_stopping.is_set():
+            return
+        level = logging.INFO if ended.is_polite else logging.WARNING
+        log.log(level, "stream_down process=%s polite=%s reason=%s", self.node.name, ended.is_polite, ended.reason)
+        self.node.publish("stream", {"state": "down", "reason": ended.reason})
+        self.node.set_state("degraded", ended.reason)
+        if ended.is_fatal:
+            raise StreamIsOver(self.node.name, ended.reason)
+
+    def _stop(self) -> None:
+        self._is_stopping.set()
+        if self._stream is not None:
+            self._stream.close()

@@ -1,0 +1,102 @@
+"""Follow one feed of a link: say every 15 s that it is needed, take what it tells, know when it is silent."""
+
+import logging
+from collections.abc import Callable
+
+from tradeproc.bus.codec import Body, Envelope
+from tradeproc.bus.follow import Follow
+from tradeproc.bus.node import Answered, NoAnswer, Node, Reply, RequestWasRefused
+
+log = logging.getLogger(__name__)
+
+NEED_SECONDS = 15.0
+# heartbeats come once a second; a feed that misses this many is not believed any more
+SILENCE_SECONDS = 4.0
+_RETRY_SECONDS = 1.0
+_ANSWER_SECONDS = 20.0
+TOPICS = {"bars": "candle", "orders": "order", "positions": "position"}
+
+
+class Follower:
+    """One feed as a subscriber sees it.
+
+    `on_message` gets what the feed publishes on its own topic; `on_snapshot(kind, body)` what it holds, after the
+    first contact, a loss or a new connection, and only when that is complete; `on_state()` is called when `is_up` or
+    its `reason` changed. After a silence `on_snapshot` comes again.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        link: str,
+        need: Body,
+        on_message: Callable[[Envelope], None],
+        on_snapshot: Callable[[str, Body], None],
+        on_state: Callable[[], None],
+    ) -> None:
+        self.node, self.link, self.need = node, link, {**need, "who": node.name}
+        self.kind: str = need["feed"]
+        self._on_message, self._on_snapshot, self._on_state = on_message, on_snapshot, on_state
+        self.is_up = False
+        self.reason = "not asked for yet"
+        self._follow: Follow | None = None
+        node.after(0.0, self._ask)
+        node.every(1.0, self._listen_for_silence)
+
+    @property
+    def process(self) -> str | None:
+        """Return the feed's process, None before the link has named it."""
+        return self._follow.process if self._follow else None
+
+    def _ask(self) -> None:
+        """Say that the feed is needed; again every 15 s, or soon when the link does not answer."""
+        self.node.request(self.link, "need", self.need, seconds=_ANSWER_SECONDS, on_reply=self._asked)
+
+    def _asked(self, reply: Reply) -> None:
+        match reply:
+            case Answered(body):
+                self._begin(body["process"])
+                self.node.after(NEED_SECONDS, self._ask)
+            case RequestWasRefused(reason) | NoAnswer(reason):
+                if self._follow is None:
+                    self._set(is_up=False, reason=reason)
+                log.warning("feed_not_granted feed=%s link=%s reason=%s", self.kind, self.link, reason)
+                self.node.after(_RETRY_SECONDS, self._ask)
+
+    def _begin(self, process: str) -> None:
+        if process == self.process:
+            return
+        if self._follow is not None:
+            self.node.unsubscribe(self._follow.process, "stream")
+            self._follow.close()
+        self.node.subscribe(process, "stream", lambda envelope: self._stream(envelope.body))
+        self._follow = Follow(
+            self.node, process, TOPICS[self.kind], on_snapshot=self._snapshot, on_message=self._on_message
+        )
+
+    def _stream(self, body: Body) -> None:
+        if body["state"] == "up" and not self.is_up and self._follow is not None:
+            self._follow.renew()  # complete now: the copy is taken as a whole, and only then is the stream up
+        elif body["state"] != "up":
+            self._set(is_up=False, reason=body["reason"])
+
+    def _snapshot(self, body: Body) -> None:
+        if body["up"] and body.get("complete", True):
+            self._on_snapshot(self.kind, body)
+            self._set(is_up=True, reason="")
+        else:
+            self._set(is_up=False, reason="the broker has not told everything yet")
+
+    def _listen_for_silence(self) -> None:
+        if self._follow is None:
+            return
+        is_silent = self.node.silent_for(self._follow.process) > SILENCE_SECONDS
+        if is_silent and self.is_up:
+            self._set(is_up=False, reason=f"{self._follow.process} is silent")
+        elif not is_silent and not self.is_up and self.reason.endswith("is silent"):
+            self._follow.renew()
+
+    def _set(self, *, is_up: bool, reason: str) -> None:
+        if (is_up, reason) != (self.is_up, self.reason):
+            self.is_up, self.reason = is_up, reason
+            self._on_state()

@@ -1,0 +1,149 @@
+"""Where a trader writes: the database, or its journal while that is away.
+
+Rows that went into the journal are replayed before anything else is written again, so that history keeps its order.
+A lost lease never loses a row: what happened is written without the fence's permission.
+"""
+
+import logging
+from collections.abc import Callable
+
+from tradeproc.clock import SECOND, monotonic_ns, wall_ns
+from tradeproc.domain.book import Balance, Divergence
+from tradeproc.domain.units import Nanos
+from tradeproc.engine.effects import Persist
+from tradeproc.store.database import DatabaseDown
+from tradeproc.store.journal import Journal
+from tradeproc.store.lease import Lease, LeaseTaken
+from tradeproc.store.store import LeaseLost, Store
+
+log = logging.getLogger(__name__)
+
+Writer = Store | Journal
+
+# a database that hangs may hold up the trader for this long, and this seldom
+CONNECT_SECONDS = 0.5
+_PAUSE_NS = 3 * SECOND
+
+
+class Ledger:
+    """The store, the journal and the lease of one trader; remembers whether the database is up."""
+
+    def __init__(self, store: Store, journal: Journal, lease: Lease, session: int, holder: str) -> None:
+        self.store, self.journal, self.session, self.holder = store, journal, session, holder
+        self.lease = lease
+        self.is_up = True
+        self.is_lease_held = True
+        self.reason = ""
+        self._not_before = 0
+
+    @property
+    def fence(self) -> int:
+        """Return the fencing number under which rows are written."""
+        return self.lease.fence
+
+    def persist(self, unit: Persist) -> str:
+        """Write one unit and return why it is not in the database itself, empty when it is.
+
+        A unit that may be journalled is in the journal then; one that may not is nowhere.
+        """
+        if not self.is_up and unit.may_journal:
+            self._save(self.journal, unit)
+            return self.reason
+        if not unit.may_journal and not (self.is_up and self._has_lease()):
+            return self.reason or "the lease of the session is lost"
+        try:
+            self._save(self.store, unit)
+        except DatabaseDown as down:
+            self._went_down(down)
+        except LeaseLost as lost:
+            self.is_lease_held = False
+            self.reason = str(lost)
+        else:
+            return ""
+        if unit.may_journal:
+            self._save(self.journal, unit)
+        return self.reason
+
+    def write(self, action: Callable[[Writer], None]) -> None:
+        """Write something else, into the journal when the database is away."""
+        if self.is_up:
+            try:
+                action(self.store)
+                return
+            except DatabaseDown as down:
+                self._went_down(down)
+        action(self.journal)
+
+    def save_balance(self, balance: Balance) -> None:
+        """Keep a balance if it changed."""
+        self.write(lambda writer: writer.save_balance(balance))
+
+    def save_divergence(self, divergence: Divergence) -> None:
+        """Keep a divergence, closed as it is written: our side is corrected already."""
+
+        def save(writer: Writer) -> None:
+            writer.save_divergence(divergence)
+            writer.close_divergences(self.session, divergence.kind.value, divergence.subject, divergence.at)
+
+        self.write(save)
+
+    def save_alarm(self, name: str, detail: str, at: Nanos) -> None:
+        """Keep an alarm."""
+        self.write(lambda writer: writer.save_alarm(self.session, name, detail, at))
+
+    def clear_alarm(self, name: str, at: Nanos) -> None:
+        """Keep that an alarm is over."""
+        self.write(lambda writer: writer.clear_alarms(self.session, name, at))
+
+    def look_after(self) -> None:
+        """Once a second: notice a lost lease or database, take the lease again, replay the journal."""
+        self._has_lease()
+        now = monotonic_ns()
+        if (self.is_lease_held and self.is_up and self.journal.is_empty()) or now < self._not_before:
+            return
+        self._not_before = now + _PAUSE_NS
+        if self.is_lease_held or self._take_lease():
+            self._replay()
+
+    def close(self) -> None:
+        """Give the lease and the connections back."""
+        self.lease.release()
+        self.journal.close()
+        self.store.close()
+
+    def _save(self, writer: Writer, unit: Persist) -> None:
+        writer.save_orders(unit.orders, unit.events, fence=self.fence, fills=unit.fills)
+        if unit.position is not None:
+            writer.save_position(self.session, unit.position, unit.source, wall_ns())
+
+    def _has_lease(self) -> bool:
+        self.is_lease_held = self.is_lease_held and self.lease.is_held()
+        return self.is_lease_held
+
+    def _take_lease(self) -> bool:
+        """Take the lease again, with the next fence, unless another trader has it now."""
+        self.lease.release()
+        try:
+            self.lease = Lease.acquire(self.store.url, self.session, self.holder, connect_timeout=CONNECT_SECONDS)
+        except DatabaseDown as down:
+            self._went_down(down)
+        except LeaseTaken as taken:
+            self.reason = str(taken)
+        else:
+            self.is_lease_held = True
+            log.info("lease_taken_again session=%d fence=%d", self.session, self.fence)
+        return self.is_lease_held
+
+    def _replay(self) -> None:
+        try:
+            self.journal.replay(self.store)
+        except DatabaseDown as down:
+            self._went_down(down)
+            return
+        if self.store.is_up():
+            self.is_up, self.reason = True, ""
+
+    def _went_down(self, down: DatabaseDown) -> None:
+        if self.is_up:
+            log.error("database_down session=%d reason=%s", self.session, down)
+        self.is_up, self.reason = False, f"the database is away: {down}"

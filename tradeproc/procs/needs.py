@@ -1,0 +1,50 @@
+"""Who needs which feed of a link, and since when nobody needs any; pure.
+
+A need is renewed every 15 s and forgotten after `need_seconds`. What nobody needs is pruned; a link that nobody has
+needed for `idle_seconds` may end. Times are monotonic seconds.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FeedKey:
+    """One stream of a login: `kind` is bars, orders or positions; `subject` its further arguments."""
+
+    kind: str
+    subject: tuple[str, ...]
+
+    @property
+    def program(self) -> str:
+        """Return the program's name inside the link's group, as `bars-ESH24-1m` or `orders-SIM1`."""
+        return (
+            f"bars-{self.subject[0]}-{self.subject[1]}m" if self.kind == "bars" else f"{self.kind}-{self.subject[0]}"
+        )
+
+
+class Needs:
+    """The needs of one link."""
+
+    def __init__(self, need_seconds: float, idle_seconds: float, now: float) -> None:
+        self.need_seconds, self.idle_seconds = need_seconds, idle_seconds
+        self.started_at = now
+        self._renewed: dict[FeedKey, dict[str, float]] = {}
+        self._last_wanted = now
+
+    def renew(self, key: FeedKey, who: str, now: float) -> None:
+        """Note that `who` needs the feed now."""
+        self._renewed.setdefault(key, {})[who] = now
+        self._last_wanted = now
+
+    def wanted(self, now: float) -> dict[FeedKey, list[str]]:
+        """Return the feeds that somebody needs and who does, after forgetting what was not renewed."""
+        for key, users in list(self._renewed.items()):
+            for who in [who for who, at in users.items() if now - at > self.need_seconds]:
+                del users[who]
+            if not users:
+                del self._renewed[key]
+        return {key: sorted(users) for key, users in self._renewed.items()}
+
+    def is_idle(self, now: float) -> bool:
+        """Tell whether nobody has needed anything for long enough."""
+        return not self.wanted(now) and now - self._last_wanted > self.idle_seconds

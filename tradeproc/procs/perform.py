@@ -1,0 +1,182 @@
+"""Turn a trader's effects into calls, in their order, and replies into events."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from tradeproc.bus.codec import Body
+from tradeproc.bus.node import Answered, NoAnswer, Node, Reply, RequestWasRefused
+from tradeproc.domain import messages
+from tradeproc.domain.answers import Answer, Unknown
+from tradeproc.domain.book import Divergence, Fill, Position
+from tradeproc.domain.broker_orders import Outcome, Refused, Unanswered
+from tradeproc.domain.candles import Candle
+from tradeproc.domain.instruments import Contract, instrument
+from tradeproc.domain.orders import Order
+from tradeproc.domain.session import SessionSpec
+from tradeproc.engine import effects, events
+from tradeproc.engine.effects import Effect
+from tradeproc.engine.events import Event
+from tradeproc.procs.ledger import Ledger
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+ORDER_SECONDS = 10.0
+_QUESTION_SECONDS = 12.0
+# what two hops of the bus may add to an order operation's own deadline
+_GRACE_SECONDS = 2.0
+_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+class Performer:
+    """Carries out effects; `tell` takes the events that come of them, at once or later."""
+
+    def __init__(
+        self, node: Node, ledger: Ledger, spec: SessionSpec, account: str, tell: Callable[[Event], None]
+    ) -> None:
+        self.node, self.ledger, self.tell = node, ledger, tell
+        self._contract, self._minutes, self._account = spec.contract, spec.minutes, account
+        self.alarms: dict[str, str] = {}
+
+    def perform(self, effect: Effect) -> None:
+        """Carry out one effect."""
+        match effect:
+            case effects.Persist():
+                self._persist(effect)
+            case effects.Send(order_id, request):
+                body = {"request": messages.request_to_body(request)}
+                self._operate("submit", body, lambda outcome: events.SubmitAnswered(order_id, outcome))
+            case effects.Modify(order_id, broker_id, change):
+                body = {"broker_id": broker_id, "change": messages.order_request_to_body(change)}
+                self._operate("modify", body, lambda outcome: events.ModifyAnswered(order_id, outcome))
+            case effects.Cancel(order_id, broker_id):
+                body = {"broker_id": broker_id}
+                self._operate("cancel", body, lambda outcome: events.CancelAnswered(order_id, outcome))
+            case effects.AskOrders() | effects.AskPosition():
+                self._ask(effect)
+            case _:
+                self._record(effect)
+
+    def _record(self, effect: Effect) -> None:
+        match effect:
+            case effects.SaveBalance(balance):
+                self.ledger.save_balance(balance)
+            case effects.SaveDivergence(divergence):
+                self.ledger.save_divergence(divergence)
+            case effects.Alarm(name, detail, at):
+                self.alarms[name] = detail
+                log.error("alarm_raised name=%s detail=%s", name, detail)
+                self.ledger.save_alarm(name, detail, at)
+                self.node.publish("alarm", {"name": name, "detail": detail, "at": at, "standing": True})
+            case effects.ClearAlarm(name, at):
+                self.alarms.pop(name, None)
+                log.info("alarm_cleared name=%s", name)
+                self.ledger.clear_alarm(name, at)
+                self.node.publish("alarm", {"name": name, "detail": "", "at": at, "standing": False})
+            case effects.Publish(topic, value):
+                self.node.publish(topic, self._body(value))
+            case effects.Log(level, event, fields):
+                log.log(_LEVELS[level], "%s %s", event, " ".join(f"{key}={value}" for key, value in fields.items()))
+            case effects.Finished(reason):
+                log.info("session_finished reason=%s", reason)
+                self.node.stop(0)
+            case _:
+                raise TypeError(f"not an effect that is recorded: {effect!r}")
+
+    def _body(self, value: effects.Published) -> Body:
+        match value:
+            case Order():
+                return order_body(value)
+            case Fill():
+                return messages.fill_to_body(value)
+            case Position():
+                return messages.position_to_body(value)
+            case Candle():
+                return messages.candle_to_body(value, self._contract, self._minutes)
+            case Divergence():
+                return messages.divergence_to_body(value)
+            case effects.DecisionNoted():
+                return asdict(value)
+
+    def _persist(self, unit: effects.Persist) -> None:
+        was_up, had_lease = self.ledger.is_up, self.ledger.is_lease_held
+        failure = self.ledger.persist(unit)
+        self.tell_of_changes(was_up=was_up, had_lease=had_lease)
+        if unit.ticket is not None:
+            self.tell(events.PersistFailed(unit.ticket, failure) if failure else events.Persisted(unit.ticket))
+
+    def tell_of_changes(self, *, was_up: bool, had_lease: bool) -> None:
+        """Tell the engine when the database or the lease changed."""
+        if self.ledger.is_up != was_up:
+            self.tell(events.DatabaseChanged(self.ledger.is_up, self.ledger.reason))
+        if self.ledger.is_lease_held != had_lease:
+            self.tell(events.LeaseChanged(self.ledger.is_lease_held, self.ledger.reason, self.ledger.fence))
+
+    def _operate(self, method: str, body: Body, to_event: Callable[[Outcome], Event]) -> None:
+        """Ask the account manager for an order operation, once; silence means that nobody knows."""
+
+        def replied(reply: Reply) -> None:
+            self.tell(to_event(_outcome(reply)))
+
+        self.node.request(
+            self._account,
+            method,
+            {**body, "timeout": ORDER_SECONDS},
+            seconds=ORDER_SECONDS + _GRACE_SECONDS,
+            on_reply=replied,
+        )
+
+    def _ask(self, question: effects.AskOrders | effects.AskPosition) -> None:
+        number = question.number
+        if isinstance(question, effects.AskOrders):
+
+            def orders(reply: Reply) -> None:
+                self.tell(
+                    events.OrdersAnswered(number, _answer(reply, messages.each(messages.broker_order_from_body)))
+                )
+
+            self.node.request(self._account, "orders", {}, seconds=_QUESTION_SECONDS, on_reply=orders)
+        else:
+
+            def position(reply: Reply) -> None:
+                self.tell(events.PositionAnswered(number, _answer(reply, messages.position_from_body)))
+
+            body = {"contract": self._contract}
+            self.node.request(self._account, "position", body, seconds=_QUESTION_SECONDS, on_reply=position)
+
+
+def order_body(order: Order) -> Body:
+    """Return an order with its prices in points beside those in ticks, for people."""
+    product = instrument(Contract.parse(order.contract).root)
+    prices = {
+        f"{name}_price": None if ticks is None else str(product.price(ticks))
+        for name, ticks in (("limit", order.limit), ("stop", order.stop))
+    }
+    return {**messages.order_to_body(order), **prices}
+
+
+def _outcome(reply: Reply) -> Outcome:
+    match reply:
+        case Answered(body):
+            try:
+                return messages.outcome_from_body(body)
+            except messages.BadMessage as bad:
+                return Unanswered(str(bad))
+        case RequestWasRefused(reason):
+            return Refused(reason)
+        case NoAnswer(reason):
+            return Unanswered(reason)
+
+
+def _answer(reply: Reply, decode: Callable[[Any], T]) -> Answer[T]:
+    match reply:
+        case Answered(body):
+            try:
+                return messages.answer_from_body(body, decode)
+            except messages.BadMessage as bad:
+                return Unknown(str(bad))
+        case RequestWasRefused(reason) | NoAnswer(reason):
+            return Unknown(reason)

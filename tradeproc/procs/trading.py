@@ -1,0 +1,226 @@
+"""A trading session at work: every message, reply, command and quarter of a second is one event of the engine.
+
+Translation only: what an event means is `engine/trader.py`, what an effect does is `perform.py`.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from tradeproc.bus.codec import Body, Envelope
+from tradeproc.bus.node import Answered, Node, Reply
+from tradeproc.clock import SECOND, monotonic_ns, wall_ns
+from tradeproc.domain import messages
+from tradeproc.domain.answers import Known
+from tradeproc.domain.book import Fill
+from tradeproc.engine import effects, events
+from tradeproc.engine.events import Event, StreamKind, TradingState
+from tradeproc.engine.state import State
+from tradeproc.engine.trader import step
+from tradeproc.procs.follower import Follower
+from tradeproc.procs.ledger import Ledger
+from tradeproc.procs.perform import Performer
+from tradeproc.procs.summary import summary
+from tradeproc.procs.tally import Tally
+from tradeproc.store.database import DatabaseDown
+from tradeproc.store.rows import SessionRow
+from tradeproc.store.store import Store
+
+log = logging.getLogger(__name__)
+
+_HISTORY_SECONDS = 20.0
+_AGAIN_SECONDS = 2.0
+_KEPT_FILLS = 200
+# a strategy that needs longer for one bar is reported by name
+BUDGET_NS = SECOND // 2
+_STREAMS = {"orders": StreamKind.ORDERS, "positions": StreamKind.POSITIONS}
+
+
+class Trader:
+    """One session from the moment its lease is held."""
+
+    def __init__(self, node: Node, row: SessionRow, ledger: Ledger, state: State, fills: Sequence[Fill]) -> None:
+        self.node, self.session, self.spec = node, row.id, row.spec
+        self.ledger, self.state = ledger, state
+        self.tally = Tally(state.setup.instrument.point_value, fills)
+        self.recent_fills: deque[Fill] = deque(fills, maxlen=_KEPT_FILLS)
+        self.link, self.account = f"link-{row.spec.login}.link", f"session-{row.id}.account"
+        self.performer = Performer(node, ledger, row.spec, self.account, self.tell)
+        self._events: deque[Event] = deque()
+        self._is_stepping = False
+        self._slowest_ns = 0
+        for topic, handler in {
+            "order": lambda body: self.tell(events.OrderTold(messages.broker_order_from_body(body))),
+            "position": lambda body: self.tell(events.PositionTold(messages.position_from_body(body))),
+            "balance": lambda body: self.tell(events.BalanceTold(messages.balance_from_body(body))),
+            "stream": self._streams,
+            "resync": lambda body: self._missed(_STREAMS[body["feed"]]),
+        }.items():
+            node.subscribe(self.account, topic, lambda envelope, handler=handler: self._hear(envelope, handler))
+        node.subscribe(self.account, "heartbeat", lambda _: None, lambda _: self._ask_streams())
+        self._bars = Follower(
+            node,
+            self.link,
+            {"feed": "bars", "contract": row.spec.contract, "minutes": row.spec.minutes},
+            self._candle,
+            self._candles,
+            self._market,
+        )
+
+    def begin(self, started: events.Started) -> None:
+        """Tell the engine that it lives, fetch history, and let time pass."""
+        self.tell(started)
+        self._ask_history()
+        self.node.every(0.25, lambda: self.tell(events.TimePassed()))
+        self.node.every(1.0, self._look_after)
+        self.node.every(5.0, self._read_latches)
+        self.node.on_stop(self._say_goodbye)
+
+    # --- the engine
+
+    def tell(self, event: Event) -> None:
+        """Give the engine an event and carry out what it wants; events that come of that wait their turn."""
+        self._events.append(event)
+        if self._is_stepping:
+            return
+        self._is_stepping = True
+        try:
+            while self._events:
+                self._step(self._events.popleft())
+        finally:
+            self._is_stepping = False
+
+    def _step(self, event: Event) -> None:
+        began = monotonic_ns()
+        wanted = step(self.state, event, wall_ns())
+        took = monotonic_ns() - began
+        if took > BUDGET_NS:
+            name = self.state.setup.strategy.name
+            log.warning(
+                "strategy_overran strategy=%s event=%s seconds=%.3f", name, type(event).__name__, took / SECOND
+            )
+        self._slowest_ns = max(self._slowest_ns, took)
+        for effect in wanted:
+            if isinstance(effect, effects.Persist):
+                for fill in effect.fills:
+                    self.tally.add(fill)
+                    self.recent_fills.append(fill)
+            self.performer.perform(effect)
+
+    # --- what is heard
+
+    def _hear(self, envelope: Envelope, handler: Callable[[Body], None]) -> None:
+        handler(envelope.body)
+        self.node.note_event(sent_at=envelope.sent_at)
+
+    def _candle(self, envelope: Envelope) -> None:
+        candle = messages.candle_from_body(envelope.body)
+        self.tell(events.CandleTold(candle, is_history=envelope.body["history"] is True))
+        self.node.note_event(market_at=candle.opened_at, sent_at=envelope.sent_at)
+
+    def _candles(self, _kind: str, body: Body) -> None:
+        """Take what the feed holds; ask for history when that leaves a hole."""
+        told = [messages.candle_from_body(each) for each in body["candles"]]
+        newest = self.state.strategy.candles.newest
+        if newest is not None and told and told[0].opened_at > newest.opened_at:
+            self._ask_history()
+        for candle in told:
+            self.tell(events.CandleTold(candle, is_history=True))
+
+    def _market(self) -> None:
+        self.tell(events.StreamChanged(StreamKind.MARKET, self._bars.is_up, self._bars.reason))
+
+    def _streams(self, body: Body) -> None:
+        for name, kind in _STREAMS.items():
+            self.tell(events.StreamChanged(kind, body[name] == "up", body["reason"]))
+
+    def _missed(self, kind: StreamKind) -> None:
+        self.tell(events.StreamChanged(kind, is_up=True, has_gap=True))
+
+    def _ask_streams(self) -> None:
+        """Ask the account manager how its streams are, after its start or a loss."""
+
+        def replied(reply: Reply) -> None:
+            if isinstance(reply, Answered):
+                self._streams(reply.body)
+                for name, kind in _STREAMS.items():
+                    if reply.body[name] == "up":
+                        self._missed(kind)
+
+        self.node.request(self.account, "streams", {}, seconds=_AGAIN_SECONDS, on_reply=replied)
+
+    def _ask_history(self) -> None:
+        """Fetch what the strategy wants to have seen; the feed is followed already, so nothing falls between."""
+        setup = self.state.setup
+        wanted = setup.strategy.warmup(setup.arguments) if self.spec.warmup is None else self.spec.warmup
+        params = {"contract": self.spec.contract, "minutes": self.spec.minutes, "count": max(wanted + 1, 60)}
+        self.node.request(self.link, "history", params, seconds=_HISTORY_SECONDS, on_reply=self._history)
+
+    def _history(self, reply: Reply) -> None:
+        answer = (
+            messages.answer_from_body(reply.body, messages.each(messages.candle_from_body))
+            if isinstance(reply, Answered)
+            else None
+        )
+        if not isinstance(answer, Known):
+            log.warning("history_unknown reason=%s", reply if answer is None else answer.reason)
+            self.node.after(_AGAIN_SECONDS, self._ask_history)
+            return
+        self.tell(events.WarmedUp(tuple(answer.value)))
+
+    # --- what is looked after
+
+    def _look_after(self) -> None:
+        was_up, had_lease = self.ledger.is_up, self.ledger.is_lease_held
+        self.ledger.look_after()
+        self.performer.tell_of_changes(was_up=was_up, had_lease=had_lease)
+        self.node.publish("state", self.summary())
+        self._say_how_we_are()
+
+    def _say_how_we_are(self) -> None:
+        if self.state.broker.is_reconciled and self.state.strategy.is_warm:
+            alarms = self.performer.alarms
+            self.node.set_state("degraded" if alarms else "ready", "; ".join(sorted(alarms)))
+        else:
+            waiting = "reconciliation" if self.state.strategy.is_warm else "history"
+            self.node.set_state("starting", f"waiting for {waiting}")
+
+    def _read_latches(self) -> None:
+        """Read the latches as stored: a command that did not reach us counts all the same."""
+        if not self.ledger.is_up:
+            return
+        try:
+            stored = read_latches(self.ledger.store, self.session)
+        except DatabaseDown:
+            return  # noticed and told by the next write
+        for scope, state in stored.items():
+            if self.state.engine.latches.get(scope, TradingState.ACTIVE) is not state:
+                self.tell(events.TradingStateSet(scope, state, "database", "as stored"))
+
+    def summary(self) -> Body:
+        """Return everything that people and the portfolio want to know of the session."""
+        return summary(self.state, self.tally, self.performer.alarms, self.ledger)
+
+    def _say_goodbye(self) -> None:
+        """Say what stays at the broker."""
+        working = [order for order in self.state.engine.open_orders if order.state.is_working]
+        log.info(
+            "session_stopped session=%d position=%+d working_orders=%d: they stay at the broker",
+            self.session,
+            self.state.engine.holding.quantity,
+            len(working),
+        )
+        self.ledger.close()
+
+
+def read_latches(store: Store, session: int) -> dict[str, TradingState]:
+    """Return the stored latches that concern a session, by scope.
+
+    Raises:
+        DatabaseDown: the database is away.
+    """
+    return {
+        latch.scope: TradingState(latch.state)
+        for latch in store.latches()
+        if latch.scope in ("host", f"session:{session}") or latch.scope.startswith("portfolio:")
+    }
