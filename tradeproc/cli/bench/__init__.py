@@ -1,0 +1,9 @@
+"""Benchmarks: ratios within one run, so that they mean the same on a slow and on a busy machine.
+
+    __main__.py   arguments, the table, the JSON file
+    figures.py    what a measurement hands over
+    candles.py    bulk candles against polars and pandas
+    bus.py        the bus against bare pyzmq; pairs.py are its four processes
+
+Never imported by a trading process: polars, pandas and psutil live here only. Start reading at __main__.py.
+"""
