@@ -18,6 +18,7 @@ from tradeproc.localbroker.wakes import Bells
 
 TICKS, BOOK = "ticks", "book"
 _DAY_MINUTES = 1440
+_MINUTE = 60_000_000_000
 
 
 @dataclass(slots=True)
@@ -32,6 +33,7 @@ class Desk:
     requests: dict[str, int] = field(default_factory=dict)
     streams: Streams = field(init=False)
     _told: int = 0
+    _minute: int = 0
 
     def __post_init__(self) -> None:
         """Tie the streams to the bells and faults."""
@@ -46,7 +48,10 @@ class Desk:
     def advance(self) -> int:
         """Play the ticks that are due, wake who waits for them, and return how many."""
         played = self.market.advance()
-        if played:
+        minute = self.market.now().market // _MINUTE
+        if played or minute != self._minute:
+            # bars also end without a trade
+            self._minute = minute
             self.bells.ring(TICKS)
         self.tell_changes()
         return played

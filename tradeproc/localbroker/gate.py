@@ -13,10 +13,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from tradeproc.clock import wall_ns
+from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.localbroker.desk import Desk, refusal
 from tradeproc.localbroker.faults import Fault, FaultName
 from tradeproc.localbroker.streams import StreamAnswer, reset
+from tradeproc.localbroker.wakes import FAULTS, Bells, Sleeper
 
 TITLES = {
     400: "BadRequest",
@@ -72,7 +73,7 @@ class Call:
         return found
 
 
-Handler = Callable[[Call], "Mapping[str, Any] | StreamAnswer"]
+Handler = Callable[[Call], "Mapping[str, Any] | Response | StreamAnswer"]
 AccountsOf = Callable[[Call], tuple[str, ...]]
 
 
@@ -93,7 +94,7 @@ class Gate:
     handler: Handler
     accounts_of: AccountsOf
 
-    async def __call__(self, request: Request) -> Response | StreamAnswer:
+    async def answer(self, request: Request) -> Response | StreamAnswer:
         """Answer one request."""
         desk = self.desk
         desk.requests[self.endpoint] = desk.requests.get(self.endpoint, 0) + 1
@@ -102,9 +103,7 @@ class Gate:
         except ClientDisconnect:
             return ResetAnswer()
         accounts = self.accounts_of(call)
-        slow = self._take({FaultName.SLOW}, accounts)
-        if slow is not None:
-            await asyncio.sleep(slow.seconds if slow.seconds is not None else _SLOW_SECONDS)
+        await hold(desk, self.endpoint, accounts)
         refused = self._refusal(request, accounts)
         if refused is not None:
             return refused
@@ -115,7 +114,9 @@ class Gate:
         if cut is not None:
             return ResetAnswer()
         spoilt = self._take(_SPOILING, accounts) if isinstance(answer, Response) else None
-        return answer if spoilt is None or not isinstance(answer, Response) else await _spoil(answer, spoilt, request)
+        if spoilt is None or not isinstance(answer, Response):
+            return answer
+        return await _spoil(answer, spoilt, request, desk.bells)
 
     def _take(self, names: set[FaultName] | frozenset[FaultName], accounts: tuple[str, ...]) -> Fault | None:
         return self.desk.faults.take(names, self.endpoint, accounts)
@@ -139,7 +140,14 @@ class Gate:
             return error(refused.status, refused.message, refused.title)
         finally:
             self.desk.tell_changes()
-        return found if isinstance(found, StreamAnswer) else as_json(found)
+        return found if isinstance(found, Response | StreamAnswer) else as_json(found)
+
+
+async def hold(desk: Desk, endpoint: str, accounts: tuple[str, ...] = ()) -> None:
+    """Wait as long as a fault of slowness says."""
+    slow = desk.faults.take({FaultName.SLOW}, endpoint, accounts)
+    if slow is not None:
+        await asyncio.sleep(slow.seconds if slow.seconds is not None else _SLOW_SECONDS)
 
 
 def as_json(body: Mapping[str, Any], status: int = 200) -> Response:
@@ -168,7 +176,7 @@ def too_many(resource: str, seconds: int) -> Response:
     return answer
 
 
-async def _spoil(answer: Response, fault: Fault, request: Request) -> Response:
+async def _spoil(answer: Response, fault: Fault, request: Request, bells: Bells) -> Response:
     if fault.name is FaultName.HTML:
         return Response(_PAGE, 502, media_type="text/html")
     if fault.name is FaultName.EMPTY:
@@ -177,21 +185,30 @@ async def _spoil(answer: Response, fault: Fault, request: Request) -> Response:
         body = bytes(answer.body)
         return Response(body[: len(body) // 2], answer.status_code, media_type="application/json")
     seconds = fault.seconds if fault.seconds is not None else _NEVER_SECONDS
-    has_left = await _left_within(request, seconds)
-    return ResetAnswer() if has_left or fault.seconds is None else answer
+    is_told = await _waited(request, bells, seconds) and fault.seconds is not None
+    return answer if is_told else ResetAnswer()
 
 
-async def _left_within(request: Request, seconds: float) -> bool:
-    # the body was read: the next message can only be that the client has gone, or that the server ends
-    async def gone() -> None:
+async def _waited(request: Request, bells: Bells, seconds: float) -> bool:
+    """Wait; False when the client has gone or the server ends before."""
+
+    # the body was read: the next message can only be that the client has gone
+    async def watch() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
+        sleeper.leave()
 
+    sleeper = Sleeper()
+    bells.listen(sleeper, [FAULTS])
+    watching = asyncio.ensure_future(watch())
+    end = monotonic_ns() + int(seconds * SECOND)
     try:
-        await asyncio.wait_for(gone(), seconds)
-    except TimeoutError:
-        return False
-    return True
+        while monotonic_ns() < end and not sleeper.has_left and not bells.is_closing:
+            await sleeper.wait((end - monotonic_ns()) / SECOND)
+    finally:
+        watching.cancel()
+        bells.forget(sleeper)
+    return not sleeper.has_left and not bells.is_closing
 
 
 def _query(request: Request) -> dict[str, str]:

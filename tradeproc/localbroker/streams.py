@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import orjson
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
@@ -137,9 +138,8 @@ class StreamAnswer:
             self._streams.open.pop(self._stream.id, None)
 
     async def _begin(self) -> None:
-        kind = "v3" if self._source.is_v3 else "v2"
-        content_type = f"application/vnd.tradestation.streams.{kind}+json".encode()
-        headers = [(b"content-type", content_type), (b"cache-control", b"no-store, no-cache, max-age=0")]
+        kind = content_type(is_v3=self._source.is_v3).encode()
+        headers = [(b"content-type", kind), (b"cache-control", b"no-store, no-cache, max-age=0")]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         # nothing is sent before the first body message, and a client waits for the headers
         await self._send({"type": "http.response.body", "body": b"", "more_body": True})
@@ -215,6 +215,16 @@ class StreamAnswer:
     def _pieces(self, raw: bytes) -> list[bytes]:
         cuts = sorted(self._chance.sample(range(1, len(raw)), min(3, len(raw) - 1)))
         return [raw[start:end] for start, end in itertools.pairwise([0, *cuts, len(raw)])]
+
+
+def refused_stream(line: Line, *, is_v3: bool) -> Response:
+    """Return a stream that holds one error and ends: refusals of streams come with status 200."""
+    return Response(orjson.dumps(line) + b"\r\n", media_type=content_type(is_v3=is_v3))
+
+
+def content_type(*, is_v3: bool) -> str:
+    """Return what a stream says it is."""
+    return f"application/vnd.tradestation.streams.{'v3' if is_v3 else 'v2'}+json"
 
 
 def reset(scope: Scope) -> None:

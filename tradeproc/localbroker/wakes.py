@@ -7,6 +7,9 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 
+FAULTS = "faults"
+"""The topic that rings when faults are set or cleared."""
+
 
 class Sleeper:
     """One waiting stream. News that comes while it is awake is not lost: the next wait returns at once."""

@@ -1,0 +1,153 @@
+"""The control API under `/local/`: pace, faults, the ledger, the end. No broker has it; loopback only, no token."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tradeproc.clock import wall_ns
+from tradeproc.domain.units import iso
+from tradeproc.errors import Refusal
+from tradeproc.localbroker.account_shapes import balance_body
+from tradeproc.localbroker.desk import Desk, refusal
+from tradeproc.localbroker.gate import as_json, error
+
+Body = Mapping[str, Any]
+_LOOPBACK = ("127.0.0.1", "::1")
+
+
+class BadRequest(Refusal):
+    """A control request that cannot be read; answered to whoever asked."""
+
+
+def control_routes(desk: Desk) -> list[Route]:
+    """Return the routes of the control API."""
+
+    def pause(body: Body) -> Body:
+        desk.market.pause()
+        return status(desk)
+
+    def resume(body: Body) -> Body:
+        desk.market.resume()
+        return status(desk)
+
+    def shutdown(body: Body) -> Body:
+        desk.stop()
+        return {"stopping": True}
+
+    def expire_tokens(body: Body) -> Body:
+        desk.sign_in.kill_access_tokens(wall_ns())
+        return {"expired": True}
+
+    table: list[tuple[str, str, Callable[[Body], Body]]] = [
+        ("GET", "status", lambda body: status(desk)),
+        ("POST", "speed", lambda body: _set_speed(desk, body)),
+        ("POST", "pause", pause),
+        ("POST", "resume", resume),
+        ("POST", "faults", lambda body: _set_fault(desk, body)),
+        ("DELETE", "faults", lambda body: _clear_faults(desk, body)),
+        ("GET", "ledger", lambda body: ledger(desk)),
+        ("GET", "accounts", lambda body: _accounts(desk)),
+        ("POST", "expire_tokens", expire_tokens),
+        ("POST", "end_day", lambda body: _end_day(desk)),
+        ("POST", "shutdown", shutdown),
+    ]
+    return [Route(f"/local/{path}", _guarded(action), methods=[method]) for method, path, action in table]
+
+
+def status(desk: Desk) -> Body:
+    """Return all that is worth knowing about the running broker."""
+    market, now = desk.market, desk.market.now()
+    return {
+        "wall_at": now.wall,
+        "market_at": now.market,
+        "market_time": iso(now.market),
+        "speed": market.pace.speed,
+        "paused": market.pace.is_paused,
+        "over": market.is_over,
+        "tape": {
+            "name": market.tape.name,
+            "contracts": list(desk.contracts),
+            "ticks": len(market.tape),
+            "first_at": market.tape.first_at,
+            "last_at": market.tape.last_at,
+        },
+        "accounts": market.exchange.accounts(),
+        "revision": market.exchange.revision,
+        "requests": dict(sorted(desk.requests.items())),
+        "tokens_issued": desk.sign_in.issued,
+        "streams": [stream.body for stream in desk.streams.open.values()],
+        "faults": desk.faults.bodies(),
+    }
+
+
+def ledger(desk: Desk) -> Body:
+    """Return the broker's own books: orders as they stand, every fill, every request, and what is held."""
+    books, exchange = desk.market.ledger, desk.market.exchange
+    held = [asdict(holding) for account in exchange.accounts() for holding in exchange.holdings(account)]
+    return {"orders": books.orders(), "fills": books.fills(), "requests": books.requests(), "positions": held}
+
+
+def _set_speed(desk: Desk, body: Body) -> Body:
+    speed = body.get("speed")
+    if not isinstance(speed, int | float) or isinstance(speed, bool):
+        raise BadRequest("speed must be a number above 0")
+    desk.market.set_speed(float(speed))
+    return status(desk)
+
+
+def _set_fault(desk: Desk, body: Body) -> Body:
+    fault = desk.faults.set(body, wall_ns())
+    desk.bells.ring_all()
+    return fault.body
+
+
+def _clear_faults(desk: Desk, body: Body) -> Body:
+    cleared = desk.faults.clear(str(body.get("name") or ""))
+    desk.bells.ring_all()
+    return {"cleared": cleared}
+
+
+def _end_day(desk: Desk) -> Body:
+    desk.market.end_day()
+    desk.tell_changes()
+    return status(desk)
+
+
+def _accounts(desk: Desk) -> Body:
+    exchange = desk.market.exchange
+    return {
+        "accounts": [
+            balance_body(exchange.funds(account), desk.market_value(account)) for account in exchange.accounts()
+        ]
+    }
+
+
+def _guarded(action: Callable[[Body], Body]) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(request: Request) -> Response:
+        if request.client is None or request.client.host not in _LOOPBACK:
+            return error(403, "The control API is for this machine only.")
+        try:
+            raw = await request.body()
+            body = orjson.loads(raw) if raw.strip() else {}
+            if not isinstance(body, dict):
+                raise BadRequest("the body must be a JSON object")
+            found = action({**request.query_params, **body})
+        except orjson.JSONDecodeError:
+            return error(400, "The request body is no JSON.")
+        except Refusal as refused:
+            return as_json(refusal("BadRequest", str(refused)), 400)
+        return Response(orjson.dumps(found, default=_plain), media_type="application/json")
+
+    return serve
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(type(value).__name__)

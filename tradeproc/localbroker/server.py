@@ -1,0 +1,190 @@
+"""The running server: one event loop on 127.0.0.1 that plays the tape and answers until it is told to stop."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tradeproc.domain.units import Money
+from tradeproc.errors import Fault, Halt
+from tradeproc.localbroker.app import make_app
+from tradeproc.localbroker.desk import Desk
+from tradeproc.localbroker.market import Market, Settings
+from tradeproc.localbroker.matching import Rules
+from tradeproc.localbroker.oauth import OAuthSettings, SignIn
+from tradeproc.localbroker.tape import Tape, read_tape, shipped
+
+HOST = "127.0.0.1"
+SHIPPED = "shipped"
+
+# as often as market time is looked at: new ticks wait no longer, and a quiet market costs next to nothing
+_PUMP_SECONDS = 0.02
+_PUMP_PAUSED_SECONDS = 0.1
+_FAREWELL_SECONDS = 1
+_KEEP_ALIVE_SECONDS = 75
+
+log = logging.getLogger(__name__)
+
+
+class PortTaken(Halt):
+    """Another program listens on our port; caught by the entry point."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(f"port {port} on {HOST} is taken; end the other program or set port in [localbroker]")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """How a local broker is run. `port` 0: any free one; `folder` keeps its key and journal.
+
+    `tape` is "shipped" or a path; `cash` is what each account starts with, in USD. `paused`: market time stands until
+    it is resumed.
+    """
+
+    folder: Path
+    port: int = 0
+    tape: str = SHIPPED
+    speed: float = 60.0
+    history_minutes: float = 60.0
+    accounts: tuple[str, ...] = ("SIM0000001F",)
+    cash: Money = Money(Decimal(100_000))
+    paused: bool = False
+    rules: Rules = field(default_factory=Rules)
+    oauth: OAuthSettings = field(default_factory=OAuthSettings)
+
+
+class _Protocol(HttpToolsProtocol):
+    """Lets an answer reach its connection, so that it can be reset."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["state"]["transport"] = self.transport
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to us; streams are told GoAway before connections are waited for."""
+
+    def __init__(self, config: uvicorn.Config, before_shutdown: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._before_shutdown = before_shutdown
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._before_shutdown()
+        await super().shutdown(sockets)
+
+
+def serve(settings: ServerSettings, ready: Callable[[int, Desk], None]) -> None:
+    """Serve until SIGTERM, SIGINT or the control API says stop; `ready` is told the port once it listens.
+
+    Raises:
+        PortTaken: somebody else listens on the port.
+    """
+    listener = listen(settings.port)
+    try:
+        asyncio.run(_serve(settings, listener, ready))
+    finally:
+        listener.close()
+
+
+def listen(port: int) -> socket.socket:
+    """Return a listening socket on loopback.
+
+    Raises:
+        PortTaken: somebody else listens on the port.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(port) from None
+        raise
+    return listener
+
+
+def open_desk(settings: ServerSettings) -> Desk:
+    """Return the state of a server, continued from its folder's journal if there is one."""
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    accounts: Mapping[str, Money] = {account.upper(): settings.cash for account in settings.accounts}
+    market = Market(
+        _read(settings.tape),
+        Settings(accounts, settings.speed, settings.history_minutes, settings.rules),
+        journal=settings.folder / "journal",
+    )
+    if settings.paused:
+        market.pause()
+    return Desk(market, SignIn(settings.folder, settings.oauth))
+
+
+def _read(tape: str) -> Tape:
+    return shipped() if tape == SHIPPED else read_tape(Path(tape))
+
+
+async def _serve(settings: ServerSettings, listener: socket.socket, ready: Callable[[int, Desk], None]) -> None:
+    desk = open_desk(settings)
+    config = uvicorn.Config(
+        make_app(desk),
+        http=_Protocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_FAREWELL_SECONDS,
+    )
+    server = _Server(config, desk.bells.close)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    desk.stop = stop
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    port: int = listener.getsockname()[1]
+    log.info("localbroker_started port=%d tape=%s accounts=%d", port, desk.market.tape.name, len(settings.accounts))
+    pump = asyncio.create_task(_pump(desk, server))
+    ready(port, desk)
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        pump.cancel()
+        desk.market.close()
+    failure = None if pump.cancelled() or not pump.done() else pump.exception()
+    if failure is not None:
+        raise PumpBroke(failure) from failure
+    log.info("localbroker_stopped port=%d", port)
+
+
+class PumpBroke(Fault):
+    """Playing the tape failed; the process dies and is restarted from its journal."""
+
+    def __init__(self, failure: BaseException) -> None:
+        super().__init__(f"playing the tape failed: {failure!r}")
+
+
+async def _pump(desk: Desk, server: _Server) -> None:
+    try:
+        while True:
+            desk.advance()
+            await asyncio.sleep(_PUMP_PAUSED_SECONDS if desk.market.pace.is_paused else _PUMP_SECONDS)
+    finally:
+        # without ticks there is no market: end, do not pretend
+        server.should_exit = True
