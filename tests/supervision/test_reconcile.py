@@ -92,10 +92,9 @@ def test_one_account_and_product_has_one_session_and_the_running_one_keeps_it() 
     assert without_conflicts([same, ONE], []) == ([ONE], {2: 1})
     assert without_conflicts([same, ONE], ["session-2"]) == ([same], {1: 2})
     assert without_conflicts([ONE, TWO], []) == ([ONE, TWO], {})
-    assert without_conflicts([ONE, replace(TWO, account="A", login="other")], []) == (
-        [ONE, replace(TWO, account="A", login="other")],
-        {},
-    )
+    assert without_conflicts([ONE, replace(TWO, account="A", login="other")], []) == ([ONE], {2: 1})
+    nasdaq = replace(TWO, account="A", root="NQ")
+    assert without_conflicts([ONE, nasdaq], []) == ([ONE, nasdaq], {})
 
 
 class Model:

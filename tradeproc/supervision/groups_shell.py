@@ -25,6 +25,7 @@ class GroupsShell:
     """The groups of one home as the keeper handles them."""
 
     def __init__(self, home: Home) -> None:
+        self.home = home
         self.supervisor = Supervisor(home)
         self._files = GroupFiles(home)
 

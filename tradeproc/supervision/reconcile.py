@@ -80,10 +80,10 @@ def without_conflicts(wanted: Iterable[Wanted], groups: Collection[str]) -> tupl
 
     Who has a group already goes first, then the lower number.
     """
-    holders: dict[tuple[str, str, str], int] = {}
+    holders: dict[tuple[str, str], int] = {}
     allowed, refused = [], {}
     for each in sorted(wanted, key=lambda one: (one.group not in groups, one.session)):
-        holder = holders.setdefault((each.login, each.account, each.root), each.session)
+        holder = holders.setdefault((each.account, each.root), each.session)
         if holder == each.session:
             allowed.append(each)
         else:

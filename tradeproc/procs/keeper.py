@@ -1,0 +1,129 @@
+"""`core.keeper`: sees that exactly the sessions that should run have their groups, and serves tradectl.
+
+Owns which groups supervisord has. Hears nothing; reads what should be from the database once a second and asks
+supervisord for what is. Says `session` when one changes. When it dies, running sessions are not touched; commands get
+no answer until it is back. A database that is away delays it: nothing is stopped because nothing is known.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from tradeproc import config
+from tradeproc.bus.addresses import Directory
+from tradeproc.bus.codec import Body
+from tradeproc.bus.node import Node
+from tradeproc.clock import wall_ns
+from tradeproc.errors import Refusal
+from tradeproc.home import Home, find_home
+from tradeproc.procs.keeper_checks import Checks
+from tradeproc.procs.keeper_commands import Commands
+from tradeproc.procs.keeper_latches import Latches
+from tradeproc.procs.keeper_lists import register_lists
+from tradeproc.procs.keeper_sessions import SessionView, wanted_of
+from tradeproc.store import DatabaseDown, SessionRow, Store
+from tradeproc.store.embedded import database_url
+from tradeproc.supervision.client import SupervisorAway
+from tradeproc.supervision.groups_shell import GroupsShell
+from tradeproc.supervision.reconcile import without_conflicts
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+
+
+class Keeper:
+    """Looks once a second, and at once after a command."""
+
+    def __init__(self, node: Node, home: Home, store: Store) -> None:
+        self.node, self.home, self.store = node, home, store
+        self.groups = GroupsShell(home)
+        self.latches = Latches(node, store, home)
+        self.view = SessionView()
+        self._told: dict[int, Body] = {}
+        self._conflicts: dict[int, int] = {}
+        self._is_prepared = False
+        node.snapshot("session", lambda _: {"sessions": list(self._told.values())})
+
+    def look(self) -> None:
+        """Compare what should be with what is, and take the next steps."""
+        try:
+            self._prepare()
+            rows = self.store.sessions()
+            self.latches.keep_promises()
+            self.view.latches = {latch.scope: latch.state for latch in self.store.latches()}
+        except DatabaseDown as down:
+            self._say("degraded", f"database: {down}")
+            return
+        except Refusal as refusal:
+            self._say("degraded", f"a session in the database cannot be read: {refusal}")
+            return
+        try:
+            self._agree(rows)
+        except SupervisorAway as away:
+            self._say("degraded", str(away))
+            return
+        self._tell(rows)
+        self._say("ready")
+
+    def _prepare(self) -> None:
+        """Bring the schema up to date and tell it our logins, once."""
+        if self._is_prepared:
+            return
+        self.store.migrate()
+        for login in config.load(self.home).logins.values():
+            self.store.save_login(login.name, login.broker, login.environment.value, login.base_url)
+        self._is_prepared = True
+
+    def _agree(self, rows: Sequence[SessionRow]) -> None:
+        wanted = [wanted_of(row) for row in rows if row.desired == "running"]
+        programs = self.groups.programs()
+        allowed, conflicts = without_conflicts(wanted, {program.group for program in programs})
+        self._note_conflicts(conflicts)
+        if self.groups.step(allowed):
+            programs = self.groups.programs()
+        self.view.seen(programs, conflicts)
+
+    def _note_conflicts(self, conflicts: dict[int, int]) -> None:
+        for session, holder in conflicts.items():
+            if self._conflicts.get(session) != holder:
+                detail = f"session {holder} trades the same account and product; this one is not started"
+                log.error("session_conflict session=%d holder=%d", session, holder)
+                try:
+                    self.store.save_alarm(session, "session_conflict", detail, wall_ns())
+                except DatabaseDown as down:
+                    log.warning("alarm_unsaved session=%d reason=%s", session, down)
+        self._conflicts = conflicts
+
+    def _tell(self, rows: Sequence[SessionRow]) -> None:
+        bodies = {row.id: self.view.body(row) for row in rows}
+        for session, body in bodies.items():
+            if self._told.get(session) != body:
+                self.node.publish("session", body)
+                self.node.note_event()
+        self._told = bodies
+
+    def _say(self, state: str, detail: str = "") -> None:
+        if detail:
+            log.warning("keeper_degraded reason=%s", detail)
+        self.node.set_state(state, detail)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the keeper until SIGTERM."""
+    del arguments
+    home = find_home()
+    settings = config.load(home)
+    node = Node("core.keeper", Directory(home.sockets))
+    store = Store(
+        settings.external_database() or database_url(home), connect_timeout=settings.database.connect_seconds
+    )
+    keeper = Keeper(node, home, store)
+    checks = Checks(node, home, keeper.groups)
+    Commands(node, store, checks, keeper.groups, keeper.view, keeper.look)
+    register_lists(node, store)
+    node.every(LOOK_SECONDS, keeper.look)
+    node.after(0.0, keeper.look)
+    node.on_stop(checks.close)
+    node.run()
+    store.close()
+    return node.exit_status

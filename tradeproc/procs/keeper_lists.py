@@ -1,0 +1,75 @@
+"""What the keeper reads from the database for people: orders, fills, trades, positions, divergences, alarms."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tradeproc.bus.codec import Body
+from tradeproc.bus.node import Node
+from tradeproc.domain import messages
+from tradeproc.errors import Refusal
+from tradeproc.procs.perform import order_body
+from tradeproc.store import AlarmRow, DivergenceRow, PositionRow, Store
+
+_MOST = 10_000
+
+Rows = list[Body]
+
+
+class BadQuestion(Refusal):
+    """A parameter of the wrong kind; answered as refused."""
+
+
+def register_lists(node: Node, store: Store) -> None:
+    """Serve one method a list: `{session?, limit?}` gives the newest rows, oldest first, of one session or of all."""
+    lists: dict[str, Callable[[int | None, int], Rows]] = {
+        "orders": lambda session, limit: [order_body(order) for order in store.orders(session, limit=limit)],
+        "fills": lambda session, limit: [messages.fill_to_body(fill) for fill in store.fills(session, limit=limit)],
+        "trades": lambda session, limit: [
+            messages.trade_to_body(trade) for trade in store.trades(session, limit=limit)
+        ],
+        "positions": lambda session, limit: [_position(row) for row in store.positions(session)][-limit:],
+        "divergences": lambda session, limit: [_divergence(row) for row in store.divergences(session)][-limit:],
+        "alarms": lambda session, limit: [_alarm(row) for row in store.alarms(session)][-limit:],
+    }
+    for name, read in lists.items():
+        node.handle(name, lambda body, name=name, read=read: {name: read(_session(body), _limit(body))})
+
+
+def _session(body: Body) -> int | None:
+    session = body.get("session")
+    return None if session is None else number(session, "session")
+
+
+def _limit(body: Body) -> int:
+    limit = body.get("limit")
+    return _MOST if limit is None else min(number(limit, "limit"), _MOST)
+
+
+def number(value: Any, name: str) -> int:
+    """Return a positive whole number of a message.
+
+    Raises:
+        BadQuestion: it is something else.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise BadQuestion(f"{name}: expected a whole number above 0, found {value!r}")
+    return value
+
+
+def _position(row: PositionRow) -> Body:
+    position = messages.position_to_body(row.position)
+    return {**position, "session": row.session, "source": row.source, "at": row.at}
+
+
+def _divergence(row: DivergenceRow) -> Body:
+    return {**messages.divergence_to_body(row.divergence), "closed_at": row.closed_at}
+
+
+def _alarm(row: AlarmRow) -> Body:
+    return {
+        "session": row.session,
+        "name": row.name,
+        "detail": row.detail,
+        "at": row.at,
+        "cleared_at": row.cleared_at,
+    }

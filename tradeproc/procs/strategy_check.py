@@ -1,0 +1,27 @@
+"""`python -m tradeproc.procs.strategy_check REFERENCE FOLDER ARGUMENTS`: can this strategy be loaded? Run by the keeper.
+
+A strategy is somebody's code: it is tried here, in a process that nobody misses.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tradeproc.errors import EXIT_DONE, EXIT_HALT
+from tradeproc.strategies.loading import BadStrategy, build_arguments, load_strategy
+
+
+def check(arguments: Sequence[str]) -> int:
+    """Load the strategy and build its arguments; say in one line on stderr why it cannot be."""
+    reference, folder, given = arguments
+    try:
+        build_arguments(load_strategy(reference, Path(folder)), json.loads(given))
+    except BadStrategy as bad:
+        sys.stderr.write(" ".join(str(bad).split()) + "\n")
+        return EXIT_HALT
+    return EXIT_DONE
+
+
+if __name__ == "__main__":
+    sys.exit(check(sys.argv[1:]))
