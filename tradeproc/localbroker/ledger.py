@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from tradeproc.domain.orders import OrderType, Side, TimeInForce
-from tradeproc.domain.units import Contracts, Nanos, Price
+from tradeproc.domain.units import Contracts, Nanos, Price, plain
 from tradeproc.localbroker.orders import (
     ExchangeFill,
     ExchangeOrder,
@@ -179,7 +179,7 @@ def fill_record(fill: ExchangeFill, revision: int) -> Record:
         "contract": fill.contract,
         "side": fill.side.value,
         "quantity": int(fill.quantity),
-        "price": str(fill.price),
+        "price": _text(fill.price),
         "cumulative": int(fill.cumulative),
         "at": fill.at,
         "market_at": fill.market_at,
@@ -219,7 +219,7 @@ def order_to_body(order: ExchangeOrder) -> Record:
         "opened_at": order.opened_at,
         "released": int(order.released),
         "filled": int(order.filled),
-        "value": str(order.value),
+        "value": _text(order.value),
         "average": _text(order.average),
         "triggered": order.triggered,
         "group": order.group,
@@ -247,7 +247,7 @@ def order_from_body(body: Record) -> ExchangeOrder:
 
 
 def _text(price: Decimal | None) -> str | None:
-    return None if price is None else str(price)
+    return None if price is None else str(plain(price))
 
 
 def _price(text: str | None) -> Price | None:

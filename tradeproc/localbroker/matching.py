@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from tradeproc.domain.instruments import Contract, instrument
 from tradeproc.domain.orders import OrderType, Side
-from tradeproc.domain.units import Contracts, Money, Price
+from tradeproc.domain.units import Contracts, Money, Price, plain
 from tradeproc.localbroker.orders import ExchangeOrder
 
 
@@ -57,7 +57,7 @@ def execution(order: ExchangeOrder, price: Price, rules: Rules, *, arriving: boo
     """
     if takes_market(order):
         slip = instrument(Contract.parse(order.contract).root).tick_size * rules.slippage_ticks * order.side.sign
-        return Execution(Price(price + slip), is_resting=False)
+        return Execution(Price(plain(price + slip)), is_resting=False)
     if order.limit is None or (order.type is OrderType.STOP_LIMIT and not order.triggered):
         return None
     beyond = (order.limit - price) * order.side.sign
