@@ -1,0 +1,207 @@
+"""The journal: what was confirmed is there after a kill, what was torn was never confirmed."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.localbroker.floor_tickets import ACCOUNT, CASH, ES, bracket, one, ticket
+from tradeproc.domain.orders import Side
+from tradeproc.domain.units import Contracts, Nanos, Price
+from tradeproc.localbroker.journal import BrokenJournal, Journal
+from tradeproc.localbroker.market import Market, Settings
+from tradeproc.localbroker.orders import Declined, OrderStatus, Placed, Replacement, Why
+from tradeproc.localbroker.tape import generated
+
+SECOND = 1_000_000_000
+START = 1_703_545_200 * SECOND
+TAPE = generated(ES, 5, START, 600)
+
+
+class Time:
+    """A wall and a monotonic clock that a test moves by hand."""
+
+    def __init__(self) -> None:
+        self.passed = 0
+
+    def wall(self) -> Nanos:
+        return Nanos(1_790_000_000 * SECOND + self.passed)
+
+    def monotonic(self) -> int:
+        return 77 + self.passed
+
+
+def market(path: Path | None, time: Time, *, speed: float = 10.0, seed: int = 5) -> Market:
+    tape = TAPE if seed == 5 else generated(ES, seed, START, 600)
+    settings = Settings({ACCOUNT: CASH}, speed=speed, history_minutes=1)
+    return Market(tape, settings, journal=path, wall=time.wall, monotonic=time.monotonic)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "deep" / "localbroker.journal"
+
+
+def test_a_market_plays_what_is_due_and_stamps_orders_with_wall_and_ticks_with_market_time() -> None:
+    time = Time()
+    desk = market(None, time)
+    assert desk.exchange.last(ES) == TAPE.last(ES, START + 60 * SECOND)
+    assert [bar.opened_at for bar in desk.bars(ES, 1, 5) if bar.is_closed] == [START]
+
+    time.passed += 6 * SECOND
+    answer = desk.place(ACCOUNT, one(ticket(Side.BUY, 1)))
+
+    assert isinstance(answer, Placed)
+    assert desk.exchange.last(ES) == TAPE.last(ES, START + 120 * SECOND)
+    (fill,) = desk.ledger.fills()
+    assert (fill["at"], fill["market_at"]) == (time.wall(), START + 120 * SECOND)
+
+
+def test_a_market_can_pause_run_faster_and_end() -> None:
+    time = Time()
+    desk = market(None, time)
+    desk.pause()
+    time.passed += 1000 * SECOND
+    assert desk.advance() == 0
+
+    desk.resume()
+    desk.set_speed(540.0)
+    time.passed += SECOND
+
+    assert desk.advance() == len(TAPE) - TAPE.index_after(START + 60 * SECOND)
+    assert desk.is_over
+
+
+def test_a_market_that_was_killed_comes_back_with_all_that_it_confirmed(journal: Path) -> None:
+    time = Time()
+    old = market(journal, time)
+    old.place(ACCOUNT, one(ticket(Side.BUY, 2, confirm_id="abcd-1")))
+    last = Decimal(str(old.exchange.last(ES).price))  # type: ignore[union-attr]
+    old.place(ACCOUNT, bracket(3, None, str(last - 2), str(last + 2)))
+    resting = old.place(ACCOUNT, one(ticket(Side.BUY, 1, limit=str(last - 50))))
+    assert isinstance(resting, Placed)
+    old.replace(resting.orders[0].id, Replacement(quantity=Contracts(4), limit=Price(last - 49)))
+    old.cancel(resting.orders[0].id)
+    for _ in range(20):
+        time.passed += SECOND
+        old.advance()
+
+    new = market(journal, time)
+
+    assert new.exchange.orders(ACCOUNT) == old.exchange.orders(ACCOUNT)
+    assert new.exchange.holdings(ACCOUNT) == old.exchange.holdings(ACCOUNT)
+    assert new.exchange.funds(ACCOUNT) == old.exchange.funds(ACCOUNT)
+    assert new.ledger.fills() == old.ledger.fills()
+    assert new.ledger.requests() == old.ledger.requests()
+    assert new.now().market == old.now().market
+    again = new.place(ACCOUNT, one(ticket(Side.BUY, 2, confirm_id="abcd-1")))
+    assert isinstance(again, Declined)
+    assert again.why is Why.DUPLICATE
+
+
+def test_a_market_that_came_back_goes_on_like_one_that_was_never_killed(journal: Path) -> None:
+    time = Time()
+    steady, killed = market(None, time), market(journal, time)
+    for step in range(50):
+        if step % 10 == 3:
+            killed = market(journal, time)
+        time.passed += SECOND
+        if step % 10 == 3:
+            last = Decimal(str(steady.exchange.last(ES).price))  # type: ignore[union-attr]
+            for desk in (steady, killed):
+                desk.advance()
+                desk.place(ACCOUNT, bracket(2, str(last - 1), str(last - 2), str(last + 1)))
+        for desk in (steady, killed):
+            desk.advance()
+
+    assert killed.exchange.orders(ACCOUNT)
+    assert [(fill["order_id"], fill["price"]) for fill in killed.ledger.fills()] == [
+        (fill["order_id"], fill["price"]) for fill in steady.ledger.fills()
+    ]
+
+
+def test_the_clock_goes_on_where_it_was_with_the_speed_that_was_set(journal: Path) -> None:
+    time = Time()
+    old = market(journal, time)
+    old.set_speed(20.0)
+    time.passed += SECOND
+    old.pause()
+
+    new = market(journal, time)
+    reconfigured = market(journal, time, speed=5.0)
+
+    assert (new.pace.market, new.pace.speed, new.pace.is_paused) == (START + 80 * SECOND, 20.0, True)
+    assert reconfigured.pace.speed == 5.0
+
+
+def test_a_torn_last_line_is_cut_off_and_the_file_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    first = Journal(path)
+    first.write([{"kind": "a"}, {"kind": "b"}])
+    first.write([{"kind": "c"}])
+    first.close()
+    whole = path.read_bytes()
+    for torn in (b"", b"[", b'[{"kind":"d"}]', b'[{"ki\n', b"\xff\xfe\x00"):
+        path.write_bytes(whole + torn)
+
+        again = Journal(path)
+        again.write([{"kind": "e"}])
+        again.close()
+
+        assert path.read_bytes() == whole + b'[{"kind":"e"}]\n'
+        assert [record["kind"] for record in Journal(path).records] == ["a", "b", "c", "e"]
+
+
+def test_a_journal_that_is_damaged_in_the_middle_or_of_another_tape_is_refused(journal: Path, tmp_path: Path) -> None:
+    time = Time()
+    market(journal, time).close()
+    with pytest.raises(BrokenJournal, match="another tape"):
+        market(journal, time, seed=6)
+    journal.write_bytes(b"garbage\n" + journal.read_bytes())
+    with pytest.raises(BrokenJournal, match="line 1 is damaged; move the file away"):
+        market(journal, time)
+    with pytest.raises(BrokenJournal, match="cannot be opened"):
+        Journal(tmp_path)
+
+
+WRITER = """
+import sys
+from decimal import Decimal
+from pathlib import Path
+from tests.localbroker.floor_tickets import *
+from tradeproc.localbroker.market import Market, Settings
+from tradeproc.localbroker.tape import generated
+
+desk = Market(generated(ES, 5, 1703545200 * 10**9, 600), Settings({ACCOUNT: CASH}), journal=Path(sys.argv[1]))
+for number in range(100_000):
+    desk.place(ACCOUNT, one(ticket(Side.BUY, 1, confirm_id=f"id-{number}")))
+    print(number, flush=True)
+"""
+
+
+def test_kill_nine_in_the_middle_of_writing_loses_nothing_that_was_confirmed(journal: Path) -> None:
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(journal)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+    )
+    assert writer.stdout is not None
+    try:
+        while int(writer.stdout.readline()) < 50:
+            pass
+        os.kill(writer.pid, signal.SIGKILL)
+        confirmed = 51 + len(writer.stdout.read().splitlines())
+    finally:
+        writer.kill()
+        writer.stdout.close()
+        writer.wait()
+
+    desk = market(journal, Time())
+
+    found = desk.exchange.orders(ACCOUNT)
+    assert len(found) in (confirmed, confirmed + 1)
+    assert all(order.status is OrderStatus.FILLED for order in found)
+    assert desk.ledger.position(ACCOUNT, ES) == len(found)

@@ -1,0 +1,248 @@
+"""Tapes: the shipped one, files of trades and of bars, the generator; and the bars made of them."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tradeproc.domain.candles import Tick
+from tradeproc.domain.units import from_iso, iso
+from tradeproc.localbroker.bars import Bar, Bars
+from tradeproc.localbroker.tape import Tape, generated, merged, read_tape, shipped
+from tradeproc.localbroker.tape_files import BadTape
+
+MINUTE = 60_000_000_000
+
+
+def file(folder: Path, *lines: str, name: str = "ESH24_trades.csv") -> Path:
+    path = folder / name
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_the_shipped_tape_is_an_hour_of_real_trades() -> None:
+    tape = shipped()
+
+    assert (len(tape), tape.contracts) == (2973, ("ESH24",))
+    assert (iso(tape.first_at), iso(tape.last_at)) == ("2023-12-25T23:00:00Z", "2023-12-25T23:59:56Z")
+    first, second = (tick for _, tick in tape.ticks(0, 2))
+    assert first == Tick(from_iso("2023-12-25T23:00:00Z"), 4800.25, 44)  # type: ignore[arg-type]
+    assert second.at == 1703545200085275419
+
+
+def test_the_shipped_tape_says_where_it_comes_from() -> None:
+    page = Path(shipped.__code__.co_filename).parent / "tapes" / "PROVENANCE.md"
+
+    assert "ESH24" in page.read_text()
+
+
+def test_trades_are_read_with_zone_contract_column_and_gzip(tmp_path: Path) -> None:
+    path = tmp_path / "any.csv.gz"
+    rows = "time,contract,price,size\n2024-01-02T00:00:00+01:00,ESH24,4800.25,2\n2024-01-01T23:00:01Z,NQH24,16000,1\n"
+    path.write_bytes(gzip.compress(rows.encode()))
+
+    tape = read_tape(path)
+
+    assert tape.contracts == ("ESH24", "NQH24")
+    assert [(contract, iso(tick.at), tick.price, tick.size) for contract, tick in tape.ticks(0, 2)] == [
+        ("ESH24", "2024-01-01T23:00:00Z", 4800.25, 2),
+        ("NQH24", "2024-01-01T23:00:01Z", 16000.0, 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "contract"),
+    [("ESH24_x.csv", "ESH24"), ("6EH4_1min.csv", "6EH24"), ("M2KZ3-x.csv", "M2KZ23"), ("CLF5.csv", "CLF25")],
+)
+def test_the_contract_is_read_from_the_name_of_the_file(tmp_path: Path, name: str, contract: str) -> None:
+    path = file(tmp_path, "timestamp_utc,price,size", "2023-12-25 23:00:00,100,1", name=name)
+
+    assert read_tape(path).contracts == (contract,)
+
+
+def test_a_bar_becomes_four_trades_that_give_the_same_bar_again(tmp_path: Path) -> None:
+    path = file(
+        tmp_path,
+        "timestamp_utc,open,high,low,close,volume",
+        "2024-01-01 23:01:00,4800,4802,4799,4801,10",
+        "2024-01-01 23:02:00,4801,4801,4797.5,4798,3",
+    )
+
+    tape = read_tape(path)
+
+    assert [tick.price for _, tick in tape.ticks(0, 8)] == [4800, 4799, 4802, 4801, 4801, 4801, 4797.5, 4798]
+    bars = tape.bars("ESH24", 1, until=tape.last_at + 1, count=9)
+    assert [(iso(b.opened_at), b.open, b.high, b.low, b.close, b.volume, b.is_closed) for b in bars] == [
+        ("2024-01-01T23:00:00Z", 4800, 4802, 4799, 4801, 10, True),
+        ("2024-01-01T23:01:00Z", 4801, 4801, 4797.5, 4798, 3, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["price,size", "1,1"], "line 1: has no time; call the column ts_event_ns, timestamp_utc or time"),
+        (["ts_event_ns,price", "1703545200000000000,1"], "line 1: needs the columns price, size"),
+        (["ts_event_ns,price,size"], "holds no trade"),
+        (["ts_event_ns,price,size", "2023,1,1"], "line 2: ts_event_ns must be nanoseconds since 1970"),
+        (
+            ["ts_event_ns,price,size", "1703545200000000000,nan,1"],
+            "line 2: price must be a number above 0, not 'nan'",
+        ),
+        (["ts_event_ns,price,size", "1703545200000000000,4800,0"], "line 2: size must be a whole number from 1 on"),
+        (["ts_event_ns,price,size", "1703545200000000000"], "line 2: price must be a number above 0, not ''"),
+        (
+            ["ts_event_ns,price,size", "1703545200000000000,4800.1,1"],
+            "line 2: price 4800.1 is off the tick grid of 0.25",
+        ),
+        (
+            ["ts_event_ns,price,size", "1703545200000000001,4800,1", "1703545200000000000,4800,1"],
+            "line 3: is earlier than the line before it; sort the file by time",
+        ),
+        (["time,price,size", "2024-01-01T23:00:00,4800,1"], "line 2: time '2024-01-01T23:00:00' has no zone; add Z"),
+        (["time,price,size", "soon,4800,1"], "line 2: time must be a time as 2024-01-01T23:01:00Z, not 'soon'"),
+        (["time,contract,price,size", "2024-01-01T23:00:00Z,XYZ,4800,1"], "line 2: 'XYZ' is no contract"),
+        (["time,contract,price,size", "2024-01-01T23:00:00Z,XYZH24,4800,1"], "unknown instrument 'XYZ'"),
+        (
+            ["timestamp_utc,open,high,low,close,volume", "2024-01-01 23:01:00,4800,4801,4799,4802,1"],
+            "line 2: open and close must lie between low and high",
+        ),
+    ],
+)
+def test_a_bad_file_is_refused_in_one_line_that_says_where_and_what_to_do(
+    tmp_path: Path, lines: list[str], said: str
+) -> None:
+    path = file(tmp_path, *lines)
+
+    with pytest.raises(BadTape) as error:
+        read_tape(path)
+
+    assert said in str(error.value)
+    assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_missing_not_text_or_of_no_known_contract_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ESH24.csv").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "ESH24.csv.gz").write_bytes(gzip.compress(b"time,price,size\n" * 100)[:-9])
+    nameless = file(tmp_path, "time,price,size", "2024-01-01T23:00:00Z,1,1", name="trades.csv")
+
+    for path, said in [
+        (tmp_path / "missing.csv", "cannot be read"),
+        (tmp_path / "ESH24.csv", "is no text"),
+        (tmp_path / "ESH24.csv.gz", "cannot be read"),
+        (nameless, "begin its name with one"),
+    ]:
+        with pytest.raises(BadTape, match=said):
+            read_tape(path)
+
+
+def test_the_generator_gives_the_same_trades_for_the_same_seed_and_stays_on_the_grid() -> None:
+    start = from_iso("2024-01-02T15:00:00Z")
+
+    tape, again, other = (
+        generated("6EH24", seed, start, 600, first_price=1.1, ticks_per_second=3) for seed in (7, 7, 8)
+    )
+
+    assert len(tape) == 1800
+    assert tape.times[0] == start
+    assert tape.times[-1] < start + 600 * 1_000_000_000
+    assert bool((np.diff(tape.times) >= 0).all())
+    assert np.array_equal(tape.prices, again.prices)
+    assert not np.array_equal(tape.prices, other.prices)
+    steps = tape.prices / 0.00005
+    assert np.allclose(steps, np.round(steps), atol=1e-6)
+    assert set(np.round(np.abs(np.diff(steps)))) <= {0, 1}
+    assert 1 <= tape.sizes.min() <= tape.sizes.max() <= 10
+
+
+def test_tapes_are_merged_by_time_and_know_the_last_trade_of_each_contract() -> None:
+    one, two = generated("ESH24", 1, 1000, 60), generated("NQH24", 2, 500, 60)
+
+    tape = merged([one, two])
+
+    assert tape.contracts == ("ESH24", "NQH24")
+    assert bool((np.diff(tape.times) >= 0).all())
+    assert tape.last("ESH24", 999) is None
+    for part in (one, two):
+        (contract,) = part.contracts
+        assert tape.last(contract, tape.last_at) == part.last(contract, part.last_at)
+    assert [tick for name, tick in tape.ticks(0, len(tape)) if name == "ESH24"] == [
+        tick for _, tick in one.ticks(0, len(one))
+    ]
+
+
+def slow_bars(tape: Tape, minutes: int, until: int) -> list[tuple[int, float, float, float, float, int, int]]:
+    """Make bars one tick at a time, the plain way, for tapes within one trading day that begins on the hour."""
+    found: dict[int, list[Tick]] = {}
+    day = from_iso("2023-12-25T23:00:00Z")
+    for _, tick in tape.ticks(0, len(tape)):
+        if tick.at <= until:
+            found.setdefault(day + (tick.at - day) // (minutes * MINUTE) * minutes * MINUTE, []).append(tick)
+    return [
+        (
+            opened,
+            ticks[0].price,
+            max(tick.price for tick in ticks),
+            min(tick.price for tick in ticks),
+            ticks[-1].price,
+            sum(tick.size for tick in ticks),
+            len(ticks),
+        )
+        for opened, ticks in found.items()
+    ]
+
+
+def plainly(bars: list[Bar]) -> list[tuple[int, float, float, float, float, int, int]]:
+    return [(bar.opened_at, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.ticks) for bar in bars]
+
+
+@given(st.sampled_from([1, 2, 5, 7, 60]), st.floats(0, 61))
+def test_bars_are_those_made_one_tick_at_a_time(minutes: int, minute: float) -> None:
+    tape = shipped_once()
+    until = tape.first_at + round(minute * MINUTE)
+
+    bars = tape.bars("ESH24", minutes, until=until, count=1000)
+
+    assert plainly(bars) == slow_bars(tape, minutes, until)
+    assert [bar.is_closed for bar in bars] == [bar.closed_at <= until for bar in bars]
+    assert all(bar.up_volume + bar.down_volume == bar.volume for bar in bars)
+    assert tape.bars("ESH24", minutes, until=until, count=3) == bars[-3:]
+    since = until - 10 * MINUTE
+    assert tape.bars("ESH24", minutes, until=until, count=1000, since=since) == [
+        bar for bar in bars if bar.closed_at > since
+    ]
+
+
+_SHIPPED: list[Tape] = []
+
+
+def shipped_once() -> Tape:
+    if not _SHIPPED:
+        _SHIPPED.append(shipped())
+    return _SHIPPED[0]
+
+
+def test_bars_begin_with_the_trading_day_at_five_in_chicago_also_in_summer() -> None:
+    winter, summer = from_iso("2024-01-02T22:59:59Z"), from_iso("2024-07-02T22:00:00Z")
+    bars = Bars(np.array([winter, winter + 2_000_000_000, summer]), np.ones(3), np.ones(3, dtype=np.int64), 420)
+
+    made = bars.until(summer, 9)
+
+    assert [(iso(bar.opened_at), iso(bar.closed_at)) for bar in made] == [
+        ("2024-01-02T20:00:00Z", "2024-01-02T23:00:00Z"),
+        ("2024-01-02T23:00:00Z", "2024-01-03T06:00:00Z"),
+        ("2024-07-02T22:00:00Z", "2024-07-03T05:00:00Z"),
+    ]
+
+
+def test_a_tick_at_an_unchanged_price_counts_like_the_one_before() -> None:
+    prices = np.array([5.0, 5.0, 4.0, 4.0, 6.0])
+    bars = Bars(np.arange(5, dtype=np.int64), prices, np.array([1, 2, 4, 8, 16]), 1)
+
+    (bar,) = bars.until(MINUTE, 1)
+
+    assert (bar.up_ticks, bar.down_ticks, bar.up_volume, bar.down_volume) == (3, 2, 19, 12)
