@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tradeproc.cli.health import DAY, SECOND, Level, Problem, Thresholds, ago, evaluate, exit_code
+from tradeproc.cli.health import DAY, SECOND, Level, Problem, ago, evaluate, exit_code
 from tradeproc.cli.observations import (
     BeatSeen,
     DivergenceSeen,
@@ -15,10 +15,11 @@ from tradeproc.cli.observations import (
     ProgramSeen,
     StreamSeen,
 )
+from tradeproc.config import HealthConfig
 from tradeproc.domain.answers import Known, Unknown
 
 NOW = 1_790_000_000 * SECOND
-LIMITS = Thresholds()
+LIMITS = HealthConfig()
 
 WELL = Observations(
     programs=Known((ProgramSeen("core:keeper", "RUNNING"), ProgramSeen("session-1:trader", "RUNNING"))),

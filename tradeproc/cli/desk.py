@@ -55,7 +55,9 @@ class Desk:
         try:
             return self.client.call(process, method, dict(params or {}), seconds)
         except Outage as error:
-            raise NotRunning(f"{process} does not answer ({error}); see scripts/tradectl status and run/log") from None
+            raise NotRunning(
+                f"{process} does not answer ({error}); see scripts/tradectl status and run/log"
+            ) from None
         except Refusal as error:
             raise CommandFailed(str(error)) from None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tradeproc.cli.observations import BeatSeen, LoginSeen, Observations, ProgramSeen
+from tradeproc.config import HealthConfig
 from tradeproc.domain.answers import Known, Unknown
 from tradeproc.errors import EXIT_DONE, EXIT_HALT
 
@@ -44,28 +45,10 @@ class Problem:
         return f"{self.level.value.upper()} {self.subject}: {self.text}"
 
 
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """From when on something is a problem; seconds unless the name says otherwise."""
-
-    heartbeat_warning: float = 5.0
-    heartbeat_critical: float = 30.0
-    stale_stream: float = 120.0
-    stuck_order: float = 10.0
-    recent_divergence: float = 3600.0
-    disk_warning_mb: int = 2048
-    disk_critical_mb: int = 256
-    skew_warning: float = 2.0
-    skew_critical: float = 30.0
-    token_overdue: float = 60.0
-    login_age_days: float = 0.0
-    calendar_days: int = 30
+Rule = Callable[[Observations, HealthConfig, int], Iterable[Problem]]
 
 
-Rule = Callable[[Observations, Thresholds, int], Iterable[Problem]]
-
-
-def evaluate(observations: Observations, thresholds: Thresholds, now: int) -> list[Problem]:
+def evaluate(observations: Observations, thresholds: HealthConfig, now: int) -> list[Problem]:
     """Return the problems, the worst first; `now` is UTC nanoseconds.
 
     When supervisord itself is not running there is one problem and no list of its consequences.
@@ -93,7 +76,7 @@ def ago(at: int, now: int) -> str:
     return f"{seconds} s"
 
 
-def _programs(seen: Observations, _thresholds: Thresholds, _now: int) -> Iterator[Problem]:
+def _programs(seen: Observations, _thresholds: HealthConfig, _now: int) -> Iterator[Problem]:
     match seen.programs:
         case Known(programs):
             for program in programs:
@@ -127,7 +110,7 @@ def _program(program: ProgramSeen) -> Iterator[Problem]:
 _ALWAYS_UP = frozenset({"core", "warden"})
 
 
-def _beats(seen: Observations, thresholds: Thresholds, now: int) -> Iterator[Problem]:
+def _beats(seen: Observations, thresholds: HealthConfig, now: int) -> Iterator[Problem]:
     for beat in seen.beats:
         if beat.at is None:
             yield Problem(Level.CRITICAL, beat.process, f"does not answer ({beat.detail}); it may hang: see its log")
@@ -142,7 +125,7 @@ def _beats(seen: Observations, thresholds: Thresholds, now: int) -> Iterator[Pro
         yield from _skew(beat, thresholds)
 
 
-def _skew(beat: BeatSeen, thresholds: Thresholds) -> Iterator[Problem]:
+def _skew(beat: BeatSeen, thresholds: HealthConfig) -> Iterator[Problem]:
     if beat.clock_skew is None or abs(beat.clock_skew) <= thresholds.skew_warning:
         return
     level = Level.CRITICAL if abs(beat.clock_skew) > thresholds.skew_critical else Level.WARNING
@@ -150,7 +133,7 @@ def _skew(beat: BeatSeen, thresholds: Thresholds) -> Iterator[Problem]:
     yield Problem(level, beat.process, text)
 
 
-def _streams(seen: Observations, thresholds: Thresholds, now: int) -> Iterator[Problem]:
+def _streams(seen: Observations, thresholds: HealthConfig, now: int) -> Iterator[Problem]:
     match seen.streams:
         case Unknown(reason):
             yield Problem(Level.UNKNOWN, "streams", reason)
@@ -174,7 +157,7 @@ def _since(at: int | None, now: int) -> str:
     return "yet" if at is None else f"for {ago(at, now)}"
 
 
-def _orders(seen: Observations, thresholds: Thresholds, now: int) -> Iterator[Problem]:
+def _orders(seen: Observations, thresholds: HealthConfig, now: int) -> Iterator[Problem]:
     match seen.orders:
         case Unknown(reason):
             yield Problem(Level.UNKNOWN, "orders", reason)
@@ -186,7 +169,7 @@ def _orders(seen: Observations, thresholds: Thresholds, now: int) -> Iterator[Pr
                     yield Problem(Level.CRITICAL, f"session {order.session}", text)
 
 
-def _divergences(seen: Observations, thresholds: Thresholds, now: int) -> Iterator[Problem]:
+def _divergences(seen: Observations, thresholds: HealthConfig, now: int) -> Iterator[Problem]:
     match seen.divergences:
         case Unknown(reason):
             yield Problem(Level.UNKNOWN, "divergences", reason)
@@ -203,7 +186,7 @@ def _divergences(seen: Observations, thresholds: Thresholds, now: int) -> Iterat
                 )
 
 
-def _database(seen: Observations, _thresholds: Thresholds, _now: int) -> Iterator[Problem]:
+def _database(seen: Observations, _thresholds: HealthConfig, _now: int) -> Iterator[Problem]:
     match seen.database:
         case Unknown(reason):
             yield Problem(Level.CRITICAL, "database", f"{reason}; entries wait, exits go on")
@@ -211,7 +194,7 @@ def _database(seen: Observations, _thresholds: Thresholds, _now: int) -> Iterato
             return
 
 
-def _disk(seen: Observations, thresholds: Thresholds, _now: int) -> Iterator[Problem]:
+def _disk(seen: Observations, thresholds: HealthConfig, _now: int) -> Iterator[Problem]:
     match seen.disk_free_mb:
         case Unknown(reason):
             yield Problem(Level.UNKNOWN, "disk", reason)
@@ -223,7 +206,7 @@ def _disk(seen: Observations, thresholds: Thresholds, _now: int) -> Iterator[Pro
             return
 
 
-def _logins(seen: Observations, thresholds: Thresholds, now: int) -> Iterator[Problem]:
+def _logins(seen: Observations, thresholds: HealthConfig, now: int) -> Iterator[Problem]:
     match seen.logins:
         case Unknown(reason):
             yield Problem(Level.UNKNOWN, "logins", reason)
@@ -232,7 +215,7 @@ def _logins(seen: Observations, thresholds: Thresholds, now: int) -> Iterator[Pr
                 yield from _login(login, thresholds, now)
 
 
-def _login(login: LoginSeen, thresholds: Thresholds, now: int) -> Iterator[Problem]:
+def _login(login: LoginSeen, thresholds: HealthConfig, now: int) -> Iterator[Problem]:
     subject = f"login {login.name}"
     if login.state == "needs_login":
         yield Problem(Level.CRITICAL, subject, f"a person must log in: scripts/tradectl login {login.name}")
@@ -248,7 +231,7 @@ def _login(login: LoginSeen, thresholds: Thresholds, now: int) -> Iterator[Probl
         yield Problem(Level.WARNING, subject, text)
 
 
-def _calendars(seen: Observations, thresholds: Thresholds, now: int) -> Iterator[Problem]:
+def _calendars(seen: Observations, thresholds: HealthConfig, now: int) -> Iterator[Problem]:
     for name, horizon in seen.calendars:
         left = (horizon - now) // DAY
         if left < 0:

@@ -1,1 +1,1 @@
-"""The commands of tradectl, one module a group; each has `add(subparsers)` and functions `(desk, arguments) -> Outcome`."""
+"""The commands of tradectl, one module a group; each has `add(…)` and functions `(desk, arguments) -> Outcome`."""

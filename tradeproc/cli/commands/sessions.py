@@ -35,7 +35,9 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
         parser.add_argument("session", metavar="ID|NAME")
         parser.set_defaults(command=command)
         if name == "stop":
-            parser.add_argument("--flatten", action="store_true", help="cancel its orders and close its position first")
+            parser.add_argument(
+                "--flatten", action="store_true", help="cancel its orders and close its position first"
+            )
 
 
 def _add_create(actions: SubParsers, parents: Sequence[ArgumentParser]) -> None:
@@ -59,7 +61,11 @@ def _add_create(actions: SubParsers, parents: Sequence[ArgumentParser]) -> None:
 def sessions(desk: Desk, _arguments: Namespace) -> Outcome:
     """List all sessions."""
     rows = desk.sessions()
-    shown = tables.build(tables.SESSIONS, rows) if rows else Text("no sessions; scripts/tradectl session create makes one")
+    shown = (
+        tables.build(tables.SESSIONS, rows)
+        if rows
+        else Text("no sessions; scripts/tradectl session create makes one")
+    )
     return Outcome({"sessions": rows}, shown)
 
 

@@ -1,0 +1,191 @@
+"""The desk as a whole: up, down, status, watch."""
+
+import os
+import subprocess
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from tradeproc.cli import tables
+from tradeproc.cli.desk import KEEPER, Desk
+from tradeproc.cli.exits import CommandFailed, NotRunning
+from tradeproc.cli.outcome import Outcome, SubParsers
+from tradeproc.clock import SECOND, wall_ns
+from tradeproc.errors import TradeprocError
+from tradeproc.home import Home
+from tradeproc.supervision.client import SupervisorAway
+
+UP_SECONDS = 60.0
+DOWN_SECONDS = 20.0
+_STATUS_SECONDS = 1.0
+
+
+def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
+    """Add the commands of this module."""
+    for name, command, text in (
+        ("up", up, "start the desk: supervisord and every process; sessions that should run come up by themselves"),
+        ("down", down, "stop every process; positions and working orders stay at the broker"),
+        ("status", status, "every process with its state, heartbeat and lag"),
+    ):
+        parser = subparsers.add_parser(name, help=text, description=text, parents=parents)
+        parser.set_defaults(command=command)
+
+
+def up(desk: Desk, _arguments: Namespace) -> Outcome:
+    """Start supervisord unless it runs, and wait until the keeper answers."""
+    started = start_supervisord(desk)
+    wait_until("the keeper answers", lambda: keeper_answers(desk), UP_SECONDS)
+    text = "the desk is up" if started else "the desk is up already"
+    return Outcome({"started": started}, Text(text))
+
+
+def down(desk: Desk, _arguments: Namespace) -> Outcome:
+    """Stop supervisord and all it runs, and wait until they are gone."""
+    stopped = stop_supervisord(desk)
+    return Outcome({"stopped": stopped}, Text("the desk is down" if stopped else "the desk was not running"))
+
+
+def status(desk: Desk, _arguments: Namespace) -> Outcome:
+    """Tell every program of supervisord and what its process says of itself."""
+    rows = process_rows(desk)
+    value: dict[str, Any] = {"processes": rows}
+    parts: list[RenderableType] = [tables.build(tables.PROCESSES, rows)]
+    try:
+        value["sessions"] = desk.sessions()
+        if value["sessions"]:
+            parts.append(tables.build(tables.SESSIONS, value["sessions"]))
+    except TradeprocError as error:
+        value["sessions"] = None
+        parts.append(Text(f"sessions: {error}", style="red"))
+    return Outcome(value, Group(*parts))
+
+
+def process_rows(desk: Desk) -> list[dict[str, Any]]:
+    """Return a row for each program: what supervisord says, and what the process says when asked.
+
+    Raises:
+        NotRunning: supervisord does not answer.
+    """
+    try:
+        programs = desk.supervisor.processes()
+    except SupervisorAway:
+        raise NotRunning("the desk is not running; scripts/tradectl up starts it") from None
+    listed = set(desk.directory.processes())
+    rows: list[dict[str, Any]] = []
+    for program in programs:
+        row: dict[str, Any] = {
+            "process": program.process,
+            "supervisor": program.state.value,
+            "pid": program.pid or None,
+        }
+        if program.pid and program.process in listed:
+            row |= _told(desk, program.process)
+        elif program.error:
+            row["detail"] = program.error
+        rows.append(row)
+    return rows
+
+
+def _told(desk: Desk, process: str) -> dict[str, Any]:
+    try:
+        body = desk.client.call(process, "status", {}, _STATUS_SECONDS)
+    except TradeprocError as error:
+        return {"state": "down", "detail": str(error)}
+    return {
+        "state": body["state"],
+        "age": max(wall_ns() - body["at"], 0) / SECOND,
+        "lag_ns": body.get("lag_ns"),
+        "detail": body.get("detail") or "",
+        "market_at": body.get("market_at"),
+        "last_event_at": body.get("last_event_at"),
+    }
+
+
+# --- supervisord ------------------------------------------------------------------------------------------------------
+
+
+def is_up(desk: Desk) -> bool:
+    """Tell whether supervisord answers."""
+    try:
+        desk.supervisor.processes()
+    except SupervisorAway:
+        return False
+    return True
+
+
+def keeper_answers(desk: Desk) -> bool:
+    """Tell whether the keeper knows its sessions, which needs the database."""
+    try:
+        desk.ask(KEEPER, "sessions")
+    except TradeprocError:
+        return False
+    return True
+
+
+def start_supervisord(desk: Desk) -> bool:
+    """Start supervisord in the background; False when it runs already.
+
+    Raises:
+        CommandFailed: it ended at once; the text is what it said.
+    """
+    if is_up(desk):
+        return False
+    home = desk.home
+    home.make_folders()
+    done = subprocess.run(
+        [str(home.root / ".venv/bin/supervisord"), "-c", str(home.root / "supervisord.conf")],
+        cwd=home.root,
+        env=dict(os.environ, TRADEPROC_HOME=str(home.root)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise CommandFailed(f"supervisord did not start: {(done.stdout + done.stderr).strip()}")
+    wait_until("supervisord answers", lambda: is_up(desk), UP_SECONDS)
+    return True
+
+
+def stop_supervisord(desk: Desk) -> bool:
+    """Stop supervisord and wait until it is gone; False when it was not running."""
+    if not is_up(desk):
+        return False
+    pid = supervisord_pid(desk.home)
+    desk.supervisor.shutdown()
+    wait_until("supervisord has ended", lambda: not is_up(desk) and not _lives(pid), DOWN_SECONDS)
+    return True
+
+
+def supervisord_pid(home: Home) -> int:
+    """Return supervisord's pid from its pid file, 0 when there is none."""
+    try:
+        return int((home.run / "supervisord.pid").read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+def _lives(pid: int) -> bool:
+    if not pid:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_until(what: str, condition: Callable[[], bool], seconds: float) -> None:
+    """Look again until a condition holds.
+
+    Raises:
+        NotRunning: it did not within `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise NotRunning(f"waited {seconds:.0f} s and still not: {what}; see run/log and scripts/tradectl status")
+        time.sleep(0.1)

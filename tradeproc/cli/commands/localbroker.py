@@ -1,0 +1,111 @@
+"""Control the local broker: its pace, its faults, its own books."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from typing import Any
+
+from rich.text import Text
+
+from tradeproc.cli import tables
+from tradeproc.cli.desk import Desk
+from tradeproc.cli.exits import CommandFailed
+from tradeproc.cli.outcome import Outcome, SubParsers
+from tradeproc.localbroker.client import LocalBroker
+from tradeproc.localbroker.faults import FaultName
+
+
+def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
+    """Add the commands of this module."""
+    text = "control the local broker: pace, faults, books"
+    actions = subparsers.add_parser("localbroker", help=text, description=text).add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    for name, about in (
+        ("status", "pace, market time, open streams and faults"),
+        ("pause", "stop market time; heartbeats go on"),
+        ("resume", "let market time run again"),
+        ("ledger", "its own orders and fills"),
+        ("expire-tokens", "make all access tokens worthless at once"),
+        ("stop", "end it; supervisorctl start localbroker: brings it back"),
+    ):
+        parser = actions.add_parser(name, help=about, description=about, parents=parents)
+        parser.set_defaults(command=simple)
+    speed = actions.add_parser("speed", help="market seconds per wall second", parents=parents)
+    speed.add_argument("factor", type=float)
+    speed.set_defaults(command=set_speed)
+    _add_fault(actions, parents)
+    clear = actions.add_parser("clear", help="clear all faults, or those of one name", parents=parents)
+    clear.add_argument("fault", nargs="?", default="", metavar="FAULT")
+    clear.set_defaults(command=clear_faults)
+
+
+def _add_fault(actions: SubParsers, parents: Sequence[ArgumentParser]) -> None:
+    about = "make trouble on purpose"
+    fault = actions.add_parser("fault", help=about, description=about, parents=parents)
+    fault.add_argument("fault", metavar="FAULT", choices=[each.value for each in FaultName], help="%(choices)s")
+    fault.add_argument("--target", help="where: stream, rest, order_entry, or one endpoint as stream.orders")
+    fault.add_argument("--account", help="only this account's")
+    fault.add_argument("--count", type=int, help="how many times (default: once)")
+    fault.add_argument("--seconds", type=float, help="how long")
+    fault.add_argument("--status", type=int, help="of 5xx: which one")
+    fault.set_defaults(command=set_fault)
+
+
+def _control(desk: Desk) -> LocalBroker:
+    configured = desk.config.localbroker
+    if not configured.enabled:
+        raise CommandFailed("the local broker is not enabled in conf/tradeproc.toml: [localbroker] enabled = true")
+    return LocalBroker(f"http://127.0.0.1:{configured.port}")
+
+
+def simple(desk: Desk, arguments: Namespace) -> Outcome:
+    """Do one of the commands that need no argument."""
+    with _control(desk) as broker:
+        answer = {
+            "status": broker.status,
+            "pause": broker.pause,
+            "resume": broker.resume,
+            "ledger": broker.ledger,
+            "expire-tokens": broker.expire_tokens,
+            "stop": broker.shutdown,
+        }[arguments.action]()
+    return Outcome(answer, _lines(answer))
+
+
+def set_speed(desk: Desk, arguments: Namespace) -> Outcome:
+    """Set the pace of market time."""
+    with _control(desk) as broker:
+        answer = broker.speed(arguments.factor)
+    return Outcome(answer, _lines(answer))
+
+
+def set_fault(desk: Desk, arguments: Namespace) -> Outcome:
+    """Order a fault."""
+    names = ("target", "account", "count", "seconds", "status")
+    options = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    with _control(desk) as broker:
+        answer = broker.fault(arguments.fault, **options)
+    return Outcome(answer, _lines(answer))
+
+
+def clear_faults(desk: Desk, arguments: Namespace) -> Outcome:
+    """Clear faults."""
+    with _control(desk) as broker:
+        answer = broker.clear_faults(arguments.fault)
+    return Outcome(answer, _lines(answer))
+
+
+def _lines(answer: dict[str, Any]) -> tables.Table:
+    grid = tables.Table.grid(padding=(0, 2))
+    for key, value in answer.items():
+        rows = value if isinstance(value, list) else [value]
+        grid.add_row(Text(key, style="dim"), "\n".join(_line(key, row) for row in rows) or tables.NOTHING)
+    return grid
+
+
+def _line(key: str, value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name}={_line(name, each)}" for name, each in value.items())
+    if key.endswith("_at") and isinstance(value, int):
+        return tables.when(value)
+    return str(value)

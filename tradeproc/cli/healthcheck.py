@@ -1,0 +1,207 @@
+"""`scripts/healthcheck` for cron: silent and 0 when well; otherwise one line a problem, exit 1, 2 or 3.
+
+Collects what `health.py` judges: from supervisord, from every process, from the database itself, from the disk.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from tradeproc.cli.desk import TOKENS, Desk
+from tradeproc.cli.exits import one_line
+from tradeproc.cli.health import evaluate, exit_code
+from tradeproc.cli.observations import (
+    BeatSeen,
+    DivergenceSeen,
+    LoginSeen,
+    Observations,
+    OrderWaiting,
+    ProgramSeen,
+    StreamSeen,
+)
+from tradeproc.clock import wall_ns
+from tradeproc.domain.answers import Answer, Known, Unknown
+from tradeproc.domain.market_hours import market_hours
+from tradeproc.domain.orders import OrderState
+from tradeproc.domain.session import SessionSpec
+from tradeproc.errors import Outage, TradeprocError
+from tradeproc.home import find_home
+from tradeproc.localbroker.client import LocalBroker
+from tradeproc.procs.specification import database_of
+from tradeproc.store import SessionRow, Store
+
+UNKNOWN = 3
+_SECONDS = 2.0
+_BYTES_PER_MB = 1 << 20
+
+
+class Collector:
+    """Looks at one desk; nothing that cannot be found out ends it."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.statuses: dict[str, dict[str, Any]] = {}
+        self.store = Store(database_of(desk.home), connect_timeout=_SECONDS, answer_timeout=_SECONDS)
+
+    def collect(self) -> Observations:
+        """Return everything that could be found out."""
+        programs = self._programs()
+        match programs:
+            case Unknown():
+                return Observations(programs)
+            case Known(found):
+                beats = tuple(self._beat(program) for program in found if program.state == "RUNNING")
+        sessions = self._sessions()
+        return Observations(
+            programs=programs,
+            beats=tuple(beat for beat in beats if beat is not None),
+            streams=self._streams(sessions),
+            orders=self._orders(sessions),
+            divergences=self._divergences(),
+            database=Unknown(sessions.reason) if isinstance(sessions, Unknown) else Known(None),
+            disk_free_mb=Known(shutil.disk_usage(self.desk.home.run).free // _BYTES_PER_MB),
+            logins=self._logins(),
+            calendars=self._calendars(sessions),
+        )
+
+    def _programs(self) -> Answer[tuple[ProgramSeen, ...]]:
+        try:
+            programs = self.desk.supervisor.processes()
+        except Outage as error:
+            return Unknown(str(error))
+        return Known(
+            tuple(
+                ProgramSeen(f"{each.group}:{each.name}", each.state.value, each.error, each.exit_status)
+                for each in programs
+            )
+        )
+
+    def _beat(self, program: ProgramSeen) -> BeatSeen | None:
+        process = program.name.replace(":", ".")
+        if process not in self.desk.directory.processes():
+            return BeatSeen(process, None, detail="has no sockets yet")
+        try:
+            told = self.desk.client.call(process, "status", {}, _SECONDS)
+        except TradeprocError as error:
+            return BeatSeen(process, None, detail=str(error))
+        self.statuses[process] = told
+        return BeatSeen(process, told["at"], told["state"], told["detail"], told["statistics"].get("clock_skew"))
+
+    def _sessions(self) -> Answer[list[SessionRow]]:
+        try:
+            return Known([row for row in self.store.sessions() if row.desired == "running"])
+        except Outage as error:
+            return Unknown(str(error))
+
+    def _streams(self, sessions: Answer[list[SessionRow]]) -> Answer[tuple[StreamSeen, ...]]:
+        match sessions:
+            case Unknown(reason):
+                return Unknown(reason)
+            case Known(rows):
+                return Known(tuple(stream for row in rows for stream in self._of_session(row)))
+
+    def _of_session(self, row: SessionRow) -> list[StreamSeen]:
+        spec, now = row.spec, wall_ns()
+        found = []
+        for kind in (f"bars-{spec.contract}-{spec.minutes}m", f"orders-{spec.account}", f"positions-{spec.account}"):
+            process = f"link-{spec.login}.{kind}"
+            told = self.statuses.get(process)
+            if told is None:
+                found.append(StreamSeen(process, False, None, self._is_open(spec, now), "its process is not running"))
+                continue
+            is_up = bool(told["statistics"].get("up"))
+            is_open = self._is_open(spec, now)
+            # an order or position stream may be silent for hours but for its heartbeats, which the feed counts
+            found.append(StreamSeen(process, is_up, told["last_event_at"], is_open, told["detail"]))
+        return found
+
+    def _is_open(self, spec: SessionSpec, now: int) -> bool:
+        """Tell whether data should come: by the exchange's calendar, or by the tape where that is the market."""
+        configured = self.desk.config
+        local = f"127.0.0.1:{configured.localbroker.port}"
+        if configured.localbroker.enabled and local in configured.login(spec.login).base_url:
+            try:
+                with LocalBroker(f"http://{local}", seconds=_SECONDS) as broker:
+                    told = broker.status()
+                return not (told["ended"] or told["paused"])
+            except TradeprocError:
+                return True
+        return market_hours(spec.calendar).is_open(now)
+
+    def _orders(self, sessions: Answer[list[SessionRow]]) -> Answer[tuple[OrderWaiting, ...]]:
+        match sessions:
+            case Unknown(reason):
+                return Unknown(reason)
+            case Known(rows):
+                pass
+        try:
+            orders = [order for row in rows for order in self.store.open_orders(row.id)]
+        except Outage as error:
+            return Unknown(str(error))
+        return Known(
+            tuple(
+                OrderWaiting(order.id, order.session, order.state.value, order.changed_at)
+                for order in orders
+                # a bracket's leg that the broker holds back waits for its entry, which is as it should be
+                if order.state is OrderState.PRE_SENT
+                or (order.state is OrderState.PENDING and order.broker_id is None)
+            )
+        )
+
+    def _divergences(self) -> Answer[tuple[DivergenceSeen, ...]]:
+        try:
+            rows = self.store.divergences()
+        except Outage as error:
+            return Unknown(str(error))
+        return Known(tuple(DivergenceSeen(r.divergence.session, r.divergence.subject, r.divergence.at) for r in rows))
+
+    def _logins(self) -> Answer[tuple[LoginSeen, ...]]:
+        try:
+            rows = self.desk.ask(TOKENS, "logins", seconds=_SECONDS)["logins"]
+        except TradeprocError as error:
+            return Unknown(str(error))
+        return Known(
+            tuple(
+                LoginSeen(row["login"], row["state"], row["expires_at"], row.get("logged_in_at"), row["detail"])
+                for row in rows
+            )
+        )
+
+    def _calendars(self, sessions: Answer[list[SessionRow]]) -> tuple[tuple[str, int], ...]:
+        rows = sessions.value if isinstance(sessions, Known) else []
+        return tuple((key, market_hours(key).horizon) for key in sorted({row.spec.calendar for row in rows}))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Look at the desk, print its problems, and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/healthcheck",
+        description="Silent and 0 when well; else one line a problem.",
+        epilog="exit codes: 0 well, 1 warning, 2 critical, 3 unknown. For cron: */1 * * * * /path/to/scripts/healthcheck",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document, also when well")
+    parser.add_argument("--home", metavar="FOLDER", help="the folder of supervisord.conf (default: the nearest)")
+    options = parser.parse_args(argv)
+    try:
+        with Desk(find_home(options.home)) as desk:
+            problems = evaluate(Collector(desk).collect(), desk.config.health, wall_ns())
+    except TradeprocError as error:
+        print(
+            json.dumps({"exit": UNKNOWN, "error": one_line(error)}) if options.json else f"UNKNOWN {one_line(error)}"
+        )
+        return UNKNOWN
+    code = exit_code(problems)
+    if options.json:
+        rows = [{"level": each.level.value, "subject": each.subject, "text": each.text} for each in problems]
+        print(json.dumps({"exit": code, "problems": rows}, indent=2))
+    else:
+        for problem in problems:
+            print(problem)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""`scripts/tradectl`: ask and command the running desk over ZeroMQ.
+
+Every command takes `--json` (one JSON document on stdout) and leaves with a stable exit code, see `exits.py`.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from tradeproc.cli import exits
+from tradeproc.cli.commands import book, desks, localbroker, login, sessions, trading
+from tradeproc.cli.desk import Desk
+from tradeproc.cli.exits import Exit
+from tradeproc.errors import TradeprocError
+from tradeproc.home import find_home
+
+_MODULES = (desks, sessions, trading, book, login, localbroker)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument("--json", action="store_true", help="print one JSON document for programs")
+    common.add_argument("--home", metavar="FOLDER", help="the folder of supervisord.conf (default: the nearest)")
+    parser = argparse.ArgumentParser(
+        prog="tradectl",
+        description="Ask and command the running desk.",
+        epilog="exit codes: 0 ok, 1 refused or failed, 2 wrong usage, 3 not running or no answer, 4 not found",
+        parents=[common],
+    )
+    commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
+    for module in _MODULES:
+        module.add(commands, [common])
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = make_parser().parse_args(argv)
+    as_json = getattr(arguments, "json", False)
+    arguments.json = as_json
+    try:
+        with Desk(find_home(getattr(arguments, "home", None))) as desk:
+            outcome = arguments.command(desk, arguments)
+    except TradeprocError as error:
+        return exits.report(error, as_json=as_json)
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # whoever read our output has seen enough; leave nothing for the interpreter to flush
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    if as_json and outcome.value is not None:
+        exits.print_json(outcome.value)
+    elif not as_json and outcome.shown is not None:
+        Console(width=None if sys.stdout.isatty() else 160).print(outcome.shown)
+    return int(outcome.exit)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
