@@ -1,11 +1,12 @@
-"""One server for all tests of the store, a fresh migrated database for each."""
+"""One server and one migrated database for all tests of the store; everything is forgotten before each."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.databases import fresh_database, migrated_template, server
+from tests.databases import forget_everything, fresh_database, server
 from tradeproc.store import Store
+from tradeproc.store.migrate import migrate
 
 
 @pytest.fixture(scope="session")
@@ -15,8 +16,10 @@ def server_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def template(server_url: str) -> str:
-    return migrated_template(server_url)
+def migrated_url(server_url: str) -> Iterator[str]:
+    with fresh_database(server_url) as url:
+        migrate(url)
+        yield url
 
 
 @pytest.fixture
@@ -26,9 +29,9 @@ def empty_url(server_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def url(server_url: str, template: str) -> Iterator[str]:
-    with fresh_database(server_url, template) as fresh:
-        yield fresh
+def url(migrated_url: str) -> str:
+    forget_everything(migrated_url)
+    return migrated_url
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tradeproc import config
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.node import Node
 from tradeproc.clock import wall_ns
-from tradeproc.errors import EXIT_HALT, Halt
+from tradeproc.errors import Refusal, exit_code
 from tradeproc.home import Home, find_home
 from tradeproc.procs.queue_worker import QueueWorker, Work
 from tradeproc.store import Store, StoreFault, round_trips
@@ -45,7 +45,10 @@ class Jobs:
         try:
             replay_left(self._home.journal, store)
             for session in store.sessions_with_new_fills():
-                self._compute(store, session)
+                try:
+                    self._compute(store, session)
+                except (Refusal, StoreFault):
+                    log.exception("trades_not_computed session=%d", session)
         finally:
             store.close()
 
@@ -71,9 +74,9 @@ def main(arguments: Sequence[str]) -> int:
     def tell(reason: str) -> None:
         node.post(lambda: node.set_state("degraded" if reason else "ready", reason))
 
-    def give_up(halt: Halt) -> None:
-        log.error("jobs_given_up reason=%s", halt)
-        node.stop(EXIT_HALT)
+    def give_up(error: Exception) -> None:
+        log.error("jobs_given_up reason=%s", error, exc_info=error)
+        node.stop(exit_code(error))
 
     def work(session: int) -> None:
         jobs.compute_trades(session)

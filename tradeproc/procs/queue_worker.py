@@ -14,7 +14,7 @@ import procrastinate
 import psycopg
 from procrastinate.jobs import Status
 
-from tradeproc.errors import Halt, Outage
+from tradeproc.errors import Outage
 from tradeproc.store import Store
 
 log = logging.getLogger(__name__)
@@ -32,9 +32,14 @@ class Work:
 
 
 class QueueWorker:
-    """A worker that runs until `stop`; `tell` hears "" when it works and the reason when it does not."""
+    """A worker that runs until `stop`.
 
-    def __init__(self, url: str, work: Work, tell: Callable[[str], None], give_up: Callable[[Halt], None]) -> None:
+    `tell` hears "" when it works and the reason when it does not; `give_up` hears of what no waiting will mend.
+    """
+
+    def __init__(
+        self, url: str, work: Work, tell: Callable[[str], None], give_up: Callable[[Exception], None]
+    ) -> None:
         self._url, self._work, self._tell, self._give_up = url, work, tell, give_up
         self._loop = asyncio.new_event_loop()
         self._task: asyncio.Task[None] | None = None
@@ -57,8 +62,8 @@ class QueueWorker:
             self._loop.run_until_complete(self._task)
         except asyncio.CancelledError:
             log.info("queue_stopped")
-        except Halt as halt:
-            self._give_up(halt)
+        except Exception as error:  # noqa: BLE001 the thread's end: whoever owns it must know why
+            self._give_up(error)
         finally:
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
             self._loop.close()

@@ -49,6 +49,12 @@ class Patient(psycopg.Connection[DictRow]):
     """A connection that does not wait for ever: a stopped server is as bad as a dead one."""
 
     answer_seconds = 2.0
+    is_doomed = False
+
+    def hear(self, notice: psycopg.errors.Diagnostic) -> None:
+        """Note the server's last words, which reach an idle connection before its end does."""
+        if notice.severity_nonlocalized in ("FATAL", "PANIC"):
+            self.is_doomed = True
 
     def wait(self, gen: PQGen[Any], interval: float = 0.1, timeout: float | None = None) -> Any:
         """Run a psycopg generator until it is done or the time is over.
@@ -105,23 +111,24 @@ def connect(url: str, *, connect_seconds: float, answer_seconds: float) -> Patie
     except psycopg.Error as error:
         raise DatabaseDown(_line(error)) from error
     connection.answer_seconds = answer_seconds + 0.2
+    connection.add_notice_handler(connection.hear)
     set_json_loads(orjson.loads, connection)
     return connection
 
 
-def is_alive(connection: psycopg.Connection[Any]) -> bool:
+def is_alive(connection: Patient) -> bool:
     """Tell whether the server still holds the other end, without asking it: its end is noticed at once."""
     if connection.closed or connection.broken:
         return False
     waiter = select.poll()
     waiter.register(connection.pgconn.socket, select.POLLIN)
-    if waiter.poll(0):
-        try:
+    try:
+        while waiter.poll(0) and not connection.is_doomed:
             connection.pgconn.consume_input()
-        except psycopg.Error:
-            connection.pgconn.finish()
-            return False
-    return True
+            connection.pgconn.notifies()  # reads what came, so that `hear` hears it
+    except psycopg.Error:
+        connection.is_doomed = True
+    return not connection.is_doomed
 
 
 def translated(error: psycopg.Error, statement: str) -> DatabaseDown | StoreFault:
@@ -151,9 +158,12 @@ class Database:
             DatabaseDown: nobody knows whether it was done.
             StoreFault: the database refused it.
         """
+        text = statements().get(statement)
+        if text is None:
+            raise StoreFault(statement, "there is no such statement")
         connection = self._connected()
         try:
-            cursor = connection.execute(statements()[statement], parameters)
+            cursor = connection.execute(text, parameters)
             return cursor.fetchall() if cursor.description else []
         except psycopg.Error as error:
             told = translated(error, statement)

@@ -196,7 +196,7 @@ class Server:
             except subprocess.TimeoutExpired:
                 log.warning("database_slow_to_stop signal=%s", how.name)
 
-    def _run(self, command: list[str]) -> subprocess.Popen[bytes]:
+    def _run(self, command: list[str], *, is_quiet: bool = False) -> subprocess.Popen[bytes]:
         """Start a program of PostgreSQL as its user; it is told to shut down when this process dies."""
         parent = os.getpid()
         libc = ctypes.CDLL(None)
@@ -211,6 +211,7 @@ class Server:
             command,
             cwd="/",
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if is_quiet else None,
             env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
             start_new_session=True,
             preexec_fn=before_exec,
@@ -237,7 +238,7 @@ class Server:
             "--no-instructions",
         ]
         locale = ["--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"]
-        code = self._run([str(programs / "initdb"), "-D", str(fresh), *options, *locale]).wait(120)
+        code = self._run([str(programs / "initdb"), "-D", str(fresh), *options, *locale], is_quiet=True).wait(120)
         if code != 0:
             raise ServerFailed(f"initdb ended with {code}; see its words above")
         shutil.rmtree(self.home.postgres, ignore_errors=True)

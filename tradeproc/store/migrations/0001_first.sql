@@ -206,7 +206,7 @@ create index balances_newest on balances (account, number desc);
 create table divergences (
     number bigint generated always as identity primary key,
     session bigint not null,          -- sessions.id
-    kind divergence_kind not null,
+    kind divergence_kind not null,    -- what the two views disagreed about
     subject text not null,            -- order id, broker id or contract
     ours text not null,               -- our side before it was corrected
     brokers text not null,            -- the broker's side, which won

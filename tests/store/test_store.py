@@ -1,0 +1,312 @@
+"""What a process writes down is what is read back, once, and only with a fresh fence."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+
+import psycopg
+import pytest
+
+from tests.store.book import AT, DIVERGENCE, EVENT, FILL, ORDER, POSITION, SPEC, moved
+from tradeproc.domain.book import Balance
+from tradeproc.domain.broker_orders import BrokerAccount
+from tradeproc.domain.orders import Order, OrderState
+from tradeproc.domain.units import Contracts, Money, Nanos, Price
+from tradeproc.store import DatabaseDown, LeaseLost, Store, StoreFault, UnknownSession
+from tradeproc.store.statements import statements
+
+
+@pytest.fixture
+def session(store: Store) -> int:
+    session = store.create_session(SPEC)
+    assert session == 1
+    return session
+
+
+@pytest.fixture
+def direct(url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+def test_a_session_comes_back_as_it_was_specified(store: Store, session: int) -> None:
+    store.set_desired(session, "running")
+
+    kept = store.session(session)
+
+    assert (kept.id, kept.spec, kept.desired, kept.fence) == (1, SPEC, "running", 0)
+    assert store.sessions() == [kept]
+
+
+def test_creating_a_session_twice_with_one_key_gives_one_session(store: Store) -> None:
+    assert store.create_session(SPEC, key="k") == store.create_session(SPEC, key="k")
+    assert len(store.sessions()) == 1
+
+
+def test_a_removed_session_is_unknown_and_its_orders_stay(store: Store, session: int) -> None:
+    store.save_orders([replace(ORDER, fence=0)], [EVENT], fence=0)
+    store.remove_session(session)
+
+    assert store.sessions() == []
+    assert len(store.orders(session)) == 1
+    for ask in (store.session, store.remove_session):
+        with pytest.raises(UnknownSession):
+            ask(session)
+    with pytest.raises(UnknownSession):
+        store.set_desired(session, "running")
+
+
+def test_the_installation_has_one_prefix_for_ever(store: Store, url: str) -> None:
+    first = store.installation()
+
+    other = Store(url)
+    assert len(first) == 4
+    assert other.installation() == first
+    other.close()
+
+
+def test_an_order_its_events_and_fills_are_written_and_read_back(store: Store, session: int) -> None:
+    order = replace(ORDER, fence=0, reason="ünïcode % and 'quotes'")
+    filled, event = moved(
+        order,
+        OrderState.PARTIALLY_FILLED,
+        AT + 1,
+        filled=Contracts(1),
+        average=Price(Decimal("4750.375")),
+        broker_id="77",
+    )
+
+    store.save_orders([order], [EVENT], fence=0)
+    store.save_orders([filled], [event], fence=0, fills=[FILL])
+
+    assert store.orders(session) == [filled]
+    assert store.open_orders(session) == [filled]
+    assert store.order_events(order.id) == [EVENT, event]
+    assert store.fills(session) == [FILL]
+
+
+def test_a_repeated_write_changes_nothing(store: Store, session: int) -> None:
+    order = replace(ORDER, fence=0)
+    closed, event = moved(order, OrderState.CANCELLED, AT + 1)
+    for _ in range(2):
+        store.save_orders([order], [EVENT], fence=0)
+        store.save_orders([closed], [event], fence=0, fills=[FILL])
+
+    assert store.orders(session) == [closed]
+    assert store.open_orders(session) == []
+    assert len(store.order_events(order.id)) == 2
+    assert store.fills(session) == [FILL]
+
+
+def test_a_fill_told_twice_is_booked_once(store: Store, session: int) -> None:
+    assert store.save_fill(FILL) is True
+    assert store.save_fill(replace(FILL, price=Price(Decimal(1)))) is False
+    assert store.fills(session) == [FILL]
+
+
+def test_a_stale_fence_writes_nothing_at_all(store: Store, session: int, direct: psycopg.Connection) -> None:
+    direct.execute("update sessions set fence = 2")
+
+    with pytest.raises(LeaseLost):
+        store.save_orders([ORDER], [EVENT], fence=1, fills=[FILL])
+
+    assert (store.orders(), store.order_events(ORDER.id), store.fills()) == ([], [], [])
+
+
+def test_a_refused_order_takes_the_whole_batch_with_it(store: Store, session: int) -> None:
+    second = replace(ORDER, id="x" * 23)
+
+    with pytest.raises(StoreFault):
+        store.save_orders([replace(ORDER, fence=0), second], [EVENT], fence=0)
+
+    assert store.orders() == []
+    store.save_orders([replace(ORDER, fence=0)], [EVENT], fence=0)
+
+
+@pytest.mark.parametrize("table", ["order_events", "fills", "latch_changes"])
+def test_history_cannot_be_changed(store: Store, session: int, direct: psycopg.Connection, table: str) -> None:
+    store.save_orders([replace(ORDER, fence=0)], [EVENT], fence=0, fills=[FILL])
+    store.set_latch("host", "halted", "tests", "drill")
+
+    for statement in (f"update {table} set at = 0", f"delete from {table}"):
+        with pytest.raises(psycopg.errors.RestrictViolation):
+            direct.execute(statement.encode())
+    assert direct.execute(f"select count(*) from {table}".encode()).fetchone() == (1,)
+
+
+def test_only_changes_of_position_and_balance_are_kept(store: Store, direct: psycopg.Connection) -> None:
+    cash, equity, realized, unrealized = (Money(Decimal(amount)) for amount in ("1.10", "2", "-3", "0"))
+    balance = Balance("A", "USD", cash, equity, realized, unrealized, Nanos(AT))
+    for at, position in ((1, POSITION), (2, POSITION), (3, replace(POSITION, quantity=Contracts(0), average=None))):
+        store.save_position(1, position, "fills", Nanos(at))
+        store.save_balance(replace(balance, at=Nanos(at)))
+    for at, position in ((1, POSITION), (3, POSITION)):
+        store.save_position(1, position, "fills", Nanos(at))
+
+    assert direct.execute("select quantity, at from positions order by number").fetchall() == [(2, 1), (0, 3)]
+    assert [row.position.average for row in store.positions(1)] == [None]
+    assert store.balances() == [replace(balance, at=Nanos(1))]
+
+
+def test_a_latch_is_active_until_it_is_set_and_keeps_its_history(store: Store, direct: psycopg.Connection) -> None:
+    assert store.latch("session:1").state == "active"
+
+    store.set_latch("session:1", "halted", "somebody", "too hot")
+    store.set_latch("session:1", "active", "somebody", "cooled")
+
+    assert (store.latch("session:1").state, store.latch("host").state) == ("active", "active")
+    assert [latch.scope for latch in store.latches()] == ["session:1"]
+    changes = direct.execute("select state, reason from latch_changes order by number").fetchall()
+    assert changes == [("halted", "too hot"), ("active", "cooled")]
+
+
+def test_divergences_and_alarms_are_kept_once_and_closed(store: Store, session: int) -> None:
+    for _ in range(2):
+        store.save_divergence(DIVERGENCE)
+        store.save_alarm(1, "live_stop_missing", "2 contracts without a stop", Nanos(AT))
+        store.save_alarm(None, "disk_full", "no room", Nanos(AT))
+    assert [row.divergence for row in store.divergences(only_open=True)] == [DIVERGENCE]
+
+    store.close_divergences(1, "position", None, Nanos(AT + 1))
+    store.clear_alarms(1, None, Nanos(AT + 1))
+
+    assert store.divergences(1, only_open=True) == []
+    assert [row.closed_at for row in store.divergences(1)] == [AT + 1]
+    assert [row.name for row in store.alarms(only_standing=True)] == ["disk_full"]
+
+
+def test_logins_and_their_accounts_are_kept_as_last_told(store: Store) -> None:
+    store.save_login("paper", "tradestation", "paper", "")
+    account = BrokerAccount("A1", "futures", "USD", True, "active")
+    for told in (account, replace(account, is_tradable=False)):
+        store.save_accounts("paper", [told])
+
+    assert [(row.name, row.broker) for row in store.logins()] == [("paper", "tradestation")]
+    assert [row.account for row in store.accounts("paper")] == [replace(account, is_tradable=False)]
+
+
+def test_the_newest_rows_come_oldest_first(store: Store, session: int) -> None:
+    orders = [replace(ORDER, id=f"abcd{n}", fence=0, created_at=Nanos(AT + n)) for n in range(4)]
+    store.save_orders(orders, [replace(EVENT, order_id=order.id) for order in orders], fence=0)
+
+    assert store.orders(limit=2) == orders[2:]
+    assert store.orders(session, limit=9) == orders
+
+
+def test_every_named_statement_is_one_that_the_server_understands(direct: psycopg.Connection) -> None:
+    for name, text in statements().items():
+        count = 0
+        while b"%(" in text:
+            start = text.index(b"%(")
+            key = text[start : text.index(b")s", start) + 2]
+            count += 1
+            text = text.replace(key, b"$%d" % count)
+        direct.execute(b"prepare %b as %b" % (name.encode(), text) if name != "make_migrations_table" else text)
+
+
+# --- when the database is away
+
+
+def kill_backends(direct: psycopg.Connection) -> None:
+    direct.execute(
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+        " where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"
+    )
+
+
+def test_a_lost_connection_is_replaced_without_anybody_noticing(
+    store: Store, session: int, direct: psycopg.Connection
+) -> None:
+    kill_backends(direct)
+
+    store.save_orders([replace(ORDER, fence=0)], [EVENT], fence=0)
+
+    assert len(store.orders(session)) == 1
+
+
+def test_a_connection_lost_in_the_middle_of_a_transaction_leaves_nothing_half_done(
+    store: Store, session: int, direct: psycopg.Connection, url: str
+) -> None:
+    with psycopg.connect(url) as blocker:
+        blocker.execute("lock table fills in exclusive mode")
+        outcome: list[BaseException] = []
+
+        def write() -> None:
+            try:
+                store.save_orders([replace(ORDER, fence=0)], [EVENT], fence=0, fills=[FILL])
+            except DatabaseDown as down:
+                outcome.append(down)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        waiting = "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        pid = wait_for_row(direct, waiting)
+        direct.execute("select pg_terminate_backend(%s, 5000)", [pid])
+        writer.join(10)
+
+    assert len(outcome) == 1
+    assert (store.orders(), store.order_events(ORDER.id), store.fills()) == ([], [], [])
+    store.save_orders([replace(ORDER, fence=0)], [EVENT], fence=0, fills=[FILL])
+    assert len(store.orders()) == 1
+
+
+def wait_for_row(direct: psycopg.Connection, query: str) -> int:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if row := direct.execute(query.encode()).fetchone():
+            return int(row[0])
+        time.sleep(0.01)
+    raise AssertionError(query)
+
+
+def test_a_stopped_server_does_not_hold_a_trader_up(url: str, direct: psycopg.Connection) -> None:
+    store = Store(url, answer_timeout=0.3)
+    assert store.is_up()
+    held = "select pid from pg_stat_activity where application_name = 'tradeproc' and datname = current_database()"
+    pid = wait_for_row(direct, held)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        with pytest.raises(DatabaseDown, match="no answer in time"):
+            store.orders()
+        assert time.monotonic() - began < 5
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert store.is_up()
+    store.close()
+
+
+def test_an_absent_server_is_an_outage_at_once() -> None:
+    store = Store("postgresql://nobody@/nothing?host=/tmp/tradeproc-nowhere")
+
+    assert not store.is_up()
+    with pytest.raises(DatabaseDown):
+        store.orders()
+    with pytest.raises(DatabaseDown):
+        store.migrate()
+
+
+def test_a_slow_statement_is_an_outage_and_the_store_goes_on(
+    url: str, session: int, direct: psycopg.Connection
+) -> None:
+    store = Store(url, answer_timeout=0.2)
+    with direct.transaction():
+        direct.execute("lock table orders in access exclusive mode")
+        with pytest.raises(DatabaseDown):
+            store.orders()
+    assert store.orders() == []
+    store.close()
+
+
+def test_orders_in_every_state_can_be_kept(store: Store, session: int) -> None:
+    def order(state: OrderState) -> Order:
+        return replace(ORDER, id=f"abcd{state.value}", fence=0, state=state)
+
+    orders = [order(state) for state in OrderState]
+    store.save_orders(orders, [], fence=0)
+
+    assert {kept.state for kept in store.open_orders(session)} == {s for s in OrderState if not s.is_terminal}
