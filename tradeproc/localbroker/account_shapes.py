@@ -84,7 +84,9 @@ def order_body(
         "Duration": _DURATIONS[order.time_in_force],
         "FilledPrice": wire_price(order.average, order.contract) if order.average is not None else "0",
         "GoodTillDate": _good_till(order.opened_at) if is_gtc else None,
-        "GroupName": f"{order.group_kind} {order.group}" if order.group_kind is not GroupKind.NORMAL else None,
+        "GroupName": f"{order.group_kind} {order.group.lstrip('g')}"
+        if order.group_kind is not GroupKind.NORMAL
+        else None,
         "Legs": [_leg(order)],
         "LimitPrice": wire_price(order.limit, order.contract) if order.limit is not None else None,
         "OrderID": order.id,
@@ -119,12 +121,17 @@ def _leg(order: ExchangeOrder) -> Body:
     return leg
 
 
+def _is_tied(order: ExchangeOrder) -> bool:
+    return order.group_kind is not GroupKind.NORMAL
+
+
 def _conditional(order: ExchangeOrder, relatives: Relatives) -> list[Body]:
     parent = [{"Relationship": "OSP", "OrderID": order.parent}] if order.parent else []
     children = [{"Relationship": "OSO", "OrderID": child.id} for child in relatives.children]
-    is_tied = order.group_kind is not GroupKind.NORMAL
     kind = order.group_kind.value
-    siblings = [{"Relationship": kind, "OrderID": other.id} for other in relatives.siblings] if is_tied else []
+    siblings = (
+        [{"Relationship": kind, "OrderID": other.id} for other in relatives.siblings] if _is_tied(order) else []
+    )
     return [*parent, *children, *siblings]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from tradeproc.clock import monotonic_ns
 from tradeproc.domain.instruments import Contract, instrument
 from tradeproc.localbroker.account_shapes import Relatives, Valued, order_body, position_body
 from tradeproc.localbroker.faults import Switchboard
@@ -23,7 +24,10 @@ _MINUTE = 60_000_000_000
 
 @dataclass(slots=True)
 class Desk:
-    """The shared state of the server; everything runs on one thread."""
+    """The shared state of the server; everything runs on one thread, others may read the plain numbers.
+
+    `pumped_at` is when the tape was last looked at (monotonic), `played_at` market time then; `served` are requests.
+    """
 
     market: Market
     sign_in: SignIn
@@ -31,6 +35,9 @@ class Desk:
     faults: Switchboard = field(default_factory=Switchboard)
     stop: Callable[[], None] = lambda: None
     requests: dict[str, int] = field(default_factory=dict)
+    served: int = 0
+    pumped_at: int = 0
+    played_at: int = 0
     streams: Streams = field(init=False)
     _told: int = 0
     _minute: int = 0
@@ -39,6 +46,7 @@ class Desk:
         """Tie the streams to the bells and faults."""
         self.streams = Streams(self.bells, self.faults)
         self._told = self.market.exchange.revision
+        self.pumped_at = monotonic_ns()
 
     @property
     def contracts(self) -> tuple[str, ...]:
@@ -48,7 +56,8 @@ class Desk:
     def advance(self) -> int:
         """Play the ticks that are due, wake who waits for them, and return how many."""
         played = self.market.advance()
-        minute = self.market.now().market // _MINUTE
+        self.pumped_at, self.played_at = monotonic_ns(), self.market.now().market
+        minute = self.played_at // _MINUTE
         if played or minute != self._minute:
             # bars also end without a trade
             self._minute = minute
@@ -62,6 +71,11 @@ class Desk:
         if revision != self._told:
             self._told = revision
             self.bells.ring(BOOK)
+
+    def count(self, endpoint: str) -> None:
+        """Count a request."""
+        self.served += 1
+        self.requests[endpoint] = self.requests.get(endpoint, 0) + 1
 
     def find(self, symbol: str) -> str | None:
         """Return the traded contract that a symbol means, or None."""

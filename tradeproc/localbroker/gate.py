@@ -97,7 +97,7 @@ class Gate:
     async def answer(self, request: Request) -> Response | StreamAnswer:
         """Answer one request."""
         desk = self.desk
-        desk.requests[self.endpoint] = desk.requests.get(self.endpoint, 0) + 1
+        desk.count(self.endpoint)
         try:
             call = Call(desk, request.path_params, _query(request), await request.body())
         except ClientDisconnect:

@@ -74,7 +74,10 @@ def spread(tick: Tick, product: Instrument) -> Spread:
 
 
 def quote_body(symbol: str, code: str, tick: Tick, days: Sequence[Bar]) -> Body:
-    """Return a full quote from the newest trade and the daily bars of today and, if there is one, yesterday."""
+    """Return a full quote from the newest trade and the daily bars of today and, if there is one, yesterday.
+
+    The tape holds trades only: sizes, spread, VWAP (the typical price) and the 52 weeks (today) are stand-ins.
+    """
     product = instrument(Contract.parse(code).root)
     around = spread(tick, product)
     today, before = days[-1], days[-2] if len(days) > 1 else None

@@ -54,7 +54,7 @@ class ServerSettings:
     port: int = 0
     tape: str = SHIPPED
     speed: float = 60.0
-    history_minutes: float = 60.0
+    history_minutes: float = 20.0
     accounts: tuple[str, ...] = ("SIM0000001F",)
     cash: Money = Money(Decimal(100_000))
     paused: bool = False
@@ -93,6 +93,7 @@ def serve(settings: ServerSettings, ready: Callable[[int, Desk], None]) -> None:
         PortTaken: somebody else listens on the port.
     """
     listener = listen(settings.port)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
         asyncio.run(_serve(settings, listener, ready))
     finally:

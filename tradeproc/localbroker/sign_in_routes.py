@@ -61,7 +61,7 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 async def _trouble(desk: Desk, request: Request) -> Response | None:
-    desk.requests["token"] = desk.requests.get("token", 0) + 1
+    desk.count("token")
     await hold(desk, "token")
     names = {FaultName.UNAUTHORIZED, FaultName.TOO_MANY, FaultName.SERVER_ERROR, FaultName.CUT}
     fault = desk.faults.take(names, "token", ())

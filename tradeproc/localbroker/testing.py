@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 import orjson
 
+from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.domain.units import Money
 from tradeproc.errors import Fault
 from tradeproc.localbroker.client import LocalBroker
@@ -51,9 +52,10 @@ class RunningBroker:
         """Return the process to kill, should a test want to."""
         return self._process.pid
 
-    def token(self, client: str = "local", secret: str = "local") -> str:
-        """Return a fresh access token of a client that has a refresh token of its own name."""
-        form = {"grant_type": "refresh_token", "client_id": client, "client_secret": secret, "refresh_token": client}
+    def token(self) -> str:
+        """Return a fresh access token of the client `local`."""
+        names = ("client_id", "client_secret", "refresh_token")
+        form = {"grant_type": "refresh_token", **dict.fromkeys(names, "local")}
         answer = httpx.post(f"{self.url}/oauth/token", data=form, trust_env=False)
         token: str = answer.raise_for_status().json()["access_token"]
         return token
@@ -143,9 +145,9 @@ def _start(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
     with (folder / LOG).open("ab") as output:
         command = [sys.executable, "-m", "tradeproc.localbroker", str(folder)]
         process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
-    deadline = time.monotonic() + _START_SECONDS
+    deadline = monotonic_ns() + _START_SECONDS * SECOND
     while not port_file.exists():
-        if process.poll() is not None or time.monotonic() > deadline:
+        if process.poll() is not None or monotonic_ns() > deadline:
             _end(process)
             raise NotStarted((folder / LOG).read_text()[-2000:])
         time.sleep(0.01)
