@@ -27,6 +27,7 @@ from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.orders import OrderState
 from tradeproc.domain.session import SessionSpec
+from tradeproc.domain.units import Nanos
 from tradeproc.errors import Outage, TradeprocError
 from tradeproc.home import find_home
 from tradeproc.localbroker.client import LocalBroker
@@ -118,7 +119,7 @@ class Collector:
             found.append(StreamSeen(process, is_up, told["last_event_at"], is_open, told["detail"]))
         return found
 
-    def _is_open(self, spec: SessionSpec, now: int) -> bool:
+    def _is_open(self, spec: SessionSpec, now: Nanos) -> bool:
         """Tell whether data should come: by the exchange's calendar, or by the tape where that is the market."""
         configured = self.desk.config
         local = f"127.0.0.1:{configured.localbroker.port}"
@@ -180,7 +181,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="scripts/healthcheck",
         description="Silent and 0 when well; else one line a problem.",
-        epilog="exit codes: 0 well, 1 warning, 2 critical, 3 unknown. For cron: */1 * * * * /path/to/scripts/healthcheck",
+        epilog="exit codes: 0 well, 1 warning, 2 critical, 3 unknown; cron: * * * * * /path/to/scripts/healthcheck",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document, also when well")
     parser.add_argument("--home", metavar="FOLDER", help="the folder of supervisord.conf (default: the nearest)")

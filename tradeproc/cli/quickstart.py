@@ -17,7 +17,6 @@ from tradeproc.cli import tables
 from tradeproc.cli.commands import book, desks
 from tradeproc.cli.desk import KEEPER, Desk
 from tradeproc.cli.exits import CommandFailed, Exit, exit_of, one_line
-from tradeproc.cli.screen import Screen
 from tradeproc.cli.watch import Watch, show
 from tradeproc.config import read_session
 from tradeproc.domain.instruments import Contract, instrument
@@ -35,7 +34,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the quickstart's options."""
     parser = argparse.ArgumentParser(
         prog="scripts/quickstart",
-        description="Run a whole trading session on an hour of real ES trades, on this machine alone, without an account.",
+        description="Run a whole trading session on an hour of real ES trades, on this machine, without an account.",
     )
     parser.add_argument("--speed", type=float, default=60.0, metavar="X", help="market seconds per second (60)")
     parser.add_argument("--strategy", default="moving_average_cross", help="an example by name, or your file.py")
@@ -51,9 +50,8 @@ class Quickstart:
 
     def __init__(self, desk: Desk, options: argparse.Namespace) -> None:
         self.desk, self.options = desk, options
-        self.console = Console(
-            width=None if sys.stdout.isatty() else 120, force_terminal=False if options.plain else None
-        )
+        width = None if sys.stdout.isatty() else 120
+        self.console = Console(width=width, force_terminal=False if options.plain else None)
         self.broker = LocalBroker(f"http://127.0.0.1:{desk.config.localbroker.port}")
         self._began = time.monotonic()
 
@@ -113,7 +111,8 @@ class Quickstart:
 
     def _is_ready(self, session: int) -> bool:
         try:
-            return self.desk.client.call(f"session-{session}.trader", "status", {}, 1.0)["state"] == "ready"
+            told = self.desk.client.call(f"session-{session}.trader", "status", {}, 1.0)
+            return bool(told["state"] == "ready")
         except TradeprocError:
             return False
 
@@ -152,7 +151,7 @@ class Quickstart:
             state = self.desk.ask(f"session-{session}.trader", "state")
         except TradeprocError:
             return False
-        return state["position"] == 0 and not state["orders"]
+        return bool(state["position"] == 0 and not state["orders"])
 
     def _are_computed(self, session: int, fills: Sequence[dict[str, Any]]) -> bool:
         bought = sum(int(fill["quantity"]) for fill in fills if fill["side"] == "buy")

@@ -158,7 +158,7 @@ class Screen:
 
 def price_of_order(body: Mapping[str, Any]) -> str:
     """Return the prices of an order as a person writes them: `market`, `4801.25`, `stop 4790`, `stop 1 limit 2`."""
-    limit, stop = body.get("limit"), body.get("stop")
+    limit, stop = body.get("limit_price"), body.get("stop_price")
     if limit is None and stop is None:
         return "market"
     if stop is None:

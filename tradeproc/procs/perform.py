@@ -12,12 +12,12 @@ from tradeproc.domain.answers import Answer, Unknown
 from tradeproc.domain.book import Divergence, Fill, Position
 from tradeproc.domain.broker_orders import Outcome, Refused, Unanswered
 from tradeproc.domain.candles import Candle
-from tradeproc.domain.instruments import Contract, instrument
 from tradeproc.domain.orders import Order
 from tradeproc.domain.session import SessionSpec
 from tradeproc.engine import effects, events
 from tradeproc.engine.effects import Effect
 from tradeproc.engine.events import Event
+from tradeproc.procs.bodies import order_body
 from tradeproc.procs.ledger import Ledger
 
 T = TypeVar("T")
@@ -146,16 +146,6 @@ class Performer:
 
             body = {"contract": self._contract}
             self.node.request(self._account, "position", body, seconds=_QUESTION_SECONDS, on_reply=position)
-
-
-def order_body(order: Order) -> Body:
-    """Return an order with its prices in points beside those in ticks, for people."""
-    product = instrument(Contract.parse(order.contract).root)
-    prices = {
-        f"{name}_price": None if ticks is None else str(product.price(ticks))
-        for name, ticks in (("limit", order.limit), ("stop", order.stop))
-    }
-    return {**messages.order_to_body(order), **prices}
 
 
 def _outcome(reply: Reply) -> Outcome:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from tradeproc.bus.codec import Body
 from tradeproc.domain.book import Position
 from tradeproc.engine.state import State
+from tradeproc.procs.bodies import order_body
 from tradeproc.procs.ledger import Ledger
-from tradeproc.procs.perform import order_body
 from tradeproc.procs.tally import Tally
 
 

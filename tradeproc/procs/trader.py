@@ -16,6 +16,7 @@ from tradeproc.bus.node import Node
 from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.engine import events
+from tradeproc.engine.events import TradingState
 from tradeproc.engine.state import Setup, new_state
 from tradeproc.home import Home, find_home
 from tradeproc.procs import trader_commands
@@ -89,7 +90,7 @@ class Beginning:
             arguments=self.arguments,
             session_opened_at=market_hours(row.spec.calendar).session_opened_at,
         )
-        state = new_state(setup, read_latches(store, row.id))
+        state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in read_latches(store, row.id)})
         positions = [each.position for each in store.positions(row.id) if each.position.contract == row.spec.contract]
         started = events.Started(tuple(store.open_orders(row.id)), positions[0] if positions else None)
         trader = Trader(self.node, row, ledger, state, fills)

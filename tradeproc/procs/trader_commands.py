@@ -9,7 +9,7 @@ from tradeproc.domain.candles import Candle
 from tradeproc.engine import events
 from tradeproc.engine.events import TradingState
 from tradeproc.errors import Refusal
-from tradeproc.procs.perform import order_body
+from tradeproc.procs.bodies import order_body
 from tradeproc.procs.summary import position_of
 from tradeproc.procs.trading import Trader
 
@@ -49,7 +49,8 @@ def _set(trader: Trader, word: str, body: Body) -> Body:
     except ValueError:
         raise BadCommand(f"state: {word!r} is none of active, reducing, halted") from None
     scope = str(body.get("scope") or f"session:{trader.session}")
-    return _tell(trader, events.TradingStateSet(scope, state, _by(body), str(body.get("reason", ""))))
+    trader.latch(scope, state, _by(body), str(body.get("reason", "")))
+    return {"trading_state": trader.state.engine.trading.value}
 
 
 def _tell(trader: Trader, event: events.Event) -> Body:

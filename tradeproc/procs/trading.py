@@ -23,7 +23,7 @@ from tradeproc.procs.perform import Performer
 from tradeproc.procs.summary import summary
 from tradeproc.procs.tally import Tally
 from tradeproc.store.database import DatabaseDown
-from tradeproc.store.rows import SessionRow
+from tradeproc.store.rows import Latch, SessionRow
 from tradeproc.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class Trader:
         self._events: deque[Event] = deque()
         self._is_stepping = False
         self._slowest_ns = 0
+        self._latched_at: dict[str, int] = {}
         for topic, handler in {
             "order": lambda body: self.tell(events.OrderTold(messages.broker_order_from_body(body))),
             "position": lambda body: self.tell(events.PositionTold(messages.position_from_body(body))),
@@ -92,7 +93,7 @@ class Trader:
 
     def _step(self, event: Event) -> None:
         began = monotonic_ns()
-        wanted = step(self.state, event, wall_ns())
+        wanted = step(self.state, event, wall_ns()).effects
         took = monotonic_ns() - began
         if took > BUDGET_NS:
             name = self.state.setup.strategy.name
@@ -193,9 +194,15 @@ class Trader:
             stored = read_latches(self.ledger.store, self.session)
         except DatabaseDown:
             return  # noticed and told by the next write
-        for scope, state in stored.items():
-            if self.state.engine.latches.get(scope, TradingState.ACTIVE) is not state:
-                self.tell(events.TradingStateSet(scope, state, "database", "as stored"))
+        for latch in stored:
+            if latch.at > self._latched_at.get(latch.scope, 0):
+                self.latch(latch.scope, TradingState(latch.state), latch.by, latch.reason)
+
+    def latch(self, scope: str, state: TradingState, by: str, reason: str) -> None:
+        """Set a latch; what is stored counts again only when it is newer than this."""
+        self._latched_at[scope] = wall_ns()
+        if self.state.engine.latches.get(scope, TradingState.ACTIVE) is not state:
+            self.tell(events.TradingStateSet(scope, state, by, reason))
 
     def summary(self) -> Body:
         """Return everything that people and the portfolio want to know of the session."""
@@ -213,14 +220,14 @@ class Trader:
         self.ledger.close()
 
 
-def read_latches(store: Store, session: int) -> dict[str, TradingState]:
-    """Return the stored latches that concern a session, by scope.
+def read_latches(store: Store, session: int) -> list[Latch]:
+    """Return the stored latches that concern a session.
 
     Raises:
         DatabaseDown: the database is away.
     """
-    return {
-        latch.scope: TradingState(latch.state)
+    return [
+        latch
         for latch in store.latches()
         if latch.scope in ("host", f"session:{session}") or latch.scope.startswith("portfolio:")
-    }
+    ]

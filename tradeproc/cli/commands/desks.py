@@ -77,11 +77,8 @@ def process_rows(desk: Desk) -> list[dict[str, Any]]:
     listed = set(desk.directory.processes())
     rows: list[dict[str, Any]] = []
     for program in programs:
-        row: dict[str, Any] = {
-            "process": program.process,
-            "supervisor": program.state.value,
-            "pid": program.pid or None,
-        }
+        row: dict[str, Any] = {"process": program.process, "supervisor": program.state.value}
+        row["pid"] = program.pid or None
         if program.pid and program.process in listed:
             row |= _told(desk, program.process)
         elif program.error:
@@ -105,7 +102,7 @@ def _told(desk: Desk, process: str) -> dict[str, Any]:
     }
 
 
-# --- supervisord ------------------------------------------------------------------------------------------------------
+# --- supervisord --------------------------------------------------------------------------------------------------
 
 
 def is_up(desk: Desk) -> bool:

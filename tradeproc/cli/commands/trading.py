@@ -53,11 +53,13 @@ def command(desk: Desk, arguments: Namespace) -> Outcome:
 
 def _told(name: str, answer: dict[str, Any]) -> Text:
     words = {"halt": "halted", "resume": "active again", "reduce": "reducing", "flatten": "is being flattened"}
-    scope = answer.get("scope") or "the desk"
-    line = Text(f"{scope}: {words[name]}")
-    for session, reached in sorted((answer.get("traders") or {}).items()):
-        line.append(f"\n  session {session}: ", style="dim")
-        line.append_text(tables.state(reached))
+    scope = answer["scope"]
+    line = Text(f"{'the desk' if scope == 'host' else scope.replace(':', ' ')}: {words[name]}; {answer['latch']}")
+    for heard in answer["sessions"]:
+        line.append(f"\n  session {heard['session']}: ", style="dim")
+        line.append_text(tables.state(heard["trading_state"]) if heard["ok"] else Text(heard["reason"], style="red"))
+    if not answer["sessions"]:
+        line.append("\n  no trader runs now; it counts for those that start", style="dim")
     return line
 
 

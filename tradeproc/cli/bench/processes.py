@@ -1,0 +1,37 @@
+"""What the kernel says about a process: private memory, and when it began."""
+
+import os
+import time
+from pathlib import Path
+
+_MILLION = 1_000_000
+
+
+def private_mb(pid: int) -> float:
+    """Return the memory that a process has for itself alone, in MB: what would be free if it ended.
+
+    Raises:
+        OSError: there is no such process.
+    """
+    kilobytes = 0
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        name, _, rest = line.partition(":")
+        if name in ("Private_Clean", "Private_Dirty"):
+            kilobytes += int(rest.split()[0])
+    return kilobytes * 1024 / _MILLION
+
+
+def began_at(pid: int) -> float:
+    """Return when a process was started, in seconds since the epoch; exact to 10 ms.
+
+    Raises:
+        OSError: there is no such process.
+    """
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    since_boot = int(after_name[19]) / os.sysconf("SC_CLK_TCK")
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + since_boot
+
+
+def kind_of(process: str) -> str:
+    """Return the kind of a process by its name on the bus: `link-paper.bars-ESH24-1m` is a `bars`."""
+    return process.partition(".")[2].partition("-")[0]

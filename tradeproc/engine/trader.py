@@ -1,0 +1,144 @@
+"""The trader: `step(state, event, now)` applies one event and returns what has to be done.
+
+    a candle      market.py → the strategy → decisions.py → limits.py → sending.py
+    an order      broker.py → orders.py (the table), or outcomes.py for a reply
+    a position    positions.py (ours against the broker's)
+    an answer     reconcile.py, positions.py
+    a command     here → closing.py
+    time          deadlines of all of them
+
+`now` is the wall clock; market time comes with the candles. The state is updated in place: equal histories of events
+and moments give equal effects, bit for bit. The effects stand in the order in which they must be carried out.
+"""
+
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from tradeproc.domain.orders import OrderSource
+from tradeproc.domain.units import Nanos
+from tradeproc.engine import broker, closing, market, outcomes, positions, protection, reconcile, sending
+from tradeproc.engine import events as told
+from tradeproc.engine.alarms import AlarmName
+from tradeproc.engine.effects import Effect
+from tradeproc.engine.events import Event
+from tradeproc.engine.state import State, Waiting
+from tradeproc.engine.turn import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The state after an event, and the effects in the order in which they must be carried out."""
+
+    state: State
+    effects: tuple[Effect, ...]
+
+
+def step(state: State, event: Event, now: Nanos) -> Step:
+    """Apply one event; what does not fit is kept as a row or a log line, and never raises.
+
+    Raises:
+        StrategyFailed: the strategy raised; the process has to die of it.
+    """
+    turn = Turn(state, now)
+    _apply(turn, event)
+    positions.review(turn)
+    closing.advance(turn)
+    return Step(state, turn.effects())
+
+
+def _apply(turn: Turn, event: Event) -> None:
+    match event:
+        case told.CandleTold():
+            market.candle_told(turn, event)
+        case told.OrderTold(order):
+            broker.order_told(turn, order)
+        case told.PositionTold(position):
+            positions.position_told(turn, position)
+        case told.BalanceTold(balance):
+            broker.balance_told(turn, balance)
+        case told.TimePassed():
+            _time_passed(turn)
+        case told.StreamChanged():
+            broker.stream_changed(turn, event)
+        case told.WarmedUp(candles):
+            market.warmed_up(turn, candles)
+        case told.Started():
+            reconcile.started(turn, event)
+        case _:
+            _apply_reply(turn, event)
+
+
+Reply = (
+    told.Persisted
+    | told.PersistFailed
+    | told.DatabaseChanged
+    | told.LeaseChanged
+    | told.SubmitAnswered
+    | told.ModifyAnswered
+    | told.CancelAnswered
+    | told.OrdersAnswered
+    | told.PositionAnswered
+)
+Command = told.TradingStateSet | told.FlattenCommanded | told.ReconcileCommanded | told.StopCommanded
+
+
+def _apply_reply(turn: Turn, event: Reply | Command) -> None:
+    match event:
+        case told.Persisted(ticket):
+            sending.persisted(turn, ticket)
+        case told.PersistFailed(ticket, reason):
+            sending.persist_failed(turn, ticket, reason)
+        case told.DatabaseChanged(is_up, reason):
+            sending.database_changed(turn, is_up=is_up, reason=reason)
+        case told.SubmitAnswered(order_id, outcome):
+            outcomes.submit_answered(turn, order_id, outcome)
+        case told.ModifyAnswered(order_id, outcome):
+            outcomes.change_answered(turn, order_id, outcome, Waiting.MODIFY)
+        case told.CancelAnswered(order_id, outcome):
+            outcomes.change_answered(turn, order_id, outcome, Waiting.CANCEL)
+        case told.OrdersAnswered(number, orders):
+            reconcile.orders_answered(turn, number, orders)
+        case told.PositionAnswered(number, position):
+            positions.position_answered(turn, number, position)
+        case _:
+            _obey(turn, event)
+
+
+def _obey(turn: Turn, event: Command | told.LeaseChanged) -> None:
+    engine = turn.state.engine
+    match event:
+        case told.TradingStateSet(scope, trading, by, reason):
+            engine.latches[scope] = trading
+            turn.log("warning", "trading_state_set", scope=scope, state=trading.value, by=by, reason=reason)
+        case told.FlattenCommanded(by, reason):
+            closing.begin(turn, OrderSource.OPERATOR, f"flatten by {by}: {reason}" if reason else f"flatten by {by}")
+        case told.ReconcileCommanded(by):
+            engine.contradictions.clear()
+            turn.clear(AlarmName.ILLEGAL_TRANSITION)
+            turn.ask_orders(f"asked by {by}")
+            turn.ask_position(f"asked by {by}")
+        case told.StopCommanded(by, flatten):
+            engine.is_stopping = True
+            turn.log("info", "stop_commanded", by=by, flatten=flatten)
+            if flatten:
+                closing.begin(turn, OrderSource.OPERATOR, f"stop by {by}")
+        case told.LeaseChanged(is_held, reason, fence):
+            engine.is_lease_held = is_held
+            if fence is not None:
+                turn.state.setup = replace(turn.state.setup, fence=fence)
+            if is_held:
+                turn.clear(AlarmName.LEASE_LOST)
+            else:
+                turn.alarm(AlarmName.LEASE_LOST, f"entries stop, exits go on: {reason}")
+        case _:
+            assert_never(event)
+
+
+def _time_passed(turn: Turn) -> None:
+    """Look at every deadline; each has one owner."""
+    reconcile.press_pending(turn)
+    reconcile.settle_doubts(turn)
+    reconcile.press(turn)
+    positions.press(turn)
+    protection.press(turn)
+    closing.press(turn)
