@@ -1,4 +1,6 @@
-"""A broker on loopback: a small matching engine on a tape, spoken to in a real broker's wire protocol.
+"""A broker on loopback: a small matching engine on a tape, spoken to in TradeStation's wire protocol.
+
+The exchange; nothing of it knows HTTP or a broker's codes, and below `market.py` it is pure: no clock, socket, chance.
 
     orders.py     values: tickets that come in, orders, fills, answers and updates that go out
     exchange.py   the engine: (call, moment) in; answer, updates and ledger records out
@@ -9,7 +11,14 @@
     pace.py       market time from monotonic time: start, speed, pause
     market.py     all of it held together, with a clock: what the server talks to
 
-Wall time stamps orders and fills, market time stamps ticks and bars; each record of the ledger carries both.
-Pure below `market.py`: no clock, no socket, no chance. It knows nothing of HTTP and of status codes; the server
-in TradeStation's dialect stands on top of it. Start reading at `orders.py`, then `exchange.py`.
+The dialect on top of it.
+
+    server.py     the process's event loop; app.py all routes; gate.py what each request passes; desk.py what they share
+    tickets.py    requests read; order_entry.py brokerage.py market_data.py sign_in_routes.py oauth.py answer them
+    streams.py    endless answers; sources.py what they tell; wakes.py who waits for what
+    numbers.py    how it is written: account_shapes.py market_shapes.py
+    faults.py     the troubles it makes on demand; control.py client.py its remote control; testing.py one for tests
+
+Wall time stamps orders and fills, market time stamps ticks and bars; each record of the ledger carries both. Start
+reading at `orders.py`, then `exchange.py`.
 """
