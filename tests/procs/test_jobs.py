@@ -1,0 +1,205 @@
+"""The database's process and the job queue's, as real processes: trades follow fills, whatever dies in between."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.databases import fresh_database, server, temporary_home
+from tests.store.book import AT, EVENT, FILL, ORDER, SPEC
+from tradeproc.bus.addresses import Directory
+from tradeproc.bus.client import Client
+from tradeproc.domain.book import Fill
+from tradeproc.domain.orders import Side
+from tradeproc.domain.units import Contracts, Nanos, Price
+from tradeproc.errors import TradeprocError
+from tradeproc.home import Home
+from tradeproc.store import Journal, Store
+from tradeproc.store.embedded import database_url
+
+ROOT = Path(__file__).parents[2]
+GENEROUS = 60.0
+
+
+def wait_for(what: str, condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + GENEROUS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(TradeprocError):
+            if found := condition():
+                return found
+        time.sleep(0.05)
+    raise AssertionError(what)
+
+
+@pytest.fixture(scope="module")
+def server_url() -> Iterator[str]:
+    with server() as url:
+        yield url
+
+
+@pytest.fixture
+def url(server_url: str) -> Iterator[str]:
+    with fresh_database(server_url) as url:
+        yield url
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    with temporary_home() as home:
+        (home.root / "supervisord.conf").touch()
+        shutil.copytree(ROOT / "conf", home.conf)
+        yield home
+
+
+class Process:
+    """One process of a home, killed at the end of the test if it is still there."""
+
+    def __init__(self, home: Home, kind: str, url: str | None = None) -> None:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("TRADEPROC_")}
+        environment["TRADEPROC_HOME"] = str(home.root)
+        if url:
+            environment["TRADEPROC_DATABASE_URL"] = url
+        self.name, self.home = f"core.{kind}", home
+        self.log = home.log / f"{kind}.log"
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "tradeproc.procs", kind]
+            self.popen = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
+
+    def __enter__(self) -> "Process":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end(signal.SIGKILL)
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        if self.popen.poll() is None:
+            self.popen.send_signal(how)
+        return self.popen.wait(GENEROUS)
+
+    def state(self) -> str:
+        with Client(Directory(self.home.sockets)) as client:
+            return str(client.call(self.name, "status", {}, 1.0)["state"])
+
+    def is_in(self, state: str) -> None:
+        wait_for(f"{self.name} {state}: {self.log.read_text()}", lambda: self.state() == state)
+
+
+def fill(number: int, side: Side, price: str) -> Fill:
+    return replace(
+        FILL,
+        order_id=f"o{number}",
+        side=side,
+        price=Price(Decimal(price)),
+        at=Nanos(AT + number),
+        cumulative=Contracts(1),
+    )
+
+
+def profits(store: Store) -> list[Decimal]:
+    return [trade.profit for trade in store.trades()]
+
+
+def test_trades_follow_fills_at_once_and_a_stop_is_clean(home: Home, url: str) -> None:
+    store = Store(url)
+    store.migrate()
+    session = store.create_session(SPEC)
+    with Process(home, "jobs", url) as jobs:
+        jobs.is_in("ready")
+
+        began = time.monotonic()
+        store.save_orders([replace(ORDER, fence=0)], [EVENT], fence=0, fills=[fill(1, Side.BUY, "100")])
+        store.save_fill(fill(2, Side.SELL, "101.25"))
+        wait_for("a trade", lambda: profits(store) == [Decimal("62.5")])
+        took = time.monotonic() - began
+        store.save_fill(fill(3, Side.SELL, "103"))
+        store.save_fill(fill(4, Side.BUY, "104"))
+        wait_for("two trades", lambda: profits(store) == [Decimal("62.5"), Decimal("-50")])
+
+        assert took < 30, "the minute's sweep found it, not the queue"
+        assert jobs.end() == 0
+    assert [trade.session for trade in store.trades(session)] == [session, session]
+    assert not list(home.sockets.glob("core.jobs.*.pub"))
+    store.close()
+
+
+def test_what_happened_while_no_worker_was_there_is_found_at_its_start(home: Home, url: str) -> None:
+    store = Store(url)
+    store.migrate()
+    store.create_session(SPEC)
+    store.save_fill(fill(1, Side.BUY, "100"))
+    with psycopg.connect(url, autocommit=True) as direct:
+        direct.execute("delete from procrastinate_jobs")
+    journal = Journal(home.journal / "session-1")
+    journal.save_fill(fill(2, Side.SELL, "102"))
+    journal.close()
+
+    with Process(home, "jobs", url):
+        wait_for("the trade", lambda: profits(store) == [Decimal(100)])
+
+    assert journal.path.read_bytes() == b""
+    store.close()
+
+
+def test_a_job_whose_worker_was_killed_does_not_hold_up_the_next_one(home: Home, url: str) -> None:
+    store = Store(url)
+    store.migrate()
+    store.create_session(SPEC)
+    with Process(home, "jobs", url) as jobs:
+        jobs.is_in("ready")
+        with psycopg.connect(url) as blocker:
+            blocker.execute("lock table trades_computed in exclusive mode")
+            store.save_fill(fill(1, Side.BUY, "100"))
+            doing = "select 1 from procrastinate_jobs where status = 'doing'"
+            with psycopg.connect(url, autocommit=True) as direct:
+                wait_for("a job at work", lambda: direct.execute(doing.encode()).fetchone())
+            jobs.end(signal.SIGKILL)
+
+    with Process(home, "jobs", url) as jobs:
+        store.save_fill(fill(2, Side.SELL, "101"))
+        wait_for("the trade", lambda: profits(store) == [Decimal(50)])
+        jobs.is_in("ready")
+    store.close()
+
+
+def test_jobs_wait_for_a_database_that_comes_late_and_goes_and_comes_again(home: Home) -> None:
+    store = Store(database_url(home))
+    with Process(home, "jobs") as jobs:
+        jobs.is_in("degraded")
+        with Process(home, "postgres") as postgres:
+            postgres.is_in("ready")
+            jobs.is_in("ready")
+            store.create_session(SPEC)
+            store.save_fill(fill(1, Side.BUY, "100"))
+            store.save_fill(fill(2, Side.SELL, "101"))
+            wait_for("the trade", lambda: profits(store) == [Decimal(50)])
+            postgres.end(signal.SIGKILL)
+            jobs.is_in("degraded")
+        with Process(home, "postgres") as postgres:
+            wait_for("the database", store.is_up)
+            jobs.is_in("ready")
+            store.save_fill(fill(3, Side.BUY, "100"))
+            store.save_fill(fill(4, Side.SELL, "103"))
+            wait_for("the second trade", lambda: profits(store) == [Decimal(50), Decimal(150)])
+            assert jobs.end() == 0
+            assert postgres.end() == 0
+    assert not (home.postgres / "postmaster.pid").exists()
+    store.close()
+
+
+def test_with_an_external_database_there_is_nothing_to_keep_up(home: Home, url: str) -> None:
+    postgres = Process(home, "postgres", url)
+
+    assert postgres.popen.wait(GENEROUS) == 0
+    assert "database_external" in postgres.log.read_text()
+    assert not home.postgres.exists()
