@@ -75,7 +75,9 @@ def bracket(
 class Pit:
     """An exchange of one contract in which time passes by one with every call."""
 
-    def __init__(self, last: str | None = "4800", rules: Rules | None = None, **accounts: Money) -> None:
+    def __init__(
+        self, last: str | None = "4800", rules: Rules | None = None, accounts: dict[str, Money] | None = None
+    ) -> None:
         self.exchange = Exchange([ES], accounts or {ACCOUNT: CASH}, rules)
         self.second = 0
         if last is not None:

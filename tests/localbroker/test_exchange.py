@@ -128,7 +128,13 @@ def test_a_bound_on_executions_fills_a_market_order_piece_by_piece() -> None:
 
 
 @pytest.mark.parametrize(
-    ("side", "stop", "before", "hit"), [(BUY, "4802", "4801.75", "4803.5"), (SELL, "4798", "4798.25", "4796.5")]
+    ("side", "stop", "before", "hit"),
+    [
+        (BUY, "4802", "4801.75", "4802"),
+        (BUY, "4802", "4801.75", "4803.5"),
+        (SELL, "4798", "4798.25", "4798"),
+        (SELL, "4798", "4798.25", "4796.5"),
+    ],
 )
 def test_a_stop_is_hit_by_the_first_trade_at_or_through_it_and_fills_at_that_price(
     side: Side, stop: str, before: str, hit: str
@@ -204,7 +210,7 @@ def test_an_unknown_account_and_a_group_of_two_sides_are_declined() -> None:
 
 def test_the_same_confirm_id_is_taken_once_for_an_account() -> None:
     other = "SIM0000002F"
-    pit = Pit(**{ACCOUNT: CASH, other: CASH})
+    pit = Pit(accounts={ACCOUNT: CASH, other: CASH})
     order = one(ticket(BUY, 1, confirm_id="abcd-1"))
     pit.exchange.place(ACCOUNT, order, at(1))
 
@@ -382,6 +388,17 @@ def test_the_legs_of_a_half_filled_entry_are_cut_to_what_must_be_protected() -> 
     ] * 2
     pit.ticks("4795")
     assert pit.position == 0
+
+
+def test_a_leg_that_is_changed_while_it_waits_still_waits() -> None:
+    pit = Pit()
+    _, stop, _ = pit.place(bracket(2, "4799", "4795", "4805"))
+
+    pit.exchange.replace(stop.id, Replacement(stop=Price(Decimal(4801))), pit.now())
+    assert (pit.order(stop).status, pit.order(stop).released) == (OrderStatus.WAITING, 0)
+    pit.ticks("4799", size=1)
+
+    assert pit.fills() == [("buy", 1, "4799"), ("sell", 1, "4799")]
 
 
 def test_a_bracket_with_a_bad_leg_is_declined_whole() -> None:

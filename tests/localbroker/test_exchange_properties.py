@@ -59,6 +59,8 @@ def play(pit: Pit, steps: Sequence[tuple[str, object]]) -> None:
                 pit.exchange.replace(orders[place % len(orders)].id, change, pit.now())
             case "end_day", None:
                 pit.exchange.end_day(pit.now())
+            case _:
+                assert not orders, name
 
 
 def check_orders(exchange: Exchange) -> None:

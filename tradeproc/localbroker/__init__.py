@@ -1,6 +1,6 @@
 """A broker on loopback: a small matching engine on a tape, spoken to in TradeStation's wire protocol.
 
-The exchange; nothing of it knows HTTP or a broker's codes, and below `market.py` it is pure: no clock, socket, chance.
+The exchange: nothing of it knows HTTP or a broker's codes; below `market.py` it is pure (no clock, socket, chance).
 
     orders.py     values: tickets that come in, orders, fills, answers and updates that go out
     exchange.py   the engine: (call, moment) in; answer, updates and ledger records out
@@ -13,7 +13,7 @@ The exchange; nothing of it knows HTTP or a broker's codes, and below `market.py
 
 The dialect on top of it.
 
-    server.py     the process's event loop; app.py all routes; gate.py what each request passes; desk.py what they share
+    server.py     the process's loop; app.py all routes; gate.py what each request passes; desk.py what they share
     tickets.py    requests read; order_entry.py brokerage.py market_data.py sign_in_routes.py oauth.py answer them
     streams.py    endless answers; sources.py what they tell; wakes.py who waits for what
     numbers.py    how it is written: account_shapes.py market_shapes.py

@@ -40,12 +40,6 @@ class Pace:
         passed = 0 if self.is_paused else max(0, monotonic - self.monotonic)
         return Nanos(self.market + round(passed * self.speed))
 
-    def monotonic_at(self, market: int) -> int | None:
-        """Return when market time will be `market`; None while paused."""
-        if self.is_paused:
-            return None
-        return self.monotonic + max(0, round((market - self.market) / self.speed))
-
     def at_speed(self, speed: float, monotonic: int) -> "Pace":
         """Return the pace that goes on from now at another speed; paused stays paused."""
         return Pace(self.market_at(monotonic), monotonic, speed, self.is_paused)
