@@ -135,6 +135,9 @@ class Yard:
         assert found is not None
         return found
 
+    def signal(self, program: Program, name: str) -> None:
+        os.kill(program.pid, signal.Signals[f"SIG{name}"])
+
     def log(self, process: str) -> str:
         return (self.home.log / f"{process}.log").read_text()
 

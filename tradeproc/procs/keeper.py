@@ -42,10 +42,13 @@ class Keeper:
         self._told: dict[int, Body] = {}
         self._conflicts: dict[int, int] = {}
         self._is_prepared = False
+        self._looks = 0
+        node.add_statistics(lambda: {"looks": self._looks})
         node.snapshot("session", lambda _: {"sessions": list(self._told.values())})
 
     def look(self) -> None:
         """Compare what should be with what is, and take the next steps."""
+        self._looks += 1
         try:
             self._prepare()
             rows = self.store.sessions()

@@ -1,7 +1,7 @@
 """What is checked before a session is created, away from the keeper's loop: its strategy and its account.
 
-The strategy's file is somebody's code, so it is loaded in a process of its own. The account is looked up in the list
-the broker gave before, else the login's link is asked; a broker that does not answer leaves it unchecked, not refused.
+The strategy's file is somebody's code, so it is loaded in a process of its own. The account is looked up in the
+list the broker gave before, else the login's link is asked; no answer leaves it unchecked, not refused.
 """
 
 import difflib

@@ -1,4 +1,4 @@
-"""Sessions on command: list, create, start, stop, remove. What the database wants is set here; the keeper makes it so."""
+"""Sessions on command: list, create, start, stop, remove. Sets what the database wants; the keeper makes it so."""
 
 import logging
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Halt, reduce, resume, flatten: told to the traders at once, and kept in the database so that it survives everything.
+"""Halt, reduce, resume, flatten: told to the traders at once, and kept in the database so that it lasts.
 
 The traders are told first and without asking the database: a switch that waits for a database is none. A latch that
 cannot be stored yet is kept in a file and stored when the database is back; traders read stored latches themselves.
@@ -6,6 +6,7 @@ cannot be stored yet is kept in a file and stored when the database is back; tra
 
 import logging
 import re
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -31,7 +32,7 @@ class Latches:
         self._file = home.journal / "latches.json"
         self._unstored: dict[str, list[str]] = _read(self._file)
         for method in _STATES:
-            node.handle(method, lambda body, method=method: self._switch(method, body))
+            node.handle(method, partial(self._switch, method))
         node.handle("flatten", self._flatten)
 
     def keep_promises(self) -> None:
@@ -48,15 +49,19 @@ class Latches:
 
     def _switch(self, method: str, body: Body) -> Deferred:
         scope = _scope(body)
-        kept = self._latch(scope, _STATES[method], body)
-        return self._fan_out(method, scope, body, {"scope": scope, "latch": kept})
+        answer: Body = {"scope": scope}
+        deferred = self._fan_out(method, scope, body, answer)
+        answer["latch"] = self._latch(scope, _STATES[method], body)
+        return deferred
 
     def _flatten(self, body: Body) -> Deferred:
         """Halt entries, or the strategy would enter again, and get flat."""
         scope = _scope(body)
-        kept = self._latch(scope, "halted", body)
+        answer: Body = {"scope": scope}
         self._fan_out("halt", scope, body, {})
-        return self._fan_out("flatten", scope, body, {"scope": scope, "latch": kept})
+        deferred = self._fan_out("flatten", scope, body, answer)
+        answer["latch"] = self._latch(scope, "halted", body)
+        return deferred
 
     def _latch(self, scope: str, state: str, body: Body) -> str:
         by, reason = str(body.get("by") or "operator"), str(body.get("reason") or "")
@@ -93,10 +98,10 @@ class Latches:
                 method,
                 params,
                 seconds=_ANSWER_SECONDS,
-                on_reply=lambda reply, session=session: replied(session, reply),
+                on_reply=partial(replied, session),
             )
         if not sessions:
-            deferred.answer({**answer, "sessions": []})
+            self._node.after(0.0, lambda: deferred.answer({**answer, "sessions": []}))
         return deferred
 
     def _sessions(self, scope: str) -> list[int]:
@@ -126,6 +131,6 @@ def _read(file: Path) -> dict[str, list[str]]:
         return {str(scope): [str(state), str(by), str(reason)] for scope, (state, by, reason) in kept.items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, AttributeError) as error:
-        log.error("latches_unreadable file=%s reason=%s", file, error)
+    except (OSError, ValueError, AttributeError):
+        log.exception("latches_unreadable file=%s", file)
         return {}

@@ -1,13 +1,14 @@
 """What the keeper reads from the database for people: orders, fills, trades, positions, divergences, alarms."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
 from tradeproc.domain import messages
 from tradeproc.errors import Refusal
-from tradeproc.procs.perform import order_body
+from tradeproc.procs.bodies import order_body
 from tradeproc.store import AlarmRow, DivergenceRow, PositionRow, Store
 
 _MOST = 10_000
@@ -32,7 +33,11 @@ def register_lists(node: Node, store: Store) -> None:
         "alarms": lambda session, limit: [_alarm(row) for row in store.alarms(session)][-limit:],
     }
     for name, read in lists.items():
-        node.handle(name, lambda body, name=name, read=read: {name: read(_session(body), _limit(body))})
+        node.handle(name, partial(_answer, name, read))
+
+
+def _answer(name: str, read: Callable[[int | None, int], Rows], body: Body) -> Body:
+    return {name: read(_session(body), _limit(body))}
 
 
 def _session(body: Body) -> int | None:

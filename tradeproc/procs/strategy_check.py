@@ -1,6 +1,7 @@
-"""`python -m tradeproc.procs.strategy_check REFERENCE FOLDER ARGUMENTS`: can this strategy be loaded? Run by the keeper.
+"""`python -m tradeproc.procs.strategy_check REFERENCE FOLDER ARGUMENTS`: can this strategy be loaded?
 
-A strategy is somebody's code: it is tried here, in a process that nobody misses.
+The keeper asks it before a session is created. A strategy is somebody's code: it is tried in a process that nobody
+misses.
 """
 
 import json

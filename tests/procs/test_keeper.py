@@ -1,0 +1,335 @@
+"""The keeper over a real supervisord, a real database and the real bus; traders and links are tiny programs."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.databases import fresh_database, server
+from tests.supervision.yard import Yard, wait_for
+from tradeproc.bus.addresses import Directory
+from tradeproc.bus.client import Client
+from tradeproc.bus.codec import Body
+from tradeproc.bus.node import Node
+from tradeproc.bus.requests import RequestRefused
+from tradeproc.domain import messages
+from tradeproc.domain.broker_orders import BrokerAccount
+from tradeproc.store import Store
+from tradeproc.supervision.client import ProgramState
+
+SPEC: Body = {
+    "name": "cross",
+    "login": "paper",
+    "account": "SIM0000001F",
+    "contract": "ESH24",
+    "minutes": 1,
+    "strategy": "moving_average_cross",
+    "quantity": 1,
+    "environment": "paper",
+    "limits": {"max_order": 1, "max_position": 1},
+}
+
+
+class Desk:
+    """A yard with a real keeper, its database and a client."""
+
+    def __init__(self, yard: Yard, url: str) -> None:
+        self.yard, self.store = yard, Store(url)
+        self.client = Client(Directory(yard.home.sockets))
+
+    def ask(self, method: str, seconds: float = 15.0, **params: Any) -> Body:
+        return self.client.call("core.keeper", method, params, seconds)
+
+    def create(self, **changes: Any) -> int:
+        return int(self.ask("create", spec={**SPEC, **changes})["session"])
+
+    def row(self, session: int) -> Body:
+        return dict(self.ask("session", session=session)["session"])
+
+    def is_ready(self) -> bool:
+        return bool(self.ask("status", seconds=1.0)["state"] == "ready")
+
+    def state_of(self, session: int) -> str:
+        return str(self.row(session)["state"])
+
+
+@pytest.fixture(scope="module")
+def server_url() -> Iterator[str]:
+    with server() as url:
+        yield url
+
+
+@contextmanager
+def desk_in(root: Path, url: str) -> Iterator[Desk]:
+    yard = Yard(root, real=("keeper",))
+    yard.environment["TRADEPROC_DATABASE_URL"] = url
+    with yard:
+        desk = Desk(yard, url)
+        try:
+            yield desk
+        finally:
+            desk.client.close()
+            desk.store.close()
+
+
+@pytest.fixture(scope="module")
+def desk(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with fresh_database(server_url) as url, desk_in(tmp_path_factory.mktemp("desk") / "home", url) as desk:
+        wait_for("the keeper", desk.is_ready)
+        accounts = [
+            BrokerAccount("SIM0000001F", "futures", "USD", True),
+            BrokerAccount("SIM0000009F", "futures", "USD", False, "closed"),
+        ]
+        desk.store.save_accounts("paper", accounts)
+        yield desk
+
+
+@contextmanager
+def node(desk: Desk, name: str, handlers: dict[str, Callable[[Body], Body]]) -> Iterator[None]:
+    """Be a process of the bus for a while."""
+    started = threading.Event()
+    made: list[Node] = []
+
+    def live() -> None:
+        made.append(Node(name, Directory(desk.yard.home.sockets)))
+        for method, handler in handlers.items():
+            made[0].handle(method, handler)
+        made[0].after(0.0, started.set)
+        made[0].run()
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    assert started.wait(10)
+    try:
+        yield
+    finally:
+        made[0].stop()
+        thread.join(10)
+
+
+@pytest.fixture
+def session(desk: Desk) -> Iterator[int]:
+    """A running session that is gone again after the test."""
+    number = desk.create()
+    desk.ask("start", session=number)
+    desk.yard.running(f"session-{number}.trader")
+    yield number
+    desk.ask("stop", session=number)
+    wait_for("the end", lambda: desk.state_of(number) == "stopped")
+    desk.ask("remove", session=number)
+
+
+def test_a_started_session_gets_its_group_and_its_login_a_link_and_a_stopped_one_loses_its_group(desk: Desk) -> None:
+    number = desk.create()
+    assert desk.state_of(number) == "stopped"
+
+    desk.ask("start", session=number)
+    for process in (f"session-{number}.account", f"session-{number}.trader", "link-paper.link"):
+        desk.yard.running(process)
+    wait_for("the row", lambda: desk.state_of(number) == "running")
+    assert desk.ask("start", session=number)["desired"] == "running"
+    with pytest.raises(RequestRefused, match="stop it first"):
+        desk.ask("remove", session=number)
+
+    desk.ask("stop", session=number)
+    wait_for("the end", lambda: desk.yard.find(f"session-{number}.trader") is None)
+    assert f"session-{number}" not in [path.stem for path in desk.yard.home.groups.iterdir()]
+    assert desk.row(number)["desired"] == "stopped"
+    wait_for("the row", lambda: desk.state_of(number) == "stopped")
+    desk.ask("remove", session=number)
+    with pytest.raises(RequestRefused, match=f"no session {number}"):
+        desk.ask("session", session=number)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"login": "papier"}, "login 'papier' is not in .*paper"),
+        ({"environment": "live"}, "asks for environment 'live'"),
+        ({"contract": "EZH24"}, "unknown instrument 'EZ'"),
+        ({"strategy": "moving_averages_cross"}, "moving_average_cross"),
+        ({"strategy": "nowhere.py:Mine"}, "nowhere.py"),
+        ({"arguments": {"fastt": 3}}, "fastt"),
+        ({"account": "SIM0000002F"}, "not one of login 'paper'; did you mean"),
+        ({"account": "SIM0000009F"}, "cannot be traded: closed"),
+        ({"quantity": 0}, "quantity: must be 1"),
+    ],
+)
+def test_what_could_not_run_is_refused_in_one_line(desk: Desk, changes: Body, line: str) -> None:
+    accounts = [messages.broker_account_to_body(row.account) for row in desk.store.accounts("paper")]
+    with (
+        node(desk, "link-paper.link", {"accounts": lambda _: {"known": accounts}}),
+        pytest.raises(RequestRefused, match=line) as refused,
+    ):
+        desk.create(**changes)
+    assert "\n" not in str(refused.value)
+
+
+def test_an_account_that_cannot_be_looked_up_is_left_unchecked_not_refused(desk: Desk) -> None:
+    answer = desk.ask("create", spec={**SPEC, "account": "SIM0000005F"})
+
+    assert "could not be checked" in answer["unchecked"]
+    desk.ask("remove", session=answer["session"])
+
+
+def test_one_account_and_product_has_one_running_session(desk: Desk, session: int) -> None:
+    second = desk.create(contract="ESM24")
+    other = desk.create(contract="NQH24")
+
+    with pytest.raises(RequestRefused, match=f"session {session} .* trades ES in account SIM0000001F already"):
+        desk.ask("start", session=second)
+    desk.ask("start", session=other)
+    desk.yard.running(f"session-{other}.trader")
+    # an edit of the database cannot do it either
+    desk.store.set_desired(second, "running")
+    wait_for("the conflict", lambda: desk.row(second)["conflict"])
+    assert desk.yard.find(f"session-{second}.trader") is None
+    assert [alarm["name"] for alarm in desk.ask("alarms", session=second)["alarms"]] == ["session_conflict"]
+    for number in (second, other):
+        desk.ask("stop", session=number)
+        wait_for("the end", lambda number=number: desk.state_of(number) == "stopped")  # type: ignore[misc]
+        desk.ask("remove", session=number)
+
+
+def test_the_database_is_followed_and_others_are_not_touched(desk: Desk, session: int) -> None:
+    other = desk.create(contract="NQH24")
+    before = desk.yard.program(f"session-{session}.trader").pid
+
+    desk.store.set_desired(other, "running")
+    desk.yard.running(f"session-{other}.trader")
+    desk.store.set_desired(other, "stopped")
+    wait_for("the end", lambda: desk.yard.find(f"session-{other}.trader") is None)
+
+    assert desk.yard.program(f"session-{session}.trader").pid == before
+    desk.ask("remove", session=other)
+
+
+def test_what_a_person_stopped_with_supervisorctl_stays_down_until_started(desk: Desk, session: int) -> None:
+    desk.yard.supervisorctl("stop", f"session-{session}:*")
+    loops = desk.ask("status")["statistics"]["looks"]
+    wait_for("three looks", lambda: desk.ask("status")["statistics"]["looks"] > loops + 3)
+
+    assert desk.yard.program(f"session-{session}.trader").state is ProgramState.STOPPED
+    assert desk.row(session)["state"] == "down"
+    desk.ask("start", session=session)
+    desk.yard.running(f"session-{session}.trader")
+
+
+def test_a_link_that_ended_idle_is_started_again_for_its_session(desk: Desk, session: int) -> None:
+    assert session
+    link = desk.yard.running("link-paper.link")
+    desk.yard.signal(link, "TERM")
+
+    assert desk.yard.running("link-paper.link", other_than=link.pid).pid > 0
+
+
+def test_a_halt_reaches_the_traders_and_the_database(desk: Desk) -> None:
+    heard: list[Body] = []
+
+    def hear(body: Body) -> Body:
+        heard.append(dict(body))
+        return {"trading_state": "halted"}
+
+    with node(desk, "session-77.trader", {"halt": hear, "resume": hear, "flatten": hear}):
+        answer = desk.ask("halt", by="me", reason="drill")
+        one = desk.ask("halt", session=77)
+        flat = desk.ask("flatten", session=77)
+        desk.ask("resume")
+
+    assert answer["latch"] == "stored"
+    assert answer["sessions"] == [{"session": 77, "ok": True, "trading_state": "halted"}]
+    assert one["scope"] == flat["scope"] == "session:77"
+    assert [body["scope"] for body in heard] == ["host", "session:77", "session:77", "session:77", "host"]
+    assert heard[0] == {"scope": "host", "by": "me", "reason": "drill"}
+    latches = {latch.scope: latch.state for latch in desk.store.latches()}
+    assert latches == {"host": "active", "session:77": "halted"}
+
+
+def test_a_trader_that_does_not_hear_is_named(desk: Desk) -> None:
+    # a socket file without a process, as a killed trader leaves it
+    stale = desk.yard.home.sockets / "session-78.trader.rpc"
+    stale.touch()
+    try:
+        answer = desk.ask("halt", session=78)
+    finally:
+        stale.unlink()
+        desk.ask("resume", session=78)
+
+    assert [(each["session"], each["ok"]) for each in answer["sessions"]] == [(78, False)]
+    assert answer["latch"] == "stored"
+
+
+def test_stop_with_flatten_waits_until_the_trader_has_ended(desk: Desk, session: int) -> None:
+    trader = desk.yard.running(f"session-{session}.trader")
+
+    def stop(body: Body) -> Body:
+        assert body["flatten"] is True
+        desk.yard.signal(trader, "TERM")
+        return {"trading_state": "halted"}
+
+    with node(desk, f"session-{session}.trader", {"stop": stop}):
+        answer = desk.ask("stop", session=session, flatten=True, seconds=40.0)
+
+    assert answer == {"session": session, "desired": "stopped"}
+
+
+def test_stop_with_flatten_does_not_stop_a_trader_that_did_not_hear(desk: Desk, session: int) -> None:
+    with pytest.raises(RequestRefused, match="is not stopped"):
+        desk.ask("stop", session=session, flatten=True, seconds=40.0)
+
+    assert desk.row(session)["desired"] == "running"
+
+
+def test_after_a_killed_supervisord_the_sessions_come_back(server_url: str, tmp_path: Path) -> None:
+    with fresh_database(server_url) as url, desk_in(tmp_path / "home", url) as desk:
+        wait_for("the keeper", desk.is_ready)
+        number = desk.create(account="SIM0000001F")
+        desk.ask("start", session=number)
+        desk.yard.running(f"session-{number}.trader")
+        orphans = desk.yard.kill_supervisord()
+        for orphan in orphans:
+            orphan.kill()
+        for file in desk.yard.home.groups.iterdir():
+            file.unlink()
+
+        desk.yard.up()
+
+        desk.yard.running(f"session-{number}.trader")
+        desk.yard.running("link-paper.link")
+
+
+def test_a_database_that_is_away_delays_and_loses_no_halt(server_url: str, tmp_path: Path) -> None:
+    with fresh_database(server_url) as url:
+        # the database's socket folder under another name, which can be there or not
+        door = tmp_path / "door"
+        folder = url.split("host=")[1].split("&")[0].replace("%2F", "/")
+        with desk_in(
+            tmp_path / "home", url.replace(folder.replace("/", "%2F"), str(door).replace("/", "%2F"))
+        ) as desk:
+            wait_for("the keeper", lambda: desk.ask("status", seconds=1.0)["state"] == "degraded")
+            answer = desk.ask("halt", by="me")
+            assert "until the database is back" in answer["latch"]
+            before = desk.yard.running("core.keeper")
+            desk.yard.signal(before, "KILL")
+            desk.yard.running("core.keeper", other_than=before.pid)
+
+            door.symlink_to(folder)
+
+            wait_for("the keeper", desk.is_ready)
+            assert desk.store.latch("host").state == "halted"
+            assert desk.store.latch("host").by == "me"
+            number = desk.create()
+            desk.ask("start", session=number)
+            trader = desk.yard.running(f"session-{number}.trader")
+            door.unlink()
+            with psycopg.connect(url, autocommit=True) as admin:
+                admin.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() "
+                    "and pid <> pg_backend_pid()"
+                )
+            wait_for("the outage", lambda: desk.ask("status", seconds=1.0)["state"] == "degraded")
+            assert desk.yard.program(f"session-{number}.trader").pid == trader.pid
