@@ -93,7 +93,11 @@ class CandleTold:
 
 @dataclass(frozen=True, slots=True)
 class StreamChanged:
-    """A stream went down or came (back) up; `has_gap` when it stayed up but messages were missed."""
+    """A stream went down or came (back) up; `has_gap` when it stayed up but messages were missed.
+
+    Until a stream has been told up it counts as down, and entries wait. Events that were missed while it was down
+    need not be told one by one: the engine asks.
+    """
 
     stream: StreamKind
     is_up: bool
@@ -121,7 +125,10 @@ class PersistFailed:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseChanged:
-    """The database went away (the journal takes over, entries stop) or came back."""
+    """The database went away (the journal takes over, entries stop) or came back.
+
+    After a `PersistFailed` or a journalled `Persist` it counts as down until this says otherwise: the shell probes.
+    """
 
     is_up: bool
     reason: str = ""

@@ -81,7 +81,7 @@ def exit_of(state: State, order: Order) -> Exit | Denied:
     working = sum(
         other.remaining
         for other in state.engine.open_orders
-        if other.role is order.role and other.side is order.side and other.id != order.id
+        if other.role is order.role and other.side is order.side and not is_dormant(state, other)
     )
     left = abs(held) - working
     if left <= 0:
@@ -147,11 +147,22 @@ def _too_large(state: State, side: Side, quantity: int) -> str | None:
 
 
 def _position_too_large(state: State, side: Side, more: int) -> str | None:
-    working = sum(
-        order.remaining for order in state.engine.open_orders if order.role is OrderRole.ENTRY and order.side is side
-    )
-    worst = state.engine.holding.quantity * side.sign + working + more
+    """Say when everything that works on this side, filled one after the other, would lead beyond the limit."""
+    entries, exits = 0, dict.fromkeys(OrderRole, 0)
+    for order in state.engine.open_orders:
+        if order.side is side and order.role is OrderRole.ENTRY:
+            entries += order.remaining
+        elif order.side is side and not is_dormant(state, order):
+            exits[order.role] += order.remaining
+    # of a stop loss and a target only one fills; either may close what is held before the entry fills
+    worst = state.engine.holding.quantity * side.sign + entries + max(exits.values()) + more
     limit = state.setup.spec.limits.max_position
     if worst > limit:
         return f"the position could become {worst}, more than max_position {limit}"
     return None
+
+
+def is_dormant(state: State, order: Order) -> bool:
+    """Tell whether an order is a bracket's leg that waits for its entry to fill."""
+    parent = state.engine.orders.get(order.parent or "")
+    return parent is not None and not parent.state.is_terminal and not order.state.is_working

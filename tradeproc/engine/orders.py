@@ -89,7 +89,10 @@ _ROWS: Mapping[OrderState, Mapping[Move, OrderState]] = {
     _S.CANCELLED: {**_ended(_S.CANCELLED, _M.TOLD_CANCELLED), _M.TOLD_FILLED: _S.FILLED},
     _S.EXPIRED: {**_ended(_S.EXPIRED, _M.TOLD_EXPIRED), _M.TOLD_FILLED: _S.FILLED},
     # given up too early, or refused and done all the same: the fill is the fact
-    _S.REJECTED: {**_ended(_S.REJECTED, _M.TOLD_REJECTED, _M.TOLD_CANCELLED), _M.TOLD_FILLED: _S.FILLED},
+    _S.REJECTED: {
+        **_ended(_S.REJECTED, _M.REFUSED, _M.DROPPED, _M.TOLD_REJECTED, _M.TOLD_CANCELLED),
+        _M.TOLD_FILLED: _S.FILLED,
+    },
 }
 
 TRANSITIONS: Mapping[tuple[OrderState, Move], OrderState] = {

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from tradeproc.domain.book import Balance, Position
-from tradeproc.domain.broker_orders import BrokerOrder, OrderRequest
+from tradeproc.domain.book import Balance, Divergence, Position
+from tradeproc.domain.broker_orders import BrokerOrder
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Contract, Instrument, instrument
 from tradeproc.domain.orders import Order, OrderSource
@@ -25,6 +25,8 @@ from tradeproc.engine.events import StreamKind, TradingState
 from tradeproc.strategies.contract import AnyStrategy
 
 SECOND = 1_000_000_000
+PATIENCE = 30 * SECOND
+"""How long a question may be out before it counts as lost."""
 
 
 def no_calendar(_: Nanos) -> Nanos | None:
@@ -96,7 +98,7 @@ class Pending:
     """Something asked about an order and not yet seen done.
 
     `asked_number` is the newest question to the broker when its reply was lost: only answers to later ones count.
-    `absences` counts those that did not show the order. `change` is what a modify wants.
+    `absences` counts those that did not show the order. `wanted` is the order as a modify wants it.
     """
 
     waiting: Waiting
@@ -104,7 +106,7 @@ class Pending:
     is_replied: bool = False
     asked_number: int = 0
     absences: int = 0
-    change: OrderRequest | None = None
+    wanted: Order | None = None
 
 
 class ClosePhase(StrEnum):
@@ -126,7 +128,7 @@ class Closing:
     exit_id: str | None = None
     attempts: int = 0
     not_before: Nanos = Nanos(0)
-    cancelled_at: Nanos = Nanos(0)
+    changed_at: Nanos = Nanos(0)
 
 
 @dataclass(slots=True)
@@ -138,6 +140,7 @@ class EngineOwned:
     """
 
     orders: dict[str, Order] = field(default_factory=dict)
+    open_ids: dict[str, None] = field(default_factory=dict)
     pending: dict[str, Pending] = field(default_factory=dict)
     holding: Holding = Holding()
     counter: int = 0
@@ -164,7 +167,15 @@ class EngineOwned:
     @property
     def open_orders(self) -> list[Order]:
         """Return the orders that can still fill, oldest first."""
-        return [order for order in self.orders.values() if not order.state.is_terminal]
+        return [self.orders[order_id] for order_id in self.open_ids]
+
+    def put(self, order: Order) -> None:
+        """Put an order into the book; nothing else may."""
+        self.orders[order.id] = order
+        if order.state.is_terminal:
+            self.open_ids.pop(order.id, None)
+        else:
+            self.open_ids[order.id] = None
 
 
 # --- what the broker confirmed ------------------------------------------------------------------------------------
@@ -199,16 +210,19 @@ class Question:
     again: str = ""
     known_at: Nanos | None = None
 
+    def is_due(self, now: Nanos, wait: int) -> bool:
+        """Tell whether `wait` has passed since the last question; one that is out is given half a minute."""
+        if self.asked_at is None:
+            return True
+        return now - self.asked_at >= (max(wait, PATIENCE) if self.is_out else wait)
+
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
     """A difference in an order that asking showed first; a row only if the stream does not tell it as well."""
 
-    ours: str
-    brokers: str
-    kind: str
-    cause: str
-    at: Nanos
+    row: Divergence
+    since: Nanos
 
 
 @dataclass(slots=True)
@@ -235,6 +249,7 @@ class BrokerConfirmed:
     market_heard_at: Nanos = Nanos(0)
     orders: Question = field(default_factory=Question)
     position: Question = field(default_factory=Question)
+    orders_known_number: int = 0
     has_orders: bool = False
     has_position: bool = False
 
@@ -252,6 +267,7 @@ class State:
     strategy: StrategyOwned
     engine: EngineOwned
     broker: BrokerConfirmed
+    started_at: Nanos = Nanos(0)
 
 
 def new_state(setup: Setup, latches: dict[str, TradingState] | None = None) -> State:

@@ -4,21 +4,18 @@
     an order      broker.py → orders.py (the table), or outcomes.py for a reply
     a position    positions.py (ours against the broker's)
     an answer     reconcile.py, positions.py
-    a command     here → closing.py
+    a command     commands.py → closing.py
     time          deadlines of all of them
 
 `now` is the wall clock; market time comes with the candles. The state is updated in place: equal histories of events
 and moments give equal effects, bit for bit. The effects stand in the order in which they must be carried out.
 """
 
-from dataclasses import dataclass, replace
-from typing import assert_never
+from dataclasses import dataclass
 
-from tradeproc.domain.orders import OrderSource
 from tradeproc.domain.units import Nanos
-from tradeproc.engine import broker, closing, market, outcomes, positions, protection, reconcile, sending
+from tradeproc.engine import broker, closing, commands, market, outcomes, positions, protection, reconcile, sending
 from tradeproc.engine import events as told
-from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import Effect
 from tradeproc.engine.events import Event
 from tradeproc.engine.state import State, Waiting
@@ -72,17 +69,15 @@ Reply = (
     told.Persisted
     | told.PersistFailed
     | told.DatabaseChanged
-    | told.LeaseChanged
     | told.SubmitAnswered
     | told.ModifyAnswered
     | told.CancelAnswered
     | told.OrdersAnswered
     | told.PositionAnswered
 )
-Command = told.TradingStateSet | told.FlattenCommanded | told.ReconcileCommanded | told.StopCommanded
 
 
-def _apply_reply(turn: Turn, event: Reply | Command) -> None:
+def _apply_reply(turn: Turn, event: Reply | commands.Command) -> None:
     match event:
         case told.Persisted(ticket):
             sending.persisted(turn, ticket)
@@ -101,37 +96,7 @@ def _apply_reply(turn: Turn, event: Reply | Command) -> None:
         case told.PositionAnswered(number, position):
             positions.position_answered(turn, number, position)
         case _:
-            _obey(turn, event)
-
-
-def _obey(turn: Turn, event: Command | told.LeaseChanged) -> None:
-    engine = turn.state.engine
-    match event:
-        case told.TradingStateSet(scope, trading, by, reason):
-            engine.latches[scope] = trading
-            turn.log("warning", "trading_state_set", scope=scope, state=trading.value, by=by, reason=reason)
-        case told.FlattenCommanded(by, reason):
-            closing.begin(turn, OrderSource.OPERATOR, f"flatten by {by}: {reason}" if reason else f"flatten by {by}")
-        case told.ReconcileCommanded(by):
-            engine.contradictions.clear()
-            turn.clear(AlarmName.ILLEGAL_TRANSITION)
-            turn.ask_orders(f"asked by {by}")
-            turn.ask_position(f"asked by {by}")
-        case told.StopCommanded(by, flatten):
-            engine.is_stopping = True
-            turn.log("info", "stop_commanded", by=by, flatten=flatten)
-            if flatten:
-                closing.begin(turn, OrderSource.OPERATOR, f"stop by {by}")
-        case told.LeaseChanged(is_held, reason, fence):
-            engine.is_lease_held = is_held
-            if fence is not None:
-                turn.state.setup = replace(turn.state.setup, fence=fence)
-            if is_held:
-                turn.clear(AlarmName.LEASE_LOST)
-            else:
-                turn.alarm(AlarmName.LEASE_LOST, f"entries stop, exits go on: {reason}")
-        case _:
-            assert_never(event)
+            commands.obey(turn, event)
 
 
 def _time_passed(turn: Turn) -> None:

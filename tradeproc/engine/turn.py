@@ -28,11 +28,9 @@ from tradeproc.engine.effects import (
     Send,
 )
 from tradeproc.engine.orders import Applied
-from tradeproc.engine.state import Holding, Question, State
+from tradeproc.engine.state import SECOND, Holding, Question, State
 
 KEPT_ORDERS = 500
-_GAP = 1_000_000_000
-_PATIENCE = 30_000_000_000
 
 
 @dataclass(slots=True)
@@ -58,7 +56,7 @@ class Turn:
 
     def keep(self, order: Order, event: OrderEvent | None = None) -> None:
         """Put an order into the book, to be written down at the front of this turn's effects."""
-        self.state.engine.orders[order.id] = order
+        self.state.engine.put(order)
         self._orders[order.id] = order
         if event is not None:
             self._events.append(event)
@@ -68,7 +66,8 @@ class Turn:
         engine = self.state.engine
         engine.last_ticket += 1
         engine.tickets[engine.last_ticket] = (send, tuple(order.id for order in orders))
-        engine.orders.update((order.id, order) for order in orders)
+        for order in orders:
+            engine.put(order)
         self._gated.append(Persist(orders, events, ticket=engine.last_ticket))
         self._rest += [Publish("order", order) for order in orders]
 
@@ -118,8 +117,7 @@ class Turn:
             self._rest.insert(0, AskPosition(self.state.broker.position.number, reason))
 
     def _may_ask(self, question: Question, reason: str) -> bool:
-        wait = _PATIENCE if question.is_out else _GAP
-        if question.asked_at is not None and self.now - question.asked_at < wait:
+        if not question.is_due(self.now, SECOND):
             question.again = reason
             return False
         question.number += 1

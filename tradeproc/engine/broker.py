@@ -1,0 +1,189 @@
+"""What the broker tells by itself: pictures of orders, streams that come and go, money.
+
+A picture of an order of ours is applied by `orders.told`. A picture of an unknown one waits as a stray: it may be
+ours, told before the reply to its submit; the reply, or later `reconcile.py`, says so.
+"""
+
+from dataclasses import replace
+
+from tradeproc.domain.book import Balance, Divergence, DivergenceKind
+from tradeproc.domain.broker_orders import BrokerOrder
+from tradeproc.domain.orders import Order, OrderSource, OrderState
+from tradeproc.engine import matching, sending
+from tradeproc.engine.effects import SaveBalance
+from tradeproc.engine.events import StreamChanged, StreamKind
+from tradeproc.engine.orders import noted, told
+from tradeproc.engine.state import SECOND, Pending, State, Waiting
+from tradeproc.engine.turn import Turn
+
+KEPT_STRAYS = 200
+GIVEN_UP = "the broker does not have it"
+# a change that the broker was asked for and does not show after this long was not done
+CHANGE_EXPECTED = 5 * SECOND
+
+
+def order_told(turn: Turn, picture: BrokerOrder) -> None:
+    """Apply what the stream says about one order."""
+    state = turn.state
+    if not matching.is_of_session(state, picture):
+        return
+    order = matching.claimed(state, picture)
+    if order is None:
+        keep_stray(state, picture)
+        claim_strays(turn, OrderSource.BROKER_STREAM)
+        return
+    if state.broker.has_orders:
+        take(turn, order, picture, OrderSource.BROKER_STREAM)
+        state.broker.doubts.pop(order.id, None)
+    else:
+        take_first(turn, order, picture)
+
+
+def take(turn: Turn, order: Order, picture: BrokerOrder, source: OrderSource) -> None:
+    """Apply a picture to an order of ours, and settle what was pending on it."""
+    state = turn.state
+    state.broker.ids[picture.broker_id] = order.id
+    state.broker.strays.pop(picture.broker_id, None)
+    turn.apply(told(order, picture, state.setup.instrument, source, turn.times))
+    _settle(turn, order.id, picture, source)
+    if picture.state.is_terminal:
+        state.broker.reappeared.discard(order.id)
+        state.broker.foreign.pop(picture.broker_id, None)
+    order = state.engine.orders[order.id]
+    if order.id in state.engine.cancels_wanted:
+        sending.cancel(turn, order, OrderSource.TRADER, "wanted before the broker's id was known")
+
+
+def take_first(turn: Turn, order: Order, picture: BrokerOrder) -> None:
+    """Apply the first pictures after a start: what changed meanwhile is a difference between database and broker."""
+    take(turn, order, picture, OrderSource.RECONCILIATION)
+    after = turn.state.engine.orders[order.id]
+    if after.filled != order.filled or (after.state is not order.state and order.created_at < turn.state.started_at):
+        cause = "the trader was not running"
+        turn.diverged(difference(turn, order, after.state.value, after.filled, cause))
+
+
+def difference(turn: Turn, ours: Order, state: str, filled: int, cause: str) -> Divergence:
+    """Return the row about an order that the broker sees otherwise."""
+    kind = DivergenceKind.ORDER_FILLED if filled != ours.filled else DivergenceKind.ORDER_STATE
+    sides = f"{ours.state.value} filled {ours.filled}", f"{state} filled {filled}"
+    return Divergence(ours.session, kind, ours.id, *sides, cause, turn.now)
+
+
+def keep_stray(state: State, picture: BrokerOrder) -> None:
+    """Keep the newest picture of an order not known as ours; a bounded number."""
+    strays = state.broker.strays
+    known = strays.pop(picture.broker_id, None)
+    if known is not None and (known.filled > picture.filled or known.state.is_terminal > picture.state.is_terminal):
+        picture = known
+    strays[picture.broker_id] = picture
+    while len(strays) > KEPT_STRAYS:
+        del strays[next(iter(strays))]
+
+
+def claim_strays(turn: Turn, source: OrderSource) -> None:
+    """Match strays with orders whose reply was lost, by looks; never while a submit that looks the same is out."""
+    state = turn.state
+    engine = state.engine
+    for order in unresolved(state):
+        picture = matching.find(state, order, state.broker.strays.values())
+        if picture is None or any(
+            pending.waiting is Waiting.SUBMIT and matching.looks_like(state, engine.orders[order_id], picture)
+            for order_id, pending in engine.pending.items()
+            if order_id != order.id
+        ):
+            continue
+        turn.log("info", "order_matched", order=order.id, broker_id=picture.broker_id)
+        if state.broker.has_orders:
+            take(turn, order, picture, source)
+        else:
+            take_first(turn, order, picture)
+
+
+def unresolved(state: State) -> list[Order]:
+    """Return orders without a broker id whose reply was lost, given-up ones included, oldest first."""
+    engine = state.engine
+    found = []
+    for order in engine.orders.values():
+        pending = engine.pending.get(order.id)
+        is_lost = pending is not None and pending.waiting is Waiting.RESOLVE
+        is_given_up = order.state is OrderState.REJECTED and order.reason == GIVEN_UP
+        if order.broker_id is None and (is_lost or is_given_up):
+            found.append(order)
+    return found
+
+
+def _settle(turn: Turn, order_id: str, picture: BrokerOrder, source: OrderSource) -> None:
+    engine = turn.state.engine
+    order, pending = engine.orders[order_id], engine.pending.get(order_id)
+    if order.state.is_terminal:
+        engine.cancels_wanted.discard(order_id)
+    if pending is None or pending.waiting is Waiting.SUBMIT:
+        return  # the reply to a submit speaks of the legs as well, and is still to come
+    if order.state.is_terminal:
+        del engine.pending[order_id]
+        return
+    match pending.waiting:
+        case Waiting.RESOLVE | Waiting.STORE:
+            del engine.pending[order_id]
+        case Waiting.CANCEL:
+            if not picture.has_cancel_pending and _is_overdue(turn, pending, source):
+                changed_not(turn, order, "cancel_not_done", source)
+        case Waiting.MODIFY:
+            _settle_modify(turn, order, pending, picture, source)
+
+
+def _settle_modify(turn: Turn, order: Order, pending: Pending, picture: BrokerOrder, source: OrderSource) -> None:
+    """Take the new terms when the picture shows them; believe the broker when it still shows others much later."""
+    theirs = turn.state.setup.instrument
+    wanted = pending.wanted
+    price = theirs.price
+    if wanted is not None and (picture.quantity, picture.limit, picture.stop) == (
+        wanted.quantity,
+        None if wanted.limit is None else price(wanted.limit),
+        None if wanted.stop is None else price(wanted.stop),
+    ):
+        terms = {"quantity": wanted.quantity, "limit": wanted.limit, "stop": wanted.stop}
+        changed = replace(order, in_flight=None, changed_at=turn.now, **terms)  # type: ignore[arg-type]
+        turn.keep(changed, noted(order, changed, source, turn.now, "modified"))
+        del turn.state.engine.pending[order.id]
+    elif _is_overdue(turn, pending, source):
+        changed_not(turn, order, "modify_not_done", source)
+
+
+def _is_overdue(turn: Turn, pending: Pending, source: OrderSource) -> bool:
+    """Tell whether a question that was asked well after the change is what told this picture."""
+    asked_at = turn.state.broker.orders.asked_at
+    is_answer = source is OrderSource.RECONCILIATION and asked_at is not None
+    return is_answer and asked_at is not None and asked_at - pending.since >= CHANGE_EXPECTED
+
+
+def changed_not(turn: Turn, order: Order, what: str, source: OrderSource, reason: str = "") -> None:
+    """Forget a change in flight: it was refused, or was not done."""
+    turn.state.engine.pending.pop(order.id, None)
+    changed = replace(order, in_flight=None, changed_at=turn.now)
+    turn.keep(changed, noted(order, changed, source, turn.now, what, reason))
+
+
+def stream_changed(turn: Turn, event: StreamChanged) -> None:
+    """Close or open the freshness gate; after a stream came back or missed something, ask."""
+    streams = turn.state.broker.streams
+    was_down = streams[event.stream]
+    streams[event.stream] = "" if event.is_up else event.reason or "no reason given"
+    turn.log("info", "stream_changed", stream=event.stream.value, up=event.is_up, reason=event.reason)
+    if event.stream is StreamKind.MARKET:
+        turn.state.broker.market_heard_at = turn.now
+        return
+    if not event.is_up or not turn.state.broker.has_orders:
+        return
+    if was_down or event.has_gap:
+        reason = "gap" if event.has_gap else "reconnect"
+        turn.ask_orders(reason)
+        turn.ask_position(reason)
+
+
+def balance_told(turn: Turn, balance: Balance) -> None:
+    """Keep and save the account's money."""
+    if balance.account == turn.state.setup.spec.account and balance != turn.state.broker.balance:
+        turn.state.broker.balance = balance
+        turn.do(SaveBalance(balance))

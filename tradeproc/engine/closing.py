@@ -1,0 +1,152 @@
+"""Closing the position: cancel all orders, wait until they are over, then one exit for what the broker confirms.
+
+    cancelling   every open order is being cancelled; one whose fate is unknown is waited for (`reconcile.py` asks)
+    confirming   all are over; the exit is sized by a reading of the broker's that agrees with our count
+    exiting      one market order is out; when it is over, confirm again: flat ends it, a rest is closed the same way
+
+Nothing of it is refused by limits, latches, a database that is down or a lost lease. There is one closing at a time
+and one exit at a time: asking again changes nothing, and an exit whose reply was lost is asked about, not repeated.
+An exit that the broker refused is tried again with a growing pause. If the broker does not tell the position for
+10 s, the exit is sized by our own count, which comes from the broker's fills.
+"""
+
+from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderState, Side
+from tradeproc.domain.units import Nanos
+from tradeproc.engine import sending
+from tradeproc.engine.alarms import AlarmName
+from tradeproc.engine.effects import Finished
+from tradeproc.engine.limits import Denied, exit_of, is_dormant
+from tradeproc.engine.state import SECOND, ClosePhase, Closing
+from tradeproc.engine.turn import Turn
+
+_TRUST_OURS_AFTER = 10 * SECOND
+_STUCK_AFTER = 30 * SECOND
+_CANCEL_AGAIN = 5 * SECOND
+_LONGEST_PAUSE = 60
+
+
+def begin(turn: Turn, source: OrderSource, reason: str) -> bool:
+    """Start a closing unless one is under way; tell whether it did."""
+    engine = turn.state.engine
+    if engine.closing is not None:
+        return False
+    engine.closing = Closing(source, reason, turn.now, changed_at=turn.now)
+    turn.log("info", "closing_started", source=source.value, reason=reason)
+    return True
+
+
+def advance(turn: Turn) -> None:
+    """Go as far as what is known allows; called at the end of every turn."""
+    engine = turn.state.engine
+    while (closing := engine.closing) is not None:
+        match closing.phase:
+            case ClosePhase.CANCELLING:
+                again = _cancel_all(turn, closing)
+            case ClosePhase.CONFIRMING:
+                again = _confirm(turn, closing)
+            case ClosePhase.EXITING:
+                again = _watch_exit(turn, closing)
+        if not again:
+            break
+    if engine.is_stopping and engine.closing is None and not engine.is_finished:
+        engine.is_finished = True
+        turn.do(Finished("stopped; what works at the broker goes on working"))
+
+
+def press(turn: Turn) -> None:
+    """Repeat what a closing waits for; called when time passes."""
+    closing = turn.state.engine.closing
+    if closing is None:
+        return
+    if turn.now - closing.since > _STUCK_AFTER:
+        turn.alarm(AlarmName.CLOSE_STUCK, f"closing for more than 30 s, {closing.phase.value}: {closing.reason}")
+    if closing.phase is ClosePhase.CANCELLING and turn.now - closing.changed_at >= _CANCEL_AGAIN:
+        closing.changed_at = turn.now
+        turn.ask_orders("cancels are not confirmed")
+        for order in turn.state.engine.open_orders:
+            sending.cancel(turn, order, closing.source, closing.reason)
+    is_waiting = closing.phase is ClosePhase.CONFIRMING and turn.now >= closing.not_before
+    if is_waiting and turn.state.broker.position.is_due(turn.now, SECOND):
+        turn.ask_position("closing")
+
+
+def _cancel_all(turn: Turn, closing: Closing) -> bool:
+    orders = turn.state.engine.open_orders
+    for order in orders:
+        is_asked = order.in_flight == "cancel" or order.id in turn.state.engine.cancels_wanted
+        # a leg that waits for its entry goes with it; if it does not, it is cancelled 5 s later
+        if not is_asked and not is_dormant(turn.state, order):
+            sending.cancel(turn, order, closing.source, closing.reason)
+    if turn.state.engine.open_orders:
+        return False
+    _enter(turn, closing, ClosePhase.CONFIRMING)
+    return True
+
+
+def _confirm(turn: Turn, closing: Closing) -> bool:
+    state = turn.state
+    if state.engine.open_orders:
+        _enter(turn, closing, ClosePhase.CANCELLING)
+        return True
+    if not _is_confirmed(turn, closing):
+        if state.broker.position.asked_at is None or state.broker.position.asked_at < closing.changed_at:
+            turn.ask_position("closing")
+        return False
+    held = state.engine.holding.quantity
+    if held == 0:
+        state.engine.closing = None
+        turn.clear(AlarmName.CLOSE_STUCK)
+        turn.log("info", "closing_finished", reason=closing.reason)
+        return False
+    if turn.now < closing.not_before:
+        return False
+    return _exit(turn, closing, held)
+
+
+def _exit(turn: Turn, closing: Closing, held: int) -> bool:
+    side = Side.SELL if held > 0 else Side.BUY
+    order = sending.draft(turn.state, turn.now, side, abs(held), role=OrderRole.EXIT)
+    admitted = exit_of(turn.state, order)
+    if isinstance(admitted, Denied):
+        return False
+    closing.exit_id = order.id
+    closing.attempts += 1
+    _enter(turn, closing, ClosePhase.EXITING)
+    sending.submit_exit(turn, admitted, closing.source, closing.reason)
+    return False
+
+
+def _watch_exit(turn: Turn, closing: Closing) -> bool:
+    order = turn.state.engine.orders.get(closing.exit_id or "")
+    if order is not None and not order.state.is_terminal:
+        return False
+    if order is not None and order.state is not OrderState.FILLED:
+        _pause(turn, closing, order)
+    _enter(turn, closing, ClosePhase.CONFIRMING)
+    return True
+
+
+def _pause(turn: Turn, closing: Closing, order: Order) -> None:
+    seconds = min(_LONGEST_PAUSE, 2**closing.attempts)
+    closing.not_before = Nanos(turn.now + seconds * SECOND)
+    turn.alarm(AlarmName.CLOSE_STUCK, f"exit {order.id} {order.state.value}: {order.reason}; next in {seconds} s")
+
+
+def _enter(turn: Turn, closing: Closing, phase: ClosePhase) -> None:
+    closing.phase, closing.changed_at = phase, turn.now
+
+
+def _is_confirmed(turn: Turn, closing: Closing) -> bool:
+    """Tell whether our count may size the exit: the broker said the same after the last fill, or is silent."""
+    broker, engine = turn.state.broker, turn.state.engine
+    reading = broker.reading
+    if broker.has_orders and reading is not None and broker.suspicion is None:
+        is_new = reading.at >= max(engine.last_fill_at, turn.state.started_at)
+        if is_new and reading.position.quantity == engine.holding.quantity:
+            return True
+    told_at = broker.position.known_at or turn.state.started_at
+    is_silent = turn.now - max(told_at, closing.changed_at) >= _TRUST_OURS_AFTER
+    if is_silent and broker.has_orders:
+        turn.log("warning", "closing_by_our_count", quantity=engine.holding.quantity)
+        return True
+    return False

@@ -1,0 +1,75 @@
+"""What people and the desk command: latches, flatten, reconcile, stop, and the lease."""
+
+from typing import assert_never
+
+from tradeproc.domain.orders import OrderRole, OrderSource
+from tradeproc.engine import closing, sending
+from tradeproc.engine.alarms import AlarmName
+from tradeproc.engine.events import (
+    FlattenCommanded,
+    LeaseChanged,
+    ReconcileCommanded,
+    StopCommanded,
+    TradingState,
+    TradingStateSet,
+)
+from tradeproc.engine.turn import Turn
+
+Command = TradingStateSet | FlattenCommanded | ReconcileCommanded | StopCommanded | LeaseChanged
+
+
+def obey(turn: Turn, command: Command) -> None:
+    """Carry a command out; each may be repeated without harm."""
+    match command:
+        case TradingStateSet():
+            _set_trading_state(turn, command)
+        case FlattenCommanded(by, reason):
+            closing.begin(turn, OrderSource.OPERATOR, f"flatten by {by}: {reason}" if reason else f"flatten by {by}")
+        case ReconcileCommanded(by):
+            turn.state.engine.contradictions.clear()
+            turn.clear(AlarmName.ILLEGAL_TRANSITION)
+            turn.ask_orders(f"asked by {by}")
+            turn.ask_position(f"asked by {by}")
+        case StopCommanded():
+            _stop(turn, command)
+        case LeaseChanged(is_held, reason):
+            turn.state.engine.is_lease_held = is_held
+            if is_held:
+                turn.clear(AlarmName.LEASE_LOST)
+            else:
+                turn.alarm(AlarmName.LEASE_LOST, f"entries stop, exits go on: {reason}")
+        case _:
+            assert_never(command)
+
+
+def _set_trading_state(turn: Turn, command: TradingStateSet) -> None:
+    """Latch a scope; entries that still work are cancelled, for a fill of theirs would be an entry too."""
+    engine = turn.state.engine
+    engine.latches[command.scope] = command.state
+    turn.log(
+        "warning",
+        "trading_state_set",
+        scope=command.scope,
+        state=command.state.value,
+        by=command.by,
+        reason=command.reason,
+    )
+    if engine.trading is not TradingState.ACTIVE:
+        _cancel_entries(turn, f"trading is {engine.trading.value}")
+
+
+def _stop(turn: Turn, command: StopCommanded) -> None:
+    """Enter no more. Without `flatten` what works at the broker goes on working."""
+    engine = turn.state.engine
+    engine.is_stopping = True
+    turn.log("info", "stop_commanded", by=command.by, flatten=command.flatten)
+    for order in engine.open_orders:
+        sending.withdraw(turn, order, "the session is stopping")
+    if command.flatten:
+        closing.begin(turn, OrderSource.OPERATOR, f"stop by {command.by}")
+
+
+def _cancel_entries(turn: Turn, reason: str) -> None:
+    for order in turn.state.engine.open_orders:
+        if order.role is OrderRole.ENTRY and order.in_flight != "cancel":
+            sending.cancel(turn, order, OrderSource.OPERATOR, reason)

@@ -1,0 +1,86 @@
+"""Candles in, strategy calls out: a strategy runs on a new closed candle and on nothing else.
+
+History only fills the series. A candle that was told before, one that comes again with other values, one that comes
+late between known ones and a forming one never run a strategy. A new one that comes as history (a feed came back)
+does, so that the strategy misses nothing, but it may not enter on it.
+"""
+
+from tradeproc.domain.candles import Candle
+from tradeproc.domain.units import Contracts, Nanos
+from tradeproc.engine import decisions
+from tradeproc.engine.candles import Placement, merge
+from tradeproc.engine.effects import Publish
+from tradeproc.engine.events import CandleTold
+from tradeproc.engine.state import State
+from tradeproc.engine.turn import Turn
+from tradeproc.errors import Fault
+from tradeproc.strategies.contract import View
+
+
+class StrategyFailed(Fault):
+    """A strategy raised; caught by nobody: the trader dies and is restarted, its stops stay at the broker."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        self.name = name
+        super().__init__(f"strategy {name} raised {type(error).__name__}: {error}")
+
+
+def warmed_up(turn: Turn, history: tuple[Candle, ...]) -> None:
+    """Merge the history with what the subscription brought meanwhile; later calls fill holes the same way."""
+    own = turn.state.strategy
+    for candle in merge(history, own.early):
+        own.candles.add_or_replace(candle)
+        _tell_time(turn.state, candle)
+    own.early.clear()
+    own.is_warm = True
+    turn.log("info", "warmed_up", candles=len(own.candles))
+
+
+def candle_told(turn: Turn, event: CandleTold) -> None:
+    """Put a candle in its place; run the strategy when it is new and closed."""
+    own, candle = turn.state.strategy, event.candle
+    turn.state.broker.market_heard_at = turn.now
+    if not own.is_warm:
+        own.early.append(candle)
+        return
+    placement = own.candles.add_or_replace(candle)
+    _tell_time(turn.state, candle)
+    if placement is Placement.ADDED:
+        _run(turn, candle, is_late=event.is_history)
+    if placement not in (Placement.SAME, Placement.TOO_OLD):
+        turn.do(Publish("candle", candle))
+
+
+def _tell_time(state: State, candle: Candle) -> None:
+    """Market time only grows: the end of the newest closed candle, the start of a forming one."""
+    at = candle.closed_at if candle.is_closed else candle.opened_at
+    state.strategy.market_at = Nanos(max(state.strategy.market_at, at))
+
+
+def _run(turn: Turn, candle: Candle, *, is_late: bool) -> None:
+    state = turn.state
+    if not (state.broker.has_orders and state.broker.has_position):
+        turn.log("warning", "strategy_skipped", reason="orders and position are not confirmed since the start")
+        return
+    strategy, own = state.setup.strategy, state.strategy
+    try:
+        decision, own.memory = strategy.on_candle(view(state, candle), own.memory, state.setup.arguments)
+    except Exception as error:
+        raise StrategyFailed(strategy.name, error) from error
+    decisions.decide(turn, decision, candle, is_late=is_late)
+
+
+def view(state: State, candle: Candle) -> View:
+    """Return what the strategy may look at."""
+    holding, setup = state.engine.holding, state.setup
+    return View(
+        candles=state.strategy.candles,
+        candle=candle,
+        position=Contracts(holding.quantity),
+        average=holding.average,
+        orders=tuple(reversed(state.engine.open_orders)),
+        instrument=setup.instrument,
+        market_at=state.strategy.market_at,
+        quantity=setup.spec.quantity,
+        session_opened_at=setup.session_opened_at(candle.opened_at),
+    )

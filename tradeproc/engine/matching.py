@@ -1,0 +1,63 @@
+"""Which order at the broker is ours: by its id, by our id where it echoes one, else by what it looks like.
+
+Looks decide only after a reply was lost, and only among orders that nobody has claimed: same contract, side, type,
+quantity and prices, under the right entry where the broker tells one, and opened about when ours was made. The
+broker's clock may be off and may have whole seconds only, hence the width of the window. Before the reply nothing is
+guessed: pictures of unknown orders wait as strays until it says which they are.
+"""
+
+from collections.abc import Iterable
+
+from tradeproc.domain.broker_orders import BrokerOrder
+from tradeproc.domain.orders import Order
+from tradeproc.engine.state import SECOND, State
+
+OPENED_BEFORE = 15 * SECOND
+OPENED_AFTER = 120 * SECOND
+
+
+def is_of_session(state: State, picture: BrokerOrder) -> bool:
+    """Tell whether a picture is of the session's account and contract."""
+    spec = state.setup.spec
+    return picture.account == spec.account and picture.contract == spec.contract
+
+
+def claimed(state: State, picture: BrokerOrder) -> Order | None:
+    """Return our order of a picture: known by the broker's id, or by ours when the broker echoes it."""
+    order_id = state.broker.ids.get(picture.broker_id)
+    if order_id is None and picture.client_id is not None and picture.client_id in state.engine.orders:
+        order = state.engine.orders[picture.client_id]
+        order_id = order.id if order.broker_id in (None, picture.broker_id) else None
+    return state.engine.orders.get(order_id) if order_id is not None else None
+
+
+def find(state: State, order: Order, pictures: Iterable[BrokerOrder]) -> BrokerOrder | None:
+    """Return the unclaimed picture that must be `order`, the oldest of several, None when there is none."""
+    fitting = [
+        picture
+        for picture in pictures
+        if picture.broker_id not in state.broker.ids and looks_like(state, order, picture)
+    ]
+    return min(fitting, key=lambda picture: (picture.opened_at, picture.broker_id), default=None)
+
+
+def looks_like(state: State, order: Order, picture: BrokerOrder) -> bool:
+    """Tell whether a picture could be `order`, by everything but ids."""
+    if picture.client_id is not None and picture.client_id != order.id:
+        return False
+    price = state.setup.instrument.price
+    limit = None if order.limit is None else price(order.limit)
+    stop = None if order.stop is None else price(order.stop)
+    if not is_of_session(state, picture) or (picture.side, picture.type, picture.quantity) != (
+        order.side,
+        order.type,
+        order.quantity,
+    ):
+        return False
+    if (limit is not None and picture.limit != limit) or (stop is not None and picture.stop != stop):
+        return False
+    parent = state.engine.orders.get(order.parent or "")
+    if picture.parent is not None:
+        # under the right entry the time does not matter: some brokers stamp legs when they wake up
+        return parent is not None and parent.broker_id == picture.parent
+    return order.created_at - OPENED_BEFORE <= picture.opened_at <= order.created_at + OPENED_AFTER

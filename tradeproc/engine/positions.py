@@ -1,0 +1,121 @@
+"""Our count of the position against the broker's; the broker wins, and no order is ever placed to repair anything.
+
+Ours is counted from fills. The broker's comes as readings: told by the stream, and asked for every 30 s, at start,
+after a reconnect and after a gap. A reading that differs is not a divergence yet: streams race each other, and a fill
+may be on its way. It becomes a suspicion, which closes the gate for entries and makes us ask for orders (whose
+filled quantities explain most differences) and for the position again. Only when the orders were answered after it
+arose, and a later reading at least 2 s after it is the same while ours is too, is it a divergence: the broker's side
+becomes ours, and a row tells both. A suspicion ends without a row as soon as both sides agree.
+"""
+
+from dataclasses import replace
+
+from tradeproc.domain.answers import Answer, Known, Unknown
+from tradeproc.domain.book import Divergence, DivergenceKind, Position
+from tradeproc.engine.alarms import AlarmName
+from tradeproc.engine.state import SECOND, Reading, Suspicion
+from tradeproc.engine.turn import Turn
+
+POSITION_EVERY = 30 * SECOND
+UNCONFIRMED_AFTER = 120 * SECOND
+_ASK_AFTER = 1 * SECOND
+_CONFIRM_AFTER = 2 * SECOND
+
+
+def position_told(turn: Turn, position: Position) -> None:
+    """Take a reading from the stream."""
+    spec = turn.state.setup.spec
+    if (position.account, position.contract) == (spec.account, spec.contract):
+        _read(turn, position)
+
+
+def position_answered(turn: Turn, number: int, answer: Answer[Position]) -> None:
+    """Take the answer to the newest question; an older one came too late to mean anything."""
+    question = turn.state.broker.position
+    if number != question.number:
+        return
+    question.is_out = False
+    match answer:
+        case Known(position):
+            question.known_at = turn.now
+            turn.clear(AlarmName.POSITION_UNCONFIRMED)
+            _read(turn, position)
+        case Unknown(reason):
+            turn.log("warning", "position_unknown", reason=reason)
+
+
+def review(turn: Turn) -> None:
+    """End a suspicion that what happened in this turn explains; called at the end of every turn."""
+    broker = turn.state.broker
+    if broker.reading is None or not broker.has_orders:
+        return
+    agrees = broker.reading.position.quantity == turn.state.engine.holding.quantity
+    if agrees and broker.suspicion is not None:
+        broker.suspicion = None
+    if agrees and not broker.has_position and broker.position.known_at is not None:
+        broker.has_position = True
+        turn.log("info", "position_confirmed", quantity=turn.state.engine.holding.quantity)
+        _take_average(turn, broker.reading.position)
+
+
+def press(turn: Turn) -> None:
+    """Ask what a suspicion needs to be settled, and every 30 s without one; called when time passes."""
+    broker = turn.state.broker
+    suspicion, question = broker.suspicion, broker.position
+    if suspicion is not None and turn.now - suspicion.since >= _ASK_AFTER:
+        if not broker.orders.is_out and broker.orders.number <= suspicion.orders_number:
+            turn.ask_orders("the position differs")
+        if question.is_due(turn.now, _ASK_AFTER):
+            turn.ask_position("the position differs")
+    elif question.again and question.is_due(turn.now, _ASK_AFTER):
+        turn.ask_position(question.again)
+    elif question.is_due(turn.now, POSITION_EVERY if broker.has_position else 2 * SECOND):
+        turn.ask_position("every 30 s" if broker.has_position else "start")
+    confirmed_at = question.known_at or turn.state.started_at
+    if turn.now - confirmed_at >= UNCONFIRMED_AFTER:
+        turn.alarm(AlarmName.POSITION_UNCONFIRMED, "the broker has not told the position for two minutes")
+
+
+def _read(turn: Turn, position: Position) -> None:
+    broker, ours = turn.state.broker, turn.state.engine.holding.quantity
+    broker.reading = Reading(position, turn.now)
+    if not broker.has_orders:
+        return  # fills of the time before the start come first
+    if position.quantity == ours:
+        broker.suspicion = None
+        turn.clear(AlarmName.POSITION_DIVERGED)
+        return
+    suspicion = broker.suspicion
+    if suspicion is None or (suspicion.ours, suspicion.brokers) != (ours, position.quantity):
+        broker.suspicion = Suspicion(ours, position.quantity, turn.now, broker.orders.number)
+        return
+    is_asked = broker.orders_known_number > suspicion.orders_number
+    if is_asked and turn.now - suspicion.since >= _CONFIRM_AFTER:
+        _adopt(turn, position)
+
+
+def _adopt(turn: Turn, position: Position) -> None:
+    state = turn.state
+    ours, broker = state.engine.holding, state.broker
+    cause = "no fill of ours explains it" if broker.has_position else "changed while the trader was not running"
+    divergence = Divergence(
+        session=state.setup.session,
+        kind=DivergenceKind.POSITION,
+        subject=position.contract,
+        ours=f"{ours.quantity} at {ours.average}",
+        brokers=f"{position.quantity} at {position.average}",
+        cause=cause,
+        at=turn.now,
+    )
+    turn.adopt(position)
+    turn.diverged(divergence)
+    turn.alarm(AlarmName.POSITION_DIVERGED, f"ours {ours.quantity}, the broker's {position.quantity}: {cause}")
+    turn.log("error", "position_diverged", ours=ours.quantity, brokers=position.quantity)
+    broker.suspicion = None
+
+
+def _take_average(turn: Turn, position: Position) -> None:
+    """Know the average of a position that was there before us."""
+    holding = turn.state.engine.holding
+    if holding.quantity and holding.average is None and position.average is not None:
+        turn.state.engine.holding = replace(holding, average=position.average)

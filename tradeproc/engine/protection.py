@@ -1,0 +1,89 @@
+"""The live-stop invariant: every open contract is covered by a stop that works at the broker.
+
+Counted is what works there now, against the filled quantity; a stop on its way does not count yet. A position that
+stays uncovered for 8 s raises the alarm (so that it stands within 10 s), and the session's policy says what more:
+nothing, place a stop again where the last one was, or flatten. Where no last stop is known, or the price is through
+it already, replacing turns into flattening: a stop beyond the market protects nothing.
+"""
+
+from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderType, Side
+from tradeproc.domain.session import StopPolicy
+from tradeproc.domain.units import Ticks
+from tradeproc.engine import closing, sending
+from tradeproc.engine.alarms import AlarmName
+from tradeproc.engine.limits import Exit, exit_of
+from tradeproc.engine.state import SECOND, State
+from tradeproc.engine.turn import Turn
+
+UNCOVERED_AFTER = 8 * SECOND
+_ACT_AGAIN = 10 * SECOND
+_STOPS = (OrderType.STOP, OrderType.STOP_LIMIT)
+
+
+def uncovered(state: State) -> int:
+    """Return how many open contracts no working stop covers."""
+    held = state.engine.holding.quantity
+    covered = sum(order.remaining for order in _stops(state) if order.state.is_working)
+    return max(0, abs(held) - covered)
+
+
+def press(turn: Turn) -> None:
+    """Watch the invariant; called when time passes. A closing under way is protection enough."""
+    engine = turn.state.engine
+    if engine.closing is not None or not turn.state.broker.is_reconciled:
+        return
+    bare = uncovered(turn.state)
+    if bare == 0:
+        engine.uncovered_since = None
+        turn.clear(AlarmName.POSITION_UNCOVERED)
+        return
+    if engine.uncovered_since is None:
+        engine.uncovered_since = turn.now
+    if turn.now - engine.uncovered_since < UNCOVERED_AFTER:
+        return
+    policy = turn.state.setup.spec.stop_policy
+    turn.alarm(AlarmName.POSITION_UNCOVERED, f"{bare} contracts have no working stop; policy {policy.value}")
+    _act(turn, policy, bare)
+
+
+def _act(turn: Turn, policy: StopPolicy, bare: int) -> None:
+    engine = turn.state.engine
+    is_coming = any(not order.state.is_working for order in _stops(turn.state))
+    if policy is StopPolicy.ALARM or is_coming or turn.now - engine.protected_at < _ACT_AGAIN:
+        return
+    engine.protected_at = turn.now
+    stop = _last_stop(turn.state) if policy is StopPolicy.REPLACE else None
+    if stop is None or _is_through(turn.state, stop):
+        closing.begin(turn, OrderSource.TRADER, "the position has no stop")
+        return
+    side = Side.SELL if engine.holding.quantity > 0 else Side.BUY
+    order = sending.draft(turn.state, turn.now, side, bare, role=OrderRole.STOP_LOSS, type=OrderType.STOP, stop=stop)
+    protecting = exit_of(turn.state, order)
+    if isinstance(protecting, Exit):
+        sending.submit_exit(turn, protecting, OrderSource.TRADER, "stop replaced")
+
+
+def _stops(state: State) -> list[Order]:
+    """Return the open stop orders on the closing side."""
+    held = state.engine.holding.quantity
+    return [
+        order
+        for order in state.engine.open_orders
+        if order.type in _STOPS and order.role is not OrderRole.ENTRY and order.side.sign * held < 0
+    ]
+
+
+def _last_stop(state: State) -> Ticks | None:
+    """Return the price of the newest stop loss that protected this side."""
+    held = state.engine.holding.quantity
+    for order in reversed(state.engine.orders.values()):
+        if order.role is OrderRole.STOP_LOSS and order.side.sign * held < 0 and order.stop is not None:
+            return order.stop
+    return None
+
+
+def _is_through(state: State, stop: Ticks) -> bool:
+    candle = state.strategy.candles.partial or state.strategy.candles.newest
+    if candle is None:
+        return True
+    return (state.setup.instrument.nearest(candle.close) - stop) * state.engine.holding.quantity <= 0

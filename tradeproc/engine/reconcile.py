@@ -1,0 +1,273 @@
+"""Our orders against the broker's: at start, after a reconnect, a gap or a lost reply, and every 5 minutes.
+
+An answer is applied picture by picture, as the stream's are. What it then shows to be different is a row with both
+sides and a cause, once it is clear that neither side was merely a moment ahead:
+
+    an order further along than the stream told   a row if the stream has not told it 5 s later
+    an open order of ours that is not listed      two answers at least 10 s apart: it ends as the broker sees it
+    an open order that is not ours                two answers 2 s apart, nothing of ours on its way: a row, an alarm
+    an order we took for ended, working           two answers 2 s apart: a row, an alarm, no entries; an entry or exit
+                                                  is cancelled (a protecting order is left to protect)
+    an order whose reply was lost                 found by looks: it is ours. In none of three answers over 30 s: it
+                                                  never arrived. Either way it is not sent again
+
+The broker wins each time, and no order is placed to repair anything. An unknown answer changes nothing.
+"""
+
+from collections.abc import Iterable
+
+from tradeproc.domain.answers import Answer, Known, Unknown
+from tradeproc.domain.book import Divergence, DivergenceKind
+from tradeproc.domain.broker_orders import BrokerOrder
+from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderState, OrderType
+from tradeproc.domain.units import Nanos
+from tradeproc.engine import matching, outcomes
+from tradeproc.engine.alarms import AlarmName
+from tradeproc.engine.broker import GIVEN_UP, claim_strays, difference, keep_stray, take, take_first
+from tradeproc.engine.effects import Cancel
+from tradeproc.engine.events import Started
+from tradeproc.engine.limits import is_dormant
+from tradeproc.engine.orders import Move, moved
+from tradeproc.engine.state import SECOND, Doubt, Holding, Pending, Waiting
+from tradeproc.engine.turn import Turn
+
+ABSENCES = 3
+GRACE = 30 * SECOND
+_DOUBT_AFTER = 5 * SECOND
+_MISSING_AFTER = 10 * SECOND
+_TWICE_AFTER = 2 * SECOND
+_ASKING = OrderSource.RECONCILIATION
+
+
+def started(turn: Turn, event: Started) -> None:
+    """Load what the database knew and ask the broker: the one path of recovery.
+
+    An order of an earlier life that may have been sent, and whose broker id was never written down, is treated as
+    one whose reply was lost.
+    """
+    state = turn.state
+    state.started_at = turn.now
+    for order in event.orders:
+        state.engine.put(order)
+        if order.broker_id is not None:
+            state.broker.ids[order.broker_id] = order.id
+    for order in state.engine.open_orders:
+        if order.broker_id is None:
+            state.engine.pending[order.id] = Pending(Waiting.RESOLVE, turn.now)
+        elif order.in_flight is not None:
+            kind = Waiting.CANCEL if order.in_flight == "cancel" else Waiting.MODIFY
+            state.engine.pending[order.id] = Pending(kind, turn.now, is_replied=True)
+    if event.position is not None:
+        state.engine.holding = Holding(event.position.quantity, event.position.average)
+    turn.ask_orders("start")
+    turn.ask_position("start")
+
+
+def orders_answered(turn: Turn, number: int, answer: Answer[tuple[BrokerOrder, ...]]) -> None:
+    """Apply the answer to the newest question; an older one came too late to mean anything."""
+    question = turn.state.broker.orders
+    if number != question.number:
+        return
+    question.is_out = False
+    match answer:
+        case Known(pictures):
+            question.known_at = turn.now
+            ours = [picture for picture in pictures if matching.is_of_session(turn.state, picture)]
+            _compare(turn, ours, number)
+        case Unknown(reason):
+            turn.log("warning", "orders_unknown", reason=reason)
+
+
+def _compare(turn: Turn, pictures: list[BrokerOrder], number: int) -> None:
+    broker = turn.state.broker
+    for picture in pictures:
+        order = matching.claimed(turn.state, picture)
+        if order is None:
+            keep_stray(turn.state, picture)
+        elif broker.has_orders:
+            _take_and_doubt(turn, order, picture)
+        else:
+            take_first(turn, order, picture)
+    claim_strays(turn, _ASKING)
+    broker.orders_known_number = number
+    listed = {picture.broker_id for picture in pictures}
+    _count_absences(turn, number)
+    _look_for_missing(turn, listed)
+    strange = _look_for_foreign(turn, pictures) | _look_for_reappeared(turn, pictures)
+    for broker_id in broker.foreign.keys() - strange:
+        del broker.foreign[broker_id]
+    if not broker.has_orders:
+        broker.has_orders = True
+        turn.log("info", "orders_confirmed", open=len(turn.state.engine.open_orders))
+
+
+def _take_and_doubt(turn: Turn, order: Order, picture: BrokerOrder) -> None:
+    """Apply a picture; remember what it changed, in case the stream was only a moment behind."""
+    take(turn, order, picture, _ASKING)
+    after = turn.state.engine.orders[order.id]
+    if order.broker_id is None or (after.state, after.filled) == (order.state, order.filled):
+        return
+    reason = turn.state.broker.orders.reason
+    cause = f"the order stream had not told it ({reason})"
+    row = difference(turn, order, after.state.value, after.filled, cause)
+    turn.state.broker.doubts.setdefault(order.id, Doubt(row, turn.now))
+
+
+def settle_doubts(turn: Turn) -> None:
+    """Record differences that the stream has not told in time; called when time passes."""
+    doubts = turn.state.broker.doubts
+    for order_id, doubt in list(doubts.items()):
+        if turn.now - doubt.since >= _DOUBT_AFTER:
+            del doubts[order_id]
+            turn.diverged(doubt.row)
+
+
+def _count_absences(turn: Turn, number: int) -> None:
+    """Give up orders that the broker does not have: asked three times over the grace, or the entry never came."""
+    engine = turn.state.engine
+    for order_id, pending in list(engine.pending.items()):
+        if pending.waiting is not Waiting.RESOLVE or number <= pending.asked_number:
+            continue
+        pending.absences += 1
+        if pending.absences >= ABSENCES and turn.now - pending.since >= GRACE:
+            del engine.pending[order_id]
+            order = engine.orders[order_id]
+            turn.apply(moved(order, Move.ABSENT, _ASKING, turn.now, GIVEN_UP))
+            engine.cancels_wanted.discard(order_id)
+            turn.log("warning", "order_never_arrived", order=order_id)
+
+
+def _look_for_missing(turn: Turn, listed: set[str]) -> None:
+    """End orders that two answers lacked; those on their way are not looked for."""
+    missing, engine = turn.state.broker.missing, turn.state.engine
+    gone = {order.id: order for order in engine.open_orders if order.broker_id and order.broker_id not in listed}
+    for order_id in [known for known in missing if known not in gone]:
+        del missing[order_id]
+    for order_id, order in gone.items():
+        since = missing.setdefault(order_id, turn.now)
+        asked_at = turn.state.broker.orders.asked_at or turn.now
+        if asked_at < order.changed_at or turn.now - since < _MISSING_AFTER:
+            continue
+        del missing[order_id]
+        _record(turn, DivergenceKind.ORDER_MISSING_AT_BROKER, order_id, order.state.value, "not listed")
+        turn.apply(moved(order, Move.ABSENT, _ASKING, turn.now, "no longer at the broker"))
+        engine.pending.pop(order_id, None)
+
+
+def _look_for_foreign(turn: Turn, pictures: Iterable[BrokerOrder]) -> set[str]:
+    """Record open orders on our contract that are not ours, once; never while something of ours is on its way."""
+    broker, engine = turn.state.broker, turn.state.engine
+    is_busy = any(pending.waiting in (Waiting.SUBMIT, Waiting.RESOLVE) for pending in engine.pending.values())
+    strange = {
+        picture.broker_id: picture
+        for picture in pictures
+        if not picture.state.is_terminal and picture.broker_id not in broker.ids
+    }
+    for broker_id, picture in strange.items():
+        is_old = _seen_twice(turn, broker_id)
+        if is_old and not is_busy and broker_id not in broker.told_foreign:
+            broker.told_foreign.add(broker_id)
+            _record(turn, DivergenceKind.ORDER_UNKNOWN_TO_US, broker_id, "not ours", picture.state.value)
+    standing = broker.told_foreign & strange.keys()
+    if standing:
+        turn.alarm(AlarmName.ORDER_UNKNOWN, f"not ours: {', '.join(sorted(standing))}")
+    else:
+        turn.clear(AlarmName.ORDER_UNKNOWN)
+    return set(strange)
+
+
+def _look_for_reappeared(turn: Turn, pictures: Iterable[BrokerOrder]) -> set[str]:
+    """Find orders that we took for ended and that still work; entries stop until they are over."""
+    broker = turn.state.broker
+    working: set[str] = set()
+    seen: set[str] = set()
+    for picture in pictures:
+        order = matching.claimed(turn.state, picture)
+        if order is None or not order.state.is_terminal or picture.state.is_terminal:
+            continue
+        working.add(order.id)
+        seen.add(picture.broker_id)
+        if not _seen_twice(turn, picture.broker_id):
+            continue
+        if order.id not in broker.reappeared:
+            broker.reappeared.add(order.id)
+            _record(turn, DivergenceKind.ORDER_STATE, order.id, order.state.value, picture.state.value)
+        if order.role in (OrderRole.ENTRY, OrderRole.EXIT) and not picture.has_cancel_pending:
+            turn.send(Cancel(order.id, picture.broker_id))
+    broker.reappeared &= working
+    if broker.reappeared:
+        turn.alarm(AlarmName.ORDER_REAPPEARED, f"works though it was taken for ended: {min(broker.reappeared)}")
+    else:
+        turn.clear(AlarmName.ORDER_REAPPEARED)
+    return seen
+
+
+def _seen_twice(turn: Turn, broker_id: str) -> bool:
+    since = turn.state.broker.foreign.setdefault(broker_id, turn.now)
+    return turn.now - since >= _TWICE_AFTER
+
+
+def _record(turn: Turn, kind: DivergenceKind, subject: str, ours: str, brokers: str) -> None:
+    cause = f"found by asking ({turn.state.broker.orders.reason})"
+    turn.diverged(Divergence(turn.state.setup.session, kind, subject, ours, brokers, cause, turn.now))
+
+
+def press(turn: Turn) -> None:
+    """Ask for orders when something is due; called when time passes."""
+    broker = turn.state.broker
+    question = broker.orders
+    reason, wait = _most_urgent(turn)
+    if question.is_due(turn.now, wait):
+        turn.ask_orders(reason)
+
+
+def _most_urgent(turn: Turn) -> tuple[str, int]:
+    """Return why orders are to be asked for next, and how long after the last question."""
+    broker, engine = turn.state.broker, turn.state.engine
+    if broker.orders.again:
+        return broker.orders.again, 1 * SECOND
+    if not broker.has_orders:
+        return "start", 2 * SECOND
+    if any(pending.waiting is Waiting.RESOLVE for pending in engine.pending.values()):
+        return "an order's fate is unknown", 3 * SECOND
+    if broker.foreign.keys() - broker.told_foreign:
+        return "an order is not where it should be", 3 * SECOND
+    if broker.missing:
+        return "an order is not listed", 5 * SECOND
+    late = [turn.now - order.changed_at for order in engine.open_orders if expects_news(turn, order)]
+    if late:
+        return "an order should have moved", 5 * SECOND if min(late) < 60 * SECOND else 30 * SECOND
+    return "every 5 minutes", 300 * SECOND
+
+
+def expects_news(turn: Turn, order: Order) -> bool:
+    """Tell whether the broker should have said something about an order by now: a quiet stream is asked, not trusted.
+
+    A limit or stop that rests is not; the position, asked for every 30 s, shows its fill.
+    """
+    if turn.now - order.changed_at < 5 * SECOND:
+        return False
+    if order.in_flight is not None or order.state is OrderState.PRE_SENT or order.type is OrderType.MARKET:
+        return True
+    return order.state is OrderState.PENDING and not is_dormant(turn.state, order)
+
+
+def press_pending(turn: Turn) -> None:
+    """Treat a reply that is long overdue as lost, and raise the alarm for orders that nobody can place."""
+    engine = turn.state.engine
+    for order_id, pending in list(engine.pending.items()):
+        if pending.waiting is Waiting.SUBMIT and turn.now - pending.since > GRACE:
+            outcomes.lost(turn, order_id, "no reply came")
+    stuck = [order.id for order in engine.open_orders if _is_stuck(turn, order, turn.now)]
+    if stuck:
+        turn.alarm(AlarmName.ORDER_UNRESOLVED, f"asked about for more than 5 s: {', '.join(stuck)}")
+    else:
+        turn.clear(AlarmName.ORDER_UNRESOLVED)
+
+
+def _is_stuck(turn: Turn, order: Order, now: Nanos) -> bool:
+    pending = turn.state.engine.pending.get(order.id)
+    if pending is not None and pending.waiting is Waiting.RESOLVE:
+        return True
+    is_early = order.state in (OrderState.PRE_SENT, OrderState.PENDING)
+    return is_early and now - order.changed_at > 5 * SECOND and not is_dormant(turn.state, order)
