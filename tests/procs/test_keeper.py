@@ -53,6 +53,14 @@ class Desk:
     def is_ready(self) -> bool:
         return bool(self.ask("status", seconds=1.0)["state"] == "ready")
 
+    def know_accounts(self) -> None:
+        """Let the database know accounts as if the broker had listed them."""
+        accounts = [
+            BrokerAccount("SIM0000001F", "futures", "USD", True),
+            BrokerAccount("SIM0000009F", "futures", "USD", False, "closed"),
+        ]
+        self.store.save_accounts("paper", accounts)
+
     def state_of(self, session: int) -> str:
         return str(self.row(session)["state"])
 
@@ -80,11 +88,7 @@ def desk_in(root: Path, url: str) -> Iterator[Desk]:
 def desk(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     with fresh_database(server_url) as url, desk_in(tmp_path_factory.mktemp("desk") / "home", url) as desk:
         wait_for("the keeper", desk.is_ready)
-        accounts = [
-            BrokerAccount("SIM0000001F", "futures", "USD", True),
-            BrokerAccount("SIM0000009F", "futures", "USD", False, "closed"),
-        ]
-        desk.store.save_accounts("paper", accounts)
+        desk.know_accounts()
         yield desk
 
 
@@ -287,7 +291,8 @@ def test_stop_with_flatten_does_not_stop_a_trader_that_did_not_hear(desk: Desk, 
 def test_after_a_killed_supervisord_the_sessions_come_back(server_url: str, tmp_path: Path) -> None:
     with fresh_database(server_url) as url, desk_in(tmp_path / "home", url) as desk:
         wait_for("the keeper", desk.is_ready)
-        number = desk.create(account="SIM0000001F")
+        desk.know_accounts()
+        number = desk.create()
         desk.ask("start", session=number)
         desk.yard.running(f"session-{number}.trader")
         orphans = desk.yard.kill_supervisord()
@@ -306,10 +311,9 @@ def test_a_database_that_is_away_delays_and_loses_no_halt(server_url: str, tmp_p
     with fresh_database(server_url) as url:
         # the database's socket folder under another name, which can be there or not
         door = tmp_path / "door"
-        folder = url.split("host=")[1].split("&")[0].replace("%2F", "/")
-        with desk_in(
-            tmp_path / "home", url.replace(folder.replace("/", "%2F"), str(door).replace("/", "%2F"))
-        ) as desk:
+        folder = url.split("host=")[1].split("&")[0]
+        through_door = url.replace(folder, str(door).replace("/", "%2F"))
+        with desk_in(tmp_path / "home", through_door) as desk:
             wait_for("the keeper", lambda: desk.ask("status", seconds=1.0)["state"] == "degraded")
             answer = desk.ask("halt", by="me")
             assert "until the database is back" in answer["latch"]
@@ -317,11 +321,12 @@ def test_a_database_that_is_away_delays_and_loses_no_halt(server_url: str, tmp_p
             desk.yard.signal(before, "KILL")
             desk.yard.running("core.keeper", other_than=before.pid)
 
-            door.symlink_to(folder)
+            door.symlink_to(folder.replace("%2F", "/"))
 
             wait_for("the keeper", desk.is_ready)
             assert desk.store.latch("host").state == "halted"
             assert desk.store.latch("host").by == "me"
+            desk.know_accounts()
             number = desk.create()
             desk.ask("start", session=number)
             trader = desk.yard.running(f"session-{number}.trader")
