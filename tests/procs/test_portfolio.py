@@ -76,7 +76,7 @@ def test_sums_are_exact(amounts: list[Decimal]) -> None:
     assert Decimal(found["profit"].get("USD", {}).get("realized", "0")) == sum(amounts, Decimal(0))
 
 
-@pytest.mark.parametrize("changes", [{"position": "many"}, {"realized": "a lot"}, {"session": None}])
+@pytest.mark.parametrize("changes", [{"position": "many"}, {"realized": "a lot"}, {"unrealized": []}])
 def test_a_summary_that_cannot_be_summed_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(BadReport):
         read_report(summary(1, **changes), NOW)
