@@ -127,7 +127,7 @@ class Collector:
             try:
                 with LocalBroker(f"http://{local}", seconds=_SECONDS) as broker:
                     told = broker.status()
-                return not (told["ended"] or told["paused"])
+                return not (told["over"] or told["paused"])
             except TradeprocError:
                 return True
         return market_hours(spec.calendar).is_open(now)

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from rich.console import RenderableType
 
@@ -21,4 +21,4 @@ class Outcome:
 
 
 Command = Callable[[Desk, Namespace], Outcome]
-SubParsers = _SubParsersAction[ArgumentParser]
+SubParsers: TypeAlias = "_SubParsersAction[ArgumentParser]"

@@ -129,7 +129,7 @@ class Quickstart:
 
     def _is_over(self) -> bool:
         try:
-            return bool(self.broker.status()["ended"])
+            return bool(self.broker.status()["over"])
         except TradeprocError:
             return False
 
