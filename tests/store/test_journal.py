@@ -107,12 +107,13 @@ def test_a_write_that_the_database_refuses_is_put_aside_and_the_others_go_on(sto
     journal = Journal(tmp_path / "j")
     journal.append(Write("save_fill", {}))
     journal.append(Write("no_such_statement", {}))
+    journal.save_orders([replace(ORDER, session=99)], [EVENT], fence=1)
     journal.save_fill(FILL)
 
-    assert journal.replay(store) == 3
+    assert journal.replay(store) == 4
 
     assert store.fills() == [FILL]
-    assert len((tmp_path / "j.refused").read_bytes().splitlines()) == 2
+    assert len((tmp_path / "j.refused").read_bytes().splitlines()) == 3
     journal.close()
 
 

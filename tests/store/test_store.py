@@ -2,11 +2,13 @@
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -278,6 +280,21 @@ def test_a_stopped_server_does_not_hold_a_trader_up(url: str, direct: psycopg.Co
         os.kill(pid, signal.SIGCONT)
     assert store.is_up()
     store.close()
+
+
+def test_a_server_that_does_not_greet_holds_a_trader_up_for_a_moment_only(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / ".s.PGSQL.5432"))
+        silent.listen(5)
+        store = Store(f"postgresql://nobody@/nothing?host={tmp_path}", connect_timeout=0.2)
+
+        began = time.monotonic()
+        for _ in range(5):
+            with pytest.raises(DatabaseDown):
+                store.orders()
+
+        assert time.monotonic() - began < 3
+        store.close()
 
 
 def test_an_absent_server_is_an_outage_at_once() -> None:

@@ -1,13 +1,15 @@
 """One connection that comes back by itself, and the only place where psycopg's errors become ours.
 
-Nobody waits long: connecting and answering have deadlines of our own, and after a failed attempt the next ones
-fail at once until a short pause is over. A statement that got no answer may have been done or not; every write of
-this package can be repeated without harm, so the caller may simply do it again later.
+Nobody waits long: a connection is made on a thread of its own for which the caller waits a moment only, answers have
+a deadline, and after a failed attempt the next ones fail at once until a short pause is over. A statement that got
+no answer may have been done or not; every write of this package can be repeated without harm, so the caller may
+simply do it again later.
 """
 
-import logging
 import select
+import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 from typing import Any
 
 import orjson
@@ -20,11 +22,10 @@ from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.errors import Fault, Outage
 from tradeproc.store.statements import statements
 
-log = logging.getLogger(__name__)
-
 Parameters = Mapping[str, object]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = SECOND // 4, 5 * SECOND
+_ATTEMPT_SECONDS = 5.0
 # what a server says when it is not itself: standby (25006), out of resources (53), shutting down (57)
 _OUTAGES = ("08", "25006", "53", "57", "58")
 
@@ -144,11 +145,16 @@ def _line(error: psycopg.Error) -> str:
 
 
 class Database:
-    """Named statements over one lazy connection; not for several threads."""
+    """Named statements over one lazy connection; not for several threads.
 
-    def __init__(self, url: str, *, connect_seconds: float = 2.0, answer_seconds: float = 2.0) -> None:
+    `connect_seconds` is how long a statement waits for a new connection; the attempt goes on behind it, and a later
+    statement finds what became of it.
+    """
+
+    def __init__(self, url: str, *, connect_seconds: float, answer_seconds: float) -> None:
         self._url, self._connect_seconds, self._answer_seconds = url, connect_seconds, answer_seconds
         self._connection: Patient | None = None
+        self._attempt: Future[Patient] | None = None
         self._pause, self._not_before, self._last_reason = _FIRST_PAUSE, 0, ""
 
     def rows(self, statement: str, parameters: Parameters) -> list[DictRow]:
@@ -172,25 +178,51 @@ class Database:
             raise told from error
 
     def close(self) -> None:
-        """Close the connection; the next statement makes a new one."""
+        """Close the connection, and one that is still being made; the next statement makes a new one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        if self._attempt is not None:
+            self._attempt.add_done_callback(_close_made)
+            self._attempt = None
 
     def _connected(self) -> Patient:
         if self._connection is not None and is_alive(self._connection):
             return self._connection
-        self.close()
-        if monotonic_ns() < self._not_before:
-            raise DatabaseDown(self._last_reason)
+        if self._connection is not None:
+            self.close()
+        patience = 0.0
+        if self._attempt is None:
+            if monotonic_ns() < self._not_before:
+                raise DatabaseDown(self._last_reason)
+            self._attempt, patience = self._begin(), self._connect_seconds
         try:
-            self._connection = connect(
-                self._url, connect_seconds=self._connect_seconds, answer_seconds=self._answer_seconds
-            )
+            self._connection = self._attempt.result(patience)
+        except TimeoutError:
+            raise DatabaseDown("no connection yet") from None
         except DatabaseDown as down:
-            self._last_reason = down.reason
+            self._attempt, self._last_reason = None, down.reason
             self._not_before = monotonic_ns() + self._pause
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
             raise
-        self._pause = _FIRST_PAUSE
+        self._attempt, self._pause = None, _FIRST_PAUSE
         return self._connection
+
+    def _begin(self) -> Future[Patient]:
+        made: Future[Patient] = Future()
+
+        def attempt() -> None:
+            try:
+                made.set_result(
+                    connect(self._url, connect_seconds=_ATTEMPT_SECONDS, answer_seconds=self._answer_seconds)
+                )
+            except Exception as error:  # noqa: BLE001 raised where the result is asked for
+                made.set_exception(error)
+
+        threading.Thread(target=attempt, name="database", daemon=True).start()
+        return made
+
+
+def _close_made(made: Future[Patient]) -> None:
+    if made.exception() is None:
+        made.result().close()

@@ -138,6 +138,15 @@ def _let_pass(folder: Path) -> None:
             log.warning("folder_opened path=%s reason=%r", passed, "the server's user must pass through")
 
 
+def _let_read(tree: Path) -> None:
+    """Allow others to read and run what was installed for ourselves only."""
+    for file in (tree, *tree.rglob("*")):
+        mode = file.stat().st_mode
+        wanted = stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0)
+        if mode & wanted != wanted:
+            file.chmod(stat.S_IMODE(mode) | wanted)
+
+
 class Server:
     """The server of one home: `start`, look at `exit_code` now and then, `stop`."""
 
@@ -162,7 +171,8 @@ class Server:
         self._account = _account(self.home)
         programs = _programs()
         if self._account is not None:
-            _let_pass(programs)
+            _let_pass(programs.parent)
+            _let_read(programs.parent)
             _let_pass(self.home.run)
         if not (self.home.postgres / "PG_VERSION").exists():
             self._make_data(programs)

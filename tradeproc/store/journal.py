@@ -22,7 +22,7 @@ from tradeproc.domain.units import Nanos
 from tradeproc.errors import Outage
 from tradeproc.store import writes
 from tradeproc.store.database import StoreFault
-from tradeproc.store.store import Store
+from tradeproc.store.store import LeaseLost, Store
 from tradeproc.store.writes import Write
 
 log = logging.getLogger(__name__)
@@ -98,8 +98,9 @@ class Journal:
         for write in self._writes():
             try:
                 store.write(write)
-            except StoreFault as fault:
-                log.error("journal_write_refused statement=%s reason=%s", write.statement, fault.reason)  # noqa: TRY400
+            except (StoreFault, LeaseLost) as fault:
+                # unchecked, so LeaseLost means that the database has no such session: it is another database
+                log.error("journal_write_refused statement=%s reason=%s", write.statement, fault)  # noqa: TRY400
                 self._put_aside(write)
             done += 1
         if done:

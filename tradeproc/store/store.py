@@ -45,7 +45,7 @@ class Store:
     Every method raises DatabaseDown (an Outage) when the database is away, and StoreFault when it refuses.
     """
 
-    def __init__(self, url: str, *, connect_timeout: float = 2.0, answer_timeout: float = 1.0) -> None:
+    def __init__(self, url: str, *, connect_timeout: float = 1.0, answer_timeout: float = 1.0) -> None:
         self.url = url
         self._database = Database(url, connect_seconds=connect_timeout, answer_seconds=answer_timeout)
 
