@@ -4,6 +4,8 @@
     figures.py    what a measurement hands over
     candles.py    bulk candles against polars and pandas
     bus.py        the bus against bare pyzmq; pairs.py are its four processes
+    whole_desk.py    what needs a running desk: desk.py starts one in a temporary home, processes.py asks the kernel
+    hot_path.py      candle to order; every_bar.py is the strategy, sink.py where orders arrive, floor.py the floor
 
 Never imported by a trading process: polars, pandas and psutil live here only. Start reading at __main__.py.
 """

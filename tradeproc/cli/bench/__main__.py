@@ -4,7 +4,7 @@ import argparse
 import json
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -13,14 +13,16 @@ from rich.table import Table
 from tradeproc.cli.bench.bus import measure_bus
 from tradeproc.cli.bench.candles import measure_candles
 from tradeproc.cli.bench.figures import Measured
+from tradeproc.cli.bench.whole_desk import measure_desk
 from tradeproc.cli.exits import Exit, one_line
 from tradeproc.errors import TradeprocError
 
 WIDTH = 118
 
-MEASUREMENTS: dict[str, Callable[[], Measured]] = {
-    "candles": measure_candles,
-    "bus": measure_bus,
+MEASUREMENTS: dict[str, Callable[[], Sequence[Measured]]] = {
+    "candles": lambda: [measure_candles()],
+    "bus": lambda: [measure_bus()],
+    "desk": measure_desk,
 }
 
 
@@ -34,13 +36,14 @@ def main() -> int:
     for name in arguments.only or MEASUREMENTS:
         console.print(f"measuring {name} …", style="dim")
         try:
-            measured = MEASUREMENTS[name]()
+            found = MEASUREMENTS[name]()
         except TradeprocError as error:
             console.print(f"{name}: {one_line(error)}", style="red")
             failed += 1
             continue
-        values.update(measured.values)
-        _fill(table, measured)
+        for measured in found:
+            values.update(measured.values)
+            _fill(table, measured)
     console.print(table)
     if arguments.json is not None:
         rounded = {key: round(value, 4) for key, value in values.items()}
