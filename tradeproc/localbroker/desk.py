@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from tradeproc.clock import monotonic_ns
 from tradeproc.domain.instruments import Contract, instrument
@@ -20,6 +22,7 @@ from tradeproc.localbroker.wakes import Bells
 TICKS, BOOK = "ticks", "book"
 _DAY_MINUTES = 1440
 _MINUTE = 60_000_000_000
+_CHICAGO, _CLOSED_HOURS = ZoneInfo("America/Chicago"), timedelta(hours=8)
 
 
 @dataclass(slots=True)
@@ -41,6 +44,7 @@ class Desk:
     streams: Streams = field(init=False)
     _told: int = 0
     _minute: int = 0
+    _day: int = 0
 
     def __post_init__(self) -> None:
         """Tie the streams to the bells and faults."""
@@ -62,8 +66,16 @@ class Desk:
             # bars also end without a trade
             self._minute = minute
             self.bells.ring(TICKS)
+            self._end_day()
         self.tell_changes()
         return played
+
+    def _end_day(self) -> None:
+        # DAY orders lapse when the exchange closes, on market time
+        closes = trading_day(self.played_at)
+        if self._day and closes != self._day:
+            self.market.end_day()
+        self._day = closes
 
     def tell_changes(self) -> None:
         """Wake the brokerage streams if orders, positions or money changed since the last call."""
@@ -125,6 +137,12 @@ class Desk:
         tick = self.market.exchange.last(holding.contract)
         price = Decimal(repr(tick.price)) if tick is not None else Decimal(holding.average or 0)
         return price * holding.quantity * instrument(Contract.parse(holding.contract).root).point_value
+
+
+def trading_day(market_at: int) -> int:
+    """Return the number of the trading day of a market time; days end at 16:00 in Chicago."""
+    moment = datetime.fromtimestamp(market_at // 1_000_000_000, _CHICAGO) + _CLOSED_HOURS
+    return moment.toordinal()
 
 
 def refusal(title: str, message: str, **more: str) -> dict[str, str]:
