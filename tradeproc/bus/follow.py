@@ -87,7 +87,6 @@ class Follow:
 
     def _begin(self, body: Body) -> None:
         self._epoch, self._known = body.pop("epoch"), body.pop("sequences")
-        kept, self._kept = self._kept, []
         try:
             self._on_snapshot(body)
         except Refusal as refusal:
@@ -96,6 +95,7 @@ class Follow:
             self._node.after(_PAUSE, lambda: self._ask_again(question))
             return
         self.is_current = True
+        kept, self._kept = self._kept, []
         for envelope in kept:
             try:
                 self._take(envelope)

@@ -1,0 +1,99 @@
+"""Real nodes on real sockets: each in a thread of its own, ended whatever happens."""
+
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import zmq
+
+from tradeproc.bus.addresses import Directory
+from tradeproc.bus.node import Node
+
+T = TypeVar("T")
+Bare = Callable[[int], "zmq.Socket[bytes]"]
+DEADLINE = 20.0
+
+
+def wait_until(condition: Callable[[], object], what: str = "condition") -> None:
+    """Return as soon as `condition` holds; fail when it does not within a generous deadline."""
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end, f"never: {what}"
+        time.sleep(0.002)
+
+
+class Running:
+    """A node that runs in a thread; `do` runs a function on its loop and returns the result."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self._thread = threading.Thread(target=node.run, daemon=True)
+        self._thread.start()
+
+    def do(self, action: Callable[[], T]) -> T:
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(action())
+            except BaseException as error:  # noqa: BLE001 - handed to the test
+                future.set_exception(error)
+
+        self.node.post(run)
+        return future.result(DEADLINE)
+
+    def stop(self) -> None:
+        self.node.stop()
+        self._thread.join(DEADLINE)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture
+def directory() -> Iterator[Directory]:
+    # pytest's own temporary folders are too deep for a unix socket
+    folder = Path(tempfile.mkdtemp(prefix="tp-"))
+    yield Directory(folder)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def start(directory: Directory) -> Iterator[Callable[..., Running]]:
+    """Start a node: prepare it first with `prepare(node)`, then run it in its thread."""
+    running: list[Running] = []
+
+    def begin(
+        name: str,
+        prepare: Callable[[Node], object] = lambda node: None,
+        heartbeat_seconds: float = 0.05,
+        directory: Directory = directory,
+    ) -> Running:
+        node = Node(name, directory, heartbeat_seconds=heartbeat_seconds)
+        prepare(node)
+        running.append(Running(node))
+        return running[-1]
+
+    yield begin
+    for one in running:
+        one.stop()
+
+
+@pytest.fixture
+def bare() -> Iterator[Bare]:
+    """Make bare sockets for the far side that a test plays itself."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    made: list[zmq.Socket[bytes]] = []
+
+    def make(kind: int) -> "zmq.Socket[bytes]":
+        made.append(context.socket(kind))
+        return made[-1]
+
+    yield make
+    for socket in made:
+        socket.close(0)
+    context.term()

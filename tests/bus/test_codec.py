@@ -1,0 +1,93 @@
+"""What travels comes out as it went in; anything else is refused and nothing else happens."""
+
+import contextlib
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tradeproc.bus.codec import (
+    BadFrames,
+    Envelope,
+    Request,
+    Verdict,
+    WireReply,
+    decode_published,
+    decode_reply,
+    decode_request,
+    encode_published,
+    encode_reply,
+    encode_request,
+)
+
+WORDS = st.text(max_size=20)
+NUMBERS = st.integers(0, 2**64 - 1)
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=8,
+)
+BODIES = st.dictionaries(WORDS, VALUES, max_size=4)
+
+
+@settings(max_examples=60)
+@given(topic=WORDS, epoch=NUMBERS, sequence=NUMBERS, sent_at=NUMBERS, body=BODIES)
+def test_a_published_message_comes_out_as_it_went_in(
+    topic: str, epoch: int, sequence: int, sent_at: int, body: dict[str, Any]
+) -> None:
+    frames = encode_published(topic.encode(), epoch, sequence, sent_at, body)
+
+    assert decode_published("core.a", frames) == Envelope("core.a", topic, epoch, sequence, sent_at, body)
+
+
+@settings(max_examples=60)
+@given(number=NUMBERS, budget=NUMBERS, sent_at=NUMBERS, machine=NUMBERS, method=WORDS, body=BODIES)
+def test_a_request_comes_out_as_it_went_in(
+    number: int, budget: int, sent_at: int, machine: int, method: str, body: dict[str, Any]
+) -> None:
+    request = Request(number, budget, sent_at, machine, method, body)
+
+    assert decode_request(encode_request(request)) == request
+
+
+@settings(max_examples=60)
+@given(verdict=st.sampled_from(Verdict), number=NUMBERS, body=BODIES)
+def test_a_reply_comes_out_as_it_went_in(verdict: Verdict, number: int, body: dict[str, Any]) -> None:
+    assert decode_reply(encode_reply(verdict, number, body)) == WireReply(verdict, number, body)
+
+
+GOOD = st.sampled_from(
+    [
+        *encode_published(b"t", 1, 1, 1, {}),
+        *encode_request(Request(1, 1, 1, 1, "m", {})),
+        *encode_reply(Verdict.ANSWERED, 1, {}),
+    ]
+)
+
+
+@settings(max_examples=200)
+@given(frames=st.lists(st.binary(max_size=40) | GOOD, max_size=5))
+def test_garbage_is_refused_and_never_raises_anything_else(frames: list[bytes]) -> None:
+    for decode in (lambda f: decode_published("p", f), decode_request, decode_reply):
+        with contextlib.suppress(BadFrames):
+            decode(frames)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"1", b"null", b"{", b"\xff"])
+def test_a_body_must_be_an_object(body: bytes) -> None:
+    frames = [*encode_published(b"t", 1, 1, 1, {})[:2], body]
+
+    with pytest.raises(BadFrames):
+        decode_published("p", frames)
+
+
+def test_another_version_is_refused() -> None:
+    topic, header, body = encode_published(b"t", 1, 1, 1, {})
+
+    with pytest.raises(BadFrames, match="version 2"):
+        decode_published("p", [topic, b"\x02" + header[1:], body])
