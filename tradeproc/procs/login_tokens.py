@@ -220,8 +220,7 @@ class LoginTokens:
         refusal = str(NeedsLogin(self.name, reason))
         for waiting in self._take_waiting():
             waiting.refuse(refusal)
-        if self._supply.has_refresh_token:
-            self._again_in(_SLOW_PAUSE)
+        self._again_in(_SLOW_PAUSE)
 
     def _again_in(self, seconds: float) -> None:
         if self._timer is not None:

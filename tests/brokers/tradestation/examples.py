@@ -3,12 +3,17 @@
 from decimal import Decimal
 from typing import Any
 
+from hypothesis import HealthCheck, settings
+
 from tradeproc.brokers.contract import BracketRequest, OrderRequest
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.orders import OrderRole, OrderType, Side
 from tradeproc.domain.units import Contracts, Price
 
 ES = Contract("ES", 2026, 3)
+
+# the machine may be slow: that is no finding
+PATIENT = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def order_record(leg: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:

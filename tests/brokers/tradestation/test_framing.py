@@ -2,9 +2,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.brokers.tradestation.examples import PATIENT
 from tradeproc.brokers.tradestation.framing import Framer
 
 values = st.recursive(
@@ -15,7 +16,7 @@ values = st.recursive(
 objects = st.lists(st.dictionaries(st.text('ab"\\{}é', max_size=4), values, max_size=4), max_size=5)
 
 
-@settings(max_examples=200)
+@PATIENT
 @given(
     objects,
     st.sampled_from(["", "\n", "\r\n", "\n\n \n"]),
@@ -40,6 +41,7 @@ def test_objects_come_out_whole_wherever_the_bytes_were_cut(
     assert not framer.trouble
 
 
+@PATIENT
 @given(st.lists(st.binary(max_size=40), max_size=6))
 def test_no_bytes_at_all_make_it_raise(chunks: list[bytes]) -> None:
     framer = Framer()
@@ -48,7 +50,9 @@ def test_no_bytes_at_all_make_it_raise(chunks: list[bytes]) -> None:
         assert all(isinstance(one, dict) for one in framer.feed(chunk))
 
 
-@pytest.mark.parametrize("garbage", [b"EX_INVALID_SYMBOL\n", b'{"a":,}\n', b"<html>", b"[1]", b"\xff\xfe", b'{"a":\xff}'])
+@pytest.mark.parametrize(
+    "garbage", [b"EX_INVALID_SYMBOL\n", b'{"a":,}\n', b"<html>", b"[1]", b"\xff\xfe", b'{"a":\xff}']
+)
 def test_garbage_ends_it_behind_the_last_good_object(garbage: bytes) -> None:
     framer = Framer()
 

@@ -5,9 +5,9 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Self
+from typing import BinaryIO, Self
 
 Script = Callable[[socket.socket, "Request"], bool]
 """Answers one request; returns whether the connection stays open."""
@@ -84,7 +84,7 @@ def hang_up(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_RDWR)
 
 
-def read_request(stream: "Iterator[bytes]") -> Request | None:
+def read_request(stream: BinaryIO) -> Request | None:
     first = next(stream, b"").decode().split()
     if len(first) < 2:
         return None
@@ -95,7 +95,7 @@ def read_request(stream: "Iterator[bytes]") -> Request | None:
             break
         headers[name.strip().lower()] = value.strip()
     length = int(headers.get("content-length", "0"))
-    body = stream.read(length) if length else b""  # type: ignore[attr-defined]
+    body = stream.read(length) if length else b""
     return Request(first[0], first[1], headers, body)
 
 
@@ -114,12 +114,11 @@ def answer(status: int, body: object = b"", **headers: str) -> Script:
 
 @dataclass
 class Streamed:
-    """Answers 200 and then exactly these chunks; ends, hangs (`then="hang"`) or resets the connection."""
+    """Answers 200 and then exactly these chunks; `then` ends, hangs until the client goes, or resets."""
 
     chunks: list[bytes]
     then: str = "end"
     sent: threading.Event = field(default_factory=threading.Event)
-    let_go: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self, connection: socket.socket, request: Request) -> bool:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -132,7 +131,7 @@ class Streamed:
         elif self.then == "reset":
             reset(connection)
         else:
-            self.let_go.wait(20)
+            connection.recv(1)
         return False
 
 
