@@ -8,7 +8,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,8 @@ from tradeproc.store.embedded import database_url
 from tradeproc.supervision.client import Supervisor
 
 ROOT = Path(__file__).parents[2]
-ACCOUNT = "SIM0000001F"
+ACCOUNTS = ["SIM0000001F", "SIM0000002F", "SIM0000003F"]
+ACCOUNT = ACCOUNTS[0]
 GENEROUS = 60.0
 
 
@@ -55,10 +59,36 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def is_over(state: str) -> bool:
+    """Tell whether an order, by our word or the broker's, can do nothing any more."""
+    return state in ("filled", "cancelled", "rejected", "expired")
+
+
+def sums(fills: list[dict[str, Any]]) -> dict[str, tuple[int, Decimal]]:
+    """Return contracts and their price sum by the broker's order id; several increments may be booked as one."""
+    found: dict[str, tuple[int, Decimal]] = {}
+    for fill in fills:
+        quantity, cost = found.get(fill["order_id"], (0, Decimal(0)))
+        size = int(fill["quantity"])
+        found[fill["order_id"]] = (quantity + size, cost + size * Decimal(str(fill["price"])))
+    return found
+
+
+def duplicates(requests: list[dict[str, Any]], account: str) -> list[str]:
+    """Return the client order ids that reached the broker more than once, accepted or not."""
+    placed = Counter(
+        each
+        for request in requests
+        if request["call"] == "place" and request["account"] == account
+        for each in request["confirm_ids"]
+    )
+    return [f"order {each} was sent {count} times" for each, count in placed.items() if count > 1]
+
+
 class Desk:
     """One installation that a test may break."""
 
-    def __init__(self, folder: Path, *, speed: float = 60.0, history_minutes: int = 15, database: str | None = None):
+    def __init__(self, folder: Path, *, speed: float = 1.0, history_minutes: int = 10, database: str | None = None):
         self.home = Home(folder)
         self.port = free_port()
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith("TRADEPROC_")}
@@ -67,6 +97,7 @@ class Desk:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "supervisord.conf", folder)
         shutil.copytree(ROOT / "conf", folder / "conf")
+        shutil.copy(ROOT / "tests" / "drills" / "busy.py", folder)
         (folder / ".venv").symlink_to(sys.prefix)
         self.configure(speed=speed, history_minutes=history_minutes)
         self.home.make_folders()
@@ -82,6 +113,7 @@ class Desk:
                 "port": f"port = {self.port}",
                 "speed": f"speed = {speed}",
                 "history_minutes": f"history_minutes = {history_minutes}",
+                "accounts": f"accounts = {json.dumps(ACCOUNTS)}",
                 "base_url": f'base_url = "http://127.0.0.1:{self.port}/v3"',
                 "auth_url": f'auth_url = "http://127.0.0.1:{self.port}"',
             }.get(key, line)
@@ -92,13 +124,14 @@ class Desk:
 
     def up(self) -> "Desk":
         """Start supervisord and wait until the core answers."""
-        self.supervisord = subprocess.Popen(
-            [str(self.home.root / ".venv/bin/supervisord"), "-n", "-c", str(self.home.root / "supervisord.conf")],
-            cwd=self.home.root,
-            env=self.environment,
-            stdout=(self.home.log / "drill.out").open("ab"),
-            stderr=subprocess.STDOUT,
-        )
+        with (self.home.log / "drill.out").open("ab") as output:
+            self.supervisord = subprocess.Popen(
+                [str(self.home.root / ".venv/bin/supervisord"), "-n", "-c", str(self.home.root / "supervisord.conf")],
+                cwd=self.home.root,
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
         wait_for("the keeper", lambda: self.ask("core.keeper", "sessions", {}) is not None)
         return self
 
@@ -119,6 +152,7 @@ class Desk:
         for process in alive:
             process.kill()
         self.supervisord = None
+        self.broker.close()
         assert not alive, [process.pid for process in alive]
 
     def __enter__(self) -> "Desk":
@@ -126,6 +160,100 @@ class Desk:
 
     def __exit__(self, *_: object) -> None:
         self.down()
+
+    # --- sessions
+
+    def begin(self, strategy: str = "busy.py:Busy", account: str = ACCOUNT, **arguments: object) -> int:
+        """Create and start a session, wait until its trader is ready, and return its number."""
+        spec = {
+            "name": f"drill-{account}",
+            "login": "paper",
+            "account": account,
+            "contract": "ESH24",
+            "minutes": 1,
+            "strategy": strategy,
+            "quantity": 1,
+            "environment": "paper",
+            "limits": {"max_order": 2, "max_position": 2},
+            "arguments": arguments,
+        }
+        session = int(self.ask("core.keeper", "create", {"spec": spec}, 15.0)["session"])
+        self.ask("core.keeper", "start", {"session": session})
+        self.wait_ready(session)
+        return session
+
+    def wait_ready(self, session: int) -> None:
+        """Wait until the trader of a session has reconciled and trades."""
+        wait_for(
+            f"trader {session} ready",
+            lambda: self.ask(f"session-{session}.trader", "status", {}, 2.0)["state"] == "ready",
+        )
+
+    def wait_fills(self, session: int, more: int = 1) -> None:
+        """Wait until the session has booked more fills than now."""
+        before = self.count_fills(session)
+        wait_for(f"{more} more fills than {before}", lambda: self.count_fills(session) >= before + more)
+
+    def count_fills(self, session: int) -> int:
+        """Return how many fills the database has of a session."""
+        return int(self.rows("select count(*) as n from fills where session = %s", session)[0]["n"])
+
+    def flatten(self, session: int) -> None:
+        """Get the session flat and wait for it; market time may stand still."""
+        wait_for(
+            "flatten heard",
+            lambda: self.ask("core.keeper", "flatten", {"session": session}, 10.0)["sessions"][0]["ok"],
+        )
+        wait_for(
+            f"session {session} flat",
+            lambda: (state := self.state(session))["position"] == 0 and not state["orders"],
+        )
+
+    def assert_books_agree(self, session: int, account: str = ACCOUNT) -> None:
+        """Stop the market, ask for reconciliation, and compare database, engine and broker to the last order."""
+        self.broker.pause()
+        wait_for("reconcile", lambda: self.ask(f"session-{session}.trader", "reconcile", {}) is not None)
+        seen: list[str] = []
+
+        def agree() -> bool:
+            seen[:] = self.differences(session, account)
+            return not seen
+
+        try:
+            wait_for("the books agree", agree, 30.0)
+        except Late:
+            raise AssertionError("\n".join(seen)) from None
+        finally:
+            self.broker.resume()
+
+    def differences(self, session: int, account: str = ACCOUNT) -> list[str]:
+        """Return every difference between database, engine and the broker's own ledger."""
+        books = self.broker.ledger()
+        theirs = {order["id"]: order for order in books["orders"] if order["account"] == account}
+        ours = self.rows("select * from orders where session = %s", session)
+        found = duplicates(books["requests"], account)
+        by_broker_id = {row["broker_id"]: row for row in ours if row["broker_id"]}
+        found += [f"order {each} of the broker has no row" for each in theirs.keys() - by_broker_id.keys()]
+        found += [f"row {each} has no order at the broker" for each in by_broker_id.keys() - theirs.keys()]
+        for each in theirs.keys() & by_broker_id.keys():
+            row, order = by_broker_id[each], theirs[each]
+            if int(row["filled"]) != int(order["filled"]):
+                found.append(f"{row['id']}: filled {row['filled']} here, {order['filled']} there")
+            if is_over(row["state"]) != is_over(order["status"]):
+                found.append(f"{row['id']}: {row['state']} here, {order['status']} there")
+        found += [f"{row['id']}: {row['state']} without a broker id" for row in ours
+                  if not row["broker_id"] and not is_over(row["state"])]  # fmt: skip
+        booked = sums(
+            self.rows("select broker_id as order_id, quantity, price from fills where session = %s", session)
+        )
+        filled = sums([fill for fill in books["fills"] if fill["account"] == account])
+        found += [f"fills: {each} {booked.get(each)} here, {filled.get(each)} there"
+                  for each in booked.keys() | filled.keys() if booked.get(each) != filled.get(each)]  # fmt: skip
+        held = sum(int(each["quantity"]) for each in books["positions"] if each["account"] == account)
+        engine = self.state(session)
+        if engine["position"] != held:
+            found.append(f"position: {engine['position']} in the engine, {held} at the broker")
+        return found
 
     # --- asking
 
@@ -153,7 +281,7 @@ class Desk:
         with psycopg.connect(url, autocommit=True, connect_timeout=3) as connection:
             return connection.cursor(row_factory=dict_row).execute(query, parameters).fetchall()  # type: ignore[arg-type]
 
-    @property
+    @cached_property
     def broker(self) -> LocalBroker:
         """Return the control of the local broker."""
         return LocalBroker(f"http://127.0.0.1:{self.port}")
