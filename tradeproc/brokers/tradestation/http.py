@@ -9,6 +9,7 @@ Source: TradeStation API v3, "HTTP Requests" (bearer token, JSON).
 import logging
 import sys
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None is how the import system says "not here"
 
@@ -16,7 +17,7 @@ import httpx  # noqa: E402
 
 from tradeproc import __version__  # noqa: E402
 
-__all__ = ["LOOPBACK", "USER_AGENT", "error_text", "httpx", "is_loopback"]
+__all__ = ["LOOPBACK", "USER_AGENT", "error_text", "httpx", "is_loopback", "proxy_for"]
 
 USER_AGENT = f"tradeproc/{__version__}"
 logging.getLogger("httpx").setLevel(logging.WARNING)  # else a line a request
@@ -26,6 +27,14 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def is_loopback(url: str) -> bool:
     """Tell whether the host is this machine: then no proxy of the environment is asked."""
     return urlsplit(url).hostname in LOOPBACK
+
+
+def proxy_for(url: str) -> str | None:
+    """Return the proxy that the environment wants for a host, None for this machine."""
+    host = urlsplit(url).hostname or ""
+    if is_loopback(url) or proxy_bypass(host):
+        return None
+    return getproxies().get(urlsplit(url).scheme)
 
 
 def error_text(error: Exception) -> str:
