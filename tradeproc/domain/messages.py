@@ -87,7 +87,7 @@ def bracket_request_to_body(request: BracketRequest) -> Body:
 
 def bracket_request_from_body(body: Mapping[str, Any]) -> BracketRequest:
     """Return the bracket request of a body; a bracket without a stop loss is refused."""
-    target = body.get("profit_target")
+    target = _object(body, "bracket request").get("profit_target")
     return BracketRequest(
         order_request_from_body(_part(body, "entry")),
         order_request_from_body(_part(body, "stop_loss")),

@@ -1,0 +1,185 @@
+"""How every process begins and ends, seen from outside: real processes, their exit codes and what they say."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+Start = Callable[..., "subprocess.Popen[str]"]
+DEADLINE = 30.0
+
+PROLOGUE = """
+import sys, time, threading, logging
+from tradeproc.procs.entry import run
+from tradeproc.errors import Fault, Halt, Outage, Refusal
+class NoMoney(Halt): pass
+class Broken(Fault): pass
+"""
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    children: list[subprocess.Popen[str]] = []
+
+    def begin(*command: str, **environment: str) -> "subprocess.Popen[str]":
+        children.append(
+            subprocess.Popen(
+                [sys.executable, *command],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env={**os.environ, **environment},
+            )
+        )
+        return children[-1]
+
+    yield begin
+    for child in children:
+        child.kill()
+        child.wait()
+        for pipe in (child.stdout, child.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+def ended(start: Start, body: str, **environment: str) -> tuple[int, str]:
+    """Run a process whose main is `body` and return its exit code and what it said."""
+    text = PROLOGUE + f"def main(arguments):\n    {body}\nsys.exit(run('tokens', ['a', 'b'], main))\n"
+    child = start("-c", text, **environment)
+    _, said = child.communicate(timeout=DEADLINE)
+    return child.returncode, said
+
+
+def test_a_clean_end_is_zero_and_says_nothing(start: Start) -> None:
+    assert ended(start, "return 0") == (0, "")
+
+
+def test_the_code_that_main_returns_is_the_exit_code(start: Start) -> None:
+    assert ended(start, "return 70")[0] == 70
+
+
+def test_a_halt_stays_down_with_one_clear_line(start: Start) -> None:
+    code, said = ended(start, "raise NoMoney('the account\\nis empty')")
+
+    assert code == 78
+    assert said.count("\n") == 1
+    assert said.endswith("process_halted kind=tokens error=NoMoney: the account is empty\n")
+
+
+@pytest.mark.parametrize("error", ["Broken", "Outage", "Refusal"])
+def test_any_other_error_of_ours_asks_for_a_restart_with_one_line(start: Start, error: str) -> None:
+    code, said = ended(start, f"raise {error}('it happened')")
+
+    assert code == 70
+    assert said.count("\n") == 1
+    assert said.endswith(f"process_failed kind=tokens error={error}: it happened\n")
+
+
+def test_a_bug_asks_for_a_restart_and_shows_where_it_is(start: Start) -> None:
+    code, said = ended(start, "return {}['missing']")
+
+    assert code == 70
+    assert "process_crashed kind=tokens" in said
+    assert "Traceback" in said
+    assert "KeyError: 'missing'" in said
+
+
+def test_a_wrong_command_line_is_for_a_person(start: Start) -> None:
+    code, said = ended(start, "import argparse; argparse.ArgumentParser(prog='tokens').parse_args(arguments)")
+
+    assert code == 78
+    assert "unrecognized arguments: a b" in said
+
+
+def test_logs_go_to_stderr_with_utc_times_wherever_we_are(start: Start) -> None:
+    before = time.time()
+    _, said = ended(start, "logging.getLogger('x').info('order_sent order=%s', 7); return 0", TZ="Asia/Tokyo")
+
+    stamp, level, name, event, field = said.split()
+    assert (level, name, event, field) == ("INFO", "x", "order_sent", "order=7")
+    assert stamp.endswith("Z")
+    told = time.strptime(stamp[:19], "%Y-%m-%dT%H:%M:%S")
+    assert abs(time.mktime(told) - time.timezone - before) < 600
+
+
+def test_the_http_library_does_not_log_addresses(start: Start) -> None:
+    body = "logging.getLogger('httpx').info('GET https://x/?code=secret'); return 0"
+
+    assert ended(start, body)[1] == ""
+
+
+def test_a_signal_shows_the_stacks_of_all_threads_and_the_process_goes_on(start: Start) -> None:
+    worker = "threading.Thread(target=time.sleep, args=[600], daemon=True).start()"
+    body = f"{worker}; print('up', flush=True); time.sleep(600)"
+    child = start("-c", PROLOGUE + f"def main(arguments):\n    {body}\nrun('tokens', [], main)\n")
+    assert child.stdout is not None
+    assert child.stderr is not None
+    assert child.stdout.readline() == "up\n"
+
+    child.send_signal(signal.SIGUSR1)
+
+    assert "Thread 0x" in child.stderr.readline()
+    assert child.poll() is None
+
+
+PARENT = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdout=subprocess.PIPE, text=True)
+print(child.pid, child.stdout.readline(), end="", flush=True)
+sys.stdin.read()
+import time; time.sleep(600)
+"""
+
+
+def state_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return "gone"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent death signal")
+def test_a_process_ends_when_its_parent_is_killed(start: Start) -> None:
+    body = "print('up', flush=True); time.sleep(600)"
+    parent = start("-c", PARENT, PROLOGUE + f"def main(arguments):\n    {body}\nrun('tokens', [], main)\n")
+    assert parent.stdout is not None
+    pid, word = parent.stdout.readline().split()
+    assert word == "up"
+
+    parent.kill()
+
+    end = time.monotonic() + DEADLINE
+    while state_of(int(pid)) not in ("gone", "Z"):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_an_unknown_kind_is_told_with_all_known_ones(start: Start) -> None:
+    for arguments in ([], ["barz"]):
+        child = start("-m", "tradeproc.procs", *arguments)
+        _, said = child.communicate(timeout=DEADLINE)
+
+        assert child.returncode == 78
+        assert said.count("\n") == 1
+        assert "trader" in said
+        assert "keeper" in said
+
+
+def test_starting_one_kind_imports_no_other(start: Start, tmp_path: Path) -> None:
+    text = """
+import sys
+from tradeproc.procs import __main__ as door
+from tradeproc.procs import entry
+entry.run = lambda kind, arguments, main: 0
+assert door.main(["trader"]) == 0
+print(sorted(name for name in sys.modules if name.startswith("tradeproc.procs.")))
+"""
+    child = start("-c", text)
+    said, _ = child.communicate(timeout=DEADLINE)
+
+    assert said.strip() == "['tradeproc.procs.__main__', 'tradeproc.procs.entry']"
