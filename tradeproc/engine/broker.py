@@ -71,28 +71,36 @@ def difference(turn: Turn, ours: Order, state: str, filled: int, cause: str) -> 
 
 
 def keep_stray(state: State, picture: BrokerOrder) -> None:
-    """Keep the newest picture of an order not known as ours; a bounded number."""
+    """Keep the furthest picture of an order not known as ours, for they may come in any order; a bounded number."""
     strays = state.broker.strays
     known = strays.pop(picture.broker_id, None)
-    if known is not None and (known.filled > picture.filled or known.state.is_terminal > picture.state.is_terminal):
+    if known is not None and _progress(known) > _progress(picture):
         picture = known
     strays[picture.broker_id] = picture
     while len(strays) > KEPT_STRAYS:
         del strays[next(iter(strays))]
 
 
+def _progress(picture: BrokerOrder) -> tuple[bool, int, bool]:
+    return picture.state.is_terminal, picture.filled, picture.state.is_working
+
+
 def claim_strays(turn: Turn, source: OrderSource) -> None:
     """Match strays with orders whose reply was lost, by looks; never while a submit that looks the same is out."""
     state = turn.state
-    engine = state.engine
-    for order in unresolved(state):
-        picture = matching.find(state, order, state.broker.strays.values())
-        if picture is None or any(
-            pending.waiting is Waiting.SUBMIT and matching.looks_like(state, engine.orders[order_id], picture)
-            for order_id, pending in engine.pending.items()
-            if order_id != order.id
-        ):
+    candidates = unresolved(state)
+    if not candidates:
+        return
+    submits = [
+        state.engine.orders[order_id]
+        for order_id, pending in state.engine.pending.items()
+        if pending.waiting is Waiting.SUBMIT
+    ]
+    for picture in list(state.broker.strays.values()):
+        order = matching.owner(state, picture, candidates)
+        if order is None or any(matching.looks_like(state, submit, picture) for submit in submits):
             continue
+        candidates.remove(order)
         turn.log("info", "order_matched", order=order.id, broker_id=picture.broker_id)
         if state.broker.has_orders:
             take(turn, order, picture, source)

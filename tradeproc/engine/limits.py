@@ -154,8 +154,9 @@ def _position_too_large(state: State, side: Side, more: int) -> str | None:
             entries += order.remaining
         elif order.side is side and not is_dormant(state, order):
             exits[order.role] += order.remaining
-    # of a stop loss and a target only one fills; either may close what is held before the entry fills
-    worst = state.engine.holding.quantity * side.sign + entries + max(exits.values()) + more
+    # of a stop loss and a target only one fills; an exit beside them is on its own
+    leaving = exits[OrderRole.EXIT] + max(exits[OrderRole.STOP_LOSS], exits[OrderRole.PROFIT_TARGET])
+    worst = state.engine.holding.quantity * side.sign + entries + leaving + more
     limit = state.setup.spec.limits.max_position
     if worst > limit:
         return f"the position could become {worst}, more than max_position {limit}"

@@ -31,14 +31,16 @@ def claimed(state: State, picture: BrokerOrder) -> Order | None:
     return state.engine.orders.get(order_id) if order_id is not None else None
 
 
-def find(state: State, order: Order, pictures: Iterable[BrokerOrder]) -> BrokerOrder | None:
-    """Return the unclaimed picture that must be `order`, the oldest of several, None when there is none."""
-    fitting = [
-        picture
-        for picture in pictures
-        if picture.broker_id not in state.broker.ids and looks_like(state, order, picture)
-    ]
-    return min(fitting, key=lambda picture: (picture.opened_at, picture.broker_id), default=None)
+def owner(state: State, picture: BrokerOrder, orders: Iterable[Order]) -> Order | None:
+    """Return which of `orders` an unclaimed picture must be: of twins the one made closest to its opening."""
+    if picture.broker_id in state.broker.ids:
+        return None
+    fitting = [order for order in orders if looks_like(state, order, picture)]
+    return min(
+        fitting,
+        key=lambda order: (order.state.is_terminal, abs(picture.opened_at - order.created_at), order.id),
+        default=None,
+    )
 
 
 def looks_like(state: State, order: Order, picture: BrokerOrder) -> bool:

@@ -4,6 +4,8 @@ Counted is what works there now, against the filled quantity; a stop on its way 
 stays uncovered for 8 s raises the alarm (so that it stands within 10 s), and the session's policy says what more:
 nothing, place a stop again where the last one was, or flatten. Where no last stop is known, or the price is through
 it already, replacing turns into flattening: a stop beyond the market protects nothing.
+
+The reverse is watched as well: exits, stops and targets that still work 2 s after the position is gone are cancelled.
 """
 
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderType, Side
@@ -17,6 +19,7 @@ from tradeproc.engine.turn import Turn
 
 UNCOVERED_AFTER = 8 * SECOND
 _ACT_AGAIN = 10 * SECOND
+_ORPHANED_AFTER = 2 * SECOND
 _STOPS = (OrderType.STOP, OrderType.STOP_LIMIT)
 
 
@@ -32,6 +35,7 @@ def press(turn: Turn) -> None:
     engine = turn.state.engine
     if engine.closing is not None or not turn.state.broker.is_reconciled:
         return
+    _cancel_orphans(turn)
     bare = uncovered(turn.state)
     if bare == 0:
         engine.uncovered_since = None
@@ -44,6 +48,18 @@ def press(turn: Turn) -> None:
     policy = turn.state.setup.spec.stop_policy
     turn.alarm(AlarmName.POSITION_UNCOVERED, f"{bare} contracts have no working stop; policy {policy.value}")
     _act(turn, policy, bare)
+
+
+def _cancel_orphans(turn: Turn) -> None:
+    """Cancel what protected a position that is gone: its fill would open one the other way."""
+    engine = turn.state.engine
+    if engine.holding.quantity or turn.now - engine.last_fill_at < _ORPHANED_AFTER:
+        return
+    for order in engine.open_orders:
+        parent = engine.orders.get(order.parent or "")
+        is_awaited = parent is not None and not parent.state.is_terminal
+        if order.role is not OrderRole.ENTRY and order.in_flight != "cancel" and not is_awaited:
+            sending.cancel(turn, order, OrderSource.TRADER, "there is no position left")
 
 
 def _act(turn: Turn, policy: StopPolicy, bare: int) -> None:

@@ -1,0 +1,285 @@
+"""A desk in one thread: the engine, a shell that obeys its effects, the model broker, and a clock that we turn.
+
+The shell checks on every effect what must hold whatever happens: written down before it is sent, sent once. Faults
+(lost and late replies, lost, doubled and reordered pictures, failed questions) are drawn from a seeded source.
+"""
+
+import heapq
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.engine.model_broker import ACCOUNT, ModelBroker
+from tradeproc.domain.answers import Known, Unknown
+from tradeproc.domain.book import Divergence, Fill, Position
+from tradeproc.domain.broker_orders import BrokerOrder, Outcome, Unanswered
+from tradeproc.domain.candles import Candle
+from tradeproc.domain.orders import Order, OrderEvent
+from tradeproc.domain.session import SessionLimits, SessionSpec, StopPolicy
+from tradeproc.domain.units import Contracts, Nanos
+from tradeproc.engine import effects as do
+from tradeproc.engine import events as told
+from tradeproc.engine.events import Event, StreamKind
+from tradeproc.engine.state import SECOND, Setup, State, new_state
+from tradeproc.engine.trader import step
+from tradeproc.strategies.contract import NOTHING, AnyStrategy, Decision, View
+
+START = 1_700_000_000 * SECOND
+MINUTE = 60 * SECOND
+Plan = Callable[[View], Decision]
+
+
+class Scripted:
+    """A strategy that does what each test says, one entry of `plans` a candle; it remembers what it saw."""
+
+    name = "scripted"
+
+    @dataclass(frozen=True)
+    class Arguments:
+        """None."""
+
+    def __init__(self, *plans: Plan | Decision) -> None:
+        self.plans = list(plans)
+        self.seen: list[View] = []
+
+    def warmup(self, arguments: Any) -> int:
+        return 2
+
+    def start(self, arguments: Any) -> int:
+        return 0
+
+    def on_candle(self, view: View, state: int, arguments: Any) -> tuple[Decision, int]:
+        self.seen.append(view)
+        if not self.plans:
+            return NOTHING, state
+        plan = self.plans.pop(0)
+        return (plan(view) if callable(plan) else plan), state + 1
+
+
+def spec(**changes: Any) -> SessionSpec:
+    values: dict[str, Any] = {
+        "name": "test",
+        "login": "paper",
+        "account": ACCOUNT,
+        "contract": "ESH24",
+        "minutes": 1,
+        "strategy": "scripted",
+        "quantity": Contracts(1),
+        "environment": "paper",
+        "limits": SessionLimits(Contracts(3), Contracts(3)),
+        "stop_policy": StopPolicy.ALARM,
+    }
+    return SessionSpec(**{**values, **changes})
+
+
+def candle(number: int, close: float = 4800.0, **changes: Any) -> Candle:
+    opened_at = Nanos(1_600_000_020 * SECOND + number * MINUTE)
+    values = dict(open=close, high=close + 1, low=close - 1, close=close, volume=10, ticks=5)
+    return Candle(opened_at, Nanos(opened_at + MINUTE), **{**values, **changes})
+
+
+@dataclass
+class Faults:
+    """How often what goes wrong, and the source that draws it; by default nothing does."""
+
+    chance: random.Random = field(default_factory=lambda: random.Random(0))
+    lost_reply: float = 0.0
+    lost_request: float = 0.0
+    lost_picture: float = 0.0
+    doubled: float = 0.0
+    unknown: float = 0.0
+    slowest: float = 0.0
+
+    def hit(self, share: float) -> bool:
+        return self.chance.random() < share
+
+    def delay(self) -> int:
+        """Return how long a message takes; equally long, so in order, unless some are slow."""
+        return int((0.005 + self.chance.uniform(0, self.slowest)) * SECOND)
+
+
+@dataclass
+class Database:
+    """What was written, as a real one would keep it; a journal beside it when it is down."""
+
+    is_up: bool = True
+    orders: dict[str, Order] = field(default_factory=dict)
+    events: list[OrderEvent] = field(default_factory=list)
+    fills: dict[tuple[str, int], Fill] = field(default_factory=dict)
+    position: Position | None = None
+
+    def write(self, effect: do.Persist) -> None:
+        self.orders.update((order.id, order) for order in effect.orders)
+        self.events += effect.events
+        for fill in effect.fills:
+            assert (fill.order_id, fill.cumulative) not in self.fills, "a fill is booked once"
+            self.fills[fill.order_id, fill.cumulative] = fill
+        self.position = effect.position or self.position
+
+
+class Desk:
+    def __init__(
+        self,
+        strategy: AnyStrategy | None = None,
+        *,
+        faults: Faults | None = None,
+        broker: ModelBroker | None = None,
+        database: Database | None = None,
+        fence: int = 1,
+        now: int = START,
+        arguments: Any = None,
+        **spec_changes: Any,
+    ) -> None:
+        self.strategy: Any = strategy or Scripted()
+        self.faults = faults or Faults()
+        self.broker = broker or ModelBroker()
+        self.database = database or Database()
+        self.setup = Setup(7, fence, "abcd", spec(**spec_changes), self.strategy, arguments)
+        self.state: State = new_state(self.setup)
+        self.now = Nanos(now)
+        self.queue: list[tuple[int, int, Event]] = []
+        self.count = 0
+        self.candles = 0
+        self.effects: list[do.Effect] = []
+        self.history: list[tuple[Event, Nanos, tuple[do.Effect, ...]]] = []
+        self.sent: list[str] = []
+        self.next_outcome: Outcome | None = None
+
+    # --- the shell
+
+    def tell(self, event: Event) -> tuple[do.Effect, ...]:
+        """Apply one event now, carry out its effects, return them."""
+        self.broker.now = self.now
+        effects = step(self.state, event, self.now).effects
+        self.history.append((event, self.now, effects))
+        self.effects += effects
+        for effect in effects:
+            self._perform(effect)
+        self._drain()
+        return effects
+
+    def later(self, event: Event, delay: int | None = None) -> None:
+        self.count += 1
+        at = self.now + (self.faults.delay() if delay is None else delay)
+        heapq.heappush(self.queue, (at, self.count, event))
+
+    def _perform(self, effect: do.Effect) -> None:
+        match effect:
+            case do.Persist(ticket=None):
+                self.database.write(effect)
+                if not self.database.is_up:
+                    self.later(told.DatabaseChanged(False, "gone"), 0)
+            case do.Persist(ticket=ticket) if ticket is not None:
+                if self.database.is_up:
+                    self.database.write(effect)
+                    self.later(told.Persisted(ticket), 0)
+                else:
+                    self.later(told.PersistFailed(ticket, "gone"), 0)
+            case do.Send():
+                self._send(effect)
+            case do.Modify(order_id, broker_id, change):
+                self._change(told.ModifyAnswered, order_id, lambda: self.broker.modify(broker_id, change))
+            case do.Cancel(order_id, broker_id):
+                self._change(told.CancelAnswered, order_id, lambda: self.broker.cancel(broker_id))
+            case do.AskOrders(number):
+                known = Known(tuple(self.broker.orders.values()))
+                answer = Unknown("503") if self.faults.hit(self.faults.unknown) else known
+                self.later(told.OrdersAnswered(number, answer))
+            case do.AskPosition(number):
+                position = Known(self.broker.current_position())
+                reading = Unknown("503") if self.faults.hit(self.faults.unknown) else position
+                self.later(told.PositionAnswered(number, reading))
+
+    def _send(self, effect: do.Send) -> None:
+        assert effect.order_id in self.database.orders, "written down before it is sent"
+        assert effect.order_id not in self.sent, "no order is sent twice"
+        self.sent.append(effect.order_id)
+        if self.next_outcome is not None:
+            outcome, self.next_outcome = self.next_outcome, None
+            self.later(told.SubmitAnswered(effect.order_id, outcome))
+            return
+        if self.faults.hit(self.faults.lost_request):
+            self.later(told.SubmitAnswered(effect.order_id, Unanswered("timed out")))
+            return
+        outcome = self.broker.place(effect.request)
+        lost = self.faults.hit(self.faults.lost_reply)
+        self.later(told.SubmitAnswered(effect.order_id, Unanswered("timed out") if lost else outcome))
+
+    def _change(self, event: Any, order_id: str, action: Callable[[], Outcome]) -> None:
+        if self.faults.hit(self.faults.lost_request):
+            self.later(event(order_id, Unanswered("timed out")))
+            return
+        outcome = action()
+        lost = self.faults.hit(self.faults.lost_reply)
+        self.later(event(order_id, Unanswered("timed out") if lost else outcome))
+
+    def _drain(self) -> None:
+        """Put what the broker said on its streams on the way."""
+        said, self.broker.told = self.broker.told, []
+        for picture in said:
+            event: Event = told.OrderTold(picture) if isinstance(picture, BrokerOrder) else told.PositionTold(picture)
+            if self.faults.hit(self.faults.lost_picture):
+                continue
+            self.later(event)
+            if self.faults.hit(self.faults.doubled):
+                self.later(event)
+
+    # --- turning the clock
+
+    def run(self, seconds: float, beat: float = 0.5) -> None:
+        """Let time pass: deliver what falls due, and tell the engine that time passed."""
+        end = self.now + int(seconds * SECOND)
+        while self.now < end:
+            turn = min(end, self.now + int(beat * SECOND))
+            while self.queue and self.queue[0][0] <= turn:
+                at, _, event = heapq.heappop(self.queue)
+                self.now = Nanos(max(self.now, at))
+                self.tell(event)
+            self.now = Nanos(turn)
+            self.tell(told.TimePassed())
+
+    def start(self, history: int = 3) -> "Desk":
+        """Start, come up, warm up and be confirmed."""
+        known = tuple(self.database.orders.values())
+        self.tell(told.Started(known, self.database.position))
+        for kind in StreamKind:
+            self.tell(told.StreamChanged(kind, is_up=True))
+        self.candles = history
+        self.tell(told.WarmedUp(tuple(candle(number) for number in range(history))))
+        self.run(1)
+        return self
+
+    def bar(self, close: float | None = None, seconds: float = 1.0) -> tuple[do.Effect, ...]:
+        """Close the next candle, and let everything that follows happen."""
+        price = float(self.broker.price) if close is None else close
+        effects = self.tell(told.CandleTold(candle(self.candles, price)))
+        self.candles += 1
+        self.run(seconds)
+        return effects
+
+    # --- what came of it
+
+    @property
+    def position(self) -> int:
+        return int(self.state.engine.holding.quantity)
+
+    @property
+    def orders(self) -> list[Order]:
+        return list(self.state.engine.orders.values())
+
+    @property
+    def divergences(self) -> list[Divergence]:
+        return [effect.divergence for effect in self.effects if isinstance(effect, do.SaveDivergence)]
+
+    @property
+    def alarms(self) -> set[str]:
+        return set(self.state.engine.alarms)
+
+    @property
+    def refusals(self) -> list[str]:
+        notes = [effect.value for effect in self.effects if isinstance(effect, do.Publish)]
+        return [note.refusal for note in notes if isinstance(note, do.DecisionNoted) and note.refusal]
+
+    def all_of(self, kind: type[Any]) -> list[Any]:
+        return [effect for effect in self.effects if isinstance(effect, kind)]

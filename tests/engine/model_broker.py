@@ -1,0 +1,159 @@
+"""A small broker as a model: exact about orders, brackets and fills, and silent about nothing; pure."""
+
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from tradeproc.domain.book import Position
+from tradeproc.domain.broker_orders import Accepted, BracketRequest, BrokerOrder, OrderRequest, Outcome, Refused
+from tradeproc.domain.orders import OrderRole, OrderState, OrderType
+from tradeproc.domain.units import Contracts, Nanos, Price
+
+ACCOUNT = "SIM1"
+PATTERN = {
+    OrderState.SUBMITTED: "ACK",
+    OrderState.PENDING: "OSO",
+    OrderState.FILLED: "FLL",
+    OrderState.CANCELLED: "OUT",
+    OrderState.REJECTED: "REJ",
+    OrderState.PARTIALLY_FILLED: "FPR",
+    OrderState.EXPIRED: "EXP",
+}
+
+
+@dataclass
+class ModelBroker:
+    """One account, one contract. `told` collects every picture that a perfect stream would have told."""
+
+    price: Decimal = Decimal("4800.00")
+    echoes: bool = False
+    rejects: bool = False
+    fills_by: int = 1000
+    orders: dict[str, BrokerOrder] = field(default_factory=dict)
+    client_ids: dict[str, str] = field(default_factory=dict)
+    position: int = 0
+    cost: Decimal = Decimal(0)
+    told: list[BrokerOrder | Position] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
+    largest: int = 0
+    now: Nanos = Nanos(0)
+
+    def place(self, request: OrderRequest | BracketRequest) -> Outcome:
+        requests = [request] if isinstance(request, OrderRequest) else [request.entry, request.stop_loss]
+        if isinstance(request, BracketRequest) and request.profit_target is not None:
+            requests.append(request.profit_target)
+        self.received += [single.id for single in requests]
+        if self.rejects:
+            return Refused("no")
+        entry = self._add(requests[0], None)
+        legs = [self._add(leg, entry) for leg in requests[1:]]
+        self._work(entry)
+        return Accepted({single.id: broker_id for single, broker_id in zip(requests, [entry, *legs], strict=True)})
+
+    def _add(self, request: OrderRequest, parent: str | None) -> str:
+        broker_id = str(900 + len(self.orders))
+        self.client_ids[broker_id] = request.id
+        picture = BrokerOrder(
+            broker_id=broker_id,
+            account=ACCOUNT,
+            contract=request.contract.code,
+            side=request.side,
+            type=request.type,
+            quantity=request.quantity,
+            filled=Contracts(0),
+            state=OrderState.SUBMITTED if parent is None else OrderState.PENDING,
+            raw_status="ACK" if parent is None else "OSO",
+            opened_at=Nanos(self.now // 10**9 * 10**9),
+            limit=request.limit,
+            stop=request.stop,
+            client_id=request.id if self.echoes else None,
+            parent=parent,
+        )
+        self._tell(picture)
+        return broker_id
+
+    def _tell(self, picture: BrokerOrder) -> None:
+        picture = replace(picture, raw_status=PATTERN[picture.state])
+        self.orders[picture.broker_id] = picture
+        self.told.append(picture)
+
+    def trade(self, price: Decimal) -> None:
+        """The market trades at a price: everything that it triggers fills, `fills_by` contracts at a time."""
+        self.price = price
+        for broker_id in list(self.orders):
+            self._work(broker_id)
+
+    def _work(self, broker_id: str) -> None:
+        order = self.orders[broker_id]
+        if not order.state.is_working or not self._is_marketable(order):
+            return
+        quantity = min(self.fills_by, order.quantity - order.filled)
+        self.fill(broker_id, quantity)
+
+    def _is_marketable(self, order: BrokerOrder) -> bool:
+        sign = order.side.sign
+        if order.type is OrderType.STOP:
+            return order.stop is not None and (self.price - order.stop) * sign >= 0
+        if order.type is OrderType.LIMIT:
+            return order.limit is not None and (order.limit - self.price) * sign >= 0
+        return True
+
+    def fill(self, broker_id: str, quantity: int) -> None:
+        order = self.orders[broker_id]
+        filled = order.filled + quantity
+        average = ((order.average or Decimal(0)) * order.filled + self.price * quantity) / filled
+        state = OrderState.FILLED if filled == order.quantity else OrderState.PARTIALLY_FILLED
+        self.position += quantity * order.side.sign
+        self.largest = max(self.largest, abs(self.position))
+        self._tell(replace(order, filled=Contracts(filled), average=Price(average), state=state))
+        self.told.append(self.current_position())
+        self._follow(self.orders[broker_id], quantity)
+
+    def _follow(self, order: BrokerOrder, quantity: int) -> None:
+        """Wake the legs of an entry; shrink or end the sibling of a leg."""
+        if order.parent is None:
+            for leg in self._legs(order.broker_id):
+                if leg.state is OrderState.PENDING and order.state is OrderState.FILLED:
+                    self._tell(replace(leg, state=OrderState.SUBMITTED))
+            return
+        for leg in self._legs(order.parent):
+            if leg.broker_id != order.broker_id and not leg.state.is_terminal:
+                left = Contracts(leg.quantity - quantity)
+                ended = left <= leg.filled
+                self._tell(replace(leg, state=OrderState.CANCELLED) if ended else replace(leg, quantity=left))
+
+    def _legs(self, parent: str) -> list[BrokerOrder]:
+        return [order for order in list(self.orders.values()) if order.parent == parent]
+
+    def cancel(self, broker_id: str) -> Outcome:
+        order = self.orders.get(broker_id)
+        if order is None or order.state.is_terminal:
+            return Refused("too late to cancel")
+        self._end(order, OrderState.CANCELLED)
+        return Accepted()
+
+    def expire(self, broker_id: str) -> None:
+        self._end(self.orders[broker_id], OrderState.EXPIRED)
+
+    def reject(self, broker_id: str) -> None:
+        self._end(self.orders[broker_id], OrderState.REJECTED)
+
+    def _end(self, order: BrokerOrder, state: OrderState) -> None:
+        self._tell(replace(order, state=state, reason="" if state is OrderState.CANCELLED else state.value))
+        if order.parent is None and order.filled == 0:
+            for leg in self._legs(order.broker_id):
+                if not leg.state.is_terminal:
+                    self._tell(replace(leg, state=OrderState.CANCELLED))
+
+    def modify(self, broker_id: str, change: OrderRequest) -> Outcome:
+        order = self.orders.get(broker_id)
+        if order is None or order.state.is_terminal:
+            return Refused("no longer open")
+        self._tell(replace(order, quantity=change.quantity, limit=change.limit, stop=change.stop))
+        self._work(broker_id)
+        return Accepted()
+
+    def current_position(self) -> Position:
+        return Position(ACCOUNT, "ESH24", Contracts(self.position), Price(self.price) if self.position else None)
+
+    def open(self, role: OrderRole | None = None) -> list[BrokerOrder]:
+        return [order for order in self.orders.values() if not order.state.is_terminal]

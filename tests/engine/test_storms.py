@@ -1,0 +1,140 @@
+"""Whatever the network does: written before sent, sent once, never too large, flat when told, and nothing unresolved.
+
+`desk.py` checks the first two on every effect. Here random markets and random strategies meet lost requests, lost and
+late replies, lost, doubled and reordered pictures, and questions without an answer; then the weather clears.
+"""
+
+import random
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.engine.desk import Desk, Faults, Scripted
+from tests.engine.model_broker import ModelBroker
+from tradeproc.domain.orders import OrderRole, OrderType, Side
+from tradeproc.domain.units import Contracts
+from tradeproc.engine import effects as do
+from tradeproc.engine import events as told
+from tradeproc.strategies.contract import (
+    NOTHING,
+    CancelOrders,
+    ClosePosition,
+    Decision,
+    ModifyOrders,
+    OrderChange,
+    SubmitBracket,
+    SubmitOrder,
+    View,
+)
+
+
+class Erratic(Scripted):
+    """Decides anything a strategy can, by a seeded source."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.chance = random.Random(seed)
+
+    def on_candle(self, view: View, state: int, arguments: object) -> tuple[Decision, int]:
+        return self.decide(view), state
+
+    def decide(self, view: View) -> Decision:
+        chance, close = self.chance, view.candle.close
+        side = chance.choice(list(Side))
+        quantity = Contracts(chance.randint(1, 3))
+        near, far = close - side.sign * chance.uniform(1, 9), close + side.sign * chance.uniform(1, 9)
+        match chance.randrange(7):
+            case 0 | 1:
+                return SubmitBracket(side, quantity, stop_loss=near, profit_target=chance.choice([far, None]))
+            case 2:
+                return SubmitOrder(side, quantity, type=OrderType.LIMIT, limit=near)
+            case 3 if view.orders:
+                order = chance.choice(view.orders)
+                return ModifyOrders((OrderChange(order.id, stop=near, limit=near),))
+            case 4 if view.orders:
+                return CancelOrders((chance.choice(view.orders).id,))
+            case 5 if view.position:
+                side = Side.SELL if view.position > 0 else Side.BUY
+                return SubmitOrder(side, Contracts(5), role=OrderRole.EXIT)
+            case 6 if view.position:
+                return ClosePosition("enough")
+        return NOTHING
+
+
+def storm(seed: int, share: float, slowest: float, echoes: bool, fills_by: int) -> Desk:
+    """Return a desk after a storm, with the weather cleared and everything asked that will be asked."""
+    faults = Faults(random.Random(seed), share, share, share, share, share, slowest)
+    desk = Desk(Erratic(seed), faults=faults, broker=ModelBroker(echoes=echoes, fills_by=fills_by))
+    chance = random.Random(seed + 1)
+    desk.start()
+    for _ in range(12):
+        desk.broker.trade(desk.broker.price + chance.randint(-24, 24) * Decimal("0.25"))
+        desk.bar(seconds=chance.choice([1, 3, 20, 50]))
+    desk.faults = Faults(chance)
+    return desk
+
+
+def check(desk: Desk) -> None:
+    assert desk.broker.received == list(dict.fromkeys(desk.broker.received)), "nothing reached the broker twice"
+    assert desk.broker.largest <= 3, "never beyond max_position"
+    assert desk.position == desk.broker.position
+    for order in desk.orders:
+        pictures = [p for p in desk.broker.orders.values() if desk.broker.client_ids[p.broker_id] == order.id]
+        assert len(pictures) <= 1
+        if pictures and not desk.state.broker.reappeared:
+            assert (order.filled, order.state.is_terminal) == (pictures[0].filled, pictures[0].state.is_terminal)
+    resolved = {effect.divergence.subject for effect in desk.all_of(do.SaveDivergence)}
+    if "ESH24" not in resolved:
+        assert sum(f.quantity * f.side.sign for f in desk.database.fills.values()) == desk.position
+
+
+weather = st.tuples(
+    st.integers(0, 10_000),
+    st.sampled_from([0.0, 0.05, 0.2]),
+    st.sampled_from([0.0, 0.5, 4.0]),
+    st.booleans(),
+    st.sampled_from([1, 1000]),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(weather)
+def test_after_any_storm_both_sides_agree_and_nothing_was_sent_twice(
+    drawn: tuple[int, float, float, bool, int],
+) -> None:
+    desk = storm(*drawn)
+
+    desk.tell(told.TradingStateSet("session", told.TradingState.HALTED))
+    desk.run(700)
+
+    check(desk)
+    assert not desk.state.engine.pending
+    assert desk.state.broker.is_reconciled
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(weather)
+def test_flatten_in_a_storm_ends_flat_with_nothing_working(drawn: tuple[int, float, float, bool, int]) -> None:
+    desk = storm(*drawn)
+
+    for _ in range(3):
+        desk.tell(told.FlattenCommanded("me"))
+    for _ in range(14):
+        desk.broker.trade(desk.broker.price)
+        desk.run(50)
+
+    check(desk)
+    assert desk.position == desk.broker.position == 0
+    assert desk.broker.open() == []
+    assert desk.state.engine.closing is None
+
+
+@pytest.mark.parametrize("echoes", [True, False])
+def test_in_fair_weather_there_is_nothing_to_record(echoes: bool) -> None:
+    for seed in range(8):
+        desk = storm(seed, 0.0, 0.0, echoes, 1)
+        desk.run(400)
+        check(desk)
+        assert desk.divergences == []
