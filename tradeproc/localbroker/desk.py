@@ -16,7 +16,7 @@ from tradeproc.localbroker.market_shapes import Spread, quote_body, spread
 from tradeproc.localbroker.numbers import find_contract, wire_symbol
 from tradeproc.localbroker.oauth import SignIn
 from tradeproc.localbroker.orders import ExchangeOrder, Holding
-from tradeproc.localbroker.streams import Streams
+from tradeproc.localbroker.streams import HEARTBEAT_SECONDS, Streams
 from tradeproc.localbroker.wakes import Bells
 
 TICKS, BOOK = "ticks", "book"
@@ -34,6 +34,7 @@ class Desk:
 
     market: Market
     sign_in: SignIn
+    heartbeat: float = HEARTBEAT_SECONDS
     bells: Bells = field(default_factory=Bells)
     faults: Switchboard = field(default_factory=Switchboard)
     stop: Callable[[], None] = lambda: None
@@ -48,7 +49,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         """Tie the streams to the bells and faults."""
-        self.streams = Streams(self.bells, self.faults)
+        self.streams = Streams(self.bells, self.faults, self.heartbeat)
         self._told = self.market.exchange.revision
         self.pumped_at = monotonic_ns()
 

@@ -196,7 +196,8 @@ def _name(value: object) -> FaultName:
     try:
         return FaultName(str(value))
     except ValueError:
-        raise BadFault(f"unknown fault {value!r}; {nearest(str(value), list(FaultName))}") from None
+        hint = nearest(str(value), [name.value for name in FaultName])
+        raise BadFault(f"unknown fault {value!r}; {hint}") from None
 
 
 def _endpoints(name: FaultName, target: str) -> frozenset[str]:

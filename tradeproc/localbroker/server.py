@@ -21,6 +21,7 @@ from tradeproc.localbroker.desk import Desk
 from tradeproc.localbroker.market import Market, Settings
 from tradeproc.localbroker.matching import Rules
 from tradeproc.localbroker.oauth import OAuthSettings, SignIn
+from tradeproc.localbroker.streams import HEARTBEAT_SECONDS
 from tradeproc.localbroker.tape import Tape, read_tape, shipped
 
 HOST = "127.0.0.1"
@@ -47,7 +48,7 @@ class ServerSettings:
     """How a local broker is run. `port` 0: any free one; `folder` keeps its key and journal.
 
     `tape` is "shipped" or a path; `cash` is what each account starts with, in USD. `paused`: market time stands until
-    it is resumed.
+    it is resumed. `heartbeat` is after how many seconds of silence a stream sends one.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class ServerSettings:
     accounts: tuple[str, ...] = ("SIM0000001F",)
     cash: Money = Money(Decimal(100_000))
     paused: bool = False
+    heartbeat: float = HEARTBEAT_SECONDS
     rules: Rules = field(default_factory=Rules)
     oauth: OAuthSettings = field(default_factory=OAuthSettings)
 
@@ -130,7 +132,7 @@ def open_desk(settings: ServerSettings) -> Desk:
     )
     if settings.paused:
         market.pause()
-    return Desk(market, SignIn(settings.folder, settings.oauth))
+    return Desk(market, SignIn(settings.folder, settings.oauth), settings.heartbeat)
 
 
 def _read(tape: str) -> Tape:

@@ -21,8 +21,9 @@ from tradeproc.localbroker.faults import Fault, FaultName, Switchboard
 from tradeproc.localbroker.wakes import Bells, Sleeper
 
 HEARTBEAT_SECONDS = 5.0
-_LIVE = frozenset({FaultName.GO_AWAY, FaultName.CUT, FaultName.STALL, FaultName.SPLIT})
-_FRAMES = frozenset({FaultName.DROP_ORDER_FRAMES, FaultName.REPEAT_FRAMES})
+# the second kind holds from the snapshot on, the first begins after it
+_LIVE = frozenset({FaultName.GO_AWAY, FaultName.CUT, FaultName.STALL})
+_FRAMES = frozenset({FaultName.SPLIT, FaultName.DROP_ORDER_FRAMES, FaultName.REPEAT_FRAMES})
 
 Line = dict[str, Any]
 
@@ -73,7 +74,8 @@ class OpenStream:
         return min([60.0, *(end / SECOND for end in ends)])
 
     def _lasts(self, fault: Fault) -> bool:
-        return not fault.is_cleared and self.until.get(fault.id, monotonic_ns() + 1) > monotonic_ns()
+        end = self.until.get(fault.id)
+        return not fault.is_cleared and (end is None or end > monotonic_ns())
 
     @property
     def body(self) -> dict[str, Any]:
@@ -91,10 +93,10 @@ class OpenStream:
 
 
 class Streams:
-    """All open streams, with what they share."""
+    """All open streams, with what they share; `heartbeat` is after how many seconds of silence one is sent."""
 
-    def __init__(self, bells: Bells, faults: Switchboard) -> None:
-        self.bells, self.faults = bells, faults
+    def __init__(self, bells: Bells, faults: Switchboard, heartbeat: float) -> None:
+        self.bells, self.faults, self.heartbeat = bells, faults, heartbeat
         self.open: dict[int, OpenStream] = {}
         self._ids = itertools.count(1)
 
@@ -125,6 +127,7 @@ class StreamAnswer:
         self._streams.bells.listen(self._sleeper, self._stream.topics)
         try:
             await self._begin()
+            await self._suffer(_FRAMES)
             await self._tell(self._source.snapshot(), is_snapshot=True)
             if self._source.is_v3:
                 await self._write([{"StreamStatus": "EndSnapshot"}])
@@ -151,7 +154,7 @@ class StreamAnswer:
         self._sleeper.leave()
 
     async def _turn(self) -> None:
-        await self._suffer()
+        await self._suffer(_LIVE | _FRAMES)
         stream = self._stream
         if stream.has(FaultName.STALL):
             await self._sleeper.wait(stream.next_relief())
@@ -160,15 +163,16 @@ class StreamAnswer:
             await self._go_away()
         await self._tell(self._source.changes())
         silence = (monotonic_ns() - self._said_at) / SECOND
-        if silence >= HEARTBEAT_SECONDS:
+        heartbeat = self._streams.heartbeat
+        if silence >= heartbeat:
             stream.heartbeats += 1
             await self._write([{"Heartbeat": stream.heartbeats, "Timestamp": iso(wall_ns())}])
             silence = 0.0
-        await self._sleeper.wait(min(HEARTBEAT_SECONDS - silence, stream.next_relief()))
+        await self._sleeper.wait(min(heartbeat - silence, stream.next_relief()))
 
-    async def _suffer(self) -> None:
+    async def _suffer(self, names: frozenset[FaultName]) -> None:
         stream = self._stream
-        fault = self._streams.faults.take(_LIVE | _FRAMES, stream.endpoint, stream.accounts, stream.suffered)
+        fault = self._streams.faults.take(names, stream.endpoint, stream.accounts, stream.suffered)
         if fault is None:
             return
         stream.suffer(fault)
@@ -178,7 +182,7 @@ class StreamAnswer:
             reset(self._scope)
             raise _Over
         # more may have been set for us
-        await self._suffer()
+        await self._suffer(names)
 
     async def _go_away(self) -> None:
         farewell = (
