@@ -1,0 +1,308 @@
+"""What follows from a death: pure, `decide` gives one group's next state and actions.
+
+supervisord itself restarts a program that died, at once and for ever. The rules add what it does not know:
+
+    companions   one_for_all and rest_for_one restart with the program that died: stopped last to first, then started
+    intensity    more than n deaths in t seconds, or one soon after a hold: the program and its companions are held
+                 down, 1 s, 2 s, 4 s … with jitter
+    giving up    after too many holds: alarm, entries halted, and a slow retry for ever; nothing stays down silently
+    halts        exit 78 wants a person: alarm, no restart
+
+What a person stops stays stopped, and ends our own plans for it. Times are seconds of a clock that never jumps.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from tradeproc.supervision.declared import Declaration, Strategy
+
+# --- events: what happened to one program of the group
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """It is up. `is_respawn`: supervisord started it by itself after a death."""
+
+    program: str
+    is_respawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """It ended otherwise than with 0 or 78; supervisord will start it again."""
+
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """It was done, exit 0."""
+
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class HaltedItself:
+    """Exit 78: only a person can fix it."""
+
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """supervisord cannot start it and has stopped trying."""
+
+    program: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """It was stopped, by us or by a person."""
+
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """Nothing happened but time."""
+
+
+Event = Started | Died | Ended | HaltedItself | Failed | Stopped | TimePassed
+
+# --- actions
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Ask supervisord to stop a program."""
+
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Ask supervisord to start a program."""
+
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Tell a person."""
+
+    name: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClearAlarm:
+    """It is over."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class HaltEntries:
+    """The group was given up: its sessions enter no more until a person resumes them."""
+
+    reason: str
+
+
+Action = Stop | Start | Alarm | ClearAlarm | HaltEntries
+
+# --- state
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Pauses in seconds; `holds` are how many before a group is given up."""
+
+    first: float = 1.0
+    most: float = 60.0
+    slow: float = 300.0
+    holds: int = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Programs held down until a moment."""
+
+    programs: tuple[str, ...]
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What restarts together: recent deaths, holds so far, the last bad moment."""
+
+    deaths: tuple[float, ...] = ()
+    holds: int = 0
+    last: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GroupState:
+    """One group. `up` as supervisord told; `stopping` was asked by us; `to_start` waits for those to be down."""
+
+    declaration: Declaration
+    up: frozenset[str] = frozenset()
+    stopping: frozenset[str] = frozenset()
+    to_start: tuple[str, ...] = ()
+    holds: Mapping[str, Hold] = field(default_factory=dict)
+    troubles: Mapping[str, Trouble] = field(default_factory=dict)
+    halted: frozenset[str] = frozenset()
+
+    def is_held(self, program: str) -> bool:
+        """Tell whether we hold a program down."""
+        return any(program in hold.programs for hold in self.holds.values())
+
+
+Decision = tuple[GroupState, tuple[Action, ...]]
+
+
+def decide(state: GroupState, event: Event, now: float, chance: float, settings: Settings) -> Decision:
+    """Return the group's next state and what to do; `chance` is 0 to 1, from the shell's dice."""
+    match event:
+        case Started(program, is_respawn):
+            return _started(state, program, is_respawn)
+        case Died(program):
+            return _died(state, program, now, chance, settings)
+        case Failed(program, reason):
+            state = _down(state, program)
+            state, actions = _hold(state, program, now, chance, settings)
+            return state, (Alarm(f"cannot_start:{program}", reason), *actions)
+        case HaltedItself(program):
+            state = replace(_down(state, program), halted=state.halted | {program})
+            detail = "it halted itself (exit 78); its log says why; start it again when that is mended"
+            return state, (Alarm(f"halted:{program}", detail),)
+        case Ended(program):
+            return _went_on(_down(state, program))
+        case Stopped(program):
+            return _stopped(state, program)
+        case TimePassed():
+            return _time_passed(state, now)
+
+
+def _started(state: GroupState, program: str, is_respawn: bool) -> Decision:
+    state = replace(state, up=state.up | {program})
+    actions: tuple[Action, ...] = ()
+    if program in state.halted:
+        state = replace(state, halted=state.halted - {program})
+        actions = (ClearAlarm(f"halted:{program}"),)
+    if not state.is_held(program):
+        return state, actions
+    if is_respawn:
+        return replace(state, stopping=state.stopping | {program}), (*actions, Stop(program))
+    return _release(state, program), actions
+
+
+def _died(state: GroupState, program: str, now: float, chance: float, settings: Settings) -> Decision:
+    if program in state.stopping or state.is_held(program):
+        # on its way down already; if supervisord starts it again we hear of it
+        return _went_on(_down(state, program))
+    state = _note_death(_down(state, program), program, now)
+    trouble = state.troubles[_unit(state, program)]
+    if trouble.holds or len(trouble.deaths) > state.declaration.intensity.restarts:
+        return _hold(state, program, now, chance, settings)
+    together = tuple(each for each in state.declaration.companions(program) if each in state.up)
+    fresh = tuple(each for each in together if each not in state.stopping)
+    state = replace(
+        state,
+        stopping=state.stopping | set(fresh),
+        to_start=_ordered(state, {*state.to_start, *together}),
+    )
+    return state, tuple(Stop(each) for each in reversed(fresh))
+
+
+def _hold(state: GroupState, program: str, now: float, chance: float, settings: Settings) -> Decision:
+    """Hold a program and its companions down; the pause doubles each time, then giving up makes it slow."""
+    unit = _unit(state, program)
+    trouble = state.troubles.get(unit, Trouble())
+    trouble = replace(trouble, holds=trouble.holds + 1, deaths=(), last=now)
+    has_given_up = trouble.holds > settings.holds
+    pause = settings.slow if has_given_up else min(settings.first * 2.0 ** (trouble.holds - 1), settings.most)
+    together = state.declaration.companions(program)
+    was_running = [each for each in together if each in state.up or each in state.to_start]
+    hold = Hold(_ordered(state, {program, *was_running}), now + pause * (0.75 + chance / 2))
+    to_stop = [each for each in reversed(hold.programs) if each in state.up and each not in state.stopping]
+    state = replace(
+        state,
+        holds={**state.holds, unit: hold},
+        troubles={**state.troubles, unit: trouble},
+        stopping=state.stopping | set(to_stop),
+        to_start=tuple(each for each in state.to_start if each not in hold.programs),
+    )
+    actions: tuple[Action, ...] = tuple(Stop(each) for each in to_stop)
+    if trouble.holds == settings.holds + 1:
+        reason = f"{state.declaration.group}: {program} died too often; tried again every {settings.slow:g} s"
+        actions += (Alarm(f"given_up:{unit}", reason), HaltEntries(reason))
+    return state, actions
+
+
+def _stopped(state: GroupState, program: str) -> Decision:
+    if program not in state.stopping:
+        # a person did it
+        state = replace(_down(state, program), to_start=tuple(each for each in state.to_start if each != program))
+        return _went_on(_release(state, program))
+    return _went_on(_down(state, program))
+
+
+def _went_on(state: GroupState) -> Decision:
+    """Start what waited for others to be down."""
+    if not state.to_start or set(state.to_start) & state.stopping:
+        return state, ()
+    actions = tuple(Start(each) for each in state.to_start if each not in state.up)
+    return replace(state, to_start=()), actions
+
+
+def _time_passed(state: GroupState, now: float) -> Decision:
+    actions: list[Action] = []
+    for unit, hold in list(state.holds.items()):
+        if now < hold.until or set(hold.programs) & state.stopping:
+            continue
+        holds = {key: value for key, value in state.holds.items() if key != unit}
+        state = replace(state, holds=holds, troubles=_with_last(state, unit, now))
+        actions += [Start(each) for each in hold.programs if not state.is_held(each) and each not in state.up]
+    for unit, trouble in list(state.troubles.items()):
+        calm = now - trouble.last
+        if unit not in state.holds and calm > state.declaration.intensity.seconds:
+            state = replace(state, troubles={key: value for key, value in state.troubles.items() if key != unit})
+            if trouble.holds:
+                actions += [ClearAlarm(f"given_up:{unit}"), ClearAlarm(f"cannot_start:{unit}")]
+    return state, tuple(actions)
+
+
+def _down(state: GroupState, program: str) -> GroupState:
+    return replace(state, up=state.up - {program}, stopping=state.stopping - {program})
+
+
+def _release(state: GroupState, program: str) -> GroupState:
+    """End our holds of a program, because a person took it in hand."""
+    holds = {
+        unit: replace(hold, programs=tuple(each for each in hold.programs if each != program))
+        for unit, hold in state.holds.items()
+    }
+    return replace(state, holds={unit: hold for unit, hold in holds.items() if hold.programs})
+
+
+def _note_death(state: GroupState, program: str, now: float) -> GroupState:
+    unit = _unit(state, program)
+    trouble = state.troubles.get(unit, Trouble())
+    recent = tuple(at for at in trouble.deaths if now - at < state.declaration.intensity.seconds)
+    trouble = replace(trouble, deaths=(*recent, now), last=now)
+    return replace(state, troubles={**state.troubles, unit: trouble})
+
+
+def _with_last(state: GroupState, unit: str, now: float) -> dict[str, Trouble]:
+    return {**state.troubles, unit: replace(state.troubles.get(unit, Trouble()), last=now)}
+
+
+def _unit(state: GroupState, program: str) -> str:
+    """Return whose deaths are counted together."""
+    return "all" if state.declaration.strategy is Strategy.ONE_FOR_ALL else program
+
+
+def _ordered(state: GroupState, programs: set[str]) -> tuple[str, ...]:
+    declared = state.declaration.programs
+    return tuple(sorted(programs, key=lambda each: declared.index(each) if each in declared else len(declared)))
