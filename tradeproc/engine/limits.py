@@ -13,7 +13,7 @@ a position the other way is cut off, since an order that opens is an entry, what
 
 from dataclasses import dataclass, replace
 
-from tradeproc.domain.orders import Order, OrderRole, Side
+from tradeproc.domain.orders import Order, Side
 from tradeproc.domain.units import Contracts, Nanos
 from tradeproc.engine.events import StreamKind, TradingState
 from tradeproc.engine.state import SECOND, State, Waiting
@@ -73,7 +73,7 @@ def exit_of(state: State, order: Order) -> Exit | Denied:
     """Return an order of any role but entry as an exit, cut to what it can close.
 
     Orders of the same role that work already count: two exits never close one contract twice. A stop loss and a
-    target may both cover all of it.
+    target may both cover all of it, but all of them filled may not lead beyond `max_position` on the other side.
     """
     held = state.engine.holding.quantity
     if held * order.side.sign >= 0:
@@ -83,9 +83,10 @@ def exit_of(state: State, order: Order) -> Exit | Denied:
         for other in state.engine.open_orders
         if other.role is order.role and other.side is order.side and not is_dormant(state, other)
     )
-    left = abs(held) - working
+    beyond = state.setup.spec.limits.max_position - worst_position(state, order.side)
+    left = min(abs(held) - working, max(beyond, 0))
     if left <= 0:
-        return Denied("orders that close all of it are working already")
+        return Denied("orders that close all of it are working already; to leave for sure, close the position")
     return Exit(replace(order, quantity=Contracts(min(order.quantity, left))))
 
 
@@ -147,20 +148,31 @@ def _too_large(state: State, side: Side, quantity: int) -> str | None:
 
 
 def _position_too_large(state: State, side: Side, more: int) -> str | None:
-    """Say when everything that works on this side, filled one after the other, would lead beyond the limit."""
-    entries, exits = 0, dict.fromkeys(OrderRole, 0)
-    for order in state.engine.open_orders:
-        if order.side is side and order.role is OrderRole.ENTRY:
-            entries += order.remaining
-        elif order.side is side and not is_dormant(state, order):
-            exits[order.role] += order.remaining
-    # of a stop loss and a target only one fills; an exit beside them is on its own
-    leaving = exits[OrderRole.EXIT] + max(exits[OrderRole.STOP_LOSS], exits[OrderRole.PROFIT_TARGET])
-    worst = state.engine.holding.quantity * side.sign + entries + leaving + more
+    worst = worst_position(state, side) + more
     limit = state.setup.spec.limits.max_position
     if worst > limit:
         return f"the position could become {worst}, more than max_position {limit}"
     return None
+
+
+def worst_position(state: State, side: Side) -> int:
+    """Return how far the position could go to one side if all that works on it were filled, and nothing else.
+
+    Of the legs of one bracket only one fills; a leg that waits for its entry counts for what the entry has filled.
+    """
+    worst = state.engine.holding.quantity * side.sign
+    legs: dict[str, int] = {}
+    for order in state.engine.open_orders:
+        if order.side is not side:
+            continue
+        if order.parent is None:
+            worst += order.remaining
+        else:
+            quantity = int(order.remaining)
+            if is_dormant(state, order):
+                quantity = min(quantity, state.engine.orders[order.parent].filled)
+            legs[order.parent] = max(legs.get(order.parent, 0), quantity)
+    return worst + sum(legs.values())
 
 
 def is_dormant(state: State, order: Order) -> bool:
