@@ -154,6 +154,21 @@ def test_a_new_epoch_asks_again_and_its_low_numbers_are_news(start: Start, far: 
     wait_until(lambda: copy.story == ["old life", "new life", 2])
 
 
+def test_old_messages_still_under_way_do_not_undo_the_snapshot_of_a_new_epoch(start: Start, far: Far) -> None:
+    copy = Copy()
+    start("core.sub", copy)
+    far.wait_for_subscriber()
+    far.say(50)
+    far.answer(far.asked(), "new life", 1, epoch=2)
+    wait_until(lambda: copy.story == ["new life"])
+
+    far.say(51)
+    far.say(2, epoch=2)
+    far.answer(far.asked(), "new life again", 1, epoch=2)
+
+    wait_until(lambda: copy.story == ["new life", "new life again", 2])
+
+
 def test_a_snapshot_that_is_refused_or_cannot_be_read_is_asked_for_again(start: Start, far: Far) -> None:
     copy = Copy()
     copy.refuses = 1

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tradeproc.procs.entry import is_supervisor
+
 Start = Callable[..., "subprocess.Popen[str]"]
 DEADLINE = 30.0
 
@@ -157,6 +159,21 @@ def test_a_process_ends_when_its_parent_is_killed(start: Start) -> None:
     while state_of(int(pid)) not in ("gone", "Z"):
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("/venv/bin/python /venv/bin/supervisord -n", True),
+        ("python3.11 -m supervisor.supervisord", True),
+        ("supervisord", True),
+        ("/sbin/tini -- supervisord -n", False),
+        ("/sbin/init", False),
+        ("sh -c supervisord", False),
+    ],
+)
+def test_supervisord_is_told_from_what_only_starts_it(command: str, expected: bool) -> None:
+    assert is_supervisor(command.split()) is expected
 
 
 def test_an_unknown_kind_is_told_with_all_known_ones(start: Start) -> None:

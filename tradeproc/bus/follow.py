@@ -23,7 +23,8 @@ class Follow:
     """Follows the topics of one process that begin with one prefix, from construction until `close`.
 
     `on_snapshot` gets the snapshot's body and replaces what was known; `on_message` gets each newer message, in
-    order. `is_current` is False from a loss until the next snapshot; the copy is stale in between.
+    order. `is_current` is False from a loss until the next snapshot; the copy is stale in between. It says nothing
+    about whether the publisher lives: for that ask `Node.silent_for`.
     """
 
     def __init__(
@@ -108,5 +109,6 @@ class Follow:
                 self._kept.append(envelope)
             else:
                 self._resync("full")
-        elif envelope.epoch != self._epoch or envelope.sequence > self._known.get(envelope.topic, 0):
+        elif envelope.epoch == self._epoch and envelope.sequence > self._known.get(envelope.topic, 0):
+            # a message of another epoch is from before the snapshot: a newer epoch is told by a resync first
             self._on_message(envelope)

@@ -73,7 +73,7 @@ class Node:
         self._on_stop: list[Action] = []
         self._snapshots: dict[str, SnapshotSource] = {}
         self._vitals = Vitals(process)
-        self._vitals.add_source(lambda: {"bus": dict(self._counts)})
+        self._vitals.add_source(lambda: {"bus": {"asking": len(self._requests), **self._counts}})
         self._subscriptions = Subscriptions(self._loop, self._context, directory, self._counts)
         self._requests = Requests(self._loop, self._context, directory, self._counts)
         try:

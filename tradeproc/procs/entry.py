@@ -80,19 +80,20 @@ def die_with_parent() -> None:
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     has_been_adopted = os.getppid() != parent
-    has_lost_supervisor = parent == 1 and "SUPERVISOR_ENABLED" in os.environ and not _is_supervisor(parent)
+    # a process that lost its parent belongs to process 1; in a container that may be supervisord itself
+    has_lost_supervisor = parent == 1 and "SUPERVISOR_ENABLED" in os.environ and not is_supervisor(_words(1))
     if has_been_adopted or has_lost_supervisor:
         raise Orphaned
 
 
-def _is_supervisor(pid: int) -> bool:
-    # in a container supervisord itself may be process 1
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return True
-    program = words[0].rpartition(b"/")[2]
-    return b"supervisor" in program or (b"python" in program and any(b"supervisor" in word for word in words[1:3]))
+def is_supervisor(words: Sequence[str]) -> bool:
+    """Tell whether a command line is supervisord's own, not one that only starts it."""
+    program = words[0].rpartition("/")[2]
+    return "supervisor" in program or ("python" in program and any("supervisor" in word for word in words[1:3]))
+
+
+def _words(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
 
 
 def _usage(kind: str, end: SystemExit) -> int:
