@@ -79,6 +79,10 @@ def candle(number: int, close: float = 4800.0, **changes: Any) -> Candle:
     return Candle(opened_at, Nanos(opened_at + MINUTE), **{**values, **changes})
 
 
+class Killed(Exception):
+    """The process was killed between two effects."""
+
+
 @dataclass
 class Faults:
     """How often what goes wrong, and the source that draws it; by default nothing does."""
@@ -145,6 +149,7 @@ class Desk:
         self.history: list[tuple[Event, Nanos, tuple[do.Effect, ...]]] = []
         self.sent: list[str] = []
         self.next_outcome: Outcome | None = None
+        self.lives: int | None = None
 
     # --- the shell
 
@@ -165,6 +170,10 @@ class Desk:
         heapq.heappush(self.queue, (at, self.count, event))
 
     def _perform(self, effect: do.Effect) -> None:
+        if self.lives is not None and not isinstance(effect, do.Publish | do.Log):
+            if self.lives == 0:
+                raise Killed
+            self.lives -= 1
         match effect:
             case do.Persist(ticket=None):
                 self.database.write(effect)

@@ -4,6 +4,7 @@
 late replies, lost, doubled and reordered pictures, and questions without an answer; then the weather clears.
 """
 
+import contextlib
 import random
 from decimal import Decimal
 
@@ -11,12 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.engine.desk import Desk, Faults, Scripted
+from tests.engine.desk import Desk, Faults, Killed, Scripted
 from tests.engine.model_broker import ModelBroker
 from tradeproc.domain.orders import OrderRole, OrderType, Side
+from tradeproc.domain.session import StopPolicy
 from tradeproc.domain.units import Contracts
 from tradeproc.engine import effects as do
 from tradeproc.engine import events as told
+from tradeproc.engine.state import SECOND
 from tradeproc.strategies.contract import (
     NOTHING,
     CancelOrders,
@@ -63,15 +66,21 @@ class Erratic(Scripted):
         return NOTHING
 
 
+def trade(desk: Desk, chance: random.Random) -> None:
+    desk.broker.trade(desk.broker.price + chance.randint(-24, 24) * Decimal("0.25"))
+    desk.bar(seconds=chance.choice([1, 3, 20, 50]))
+
+
 def storm(seed: int, share: float, slowest: float, echoes: bool, fills_by: int) -> Desk:
     """Return a desk after a storm, with the weather cleared and everything asked that will be asked."""
     faults = Faults(random.Random(seed), share, share, share, share, share, slowest)
-    desk = Desk(Erratic(seed), faults=faults, broker=ModelBroker(echoes=echoes, fills_by=fills_by))
+    policy = list(StopPolicy)[seed % 3]
+    broker = ModelBroker(echoes=echoes, fills_by=fills_by)
+    desk = Desk(Erratic(seed), faults=faults, broker=broker, stop_policy=policy)
     chance = random.Random(seed + 1)
     desk.start()
     for _ in range(12):
-        desk.broker.trade(desk.broker.price + chance.randint(-24, 24) * Decimal("0.25"))
-        desk.bar(seconds=chance.choice([1, 3, 20, 50]))
+        trade(desk, chance)
     desk.faults = Faults(chance)
     return desk
 
@@ -99,7 +108,7 @@ weather = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(weather)
 def test_after_any_storm_both_sides_agree_and_nothing_was_sent_twice(
     drawn: tuple[int, float, float, bool, int],
@@ -114,7 +123,7 @@ def test_after_any_storm_both_sides_agree_and_nothing_was_sent_twice(
     assert desk.state.broker.is_reconciled
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(weather)
 def test_flatten_in_a_storm_ends_flat_with_nothing_working(drawn: tuple[int, float, float, bool, int]) -> None:
     desk = storm(*drawn)
@@ -129,6 +138,36 @@ def test_flatten_in_a_storm_ends_flat_with_nothing_working(drawn: tuple[int, flo
     assert desk.position == desk.broker.position == 0
     assert desk.broker.open() == []
     assert desk.state.engine.closing is None
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 10_000), st.integers(3, 120), st.sampled_from([0.0, 0.2]), st.booleans())
+def test_killed_at_any_instant_a_new_life_agrees_and_sends_nothing_again(
+    seed: int, lives: int, share: float, echoes: bool
+) -> None:
+    faults = Faults(random.Random(seed), share, share, share, share, share, 0.5)
+    first = Desk(Erratic(seed), faults=faults, broker=ModelBroker(echoes=echoes, fills_by=1))
+    chance = random.Random(seed + 1)
+    first.start()
+    first.lives = lives
+    with contextlib.suppress(Killed):
+        for _ in range(20):
+            trade(first, chance)
+    first.broker.told.clear()
+
+    second = Desk(Erratic(seed), broker=first.broker, database=first.database, fence=2, now=first.now + 2 * SECOND)
+    second.broker.trade(second.broker.price + 2)
+    second.start()
+    for _ in range(4):
+        trade(second, chance)
+    second.tell(told.FlattenCommanded("me"))
+    for _ in range(14):
+        second.broker.trade(second.broker.price)
+        second.run(50)
+
+    check(second)
+    assert second.position == 0
+    assert {order.id for order in second.database.orders.values() if not order.state.is_terminal} == set()
 
 
 @pytest.mark.parametrize("echoes", [True, False])
