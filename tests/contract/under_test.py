@@ -1,0 +1,61 @@
+"""How the suite drives a broker: what an adapter has to bring along to be run through it."""
+
+from enum import StrEnum
+from typing import Protocol
+
+from tradeproc.brokers.contract import Broker, ClientCredentials, Login, TokenSource
+from tradeproc.domain.instruments import Contract
+from tradeproc.domain.units import Price
+
+
+class Trouble(StrEnum):
+    """What can be made to go wrong at the far side, each for the next thing that it can hit.
+
+    The comments say what the contract then promises.
+    """
+
+    ANSWER_LOST = "an order operation is done but its answer never comes"  # Unanswered, was_sent
+    ANSWER_SPOILED = "an order operation is done but the answer is no answer"  # Unanswered, was_sent
+    TOKEN_REFUSED = "a token is not taken although it is good"  # told to the token source, another one used
+    BUSY = "too many questions"  # Unknown
+    DOWN = "a server error before anything is done"  # Unknown, Unanswered
+    STREAM_GO_AWAY = "a stream is told that the server goes away"  # StreamEnded, polite
+    STREAM_CUT = "a stream's connection is reset"  # StreamEnded
+    STREAM_SPLIT = "a stream's messages come in pieces"  # nothing at all
+
+
+class CountedTokens(TokenSource, Protocol):
+    """A token source that remembers which tokens were refused."""
+
+    refusals: list[str]
+
+
+class BrokerUnderTest(Protocol):
+    """A broker, a login to a server of its own, and a hand on that server.
+
+    `account` is fresh for each test: no orders, no position. The market of `contract` is open, has a last price,
+    and need not move.
+    """
+
+    broker: Broker
+    login: Login
+    client: ClientCredentials
+    refresh_token: str
+    tokens: CountedTokens
+    account: str
+    contract: Contract
+
+    def last_price(self) -> Price:
+        """Return the last traded price; a market order fills near it at once."""
+
+    def make(self, trouble: Trouble) -> None:
+        """Order a trouble for the next operation, question or stream that it can hit."""
+
+    def orders_taken(self) -> int:
+        """Return how many orders of the account the far side has on its own books."""
+
+
+def unreachable(login: Login) -> Login:
+    """Return the same login at an address where nobody listens."""
+    nobody = "http://127.0.0.1:1"
+    return Login(login.name, login.broker, login.environment, nobody, nobody)
