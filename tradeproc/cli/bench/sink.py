@@ -12,7 +12,7 @@ import time
 
 _CHUNK = 256 * 1024
 _KINDS = {b"POST /v3/orderexecution/orders": "order", b"POST /floor": "floor"}
-_PRICE = re.compile(rb'"LimitPrice":\s*"?([\d.]+)')
+_PRICE = re.compile(rb'"LimitPrice":\s*"([\d.]+)"')
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
 
@@ -20,14 +20,17 @@ class Notes:
     """Notes the orders that pass through one connection."""
 
     def __init__(self) -> None:
-        self._kind, self._at = "", 0
+        self._kind, self._at, self._seen = "", 0, b""
 
     def take(self, data: bytes, at: int) -> str:
         """Take bytes on their way to the broker; return the kind of the order that is complete with them."""
         for start, kind in _KINDS.items():
             if data.startswith(start):
-                self._kind, self._at = kind, at
-        found = _PRICE.search(data) if self._kind else None
+                self._kind, self._at, self._seen = kind, at, b""
+        if not self._kind:
+            return ""
+        self._seen += data
+        found = _PRICE.search(self._seen)
         if found is None:
             return ""
         sys.stdout.write(f"{self._kind} {self._at} {found[1].decode()}\n")
