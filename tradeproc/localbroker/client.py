@@ -60,6 +60,10 @@ class LocalBroker:
         """Return the accounts with their money."""
         return self._ask("GET", "accounts")
 
+    def exposure(self) -> Body:
+        """Return the positions and how many of their contracts working stops cover."""
+        return self._ask("GET", "exposure")
+
     def expire_tokens(self) -> Body:
         """Make all access tokens worthless at once; refresh tokens stay good."""
         return self._ask("POST", "expire_tokens")

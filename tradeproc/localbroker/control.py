@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tradeproc.clock import wall_ns
+from tradeproc.domain.orders import OrderType
 from tradeproc.domain.units import iso
 from tradeproc.errors import Refusal
 from tradeproc.localbroker.account_shapes import balance_body
@@ -53,6 +54,7 @@ def control_routes(desk: Desk) -> list[Route]:
         ("DELETE", "faults", lambda body: _clear_faults(desk, body)),
         ("GET", "ledger", lambda body: ledger(desk)),
         ("GET", "accounts", lambda body: _accounts(desk)),
+        ("GET", "exposure", lambda body: exposure(desk)),
         ("POST", "expire_tokens", expire_tokens),
         ("POST", "end_day", lambda body: _end_day(desk)),
         ("POST", "shutdown", shutdown),
@@ -91,6 +93,25 @@ def ledger(desk: Desk) -> Body:
     books, exchange = desk.market.ledger, desk.market.exchange
     held = [asdict(holding) for account in exchange.accounts() for holding in exchange.holdings(account)]
     return {"orders": books.orders(), "fills": books.fills(), "requests": books.requests(), "positions": held}
+
+
+def exposure(desk: Desk) -> Body:
+    """Return each position and how much of it working stop orders of the opposite side would close, in contracts."""
+    exchange = desk.market.exchange
+    rows = []
+    for account in exchange.accounts():
+        for holding in exchange.holdings(account):
+            stops = [
+                order.released - order.filled
+                for order in exchange.orders(account)
+                if order.status.is_open
+                and order.contract == holding.contract
+                and order.type in (OrderType.STOP, OrderType.STOP_LIMIT)
+                and order.side.sign * holding.quantity < 0
+            ]
+            row = {"account": account, "contract": holding.contract}
+            rows.append({**row, "quantity": holding.quantity, "stopped": sum(stops)})
+    return {"positions": rows}
 
 
 def _set_speed(desk: Desk, body: Body) -> Body:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import re
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,7 @@ from pathlib import Path
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from tradeproc.domain.units import Money
+from tradeproc.domain.units import Money, from_iso
 from tradeproc.errors import Fault, Halt
 from tradeproc.localbroker.app import make_app
 from tradeproc.localbroker.desk import Desk
@@ -22,10 +23,14 @@ from tradeproc.localbroker.market import Market, Settings
 from tradeproc.localbroker.matching import Rules
 from tradeproc.localbroker.oauth import OAuthSettings, SignIn
 from tradeproc.localbroker.streams import HEARTBEAT_SECONDS
-from tradeproc.localbroker.tape import Tape, read_tape, shipped
+from tradeproc.localbroker.tape import Tape, generated, read_tape, shipped
 
 HOST = "127.0.0.1"
 SHIPPED = "shipped"
+# a random walk: contract and seed; from the open of Sunday 2024-01-07 in Chicago to the next day's close
+GENERATED = re.compile(r"generated:([A-Z0-9]+):(\d+)")
+GENERATED_FROM = from_iso("2024-01-07T23:00:00Z")
+GENERATED_SECONDS = 23 * 3600
 
 # as often as market time is looked at: new ticks wait no longer, and a quiet market costs next to nothing
 _PUMP_SECONDS = 0.02
@@ -47,7 +52,7 @@ class PortTaken(Halt):
 class ServerSettings:
     """How a local broker is run. `port` 0: any free one; `folder` keeps its key and journal.
 
-    `tape` is "shipped" or a path; `cash` is what each account starts with, in USD. `paused`: market time stands until
+    `tape` is "shipped", "generated:ESH24:7" (contract and seed) or a path; `cash` is what each account starts with, in USD. `paused`: market time stands until
     it is resumed. `heartbeat` is after how many seconds of silence a stream sends one.
     """
 
@@ -136,7 +141,12 @@ def open_desk(settings: ServerSettings) -> Desk:
 
 
 def _read(tape: str) -> Tape:
-    return shipped() if tape == SHIPPED else read_tape(Path(tape))
+    if tape == SHIPPED:
+        return shipped()
+    walk = GENERATED.fullmatch(Path(tape).name)
+    if walk is not None:
+        return generated(walk[1], int(walk[2]), GENERATED_FROM, GENERATED_SECONDS)
+    return read_tape(Path(tape))
 
 
 async def _serve(settings: ServerSettings, listener: socket.socket, ready: Callable[[int, Desk], None]) -> None:
