@@ -24,6 +24,8 @@ def shared() -> Iterator[Wire]:
         client = Wire(broker, list(ACCOUNTS))
         yield client
         client.close()
+        # what we make on purpose is no error of ours
+        assert "ERROR" not in broker.log()
 
 
 @pytest.fixture

@@ -92,6 +92,16 @@ def test_errors_over_http_are_in_oauths_own_words(broker: RunningBroker) -> None
     assert answer.json() == expected
 
 
+def test_a_client_may_name_itself_by_basic_authentication_or_json(broker: RunningBroker) -> None:
+    grant = {"grant_type": "refresh_token", "refresh_token": "local"}
+
+    basic = httpx.post(f"{broker.url}/oauth/token", data=grant, auth=("local", "local"), trust_env=False)
+    json = httpx.post(f"{broker.url}/oauth/token", json=grant | CLIENT, trust_env=False)
+    wrong = httpx.post(f"{broker.url}/oauth/token", data=grant, auth=("local", "x"), trust_env=False)
+
+    assert [answer.status_code for answer in (basic, json, wrong)] == [200, 200, 401]
+
+
 def test_all_tokens_can_be_made_worthless_at_once(broker: RunningBroker) -> None:
     headers, accounts = broker.headers(), f"{broker.url}/v3/brokerage/accounts"
 

@@ -291,6 +291,8 @@ def test_paths_match_in_any_case_and_unknown_ones_are_not_found(wire: Wire) -> N
     missing = wire.http.get("/v3/brokerage/nothing")
     assert (missing.status_code, missing.json()["Error"]) == (404, "NotFound")
     assert wire.http.delete("/v3/brokerage/accounts").status_code == 405
+    depth = wire.http.get("/v3/marketdata/stream/marketdepth/quotes/ESH24")
+    assert (depth.status_code, depth.json()["Error"]) == (501, "NotImplemented")
 
 
 def test_every_answer_carries_the_wall_clock_in_its_date_header(wire: Wire) -> None:

@@ -81,8 +81,10 @@ class ResetAnswer(Response):
     """Instead of an answer: a TCP reset."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Reset the connection; the body that uvicorn misses is never sent."""
+        """Reset the connection and wait until it is gone."""
         reset(scope)
+        while (await receive())["type"] != "http.disconnect":
+            pass
 
 
 @dataclass(frozen=True, slots=True)

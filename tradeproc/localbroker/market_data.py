@@ -94,6 +94,11 @@ def stream_quotes(call: Call) -> StreamAnswer | Response:
     return StreamAnswer(desk.streams, stream, QuoteSource(desk, asked))
 
 
+def not_made(call: Call) -> Body:
+    """Refuse what the real API has and a tape of trades cannot give: options and market depth."""
+    raise ApiError(501, "Options and market depth are not made of a tape of trades.")
+
+
 def crypto_pairs(call: Call) -> Body:
     """Answer that no crypto is traded here."""
     return {"SymbolNames": []}

@@ -3,8 +3,10 @@
 Source: tradestation.md, "OAuth2".
 """
 
-from urllib.parse import parse_qsl
+import base64
+from urllib.parse import parse_qsl, unquote
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -53,11 +55,29 @@ def sign_in_routes(desk: Desk) -> list[Route]:
 
 
 async def _form(request: Request) -> dict[str, str]:
+    """Return the fields of a form or a JSON body; the client may also name itself by Basic authentication."""
+    body = await request.body()
     if request.headers.get("content-type", "").startswith("application/json"):
-        body = await request.json()
-        return {str(key): str(value) for key, value in body.items()} if isinstance(body, dict) else {}
-    # parsed by hand: starlette's forms want a package that is needed for uploads only
-    return dict(parse_qsl((await request.body()).decode(errors="replace")))
+        try:
+            found = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            raise OAuthError(400, "invalid_request", "The request body is no JSON.") from None
+        fields = {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+    else:
+        # parsed by hand: starlette's forms want a package that is needed for uploads only
+        fields = dict(parse_qsl(body.decode(errors="replace")))
+    return _basic(request.headers.get("authorization", "")) | fields
+
+
+def _basic(authorization: str) -> dict[str, str]:
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return {}
+    try:
+        client, _, secret = base64.b64decode(encoded).decode().partition(":")
+    except ValueError:
+        return {}
+    return {"client_id": unquote(client), "client_secret": unquote(secret)}
 
 
 async def _trouble(desk: Desk, request: Request) -> Response | None:

@@ -180,6 +180,8 @@ class StreamAnswer:
             await self._go_away()
         if fault.name is FaultName.CUT:
             reset(self._scope)
+            while not self._sleeper.has_left:
+                await self._sleeper.wait(1.0)
             raise _Over
         # more may have been set for us
         await self._suffer(names)
@@ -232,9 +234,9 @@ def content_type(*, is_v3: bool) -> str:
 
 
 def reset(scope: Scope) -> None:
-    """End the request's connection with a TCP reset."""
+    """End the request's connection with a TCP reset; wait for the disconnect before returning to the server."""
     transport: asyncio.Transport = scope["state"]["transport"]
-    found = transport.get_extra_info("socket")
-    if found is not None:
+    if not transport.is_closing():
+        found = transport.get_extra_info("socket")
         found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
     transport.abort()
