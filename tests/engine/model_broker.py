@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from tradeproc.domain.book import Position
 from tradeproc.domain.broker_orders import Accepted, BracketRequest, BrokerOrder, OrderRequest, Outcome, Refused
-from tradeproc.domain.orders import OrderRole, OrderState, OrderType
+from tradeproc.domain.orders import OrderState, OrderType
 from tradeproc.domain.units import Contracts, Nanos, Price
 
 ACCOUNT = "SIM1"
@@ -148,12 +148,14 @@ class ModelBroker:
         order = self.orders.get(broker_id)
         if order is None or order.state.is_terminal:
             return Refused("no longer open")
-        self._tell(replace(order, quantity=change.quantity, limit=change.limit, stop=change.stop))
+        # a leg that its sibling's fills have shrunk does not grow again by a change that crossed them
+        quantity = change.quantity if order.parent is None else min(change.quantity, order.quantity)
+        self._tell(replace(order, quantity=Contracts(quantity), limit=change.limit, stop=change.stop))
         self._work(broker_id)
         return Accepted()
 
     def current_position(self) -> Position:
         return Position(ACCOUNT, "ESH24", Contracts(self.position), Price(self.price) if self.position else None)
 
-    def open(self, role: OrderRole | None = None) -> list[BrokerOrder]:
+    def open(self) -> list[BrokerOrder]:
         return [order for order in self.orders.values() if not order.state.is_terminal]

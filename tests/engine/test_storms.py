@@ -108,7 +108,7 @@ weather = st.tuples(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(weather)
 def test_after_any_storm_both_sides_agree_and_nothing_was_sent_twice(
     drawn: tuple[int, float, float, bool, int],
@@ -123,7 +123,7 @@ def test_after_any_storm_both_sides_agree_and_nothing_was_sent_twice(
     assert desk.state.broker.is_reconciled
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(weather)
 def test_flatten_in_a_storm_ends_flat_with_nothing_working(drawn: tuple[int, float, float, bool, int]) -> None:
     desk = storm(*drawn)
@@ -140,7 +140,7 @@ def test_flatten_in_a_storm_ends_flat_with_nothing_working(drawn: tuple[int, flo
     assert desk.state.engine.closing is None
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 10_000), st.integers(3, 120), st.sampled_from([0.0, 0.2]), st.booleans())
 def test_killed_at_any_instant_a_new_life_agrees_and_sends_nothing_again(
     seed: int, lives: int, share: float, echoes: bool
