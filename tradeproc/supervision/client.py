@@ -142,6 +142,14 @@ class Supervisor:
         """Forget one program that is down and that the group's file no longer names; False when it is not there."""
         return bool(self._call("tradeproc.removeProgram", group, name))
 
+    def set_note(self, key: str, text: str) -> None:
+        """Let supervisord remember a text as long as it lives; an empty one forgets it."""
+        self._call("tradeproc.setNote", key, text)
+
+    def notes(self) -> dict[str, str]:
+        """Return what supervisord was asked to remember."""
+        return {str(key): str(text) for key, text in self._call("tradeproc.getNotes").items()}
+
     def shutdown(self) -> None:
         """Begin to stop everything: sessions at once, then logins, then group by group in supervisord's own order."""
         groups = {program.group for program in self.processes()}

@@ -1,4 +1,4 @@
-"""Our methods inside supervisord: add one program to a running group, and take one out.
+"""Our methods inside supervisord: add one program to a running group, take one out, and remember notes.
 
 supervisord itself can only add and remove whole groups, which would end every feed of a login when one is added.
 The group's file is rewritten by the caller before either call, so file and running group always agree and
@@ -21,6 +21,7 @@ class TradeprocNamespace:
     def __init__(self, supervisord: Any) -> None:
         self.supervisord = supervisord
         self._main = SupervisorNamespaceRPCInterface(supervisord)
+        self._notes: dict[str, str] = {}
 
     def addProgram(self, group: str, name: str) -> bool:  # noqa: N802 - supervisord's own spelling
         """Let a running group have one more program of its file, and start it.
@@ -75,6 +76,26 @@ class TradeprocNamespace:
 
         forget.delay = 0.05  # type: ignore[attr-defined]  # seconds between two looks, read by supervisor.http
         return forget
+
+    def setNote(self, key: str, text: str) -> bool:  # noqa: N802 - supervisord's own spelling
+        """Remember a text as long as supervisord lives; the warden's, so that its successor knows its plans.
+
+        @param string key   what it is about
+        @param string text  the note; empty forgets it
+        @return boolean result  always True
+        """
+        if text:
+            self._notes[key] = text
+        else:
+            self._notes.pop(key, None)
+        return True
+
+    def getNotes(self) -> dict[str, str]:  # noqa: N802 - supervisord's own spelling
+        """Return all notes.
+
+        @return struct result  texts by key
+        """
+        return dict(self._notes)
 
     def _group(self, name: str) -> Any:
         group = self.supervisord.process_groups.get(split_namespec(name)[0])

@@ -241,10 +241,10 @@ def _hold(state: GroupState, program: str, now: float, chance: float, settings: 
 
 
 def _stopped(state: GroupState, program: str) -> Decision:
-    if program not in state.stopping:
-        # a person did it
+    # a held program cannot be stopped by a person: it is down, and what supervisord started again we stop ourselves
+    if program not in state.stopping and not state.is_held(program):
         state = replace(_down(state, program), to_start=tuple(each for each in state.to_start if each != program))
-        return _went_on(_release(state, program))
+        return _went_on(state)
     return _went_on(_down(state, program))
 
 
@@ -257,7 +257,8 @@ def _went_on(state: GroupState) -> Decision:
 
 
 def _time_passed(state: GroupState, now: float) -> Decision:
-    actions: list[Action] = []
+    state, begun = _went_on(state)
+    actions: list[Action] = list(begun)
     for unit, hold in list(state.holds.items()):
         if now < hold.until or set(hold.programs) & state.stopping:
             continue

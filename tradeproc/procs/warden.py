@@ -1,0 +1,171 @@
+"""`warden.warden`: supervisord's event listener; restarts what belongs together, gives up loudly, kills what hangs.
+
+Owns the restart rules and the watch over heartbeats. Hears supervisord's events on standard input (standard output is
+the protocol, so logs go to standard error) and every process's heartbeat on the bus. Says `alarm`. When it dies,
+supervisord's own restarts go on, and its successor rebuilds everything from supervisord.
+"""
+
+import contextlib
+import logging
+import os
+import random
+import shutil
+import signal
+from collections.abc import Sequence
+
+from tradeproc import config
+from tradeproc.bus.addresses import Directory
+from tradeproc.bus.codec import Envelope
+from tradeproc.bus.node import Node
+from tradeproc.clock import SECOND, monotonic_ns
+from tradeproc.config import Config, SupervisionConfig
+from tradeproc.home import Home, find_home
+from tradeproc.procs.warden_alarms import Alarms
+from tradeproc.procs.warden_halts import Halts
+from tradeproc.store.embedded import database_url
+from tradeproc.supervision import rules
+from tradeproc.supervision.client import Program, ProgramState, Supervisor, SupervisorAway
+from tradeproc.supervision.listener import Listener
+from tradeproc.supervision.liveness import Hung, Limits, Liveness
+from tradeproc.supervision.rules import Action
+from tradeproc.supervision.ward import Ward
+from tradeproc.supervision.watchdog import notify
+
+log = logging.getLogger(__name__)
+
+NAME = "warden.warden"
+_TICK_SECONDS = 0.25
+_LOOK_SECONDS = 1.0
+_DISK_SECONDS = 15.0
+_MEGABYTE = 1 << 20
+
+
+class Warden:
+    """Rules, watch and alarms on one loop."""
+
+    def __init__(self, node: Node, home: Home, settings: Config) -> None:
+        self._node, self._home, self._settings = node, home, settings
+        self._supervisor = Supervisor(home)
+        self._alarms = Alarms(
+            node, settings.external_database() or database_url(home), settings.database.connect_seconds
+        )
+        self._halts = Halts(node)
+        self._liveness = Liveness(_limits(settings.supervision))
+        self._ward = Ward(home, self._supervisor, _pauses(settings.supervision), random.random, self._tell)
+        self._listener = Listener(self._ward.hear, lambda: node.stop(0))
+        self._heard: set[str] = set()
+        self._kills = 0
+        node.add_statistics(lambda: {"events": self._listener.events, "killed_hung": self._kills})
+        node.add_socket(self._listener.input, self._listener.read)
+        node.every(_TICK_SECONDS, self._ward.pass_time)
+        node.every(_LOOK_SECONDS, self._look)
+        node.every(_DISK_SECONDS, self._look_at_disk)
+        node.on_stop(self._alarms.close)
+
+    def begin(self) -> None:
+        """Rebuild from supervisord, then begin to listen."""
+        try:
+            self._ward.rebuild()
+        except SupervisorAway as away:
+            log.warning("rebuild_later reason=%s", away)
+            self._node.after(_LOOK_SECONDS, self.begin)
+            return
+        self._listener.begin()
+        self._node.set_state("ready")
+        notify("READY=1")
+
+    # --- actions of the rules that are not for supervisord
+
+    def _tell(self, group: str, action: Action) -> None:
+        match action:
+            case rules.Alarm(name, detail):
+                self._alarms.raise_alarm(group, name, detail)
+            case rules.ClearAlarm(name):
+                self._alarms.clear(group, name)
+            case rules.HaltEntries(reason):
+                self._halts.halt_group(group, reason)
+            case rules.Stop() | rules.Start():
+                raise AssertionError(f"{action} is for supervisord")
+
+    # --- hung processes
+
+    def _look(self) -> None:
+        """See who runs, listen to the newcomers, and deal with who hangs."""
+        try:
+            programs = self._supervisor.processes()
+        except SupervisorAway as away:
+            log.warning("supervisor_away reason=%s", away)
+            return
+        notify("WATCHDOG=1")
+        if self._ward.is_stopping:
+            return
+        running = {each.process: each.pid for each in programs if each.state is ProgramState.RUNNING and each.pid}
+        running.pop(NAME, None)
+        for process in running.keys() - self._heard:
+            self._heard.add(process)
+            self._node.subscribe(process, "heartbeat", self._hear)
+        for process in self._heard - {each.process for each in programs}:
+            self._heard.discard(process)
+            self._node.unsubscribe(process, "heartbeat")
+        now = _now()
+        self._liveness.running(running, now)
+        for hung in self._liveness.hung(now):
+            self._kill(hung)
+        self._node.note_event()
+
+    def _hear(self, envelope: Envelope) -> None:
+        body = envelope.body
+        self._liveness.heard(envelope.publisher, int(body["pid"]), int(body["loop"]), _now())
+
+    def _kill(self, hung: Hung) -> None:
+        """Let it dump its stacks into its log, then kill it; supervisord starts it again."""
+        log.error("process_hung process=%s pid=%d reason=%s", hung.process, hung.pid, hung.reason)
+        self._kills += 1
+        self._signal(hung, signal.SIGUSR1)
+        self._node.after(self._settings.supervision.dump_seconds, lambda: self._signal(hung, signal.SIGKILL))
+
+    def _signal(self, hung: Hung, number: signal.Signals) -> None:
+        found = self._find(hung)
+        if found is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(found.pid, number)
+
+    def _find(self, hung: Hung) -> Program | None:
+        """Return the hung program while its pid is still its own."""
+        try:
+            programs = self._supervisor.processes()
+        except SupervisorAway:
+            return None
+        return next((each for each in programs if (each.process, each.pid) == (hung.process, hung.pid)), None)
+
+    def _look_at_disk(self) -> None:
+        free = shutil.disk_usage(self._home.run).free // _MEGABYTE
+        limits = self._settings.health
+        for name, least in (("disk_low", limits.disk_warning_mb), ("disk_full", limits.disk_critical_mb)):
+            if free < least:
+                self._alarms.raise_alarm("host", name, f"{free} MB free under {self._home.run}, wanted {least} MB")
+            elif free > least + least // 10 and self._alarms.stands("host", name):
+                self._alarms.clear("host", name)
+
+
+def _limits(settings: SupervisionConfig) -> Limits:
+    return Limits(settings.hung_seconds, settings.start_seconds, settings.hung)
+
+
+def _pauses(settings: SupervisionConfig) -> rules.Settings:
+    return rules.Settings(settings.backoff_first_seconds, settings.backoff_most_seconds, settings.slow_retry_seconds)
+
+
+def _now() -> float:
+    return monotonic_ns() / SECOND
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the warden until supervisord ends it."""
+    del arguments
+    home = find_home()
+    node = Node(NAME, Directory(home.sockets))
+    warden = Warden(node, home, config.load(home))
+    node.after(0.0, warden.begin)
+    node.run()
+    return node.exit_status

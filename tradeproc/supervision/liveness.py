@@ -1,0 +1,108 @@
+"""Which processes hang: pure, from heartbeats. A process must beat, and its loop must turn between two beats."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# a watcher that itself did not run for this long cannot blame others for its silence, seconds
+_OWN_GAP = 2.0
+# the first start of an embedded database, or one after a crash, takes as long as it takes, seconds
+_SLOW_STARTERS = {"postgres": 600.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds: of silence or standstill before a process counts as hung, by kind; and until its first heartbeat."""
+
+    hung: float
+    start: float
+    by_kind: Mapping[str, float] = field(default_factory=dict)
+
+    def hung_after(self, kind: str) -> float:
+        """Return the limit of a kind."""
+        return self.by_kind.get(kind, self.hung)
+
+    def start_within(self, kind: str) -> float:
+        """Return what a kind has until its first heartbeat."""
+        return max(self.start, _SLOW_STARTERS.get(kind, 0.0))
+
+
+@dataclass(slots=True)
+class _Watched:
+    pid: int
+    since: float
+    heard_at: float | None = None
+    loop: int = -1
+    turned_at: float = 0.0
+    is_reported: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hung:
+    """A process that must be killed, and why, for the log."""
+
+    process: str
+    pid: int
+    reason: str
+
+
+class Liveness:
+    """Remembers heartbeats; times are seconds of a clock that never jumps, given by the caller."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._watched: dict[str, _Watched] = {}
+        self._looked_at: float | None = None
+
+    def running(self, processes: Mapping[str, int], now: float) -> None:
+        """Take which processes run, with their pids; another pid is another process with a fresh start."""
+        for process in [process for process in self._watched if process not in processes]:
+            del self._watched[process]
+        for process, pid in processes.items():
+            known = self._watched.get(process)
+            if known is None or known.pid != pid:
+                self._watched[process] = _Watched(pid, now)
+
+    def heard(self, process: str, pid: int, loop: int, now: float) -> None:
+        """Take a heartbeat; one of a predecessor is not counted."""
+        watched = self._watched.get(process)
+        if watched is None or watched.pid != pid:
+            return
+        watched.heard_at = now
+        if loop != watched.loop:
+            watched.loop, watched.turned_at = loop, now
+
+    def hung(self, now: float) -> list[Hung]:
+        """Return who hangs, each process once."""
+        if self._looked_at is not None and now - self._looked_at > _OWN_GAP:
+            self._forgive(now - self._looked_at)
+        self._looked_at = now
+        found = []
+        for process, watched in self._watched.items():
+            reason = self._reason(process, watched, now)
+            if reason and not watched.is_reported:
+                watched.is_reported = True
+                found.append(Hung(process, watched.pid, reason))
+        return found
+
+    def _reason(self, process: str, watched: _Watched, now: float) -> str:
+        kind = kind_of(process)
+        limit = self._limits.hung_after(kind)
+        if watched.heard_at is None:
+            patience = self._limits.start_within(kind)
+            return f"no heartbeat within {patience:g} s of its start" if now - watched.since > patience else ""
+        if now - watched.heard_at > limit:
+            return f"no heartbeat for {limit:g} s"
+        return f"heartbeats, but its loop stands still for {limit:g} s" if now - watched.turned_at > limit else ""
+
+    def _forgive(self, gap: float) -> None:
+        """Count our own absence for nobody's silence."""
+        for watched in self._watched.values():
+            watched.since += gap
+            watched.turned_at += gap
+            if watched.heard_at is not None:
+                watched.heard_at += gap
+
+
+def kind_of(process: str) -> str:
+    """Return the kind of a process by its name: `link-paper.bars-ESH24-1m` is a bars."""
+    return process.partition(".")[2].partition("-")[0]

@@ -1,0 +1,61 @@
+"""The warden's plans for a group as a note that supervisord keeps for the warden's successor: pure, text and back.
+
+A hold or an unfinished restart is a plan: programs are down, and only this note tells them from programs that a
+person stopped.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from tradeproc.supervision.declared import Declaration
+from tradeproc.supervision.rules import GroupState, Hold, Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """What a predecessor meant to do: start `to_start` when they are down, and end its holds in time."""
+
+    holds: Mapping[str, Hold] = field(default_factory=dict)
+    troubles: Mapping[str, Trouble] = field(default_factory=dict)
+    to_start: tuple[str, ...] = ()
+
+    def resumed(self, declaration: Declaration, up: frozenset[str]) -> GroupState:
+        """Return the state of a group in which these plans go on; what somebody started meanwhile is not held."""
+        holds = {
+            unit: replace(hold, programs=tuple(each for each in hold.programs if each not in up))
+            for unit, hold in self.holds.items()
+        }
+        standing = {unit: hold for unit, hold in holds.items() if hold.programs}
+        return GroupState(declaration, up=up, to_start=self.to_start, holds=standing, troubles=self.troubles)
+
+
+def note_of(state: GroupState, now: float, wall: float) -> str:
+    """Return the note of a group, empty when nothing is planned; `wall` is `now` on the clock that survives."""
+    if not state.holds and not state.to_start:
+        return ""
+    holds = {
+        unit: {
+            "programs": list(hold.programs),
+            "until": wall + hold.until - now,
+            "holds": state.troubles.get(unit, Trouble()).holds,
+        }
+        for unit, hold in state.holds.items()
+    }
+    return json.dumps({"holds": holds, "to_start": list(state.to_start)})
+
+
+def planned(note: str, now: float, wall: float) -> Plans:
+    """Return the plans of a note; none where it cannot be read."""
+    if not note:
+        return Plans()
+    try:
+        found = json.loads(note)
+        holds = {
+            str(unit): Hold(tuple(map(str, each["programs"])), now + max(0.0, float(each["until"]) - wall))
+            for unit, each in found["holds"].items()
+        }
+        troubles = {str(unit): Trouble(holds=int(each["holds"]), last=now) for unit, each in found["holds"].items()}
+        return Plans(holds, troubles, tuple(map(str, found["to_start"])))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Plans()

@@ -1,0 +1,153 @@
+"""The warden's hands: turns supervisord's events into events of the rules, and the rules' actions into calls."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from tradeproc.clock import SECOND, monotonic_ns, wall_ns
+from tradeproc.errors import EXIT_HALT
+from tradeproc.home import Home
+from tradeproc.supervision import rules
+from tradeproc.supervision.client import Program, ProgramState, Supervisor, SupervisorAway, SupervisorRefused
+from tradeproc.supervision.declared import BadDeclaration, Declaration, read_declarations
+from tradeproc.supervision.listener import SupervisorEvent
+from tradeproc.supervision.plans import note_of, planned
+from tradeproc.supervision.rules import Action, Event, GroupState, Settings
+
+log = logging.getLogger(__name__)
+
+Tell = Callable[[str, Action], None]
+
+
+class Ward:
+    """All groups of one home under the rules; `tell` gets what is not for supervisord: alarms and halts."""
+
+    def __init__(
+        self, home: Home, supervisor: Supervisor, settings: Settings, chance: Callable[[], float], tell: Tell
+    ) -> None:
+        self._home, self._supervisor, self._settings = home, supervisor, settings
+        self._chance, self._tell = chance, tell
+        self._declared: Mapping[str, Declaration] = read_declarations(home)
+        self.groups: dict[str, GroupState] = {}
+        self._notes: dict[str, str] = {}
+        self.is_stopping = False
+
+    def rebuild(self) -> None:
+        """Learn everything from supervisord, as after our own death.
+
+        Raises:
+            SupervisorAway: supervisord does not answer.
+        """
+        programs, self._notes = self._supervisor.processes(), self._supervisor.notes()
+        now, wall = _seconds(monotonic_ns()), _seconds(wall_ns())
+        for group, declaration in self._declared.items():
+            members = [program for program in programs if program.group == group]
+            up = frozenset(program.name for program in members if program.state.is_up)
+            alive = frozenset(program.name for program in members if not program.state.is_down)
+            plans = planned(self._notes.get(group, ""), now, wall)
+            self.groups[group] = replace(plans.resumed(declaration, up), stopping=frozenset(plans.to_start) & alive)
+            for name in reversed(plans.to_start):
+                if name in up:
+                    self._perform(group, rules.TimePassed(), (rules.Stop(name),))
+            for program in members:
+                self._rebuild(group, program)
+
+    def _rebuild(self, group: str, program: Program) -> None:
+        if program.state is ProgramState.FATAL and not self.groups[group].is_held(program.name):
+            self._decide(group, rules.Failed(program.name, program.error))
+        elif program.state is ProgramState.EXITED and program.exit_status == EXIT_HALT:
+            self._decide(group, rules.HaltedItself(program.name))
+
+    def hear(self, event: SupervisorEvent) -> None:
+        """Take one event of supervisord."""
+        if event.name == "SUPERVISOR_STATE_CHANGE_STOPPING":
+            self.is_stopping = True
+        elif event.name in ("PROCESS_GROUP_ADDED", "PROCESS_GROUP_REMOVED"):
+            self._read_again()
+        elif event.group in self._declared and not self.is_stopping:
+            translated = self._translate(event)
+            if translated is not None:
+                self._decide(event.group, translated)
+
+    def pass_time(self) -> None:
+        """Let time do its work on all groups."""
+        if not self.is_stopping:
+            for group in list(self.groups):
+                self._decide(group, rules.TimePassed())
+
+    def _translate(self, event: SupervisorEvent) -> Event | None:
+        program = event.program
+        match event.name:
+            case "PROCESS_STATE_STARTING":
+                return rules.Started(program, is_respawn=event.fields.get("from_state") == "EXITED")
+            case "PROCESS_STATE_STOPPED":
+                return rules.Stopped(program)
+            case "PROCESS_STATE_FATAL":
+                found = self._find(event.group, program)
+                return rules.Failed(program, found.error if found else "")
+            case "PROCESS_STATE_EXITED" if event.fields.get("expected") == "0":
+                log.warning("process_died process=%s.%s pid=%s", event.group, program, event.fields.get("pid"))
+                return rules.Died(program)
+            case "PROCESS_STATE_EXITED":
+                found = self._find(event.group, program)
+                is_halt = found is not None and found.exit_status == EXIT_HALT
+                return rules.HaltedItself(program) if is_halt else rules.Ended(program)
+            case _:
+                return None
+
+    def _find(self, group: str, name: str) -> Program | None:
+        try:
+            programs = self._supervisor.processes()
+        except SupervisorAway:
+            return None
+        return next((each for each in programs if (each.group, each.name) == (group, name)), None)
+
+    def _decide(self, group: str, event: Event) -> None:
+        state = self.groups.get(group) or GroupState(self._declared[group])
+        now = _seconds(monotonic_ns())
+        state, actions = rules.decide(state, event, now, self._chance(), self._settings)
+        self.groups[group] = state
+        # the note first: should we die between the two, our successor must know whose stop it was
+        self._note(group, note_of(state, now, _seconds(wall_ns())))
+        self._perform(group, event, actions)
+
+    def _note(self, group: str, note: str) -> None:
+        if note != self._notes.get(group, ""):
+            self._notes[group] = note
+            try:
+                self._supervisor.set_note(group, note)
+            except (SupervisorAway, SupervisorRefused) as error:
+                log.warning("note_unkept group=%s reason=%s", group, error)
+
+    def _perform(self, group: str, event: Event, actions: Sequence[Action]) -> None:
+        for action in actions:
+            log.info("rule_applied group=%s because=%s action=%s", group, event, action)
+            try:
+                match action:
+                    case rules.Stop(program):
+                        self._supervisor.stop(group, program)
+                    case rules.Start(program):
+                        self._supervisor.start(group, program)
+                    case _:
+                        self._tell(group, action)
+            except SupervisorRefused as refused:
+                log.warning("action_refused group=%s action=%s reason=%s", group, action, refused)
+            except SupervisorAway as away:
+                log.warning("action_undone group=%s action=%s reason=%s", group, action, away)
+
+    def _read_again(self) -> None:
+        """Take the declarations as they are now; what cannot be read leaves them as they were."""
+        try:
+            self._declared = read_declarations(self._home)
+        except BadDeclaration as bad:
+            log.error("declaration_unread reason=%s", bad)  # noqa: TRY400 - the one line says all
+            return
+        self.groups = {
+            group: replace(state, declaration=self._declared[group])
+            for group, state in self.groups.items()
+            if group in self._declared
+        }
+
+
+def _seconds(nanos: int) -> float:
+    return nanos / SECOND
