@@ -27,8 +27,8 @@ _LONGEST_PAUSE = 60.0
 _SLOW_PAUSE = 300.0
 # between two tries because somebody asks
 _SHORTEST_PAUSE = 2.0
-# a token that is refused as soon as it was made is not mended by making another
-_FRESH_SECONDS = 1.0
+# a broker that refuses one good token after the other is not mended by making more of them
+_BETWEEN_REFUSALS = 5.0
 _PARTING_SECONDS = 12.0
 
 
@@ -62,7 +62,7 @@ class LoginTokens:
         self._node, self._on_change = node, on_change
         self._supply = TokenSupply(name, credentials)
         self._access: Access | None = None
-        self._made_at, self._failed_at = 0, 0
+        self._replaced_at, self._failed_at = 0, 0
         self._waiting: list[Deferred] = []
         self._worker: threading.Thread | None = None
         self._timer: Timer | None = None
@@ -121,8 +121,10 @@ class LoginTokens:
             raise NeedsLogin(self.name, self.detail)
         if self._failed_at and now - self._failed_at < _SHORTEST_PAUSE * SECOND:
             raise NoTokenNow(self.detail)
-        if good is not None and now - self._made_at < _FRESH_SECONDS * SECOND:
-            raise NoTokenNow("the broker refuses a token that was just made")
+        if good is not None:
+            if self._replaced_at and now - self._replaced_at < _BETWEEN_REFUSALS * SECOND:
+                raise NoTokenNow("the broker refuses one token after the other")
+            self._replaced_at = now
 
     # --- workers --------------------------------------------------------------------------------------------------
 
@@ -189,7 +191,7 @@ class LoginTokens:
     # --- what came of it ------------------------------------------------------------------------------------------
 
     def _adopt(self, access: Access) -> None:
-        self._access, self._made_at, self.refreshed_at = access, monotonic_ns(), wall_ns()
+        self._access, self.refreshed_at = access, wall_ns()
         self._pause, self._failed_at = _FIRST_PAUSE, 0
         self._node.note_event()
         log.info("token_refreshed login=%s life=%.0f", self.name, access.life)

@@ -30,8 +30,8 @@ def digest_of(token: str) -> str:
 class BusTokenSource:
     """Satisfies `brokers.contract.TokenSource`; thread-safe, and one question at a time however many threads ask."""
 
-    def __init__(self, directory: Directory, login: str) -> None:
-        self._login = login
+    def __init__(self, directory: Directory, login: str, seconds: float = _ASK_SECONDS) -> None:
+        self._login, self._seconds = login, seconds
         self._client = Client(directory)
         self._lock = threading.Lock()
         self._token, self._good_until, self._refused = "", 0, ""
@@ -48,7 +48,7 @@ class BusTokenSource:
                 return self._token
             question = {"login": self._login, "refused": self._refused}
             try:
-                body = self._client.call(TOKENS, "token", question, _ASK_SECONDS)
+                body = self._client.call(TOKENS, "token", question, self._seconds)
                 self._token, expires_at = str(body["access_token"]), int(body["expires_at"])
             except RequestRefused as refused:
                 raise NoToken(self._login, str(refused)) from None
