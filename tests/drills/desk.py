@@ -88,7 +88,15 @@ def duplicates(requests: list[dict[str, Any]], account: str) -> list[str]:
 class Desk:
     """One installation that a test may break."""
 
-    def __init__(self, folder: Path, *, speed: float = 1.0, history_minutes: int = 10, database: str | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        speed: float = 1.0,
+        history_minutes: int = 10,
+        database: str | None = None,
+        tape: str = "shipped",
+    ) -> None:
         self.home = Home(folder)
         self.port = free_port()
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith("TRADEPROC_")}
@@ -99,11 +107,11 @@ class Desk:
         shutil.copytree(ROOT / "conf", folder / "conf")
         shutil.copy(ROOT / "tests" / "drills" / "busy.py", folder)
         (folder / ".venv").symlink_to(sys.prefix)
-        self.configure(speed=speed, history_minutes=history_minutes)
+        self.configure(speed=speed, history_minutes=history_minutes, tape=tape)
         self.home.make_folders()
         self.supervisord: subprocess.Popen[bytes] | None = None
 
-    def configure(self, *, speed: float, history_minutes: int) -> None:
+    def configure(self, *, speed: float, history_minutes: int, tape: str) -> None:
         """Point the shipped configuration at a free port and set the pace of the tape."""
         file = self.home.conf / "tradeproc.toml"
         lines = []
@@ -111,6 +119,7 @@ class Desk:
             key = line.split("=")[0].strip()
             replaced = {
                 "port": f"port = {self.port}",
+                "tape": f'tape = "{tape}"',
                 "speed": f"speed = {speed}",
                 "history_minutes": f"history_minutes = {history_minutes}",
                 "accounts": f"accounts = {json.dumps(ACCOUNTS)}",
@@ -155,6 +164,15 @@ class Desk:
         self.broker.close()
         assert not alive, [process.pid for process in alive]
 
+    def crash(self) -> None:
+        """Kill supervisord and wait until all its children have ended by themselves."""
+        assert self.supervisord is not None
+        family = psutil.Process(self.supervisord.pid).children(recursive=True)
+        self.supervisord.kill()
+        self.supervisord.wait(10)
+        _, alive = psutil.wait_procs(family, timeout=20)
+        assert not alive, [(process.pid, process.cmdline()) for process in alive]
+
     def __enter__(self) -> "Desk":
         return self.up()
 
@@ -196,7 +214,11 @@ class Desk:
 
     def count_fills(self, session: int) -> int:
         """Return how many fills the database has of a session."""
-        return int(self.rows("select count(*) as n from fills where session = %s", session)[0]["n"])
+        return self.count("fills", session)
+
+    def count(self, table: str, session: int) -> int:
+        """Return how many rows a table has of a session."""
+        return int(self.rows(f"select count(*) as n from {table} where session = %s", session)[0]["n"])
 
     def flatten(self, session: int) -> None:
         """Get the session flat and wait for it; market time may stand still."""

@@ -1,4 +1,4 @@
-"""`kill -9` of each kind of process in mid-session: it comes back, trades again, and nothing was lost or sent twice."""
+"""`kill -9` of each kind of process in mid-session: it comes back, trades again; nothing lost, nothing sent twice."""
 
 from collections.abc import Iterator
 from pathlib import Path

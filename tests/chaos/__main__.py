@@ -1,0 +1,43 @@
+"""`scripts/chaos --faults N --seed S`: run a campaign in a temporary home and print its table."""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.chaos.campaign import Campaign, chaotic_desk, table
+
+
+def main() -> int:
+    """Run a campaign; 1 when anything was violated."""
+    parser = argparse.ArgumentParser(prog="scripts/chaos", description="Random faults on a desk that trades.")
+    parser.add_argument("--faults", type=int, default=50, metavar="N")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="equal seeds draw equal faults")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="use and keep this folder, with all logs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there as well")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
+        folder = options.keep or Path(temporary)
+        with chaotic_desk(folder / "desk") as desk:
+            campaign = Campaign(desk, options.seed, lambda line: print(line, flush=True))
+            campaign.run(options.faults)
+    print()
+    print("\n".join(table(campaign.results)))
+    if options.json:
+        rows = [
+            {
+                "kind": each.trouble.kind,
+                "subject": each.trouble.subject,
+                "detected_s": each.detected,
+                "recovered_s": each.recovered,
+                "violations": each.violations,
+            }
+            for each in campaign.results
+        ]
+        options.json.write_text(json.dumps(rows, indent=1))
+    return int(any(each.violations for each in campaign.results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""The kinds of trouble a campaign makes: each is done to a desk, says which log line shows it, and ends by itself."""
+
+import os
+import random
+import resource
+import signal
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import psutil
+
+from tests.drills.desk import Desk
+from tradeproc.supervision.client import Supervisor
+
+FAR_TOO_SMALL = 1
+DETECT_SECONDS = 40.0
+
+
+def nothing() -> None:
+    """End nothing."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A fault under way: what it was done to, the log line that must show it, and how to end it.
+
+    `pattern` empty: the fault must pass unnoticed because it harms nothing (a repeated frame). `end` is called after
+    `lasts` seconds.
+    """
+
+    kind: str
+    subject: str
+    pattern: str
+    lasts: float = 0.0
+    end: Callable[[], None] = field(default=nothing)
+
+
+Maker = Callable[[Desk, random.Random], Trouble]
+
+
+def processes(desk: Desk) -> dict[str, int]:
+    """Return the pid of every process that supervisord runs, by name."""
+    return {each.process: each.pid for each in Supervisor(desk.home).processes() if each.pid}
+
+
+def kill(desk: Desk, chance: random.Random) -> Trouble:
+    """Kill -9 one process."""
+    name, pid = chance.choice(sorted(processes(desk).items()))
+    os.kill(pid, signal.SIGKILL)
+    return Trouble("kill -9", name, rf"exited: {name.split('.')[1]} \(terminated by SIGKILL")
+
+
+def freeze(desk: Desk, chance: random.Random) -> Trouble:
+    """Stop one process in its tracks; the warden has to notice, dump and kill it."""
+    found = {name: pid for name, pid in processes(desk).items() if not name.startswith("warden.")}
+    name, pid = chance.choice(sorted(found.items()))
+    os.kill(pid, signal.SIGSTOP)
+    return Trouble("SIGSTOP", name, rf"process_hung.*{name}")
+
+
+def kill_warden(desk: Desk, _: random.Random) -> Trouble:
+    """Kill the warden."""
+    desk.kill("warden.warden")
+    return Trouble("warden killed", "warden", r"exited: warden \(terminated by SIGKILL")
+
+
+def kill_supervisord(desk: Desk, _: random.Random) -> Trouble:
+    """Kill supervisord; its children must end by themselves, then it is started again, as systemd would."""
+    desk.crash()
+    desk.up()
+    return Trouble("supervisord killed", "supervisord", r"supervisord started with pid")
+
+
+def _stream(name: str, pattern: str, **options: object) -> Maker:
+    def make(desk: Desk, chance: random.Random) -> Trouble:
+        target = chance.choice(["stream.barcharts", "stream.orders", "stream.positions"])
+        desk.broker.fault(name, target=target, count=1, **options)
+        return Trouble(f"stream {name}", target, pattern, end=lambda: _clear(desk))
+
+    return make
+
+
+def _request(name: str, pattern: str, target: str, count: int = 1, **options: object) -> Maker:
+    def make(desk: Desk, _: random.Random) -> Trouble:
+        desk.broker.fault(name, target=target, count=count, **options)
+        return Trouble(f"request {name}", target, pattern, lasts=6.0, end=lambda: _clear(desk))
+
+    return make
+
+
+def _clear(desk: Desk) -> None:
+    desk.broker.clear_faults()
+
+
+def drop_order_frames(desk: Desk, _: random.Random) -> Trouble:
+    """Lose order frames for some seconds while heartbeats go on."""
+    desk.broker.fault("drop_order_frames", count=1, seconds=12.0)
+    pattern = r"order_stream_silent|order_found_by_asking"
+    return Trouble("order frames dropped", "stream.orders", pattern, lasts=12.0, end=lambda: _clear(desk))
+
+
+def restart_database(desk: Desk, _: random.Random) -> Trouble:
+    """Restart the database in an orderly way."""
+    supervisor = Supervisor(desk.home, seconds=20.0)
+    supervisor.stop("core", "postgres")
+    supervisor.start("core", "postgres")
+    return Trouble("database restart", "core.postgres", r"stopped: postgres")
+
+
+def database_gone(desk: Desk, chance: random.Random) -> Trouble:
+    """Take the database away for a while."""
+    supervisor = Supervisor(desk.home, seconds=20.0)
+    supervisor.stop("core", "postgres")
+    seconds = chance.uniform(3.0, 10.0)
+    return Trouble(
+        "database gone", "core.postgres", r"database_down", seconds, lambda: supervisor.start("core", "postgres")
+    )
+
+
+def full_disk(desk: Desk, _: random.Random) -> Trouble:
+    """Let no file of the traders and the database grow, as a full disk does, for some seconds."""
+    found = [
+        psutil.Process(pid)
+        for name, pid in processes(desk).items()
+        if name.endswith(".trader") or name == "core.postgres"
+    ]
+    family = [each for process in found for each in (process, *process.children(recursive=True))]
+    _limit_files(family, FAR_TOO_SMALL)
+    pattern = r"disk_full|File too large|database_down"
+    return Trouble(
+        "disk full", "traders, postgres", pattern, 4.0, lambda: _limit_files(family, resource.RLIM_INFINITY)
+    )
+
+
+def _limit_files(family: list[psutil.Process], size: int) -> None:
+    for process in family:
+        try:
+            _, hard = process.rlimit(psutil.RLIMIT_FSIZE)
+            process.rlimit(psutil.RLIMIT_FSIZE, (size, hard))
+        except psutil.NoSuchProcess:
+            continue
+
+
+def clock_step(desk: Desk, chance: random.Random) -> Trouble:
+    """Step the clock of all processes by up to ten minutes, and some seconds later back to the truth."""
+    step = chance.choice([-600, -90, -5, 5, 90, 600])
+    _step(desk, step)
+    return Trouble("clock step", f"{step:+d} s", r"clock_stepped", 5.0, lambda: _step(desk, 0))
+
+
+def _step(desk: Desk, seconds: int) -> None:
+    with (desk.home.run / "clock_step").open("r+b") as file:
+        file.write(struct.pack("<q", seconds * 1_000_000_000))
+
+
+def wait_out(trouble: Trouble) -> None:
+    """Let a trouble last, then end it."""
+    deadline = time.monotonic() + trouble.lasts
+    while time.monotonic() < deadline:
+        time.sleep(0.05)
+    trouble.end()
+
+
+# how often each is drawn, relative to the others
+MAKERS: list[tuple[int, Maker]] = [
+    (30, kill),
+    (6, freeze),
+    (3, kill_warden),
+    (2, kill_supervisord),
+    (6, _stream("go_away", r"stream_down .*polite=True")),
+    (6, _stream("cut", r"stream_down .*polite=False")),
+    (3, _stream("stall", r"stream_down .*(silent|silence|deadline|timed out)", seconds=30.0)),
+    (4, _request("401", r"", "rest")),
+    (4, _request("429", r"", "rest")),
+    (4, _request("5xx", r"", "order_entry", status=503)),
+    (4, _request("accept_then_time_out", r"", "place")),
+    (4, _request("slow", r"", "rest", seconds=2.0)),
+    (4, drop_order_frames),
+    (3, restart_database),
+    (3, database_gone),
+    (2, full_disk),
+    (3, clock_step),
+]
