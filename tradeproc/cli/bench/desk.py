@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -54,9 +54,18 @@ class TemporaryDesk:
             "environment": "paper",
             "limits": {"max_order": 5, "max_position": 5},
         }
-        self.session = int(self.desk.ask(KEEPER, "create", {"spec": spec}, seconds=30.0)["session"])
+        # the key makes it safe to ask again: a keeper that has just begun may not know the accounts yet
+        created = {"spec": spec, "key": "bench"}
+        desks.wait_until("the session exists", lambda: self._note_session(created), _SECONDS)
         self.desk.ask(KEEPER, "start", {"session": self.session}, seconds=30.0)
         desks.wait_until("the trader is ready", self._is_ready, _SECONDS)
+
+    def _note_session(self, created: Mapping[str, object]) -> bool:
+        try:
+            self.session = int(self.desk.ask(KEEPER, "create", created, seconds=10.0)["session"])
+        except TradeprocError:
+            return False
+        return True
 
     def run_market(self) -> None:
         """Let the tape play."""
