@@ -112,7 +112,7 @@ def test_replace_and_cancel_name_the_order_in_the_path() -> None:
     said = answer(200, {"Message": "Cancel request sent", "OrderID": "77"})
     with WireServer(said) as server, accounts_at(server.url) as manager:
         assert manager.modify(ACCOUNT, "77", request("a1"), 5.0) == Accepted({"a1": "77"})
-        assert manager.cancel(ACCOUNT, "77", 5.0) == Accepted({"77": "77"})
+        assert manager.cancel(ACCOUNT, "77", 5.0) == Accepted()
 
     assert [(one.method, one.path) for one in server.requests] == [
         ("PUT", "/orderexecution/orders/77"),

@@ -99,7 +99,7 @@ class TradeStationAccounts:
 
     def cancel(self, account: str, broker_id: str, timeout: float) -> Outcome:
         """Request a cancel; the broker's later word says what became of it."""
-        return self._request("DELETE", account, broker_id, broker_id, (None, timeout))
+        return self._request("DELETE", account, broker_id, "", (None, timeout))
 
     def orders(self, account: str) -> Answer[Sequence[BrokerOrder]]:
         """Return today's orders and all that are still open, terminal ones included."""

@@ -139,7 +139,10 @@ def parse_placement(body: Json, sent: Sequence[OrderRequest]) -> Outcome:
 
 
 def parse_request_answer(body: Json, order_id: str, broker_id: str) -> Outcome:
-    """Return what a 2xx answer to a replace or a cancel says: requested, not done."""
+    """Return what a 2xx answer to a replace or a cancel says: requested, not done.
+
+    `order_id` is our id of the order, empty where only the broker's is known.
+    """
     said = trouble(body)
     if said is not None:
         return Refused(said)
@@ -149,7 +152,7 @@ def parse_request_answer(body: Json, order_id: str, broker_id: str) -> Outcome:
     told = text(body, "OrderID")
     if not told and not text(body, "Message"):
         return Unanswered("the answer names no order")
-    return Accepted({order_id: told or broker_id})
+    return Accepted({order_id: told or broker_id} if order_id else {})
 
 
 def refusal_text(body: Json | None, status: int) -> str:
