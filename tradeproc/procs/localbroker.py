@@ -19,7 +19,7 @@ from tradeproc.errors import EXIT_DONE
 from tradeproc.home import Home, find_home
 from tradeproc.localbroker.desk import Desk
 from tradeproc.localbroker.oauth import OAuthSettings
-from tradeproc.localbroker.server import SHIPPED, ServerSettings, serve
+from tradeproc.localbroker.server import GENERATED, SHIPPED, ServerSettings, serve
 
 PROCESS = "localbroker.localbroker"
 
@@ -49,7 +49,8 @@ def main(arguments: Sequence[str]) -> int:
 def settings_of(home: Home, found: Config) -> ServerSettings:
     """Return how the configuration wants the local broker; its clients are those of the logins that point to it."""
     wanted = found.localbroker
-    tape = wanted.tape if wanted.tape == SHIPPED else str(home.root / wanted.tape)
+    is_named = wanted.tape == SHIPPED or GENERATED.fullmatch(wanted.tape)
+    tape = wanted.tape if is_named else str(home.root / wanted.tape)
     return ServerSettings(
         home.run / "localbroker",
         wanted.port,
