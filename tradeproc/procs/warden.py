@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from tradeproc import config
 from tradeproc.bus.addresses import Directory
-from tradeproc.bus.codec import Envelope
+from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.node import Node
 from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.config import Config, SupervisionConfig
@@ -55,7 +55,7 @@ class Warden:
         self._listener = Listener(self._ward.hear, lambda: node.stop(0))
         self._heard: set[str] = set()
         self._kills = 0
-        node.add_statistics(lambda: {"events": self._listener.events, "killed_hung": self._kills})
+        node.add_statistics(self._statistics)
         node.add_socket(self._listener.input, self._listener.read)
         node.every(_TICK_SECONDS, self._ward.pass_time)
         node.every(_LOOK_SECONDS, self._look)
@@ -73,6 +73,14 @@ class Warden:
         self._listener.begin()
         self._node.set_state("ready")
         notify("READY=1")
+
+    def _statistics(self) -> Body:
+        return {
+            "events": self._listener.events,
+            "killed_hung": self._kills,
+            "beating": self._liveness.beating(),
+            "held": sorted(group for group, state in self._ward.groups.items() if state.holds),
+        }
 
     # --- actions of the rules that are not for supervisord
 

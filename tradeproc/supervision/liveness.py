@@ -71,6 +71,10 @@ class Liveness:
         if loop != watched.loop:
             watched.loop, watched.turned_at = loop, now
 
+    def beating(self) -> dict[str, int]:
+        """Return the processes whose heartbeat was heard since their start, with their pids."""
+        return {process: each.pid for process, each in self._watched.items() if each.heard_at is not None}
+
     def hung(self, now: float) -> list[Hung]:
         """Return who hangs, each process once."""
         if self._looked_at is not None and now - self._looked_at > _OWN_GAP:

@@ -1,0 +1,224 @@
+"""The warden over a real supervisord: programs are tiny, deaths are real."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.supervision.yard import Yard, wait_for
+from tradeproc.bus.addresses import Directory
+from tradeproc.bus.client import Client
+from tradeproc.bus.codec import Body
+from tradeproc.bus.node import Node
+from tradeproc.supervision.client import ProgramState
+from tradeproc.supervision.groups import GroupFiles, ProgramSpec, link_group, session_group
+
+CORE = ("postgres", "tokens", "portfolio", "keeper", "jobs")
+QUICK = """
+[supervision]
+hung_seconds = 2.0
+start_seconds = 600.0
+dump_seconds = 0.3
+backoff_first_seconds = {first}
+backoff_most_seconds = {first}
+slow_retry_seconds = 1.0
+"""
+
+
+def yard_in(root: Path, first: float = 0.2) -> Yard:
+    yard = Yard(root, real=("warden",))
+    yard.environment["TRADEPROC_DATABASE_URL"] = "postgresql:///nowhere?host=/nonexistent"
+    conf = yard.home.conf / "tradeproc.toml"
+    shipped = conf.read_text().partition("[supervision]")[0]
+    conf.write_text(shipped + QUICK.format(first=first))
+    files = GroupFiles(yard.home)
+    files.write(session_group(7))
+    files.write(link_group("paper").with_program(ProgramSpec("orders-A", ("orders", "paper", "A"))))
+    return yard
+
+
+def status(yard: Yard) -> Body:
+    with Client(Directory(yard.home.sockets)) as client:
+        return client.call("warden.warden", "status", {}, 2.0)
+
+
+def wait_ready(yard: Yard) -> None:
+    wait_for("the warden", lambda: status(yard)["state"] == "ready")
+    for process in [f"core.{name}" for name in CORE] + ["session-7.account", "session-7.trader", "link-paper.link"]:
+        yard.running(process)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    with yard_in(tmp_path_factory.mktemp("warden") / "home") as yard:
+        yield yard
+
+
+@pytest.fixture
+def yard(shared: Yard) -> Yard:
+    wait_ready(shared)
+    return shared
+
+
+def pids(yard: Yard) -> dict[str, int]:
+    return {each.process: each.pid for each in yard.supervisor.processes()}
+
+
+@pytest.mark.parametrize(
+    ("dead", "restarted"),
+    [
+        ("session-7.trader", ["session-7.account"]),
+        ("session-7.account", ["session-7.trader"]),
+        ("link-paper.link", []),
+        ("core.portfolio", ["core.keeper", "core.jobs"]),
+    ],
+)
+def test_a_death_restarts_its_companions_and_nobody_else(yard: Yard, dead: str, restarted: list[str]) -> None:
+    before = pids(yard)
+    yard.signal(yard.program(dead), "KILL")
+
+    for process in (dead, *restarted):
+        yard.running(process, other_than=before[process])
+
+    after = pids(yard)
+    untouched = set(before) - {dead, *restarted}
+    assert {process: after[process] for process in untouched} == {process: before[process] for process in untouched}
+
+
+def test_what_a_person_stops_stays_stopped_and_what_is_done_is_left_alone(yard: Yard) -> None:
+    trader = yard.running("session-7.trader")
+    yard.supervisorctl("stop", "session-7:*")
+    yard.signal(yard.running("link-paper.orders-A"), "TERM")
+    wait_for("the end of the feed", lambda: yard.is_in("link-paper.orders-A", ProgramState.EXITED))
+    loops = status(yard)["loop"]
+    wait_for("the warden to turn", lambda: status(yard)["loop"] > loops + 8)
+
+    assert yard.is_in("session-7.trader", ProgramState.STOPPED)
+    assert yard.is_in("link-paper.orders-A", ProgramState.EXITED)
+    yard.supervisorctl("start", "session-7:*", "link-paper:*")
+    assert yard.running("session-7.trader").pid != trader.pid
+
+
+def test_a_process_that_hangs_dumps_its_stacks_and_is_started_again(yard: Yard) -> None:
+    yard.behave("jobs", "spin")
+    yard.supervisorctl("restart", "core:jobs")
+    hung = yard.running("core.jobs")
+    wait_for("the dump", lambda: "strategy_that_never_ends" in yard.log("core.jobs"))
+    yard.behave("jobs", "beat")
+
+    yard.running("core.jobs", other_than=hung.pid)
+    assert "process_hung process=core.jobs" in yard.log("warden.warden")
+
+
+def test_a_process_that_is_frozen_is_killed_and_started_again(yard: Yard) -> None:
+    yard.behave("jobs", "beat")
+    yard.supervisorctl("restart", "core:jobs")
+    frozen = yard.running("core.jobs")
+    wait_for("its first heartbeat", lambda: status(yard)["statistics"]["beating"].get("core.jobs") == frozen.pid)
+    yard.signal(frozen, "STOP")
+
+    assert yard.running("core.jobs", other_than=frozen.pid).pid > 0
+
+
+def test_a_killed_warden_is_back_and_knows_its_groups(yard: Yard) -> None:
+    warden = yard.running("warden.warden")
+    yard.signal(warden, "KILL")
+    yard.running("warden.warden", other_than=warden.pid)
+    wait_ready(yard)
+    account = yard.running("session-7.account")
+
+    yard.signal(yard.running("session-7.trader"), "KILL")
+
+    assert yard.running("session-7.account", other_than=account.pid).pid > 0
+
+
+@contextmanager
+def keeper(yard: Yard, halts: list[Body]) -> Iterator[None]:
+    """Be the keeper, who is asked to halt."""
+    started = threading.Event()
+    made: list[Node] = []
+
+    def halt(body: Body) -> Body:
+        halts.append(dict(body))
+        return {}
+
+    def live() -> None:
+        made.append(Node("core.keeper", Directory(yard.home.sockets)))
+        made[0].handle("halt", halt)
+        made[0].after(0.0, started.set)
+        made[0].run()
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    assert started.wait(10)
+    try:
+        yield
+    finally:
+        made[0].stop()
+        thread.join(10)
+
+
+def test_a_group_that_keeps_dying_is_given_up_loudly_and_comes_back_when_mended(tmp_path: Path) -> None:
+    halts: list[Body] = []
+    with yard_in(tmp_path / "home") as yard, keeper(yard, halts):
+        wait_ready(yard)
+        yard.behave("trader", "exit 70")
+        yard.signal(yard.running("session-7.trader"), "KILL")
+
+        wait_for("the halt", lambda: halts, 60.0)
+        assert halts[0]["session"] == 7
+        assert halts[0]["by"] == "warden"
+        assert "session-7 given_up:all" in status(yard)["statistics"]["alarms"]
+        assert "alarm_raised group=session-7 name=given_up:all" in yard.log("warden.warden")
+        yard.behave("trader", "")
+
+        wait_for("the slow retry", lambda: is_steady(yard), 60.0)
+        assert len(halts) == 1
+
+
+def is_steady(yard: Yard) -> bool:
+    """Tell whether both of session 7 run and go on running over several looks of the warden."""
+    before = pids(yard)
+    loops = status(yard)["loop"]
+    wait_for("the warden to turn", lambda: status(yard)["loop"] > loops + 12)
+    return pids(yard) == before and all(
+        yard.is_in(f"session-7.{name}", ProgramState.RUNNING) for name in ("account", "trader")
+    )
+
+
+def test_a_hold_goes_on_under_the_next_warden(tmp_path: Path) -> None:
+    with yard_in(tmp_path / "home", first=3.0) as yard:
+        wait_ready(yard)
+        yard.behave("trader", "exit 70")
+        yard.signal(yard.running("session-7.trader"), "KILL")
+        wait_for("the hold", lambda: "session-7" in yard.supervisor.notes() and is_down(yard))
+        yard.behave("trader", "")
+        warden = yard.running("warden.warden")
+        yard.signal(warden, "KILL")
+
+        yard.running("warden.warden", other_than=warden.pid)
+
+        yard.running("session-7.trader")
+        yard.running("session-7.account")
+        wait_for("the plan to be done", lambda: "session-7" not in yard.supervisor.notes())
+
+
+def is_down(yard: Yard) -> bool:
+    return all(yard.is_in(f"session-7.{name}", ProgramState.STOPPED) for name in ("account", "trader"))
+
+
+def test_a_halt_is_alarmed_and_left_down(tmp_path: Path) -> None:
+    yard = yard_in(tmp_path / "home")
+    yard.behave("tokens", "exit 78")
+    with yard:
+        wait_for("the alarm", lambda: "name=halted:tokens" in yard.log("warden.warden"))
+
+        assert yard.is_in("core.tokens", ProgramState.EXITED)
+        assert alarms(yard) == ["core halted:tokens"]
+
+
+def alarms(yard: Yard) -> Any:
+    return wait_for("the warden's numbers", lambda: status(yard)["statistics"]["alarms"])
