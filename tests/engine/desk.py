@@ -8,10 +8,10 @@ import heapq
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.engine.model_broker import ACCOUNT, ModelBroker
-from tradeproc.domain.answers import Known, Unknown
+from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Divergence, Fill, Position
 from tradeproc.domain.broker_orders import BrokerOrder, Outcome, Unanswered
 from tradeproc.domain.candles import Candle
@@ -27,6 +27,7 @@ from tradeproc.strategies.contract import NOTHING, AnyStrategy, Decision, View
 
 START = 1_700_000_000 * SECOND
 MINUTE = 60 * SECOND
+T = TypeVar("T")
 Plan = Callable[[View], Decision]
 
 
@@ -175,16 +176,8 @@ class Desk:
                 raise Killed
             self.lives -= 1
         match effect:
-            case do.Persist(ticket=None):
-                self.database.write(effect)
-                if not self.database.is_up:
-                    self.later(told.DatabaseChanged(False, "gone"), 0)
-            case do.Persist(ticket=ticket) if ticket is not None:
-                if self.database.is_up:
-                    self.database.write(effect)
-                    self.later(told.Persisted(ticket), 0)
-                else:
-                    self.later(told.PersistFailed(ticket, "gone"), 0)
+            case do.Persist():
+                self._write(effect)
             case do.Send():
                 self._send(effect)
             case do.Modify(order_id, broker_id, change):
@@ -192,13 +185,24 @@ class Desk:
             case do.Cancel(order_id, broker_id):
                 self._change(told.CancelAnswered, order_id, lambda: self.broker.cancel(broker_id))
             case do.AskOrders(number):
-                known = Known(tuple(self.broker.orders.values()))
-                answer = Unknown("503") if self.faults.hit(self.faults.unknown) else known
-                self.later(told.OrdersAnswered(number, answer))
+                self.later(told.OrdersAnswered(number, self._answer(tuple(self.broker.orders.values()))))
             case do.AskPosition(number):
-                position = Known(self.broker.current_position())
-                reading = Unknown("503") if self.faults.hit(self.faults.unknown) else position
-                self.later(told.PositionAnswered(number, reading))
+                self.later(told.PositionAnswered(number, self._answer(self.broker.current_position())))
+            case _:
+                pass
+
+    def _write(self, effect: do.Persist) -> None:
+        """Write to the database, or when it is down to the journal, which an entry may not use."""
+        if self.database.is_up or effect.may_journal:
+            self.database.write(effect)
+        if effect.ticket is not None:
+            is_kept = self.database.is_up
+            self.later(told.Persisted(effect.ticket) if is_kept else told.PersistFailed(effect.ticket, "gone"), 0)
+        elif not self.database.is_up:
+            self.later(told.DatabaseChanged(False, "gone"), 0)
+
+    def _answer(self, value: T) -> Answer[T]:
+        return Unknown("503") if self.faults.hit(self.faults.unknown) else Known(value)
 
     def _send(self, effect: do.Send) -> None:
         assert effect.order_id in self.database.orders, "written down before it is sent"

@@ -10,6 +10,7 @@ from tradeproc.domain.book import Balance, Divergence, DivergenceKind
 from tradeproc.domain.broker_orders import BrokerOrder
 from tradeproc.domain.orders import Order, OrderSource, OrderState
 from tradeproc.engine import matching, sending
+from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import SaveBalance
 from tradeproc.engine.events import StreamChanged, StreamKind
 from tradeproc.engine.orders import noted, told
@@ -48,6 +49,8 @@ def take(turn: Turn, order: Order, picture: BrokerOrder, source: OrderSource) ->
     _settle(turn, order.id, picture, source)
     if picture.state.is_terminal:
         state.broker.reappeared.discard(order.id)
+        if not state.broker.reappeared:
+            turn.clear(AlarmName.ORDER_REAPPEARED)
         state.broker.foreign.pop(picture.broker_id, None)
     order = state.engine.orders[order.id]
     if order.id in state.engine.cancels_wanted:

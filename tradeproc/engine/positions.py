@@ -63,7 +63,8 @@ def press(turn: Turn) -> None:
     broker = turn.state.broker
     suspicion, question = broker.suspicion, broker.position
     if suspicion is not None and turn.now - suspicion.since >= _ASK_AFTER:
-        if not broker.orders.is_out and broker.orders.number <= suspicion.orders_number:
+        is_known = broker.orders_known_number > suspicion.orders_number
+        if not is_known and broker.orders.is_due(turn.now, _CONFIRM_AFTER):
             turn.ask_orders("the position differs")
         if question.is_due(turn.now, _ASK_AFTER):
             turn.ask_position("the position differs")

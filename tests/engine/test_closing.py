@@ -1,0 +1,150 @@
+"""Flat means: all cancelled, confirmed, one exit, confirmed again; what stops entries does not stop this."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from tests.engine.desk import Desk, Scripted
+from tradeproc.domain.broker_orders import Unanswered
+from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side
+from tradeproc.domain.units import Contracts
+from tradeproc.engine import effects as do
+from tradeproc.engine import events as told
+from tradeproc.engine.events import StreamKind, TradingState
+from tradeproc.strategies.contract import ClosePosition, SubmitBracket, SubmitOrder
+
+BUY = SubmitOrder(Side.BUY, Contracts(1))
+BRACKET = SubmitBracket(Side.BUY, Contracts(2), stop_loss=4790.0, profit_target=4820.0)
+
+
+def exits(desk: Desk) -> list[int]:
+    return [order.quantity for order in desk.orders if order.role is OrderRole.EXIT]
+
+
+def test_orders_are_cancelled_and_over_before_the_one_exit_goes_out() -> None:
+    desk = Desk(Scripted(BRACKET, ClosePosition("enough"), ClosePosition("again"))).start()
+    desk.bar()
+
+    desk.bar(seconds=0.1)
+    desk.bar(seconds=5)
+
+    kinds = [type(effect) for effect in desk.effects if isinstance(effect, do.Cancel | do.Send)]
+    assert kinds == [do.Send, do.Cancel, do.Cancel, do.Send]
+    assert exits(desk) == [2]
+    assert desk.position == desk.broker.position == 0
+    assert desk.broker.open() == []
+    assert desk.divergences == []
+    assert desk.alarms == set()
+
+
+def test_a_stop_that_fills_while_it_is_cancelled_leaves_nothing_to_exit() -> None:
+    desk = Desk(Scripted(BRACKET)).start()
+    desk.bar()
+    desk.broker.trade(Decimal("4789"))
+
+    desk.tell(told.FlattenCommanded("me"))
+    desk.run(10)
+
+    assert exits(desk) == []
+    assert desk.broker.position == 0
+
+
+def test_the_exit_is_sized_by_what_the_broker_confirms() -> None:
+    desk = Desk(Scripted(BRACKET)).start()
+    desk.bar()
+    desk.broker.position = 1  # somebody sold one by hand
+
+    desk.tell(told.PositionTold(desk.broker.current_position()))
+    desk.tell(told.FlattenCommanded("me"))
+    desk.run(15)
+
+    assert exits(desk) == [1]
+    assert desk.broker.position == 0
+
+
+def test_flatten_when_flat_does_nothing_and_three_commands_are_one() -> None:
+    idle, desk = Desk().start(), Desk(Scripted(BUY)).start()
+    desk.bar()
+
+    for trader in (idle, desk):
+        for _ in range(3):
+            trader.tell(told.FlattenCommanded("me"))
+        trader.run(5)
+
+    assert idle.orders == []
+    assert exits(desk) == [1]
+    assert desk.state.engine.closing is None
+
+
+CLOSED: dict[str, Callable[[Desk], object]] = {
+    "halted": lambda desk: desk.tell(told.TradingStateSet("host", TradingState.HALTED)),
+    "lease lost": lambda desk: desk.tell(told.LeaseChanged(False)),
+    "database down": lambda desk: setattr(desk.database, "is_up", False),
+    "streams down": lambda desk: [desk.tell(told.StreamChanged(kind, False, "cut")) for kind in StreamKind],
+    "position unknown": lambda desk: setattr(desk.faults, "unknown", 1.0),
+    "pictures lost": lambda desk: setattr(desk.faults, "lost_picture", 1.0),
+    "replies lost": lambda desk: setattr(desk.faults, "lost_reply", 1.0),
+}
+
+
+@pytest.mark.parametrize("close", CLOSED.values(), ids=list(CLOSED))
+def test_nothing_closes_the_way_out(close: Callable[[Desk], object]) -> None:
+    desk = Desk(Scripted(BUY)).start()
+    desk.bar()
+    close(desk)
+
+    desk.tell(told.FlattenCommanded("me"))
+    desk.run(40)
+
+    assert desk.broker.position == 0
+    assert exits(desk) == [1]
+
+
+def test_an_exit_that_was_refused_is_tried_again_later_and_one_that_was_lost_is_asked_about_first() -> None:
+    desk = Desk(Scripted(BUY)).start()
+    desk.bar()
+    desk.broker.rejects = True
+    desk.tell(told.FlattenCommanded("me"))
+    desk.run(1)
+    assert "close_stuck" in desk.alarms
+    desk.broker.rejects = False
+    desk.next_outcome = Unanswered("timed out")
+
+    desk.run(20)
+    assert len(exits(desk)) == 2
+    desk.run(60)
+
+    assert len(exits(desk)) == 3
+    assert desk.broker.position == 0
+    assert desk.alarms == set()
+
+
+def test_an_entry_on_its_way_is_caught_and_cancelled_before_the_exit() -> None:
+    resting = SubmitOrder(Side.BUY, Contracts(1), type=OrderType.LIMIT, limit=4700.0)
+    desk = Desk(Scripted(BUY, resting)).start()
+    desk.bar()
+    desk.faults.lost_reply = 1.0
+    desk.bar(seconds=0.001)
+
+    desk.tell(told.FlattenCommanded("me"))
+    desk.faults.lost_reply = 0.0
+    desk.run(20)
+
+    assert desk.broker.position == 0
+    assert desk.broker.open() == []
+    assert desk.orders[1].state in (OrderState.CANCELLED, OrderState.REJECTED)
+
+
+def test_while_closing_a_strategy_cannot_add_orders() -> None:
+    extra = SubmitOrder(Side.SELL, Contracts(1), role=OrderRole.EXIT)
+    desk = Desk(Scripted(BRACKET, BUY, extra)).start()
+    desk.bar()
+    desk.faults.slowest = 4.0
+    desk.tell(told.FlattenCommanded("me"))
+
+    desk.bar(seconds=0.001)
+    desk.bar(seconds=30)
+
+    assert desk.refusals == ["the position is being closed"] * 2
+    assert exits(desk) == [2]

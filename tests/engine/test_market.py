@@ -1,0 +1,72 @@
+"""Which candles run a strategy: new, closed, live or missed ones, in order, and nothing else."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.engine.desk import Desk, Scripted, candle
+from tradeproc.engine import effects as do
+from tradeproc.engine import events as told
+from tradeproc.engine.market import StrategyFailed
+from tradeproc.strategies.contract import Decision, View
+
+
+def test_history_fills_the_series_and_runs_nothing() -> None:
+    desk = Desk()
+    desk.tell(told.CandleTold(candle(2)))
+    desk.tell(told.CandleTold(candle(3, is_closed=False)))
+
+    desk.start(history=3)
+
+    assert desk.strategy.seen == []
+    assert len(desk.state.strategy.candles) == 3
+    assert desk.state.strategy.candles.partial is not None
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 8), st.booleans(), st.floats(4000, 5000)), max_size=40))
+def test_a_replacement_never_runs_the_strategy(told_candles: list[tuple[int, bool, float]]) -> None:
+    desk = Desk().start(history=2)
+
+    for number, is_closed, close in told_candles:
+        desk.tell(told.CandleTold(candle(number, close, is_closed=is_closed)))
+
+    ran_on = [view.candle.opened_at for view in desk.strategy.seen]
+    assert ran_on == sorted(set(ran_on))
+    assert all(opened_at > candle(1).opened_at for opened_at in ran_on)
+    newest = max((number for number, is_closed, _ in told_candles if is_closed), default=0)
+    assert (candle(newest).opened_at in ran_on) == (newest > 1)
+
+
+def test_the_view_shows_the_newest_candle_as_the_last_of_the_series() -> None:
+    desk = Desk().start()
+
+    desk.bar(4801.0)
+
+    (view,) = desk.strategy.seen
+    assert view.candle == view.candles[-1]
+    assert view.market_at == view.candle.closed_at
+    assert (view.is_idle, view.position, view.average, view.quantity) == (True, 0, None, 1)
+
+
+def test_forming_candles_are_published_as_they_change_and_repeated_ones_are_not() -> None:
+    desk = Desk().start()
+    forming = candle(desk.candles, 4801.0, is_closed=False)
+
+    first = desk.tell(told.CandleTold(forming))
+    closed = desk.tell(told.CandleTold(candle(desk.candles, 4801.0)))
+    again = desk.tell(told.CandleTold(candle(desk.candles, 4801.0)))
+
+    assert [effect for effect in first if isinstance(effect, do.Publish)] == [do.Publish("candle", forming)]
+    assert len(closed) == 1
+    assert again == ()
+
+
+def test_a_strategy_that_raises_ends_the_process() -> None:
+    def fail(view: View) -> Decision:
+        raise ZeroDivisionError("x")
+
+    desk = Desk(Scripted(fail)).start()
+
+    with pytest.raises(StrategyFailed, match="scripted raised ZeroDivisionError: x"):
+        desk.bar()

@@ -1,0 +1,178 @@
+"""Replies: accepted, refused, lost; what is lost is asked about and never sent again."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.engine.desk import Desk, Scripted, candle
+from tests.engine.model_broker import ModelBroker
+from tradeproc.domain.broker_orders import Accepted, Refused, Unanswered
+from tradeproc.domain.orders import OrderState, OrderType, Side
+from tradeproc.domain.units import Contracts
+from tradeproc.engine import effects as do
+from tradeproc.engine import events as told
+from tradeproc.strategies.contract import Decision, ModifyOrders, OrderChange, SubmitBracket, SubmitOrder, View
+
+BUY = SubmitOrder(Side.BUY, Contracts(1))
+RESTING = SubmitOrder(Side.BUY, Contracts(1), type=OrderType.LIMIT, limit=4700.0)
+BRACKET = SubmitBracket(Side.BUY, Contracts(2), stop_loss=4790.0, profit_target=4820.0)
+
+
+@pytest.mark.parametrize("echoes", [True, False])
+def test_a_bracket_whose_reply_was_lost_is_found_by_id_or_by_looks_with_its_legs(echoes: bool) -> None:
+    desk = Desk(Scripted(BRACKET), broker=ModelBroker(echoes=echoes)).start()
+    desk.faults.lost_reply = 1.0
+
+    desk.bar(seconds=10)
+
+    assert desk.sent == ["abcd7-1-1"]
+    assert [order.broker_id for order in desk.orders] == ["900", "901", "902"]
+    assert [order.state.value for order in desk.orders] == ["filled", "submitted", "submitted"]
+    assert desk.position == 2
+    assert desk.state.engine.pending == {}
+    assert desk.alarms == set()
+
+
+def test_a_request_that_never_arrived_is_given_up_after_three_answers_and_not_sent_again() -> None:
+    desk = Desk(Scripted(BUY, BUY)).start()
+    desk.faults.lost_request = 1.0
+
+    desk.bar(seconds=20)
+    assert desk.orders[0].state is OrderState.PRE_SENT
+    assert desk.alarms == {"order_unresolved"}
+    desk.run(20)
+
+    assert desk.orders[0].state is OrderState.REJECTED
+    assert desk.orders[0].reason == "the broker does not have it"
+    asked = [effect for effect in desk.all_of(do.AskOrders) if "unknown" in effect.reason]
+    assert len(asked) >= 2
+    assert desk.alarms == set()
+    desk.faults.lost_request = 0.0
+    desk.bar()
+    assert desk.sent == ["abcd7-1-1", "abcd7-1-2"]
+
+
+def test_an_unknown_answer_counts_for_nothing() -> None:
+    desk = Desk(Scripted(BUY)).start()
+    desk.faults.lost_request = desk.faults.unknown = 1.0
+
+    desk.bar(seconds=200)
+
+    assert desk.orders[0].state is OrderState.PRE_SENT
+    assert "order_unresolved" in desk.alarms
+
+
+def test_an_order_that_comes_after_it_was_given_up_is_booked_recorded_and_cancelled() -> None:
+    desk = Desk(Scripted(RESTING, BUY)).start()
+    desk.faults.lost_request = 1.0
+    desk.bar(seconds=60)
+    assert desk.orders[0].state is OrderState.REJECTED
+    desk.faults.lost_request = 0.0
+    (send,) = desk.all_of(do.Send)
+    desk.broker.now = desk.orders[0].created_at
+
+    desk.broker.place(send.request)
+    desk.tell(told.ReconcileCommanded("me"))
+    desk.run(1)
+    desk.bar(seconds=0.5)
+    assert desk.orders[0].broker_id == "900"
+    desk.run(10)
+
+    assert desk.broker.orders["900"].state is OrderState.CANCELLED
+    assert [row.kind.value for row in desk.divergences] == ["order_state"]
+    assert desk.orders[0].state is OrderState.REJECTED
+    desk.run(5)
+    assert "order_reappeared" not in desk.alarms
+
+
+def test_a_twin_that_somebody_else_holds_is_not_taken() -> None:
+    desk = Desk(Scripted(RESTING, RESTING)).start()
+    desk.bar()
+    desk.faults.lost_request = 1.0
+
+    desk.bar(seconds=40)
+
+    assert [(order.state.value, order.broker_id) for order in desk.orders] == [
+        ("submitted", "900"),
+        ("rejected", None),
+    ]
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_a_refusal_ends_the_bracket_and_a_second_one_changes_nothing(copies: int) -> None:
+    desk = Desk(Scripted(BRACKET)).start()
+    desk.broker.rejects = True
+    desk.bar()
+
+    for _ in range(copies - 1):
+        desk.tell(told.SubmitAnswered("abcd7-1-1", Refused("no")))
+
+    assert {order.state for order in desk.orders} == {OrderState.REJECTED}
+    assert {order.reason for order in desk.orders} == {"no"}
+    assert desk.alarms == set()
+
+
+def test_a_submit_that_was_surely_not_sent_is_over_at_once() -> None:
+    desk = Desk(Scripted(BUY)).start()
+    desk.next_outcome = Unanswered("no connection", was_sent=False)
+
+    desk.bar()
+
+    assert desk.orders[0].state is OrderState.REJECTED
+    assert desk.state.engine.pending == {}
+
+
+def test_a_reply_that_contradicts_the_stream_is_kept_and_raises_an_alarm() -> None:
+    desk = Desk(Scripted(RESTING), broker=ModelBroker(echoes=True)).start()
+    desk.tell(told.CandleTold(candle(desk.candles)))
+    desk.tell(told.Persisted(1))
+    working = desk.broker.orders["900"]
+    desk.tell(told.OrderTold(replace(working)))
+
+    desk.tell(told.SubmitAnswered("abcd7-1-1", Refused("no")))
+
+    assert desk.orders[0].state is OrderState.SUBMITTED
+    assert desk.alarms == {"illegal_transition"}
+    assert desk.database.events[-1].what == "illegal_refused"
+    desk.tell(told.ReconcileCommanded("me"))
+    assert desk.alarms == set()
+
+
+def test_accepted_without_the_ids_of_the_legs_learns_them_by_asking() -> None:
+    desk = Desk(Scripted(BRACKET)).start()
+    desk.tell(told.CandleTold(candle(desk.candles)))
+    desk.tell(told.Persisted(1))
+    desk.queue.clear()
+
+    desk.tell(told.SubmitAnswered("abcd7-1-1", Accepted({"abcd7-1-1": "900"})))
+    desk.run(6)
+
+    assert [order.broker_id for order in desk.orders] == ["900", "901", "902"]
+    assert desk.orders[1].state is OrderState.SUBMITTED
+
+
+def test_a_reply_for_an_order_that_is_not_ours_is_no_harm() -> None:
+    desk = Desk().start()
+
+    desk.tell(told.SubmitAnswered("abcd9-9-9", Accepted({})))
+    desk.tell(told.CancelAnswered("abcd9-9-9", Accepted({})))
+
+    assert desk.orders == []
+
+
+def test_a_change_whose_reply_was_lost_is_settled_by_asking() -> None:
+    def trail(view: View) -> Decision:
+        assert view.stop_loss is not None
+        return ModifyOrders((OrderChange(view.stop_loss.id, stop=4795.0),))
+
+    desk = Desk(Scripted(BRACKET, trail)).start()
+    desk.bar()
+    desk.faults.lost_request = 1.0
+
+    desk.bar(seconds=4)
+    assert desk.orders[1].in_flight == "modify"
+    desk.run(20)
+
+    assert desk.orders[1].in_flight is None
+    assert desk.setup.instrument.price(desk.orders[1].stop or 0) == 4790
+    assert desk.database.events[-1].what == "modify_not_done"

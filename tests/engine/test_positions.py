@@ -1,0 +1,121 @@
+"""Our count against the broker's: suspicion first, divergence only when nothing explains it, then the broker wins."""
+
+import pytest
+
+from tests.engine.desk import Database, Desk, Scripted
+from tradeproc.domain.answers import Unknown
+from tradeproc.domain.book import DivergenceKind, Position
+from tradeproc.domain.orders import Side
+from tradeproc.domain.units import Contracts
+from tradeproc.engine import effects as do
+from tradeproc.engine import events as told
+from tradeproc.strategies.contract import SubmitOrder
+
+BUY = SubmitOrder(Side.BUY, Contracts(1))
+
+
+def test_a_position_that_somebody_else_changed_becomes_ours_with_a_row_and_without_an_order() -> None:
+    desk = Desk(Scripted(BUY)).start()
+    desk.bar()
+    desk.broker.position = 3
+
+    desk.run(40)
+
+    assert desk.position == 3
+    (row,) = desk.divergences
+    assert (row.kind, row.subject, row.cause) == (
+        DivergenceKind.POSITION,
+        "ESH24",
+        "no fill of ours explains it",
+    )
+    assert (row.ours, row.brokers) == ("1 at 4800", "3 at 4800.00")
+    assert desk.sent == ["abcd7-1-1"]
+    assert desk.database.position is not None
+    assert desk.database.position.quantity == 3
+    assert "position_diverged" in desk.alarms
+    desk.run(31)
+    assert "position_diverged" not in desk.alarms
+
+
+def test_a_fill_that_is_on_its_way_explains_a_difference() -> None:
+    desk = Desk(Scripted(BUY)).start()
+    desk.faults.slowest = 3.0
+
+    for _ in range(20):
+        desk.bar(seconds=5)
+
+    assert desk.position == desk.broker.position == 1
+    assert desk.divergences == []
+
+
+def test_one_reading_or_the_same_one_at_once_is_no_divergence() -> None:
+    desk = Desk().start()
+    wrong = Position("SIM1", "ESH24", Contracts(2), None)
+
+    for _ in range(3):
+        desk.tell(told.PositionTold(wrong))
+    assert desk.state.broker.suspicion is not None
+    desk.run(5)
+
+    assert desk.position == 0
+    assert desk.divergences == []
+    assert desk.state.broker.is_reconciled
+
+
+def test_while_the_orders_are_not_answered_nothing_is_adopted_and_entries_wait() -> None:
+    desk = Desk(Scripted(BUY)).start()
+    desk.broker.position = 2
+    desk.faults.unknown = 1.0
+    for _ in range(5):
+        desk.tell(told.PositionTold(desk.broker.current_position()))
+        desk.run(3)
+
+    desk.bar()
+
+    assert desk.position == 0
+    assert desk.refusals == ["the position is not reconciled"]
+    desk.faults.unknown = 0.0
+    desk.run(10)
+    assert desk.position == 2
+
+
+def test_a_position_of_before_the_start_is_taken_over_and_recorded() -> None:
+    desk = Desk(database=Database(position=Position("SIM1", "ESH24", Contracts(1), None)))
+    desk.broker.position = -2
+
+    desk.start()
+    desk.run(10)
+
+    assert desk.position == -2
+    assert [row.cause for row in desk.divergences] == ["changed while the trader was not running"]
+    assert desk.state.broker.is_reconciled
+
+
+def test_an_unknown_position_is_never_read_as_flat() -> None:
+    desk = Desk(Scripted(BUY)).start()
+    desk.bar()
+
+    desk.faults.unknown = 1.0
+    desk.run(130)
+
+    assert desk.position == 1
+    assert desk.divergences == []
+    assert "position_unconfirmed" in desk.alarms
+    number = desk.state.broker.position.number
+    desk.tell(told.PositionAnswered(number, Unknown("503")))
+    assert desk.position == 1
+
+
+@pytest.mark.parametrize("seconds", [1, 29])
+def test_a_question_that_nobody_answers_is_asked_again_after_half_a_minute(seconds: int) -> None:
+    desk = Desk().start()
+    desk.run(seconds)
+    desk.tell(told.ReconcileCommanded("me"))
+    desk.queue.clear()
+    desk.effects.clear()
+
+    desk.run(35)
+
+    assert 1 <= len(desk.all_of(do.AskPosition)) <= 3
+    assert desk.state.broker.position.known_at is not None
+    assert desk.now - desk.state.broker.position.known_at < 10 * 10**9

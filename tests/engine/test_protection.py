@@ -1,0 +1,83 @@
+"""Open contracts without a working stop: the alarm stands within ten seconds, and the policy does what it says."""
+
+import pytest
+
+from tests.engine.desk import Desk, Scripted
+from tradeproc.domain.orders import OrderRole, OrderType, Side
+from tradeproc.domain.session import StopPolicy
+from tradeproc.domain.units import Contracts
+from tradeproc.engine import effects as do
+from tradeproc.engine.summary import summary
+from tradeproc.strategies.contract import CancelOrders, Decision, SubmitBracket, SubmitOrder, View
+
+BUY = SubmitOrder(Side.BUY, Contracts(1))
+BRACKET = SubmitBracket(Side.BUY, Contracts(2), stop_loss=4790.0)
+
+
+def drop_the_stop(view: View) -> Decision:
+    assert view.stop_loss is not None
+    return CancelOrders((view.stop_loss.id,))
+
+
+def test_a_bare_position_raises_the_alarm_within_ten_seconds_and_a_covered_one_does_not() -> None:
+    bare, covered = Desk(Scripted(BUY)).start(), Desk(Scripted(BRACKET)).start()
+
+    bare.bar(seconds=7)
+    covered.bar(seconds=60)
+    assert bare.alarms == covered.alarms == set()
+    bare.run(2.5)
+
+    assert bare.alarms == {"position_uncovered"}
+    assert summary(bare.state, bare.now).uncovered == 1
+    assert len(bare.sent) == 1
+
+
+@pytest.mark.parametrize("quantity", [1, 2])
+def test_replace_puts_the_stop_back_where_the_last_one_was_and_only_once(quantity: int) -> None:
+    bracket = SubmitBracket(Side.BUY, Contracts(quantity), stop_loss=4790.0)
+    desk = Desk(Scripted(bracket, drop_the_stop), stop_policy=StopPolicy.REPLACE).start()
+    desk.bar()
+
+    desk.bar(seconds=60)
+
+    (again,) = [send.request for send in desk.all_of(do.Send)[1:]]
+    assert (again.role, again.type, again.quantity, again.stop) == (
+        OrderRole.STOP_LOSS,
+        OrderType.STOP,
+        quantity,
+        4790,
+    )
+    assert desk.alarms == set()
+    assert summary(desk.state, desk.now).uncovered == 0
+
+
+def test_replace_flattens_where_the_price_is_through_the_stop_already() -> None:
+    desk = Desk(Scripted(BRACKET, drop_the_stop), stop_policy=StopPolicy.REPLACE).start()
+    desk.bar()
+    desk.bar()
+
+    desk.bar(4780.0, seconds=30)
+
+    assert desk.broker.position == 0
+    assert desk.broker.open() == []
+
+
+def test_flatten_closes_and_nothing_is_left() -> None:
+    desk = Desk(Scripted(BUY), stop_policy=StopPolicy.FLATTEN).start()
+
+    desk.bar(seconds=30)
+
+    assert desk.broker.position == 0
+    assert len(desk.sent) == 2
+    assert desk.alarms == set()
+
+
+def test_what_protected_a_position_that_is_gone_is_cancelled() -> None:
+    leave = SubmitOrder(Side.SELL, Contracts(2), role=OrderRole.EXIT)
+    desk = Desk(Scripted(BRACKET, leave)).start()
+    desk.bar()
+
+    desk.bar(seconds=10)
+
+    assert desk.broker.position == 0
+    assert desk.broker.open() == []

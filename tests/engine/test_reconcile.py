@@ -1,0 +1,160 @@
+"""Both sides compared: the broker wins, each difference is a row with a cause, no order repairs anything."""
+
+from dataclasses import replace
+
+from tests.engine.desk import Database, Desk, Scripted
+from tradeproc.domain.answers import Known
+from tradeproc.domain.orders import OrderState, OrderType, Side
+from tradeproc.domain.units import Contracts
+from tradeproc.engine import effects as do
+from tradeproc.engine import events as told
+from tradeproc.engine.events import StreamKind
+from tradeproc.strategies.contract import SubmitBracket, SubmitOrder
+
+BUY = SubmitOrder(Side.BUY, Contracts(1))
+RESTING = SubmitOrder(Side.BUY, Contracts(1), type=OrderType.LIMIT, limit=4700.0)
+BRACKET = SubmitBracket(Side.BUY, Contracts(2), stop_loss=4790.0)
+
+
+def rows(desk: Desk) -> list[tuple[str, str, str]]:
+    return [(row.kind.value, row.ours, row.brokers) for row in desk.divergences]
+
+
+def test_a_fill_that_the_stream_lost_is_found_within_seconds_and_recorded_with_its_cause() -> None:
+    desk = Desk(Scripted(BUY)).start()
+    desk.faults.lost_picture = 1.0
+
+    desk.bar(seconds=15)
+
+    assert desk.position == 1
+    assert rows(desk) == [("order_filled", "pending filled 0", "filled filled 1")]
+    assert desk.divergences[0].cause == "the order stream had not told it (an order should have moved)"
+    assert len(desk.sent) == 1
+
+
+def test_a_difference_that_the_stream_tells_a_moment_later_is_no_row() -> None:
+    desk = Desk(Scripted(RESTING)).start()
+    desk.bar()
+    desk.broker.cancel("900")
+    late = desk.broker.told.pop()
+    desk.tell(told.ReconcileCommanded("me"))
+    desk.run(1)
+    assert desk.orders[0].state is OrderState.CANCELLED
+
+    desk.tell(told.OrderTold(late))  # type: ignore[arg-type]
+    desk.run(10)
+
+    assert desk.divergences == []
+
+
+def test_an_open_order_that_two_answers_lack_ends() -> None:
+    desk = Desk(Scripted(RESTING)).start()
+    desk.bar()
+    desk.broker.orders.clear()
+
+    desk.tell(told.ReconcileCommanded("me"))
+    desk.run(2)
+    assert desk.orders[0].state is OrderState.SUBMITTED
+    desk.run(20)
+
+    assert (desk.orders[0].state, desk.orders[0].reason) == (OrderState.CANCELLED, "no longer at the broker")
+    assert rows(desk) == [("order_missing_at_broker", "submitted", "not listed")]
+
+
+def test_an_open_order_that_is_not_ours_is_recorded_once_and_left_alone() -> None:
+    other = Desk(Scripted(RESTING)).start()
+    other.bar()
+    desk = Desk(broker=other.broker).start()
+
+    desk.run(700)
+
+    assert rows(desk) == [("order_unknown_to_us", "not ours", "submitted")]
+    assert desk.alarms == {"order_unknown"}
+    assert desk.all_of(do.Cancel) == []
+    desk.broker.cancel("900")
+    desk.run(310)
+    assert desk.alarms == set()
+
+
+def test_orders_of_other_contracts_and_accounts_are_none_of_our_business() -> None:
+    desk = Desk(Scripted(RESTING)).start()
+    desk.bar()
+    picture = desk.broker.orders["900"]
+    for changes in ({"contract": "NQH24"}, {"account": "SIM2"}):
+        desk.broker.orders[f"9{len(desk.broker.orders)}"] = replace(picture, broker_id="77", **changes)  # type: ignore[arg-type]
+
+    desk.tell(told.ReconcileCommanded("me"))
+    desk.run(30)
+
+    assert desk.divergences == []
+
+
+def test_a_new_life_finds_what_happened_meanwhile_and_goes_on() -> None:
+    database = Database()
+    first = Desk(Scripted(BRACKET), database=database).start()
+    first.bar()
+    first.broker.trade(first.broker.price - 20)
+
+    second = Desk(broker=first.broker, database=database, fence=2, now=first.now + 10**10).start()
+
+    assert second.position == 0
+    assert [order.state.value for order in second.orders] == ["filled", "filled"]
+    assert rows(second) == [("order_filled", "submitted filled 0", "filled filled 2")]
+    assert second.divergences[0].cause == "the trader was not running"
+    assert second.state.broker.is_reconciled
+
+
+def test_an_order_of_an_earlier_life_that_may_have_been_sent_is_asked_about() -> None:
+    sent, unsent = Desk(Scripted(BUY)).start(), Desk(Scripted(BUY)).start()
+    for desk, reaches in ((sent, True), (unsent, False)):
+        desk.faults.lost_request = 0.0 if reaches else 1.0
+        desk.bar(seconds=0.001)
+        desk.broker.told.clear()
+        assert desk.database.orders["abcd7-1-1"].state is OrderState.PRE_SENT
+
+    lives = [
+        Desk(broker=desk.broker, database=desk.database, fence=2, now=desk.now + 10**9).start()
+        for desk in (sent, unsent)
+    ]
+    for life in lives:
+        life.run(40)
+
+    assert [life.orders[0].state for life in lives] == [OrderState.FILLED, OrderState.REJECTED]
+    assert [life.position for life in lives] == [1, 0]
+    assert [life.sent for life in lives] == [[], []]
+
+
+def test_after_a_reconnect_or_a_gap_both_are_asked_at_once() -> None:
+    desk = Desk().start()
+    desk.run(3)
+    for event in (
+        told.StreamChanged(StreamKind.ORDERS, is_up=True, has_gap=True),
+        told.StreamChanged(StreamKind.POSITIONS, is_up=False, reason="cut"),
+        told.StreamChanged(StreamKind.POSITIONS, is_up=True),
+    ):
+        effects = desk.tell(event)
+        asked = {type(effect) for effect in effects if isinstance(effect, do.AskOrders | do.AskPosition)}
+        assert asked == ({do.AskOrders, do.AskPosition} if event.is_up else set())
+        desk.run(3)
+
+
+def test_positions_are_asked_for_every_half_minute_and_orders_every_five_minutes() -> None:
+    desk = Desk().start()
+    desk.effects.clear()
+
+    desk.run(600)
+
+    assert len(desk.all_of(do.AskPosition)) == 20
+    assert len(desk.all_of(do.AskOrders)) == 2
+
+
+def test_an_answer_to_an_older_question_is_not_believed() -> None:
+    desk = Desk(Scripted(RESTING)).start()
+    desk.bar()
+    number = desk.state.broker.orders.number
+
+    for _ in range(5):
+        desk.tell(told.OrdersAnswered(number - 1, Known(())))
+        desk.run(20)
+
+    assert desk.orders[0].state is OrderState.SUBMITTED
