@@ -60,6 +60,45 @@ def test_go_away_is_said_in_each_streams_own_form_and_ends_it(wire: Wire) -> Non
         assert list(orders.take(1)) == list(bars.take(1)) == []
 
 
+def test_a_second_logon_can_boot_a_stream(wire: Wire) -> None:
+    account = wire.account()
+    with wire.stream(orders_of(account)) as lines:
+        lines.snapshot()
+
+        wire.control.fault("dual_logon", account=account, target="stream.orders")
+
+        assert next_order(lines)["Error"] == "DualLogon"
+        assert lines.take(1) == []
+
+
+def test_an_accepted_order_can_be_rejected_later(wire: Wire) -> None:
+    account = wire.account()
+    with wire.stream(orders_of(account)) as lines:
+        lines.snapshot()
+        placed = wire.place(limit(account, "4000"))
+        accepted = next_order(lines)
+
+        wire.control.reject(placed, "EC602: you are long 0")
+
+        rejected = next_order(lines)
+    assert (accepted["Status"], rejected["Status"], rejected["RejectReason"]) == (
+        "ACK",
+        "REJ",
+        "EC602: you are long 0",
+    )
+    with pytest.raises(LocalBrokerRefused):
+        wire.control.reject(placed)
+
+
+def test_the_day_can_be_ended_at_once(wire: Wire) -> None:
+    account = wire.account()
+    placed = wire.place(limit(account, "4000"))
+
+    wire.control.end_day()
+
+    assert wire.order(account, placed)["Status"] == "EXP"
+
+
 def test_a_fault_hits_only_the_account_it_names(wire: Wire) -> None:
     one, other = wire.account(), wire.account()
     with wire.stream(orders_of(one)) as hit, wire.stream(orders_of(other)) as spared:

@@ -64,6 +64,14 @@ class LocalBroker:
         """Return the positions and how many of their contracts working stops cover."""
         return self._ask("GET", "exposure")
 
+    def reject(self, order_id: str, reason: str = "EC602") -> Body:
+        """Reject an open order that was accepted before, as a real broker's back office does."""
+        return self._ask("POST", "reject", {"order_id": order_id, "reason": reason})
+
+    def end_day(self) -> Body:
+        """Let all open DAY orders expire now."""
+        return self._ask("POST", "end_day")
+
     def expire_tokens(self) -> Body:
         """Make all access tokens worthless at once; refresh tokens stay good."""
         return self._ask("POST", "expire_tokens")

@@ -17,6 +17,7 @@ from tradeproc.errors import Refusal
 from tradeproc.localbroker.account_shapes import balance_body
 from tradeproc.localbroker.desk import Desk, refusal
 from tradeproc.localbroker.gate import as_json, error
+from tradeproc.localbroker.orders import Declined
 
 Body = Mapping[str, Any]
 _LOOPBACK = ("127.0.0.1", "::1")
@@ -57,6 +58,7 @@ def control_routes(desk: Desk) -> list[Route]:
         ("GET", "exposure", lambda body: exposure(desk)),
         ("POST", "expire_tokens", expire_tokens),
         ("POST", "end_day", lambda body: _end_day(desk)),
+        ("POST", "reject", lambda body: _reject(desk, body)),
         ("POST", "shutdown", shutdown),
     ]
     return [Route(f"/local/{path}", _guarded(action), methods=[method]) for method, path, action in table]
@@ -138,6 +140,14 @@ def _end_day(desk: Desk) -> Body:
     desk.market.end_day()
     desk.tell_changes()
     return status(desk)
+
+
+def _reject(desk: Desk, body: Body) -> Body:
+    rejected = desk.market.reject(str(body.get("order_id")), str(body.get("reason") or "EC602"))
+    if isinstance(rejected, Declined):
+        raise BadRequest(rejected.text)
+    desk.tell_changes()
+    return desk.order(rejected.order)
 
 
 def _accounts(desk: Desk) -> Body:

@@ -5,6 +5,7 @@ visible. A stream is hit by one fault once: a count of 3 hits three streams.
 
     name                  where by default     what happens
     go_away               streams              the stream says GoAway and ends
+    dual_logon            streams              the stream says that another session took its place, and ends
     cut                   streams, requests    TCP reset; a request is done before it, unless `undone`
     stall                 streams              silence, no heartbeats, connection open, for `seconds` or until cleared
     split                 streams              every object comes in several chunks, cut at arbitrary bytes
@@ -30,6 +31,7 @@ class FaultName(StrEnum):
     """The troubles that can be ordered."""
 
     GO_AWAY = "go_away"
+    DUAL_LOGON = "dual_logon"
     CUT = "cut"
     STALL = "stall"
     SPLIT = "split"
@@ -58,6 +60,7 @@ _API = (REQUESTS | STREAMS) - {"token"}
 # where a fault can hit at all; the first set is what an empty target means
 _REACH: Mapping[FaultName, tuple[frozenset[str], frozenset[str]]] = {
     FaultName.GO_AWAY: (STREAMS, STREAMS),
+    FaultName.DUAL_LOGON: (STREAMS, STREAMS),
     FaultName.CUT: (STREAMS, REQUESTS | STREAMS),
     FaultName.STALL: (STREAMS, STREAMS),
     FaultName.SPLIT: (STREAMS, STREAMS),

@@ -52,9 +52,9 @@ class PortTaken(Halt):
 class ServerSettings:
     """How a local broker is run. `port` 0: any free one; `folder` keeps its key and journal.
 
-    `tape` is "shipped", "generated:ESH24:7" (contract and seed) or a path; `cash` is what each account starts with, in
-    USD. `paused`: market time stands until it is resumed. `heartbeat` is after how many seconds of silence a stream
-    sends one.
+    `tape` is "shipped", "generated:ESH24:7" (contract and seed) or a path; `cash` is what each account starts with,
+    in USD. `paused`: market time stands until it is resumed. `heartbeat` is after how many seconds of silence a
+    stream sends one.
     """
 
     folder: Path

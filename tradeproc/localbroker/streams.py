@@ -22,7 +22,7 @@ from tradeproc.localbroker.wakes import Bells, Sleeper
 
 HEARTBEAT_SECONDS = 5.0
 # the second kind holds from the snapshot on, the first begins after it
-_LIVE = frozenset({FaultName.GO_AWAY, FaultName.CUT, FaultName.STALL})
+_LIVE = frozenset({FaultName.GO_AWAY, FaultName.DUAL_LOGON, FaultName.CUT, FaultName.STALL})
 _FRAMES = frozenset({FaultName.SPLIT, FaultName.DROP_ORDER_FRAMES, FaultName.REPEAT_FRAMES})
 
 Line = dict[str, Any]
@@ -178,6 +178,8 @@ class StreamAnswer:
         stream.suffer(fault)
         if fault.name is FaultName.GO_AWAY:
             await self._go_away()
+        if fault.name is FaultName.DUAL_LOGON:
+            await self._end({"Error": "DualLogon", "Message": "Another session of this user took over."})
         if fault.name is FaultName.CUT:
             reset(self._scope)
             while not self._sleeper.has_left:
@@ -192,6 +194,9 @@ class StreamAnswer:
             if self._source.is_v3
             else {"Error": "GoAway", "Message": "The server is about to shut down."}
         )
+        await self._end(farewell)
+
+    async def _end(self, farewell: Line) -> None:
         await self._write([farewell])
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
         raise _Over
