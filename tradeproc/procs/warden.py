@@ -29,7 +29,6 @@ from tradeproc.supervision.listener import Listener
 from tradeproc.supervision.liveness import Hung, Limits, Liveness
 from tradeproc.supervision.rules import Action
 from tradeproc.supervision.ward import Ward
-from tradeproc.supervision.watchdog import notify
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +71,6 @@ class Warden:
             return
         self._listener.begin()
         self._node.set_state("ready")
-        notify("READY=1")
 
     def _statistics(self) -> Body:
         return {
@@ -104,7 +102,6 @@ class Warden:
         except SupervisorAway as away:
             log.warning("supervisor_away reason=%s", away)
             return
-        notify("WATCHDOG=1")
         if self._ward.is_stopping:
             return
         running = {each.process: each.pid for each in programs if each.state is ProgramState.RUNNING and each.pid}

@@ -8,11 +8,14 @@ The group's file is rewritten by the caller before either call, so file and runn
 from collections.abc import Callable
 from typing import Any
 
+from supervisor import events
 from supervisor.http import NOT_DONE_YET
 from supervisor.options import split_namespec
 from supervisor.rpcinterface import SupervisorNamespaceRPCInterface
 from supervisor.states import RUNNING_STATES, STOPPED_STATES, ProcessStates
 from supervisor.xmlrpc import Faults, RPCError
+
+from tradeproc.supervision.watchdog import notify
 
 
 class TradeprocNamespace:
@@ -112,5 +115,10 @@ class TradeprocNamespace:
 
 
 def make_rpcinterface(supervisord: Any, **_config: str) -> TradeprocNamespace:
-    """Return our namespace; called by supervisord once at its start."""
+    """Return our namespace; called by supervisord once at its start, before its loop turns.
+
+    Also tells systemd, where it listens, that supervisord runs, and every 5 s that its loop still turns.
+    """
+    events.subscribe(events.SupervisorRunningEvent, lambda _: notify("READY=1"))
+    events.subscribe(events.Tick5Event, lambda _: notify("WATCHDOG=1"))
     return TradeprocNamespace(supervisord)
