@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from tradeproc.domain.instruments import INSTRUMENTS, Contract, instrument
 from tradeproc.domain.records import BadRecord, BadValue, nearest, read_record
+from tradeproc.domain.schedule import Schedule
 from tradeproc.domain.units import Contracts
 from tradeproc.errors import Refusal
 
@@ -61,6 +62,7 @@ class SessionSpec:
     never moves from paper to real money by an edit of one word. `minutes` is the length of a bar. `strategy` is
     an installed name, `package.module:Class` or `path/to/file.py:Class`. `warmup` is a number of bars; None
     leaves it to the strategy. `market_hours` names an exchange calendar; empty means the instrument's own.
+    `schedule` says when it runs while it is started; None is always.
     """
 
     name: str
@@ -77,6 +79,7 @@ class SessionSpec:
     stop_policy: StopPolicy = StopPolicy.ALARM
     market_hours: str = ""
     notes: str = ""
+    schedule: Schedule | None = None
 
     def __post_init__(self) -> None:
         """Check everything that can be known without asking anybody.

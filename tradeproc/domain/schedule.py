@@ -1,0 +1,161 @@
+"""When a session runs, as a person writes it: the exchange's hours or hours of the clock, weekdays, holidays.
+
+Windows are worked out when they are asked for. A window of the clock is never shorter than the clock on the wall
+says: an hour that comes twice in autumn counts twice, one that is left out in spring moves an edge outwards.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from tradeproc.domain.market_hours import MarketHours
+from tradeproc.domain.records import BadValue
+from tradeproc.domain.units import Nanos
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+EXCHANGE = "exchange"
+_SECOND = 1_000_000_000
+_MINUTE = 60 * _SECOND
+_DAY = timedelta(days=1)
+_WHOLE_DAY = 1440
+_LONGEST_WARMUP = 240
+# a position is closed while there is still somebody to trade with
+FLAT_BEFORE_CLOSE = 5 * _MINUTE
+# no exchange rests longer, holidays and all, not even one that is wanted on Mondays only
+_DAYS_AHEAD = 22
+
+
+class Window(NamedTuple):
+    """Time in which a session runs: from `starts_at`, warm-up included, up to and not including `ends_at`."""
+
+    starts_at: Nanos
+    ends_at: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a started session runs; without one it always does.
+
+    `hours` is "exchange", which means each trade date from its open to its close with the breaks between, or hours of
+    the clock as "08:30-15:00" in `zone` (an IANA name; empty is the exchange's own); an end that is not after the
+    start is the next day's. `weekdays` are trade dates, or for hours of the clock the days on which they begin. With
+    `holidays` hours in which the exchange does not trade at all are left out. `flatten_at_end` gets the session flat
+    first: at its end, but no later than five minutes before the exchange closes.
+    """
+
+    hours: str = EXCHANGE
+    zone: str = ""
+    weekdays: tuple[str, ...] = WEEKDAYS
+    holidays: bool = True
+    warmup_minutes: int = 5
+    flatten_at_end: bool = False
+
+    def __post_init__(self) -> None:
+        """Check everything.
+
+        Raises:
+            BadValue: names the key and what is allowed.
+        """
+        if self.hours != EXCHANGE:
+            clock_minutes(self.hours)
+        if self.zone:
+            _check_zone(self.zone)
+        if self.zone and self.hours == EXCHANGE:
+            raise BadValue("zone", f'stands beside hours = "{EXCHANGE}", which have a zone of their own; remove it')
+        if not self.holidays and self.hours == EXCHANGE:
+            raise BadValue("holidays", f'hours = "{EXCHANGE}" never has any; remove the line')
+        if not self.weekdays:
+            raise BadValue("weekdays", f"name at least one of {', '.join(WEEKDAYS)}")
+        for day in self.weekdays:
+            if day not in WEEKDAYS:
+                raise BadValue("weekdays", f"{day!r} is none of {', '.join(WEEKDAYS)}")
+        if not 0 <= self.warmup_minutes <= _LONGEST_WARMUP:
+            raise BadValue("warmup_minutes", f"must be 0 to {_LONGEST_WARMUP}, not {self.warmup_minutes}")
+
+    def window(self, exchange: MarketHours, at: Nanos) -> Window | None:
+        """Return the window of a moment, or else the next one; None when there is none that is known.
+
+        Windows without time between them are one; where they never end, the last that was looked at ends it.
+        """
+        found: Window | None = None
+        for window in self._windows(exchange, at):
+            if found is None:
+                found = window if window.ends_at > at else None
+            elif window.starts_at <= found.ends_at:
+                found = Window(found.starts_at, max(found.ends_at, window.ends_at))
+            else:
+                break
+        return found
+
+    def _windows(self, exchange: MarketHours, at: Nanos) -> Iterator[Window]:
+        """Yield the windows of the days around a moment, oldest first."""
+        zone = ZoneInfo(self.zone) if self.zone else exchange.zone
+        today = datetime.fromtimestamp(at // _SECOND, zone).date()
+        for days in range(-2, _DAYS_AHEAD):
+            day = today + days * _DAY
+            if WEEKDAYS[day.weekday()] not in self.weekdays:
+                continue
+            is_of_exchange = self.hours == EXCHANGE
+            window = self._of_exchange(exchange, day) if is_of_exchange else self._of_clock(exchange, zone, day)
+            if window is not None and window.starts_at < window.ends_at:
+                yield Window(Nanos(window.starts_at - self.warmup_minutes * _MINUTE), window.ends_at)
+
+    def _of_exchange(self, exchange: MarketHours, day: date) -> Window | None:
+        session = exchange.session_of(day)
+        if session is None:
+            return None
+        return Window(session.opened_at, Nanos(session.closed_at - (FLAT_BEFORE_CLOSE if self.flatten_at_end else 0)))
+
+    def _of_clock(self, exchange: MarketHours, zone: ZoneInfo, day: date) -> Window | None:
+        start, end = clock_minutes(self.hours)
+        starts_at, ends_at = min(_instants(day, start, zone)), max(_instants(day, end, zone))
+        trades = [
+            session
+            for days in range(-1, 4)
+            if (session := exchange.session_of(day + days * _DAY)) is not None
+            and session.opened_at < ends_at
+            and starts_at < session.closed_at
+        ]
+        is_known = exchange.known_from <= starts_at < exchange.horizon
+        if self.holidays and is_known and not trades:
+            return None
+        if self.flatten_at_end and trades:
+            ends_at = min(ends_at, Nanos(trades[-1].closed_at - FLAT_BEFORE_CLOSE))
+        return Window(starts_at, ends_at)
+
+
+def clock_minutes(hours: str) -> tuple[int, int]:
+    """Return start and end of hours of the clock in minutes after the midnight before the start.
+
+    Raises:
+        BadValue: these are none.
+    """
+    found = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)", hours)
+    if not found:
+        raise BadValue("hours", f'{hours!r} is not allowed; write "{EXCHANGE}" or as "08:30-15:00"')
+    start = int(found[1]) * 60 + int(found[2])
+    end = _WHOLE_DAY if found[3] is None else int(found[3]) * 60 + int(found[4])
+    if start == end:
+        raise BadValue("hours", f'{hours!r} has no length; for whole days write "00:00-24:00"')
+    return start, end if end > start else end + _WHOLE_DAY
+
+
+def _instants(day: date, minutes: int, zone: ZoneInfo) -> tuple[Nanos, Nanos]:
+    """Return a local time's two readings; they differ only where a clock change leaves it out or repeats it."""
+    days, rest = divmod(minutes, _WHOLE_DAY)
+    local = datetime.combine(day + days * _DAY, time(rest // 60, rest % 60), zone)
+    seconds = [int(local.replace(fold=fold).astimezone(UTC).timestamp()) for fold in (0, 1)]
+    return Nanos(seconds[0] * _SECOND), Nanos(seconds[1] * _SECOND)
+
+
+def _check_zone(zone: str) -> None:
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        close = difflib.get_close_matches(zone, sorted(available_timezones()), 1)
+        hint = f"did you mean {close[0]!r}?" if close else 'write one as "America/Chicago"'
+        raise BadValue("zone", f"{zone!r} is no IANA zone; {hint}") from None

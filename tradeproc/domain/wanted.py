@@ -1,0 +1,35 @@
+"""Whether a session should run now: what a person decided, and its schedule. Pure; the caller has the clock."""
+
+from tradeproc.domain.market_hours import market_hours
+from tradeproc.domain.schedule import Window
+from tradeproc.domain.session import SessionSpec
+from tradeproc.domain.units import Nanos
+
+RUNNING = "running"
+# a window that is longer has no end: nobody wrote down one
+_ENDLESS = 15 * 86_400 * 1_000_000_000
+
+
+def wanted_now(spec: SessionSpec, desired: str, now: Nanos) -> bool:
+    """Tell whether a session should run at a moment of the clock; `desired` is what a person decided."""
+    if desired != RUNNING:
+        return False
+    if spec.schedule is None:
+        return True
+    window = window_of(spec, now)
+    return window is not None and window.starts_at <= now
+
+
+def window_of(spec: SessionSpec, now: Nanos) -> Window | None:
+    """Return the window of the schedule that a moment lies in, or else the next; None without one that is known."""
+    return None if spec.schedule is None else spec.schedule.window(market_hours(spec.calendar), now)
+
+
+def next_change(spec: SessionSpec, desired: str, now: Nanos) -> Nanos | None:
+    """Return when the schedule will start or stop a session next; None when it never will, as far as is known."""
+    window = window_of(spec, now) if desired == RUNNING else None
+    if window is None:
+        return None
+    if now < window.starts_at:
+        return window.starts_at
+    return window.ends_at if window.ends_at - now < _ENDLESS else None
