@@ -2,7 +2,10 @@
 
 import pytest
 
-from tradeproc.cli.chart import Bar, Scale, colour, column, draw, scale_of
+from tradeproc.cli.chart import Axis, Bar, Scale, colour, column, draw, scale_of
+
+
+AXIS = Axis(tick=0.25, decimals=2)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +29,7 @@ def test_a_candle_is_drawn_from_its_prices(bar: Bar, bottom_to_top: str) -> None
 def test_a_market_that_does_not_move_is_drawn_in_the_middle() -> None:
     bars = [Bar(100.0, 100.0, 100.0, 100.0)] * 3
 
-    lines = draw(bars, 12, 5).plain.splitlines()
+    lines = draw(bars, 12, 5, AXIS).plain.splitlines()
 
     assert [line[:3] for line in lines if line[:3].strip()] == ["╻╻╻"]
 
@@ -42,7 +45,7 @@ def test_the_scale_holds_every_bar() -> None:
 def test_only_the_newest_bars_are_shown_when_they_do_not_fit() -> None:
     bars = [Bar(i, i + 1, i, i + 1) for i in range(100)]
 
-    lines = draw(bars, 20, 6).plain.splitlines()
+    lines = draw(bars, 20, 6, AXIS).plain.splitlines()
 
     assert all(len(line) <= 20 for line in lines)
     assert len(lines) == 6
@@ -55,14 +58,14 @@ def test_the_last_close_stands_on_the_axis_and_our_trades_under_their_bars() -> 
         Bar(4801, 4803, 4801, 4802, mark=-2),
     ]
 
-    text = draw(bars, 13, 8).plain
+    text = draw(bars, 13, 8, AXIS).plain
 
     assert "4802.00" in text
     assert text.splitlines()[-1] == "▲ ▼"
 
 
 def test_no_bars_say_so() -> None:
-    assert draw([], 40, 8).plain == "waiting for the first bar"
+    assert draw([], 40, 8, AXIS).plain == "waiting for the first bar"
 
 
 def test_the_forming_bar_looks_different() -> None:
@@ -74,5 +77,14 @@ def test_the_forming_bar_looks_different() -> None:
 def test_candles_stand_apart_where_there_is_room() -> None:
     bars = [Bar(1, 2, 1, 2, mark=1)] * 3
 
-    assert draw(bars, 40, 4).plain.splitlines()[-1] == "▲ ▲ ▲ "
-    assert draw(bars, 9, 4).plain.splitlines()[-1] == "▲▲▲"
+    assert draw(bars, 40, 4, AXIS).plain.splitlines()[-1] == "▲ ▲ ▲ "
+    assert draw(bars, 9, 4, AXIS).plain.splitlines()[-1] == "▲▲▲"
+
+
+def test_the_axis_names_prices_that_can_be_traded() -> None:
+    bars = [Bar(4800.25, 4811.75, 4800.25, 4805)] * 3
+
+    labels = [line.split()[-1] for line in draw(bars, 40, 20, AXIS).plain.splitlines() if "." in line]
+
+    assert len(labels) > 4
+    assert all(float(label) % 0.25 == 0 for label in labels)

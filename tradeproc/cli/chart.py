@@ -70,7 +70,19 @@ def colour(bar: Bar) -> str:
     return style if bar.is_closed else f"{FORMING} {style}"
 
 
-def draw(bars: Sequence[Bar], width: int, height: int, *, decimals: int = 2) -> Text:
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """How prices are written at the right: in steps of the tick, with its decimals."""
+
+    tick: float = 0.01
+    decimals: int = 2
+
+    def label(self, price: float) -> str:
+        """Return the nearest price that can be traded."""
+        return f"{round(price / self.tick) * self.tick:.{self.decimals}f}"
+
+
+def draw(bars: Sequence[Bar], width: int, height: int, axis: Axis) -> Text:
     """Return the newest bars that fit, the prices at the right and below them the bars in which we traded.
 
     `bars` are oldest first. The last row holds ▲ where we bought and ▼ where we sold. Where there is room, the
@@ -79,7 +91,7 @@ def draw(bars: Sequence[Bar], width: int, height: int, *, decimals: int = 2) -> 
     if not bars:
         return Text("waiting for the first bar", style="dim")
     rows = max(height - 1, _FEWEST_ROWS)
-    label = max(len(f"{bar.high:.{decimals}f}") for bar in bars)
+    label = max(len(axis.label(bar.high)) for bar in bars)
     room = max(width - label - 1, 1)
     shown = list(bars)[-room:]
     apart = " " if len(shown) * 2 <= room else ""
@@ -91,7 +103,9 @@ def draw(bars: Sequence[Bar], width: int, height: int, *, decimals: int = 2) -> 
         for bar, drawn in zip(shown, columns, strict=True):
             text.append(drawn[row] + apart, style=colour(bar))
         text.append(" ")
-        text.append(*_label(row, rows, last, shown[-1].close, scale, decimals))
+        text.append(
+            *_label(row, rows - 1 - row, last, axis.label(shown[-1].close if row == last else scale.price(row)))
+        )
         text.append("\n")
     for bar in shown:
         text.append(*_mark(bar.mark))
@@ -99,11 +113,11 @@ def draw(bars: Sequence[Bar], width: int, height: int, *, decimals: int = 2) -> 
     return text
 
 
-def _label(row: int, rows: int, last: int, close: float, scale: Scale, decimals: int) -> tuple[str, str]:
+def _label(row: int, from_top: int, last: int, label: str) -> tuple[str, str]:
     if row == last:
-        return f"{close:.{decimals}f}", "reverse"
-    if (rows - 1 - row) % 3 == 0 and abs(row - last) > 1:
-        return f"{scale.price(row):.{decimals}f}", "dim"
+        return label, "reverse"
+    if from_top % 3 == 0 and abs(row - last) > 1:
+        return label, "dim"
     return "", ""
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tradeproc.cli.chart import Bar
 
-RECENT_FILLS = 8
+_OPEN = frozenset({"pre_sent", "pending", "submitted", "partially_filled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +60,30 @@ class OrderSeen:
     @property
     def is_open(self) -> bool:
         """Tell whether it may still fill."""
-        return self.state in ("pre_sent", "pending", "submitted", "partially_filled")
+        return self.state in _OPEN
 
 
 @dataclass(frozen=True, slots=True)
 class Screen:
     """Everything the view shows at one moment.
 
-    `summary` is the trader's own state message; `speed` how much faster than the wall clock market time runs.
+    `summary` is the trader's own state message; `speed` how much faster than the wall clock market time runs;
+    `programs` what supervisord says of each process; `tick` the step of prices in points.
     """
 
     title: str = ""
+    account: str = ""
+    hint: str = ""
     speed: float | None = None
+    wall_at: int | None = None
     market_at: int | None = None
     summary: Mapping[str, Any] = field(default_factory=dict)
     candles: Mapping[int, CandleSeen] = field(default_factory=dict)
     orders: Mapping[str, OrderSeen] = field(default_factory=dict)
     fills: tuple[FillSeen, ...] = ()
     processes: Mapping[str, ProcessSeen] = field(default_factory=dict)
-    note: str = ""
-    decimals: int = 2
+    programs: Mapping[str, str] = field(default_factory=dict)
+    tick: float = 0.01
 
     @property
     def bars(self) -> list[Bar]:
@@ -95,6 +99,11 @@ class Screen:
         return bars
 
     @property
+    def closed_bars(self) -> int:
+        """Return how many closed candles there are."""
+        return sum(candle.is_closed for candle in self.candles.values())
+
+    @property
     def open_orders(self) -> list[OrderSeen]:
         """Return the orders that may still fill, newest last."""
         return [order for order in self.orders.values() if order.is_open]
@@ -103,6 +112,24 @@ class Screen:
     def lag_ns(self) -> int | None:
         """Return the largest lag on the bus that any process told in its last heartbeat."""
         return max((process.lag_ns for process in self.processes.values()), default=None)
+
+    @property
+    def decimals(self) -> int:
+        """Return how many decimals a price has: those of the tick."""
+        return len(f"{self.tick:.10f}".rstrip("0").partition(".")[2])
+
+    @property
+    def alarms(self) -> str:
+        """Return what wants a person's attention, as one line."""
+        told: Mapping[str, Any] = self.summary.get("alarms") or {}
+        return "; ".join(f"{name}: {detail}" if detail else name for name, detail in sorted(told.items()))
+
+    def with_summary(self, body: Mapping[str, Any]) -> "Screen":
+        """Return the screen with a trader's state message applied, which names all orders that can still fill."""
+        screen = replace(self, summary=body, orders={})
+        for order in body["orders"]:
+            screen = screen.with_order(order)
+        return screen
 
     def with_candle(self, body: Mapping[str, Any]) -> "Screen":
         """Return the screen with a candle message applied."""
@@ -140,7 +167,14 @@ class Screen:
             market_at=int(body.get("market_at") or 0),
             at=int(body["at"]),
         )
-        return self if fill in self.fills else replace(self, fills=(*self.fills, fill))
+        if fill in self.fills:
+            return self
+        return replace(self, fills=tuple(sorted((*self.fills, fill), key=lambda each: each.at)))
+
+    def with_programs(self, states: Mapping[str, str]) -> "Screen":
+        """Return the screen with supervisord's word for every program; a process it no longer has is forgotten."""
+        kept = {name: process for name, process in self.processes.items() if name in states}
+        return replace(self, programs=dict(states), processes=kept)
 
     def with_heartbeat(self, body: Mapping[str, Any], heard_at: int) -> "Screen":
         """Return the screen with a heartbeat applied; `heard_at` is monotonic nanoseconds."""

@@ -139,9 +139,9 @@ TRADES = (
     Column("contract", "contract"),
     Column("side", "side"),
     Column("quantity", "quantity", right=True),
-    Column("entered", "entered_at", when),
+    Column("entered (market time)", "entered_market_at", when),
     Column("at", "entry_price", number, right=True),
-    Column("exited", "exited_at", when),
+    Column("exited (market time)", "exited_market_at", when),
     Column("at", "exit_price", number, right=True),
     Column("profit", "profit", money, right=True),
 )

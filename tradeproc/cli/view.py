@@ -1,6 +1,6 @@
 """The one-screen view: pure, a `Screen` and a size become something rich can print."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from rich import box
@@ -11,56 +11,70 @@ from rich.table import Table
 from rich.text import Text
 
 from tradeproc.cli import tables
-from tradeproc.cli.chart import draw
-from tradeproc.cli.screen import FillSeen, OrderSeen, ProcessSeen, Screen
+from tradeproc.cli.chart import Axis, draw
+from tradeproc.cli.screen import FillSeen, OrderSeen, Screen
 
 SECOND = 1_000_000_000
-_SIDE_WIDTH = 34
+_NARROW, _WIDE, _WIDE_FROM = 32, 38, 100
 _HEADER_ROWS = 2
 _SMALLEST_CHART = 8
+_SMALLEST_FILLS = 5
 _STALE_SECONDS = 3.0
+_HEADINGS = 9
+_UP, _FAILED = "RUNNING", frozenset({"FATAL", "EXITED", "UNKNOWN"})
 _DOTS = {"ready": "green", "starting": "yellow", "degraded": "yellow", "stopping": "yellow"}
 
 
 def render(screen: Screen, now: int, *, width: int, height: int) -> RenderableType:
     """Return the whole view for a terminal of `width` x `height`; `now` is monotonic nanoseconds."""
-    process_rows = (len(screen.processes) + 1) // 2
-    bottom = min(max(process_rows + 2, 6), max(height - _HEADER_ROWS - _SMALLEST_CHART, 6))
-    chart_rows = height - _HEADER_ROWS - bottom
+    side = _WIDE if width >= _WIDE_FROM else _NARROW
+    rows = height - _HEADER_ROWS
+    names = process_names(screen)
+    low = min(max((len(names) + 1) // 2 + 2, 5), max(rows - _SMALLEST_CHART, 5))
+    session = _session_rows(screen)
+    high = min(len(session) + 2, max(rows - _SMALLEST_FILLS, 5))
+    left, right = Layout(), Layout(size=side)
+    left.split_column(
+        Layout(_chart(screen, width - side - 4, rows - low - 2), size=rows - low),
+        Layout(_processes(screen, names, now, is_wide=width >= _WIDE_FROM), size=low),
+    )
+    right.split_column(
+        Layout(_session(session), size=high),
+        Layout(_activity(screen, rows - high - 2), size=rows - high),
+    )
+    body = Layout(size=rows)
+    body.split_row(left, right)
     layout = Layout()
-    top = Layout(name="top", size=chart_rows)
-    top.split_row(
-        Layout(_chart(screen, width - _SIDE_WIDTH - 4, chart_rows - 2)),
-        Layout(_session(screen), size=_SIDE_WIDTH),
-    )
-    low = Layout(name="low", size=bottom)
-    low.split_row(
-        Layout(_processes(screen, now)),
-        Layout(_activity(screen, bottom - 2), size=_SIDE_WIDTH),
-    )
-    layout.split_column(Layout(header(screen), size=_HEADER_ROWS), top, low)
+    layout.split_column(Layout(header(screen, width), size=_HEADER_ROWS), body)
     return layout
 
 
-def header(screen: Screen) -> Text:
-    """Return the two lines on top: what runs, and where the market, the wall clock and the bus are."""
-    line = Text(screen.title, style="bold")
-    line.append("\n")
-    line.append_text(market_line(screen))
-    return line
+def header(screen: Screen, width: int) -> Text:
+    """Return the two lines on top: what runs for which account, and where the clocks and the bus are."""
+    title, account = Text(screen.title, style="bold"), Text(screen.account, style=_account_style(screen.account))
+    title.truncate(max(width - account.cell_len - 2, 10), overflow="ellipsis")
+    gap = max(width - title.cell_len - account.cell_len, 2)
+    line = market_line(screen)
+    line.truncate(width, overflow="ellipsis")
+    return Text.assemble(title, " " * gap, account, "\n", line)
+
+
+def _account_style(account: str) -> str:
+    return "bold white on red" if account.endswith(" live") else "bold green"
 
 
 def market_line(screen: Screen) -> Text:
-    """Return market time, speed, bars, lag and the note, as one line."""
-    parts = [f"market {tables.when(screen.market_at)} UTC" if screen.market_at else "market time not known yet"]
-    if screen.speed is not None:
-        parts.append(f"{screen.speed:g}x")
-    parts.append(f"{sum(candle.is_closed for candle in screen.candles.values())} bars")
+    """Return market time, speed, wall time, bars, lag and the alarms, as one line."""
+    speed = f" ({screen.speed:g}x)" if screen.speed is not None else ""
+    parts = [f"market {tables.when(screen.market_at)}{speed}" if screen.market_at else "market time not known yet"]
+    if screen.wall_at is not None:
+        parts.append(f"wall {tables.clock(screen.wall_at)} UTC")
+    parts.append(f"{screen.closed_bars} bars")
     if screen.lag_ns is not None:
         parts.append(f"bus lag {tables.lag(screen.lag_ns)}")
     line = Text(" · ".join(parts), style="dim")
-    if screen.note:
-        line.append(f" · {screen.note}", style="yellow")
+    if screen.alarms:
+        return Text.assemble((f"! {screen.alarms}", "bold red"), " · ", line)
     return line
 
 
@@ -68,7 +82,7 @@ def progress_line(screen: Screen) -> str:
     """Return the state of the session as one plain line, for output that is no terminal."""
     parts = [
         tables.when(screen.market_at) if screen.market_at else "no market time yet",
-        f"{sum(candle.is_closed for candle in screen.candles.values())} bars",
+        f"{screen.closed_bars} bars",
         f"position {tables.signed(screen.summary.get('position') or 0)}",
         f"{len(screen.open_orders)} working",
         f"{len(screen.fills)} fills",
@@ -87,27 +101,51 @@ def profit_of(screen: Screen) -> Decimal | None:
 
 
 def _chart(screen: Screen, width: int, height: int) -> RenderableType:
-    return Panel(draw(screen.bars, width, height, decimals=screen.decimals), box=box.ROUNDED, title="candles")
+    drawn = draw(screen.bars, width, height, Axis(screen.tick, screen.decimals))
+    return Panel(drawn, box=box.ROUNDED, title="candles")
 
 
-def _session(screen: Screen) -> RenderableType:
+def _session(rows: Sequence[tuple[str, RenderableType]]) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
-    grid.add_column(style="dim")
-    grid.add_column()
+    grid.add_column(style="dim", no_wrap=True, min_width=_HEADINGS)
+    grid.add_column(no_wrap=True, overflow="ellipsis")
+    for heading, value in rows:
+        grid.add_row(heading, value)
+    return Panel(grid, box=box.ROUNDED, title="session")
+
+
+def _session_rows(screen: Screen) -> list[tuple[str, RenderableType]]:
     summary = screen.summary
-    grid.add_row("trading", tables.state(summary.get("trading_state") or "starting"))
-    average = summary.get("average")
-    position = tables.signed(summary.get("position") or 0)
-    grid.add_row("position", f"{position} at {tables.number(average)}" if average is not None else position)
-    for heading, key in (("realized", "realized"), ("open", "unrealized"), ("heat", "heat")):
+    if not summary:
+        return [("trading", Text("waiting for the trader", style="yellow"))]
+    rows: list[tuple[str, RenderableType]] = [("trading", tables.state(summary["trading_state"]))]
+    position, average = tables.signed(summary["position"]), summary.get("average")
+    held = position if average is None else f"{position} at {Decimal(average):.{screen.decimals}f}"
+    rows.append(("position", Text(held, style="bold")))
+    if summary.get("last") is not None:
+        rows.append(("last", f"{summary['last']:.{screen.decimals}f}"))
+    currency = str(summary.get("currency") or "")
+    for heading, key in (("closed", "realized"), ("open", "unrealized")):
         if summary.get(key) is not None:
-            grid.add_row(heading, tables.money(summary[key]))
+            rows.append((heading, tables.money(summary[key])))
     profit = profit_of(screen)
     if profit is not None:
-        grid.add_row("P&L", tables.money(profit))
+        rows.append(("P&L", Text.assemble(tables.money(profit), " ", currency)))
+    rows.append(("streams", _streams(summary.get("streams") or {})))
+    is_safe = summary.get("database") == "up" and bool(summary.get("lease"))
+    rows.append(("database", Text("up" if is_safe else "down", style="green" if is_safe else "bold red")))
+    is_sure = bool(summary.get("reconciled"))
+    rows.append(("broker", Text("agrees" if is_sure else "being asked", style="green" if is_sure else "yellow")))
     for order in screen.open_orders[-4:]:
-        grid.add_row(order.role.replace("_", " "), _order_line(order))
-    return Panel(grid, box=box.ROUNDED, title="session")
+        rows.append((order.role.replace("_", " "), _order_line(order)))
+    return rows
+
+
+def _streams(streams: Mapping[str, str]) -> Text:
+    down = [name for name, reason in streams.items() if reason != "up"]
+    if down:
+        return Text(f"{', '.join(down)} down", style="bold red")
+    return Text(f"{len(streams)} up", style="green")
 
 
 def _order_line(order: OrderSeen) -> Text:
@@ -118,22 +156,37 @@ def _order_line(order: OrderSeen) -> Text:
     return line
 
 
-def _processes(screen: Screen, now: int) -> RenderableType:
-    grid = Table.grid(padding=(0, 2))
+def process_names(screen: Screen) -> list[str]:
+    """Return all processes that are to be shown, in supervisord's order."""
+    return [*screen.programs, *(name for name in screen.processes if name not in screen.programs)]
+
+
+def _processes(screen: Screen, names: Sequence[str], now: int, *, is_wide: bool) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
     for _ in range(2):
-        grid.add_column(no_wrap=True)
-    cells = [_process(process, now) for process in screen.processes.values()]
-    for row in range((len(cells) + 1) // 2):
-        grid.add_row(*cells[row * 2 : row * 2 + 2])
-    return Panel(grid, box=box.ROUNDED, title="processes")
+        grid.add_column(no_wrap=True, ratio=1, overflow="ellipsis")
+    grid.expand = True
+    cells = [_process(screen, name, now, is_wide=is_wide) for name in names]
+    half = (len(cells) + 1) // 2
+    for row in range(half):
+        grid.add_row(*cells[row::half])
+    heading = f"{len(cells)} processes: age of heartbeat" + (", lag on the bus" if is_wide else "")
+    return Panel(grid, box=box.ROUNDED, title=heading, subtitle=screen.hint or None)
 
 
-def _process(process: ProcessSeen, now: int) -> Text:
+def _process(screen: Screen, name: str, now: int, *, is_wide: bool) -> Text:
+    supervised, process = screen.programs.get(name, _UP), screen.processes.get(name)
+    if supervised != _UP or process is None:
+        word = " no heartbeat yet" if supervised == _UP else f" {supervised.lower()}"
+        dot = "red" if supervised in _FAILED else "yellow"
+        return Text.assemble(("● ", dot), short_name(name), (word, "yellow"))
     age = max(now - process.heard_at, 0) / SECOND
     is_silent = age > _STALE_SECONDS
     cell = Text("● ", style="red" if is_silent else _DOTS.get(process.state, "red"))
-    cell.append(short_name(process.name), style="default")
-    cell.append(f" {age:.1f}s", style="red" if is_silent else "dim")
+    cell.append(f"{short_name(name):14}" if is_wide else short_name(name), style="default")
+    cell.append(f" {age:.1f} s", style="red" if is_silent else "dim")
+    if is_wide and process.lag_ns:
+        cell.append(f"  {tables.lag(process.lag_ns)}", style="dim")
     if process.state != "ready":
         cell.append(f" {process.state}", style="yellow")
     return cell
@@ -149,15 +202,14 @@ def _activity(screen: Screen, rows: int) -> RenderableType:
     newest = list(reversed(screen.fills))[:rows]
     if not newest:
         return Panel(Text("no fills yet", style="dim"), box=box.ROUNDED, title="fills")
-    return Panel(_fills(newest), box=box.ROUNDED, title=f"fills ({len(screen.fills)})")
+    return Panel(_fills(newest, screen.decimals), box=box.ROUNDED, title=f"fills ({len(screen.fills)}), market time")
 
 
-def _fills(newest: Sequence[FillSeen]) -> Table:
+def _fills(newest: Sequence[FillSeen], decimals: int) -> Table:
     grid = Table.grid(padding=(0, 1))
     for fill in newest:
         style = "green" if fill.side == "buy" else "red"
         moment = tables.clock(fill.market_at or fill.at)
-        grid.add_row(
-            Text(moment, style="dim"), Text(fill.side, style=style), str(fill.quantity), tables.number(fill.price)
-        )
+        price = f"{Decimal(fill.price):.{decimals}f}"
+        grid.add_row(Text(moment, style="dim"), Text(fill.side, style=style), str(fill.quantity), price)
     return grid

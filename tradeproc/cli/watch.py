@@ -1,5 +1,10 @@
-"""Gathers what the one-screen view shows: asks the session's trader and every process, a few times a second."""
+"""Gathers what the one-screen view shows and keeps it on the screen.
 
+It listens: the trader tells its state, candles and fills, every process its heartbeat. Only at the start, after a
+gap and after a restart of the trader is anything asked, so that watching costs a trading process next to nothing.
+"""
+
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,57 +13,128 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
-from tradeproc.cli.desk import Desk
+from tradeproc.bus.codec import Envelope
+from tradeproc.bus.gaps import Heard, Sequences
+from tradeproc.cli.desk import KEEPER, Desk
+from tradeproc.cli.listening import Listener
 from tradeproc.cli.screen import Screen
 from tradeproc.cli.view import progress_line, render
-from tradeproc.clock import monotonic_ns
-from tradeproc.errors import TradeprocError
+from tradeproc.clock import monotonic_ns, wall_ns
+from tradeproc.domain.instruments import Contract, instrument
+from tradeproc.errors import EXIT_DONE, TradeprocError
+from tradeproc.supervision.client import Program, ProgramState
 
-_LOOK_SECONDS = 0.25
-_PROCESSES_EVERY = 4
+_FRAME_SECONDS = 0.25
+_AROUND_SECONDS = 1.0
 _PLAIN_SECONDS = 5.0
-_ANSWER_SECONDS = 0.5
+_ANSWER_SECONDS = 1.0
+_OTHERS = re.compile(r"(session|link)-")
+
+
+def first_screen(row: dict[str, Any], *, speed: float | None = None, hint: str = "") -> Screen:
+    """Return the empty screen of a session, from its row as the keeper tells it."""
+    product = instrument(Contract.parse(row["contract"]).root)
+    return Screen(
+        title=f"session {row['id']} {row['name']} · {row['strategy']} · {row['contract']} {row['minutes']} min",
+        account=f"{row['account']} {row['environment']}",
+        speed=speed,
+        hint=hint,
+        tick=float(product.tick_size),
+    )
 
 
 class Watch:
-    """The screen of one session, renewed by `look`."""
+    """The screen of one session, renewed by `look`; close it afterwards."""
 
-    def __init__(
-        self, desk: Desk, session: int, title: str, *, speed: float | None = None, decimals: int = 2
-    ) -> None:
-        self.desk, self.session = desk, session
-        self.trader = f"session-{session}.trader"
-        self.screen = Screen(title=title, speed=speed, decimals=decimals)
-        self._looks = 0
+    def __init__(self, desk: Desk, session: int, login: str, screen: Screen) -> None:
+        self._desk, self._session, self.screen = desk, session, screen
+        self._trader = f"session-{session}.trader"
+        self._groups = (f"session-{session}.", f"link-{login}.")
+        self._listener = Listener(desk.directory)
+        self._sequences = Sequences()
+        self._is_behind = True
+        self._looked_around_at = 0.0
 
-    def look(self) -> Screen:
-        """Ask the trader, and now and then everybody else; what does not answer keeps its last picture."""
-        summary = self._ask(self.trader, "state")
-        if summary is not None:
-            screen = replace(self.screen, summary=summary, orders={}, note="; ".join(sorted(summary["alarms"])))
-            for order in summary["orders"]:
-                screen = screen.with_order(order)
-            self.screen = screen
-        for topic, key in (("candle", "candles"), ("fill", "fills")):
-            told = self._ask(self.trader, "snapshot", {"topic": topic})
-            for body in told[key] if told else ():
-                self.screen = self.screen.with_candle(body) if topic == "candle" else self.screen.with_fill(body)
-        if self._looks % _PROCESSES_EVERY == 0:
-            self._look_at_processes()
-        self._looks += 1
+    def look(self, seconds: float = _FRAME_SECONDS) -> Screen:
+        """Take in what was said within `seconds`."""
+        if time.monotonic() - self._looked_around_at >= _AROUND_SECONDS:
+            self._looked_around_at = time.monotonic()
+            self._look_around()
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            for envelope in self._listener.hear(left):
+                self._take(envelope)
+        if self._is_behind:
+            self._is_behind = not self._catch_up()
         return self.screen
 
-    def _look_at_processes(self) -> None:
-        for process in self.desk.directory.processes():
-            told = self._ask(process, "status")
-            if told is not None:
-                self.screen = self.screen.with_heartbeat(told, monotonic_ns())
+    def close(self) -> None:
+        """Close the sockets."""
+        self._listener.close()
 
-    def _ask(self, process: str, method: str, params: dict[str, Any] | None = None) -> dict[str, Any] | None:
+    def _look_around(self) -> None:
+        """Find processes that are new, and ask supervisord which are down."""
+        for process in self._desk.directory.processes():
+            if self._concerns(process):
+                self._listener.follow(process, "" if process == self._trader else "heartbeat")
         try:
-            return self.desk.client.call(process, method, params or {}, _ANSWER_SECONDS)
+            programs = self._desk.supervisor.processes()
+        except TradeprocError:
+            return
+        seen = {
+            each.process: each.state.value for each in programs if self._concerns(each.process) and not is_done(each)
+        }
+        self.screen = self.screen.with_programs(seen)
+
+    def _concerns(self, process: str) -> bool:
+        return process.startswith(self._groups) or not _OTHERS.match(process)
+
+    def _take(self, envelope: Envelope) -> None:
+        topic, body, screen = envelope.topic, envelope.body, self.screen
+        if topic == "heartbeat":
+            self.screen = screen.with_heartbeat(body, monotonic_ns())
+        if envelope.publisher != self._trader:
+            return
+        if self._sequences.is_new(envelope.epoch):
+            self._is_behind = True
+        if topic != "heartbeat" and self._sequences.hear(topic, envelope.sequence) is Heard.GAP:
+            self._is_behind = True
+        if topic == "state":
+            self.screen = screen.with_summary(body)
+        elif topic == "candle":
+            self.screen = screen.with_candle(body)
+        elif topic == "fill":
+            self.screen = screen.with_fill(body)
+
+    def _catch_up(self) -> bool:
+        """Ask once for what was said before we listened; False while the trader does not answer."""
+        summary = self._ask(self._trader, "state", {})
+        candles = self._ask(self._trader, "snapshot", {"topic": "candle"})
+        fills = self._ask(self._trader, "snapshot", {"topic": "fill"})
+        # the trader remembers its own recent fills; those of its former lives are in the database
+        stored = self._ask(KEEPER, "fills", {"session": self._session, "limit": 200})
+        if summary is None or candles is None:
+            return False
+        self.screen = self.screen.with_summary(summary)
+        for body in candles["candles"]:
+            self.screen = self.screen.with_candle(body)
+        for told in (stored, fills):
+            for body in told["fills"] if told else ():
+                self.screen = self.screen.with_fill(body)
+        return True
+
+    def _ask(self, process: str, method: str, params: dict[str, Any]) -> dict[str, Any] | None:
+        if process not in self._desk.directory.processes():
+            return None
+        try:
+            return self._desk.client.call(process, method, params, _ANSWER_SECONDS)
         except TradeprocError:
             return None
+
+
+def is_done(program: Program) -> bool:
+    """Tell whether a program has ended because it had nothing to do, as the local broker where it is not enabled."""
+    return program.state is ProgramState.EXITED and program.exit_status == EXIT_DONE
 
 
 def show(watch: Watch, console: Console, is_over: Callable[[Screen], bool]) -> Screen:
@@ -67,15 +143,14 @@ def show(watch: Watch, console: Console, is_over: Callable[[Screen], bool]) -> S
         return _print_lines(watch, console, is_over)
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
-            screen = watch.look()
+            screen = replace(watch.look(), wall_at=wall_ns())
             live.update(render(screen, monotonic_ns(), width=console.width, height=console.height), refresh=True)
             if is_over(screen):
                 return screen
-            time.sleep(_LOOK_SECONDS)
 
 
 def _print_lines(watch: Watch, console: Console, is_over: Callable[[Screen], bool]) -> Screen:
-    printed_at = 0.0
+    printed_at = time.monotonic()
     while True:
         screen = watch.look()
         is_last = is_over(screen)
@@ -84,4 +159,3 @@ def _print_lines(watch: Watch, console: Console, is_over: Callable[[Screen], boo
             console.print(f"  {progress_line(screen)}", highlight=False)
         if is_last:
             return screen
-        time.sleep(_LOOK_SECONDS)

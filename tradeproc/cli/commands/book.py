@@ -36,6 +36,8 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
 def show(name: str, desk: Desk, arguments: Namespace) -> Outcome:
     """List one kind of rows."""
     rows = ask_rows(desk, name, session=arguments.session, limit=arguments.limit)
+    if name == "trades" and rows:
+        rows = with_market_times(rows, ask_rows(desk, "fills", session=arguments.session))
     columns = next(columns for command, columns, _ in LISTS if command == name)
     return Outcome({name: rows}, render(name, columns, rows))
 
@@ -49,6 +51,19 @@ def ask_rows(desk: Desk, name: str, *, session: str | None = None, limit: int | 
         params["limit"] = limit
     rows: list[dict[str, Any]] = desk.ask(KEEPER, name, params)[name]
     return rows
+
+
+def with_market_times(trades: Sequence[dict[str, Any]], fills: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the trades with the market times of the fills that opened and closed them beside the wall times."""
+    times = {(fill["order_id"], fill["at"]): fill["market_at"] for fill in fills}
+    return [
+        {
+            **trade,
+            "entered_market_at": times.get((trade["entry_order"], trade["entered_at"])),
+            "exited_market_at": times.get((trade["exit_order"], trade["exited_at"])),
+        }
+        for trade in trades
+    ]
 
 
 def render(name: str, columns: Sequence[tables.Column], rows: Sequence[dict[str, Any]]) -> RenderableType:

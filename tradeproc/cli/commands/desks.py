@@ -1,10 +1,11 @@
-"""The desk as a whole: up, down, status, watch."""
+"""The desk as a whole: up, down, status."""
 
 import os
 import subprocess
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -15,9 +16,11 @@ from tradeproc.cli.desk import KEEPER, Desk
 from tradeproc.cli.exits import CommandFailed, NotRunning
 from tradeproc.cli.outcome import Outcome, SubParsers
 from tradeproc.clock import SECOND, wall_ns
-from tradeproc.errors import TradeprocError
+from tradeproc.errors import EXIT_HALT, TradeprocError
 from tradeproc.home import Home
-from tradeproc.supervision.client import SupervisorAway
+from tradeproc.supervision.client import ProgramState, SupervisorAway, SupervisorRefused
+
+Condition = Callable[[], bool]
 
 UP_SECONDS = 60.0
 DOWN_SECONDS = 20.0
@@ -38,7 +41,7 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
 def up(desk: Desk, _arguments: Namespace) -> Outcome:
     """Start supervisord unless it runs, and wait until the keeper answers."""
     started = start_supervisord(desk)
-    wait_until("the keeper answers", lambda: keeper_answers(desk), UP_SECONDS)
+    wait_until("the keeper answers", lambda: keeper_answers(desk), UP_SECONDS, lambda: halted(desk))
     text = "the desk is up" if started else "the desk is up already"
     return Outcome({"started": started}, Text(text))
 
@@ -72,7 +75,7 @@ def process_rows(desk: Desk) -> list[dict[str, Any]]:
     """
     try:
         programs = desk.supervisor.processes()
-    except SupervisorAway:
+    except (SupervisorAway, SupervisorRefused):
         raise NotRunning("the desk is not running; scripts/tradectl up starts it") from None
     listed = set(desk.directory.processes())
     rows: list[dict[str, Any]] = []
@@ -106,12 +109,8 @@ def _told(desk: Desk, process: str) -> dict[str, Any]:
 
 
 def is_up(desk: Desk) -> bool:
-    """Tell whether supervisord answers."""
-    try:
-        desk.supervisor.processes()
-    except SupervisorAway:
-        return False
-    return True
+    """Tell whether supervisord answers and is not on its way down."""
+    return desk.supervisor.is_up()
 
 
 def keeper_answers(desk: Desk) -> bool:
@@ -131,10 +130,14 @@ def start_supervisord(desk: Desk) -> bool:
     """
     if is_up(desk):
         return False
+    wait_until("the former supervisord has ended", lambda: not _answers(desk), DOWN_SECONDS)
     home = desk.home
     home.make_folders()
+    program = home.root / ".venv/bin/supervisord"
+    if not program.exists():
+        raise CommandFailed(f"there is no {program}; scripts/quickstart sets everything up")
     done = subprocess.run(
-        [str(home.root / ".venv/bin/supervisord"), "-c", str(home.root / "supervisord.conf")],
+        [str(program), "-c", str(home.root / "supervisord.conf")],
         cwd=home.root,
         env=dict(os.environ, TRADEPROC_HOME=str(home.root)),
         capture_output=True,
@@ -149,11 +152,12 @@ def start_supervisord(desk: Desk) -> bool:
 
 def stop_supervisord(desk: Desk) -> bool:
     """Stop supervisord and wait until it is gone; False when it was not running."""
-    if not is_up(desk):
+    if not _answers(desk):
         return False
     pid = supervisord_pid(desk.home)
-    desk.supervisor.shutdown()
-    wait_until("supervisord has ended", lambda: not is_up(desk) and not _lives(pid), DOWN_SECONDS)
+    if is_up(desk):
+        desk.supervisor.shutdown()
+    wait_until("supervisord has ended", lambda: not _answers(desk) and not _lives(pid), DOWN_SECONDS)
     return True
 
 
@@ -163,6 +167,17 @@ def supervisord_pid(home: Home) -> int:
         return int((home.run / "supervisord.pid").read_text())
     except (OSError, ValueError):
         return 0
+
+
+def _answers(desk: Desk) -> bool:
+    try:
+        desk.supervisor.processes()
+    except SupervisorAway:
+        return False
+    except SupervisorRefused:
+        # this is how it answers while it stops
+        return True
+    return True
 
 
 def _lives(pid: int) -> bool:
@@ -175,14 +190,41 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def wait_until(what: str, condition: Callable[[], bool], seconds: float) -> None:
-    """Look again until a condition holds.
+def halted(desk: Desk) -> str:
+    """Return in one line which process stays down until a person mends something, and why; empty when none does."""
+    try:
+        programs = desk.supervisor.processes()
+    except TradeprocError:
+        return ""
+    for program in programs:
+        gave_up = program.state is ProgramState.EXITED and program.exit_status == EXIT_HALT
+        if gave_up or program.state is ProgramState.FATAL:
+            log = desk.home.log / f"{program.process}.log"
+            return f"{program.process} stays down: {last_words(log)}"
+    return ""
+
+
+def last_words(log: Path) -> str:
+    """Return why a process ended, from the last line of its log that says so."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        return f"see {log}"
+    said = [line.partition(" error=")[2] for line in lines if " CRITICAL " in line and " error=" in line]
+    return f"{said[-1]} ({log})" if said else f"see {log}"
+
+
+def wait_until(what: str, condition: Condition, seconds: float, trouble: Callable[[], str] = lambda: "") -> None:
+    """Look again until a condition holds; `trouble` says in one line why it never will, and is empty before that.
 
     Raises:
         NotRunning: it did not within `seconds`.
+        CommandFailed: there was trouble.
     """
     deadline = time.monotonic() + seconds
     while not condition():
+        if reason := trouble():
+            raise CommandFailed(reason)
         if time.monotonic() > deadline:
             raise NotRunning(f"waited {seconds:.0f} s and still not: {what}; see run/log and scripts/tradectl status")
         time.sleep(0.1)

@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import Any
 
+from rich.table import Table
 from rich.text import Text
 
 from tradeproc.cli import tables
@@ -95,8 +96,8 @@ def clear_faults(desk: Desk, arguments: Namespace) -> Outcome:
     return Outcome(answer, _lines(answer))
 
 
-def _lines(answer: dict[str, Any]) -> tables.Table:
-    grid = tables.Table.grid(padding=(0, 2))
+def _lines(answer: dict[str, Any]) -> Table:
+    grid = Table.grid(padding=(0, 2))
     for key, value in answer.items():
         rows = value if isinstance(value, list) else [value]
         grid.add_row(Text(key, style="dim"), "\n".join(_line(key, row) for row in rows) or tables.NOTHING)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.table import Table
 from rich.text import Text
 
 from tradeproc.cli import tables
@@ -109,8 +110,8 @@ def show(desk: Desk, arguments: Namespace) -> Outcome:
     return Outcome({"session": row, "trader": state}, _shown(row, state))
 
 
-def _shown(row: dict[str, Any], state: dict[str, Any] | None) -> tables.Table:
-    grid = tables.Table.grid(padding=(0, 2))
+def _shown(row: dict[str, Any], state: dict[str, Any] | None) -> Table:
+    grid = Table.grid(padding=(0, 2))
     for key, value in row.items():
         if value not in (None, "", {}):
             grid.add_row(Text(key, style="dim"), _plain(key, value))
