@@ -4,6 +4,7 @@ A picture of an order of ours is applied by `orders.told`. A picture of an unkno
 ours, told before the reply to its submit; the reply, or later `reconcile.py`, says so.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tradeproc.domain.book import Balance, Divergence, DivergenceKind
@@ -88,8 +89,11 @@ def _progress(picture: BrokerOrder) -> tuple[bool, int, bool]:
     return picture.state.is_terminal, picture.filled, picture.state.is_working
 
 
-def claim_strays(turn: Turn, source: OrderSource) -> None:
-    """Match strays with orders whose reply was lost, by looks; never while a submit that looks the same is out."""
+def claim_strays(turn: Turn, source: OrderSource, listed: Sequence[BrokerOrder] = ()) -> None:
+    """Match strays with orders whose reply was lost, by looks; never while a submit that looks the same is out.
+
+    `listed` are pictures that an answer holds beside them.
+    """
     state = turn.state
     candidates = unresolved(state)
     if not candidates:
@@ -99,7 +103,7 @@ def claim_strays(turn: Turn, source: OrderSource) -> None:
         for order_id, pending in state.engine.pending.items()
         if pending.waiting is Waiting.SUBMIT
     ]
-    for picture in list(state.broker.strays.values()):
+    for picture in (*listed, *state.broker.strays.values()):
         order = matching.owner(state, picture, candidates)
         if order is None or any(matching.looks_like(state, submit, picture) for submit in submits):
             continue
@@ -146,20 +150,30 @@ def _settle(turn: Turn, order_id: str, picture: BrokerOrder, source: OrderSource
 
 def _settle_modify(turn: Turn, order: Order, pending: Pending, picture: BrokerOrder, source: OrderSource) -> None:
     """Take the new terms when the picture shows them; believe the broker when it still shows others much later."""
-    theirs = turn.state.setup.instrument
     wanted = pending.wanted
-    price = theirs.price
-    if wanted is not None and (picture.quantity, picture.limit, picture.stop) == (
-        wanted.quantity,
-        None if wanted.limit is None else price(wanted.limit),
-        None if wanted.stop is None else price(wanted.stop),
-    ):
-        terms = {"quantity": wanted.quantity, "limit": wanted.limit, "stop": wanted.stop}
-        changed = replace(order, in_flight=None, changed_at=turn.now, **terms)  # type: ignore[arg-type]
+    if wanted is not None and _shows(turn.state, order, wanted, picture):
+        changed = replace(
+            order,
+            quantity=picture.quantity,
+            limit=wanted.limit,
+            stop=wanted.stop,
+            in_flight=None,
+            changed_at=turn.now,
+        )
         turn.keep(changed, noted(order, changed, source, turn.now, "modified"))
         del turn.state.engine.pending[order.id]
     elif _is_overdue(turn, pending, source):
         changed_not(turn, order, "modify_not_done", source)
+
+
+def _shows(state: State, order: Order, wanted: Order, picture: BrokerOrder) -> bool:
+    """Tell whether a picture has the wanted terms; a quantity that was not to change may be shrunk by a sibling."""
+    price = state.setup.instrument.price
+    return (
+        (wanted.limit is None or picture.limit == price(wanted.limit))
+        and (wanted.stop is None or picture.stop == price(wanted.stop))
+        and (picture.quantity == wanted.quantity or wanted.quantity == order.quantity)
+    )
 
 
 def _is_overdue(turn: Turn, pending: Pending, source: OrderSource) -> bool:

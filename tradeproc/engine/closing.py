@@ -1,6 +1,7 @@
 """Closing the position: cancel all orders, wait until they are over, then one exit for what the broker confirms.
 
-    cancelling   every open order is being cancelled; one whose fate is unknown is waited for (`reconcile.py` asks)
+    cancelling   every open order is being cancelled; one whose fate is unknown is waited for (`reconcile.py` asks),
+                 and meanwhile the stops stay
     confirming   all are over; the exit is sized by a reading of the broker's that agrees with our count
     exiting      one market order is out; when it is over, confirm again: flat ends it, a rest is closed the same way
 
@@ -16,7 +17,7 @@ from tradeproc.engine import sending
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import Finished
 from tradeproc.engine.limits import Denied, exit_of, is_dormant
-from tradeproc.engine.state import SECOND, ClosePhase, Closing
+from tradeproc.engine.state import SECOND, ClosePhase, Closing, Waiting
 from tradeproc.engine.turn import Turn
 
 _TRUST_OURS_AFTER = 10 * SECOND
@@ -63,7 +64,7 @@ def press(turn: Turn) -> None:
     if closing.phase is ClosePhase.CANCELLING and turn.now - closing.changed_at >= _CANCEL_AGAIN:
         closing.changed_at = turn.now
         turn.ask_orders("cancels are not confirmed")
-        for order in turn.state.engine.open_orders:
+        for order in _to_cancel(turn):
             sending.cancel(turn, order, closing.source, closing.reason)
     is_waiting = closing.phase is ClosePhase.CONFIRMING and turn.now >= closing.not_before
     if is_waiting and turn.state.broker.position.is_due(turn.now, SECOND):
@@ -71,8 +72,7 @@ def press(turn: Turn) -> None:
 
 
 def _cancel_all(turn: Turn, closing: Closing) -> bool:
-    orders = turn.state.engine.open_orders
-    for order in orders:
+    for order in _to_cancel(turn):
         is_asked = order.in_flight == "cancel" or order.id in turn.state.engine.cancels_wanted
         # a leg that waits for its entry goes with it; if it does not, it is cancelled 5 s later
         if not is_asked and not is_dormant(turn.state, order):
@@ -81,6 +81,13 @@ def _cancel_all(turn: Turn, closing: Closing) -> bool:
         return False
     _enter(turn, closing, ClosePhase.CONFIRMING)
     return True
+
+
+def _to_cancel(turn: Turn) -> list[Order]:
+    """Return the open orders to cancel; a stop goes on protecting while the fate of another order is unknown."""
+    engine = turn.state.engine
+    is_unknown = any(pending.waiting in (Waiting.SUBMIT, Waiting.RESOLVE) for pending in engine.pending.values())
+    return [order for order in engine.open_orders if not (is_unknown and order.role is OrderRole.STOP_LOSS)]
 
 
 def _confirm(turn: Turn, closing: Closing) -> bool:

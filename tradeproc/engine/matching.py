@@ -44,22 +44,20 @@ def owner(state: State, picture: BrokerOrder, orders: Iterable[Order]) -> Order 
 
 
 def looks_like(state: State, order: Order, picture: BrokerOrder) -> bool:
-    """Tell whether a picture could be `order`, by everything but ids."""
+    """Tell whether a picture could be `order`, by everything but the broker's id."""
     if picture.client_id is not None and picture.client_id != order.id:
         return False
+    if not is_of_session(state, picture) or (picture.side, picture.type) != (order.side, order.type):
+        return False
     price = state.setup.instrument.price
-    limit = None if order.limit is None else price(order.limit)
-    stop = None if order.stop is None else price(order.stop)
-    if not is_of_session(state, picture) or (picture.side, picture.type, picture.quantity) != (
-        order.side,
-        order.type,
-        order.quantity,
-    ):
+    if order.limit is not None and picture.limit != price(order.limit):
         return False
-    if (limit is not None and picture.limit != limit) or (stop is not None and picture.stop != stop):
+    if order.stop is not None and picture.stop != price(order.stop):
         return False
-    parent = state.engine.orders.get(order.parent or "")
     if picture.parent is not None:
-        # under the right entry the time does not matter: some brokers stamp legs when they wake up
+        # under the right entry neither time nor quantity matters: some brokers stamp legs when they wake up, and a
+        # sibling's fill may have shrunk this one
+        parent = state.engine.orders.get(order.parent or "")
         return parent is not None and parent.broker_id == picture.parent
-    return order.created_at - OPENED_BEFORE <= picture.opened_at <= order.created_at + OPENED_AFTER
+    opened_in_time = order.created_at - OPENED_BEFORE <= picture.opened_at <= order.created_at + OPENED_AFTER
+    return opened_in_time and picture.quantity == order.quantity

@@ -106,7 +106,7 @@ def change_answered(turn: Turn, order_id: str, outcome: Outcome, waiting: Waitin
     order = turn.state.engine.orders[order_id]
     match outcome:
         case Accepted():
-            pending.is_replied = True
+            pass  # requested; the order says when it is done
         case Refused(reason):
             turn.log("warning", f"{waiting.value}_refused", order=order_id, reason=reason)
             broker.changed_not(turn, order, f"{waiting.value}_refused", _REPLY, reason)

@@ -23,7 +23,7 @@ from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderState, O
 from tradeproc.domain.units import Nanos
 from tradeproc.engine import matching, outcomes
 from tradeproc.engine.alarms import AlarmName
-from tradeproc.engine.broker import GIVEN_UP, claim_strays, difference, keep_stray, take, take_first
+from tradeproc.engine.broker import GIVEN_UP, claim_strays, difference, take, take_first
 from tradeproc.engine.effects import Cancel
 from tradeproc.engine.events import Started
 from tradeproc.engine.limits import is_dormant
@@ -56,7 +56,7 @@ def started(turn: Turn, event: Started) -> None:
             state.engine.pending[order.id] = Pending(Waiting.RESOLVE, turn.now)
         elif order.in_flight is not None:
             kind = Waiting.CANCEL if order.in_flight == "cancel" else Waiting.MODIFY
-            state.engine.pending[order.id] = Pending(kind, turn.now, is_replied=True)
+            state.engine.pending[order.id] = Pending(kind, turn.now)
     if event.position is not None:
         state.engine.holding = Holding(event.position.quantity, event.position.average)
     turn.ask_orders("start")
@@ -80,15 +80,16 @@ def orders_answered(turn: Turn, number: int, answer: Answer[tuple[BrokerOrder, .
 
 def _compare(turn: Turn, pictures: list[BrokerOrder], number: int) -> None:
     broker = turn.state.broker
+    unknown: list[BrokerOrder] = []
     for picture in pictures:
         order = matching.claimed(turn.state, picture)
         if order is None:
-            keep_stray(turn.state, picture)
+            unknown.append(picture)
         elif broker.has_orders:
             _take_and_doubt(turn, order, picture)
         else:
             take_first(turn, order, picture)
-    claim_strays(turn, _ASKING)
+    claim_strays(turn, _ASKING, unknown)
     broker.orders_known_number = number
     listed = {picture.broker_id for picture in pictures}
     _count_absences(turn, number)

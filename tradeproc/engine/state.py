@@ -103,7 +103,6 @@ class Pending:
 
     waiting: Waiting
     since: Nanos
-    is_replied: bool = False
     asked_number: int = 0
     absences: int = 0
     wanted: Order | None = None

@@ -133,14 +133,14 @@ class Turn:
     def alarm(self, name: AlarmName, detail: str) -> None:
         """Raise an alarm unless it stands already."""
         alarms = self.state.engine.alarms
-        if name not in alarms:
-            self.do(Alarm(name, detail, self.now))
-        alarms[name] = detail
+        if name.value not in alarms:
+            self.do(Alarm(name.value, detail, self.now))
+        alarms[name.value] = detail
 
     def clear(self, name: AlarmName) -> None:
         """Take an alarm back if it stands."""
-        if self.state.engine.alarms.pop(name, None) is not None:
-            self.do(ClearAlarm(name, self.now))
+        if self.state.engine.alarms.pop(name.value, None) is not None:
+            self.do(ClearAlarm(name.value, self.now))
 
     def log(self, level: Literal["info", "warning", "error"], event: str, **fields: object) -> None:
         """Write a line."""
