@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
+from tradeproc.errors import Refusal
 from tradeproc.localbroker.desk import Desk, refusal
 from tradeproc.localbroker.faults import Fault, FaultName
 from tradeproc.localbroker.streams import StreamAnswer, reset
@@ -40,7 +41,7 @@ _RETRY_SECONDS = 5.0
 _NEVER_SECONDS = 3600.0
 
 
-class ApiError(Exception):
+class ApiError(Refusal):
     """A request that is answered with an error; `message` is for people."""
 
     def __init__(self, status: int, message: str, title: str = "") -> None:

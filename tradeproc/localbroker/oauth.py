@@ -20,6 +20,8 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 
+from tradeproc.errors import Refusal
+
 SECOND = 1_000_000_000
 _CODE_SECONDS = 600
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -44,7 +46,7 @@ class OAuthSettings:
     rotates: bool = False
 
 
-class OAuthError(Exception):
+class OAuthError(Refusal):
     """A refusal in OAuth2's own words; answered as JSON by the route that asked."""
 
     def __init__(self, status: int, error: str, description: str) -> None:

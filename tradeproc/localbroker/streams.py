@@ -107,10 +107,6 @@ class Streams:
         return stream
 
 
-class _Over(Exception):
-    """The stream has ended."""
-
-
 class StreamAnswer:
     """The ASGI answer of one stream."""
 
@@ -119,6 +115,7 @@ class StreamAnswer:
         self._sleeper = Sleeper()
         self._chance = random.Random(stream.id)  # noqa: S311 - where an object is cut
         self._said_at = monotonic_ns()
+        self._is_over = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell until the client leaves, the server ends or a fault ends it."""
@@ -131,10 +128,8 @@ class StreamAnswer:
             await self._tell(self._source.snapshot(), is_snapshot=True)
             if self._source.is_v3:
                 await self._write([{"StreamStatus": "EndSnapshot"}])
-            while not self._sleeper.has_left:
+            while not self._is_over and not self._sleeper.has_left:
                 await self._turn()
-        except _Over:
-            pass
         finally:
             watch.cancel()
             self._streams.bells.forget(self._sleeper)
@@ -156,11 +151,14 @@ class StreamAnswer:
     async def _turn(self) -> None:
         await self._suffer(_LIVE | _FRAMES)
         stream = self._stream
-        if stream.has(FaultName.STALL):
-            await self._sleeper.wait(stream.next_relief())
+        if self._is_over:
             return
         if self._streams.bells.is_closing:
             await self._go_away()
+            return
+        if stream.has(FaultName.STALL):
+            await self._sleeper.wait(stream.next_relief())
+            return
         await self._tell(self._source.changes())
         silence = (monotonic_ns() - self._said_at) / SECOND
         heartbeat = self._streams.heartbeat
@@ -182,11 +180,12 @@ class StreamAnswer:
             await self._end({"Error": "DualLogon", "Message": "Another session of this user took over."})
         if fault.name is FaultName.CUT:
             reset(self._scope)
+            self._is_over = True
             while not self._sleeper.has_left:
                 await self._sleeper.wait(1.0)
-            raise _Over
-        # more may have been set for us
-        await self._suffer(names)
+        if not self._is_over:
+            # more may have been set for us
+            await self._suffer(names)
 
     async def _go_away(self) -> None:
         farewell = (
@@ -199,7 +198,7 @@ class StreamAnswer:
     async def _end(self, farewell: Line) -> None:
         await self._write([farewell])
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-        raise _Over
+        self._is_over = True
 
     async def _tell(self, lines: Iterable[Line], *, is_snapshot: bool = False) -> None:
         told = list(lines)
