@@ -12,9 +12,9 @@ from tradeproc.supervision.client import ProgramState, Supervisor, SupervisorAwa
 from tradeproc.supervision.groups import GroupFiles, session_group
 
 
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    with Yard(tmp_path / "home") as yard:
+@pytest.fixture(scope="module")
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    with Yard(tmp_path_factory.mktemp("yard") / "home") as yard:
         yield yard
 
 
@@ -79,10 +79,10 @@ def test_a_group_is_added_started_stopped_and_removed_without_touching_others(ya
 
 
 def test_a_generated_group_logs_to_the_file_of_its_process(yard: Yard) -> None:
-    GroupFiles(yard.home).write(session_group(7))
-    yard.supervisor.add_group("session-7")
+    GroupFiles(yard.home).write(session_group(8))
+    yard.supervisor.add_group("session-8")
 
-    assert yard.running("session-7.trader").logfile == str(yard.home.log / "session-7.trader.log")
+    assert yard.running("session-8.trader").logfile == str(yard.home.log / "session-8.trader.log")
 
 
 def test_what_is_up_already_is_not_an_error(yard: Yard) -> None:
@@ -96,3 +96,15 @@ def test_a_supervisord_that_is_away_is_an_outage(tmp_path: Path) -> None:
     with pytest.raises(SupervisorAway, match="does not answer"):
         Supervisor(Home(tmp_path)).processes()
     assert not Supervisor(Home(tmp_path)).is_up()
+
+
+def test_a_supervisord_that_is_stopping_is_an_outage_too(tmp_path: Path) -> None:
+    yard = Yard(tmp_path / "home")
+    yard.behave("jobs", "stubborn")
+    with yard:
+        yard.running("core.jobs")
+        yard.supervisor.shutdown()
+
+        with pytest.raises(SupervisorAway, match="stopping"):
+            yard.supervisor.add_group("session-7")
+        assert not yard.supervisor.is_up()

@@ -15,12 +15,21 @@ BARS = "bars-ESH24-1m"
 ARGUMENTS = ["bars", "paper", "ESH24", "1"]
 
 
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    with Yard(tmp_path / "home") as yard:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    with Yard(tmp_path_factory.mktemp("yard") / "home") as yard:
         GroupFiles(yard.home).write(link_group("paper"))
         yard.supervisor.add_group("link-paper")
         yield yard
+
+
+@pytest.fixture
+def yard(shared: Yard) -> Iterator[Yard]:
+    yield shared
+    shared.behave("bars", "")
+    feeds = FeedPrograms(shared.home, "paper")
+    for name in (BARS, "orders-SIM1"):
+        feeds.remove(name)
 
 
 def test_a_feed_is_started_beside_the_running_link_and_attached_to_the_second_time(yard: Yard) -> None:

@@ -20,7 +20,7 @@ _SECONDS = 5.0
 
 
 class SupervisorAway(Outage):
-    """supervisord does not answer on its socket; caught by the loop that wanted something, which asks again."""
+    """supervisord does not answer or is stopping; caught by the loop that wanted something, which asks again."""
 
 
 class SupervisorRefused(Refusal):
@@ -173,6 +173,8 @@ class Supervisor:
             answer = _post(self._path, body, self._seconds)
             return xmlrpc.client.loads(answer)[0][0]
         except xmlrpc.client.Fault as fault:
+            if fault.faultCode == Faults.SHUTDOWN_STATE:
+                raise SupervisorAway(f"supervisord is stopping; it does not take {method} any more") from None
             raise SupervisorRefused(method, fault.faultCode, fault.faultString) from None
         except (OSError, http.client.HTTPException, ValueError, xmlrpc.client.Error) as error:
             raise SupervisorAway(f"supervisord does not answer at {self._path}: {error!r}") from error

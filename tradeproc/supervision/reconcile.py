@@ -109,7 +109,7 @@ def reconcile(wanted: Sequence[Wanted], programs: Iterable[Program], files: Coll
     for group, login in sorted(links.items()):
         if group not in groups:
             steps.append(AddLink(login))
-        elif any(_is_done(program) for program in groups[group] if program.name == "link"):
+        elif any(is_done(program) for program in groups[group] if program.name == "link"):
             steps.append(StartLink(login))
     steps += [AddSession(session) for group, session in sessions.items() if group not in groups]
     for group, members in sorted(groups.items()):
@@ -128,5 +128,6 @@ def _towards_the_end(group: str, members: Sequence[Program]) -> list[Step]:
     return [StopGroup(group)] if any(program.state.is_up for program in members) else []
 
 
-def _is_done(program: Program) -> bool:
+def is_done(program: Program) -> bool:
+    """Tell whether a program ended because it was done."""
     return program.state is ProgramState.EXITED and program.exit_status == EXIT_DONE

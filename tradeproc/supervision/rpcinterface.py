@@ -36,6 +36,7 @@ class TradeprocNamespace:
         @param string name   name of the program in it
         @return boolean result  True when it was started
         """
+        self._main._update("addProgram")  # refuses while supervisord stops
         running = self._group(group)
         process = running.processes.get(name)
         if process is None:
