@@ -7,7 +7,7 @@ from tradeproc.domain.orders import OrderRole, OrderType, Side
 from tradeproc.domain.session import StopPolicy
 from tradeproc.domain.units import Contracts
 from tradeproc.engine import effects as do
-from tradeproc.engine.summary import summary
+from tradeproc.engine.protection import uncovered
 from tradeproc.strategies.contract import CancelOrders, Decision, SubmitBracket, SubmitOrder, View
 
 BUY = SubmitOrder(Side.BUY, Contracts(1))
@@ -28,7 +28,7 @@ def test_a_bare_position_raises_the_alarm_within_ten_seconds_and_a_covered_one_d
     bare.run(2.5)
 
     assert bare.alarms == {"position_uncovered"}
-    assert summary(bare.state, bare.now).uncovered == 1
+    assert uncovered(bare.state) == 1
     assert len(bare.sent) == 1
 
 
@@ -48,7 +48,7 @@ def test_replace_puts_the_stop_back_where_the_last_one_was_and_only_once(quantit
         4790,
     )
     assert desk.alarms == set()
-    assert summary(desk.state, desk.now).uncovered == 0
+    assert uncovered(desk.state) == 0
 
 
 def test_replace_flattens_where_the_price_is_through_the_stop_already() -> None:

@@ -158,3 +158,17 @@ def test_an_answer_to_an_older_question_is_not_believed() -> None:
         desk.run(20)
 
     assert desk.orders[0].state is OrderState.SUBMITTED
+
+
+def test_fills_that_the_saved_position_does_not_hold_yet_are_counted_at_the_start() -> None:
+    desk = Desk(Scripted(BUY)).start()
+    desk.bar()
+    (fill,) = desk.database.fills.values()
+
+    again = Desk(broker=desk.broker, fence=2, now=desk.now)
+    again.tell(told.Started(tuple(desk.database.orders.values()), None, (fill,)))
+    again.run(1)
+
+    assert again.position == 1
+    assert again.state.broker.is_reconciled
+    assert again.divergences == []

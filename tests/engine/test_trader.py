@@ -1,10 +1,13 @@
 """A trader from candle to fill, and the order in which things are written and sent."""
 
+from collections.abc import Callable
 from decimal import Decimal
+
+import pytest
 
 from tests.engine.desk import Desk, Scripted, candle
 from tradeproc.domain.broker_orders import Accepted
-from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side
+from tradeproc.domain.orders import OrderRole, OrderSource, OrderState, OrderType, Side
 from tradeproc.domain.units import Contracts
 from tradeproc.engine import effects as do
 from tradeproc.engine import events as told
@@ -125,6 +128,30 @@ def test_a_cancel_is_over_when_the_broker_says_so() -> None:
     assert desk.orders[0].in_flight is None
 
 
+ENDS: dict[str, Callable[[Desk], object]] = {
+    "filled": lambda desk: desk.broker.trade(Decimal("4700")),
+    "cancelled": lambda desk: desk.broker.cancel("900"),
+    "rejected": lambda desk: desk.broker.reject("900"),
+    "expired": lambda desk: desk.broker.expire("900"),
+}
+
+
+@pytest.mark.parametrize(("state", "end"), ENDS.items(), ids=list(ENDS))
+def test_every_end_is_told_written_down_and_final(state: str, end: Callable[[Desk], object]) -> None:
+    resting = SubmitOrder(Side.BUY, Contracts(1), type=OrderType.LIMIT, limit=4700.0)
+    desk = Desk(Scripted(resting)).start()
+    desk.bar()
+    working = desk.broker.orders["900"]
+
+    end(desk)
+    desk.bar()
+    desk.tell(told.OrderTold(working))
+
+    assert desk.orders[0].state.value == state
+    assert desk.database.orders["abcd7-1-1"] == desk.orders[0]
+    assert desk.database.events[-1].source is OrderSource.BROKER_STREAM
+
+
 def test_an_entry_whose_row_cannot_be_written_is_dropped_and_the_next_ones_wait() -> None:
     desk = Desk(Scripted(BUY, BUY, BUY)).start()
     desk.database.is_up = False
@@ -183,3 +210,13 @@ def test_a_commanded_stop_ends_at_once_or_when_flat() -> None:
     quiet.tell(told.StopCommanded("me"))
     assert len(quiet.all_of(do.Finished)) == 1
     assert len(quiet.broker.open()) == 2
+
+
+def test_orders_carry_the_number_of_the_lease_that_is_held() -> None:
+    desk = Desk(Scripted(BUY, BUY)).start()
+    desk.bar()
+
+    desk.tell(told.LeaseChanged(is_held=True, fence=4))
+    desk.bar()
+
+    assert [(order.id, order.fence) for order in desk.orders] == [("abcd7-1-1", 1), ("abcd7-4-2", 4)]

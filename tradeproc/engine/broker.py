@@ -195,7 +195,8 @@ def stream_changed(turn: Turn, event: StreamChanged) -> None:
     streams = turn.state.broker.streams
     was_down = streams[event.stream]
     streams[event.stream] = "" if event.is_up else event.reason or "no reason given"
-    turn.log("info", "stream_changed", stream=event.stream.value, up=event.is_up, reason=event.reason)
+    if was_down != streams[event.stream]:
+        turn.log("info", "stream_changed", stream=event.stream.value, up=event.is_up, reason=event.reason)
     if event.stream is StreamKind.MARKET:
         turn.state.broker.market_heard_at = turn.now
         return

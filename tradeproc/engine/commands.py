@@ -1,5 +1,6 @@
 """What people and the desk command: latches, flatten, reconcile, stop, and the lease."""
 
+from dataclasses import replace
 from typing import assert_never
 
 from tradeproc.domain.orders import OrderRole, OrderSource
@@ -32,14 +33,21 @@ def obey(turn: Turn, command: Command) -> None:
             turn.ask_position(f"asked by {by}")
         case StopCommanded():
             _stop(turn, command)
-        case LeaseChanged(is_held, reason):
-            turn.state.engine.is_lease_held = is_held
-            if is_held:
-                turn.clear(AlarmName.LEASE_LOST)
-            else:
-                turn.alarm(AlarmName.LEASE_LOST, f"entries stop, exits go on: {reason}")
+        case LeaseChanged():
+            _change_lease(turn, command)
         case _:
             assert_never(command)
+
+
+def _change_lease(turn: Turn, change: LeaseChanged) -> None:
+    """Enter only under the lease; orders carry the number of the one held last."""
+    turn.state.engine.is_lease_held = change.is_held
+    if change.fence is not None:
+        turn.state.setup = replace(turn.state.setup, fence=change.fence)
+    if change.is_held:
+        turn.clear(AlarmName.LEASE_LOST)
+    else:
+        turn.alarm(AlarmName.LEASE_LOST, f"entries stop, exits go on: {change.reason}")
 
 
 def _set_trading_state(turn: Turn, command: TradingStateSet) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tradeproc.domain.answers import Answer
-from tradeproc.domain.book import Balance, Position
+from tradeproc.domain.book import Balance, Fill, Position
 from tradeproc.domain.broker_orders import BrokerOrder, Outcome
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order
@@ -44,12 +44,13 @@ class Started:
 
     `orders` are those still open there (of earlier lives) and some of the newest ended ones, oldest first: an ended
     order of ours must not be taken for another one, and may get a late fill. `position` is the last saved one, None
-    if there never was one. Both are our copy; the broker is asked at once, and until it has answered for both no
-    strategy runs.
+    if there never was one; `fills` are those booked after it was saved (where a unit was not written as one). All
+    are our copy; the broker is asked at once, and until it has answered for both no strategy runs.
     """
 
     orders: tuple[Order, ...] = ()
     position: Position | None = None
+    fills: tuple[Fill, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from tradeproc.engine.events import Started
 from tradeproc.engine.limits import is_dormant
 from tradeproc.engine.orders import Move, moved
 from tradeproc.engine.state import SECOND, Doubt, Holding, Pending, Waiting
-from tradeproc.engine.turn import Turn
+from tradeproc.engine.turn import Turn, after_fill
 
 ABSENCES = 3
 GRACE = 30 * SECOND
@@ -59,6 +59,8 @@ def started(turn: Turn, event: Started) -> None:
             state.engine.pending[order.id] = Pending(kind, turn.now)
     if event.position is not None:
         state.engine.holding = Holding(event.position.quantity, event.position.average)
+    for fill in event.fills:
+        state.engine.holding = after_fill(state.engine.holding, fill)
     turn.ask_orders("start")
     turn.ask_position("start")
 
