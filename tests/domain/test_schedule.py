@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tradeproc.config import read_session
 from tradeproc.domain.market_hours import market_hours
-from tradeproc.domain.schedule import WEEKDAYS
+from tradeproc.domain.schedule import WEEKDAYS, Schedule
 from tradeproc.domain.session import BadSession, SessionSpec
 from tradeproc.domain.units import Nanos
 from tradeproc.domain.wanted import next_change, wanted_now
@@ -250,3 +252,14 @@ def test_nothing_changes_before_the_next_change_and_then_it_does(seconds: int, w
     assert wanted_now(wish, "running", Nanos(change - 1)) is is_now
     assert wanted_now(wish, "running", Nanos((now + change) // 2)) is is_now
     assert wanted_now(wish, "running", change) is not is_now
+
+
+def test_the_commented_schedule_of_the_example_shows_the_defaults(tmp_path: Path) -> None:
+    shipped = (Path(__file__).parents[2] / "conf/sessions/example.toml").read_text()
+    before, header, keys = shipped.partition("# [schedule]\n")
+    lines = [line.removeprefix("# ") if " = " in line else line for line in keys.splitlines()]
+    file = tmp_path / "session.toml"
+    file.write_text(before + header.removeprefix("# ") + "\n".join(lines))
+
+    assert header
+    assert read_session(file).schedule == Schedule()

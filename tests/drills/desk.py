@@ -181,7 +181,13 @@ class Desk:
 
     # --- sessions
 
-    def begin(self, strategy: str = "busy.py:Busy", account: str = ACCOUNT, **arguments: object) -> int:
+    def begin(
+        self,
+        strategy: str = "busy.py:Busy",
+        account: str = ACCOUNT,
+        changes: dict[str, Any] | None = None,
+        **arguments: object,
+    ) -> int:
         """Create and start a session, wait until its trader is ready, and return its number."""
         spec = {
             "name": f"drill-{account}",
@@ -194,6 +200,7 @@ class Desk:
             "environment": "paper",
             "limits": {"max_order": 2, "max_position": 2},
             "arguments": arguments,
+            **(changes or {}),
         }
         session = int(self.ask("core.keeper", "create", {"spec": spec}, 15.0)["session"])
         self.ask("core.keeper", "start", {"session": session})

@@ -28,6 +28,7 @@ from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.orders import OrderState
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import Nanos
+from tradeproc.domain.wanted import wanted_now
 from tradeproc.errors import Outage, TradeprocError
 from tradeproc.home import find_home
 from tradeproc.localbroker.client import LocalBroker
@@ -93,7 +94,8 @@ class Collector:
 
     def _sessions(self) -> Answer[list[SessionRow]]:
         try:
-            return Known([row for row in self.store.sessions() if row.desired == "running"])
+            now = wall_ns()
+            return Known([row for row in self.store.sessions() if wanted_now(row.spec, row.desired, now)])
         except Outage as error:
             return Unknown(str(error))
 

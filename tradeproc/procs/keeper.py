@@ -1,25 +1,30 @@
 """`core.keeper`: sees that exactly the sessions that should run have their groups, and serves tradectl.
 
 Owns which groups supervisord has. Hears nothing; reads what should be from the database once a second and asks
-supervisord for what is. Says `session` when one changes. When it dies, running sessions are not touched; commands get
-no answer until it is back. A database that is away delays it: nothing is stopped because nothing is known.
+supervisord for what is. A session with a schedule should run while that says so. Says `session` when one changes.
+When it dies, running sessions are not touched; commands get no answer until it is back. A database that is away
+delays it: nothing is stopped because nothing is known.
 """
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from tradeproc import config
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
 from tradeproc.clock import wall_ns
+from tradeproc.config import Config
 from tradeproc.errors import Refusal
 from tradeproc.home import Home, find_home
 from tradeproc.procs.keeper_checks import Checks
 from tradeproc.procs.keeper_commands import Commands
 from tradeproc.procs.keeper_latches import Latches
 from tradeproc.procs.keeper_lists import register_lists
+from tradeproc.procs.keeper_schedule import Schedules
 from tradeproc.procs.keeper_sessions import SessionView, wanted_of
+from tradeproc.procs.keeper_watch import WardenWatch
 from tradeproc.store import DatabaseDown, SessionRow, Store
 from tradeproc.store.embedded import database_url
 from tradeproc.supervision.client import SupervisorAway
@@ -34,15 +39,21 @@ LOOK_SECONDS = 1.0
 class Keeper:
     """Looks once a second, and at once after a command."""
 
-    def __init__(self, node: Node, home: Home, store: Store) -> None:
-        self.node, self.home, self.store = node, home, store
+    def __init__(self, node: Node, home: Home, settings: Config, store: Store) -> None:
+        self.node, self.home, self.settings, self.store = node, home, settings, store
         self.groups = GroupsShell(home)
         self.latches = Latches(node, store, home)
+        self.schedules = Schedules(node, store)
         self.view = SessionView()
         self._told: dict[int, Body] = {}
         self._conflicts: dict[int, int] = {}
+        self._watch = WardenWatch(node, self.groups.supervisor, settings.supervision)
+        self._migrating: Future[list[str]] | None = None
         self._is_prepared = False
         self._looks = 0
+        self._said = ("", "")
+        self._lane = ThreadPoolExecutor(1, "migration")
+        node.on_stop(lambda: self._lane.shutdown(wait=False))
         node.add_statistics(lambda: {"looks": self._looks})
         node.snapshot("session", lambda _: {"sessions": list(self._told.values())})
 
@@ -50,7 +61,9 @@ class Keeper:
         """Compare what should be with what is, and take the next steps."""
         self._looks += 1
         try:
-            self._prepare()
+            if not self._prepare():
+                self._say("starting", "the schema of the database is brought up to date")
+                return
             rows = self.store.sessions()
             self.latches.keep_promises()
             self.view.latches = {latch.scope: latch.state for latch in self.store.latches()}
@@ -68,22 +81,35 @@ class Keeper:
         self._tell(rows)
         self._say("ready")
 
-    def _prepare(self) -> None:
-        """Bring the schema up to date and tell it our logins, once."""
+    def _prepare(self) -> bool:
+        """Bring the schema up to date, on a thread because that may take long, and tell it our logins; once."""
         if self._is_prepared:
-            return
-        self.store.migrate()
-        for login in config.load(self.home).logins.values():
+            return True
+        if self._migrating is None:
+            self._migrating = self._lane.submit(self.store.migrate)
+            self._migrating.add_done_callback(self._migrated)
+        if not self._migrating.done():
+            return False
+        migrating, self._migrating = self._migrating, None
+        migrating.result()
+        for login in self.settings.logins.values():
             self.store.save_login(login.name, login.broker, login.environment.value, login.base_url)
         self._is_prepared = True
+        return True
+
+    def _migrated(self, migrating: Future[list[str]]) -> None:
+        # at once, but only when it went well: a database that is away is asked once a second
+        if migrating.exception() is None:
+            self.node.post(self.look)
 
     def _agree(self, rows: Sequence[SessionRow]) -> None:
-        wanted = [wanted_of(row) for row in rows if row.desired == "running"]
         programs = self.groups.programs()
+        wanted = [wanted_of(row) for row in self.schedules.due(rows, programs, wall_ns())]
         allowed, conflicts = without_conflicts(wanted, {program.group for program in programs})
         self._note_conflicts(conflicts)
         if self.groups.step(allowed):
             programs = self.groups.programs()
+        self._watch.look(programs)
         self.view.seen(programs, conflicts)
 
     def _note_conflicts(self, conflicts: dict[int, int]) -> None:
@@ -106,8 +132,9 @@ class Keeper:
         self._told = bodies
 
     def _say(self, state: str, detail: str = "") -> None:
-        if detail:
-            log.warning("keeper_degraded reason=%s", detail)
+        if (state, detail) != self._said:
+            self._said = (state, detail)
+            log.info("keeper_state state=%s detail=%s", state, detail)
         self.node.set_state(state, detail)
 
 
@@ -120,7 +147,7 @@ def main(arguments: Sequence[str]) -> int:
     store = Store(
         settings.external_database() or database_url(home), connect_timeout=settings.database.connect_seconds
     )
-    keeper = Keeper(node, home, store)
+    keeper = Keeper(node, home, settings, store)
     checks = Checks(node, home, keeper.groups)
     Commands(node, store, checks, keeper.groups, keeper.view, keeper.look)
     register_lists(node, store)

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from tradeproc import config
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
+from tradeproc.clock import wall_ns
 from tradeproc.config import BadConfig, Config
 from tradeproc.domain.session import SessionSpec
+from tradeproc.domain.wanted import next_change, wanted_now
 from tradeproc.errors import Outage, Refusal
 from tradeproc.home import Home
 from tradeproc.procs.keeper_checks import Checks, Verdict
@@ -99,7 +101,9 @@ class Commands:
         except SupervisorAway as away:
             log.warning("start_later session=%d reason=%s", row.id, away)
         self._look()
-        return {"session": row.id, "desired": "running"}
+        now = wall_ns()
+        starts_at = None if wanted_now(row.spec, "running", now) else next_change(row.spec, "running", now)
+        return {"session": row.id, "desired": "running", "starts_at": starts_at}
 
     def _refuse_a_second(self, row: SessionRow) -> None:
         mine = wanted_of(row)

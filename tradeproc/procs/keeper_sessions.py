@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from tradeproc.bus.codec import Body
+from tradeproc.clock import wall_ns
+from tradeproc.domain.wanted import next_change, wanted_now
 from tradeproc.store.rows import SessionRow
 from tradeproc.supervision.client import Program, ProgramState
 from tradeproc.supervision.groups import session_name
@@ -39,11 +41,14 @@ class SessionView:
         """Return a session for people: specification, what should be, what is."""
         programs = self._programs.get(session_name(row.id), [])
         holder = self._conflicts.get(row.id)
+        now = wall_ns()
         return {
             "id": row.id,
             "name": row.spec.name,
             "spec": row.spec.to_dict(),
             "desired": row.desired,
+            "is_due": wanted_now(row.spec, row.desired, now),
+            "next_change_at": next_change(row.spec, row.desired, now),
             "state": _state(programs),
             "trading_state": self.trading_state(row.id),
             "programs": {program.name: program.state.value for program in programs},

@@ -83,8 +83,11 @@ def create(desk: Desk, arguments: Namespace) -> Outcome:
 def start(desk: Desk, arguments: Namespace) -> Outcome:
     """Let a session run."""
     number = int(desk.session(arguments.session)["id"])
-    desk.ask(KEEPER, "start", {"session": number})
-    return Outcome({"session": number, "desired": "running"}, Text(f"session {number} is starting"))
+    starts_at = desk.ask(KEEPER, "start", {"session": number}).get("starts_at")
+    when = "is starting" if starts_at is None else f"starts at {tables.when(starts_at)} by its schedule"
+    return Outcome(
+        {"session": number, "desired": "running", "starts_at": starts_at}, Text(f"session {number} {when}")
+    )
 
 
 def stop(desk: Desk, arguments: Namespace) -> Outcome:
