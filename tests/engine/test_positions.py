@@ -3,12 +3,15 @@
 import pytest
 
 from tests.engine.desk import Database, Desk, Scripted
+from tests.engine.model_broker import ModelBroker
 from tradeproc.domain.answers import Unknown
 from tradeproc.domain.book import DivergenceKind, Position
 from tradeproc.domain.orders import Side
 from tradeproc.domain.units import Contracts
 from tradeproc.engine import effects as do
 from tradeproc.engine import events as told
+from tradeproc.engine.events import Event
+from tradeproc.engine.state import SECOND
 from tradeproc.strategies.contract import SubmitOrder
 
 BUY = SubmitOrder(Side.BUY, Contracts(1))
@@ -46,6 +49,26 @@ def test_a_fill_that_is_on_its_way_explains_a_difference() -> None:
 
     assert desk.position == desk.broker.position == 1
     assert desk.divergences == []
+
+
+class SlowReplies(Desk):
+    """A broker that fills at once and answers the submit ten seconds later."""
+
+    def later(self, event: Event, delay: int | None = None) -> None:
+        super().later(event, 10 * SECOND if isinstance(event, told.SubmitAnswered) else delay)
+
+
+def test_a_fill_whose_order_is_not_answered_yet_is_not_taken_for_somebody_elses() -> None:
+    desk = SlowReplies(Scripted(BUY), broker=ModelBroker(echoes=False)).start()
+
+    desk.bar(seconds=9)
+    assert desk.position == 0
+    assert desk.broker.position == 1
+    desk.run(5)
+
+    assert desk.position == 1
+    assert desk.divergences == []
+    assert desk.alarms == set()
 
 
 def test_one_reading_or_the_same_one_at_once_is_no_divergence() -> None:

@@ -4,8 +4,9 @@ Ours is counted from fills. The broker's comes as readings: told by the stream, 
 after a reconnect and after a gap. A reading that differs is not a divergence yet: streams race each other, and a fill
 may be on its way. It becomes a suspicion, which closes the gate for entries and makes us ask for orders (whose
 filled quantities explain most differences) and for the position again. Only when the orders were answered after it
-arose, and a later reading at least 2 s after it is the same while ours is too, is it a divergence: the broker's side
-becomes ours, and a row tells both. A suspicion ends without a row as soon as both sides agree.
+arose, no order of ours is without its reply (its fill may be the whole difference), and a later reading at least 2 s
+after it is the same while ours is too, is it a divergence: the broker's side becomes ours, and a row tells both. A
+suspicion ends without a row as soon as both sides agree.
 """
 
 from dataclasses import replace
@@ -13,7 +14,7 @@ from dataclasses import replace
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Divergence, DivergenceKind, Position
 from tradeproc.engine.alarms import AlarmName
-from tradeproc.engine.state import SECOND, Reading, Suspicion
+from tradeproc.engine.state import SECOND, Reading, Suspicion, Waiting
 from tradeproc.engine.turn import Turn
 
 POSITION_EVERY = 30 * SECOND
@@ -91,8 +92,14 @@ def _read(turn: Turn, position: Position) -> None:
         broker.suspicion = Suspicion(ours, position.quantity, turn.now, broker.orders.number)
         return
     is_asked = broker.orders_known_number > suspicion.orders_number
-    if is_asked and turn.now - suspicion.since >= _CONFIRM_AFTER:
+    if is_asked and not _may_be_explained(turn) and turn.now - suspicion.since >= _CONFIRM_AFTER:
         _adopt(turn, position)
+
+
+def _may_be_explained(turn: Turn) -> bool:
+    """Tell whether the fate of an order is unknown: its fill belongs to us, and must not be counted twice."""
+    pending = turn.state.engine.pending.values()
+    return any(each.waiting in (Waiting.SUBMIT, Waiting.RESOLVE) for each in pending)
 
 
 def _adopt(turn: Turn, position: Position) -> None:
