@@ -20,7 +20,7 @@ def _open_step() -> mmap.mmap | None:
     path = os.environ.get("TRADEPROC_CLOCK_STEP")
     if not path:
         return None
-    with open(path, "rb") as file:  # noqa: PTH123
+    with open(path, "rb") as file:
         return mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ)
 
 

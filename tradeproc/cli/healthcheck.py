@@ -144,13 +144,13 @@ class Collector:
             orders = [order for row in rows for order in self.store.open_orders(row.id)]
         except Outage as error:
             return Unknown(str(error))
+        open_ids = {order.id for order in orders}
         return Known(
             tuple(
                 OrderWaiting(order.id, order.session, order.state.value, order.changed_at)
                 for order in orders
-                # a bracket's leg that the broker holds back waits for its entry, which is as it should be
-                if order.state is OrderState.PRE_SENT
-                or (order.state is OrderState.PENDING and order.broker_id is None)
+                # a bracket's leg waits for its entry as long as that is open, which is as it should be
+                if order.state in (OrderState.PRE_SENT, OrderState.PENDING) and order.parent not in open_ids
             )
         )
 

@@ -56,7 +56,7 @@ class LocalBrokerConfig:
     port: int = 8765
     tape: str = "shipped"
     speed: float = 60.0
-    history_minutes: float = 60.0
+    history_minutes: float = 15.0
     accounts: tuple[str, ...] = ("SIM0000001F",)
 
     def __post_init__(self) -> None:

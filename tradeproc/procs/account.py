@@ -40,7 +40,7 @@ class Account:
         self.node, self.link, self.account = node, f"link-{login}.link", account
         self._orders: dict[str, BrokerOrder] = {}
         self._told_at = time.monotonic()
-        self._is_polling = False
+        self._is_polling = self._is_expecting = False
         self._balance: Body | None = None
         self._feeds = {
             kind: Follower(node, self.link, {"feed": kind, "account": account}, self._hear, self._resync, self._state)
@@ -72,8 +72,8 @@ class Account:
                 case NoAnswer(reason):
                     log.warning("operation_unanswered what=%s reason=%s", method, reason)
                     deferred.answer(messages.outcome_to_body(Unanswered(reason)))
-            # whatever happened, the orders are worth a look soon if the stream does not tell
-            self._told_at = min(self._told_at, time.monotonic())
+            # whatever happened, the stream should tell something now; if it does not, the broker is asked
+            self._is_expecting = True
 
         self.node.request(
             self.link, method, {**body, "account": self.account}, seconds=timeout + _GRACE_SECONDS, on_reply=replied
@@ -108,7 +108,7 @@ class Account:
     def _take_order(self, body: Body) -> None:
         order = messages.broker_order_from_body(body)
         self._orders[order.broker_id] = order
-        self._told_at = time.monotonic()
+        self._told_at, self._is_expecting = time.monotonic(), False
         self.node.publish("order", body)
 
     def _resync(self, kind: str, body: Body) -> None:
@@ -138,7 +138,8 @@ class Account:
     def _poll(self) -> None:
         """Ask for the orders while some work and the stream is quiet, or is down."""
         is_quiet = time.monotonic() - self._told_at >= POLL_SECONDS
-        if self._is_polling or not (self._working() or not self._feeds["orders"].is_up) or not is_quiet:
+        is_worth_asking = self._is_expecting or self._working() or not self._feeds["orders"].is_up
+        if self._is_polling or not (is_worth_asking and is_quiet):
             return
         self._is_polling = True
         self.node.request(
@@ -152,6 +153,7 @@ class Account:
         answer = messages.answer_from_body(reply.body, messages.each(messages.broker_order_from_body))
         if not isinstance(answer, Known):
             return
+        self._is_expecting = False
         changed = [order for order in answer.value if self._orders.get(order.broker_id) != order]
         for order in changed:
             self._orders[order.broker_id] = order

@@ -178,8 +178,9 @@ class Link:
         """Let order operations that are under way end; questions may be forgotten."""
         self._questions.shutdown(wait=False, cancel_futures=True)
         self._orders.shutdown(wait=True, cancel_futures=True)
-        if self.manager is not None:
-            self.manager.shutdown()
+        for side in (self.manager, self.data):
+            if side is not None:
+                side.shutdown()
 
 
 class FeedKeeper:

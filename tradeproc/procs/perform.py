@@ -67,12 +67,12 @@ class Performer:
             case effects.SaveDivergence(divergence):
                 self.ledger.save_divergence(divergence)
             case effects.Alarm(name, detail, at):
-                self.alarms[name] = detail
+                self.alarms[str(name)] = detail
                 log.error("alarm_raised name=%s detail=%s", name, detail)
                 self.ledger.save_alarm(name, detail, at)
                 self.node.publish("alarm", {"name": name, "detail": detail, "at": at, "standing": True})
             case effects.ClearAlarm(name, at):
-                self.alarms.pop(name, None)
+                self.alarms.pop(str(name), None)
                 log.info("alarm_cleared name=%s", name)
                 self.ledger.clear_alarm(name, at)
                 self.node.publish("alarm", {"name": name, "detail": "", "at": at, "standing": False})

@@ -15,9 +15,11 @@ from tradeproc.bus.addresses import Directory
 from tradeproc.bus.node import Node
 from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.domain.market_hours import market_hours
+from tradeproc.domain.book import Fill
 from tradeproc.engine import events
 from tradeproc.engine.events import TradingState
 from tradeproc.engine.state import Setup, new_state
+from tradeproc.engine.turn import KEPT_ORDERS
 from tradeproc.home import Home, find_home
 from tradeproc.procs import trader_commands
 from tradeproc.procs.ledger import CONNECT_SECONDS, Ledger
@@ -91,12 +93,23 @@ class Beginning:
             session_opened_at=market_hours(row.spec.calendar).session_opened_at,
         )
         state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in read_latches(store, row.id)})
-        positions = [each.position for each in store.positions(row.id) if each.position.contract == row.spec.contract]
-        started = events.Started(tuple(store.open_orders(row.id)), positions[0] if positions else None)
+        started = _known(store, row, fills)
         trader = Trader(self.node, row, ledger, state, fills)
         trader_commands.register(trader)
         trader.begin(started)
-        log.info("session_started session=%d fence=%d open_orders=%d", row.id, ledger.fence, len(started.orders))
+        log.info("session_started session=%d fence=%d known_orders=%d", row.id, ledger.fence, len(started.orders))
+
+
+def _known(store: Store, row: SessionRow, fills: Sequence[Fill]) -> events.Started:
+    """Return our copy: open orders and the newest ended ones, the last position, fills booked after it was saved."""
+    newest = store.orders(row.id, limit=KEPT_ORDERS)
+    known = {order.id for order in newest}
+    older = [order for order in store.open_orders(row.id) if order.id not in known]
+    saved = [each for each in store.positions(row.id) if each.position.contract == row.spec.contract]
+    if not saved:
+        return events.Started((*older, *newest), None, tuple(fills))
+    later = tuple(fill for fill in fills if fill.at > saved[0].at)
+    return events.Started((*older, *newest), saved[0].position, later)
 
 
 def main(arguments: Sequence[str]) -> int:
