@@ -28,8 +28,8 @@ slow_retry_seconds = 1.0
 """
 
 
-def yard_in(root: Path, first: float = 0.2) -> Yard:
-    yard = Yard(root, real=("warden",))
+def yard_in(root: Path, first: float = 0.2, real: tuple[str, ...] = ("warden",)) -> Yard:
+    yard = Yard(root, real=real)
     yard.environment["TRADEPROC_DATABASE_URL"] = "postgresql:///nowhere?host=/nonexistent"
     conf = yard.home.conf / "tradeproc.toml"
     shipped = conf.read_text().partition("[supervision]")[0]
@@ -218,6 +218,22 @@ def test_a_halt_is_alarmed_and_left_down(tmp_path: Path) -> None:
 
         assert yard.is_in("core.tokens", ProgramState.EXITED)
         assert alarms(yard) == ["core halted:tokens"]
+
+
+def test_a_warden_that_hangs_is_killed_by_the_keeper(tmp_path: Path) -> None:
+    with yard_in(tmp_path / "home", real=("warden", "keeper")) as yard:
+        wait_for("the warden", lambda: status(yard)["state"] == "ready")
+        warden = yard.running("warden.warden")
+        with Client(Directory(yard.home.sockets)) as client:
+
+            def heard() -> bool:
+                numbers = client.call("core.keeper", "status", {}, 2.0)["statistics"]
+                return bool(numbers["warden_heard"] == warden.pid)
+
+            wait_for("the keeper to hear it", heard)
+        yard.signal(warden, "STOP")
+
+        assert yard.running("warden.warden", other_than=warden.pid).pid > 0
 
 
 def alarms(yard: Yard) -> Any:

@@ -42,6 +42,7 @@ def main() -> int:
     if behaviour in ("beat", "spin"):
         return beat(kind, is_spinning=behaviour == "spin")
     signal.signal(signal.SIGTERM, signal.SIG_IGN if behaviour == "stubborn" else lambda *_: sys.exit(0))
+    (Path(os.environ["TRADEPROC_HOME"]) / "behave" / f"ready-{os.getpid()}").touch()
     while True:
         signal.pause()
 

@@ -136,6 +136,10 @@ class Yard:
         return found
 
     def signal(self, program: Program, name: str) -> None:
+        if name == "TERM":
+            # before that a tiny program would die of it instead of ending in order
+            ready = self.home.root / "behave" / f"ready-{program.pid}"
+            wait_for(f"{program.process} to take signals", ready.exists)
         os.kill(program.pid, signal.Signals[f"SIG{name}"])
 
     def log(self, process: str) -> str:

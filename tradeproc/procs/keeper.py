@@ -47,7 +47,6 @@ class Keeper:
         self.view = SessionView()
         self._told: dict[int, Body] = {}
         self._conflicts: dict[int, int] = {}
-        self._watch = WardenWatch(node, self.groups.supervisor, settings.supervision)
         self._migrating: Future[list[str]] | None = None
         self._is_prepared = False
         self._looks = 0
@@ -109,7 +108,6 @@ class Keeper:
         self._note_conflicts(conflicts)
         if self.groups.step(allowed):
             programs = self.groups.programs()
-        self._watch.look(programs)
         self.view.seen(programs, conflicts)
 
     def _note_conflicts(self, conflicts: dict[int, int]) -> None:
@@ -148,6 +146,7 @@ def main(arguments: Sequence[str]) -> int:
         settings.external_database() or database_url(home), connect_timeout=settings.database.connect_seconds
     )
     keeper = Keeper(node, home, settings, store)
+    WardenWatch(node, keeper.groups.supervisor, settings.supervision)
     checks = Checks(node, home, keeper.groups)
     Commands(node, store, checks, keeper.groups, keeper.view, keeper.look)
     register_lists(node, store)

@@ -5,12 +5,9 @@ the protocol, so logs go to standard error) and every process's heartbeat on the
 supervisord's own restarts go on, and its successor rebuilds everything from supervisord.
 """
 
-import contextlib
 import logging
-import os
 import random
 import shutil
-import signal
 from collections.abc import Sequence
 
 from tradeproc import config
@@ -24,9 +21,10 @@ from tradeproc.procs.warden_alarms import Alarms
 from tradeproc.procs.warden_halts import Halts
 from tradeproc.store.embedded import database_url
 from tradeproc.supervision import rules
-from tradeproc.supervision.client import Program, ProgramState, Supervisor, SupervisorAway
+from tradeproc.supervision.client import ProgramState, Supervisor, SupervisorAway
+from tradeproc.supervision.killing import Killer
 from tradeproc.supervision.listener import Listener
-from tradeproc.supervision.liveness import Hung, Limits, Liveness
+from tradeproc.supervision.liveness import Limits, Liveness
 from tradeproc.supervision.rules import Action
 from tradeproc.supervision.ward import Ward
 
@@ -50,10 +48,10 @@ class Warden:
         )
         self._halts = Halts(node)
         self._liveness = Liveness(_limits(settings.supervision))
+        self._killer = Killer(self._supervisor, node.after, settings.supervision.dump_seconds)
         self._ward = Ward(home, self._supervisor, _pauses(settings.supervision), random.random, self._tell)
         self._listener = Listener(self._ward.hear, lambda: node.stop(0))
         self._heard: set[str] = set()
-        self._kills = 0
         node.add_statistics(self._statistics)
         node.add_socket(self._listener.input, self._listener.read)
         node.every(_TICK_SECONDS, self._ward.pass_time)
@@ -75,7 +73,7 @@ class Warden:
     def _statistics(self) -> Body:
         return {
             "events": self._listener.events,
-            "killed_hung": self._kills,
+            "killed_hung": self._killer.kills,
             "beating": self._liveness.beating(),
             "held": sorted(group for group, state in self._ward.groups.items() if state.holds),
         }
@@ -115,33 +113,12 @@ class Warden:
         now = _now()
         self._liveness.running(running, now)
         for hung in self._liveness.hung(now):
-            self._kill(hung)
+            self._killer.kill(hung)
         self._node.note_event()
 
     def _hear(self, envelope: Envelope) -> None:
         body = envelope.body
         self._liveness.heard(envelope.publisher, int(body["pid"]), int(body["loop"]), _now())
-
-    def _kill(self, hung: Hung) -> None:
-        """Let it dump its stacks into its log, then kill it; supervisord starts it again."""
-        log.error("process_hung process=%s pid=%d reason=%s", hung.process, hung.pid, hung.reason)
-        self._kills += 1
-        self._signal(hung, signal.SIGUSR1)
-        self._node.after(self._settings.supervision.dump_seconds, lambda: self._signal(hung, signal.SIGKILL))
-
-    def _signal(self, hung: Hung, number: signal.Signals) -> None:
-        found = self._find(hung)
-        if found is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(found.pid, number)
-
-    def _find(self, hung: Hung) -> Program | None:
-        """Return the hung program while its pid is still its own."""
-        try:
-            programs = self._supervisor.processes()
-        except SupervisorAway:
-            return None
-        return next((each for each in programs if (each.process, each.pid) == (hung.process, hung.pid)), None)
 
     def _look_at_disk(self) -> None:
         free = shutil.disk_usage(self._home.run).free // _MEGABYTE

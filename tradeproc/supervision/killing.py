@@ -1,0 +1,46 @@
+"""Ends a process that hangs: first it dumps the stacks of its threads into its log, then it is killed."""
+
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable
+
+from tradeproc.supervision.client import Supervisor, SupervisorAway
+from tradeproc.supervision.liveness import Hung
+
+log = logging.getLogger(__name__)
+
+
+class Killer:
+    """Kills by pid, and only while supervisord says that the pid is still that process's own."""
+
+    def __init__(
+        self, supervisor: Supervisor, after: Callable[[float, Callable[[], None]], object], dump_seconds: float
+    ) -> None:
+        """Keep how to wait.
+
+        Args:
+            supervisor: knows whose a pid is.
+            after: runs an action once, some seconds later.
+            dump_seconds: between dump and death.
+        """
+        self._supervisor, self._after, self._dump_seconds = supervisor, after, dump_seconds
+        self.kills = 0
+
+    def kill(self, hung: Hung) -> None:
+        """Let it dump, then kill it; supervisord starts it again."""
+        log.error("process_hung process=%s pid=%d reason=%s", hung.process, hung.pid, hung.reason)
+        self.kills += 1
+        self._signal(hung, signal.SIGUSR1)
+        self._after(self._dump_seconds, lambda: self._signal(hung, signal.SIGKILL))
+
+    def _signal(self, hung: Hung, number: signal.Signals) -> None:
+        try:
+            programs = self._supervisor.processes()
+        except SupervisorAway as away:
+            log.warning("signal_unsent process=%s signal=%s reason=%s", hung.process, number.name, away)
+            return
+        if any((each.process, each.pid) == (hung.process, hung.pid) for each in programs):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(hung.pid, number)
