@@ -28,10 +28,12 @@ from tradeproc.config import load
 from tradeproc.domain import messages
 from tradeproc.domain.answers import Answer, Unknown
 from tradeproc.domain.instruments import Contract
-from tradeproc.errors import Halt, Refusal, TradeprocError
+from tradeproc.errors import Halt, TradeprocError
 from tradeproc.home import find_home
 from tradeproc.procs.feed import find_place
-from tradeproc.procs.needs import FeedKey, Needs
+from tradeproc.procs.feed_keeper import FeedKeeper
+from tradeproc.procs.needs import Needs
+from tradeproc.procs.parameters import text
 from tradeproc.supervision.feed_programs import FeedPrograms
 
 log = logging.getLogger(__name__)
@@ -41,10 +43,6 @@ _REMEMBERED = 10_000
 
 T = TypeVar("T")
 Handler = Callable[[Body], Body | Deferred]
-
-
-class BadRequest(Refusal):
-    """A request that lacks something or names what this login has not; answered as refused."""
 
 
 class Link:
@@ -68,10 +66,10 @@ class Link:
 
     def _account_handlers(self, manager: AccountManager) -> dict[str, Handler]:
         def contract(body: Body) -> Contract:
-            return Contract.parse(_text(body, "contract"))
+            return Contract.parse(text(body, "contract"))
 
         def account(body: Body) -> str:
-            return _text(body, "account")
+            return text(body, "account")
 
         ask = self._ask
         order, position = messages.broker_order_to_body, messages.position_to_body
@@ -89,16 +87,16 @@ class Link:
 
     def _data_handlers(self, data: DataSource) -> dict[str, Handler]:
         def details(body: Body) -> Deferred:
-            contract = Contract.parse(_text(body, "contract"))
+            contract = Contract.parse(text(body, "contract"))
             return self._ask(lambda: data.contract_details(contract), messages.contract_details_to_body)
 
         def front_month(body: Body) -> Deferred:
-            root = _text(body, "root")
+            root = text(body, "root")
             return self._ask(lambda: data.front_month(root), lambda contract: contract.code)
 
         def history(body: Body) -> Deferred:
             contract, minutes, count = (
-                Contract.parse(_text(body, "contract")),
+                Contract.parse(text(body, "contract")),
                 int(body["minutes"]),
                 int(body["count"]),
             )
@@ -134,7 +132,7 @@ class Link:
     # --- what can be done
 
     def _submit(self, manager: AccountManager, body: Body) -> Body | Deferred:
-        account, timeout = _text(body, "account"), float(body["timeout"])
+        account, timeout = text(body, "account"), float(body["timeout"])
         request = messages.request_from_body(body["request"])
         for order_id in _ids(request):
             if order_id in self._sent_ids:
@@ -145,12 +143,12 @@ class Link:
         return self._do("submit", lambda: manager.submit(account, request, timeout))
 
     def _modify(self, manager: AccountManager, body: Body) -> Deferred:
-        account, broker_id, timeout = _text(body, "account"), _text(body, "broker_id"), float(body["timeout"])
+        account, broker_id, timeout = text(body, "account"), text(body, "broker_id"), float(body["timeout"])
         change = messages.order_request_from_body(body["change"])
         return self._do("modify", lambda: manager.modify(account, broker_id, change, timeout))
 
     def _cancel(self, manager: AccountManager, body: Body) -> Deferred:
-        account, broker_id, timeout = _text(body, "account"), _text(body, "broker_id"), float(body["timeout"])
+        account, broker_id, timeout = text(body, "account"), text(body, "broker_id"), float(body["timeout"])
         return self._do("cancel", lambda: manager.cancel(account, broker_id, timeout))
 
     def _do(self, what: str, operation: Callable[[], Outcome]) -> Deferred:
@@ -183,102 +181,11 @@ class Link:
                 side.shutdown()
 
 
-class FeedKeeper:
-    """Starts, keeps and prunes the feeds of a link, and ends the link when nobody needs it."""
-
-    def __init__(self, node: Node, login: str, needs: Needs, programs: FeedPrograms) -> None:
-        self.node, self.login, self.needs, self.programs = node, login, needs, programs
-        self._lane = ThreadPoolExecutor(1, "feeds")
-        self._running: list[str] = []
-        self._is_ending = False
-        node.handle("need", self._need)
-        node.handle("feeds", lambda _: {"feeds": self._feeds()})
-        node.every(min(5.0, needs.need_seconds / 3), self._look)
-        node.add_statistics(lambda: {"feeds": self._running})
-        node.on_stop(lambda: self._lane.shutdown(wait=False, cancel_futures=True))
-
-    def _need(self, body: Body) -> Deferred:
-        """Note a need and answer with the feed's process once it is started; already started is fine."""
-        if self._is_ending:
-            raise BadRequest("the link is ending because nobody needed it; ask the next one")
-        key = _feed_key(body)
-        self.needs.renew(key, _text(body, "who"), time.monotonic())
-        deferred = Deferred()
-
-        def start() -> None:
-            try:
-                self.programs.ensure(key.program, [key.kind, self.login, *key.subject])
-            except TradeprocError as error:
-                reason = f"{key.program}: cannot be started: {error}"
-                self.node.post(lambda: deferred.refuse(reason))
-                return
-            self.node.post(lambda: deferred.answer({"process": f"link-{self.login}.{key.program}"}))
-
-        self._lane.submit(start)
-        return deferred
-
-    def _feeds(self) -> Body:
-        return {key.program: users for key, users in self.needs.wanted(time.monotonic()).items()}
-
-    def _look(self) -> None:
-        """Prune what nobody needs; end when nothing has been needed for long enough."""
-        if self._is_ending:
-            return
-        now = time.monotonic()
-        wanted = {key.program for key in self.needs.wanted(now)}
-        self._is_ending = self.needs.is_idle(now)
-        is_ending = self._is_ending
-
-        def prune() -> None:
-            try:
-                running = self.programs.running()
-                # a fresh link does not know yet who needs the feeds that a crashed one left behind
-                stale = [name for name in running if name not in wanted] if is_ending or self._may_prune(now) else []
-                for name in stale:
-                    self.programs.remove(name)
-                    log.info("feed_pruned program=%s", name)
-                self.node.post(lambda: self._looked(sorted(set(running) - set(stale))))
-            except TradeprocError as error:
-                log.warning("feeds_unknown reason=%s", error)
-            if is_ending:
-                self.node.post(self._end)
-
-        self._lane.submit(prune)
-
-    def _may_prune(self, now: float) -> bool:
-        return now - self.needs.started_at > self.needs.need_seconds
-
-    def _looked(self, running: list[str]) -> None:
-        if running != self._running:
-            self._running = running
-            self.node.publish("link", {"feeds": running})
-
-    def _end(self) -> None:
-        log.info("link_idle login=%s seconds=%.0f: nobody needs it, ending", self.login, self.needs.idle_seconds)
-        self.node.stop(0)
-
-
-def _feed_key(body: Body) -> FeedKey:
-    kind = _text(body, "feed")
-    if kind == "bars":
-        return FeedKey(kind, (Contract.parse(_text(body, "contract")).code, str(int(body["minutes"]))))
-    if kind in ("orders", "positions"):
-        return FeedKey(kind, (_text(body, "account"),))
-    raise BadRequest(f"feed: {kind!r} is none of bars, orders, positions")
-
-
 def _ids(request: OrderRequest | BracketRequest) -> list[str]:
     if isinstance(request, OrderRequest):
         return [request.id]
     legs = [request.stop_loss] if request.profit_target is None else [request.stop_loss, request.profit_target]
     return [request.entry.id, *(leg.id for leg in legs)]
-
-
-def _text(body: Body, key: str) -> str:
-    value = body.get(key)
-    if not isinstance(value, str) or not value:
-        raise BadRequest(f"{key}: missing")
-    return value
 
 
 def _raiser(halt: Halt) -> Callable[[], None]:

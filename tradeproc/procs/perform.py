@@ -47,14 +47,18 @@ class Performer:
             case effects.Persist():
                 self._persist(effect)
             case effects.Send(order_id, request):
-                body = {"request": messages.request_to_body(request)}
-                self._operate("submit", body, lambda outcome: events.SubmitAnswered(order_id, outcome))
+                self._operate(
+                    "submit",
+                    {"request": messages.request_to_body(request)},
+                    lambda outcome: events.SubmitAnswered(order_id, outcome),
+                )
             case effects.Modify(order_id, broker_id, change):
-                body = {"broker_id": broker_id, "change": messages.order_request_to_body(change)}
-                self._operate("modify", body, lambda outcome: events.ModifyAnswered(order_id, outcome))
+                change_body: Body = {"broker_id": broker_id, "change": messages.order_request_to_body(change)}
+                self._operate("modify", change_body, lambda outcome: events.ModifyAnswered(order_id, outcome))
             case effects.Cancel(order_id, broker_id):
-                body = {"broker_id": broker_id}
-                self._operate("cancel", body, lambda outcome: events.CancelAnswered(order_id, outcome))
+                self._operate(
+                    "cancel", {"broker_id": broker_id}, lambda outcome: events.CancelAnswered(order_id, outcome)
+                )
             case effects.AskOrders() | effects.AskPosition():
                 self._ask(effect)
             case _:

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.node import Node
 from tradeproc.clock import SECOND, monotonic_ns
-from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.book import Fill
+from tradeproc.domain.market_hours import market_hours
 from tradeproc.engine import events
 from tradeproc.engine.events import TradingState
 from tradeproc.engine.state import Setup, new_state

@@ -6,6 +6,7 @@ Translation only: what an event means is `engine/trader.py`, what an effect does
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.node import Answered, Node, Reply
@@ -50,14 +51,15 @@ class Trader:
         self._is_stepping = False
         self._slowest_ns = 0
         self._latched_at: dict[str, int] = {}
-        for topic, handler in {
+        handlers: dict[str, Callable[[Body], None]] = {
             "order": lambda body: self.tell(events.OrderTold(messages.broker_order_from_body(body))),
             "position": lambda body: self.tell(events.PositionTold(messages.position_from_body(body))),
             "balance": lambda body: self.tell(events.BalanceTold(messages.balance_from_body(body))),
             "stream": self._streams,
             "resync": lambda body: self._missed(_STREAMS[body["feed"]]),
-        }.items():
-            node.subscribe(self.account, topic, lambda envelope, handler=handler: self._hear(envelope, handler))
+        }
+        for topic, handler in handlers.items():
+            node.subscribe(self.account, topic, partial(self._hear, handler))
         node.subscribe(self.account, "heartbeat", lambda _: None, lambda _: self._ask_streams())
         self._bars = Follower(
             node,
@@ -110,7 +112,7 @@ class Trader:
 
     # --- what is heard
 
-    def _hear(self, envelope: Envelope, handler: Callable[[Body], None]) -> None:
+    def _hear(self, handler: Callable[[Body], None], envelope: Envelope) -> None:
         handler(envelope.body)
         self.node.note_event(sent_at=envelope.sent_at)
 

@@ -1,0 +1,99 @@
+"""Which feeds of a link run: started when somebody needs them, pruned when nobody does."""
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from tradeproc.bus.codec import Body
+from tradeproc.bus.node import Deferred, Node
+from tradeproc.domain.instruments import Contract
+from tradeproc.errors import TradeprocError
+from tradeproc.procs.needs import FeedKey, Needs
+from tradeproc.procs.parameters import BadRequest, text
+from tradeproc.supervision.feed_programs import FeedPrograms
+
+log = logging.getLogger(__name__)
+
+
+class FeedKeeper:
+    """Starts, keeps and prunes the feeds of a link, and ends the link when nobody needs it."""
+
+    def __init__(self, node: Node, login: str, needs: Needs, programs: FeedPrograms) -> None:
+        self.node, self.login, self.needs, self.programs = node, login, needs, programs
+        self._lane = ThreadPoolExecutor(1, "feeds")
+        self._running: list[str] = []
+        self._is_ending = False
+        node.handle("need", self._need)
+        node.handle("feeds", lambda _: {"feeds": self._feeds()})
+        node.every(min(5.0, needs.need_seconds / 3), self._look)
+        node.add_statistics(lambda: {"feeds": self._running})
+        node.on_stop(lambda: self._lane.shutdown(wait=False, cancel_futures=True))
+
+    def _need(self, body: Body) -> Deferred:
+        """Note a need and answer with the feed's process once it is started; already started is fine."""
+        if self._is_ending:
+            raise BadRequest("the link is ending because nobody needed it; ask the next one")
+        key = _feed_key(body)
+        self.needs.renew(key, text(body, "who"), time.monotonic())
+        deferred = Deferred()
+
+        def start() -> None:
+            try:
+                self.programs.ensure(key.program, [key.kind, self.login, *key.subject])
+            except TradeprocError as error:
+                reason = f"{key.program}: cannot be started: {error}"
+                self.node.post(lambda: deferred.refuse(reason))
+                return
+            self.node.post(lambda: deferred.answer({"process": f"link-{self.login}.{key.program}"}))
+
+        self._lane.submit(start)
+        return deferred
+
+    def _feeds(self) -> Body:
+        return {key.program: users for key, users in self.needs.wanted(time.monotonic()).items()}
+
+    def _look(self) -> None:
+        """Prune what nobody needs; end when nothing has been needed for long enough."""
+        if self._is_ending:
+            return
+        now = time.monotonic()
+        wanted = {key.program for key in self.needs.wanted(now)}
+        self._is_ending = self.needs.is_idle(now)
+        is_ending = self._is_ending
+
+        def prune() -> None:
+            try:
+                running = self.programs.running()
+                # a fresh link does not know yet who needs the feeds that a crashed one left behind
+                stale = [name for name in running if name not in wanted] if is_ending or self._may_prune(now) else []
+                for name in stale:
+                    self.programs.remove(name)
+                    log.info("feed_pruned program=%s", name)
+                self.node.post(lambda: self._looked(sorted(set(running) - set(stale))))
+            except TradeprocError as error:
+                log.warning("feeds_unknown reason=%s", error)
+            if is_ending:
+                self.node.post(self._end)
+
+        self._lane.submit(prune)
+
+    def _may_prune(self, now: float) -> bool:
+        return now - self.needs.started_at > self.needs.need_seconds
+
+    def _looked(self, running: list[str]) -> None:
+        if running != self._running:
+            self._running = running
+            self.node.publish("link", {"feeds": running})
+
+    def _end(self) -> None:
+        log.info("link_idle login=%s seconds=%.0f: nobody needs it, ending", self.login, self.needs.idle_seconds)
+        self.node.stop(0)
+
+
+def _feed_key(body: Body) -> FeedKey:
+    kind = text(body, "feed")
+    if kind == "bars":
+        return FeedKey(kind, (Contract.parse(text(body, "contract")).code, str(int(body["minutes"]))))
+    if kind in ("orders", "positions"):
+        return FeedKey(kind, (text(body, "account"),))
+    raise BadRequest(f"feed: {kind!r} is none of bars, orders, positions")
