@@ -6,8 +6,8 @@
        └──REST── link ◀─req─ account ◀─req─ trader ──▶ PostgreSQL        supervisord keeps all of them alive
 
 A tick:  procs/bars.py reads the stream → bus/ publishes `candle` → procs/trader.py → engine/trader.py `step`
-         → engine/candles.py assembles → a new closed bar runs strategies/<name>.py `on_candle` → a decision.
-An order: decision → engine/limits.py admits it → effect StoreOrders → store/ writes it (pre_sent) → effect SubmitOrder
+         → engine/candles.py tells what is new → a new closed bar runs strategies/<name>.py `on_candle` → a decision.
+An order: decision → engine/limits.py admits it → effect Persist → store/ writes it (pre_sent) → effect Send
          → procs/account.py → procs/link.py → brokers/<key>/ sends it once → procs/orders.py hears the broker's
          stream → engine/orders.py moves the order by its table → store/ appends the event and the fill.
 
@@ -17,6 +17,7 @@ strategies/   the strategy contract, the loader and three examples
 brokers/      the broker contract, then one folder a broker
 bus/          ZeroMQ: addresses, envelope, the Node every process is built on
 store/        PostgreSQL: schema, queries, lease, journal, queue
+config/       conf/tradeproc.toml as values, refused as a whole when in doubt
 procs/        one module a process
 supervision/  supervisord: groups, restart rules, its extension
 localbroker/  a broker on loopback that speaks the real wire protocol, and breaks on demand

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tradeproc.errors import EXIT_DONE, EXIT_FAULT, EXIT_HALT, Halt, TradeprocError, exit_code
+from tradeproc.errors import EXIT_DONE, EXIT_FAULT, EXIT_HALT, Halt, Outage, TradeprocError, exit_code
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ _PR_SET_PDEATHSIG = 1
 _TALKATIVE = ("httpx", "httpcore", "requests_oauthlib", "urllib3", "procrastinate")
 
 
-class Orphaned(TradeprocError):
+class Orphaned(Outage):
     """Our supervisor died before we could ask to die with it; the process ends."""
 
     def __init__(self) -> None:
