@@ -133,6 +133,12 @@ class Desk:
 
     def up(self) -> "Desk":
         """Start supervisord and wait until the core answers."""
+        self.boot()
+        wait_for("the keeper", lambda: self.ask("core.keeper", "sessions", {}) is not None)
+        return self
+
+    def boot(self) -> None:
+        """Start supervisord."""
         with (self.home.log / "drill.out").open("ab") as output:
             self.supervisord = subprocess.Popen(
                 [str(self.home.root / ".venv/bin/supervisord"), "-n", "-c", str(self.home.root / "supervisord.conf")],
@@ -141,8 +147,6 @@ class Desk:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        wait_for("the keeper", lambda: self.ask("core.keeper", "sessions", {}) is not None)
-        return self
 
     def down(self) -> None:
         """Stop everything in an orderly way, and by force what does not stop."""
@@ -162,6 +166,7 @@ class Desk:
             process.kill()
         self.supervisord = None
         self.broker.close()
+        del self.broker
         assert not alive, [process.pid for process in alive]
 
     def crash(self) -> None:
