@@ -5,6 +5,7 @@ A lost lease never loses a row: what happened is written without the fence's per
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable
 
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
@@ -23,6 +24,7 @@ Writer = Store | Journal
 # a database that hangs may hold up the trader for this long, and this seldom
 CONNECT_SECONDS = 0.5
 _PAUSE_NS = 3 * SECOND
+_MOST_UNWRITTEN = 10_000
 
 
 class Ledger:
@@ -35,6 +37,7 @@ class Ledger:
         self.is_lease_held = True
         self.reason = ""
         self._not_before = 0
+        self._unwritten: deque[Callable[[Writer], None]] = deque(maxlen=_MOST_UNWRITTEN)
 
     @property
     def fence(self) -> int:
@@ -47,7 +50,7 @@ class Ledger:
         A unit that may be journalled is in the journal then; one that may not is nowhere.
         """
         if not self.is_up and unit.may_journal:
-            self._save(self.journal, unit)
+            self._to_journal(lambda writer: self._save(writer, unit))
             return self.reason
         if not unit.may_journal and not (self.is_up and self._has_lease()):
             return self.reason or "the lease of the session is lost"
@@ -61,7 +64,7 @@ class Ledger:
         else:
             return ""
         if unit.may_journal:
-            self._save(self.journal, unit)
+            self._to_journal(lambda writer: self._save(writer, unit))
         return self.reason
 
     def write(self, action: Callable[[Writer], None]) -> None:
@@ -72,7 +75,7 @@ class Ledger:
                 return
             except DatabaseDown as down:
                 self._went_down(down)
-        action(self.journal)
+        self._to_journal(action)
 
     def save_balance(self, balance: Balance) -> None:
         """Keep a balance if it changed."""
@@ -99,7 +102,8 @@ class Ledger:
         """Once a second: notice a lost lease or database, take the lease again, replay the journal."""
         self._has_lease()
         now = monotonic_ns()
-        if (self.is_lease_held and self.is_up and self.journal.is_empty()) or now < self._not_before:
+        is_well = self.is_lease_held and self.is_up and self.journal.is_empty() and not self._unwritten
+        if is_well or now < self._not_before:
             return
         self._not_before = now + _PAUSE_NS
         if self.is_lease_held or self._take_lease():
@@ -110,6 +114,21 @@ class Ledger:
         self.lease.release()
         self.journal.close()
         self.store.close()
+
+    def _to_journal(self, action: Callable[[Writer], None]) -> None:
+        """Write into the journal; on a full disk keep it in memory, because an exit goes on whatever happens."""
+        try:
+            self._flush()
+            action(self.journal)
+        except OSError as error:
+            if not self._unwritten:
+                log.critical("journal_unwritable session=%d reason=%s", self.session, error)
+            self._unwritten.append(action)
+
+    def _flush(self) -> None:
+        while self._unwritten:
+            self._unwritten[0](self.journal)
+            self._unwritten.popleft()
 
     def _save(self, writer: Writer, unit: Persist) -> None:
         writer.save_orders(unit.orders, unit.events, fence=self.fence, fills=unit.fills)
@@ -136,9 +155,13 @@ class Ledger:
 
     def _replay(self) -> None:
         try:
+            self._flush()
             self.journal.replay(self.store)
         except DatabaseDown as down:
             self._went_down(down)
+            return
+        except OSError as error:
+            log.warning("journal_still_unwritable session=%d reason=%s", self.session, error)
             return
         if self.store.is_up():
             self.is_up, self.reason = True, ""

@@ -5,6 +5,7 @@ dropped: nobody was told that it is safe. Replaying is harmless at any time and 
 writing to the database again, so that history keeps its order.
 """
 
+import errno
 import fcntl
 import logging
 import os
@@ -81,10 +82,22 @@ class Journal:
         return os.fstat(self._file).st_size == 0
 
     def append(self, write: Write) -> None:
-        """Keep a write; it survives the death of this process and of the machine."""
+        """Keep a write; it survives the death of this process and of the machine.
+
+        Raises:
+            OSError: the disk is full or broken; the file is as it was before.
+        """
         body = orjson.dumps([write.statement, write.parameters])
-        os.write(self._file, b"%08x %b\n" % (zlib.crc32(body), body))
-        os.fsync(self._file)
+        line = b"%08x %b\n" % (zlib.crc32(body), body)
+        before = os.fstat(self._file).st_size
+        try:
+            if os.write(self._file, line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+            os.fsync(self._file)
+        except OSError:
+            # half a line would spoil the next one as well
+            os.ftruncate(self._file, before)
+            raise
 
     def replay(self, store: Store) -> int:
         """Do all kept writes in their order, then empty the file; return how many there were.
