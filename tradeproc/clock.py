@@ -37,3 +37,41 @@ def wall_ns() -> Nanos:
 def monotonic_ns() -> int:
     """Return nanoseconds that never run backwards, comparable between processes of one machine."""
     return time.monotonic_ns()
+
+
+class SteadyClock:
+    """Wall time that does not jump: a step of the machine's clock is believed only after it has lasted.
+
+    Deadlines and the times by which a lost order is found again must not move because somebody set the clock.
+    """
+
+    DOUBT_NS = 60 * SECOND
+
+    def __init__(self) -> None:
+        self._origin = wall_ns() - monotonic_ns()
+        self._doubted_since: int | None = None
+
+    def now(self) -> Nanos:
+        """Return UTC nanoseconds."""
+        monotonic = monotonic_ns()
+        origin = wall_ns() - monotonic
+        if abs(origin - self._origin) <= SECOND:
+            self._origin, self._doubted_since = origin, None
+        elif self._doubted_since is None:
+            self._doubted_since = monotonic
+        elif monotonic - self._doubted_since > self.DOUBT_NS:
+            self._origin, self._doubted_since = origin, None
+        return Nanos(self._origin + monotonic)
+
+
+class StepWatch:
+    """Notices that the wall clock was set."""
+
+    def __init__(self) -> None:
+        self._origin = wall_ns() - monotonic_ns()
+
+    def step(self) -> float:
+        """Return by how many seconds the wall clock was set since the last look; 0 for less than a second."""
+        origin = wall_ns() - monotonic_ns()
+        step, self._origin = (origin - self._origin) / SECOND, origin
+        return step if abs(step) >= 1.0 else 0.0

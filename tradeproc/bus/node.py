@@ -25,7 +25,7 @@ from tradeproc.bus.sockets import PARTING_MS, Socket, bind_publisher, bind_serve
 from tradeproc.bus.subscriptions import OnMessage, OnResync, Subscriptions
 from tradeproc.bus.timers import Timer
 from tradeproc.bus.vitals import STATES, Vitals
-from tradeproc.clock import SECOND, monotonic_ns
+from tradeproc.clock import SECOND, StepWatch, monotonic_ns
 from tradeproc.errors import EXIT_FAULT, Refusal
 
 __all__ = ["Answered", "Deferred", "NoAnswer", "Node", "Reply", "RequestWasRefused"]
@@ -73,6 +73,7 @@ class Node:
         self._on_stop: list[Action] = []
         self._snapshots: dict[str, SnapshotSource] = {}
         self._vitals = Vitals(process)
+        self._steps = StepWatch()
         self._vitals.add_source(lambda: {"bus": {"asking": len(self._requests), **self._counts}})
         self._subscriptions = Subscriptions(self._loop, self._context, directory, self._counts)
         self._requests = Requests(self._loop, self._context, directory, self._counts)
@@ -252,6 +253,9 @@ class Node:
         self._publisher.publish(HEARTBEAT, {**self._status(), "topics": self._publisher.sequences()})
 
     def _beat_and_forget(self) -> None:
+        step = self._steps.step()
+        if step:
+            log.warning("clock_stepped process=%s seconds=%+.1f", self.name, step)
         self._beat()
         self._vitals.forget_lag()
 

@@ -8,7 +8,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 
-from tradeproc.clock import SECOND, monotonic_ns, wall_ns
+from tradeproc.clock import SECOND, SteadyClock, monotonic_ns
 from tradeproc.domain.book import Balance, Divergence
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import Persist
@@ -33,6 +33,7 @@ class Ledger:
     def __init__(self, store: Store, journal: Journal, lease: Lease, session: int, holder: str) -> None:
         self.store, self.journal, self.session, self.holder = store, journal, session, holder
         self.lease = lease
+        self.clock = SteadyClock()
         self.is_up = True
         self.is_lease_held = True
         self.reason = ""
@@ -133,7 +134,7 @@ class Ledger:
     def _save(self, writer: Writer, unit: Persist) -> None:
         writer.save_orders(unit.orders, unit.events, fence=self.fence, fills=unit.fills)
         if unit.position is not None:
-            writer.save_position(self.session, unit.position, unit.source, wall_ns())
+            writer.save_position(self.session, unit.position, unit.source, self.clock.now())
 
     def _has_lease(self) -> bool:
         self.is_lease_held = self.is_lease_held and self.lease.is_held()

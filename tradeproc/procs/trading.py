@@ -10,7 +10,7 @@ from functools import partial
 
 from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.node import Answered, Node, Reply
-from tradeproc.clock import SECOND, monotonic_ns, wall_ns
+from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.domain import messages
 from tradeproc.domain.answers import Known
 from tradeproc.domain.book import Fill
@@ -42,7 +42,7 @@ class Trader:
 
     def __init__(self, node: Node, row: SessionRow, ledger: Ledger, state: State, fills: Sequence[Fill]) -> None:
         self.node, self.session, self.spec = node, row.id, row.spec
-        self.ledger, self.state = ledger, state
+        self.ledger, self.state, self.clock = ledger, state, ledger.clock
         self.tally = Tally(state.setup.instrument.point_value, fills)
         self.recent_fills: deque[Fill] = deque(fills, maxlen=_KEPT_FILLS)
         self.link, self.account = f"link-{row.spec.login}.link", f"session-{row.id}.account"
@@ -95,7 +95,7 @@ class Trader:
 
     def _step(self, event: Event) -> None:
         began = monotonic_ns()
-        wanted = step(self.state, event, wall_ns()).effects
+        wanted = step(self.state, event, self.clock.now()).effects
         took = monotonic_ns() - began
         if took > BUDGET_NS:
             name = self.state.setup.strategy.name
@@ -202,7 +202,7 @@ class Trader:
 
     def latch(self, scope: str, state: TradingState, by: str, reason: str) -> None:
         """Set a latch; what is stored counts again only when it is newer than this."""
-        self._latched_at[scope] = wall_ns()
+        self._latched_at[scope] = self.clock.now()
         if self.state.engine.latches.get(scope, TradingState.ACTIVE) is not state:
             self.tell(events.TradingStateSet(scope, state, by, reason))
 
