@@ -55,7 +55,11 @@ class Commands:
 
     def _create(self, body: Body) -> Deferred:
         spec = SessionSpec.from_dict(body["spec"])
-        _config(self._groups.home).check_session(spec)
+        configured = _config(self._groups.home)
+        configured.check_session(spec)
+        login = configured.login(spec.login)
+        # it may be newer than we are, and its accounts are rows under it
+        self._store.save_login(login.name, login.broker, login.environment.value, login.base_url)
         known = [row.account for row in self._store.accounts(spec.login)]
         deferred = Deferred()
 
@@ -65,6 +69,8 @@ class Commands:
                 return
             try:
                 if verdict.accounts:
+                    # a login that was configured after our start is not known to the database yet
+                    self._store.save_login(login.name, login.broker, login.environment.value, login.base_url)
                     self._store.save_accounts(spec.login, verdict.accounts)
                 session = self._store.create_session(spec, key=body.get("key"))
             except Outage as outage:
