@@ -206,6 +206,20 @@ def test_a_hold_goes_on_under_the_next_warden(tmp_path: Path) -> None:
         wait_for("the plan to be done", lambda: "session-7" not in yard.supervisor.notes())
 
 
+def test_a_removed_group_leaves_no_plans_behind(tmp_path: Path) -> None:
+    with yard_in(tmp_path / "home", first=30.0) as yard:
+        wait_ready(yard)
+        yard.behave("trader", "exit 70")
+        yard.signal(yard.running("session-7.trader"), "KILL")
+        wait_for("the hold", lambda: "session-7" in yard.supervisor.notes() and is_down(yard))
+        GroupFiles(yard.home).remove("session-7")
+
+        yard.supervisor.remove_group("session-7")
+
+        wait_for("the note to go", lambda: "session-7" not in yard.supervisor.notes())
+        assert "session-7" not in status(yard)["statistics"]["held"]
+
+
 def is_down(yard: Yard) -> bool:
     return all(yard.is_in(f"session-7.{name}", ProgramState.STOPPED) for name in ("account", "trader"))
 

@@ -2,7 +2,8 @@
 
 from tradeproc.supervision.declared import Declaration, Intensity, Strategy
 from tradeproc.supervision.plans import Plans, note_of, planned
-from tradeproc.supervision.rules import Died, GroupState, Settings, Start, Started, Stopped, TimePassed, decide
+from tradeproc.supervision.restarts import Died, Start, Started, Stopped, TimePassed
+from tradeproc.supervision.rules import GroupState, Settings, decide
 
 DECLARED = Declaration("g", Strategy.ONE_FOR_ALL, Intensity(0, 10.0), ("a", "b"))
 PAUSES = Settings(first=8.0)

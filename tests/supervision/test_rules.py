@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradeproc.supervision.declared import Declaration, Intensity, Strategy
-from tradeproc.supervision.rules import (
+from tradeproc.supervision.restarts import (
     Action,
     Alarm,
     ClearAlarm,
@@ -17,17 +17,15 @@ from tradeproc.supervision.rules import (
     Ended,
     Event,
     Failed,
-    GroupState,
     HaltedItself,
     HaltEntries,
-    Settings,
     Start,
     Started,
     Stop,
     Stopped,
     TimePassed,
-    decide,
 )
+from tradeproc.supervision.rules import GroupState, Settings, decide
 
 PROGRAMS = ("a", "b", "c")
 PAUSES = Settings(first=1.0, most=8.0, slow=100.0, holds=4)

@@ -20,12 +20,13 @@ from tradeproc.home import Home, find_home
 from tradeproc.procs.warden_alarms import Alarms
 from tradeproc.procs.warden_halts import Halts
 from tradeproc.store.embedded import database_url
-from tradeproc.supervision import rules
+from tradeproc.supervision import restarts
 from tradeproc.supervision.client import ProgramState, Supervisor, SupervisorAway
 from tradeproc.supervision.killing import Killer
 from tradeproc.supervision.listener import Listener
 from tradeproc.supervision.liveness import Limits, Liveness
-from tradeproc.supervision.rules import Action
+from tradeproc.supervision.restarts import Action
+from tradeproc.supervision.rules import Settings
 from tradeproc.supervision.ward import Ward
 
 log = logging.getLogger(__name__)
@@ -82,13 +83,13 @@ class Warden:
 
     def _tell(self, group: str, action: Action) -> None:
         match action:
-            case rules.Alarm(name, detail):
+            case restarts.Alarm(name, detail):
                 self._alarms.raise_alarm(group, name, detail)
-            case rules.ClearAlarm(name):
+            case restarts.ClearAlarm(name):
                 self._alarms.clear(group, name)
-            case rules.HaltEntries(reason):
+            case restarts.HaltEntries(reason):
                 self._halts.halt_group(group, reason)
-            case rules.Stop() | rules.Start():
+            case restarts.Stop() | restarts.Start():
                 raise AssertionError(f"{action} is for supervisord")
 
     # --- hung processes
@@ -134,8 +135,8 @@ def _limits(settings: SupervisionConfig) -> Limits:
     return Limits(settings.hung_seconds, settings.start_seconds, settings.hung)
 
 
-def _pauses(settings: SupervisionConfig) -> rules.Settings:
-    return rules.Settings(settings.backoff_first_seconds, settings.backoff_most_seconds, settings.slow_retry_seconds)
+def _pauses(settings: SupervisionConfig) -> Settings:
+    return Settings(settings.backoff_first_seconds, settings.backoff_most_seconds, settings.slow_retry_seconds)
 
 
 def _now() -> float:

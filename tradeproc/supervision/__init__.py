@@ -1,9 +1,12 @@
 """What supervisord does not know, added around it: relations between processes, limits, groups that come and go.
 
-`client.py` asks supervisord over its socket; `groups.py` renders the groups it includes; `feeds.py` starts and ends
-single programs inside a running group, with the help of `rpcinterface.py`, which runs inside supervisord itself.
-`rules.py` (which restarts follow from a death) and `reconcile.py` (which groups should be there) are pure;
-`listener.py` speaks supervisord's event protocol for the warden.
+    client.py         asks supervisord over its socket; rpcinterface.py and ctlplugin.py run inside it and supervisorctl
+    groups.py         the files of groups that come and go; declared.py reads what every group declares about itself
+    reconcile.py      which groups should be there: pure steps, taken by groups_shell.py for the keeper
+    feed_programs.py  single programs inside the running group of a login, for its link
+    rules.py          what follows from a death: pure; restarts.py has its words, plans.py what outlives a warden
+    liveness.py       who hangs: pure; killing.py ends it
+    ward.py           the warden's hands; listener.py speaks supervisord's event protocol; watchdog.py tells systemd
 
 Never here: brokers, orders, prices. Start reading at `rules.py`.
 """

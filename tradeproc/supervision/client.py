@@ -117,9 +117,10 @@ class Supervisor:
         """Begin to stop every program of a group, the last started first."""
         self._call("supervisor.stopProcessGroup", group, False)
 
-    def reread(self) -> None:
-        """Let supervisord read its files again; no running program is touched."""
-        self._call("supervisor.reloadConfig")
+    def reread(self) -> list[str]:
+        """Let supervisord read its files again, touching no running program; return the groups that run otherwise."""
+        (_added, changed, _removed), *_ = self._call("supervisor.reloadConfig")
+        return [str(group) for group in changed]
 
     def add_group(self, group: str) -> bool:
         """Add a group whose file is in `run/groups`, and start it; False when it is there already."""

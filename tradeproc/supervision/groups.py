@@ -1,12 +1,14 @@
 """The groups that come and go: pure text of `run/groups/*.conf`, and its atomic writing.
 
 A group's file is the whole truth about it: `supervisorctl update` or a restart of supervisord reads the same
-programs that run now, so neither disturbs them.
+programs that run now, so neither disturbs them. Its first line has a checksum of the rest, which tells a file that
+somebody edited from one that another version of tradeproc wrote.
 """
 
 import configparser
 import os
 import shlex
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from tradeproc.supervision.declared import Strategy
 LINK_PRIORITY = 100
 SESSION_PRIORITY = 200
 _INTENSITY = "5/60"
+_FIRST_LINE = "; written by tradeproc, do not edit, checksum {:08x}\n"
 
 _PROGRAM = """
 [program:{process}]
@@ -89,11 +92,11 @@ def link_group(login: str) -> GroupSpec:
 def render(group: GroupSpec, home: Home) -> str:
     """Return the text of a group's file."""
     names = ",".join(f"{group.name}.{program.name}" for program in group.programs)
-    head = (
-        f"; written by tradeproc; do not edit\n[group:{group.name}]\nprograms={names}\n"
+    body = (
+        f"[group:{group.name}]\nprograms={names}\n"
         f"priority={group.priority}\nstrategy={group.strategy}\nintensity={_INTENSITY}\n"
     )
-    return head + "".join(
+    body += "".join(
         _PROGRAM.format(
             process=f"{group.name}.{program.name}",
             name=program.name,
@@ -104,6 +107,22 @@ def render(group: GroupSpec, home: Home) -> str:
         )
         for place, program in enumerate(group.programs)
     )
+    return _FIRST_LINE.format(zlib.crc32(body.encode())) + body
+
+
+def is_ours(text: str) -> bool:
+    """Tell whether a group's file is as some version of tradeproc wrote it."""
+    first, newline, body = text.partition("\n")
+    return first + newline == _FIRST_LINE.format(zlib.crc32(body.encode()))
+
+
+def feed_program(login: str, name: str) -> ProgramSpec:
+    """Return a feed by its name in its link's group, as `bars-ESH24-1m` or `orders-SIM1`."""
+    kind, _, subject = name.partition("-")
+    if kind != "bars":
+        return ProgramSpec(name, (kind, login, subject))
+    contract, _, minutes = subject.rpartition("-")
+    return ProgramSpec(name, (kind, login, contract, minutes.removesuffix("m")))
 
 
 def parse(text: str) -> GroupSpec:
@@ -130,11 +149,16 @@ class GroupFiles:
         return self._home.groups / f"{group}.conf"
 
     def read(self, group: str) -> GroupSpec | None:
-        """Return a group as its file has it, None when there is no file."""
+        """Return a group as its file has it, None when there is none of ours."""
+        text = self.text(group)
+        return parse(text) if is_ours(text) else None
+
+    def text(self, group: str) -> str:
+        """Return a group's file, empty when there is none."""
         try:
-            return parse(self.path(group).read_text())
+            return self.path(group).read_text(errors="replace")
         except FileNotFoundError:
-            return None
+            return ""
 
     def names(self) -> list[str]:
         """Return the names of all generated groups."""
@@ -148,6 +172,13 @@ class GroupFiles:
         fresh = path.with_suffix(f".{os.getpid()}.new")
         fresh.write_text(render(group, self._home))
         fresh.replace(path)
+
+    def discard_edited(self) -> list[str]:
+        """Remove the files that somebody edited, which may keep supervisord from starting; return their groups."""
+        edited = [name for name in self.names() if not is_ours(self.text(name))]
+        for name in edited:
+            self.remove(name)
+        return edited
 
     def remove(self, group: str) -> None:
         """Remove a group's file, if there is one."""

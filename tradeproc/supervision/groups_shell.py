@@ -5,7 +5,18 @@ from collections.abc import Sequence
 
 from tradeproc.home import Home
 from tradeproc.supervision.client import Program, Supervisor, SupervisorRefused
-from tradeproc.supervision.groups import GroupFiles, link_group, link_name, session_group, session_name
+from tradeproc.supervision.groups import (
+    GroupFiles,
+    GroupSpec,
+    feed_program,
+    is_ours,
+    link_group,
+    link_name,
+    parse,
+    render,
+    session_group,
+    session_name,
+)
 from tradeproc.supervision.reconcile import (
     AddLink,
     AddSession,
@@ -28,6 +39,8 @@ class GroupsShell:
         self.home = home
         self.supervisor = Supervisor(home)
         self._files = GroupFiles(home)
+        self._mended: set[str] = set()
+        self._edited: set[str] = set()
 
     def step(self, wanted: Sequence[Wanted]) -> list[Step]:
         """Take the next steps towards what is wanted and return them.
@@ -37,7 +50,9 @@ class GroupsShell:
         Raises:
             SupervisorAway: supervisord does not answer.
         """
-        steps = reconcile(wanted, self.supervisor.processes(), self._files.names())
+        programs = self.supervisor.processes()
+        self._mend(wanted, programs)
+        steps = reconcile(wanted, programs, self._files.names())
         for step in steps:
             try:
                 self._take(step)
@@ -46,6 +61,44 @@ class GroupsShell:
             else:
                 log.info("step_taken step=%s", step)
         return steps
+
+    def _mend(self, wanted: Sequence[Wanted], programs: Sequence[Program]) -> None:
+        """Write the files again that somebody edited or removed; a group that runs as edited is begun anew, alone."""
+        members: dict[str, list[Program]] = {}
+        for program in programs:
+            members.setdefault(program.group, []).append(program)
+        for each in wanted:
+            if each.group in members:
+                self._write_again(self._files.text(each.group), session_group(each.session))
+        for login in sorted({each.login for each in wanted if link_name(each.login) in members}):
+            text = self._files.text(link_name(login))
+            self._write_again(text, parse(text) if is_ours(text) else _as_it_runs(login, members[link_name(login)]))
+        try:
+            if self._mended:
+                self._edited |= self._mended & set(self.supervisor.reread())
+                self._mended.clear()
+            for group in sorted(self._edited):
+                self._renew(group, members.get(group, []))
+        except SupervisorRefused as refused:
+            log.warning("mending_refused groups=%s reason=%s", sorted(self._mended | self._edited), refused)
+
+    def _write_again(self, text: str, group: GroupSpec) -> None:
+        """Write a file that is not as it should be; one that another version wrote means no harm."""
+        if text == render(group, self.home):
+            return
+        self._files.write(group)
+        if not is_ours(text):
+            self._mended.add(group.name)
+            log.warning("group_file_mended group=%s", group.name)
+
+    def _renew(self, group: str, members: Sequence[Program]) -> None:
+        if any(program.state.is_up for program in members):
+            log.warning("group_renewed group=%s: it runs as somebody edited it", group)
+            self.supervisor.stop_group(group)
+        elif all(program.state.is_down for program in members):
+            self.supervisor.remove_group(group)
+            self.supervisor.add_group(group)
+            self._edited.discard(group)
 
     def start(self, session: int, login: str) -> None:
         """Start what is down in the groups of a session and its login; a person asked, so also what had halted.
@@ -97,3 +150,11 @@ class GroupsShell:
                 self.supervisor.remove_group(group)
             case RemoveFile(group):
                 self._files.remove(group)
+
+
+def _as_it_runs(login: str, members: Sequence[Program]) -> GroupSpec:
+    group = link_group(login)
+    for program in members:
+        if program.name != "link":
+            group = group.with_program(feed_program(login, program.name))
+    return group

@@ -7,12 +7,13 @@ from dataclasses import replace
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.errors import EXIT_HALT
 from tradeproc.home import Home
-from tradeproc.supervision import rules
+from tradeproc.supervision import restarts
 from tradeproc.supervision.client import Program, ProgramState, Supervisor, SupervisorAway, SupervisorRefused
 from tradeproc.supervision.declared import BadDeclaration, Declaration, read_declarations
 from tradeproc.supervision.listener import SupervisorEvent
 from tradeproc.supervision.plans import note_of, planned
-from tradeproc.supervision.rules import Action, Event, GroupState, Settings
+from tradeproc.supervision.restarts import Action, Event
+from tradeproc.supervision.rules import GroupState, Settings, decide
 
 log = logging.getLogger(__name__)
 
@@ -48,15 +49,15 @@ class Ward:
             self.groups[group] = replace(plans.resumed(declaration, up), stopping=frozenset(plans.to_start) & alive)
             for name in reversed(plans.to_start):
                 if name in up:
-                    self._perform(group, rules.TimePassed(), (rules.Stop(name),))
+                    self._perform(group, restarts.TimePassed(), (restarts.Stop(name),))
             for program in members:
                 self._rebuild(group, program)
 
     def _rebuild(self, group: str, program: Program) -> None:
         if program.state is ProgramState.FATAL and not self.groups[group].is_held(program.name):
-            self._decide(group, rules.Failed(program.name, program.error))
+            self._decide(group, restarts.Failed(program.name, program.error))
         elif program.state is ProgramState.EXITED and program.exit_status == EXIT_HALT:
-            self._decide(group, rules.HaltedItself(program.name))
+            self._decide(group, restarts.HaltedItself(program.name))
 
     def hear(self, event: SupervisorEvent) -> None:
         """Take one event of supervisord."""
@@ -73,25 +74,25 @@ class Ward:
         """Let time do its work on all groups."""
         if not self.is_stopping:
             for group in list(self.groups):
-                self._decide(group, rules.TimePassed())
+                self._decide(group, restarts.TimePassed())
 
     def _translate(self, event: SupervisorEvent) -> Event | None:
         program = event.program
         match event.name:
             case "PROCESS_STATE_STARTING":
-                return rules.Started(program, is_respawn=event.fields.get("from_state") == "EXITED")
+                return restarts.Started(program, is_respawn=event.fields.get("from_state") == "EXITED")
             case "PROCESS_STATE_STOPPED":
-                return rules.Stopped(program)
+                return restarts.Stopped(program)
             case "PROCESS_STATE_FATAL":
                 found = self._find(event.group, program)
-                return rules.Failed(program, found.error if found else "")
+                return restarts.Failed(program, found.error if found else "")
             case "PROCESS_STATE_EXITED" if event.fields.get("expected") == "0":
                 log.warning("process_died process=%s.%s pid=%s", event.group, program, event.fields.get("pid"))
-                return rules.Died(program)
+                return restarts.Died(program)
             case "PROCESS_STATE_EXITED":
                 found = self._find(event.group, program)
                 is_halt = found is not None and found.exit_status == EXIT_HALT
-                return rules.HaltedItself(program) if is_halt else rules.Ended(program)
+                return restarts.HaltedItself(program) if is_halt else restarts.Ended(program)
             case _:
                 return None
 
@@ -105,7 +106,7 @@ class Ward:
     def _decide(self, group: str, event: Event) -> None:
         state = self.groups.get(group) or GroupState(self._declared[group])
         now = _seconds(monotonic_ns())
-        state, actions = rules.decide(state, event, now, self._chance(), self._settings)
+        state, actions = decide(state, event, now, self._chance(), self._settings)
         self.groups[group] = state
         # the note first: should we die between the two, our successor must know whose stop it was
         self._note(group, note_of(state, now, _seconds(wall_ns())))
@@ -124,9 +125,9 @@ class Ward:
             log.info("rule_applied group=%s because=%s action=%s", group, event, action)
             try:
                 match action:
-                    case rules.Stop(program):
+                    case restarts.Stop(program):
                         self._supervisor.stop(group, program)
-                    case rules.Start(program):
+                    case restarts.Start(program):
                         self._supervisor.start(group, program)
                     case _:
                         self._tell(group, action)
@@ -142,6 +143,8 @@ class Ward:
         except BadDeclaration as bad:
             log.error("declaration_unread reason=%s", bad)  # noqa: TRY400 - the one line says all
             return
+        for group in [group for group in self._notes if group not in self._declared]:
+            self._note(group, "")
         self.groups = {
             group: replace(state, declaration=self._declared[group])
             for group, state in self.groups.items()

@@ -1,0 +1,98 @@
+"""What the restart rules hear and say: events of one program of a group, and actions."""
+
+from dataclasses import dataclass
+
+# --- events: what happened to one program of the group
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """It is up. `is_respawn`: supervisord started it by itself after a death."""
+
+    program: str
+    is_respawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """It ended otherwise than with 0 or 78; supervisord will start it again."""
+
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """It was done, exit 0."""
+
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class HaltedItself:
+    """Exit 78: only a person can fix it."""
+
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """supervisord cannot start it and has stopped trying."""
+
+    program: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """It was stopped, by us or by a person."""
+
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """Nothing happened but time."""
+
+
+Event = Started | Died | Ended | HaltedItself | Failed | Stopped | TimePassed
+
+# --- actions
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Ask supervisord to stop a program."""
+
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Ask supervisord to start a program."""
+
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Tell a person."""
+
+    name: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClearAlarm:
+    """It is over."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class HaltEntries:
+    """The group was given up: its sessions enter no more until a person resumes them."""
+
+    reason: str
+
+
+Action = Stop | Start | Alarm | ClearAlarm | HaltEntries
