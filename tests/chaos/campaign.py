@@ -133,11 +133,12 @@ class Campaign:
             names += [f"session-{session}.account", f"session-{session}.trader"]
             names += [f"link-paper.orders-{account}", f"link-paper.positions-{account}"]
         names.append("link-paper.bars-ESH24-1m")
+        deadline = time.monotonic() + WELL_SECONDS
         for name in names:
             wait_for(
                 f"{name} ready",
                 lambda name=name: self.desk.ask(name, "status", {}, 2.0)["state"] == "ready",  # type: ignore[misc]
-                WELL_SECONDS,
+                max(deadline - time.monotonic(), 0.5),
             )
 
     def _check(self) -> None:

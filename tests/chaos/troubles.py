@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from tests.drills.desk import Desk
+from tests.drills.desk import Desk, wait_for
 from tradeproc.supervision.client import Supervisor
 
 FAR_TOO_SMALL = 1
@@ -101,10 +101,16 @@ def drop_order_frames(desk: Desk, _: random.Random) -> Trouble:
     return Trouble("order frames dropped", "stream.orders", pattern, lasts=12.0, end=lambda: _clear(desk))
 
 
+def stop_database(desk: Desk, supervisor: Supervisor) -> None:
+    """Stop the embedded database and wait until it is down."""
+    supervisor.stop("core", "postgres")
+    wait_for("the database down", lambda: desk.pid("core.postgres") == 0)
+
+
 def restart_database(desk: Desk, _: random.Random) -> Trouble:
     """Restart the database in an orderly way."""
     supervisor = Supervisor(desk.home, seconds=20.0)
-    supervisor.stop("core", "postgres")
+    stop_database(desk, supervisor)
     supervisor.start("core", "postgres")
     return Trouble("database restart", "core.postgres", r"stopped: postgres")
 
@@ -112,7 +118,7 @@ def restart_database(desk: Desk, _: random.Random) -> Trouble:
 def database_gone(desk: Desk, chance: random.Random) -> Trouble:
     """Take the database away for a while."""
     supervisor = Supervisor(desk.home, seconds=20.0)
-    supervisor.stop("core", "postgres")
+    stop_database(desk, supervisor)
     seconds = chance.uniform(3.0, 10.0)
     return Trouble(
         "database gone", "core.postgres", r"database_down", seconds, lambda: supervisor.start("core", "postgres")
@@ -125,7 +131,7 @@ def full_disk(desk: Desk, _: random.Random) -> Trouble:
     _limit_files(found, FAR_TOO_SMALL)
     # a server whose disk is full goes down; as root it runs as another user, whose limits we may not set
     supervisor = Supervisor(desk.home, seconds=20.0)
-    supervisor.stop("core", "postgres")
+    stop_database(desk, supervisor)
 
     def end() -> None:
         _limit_files(found, resource.RLIM_INFINITY)
