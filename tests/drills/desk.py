@@ -1,5 +1,6 @@
 """A whole desk in a temporary home: supervisord, every process, the embedded database and the local broker."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -25,7 +26,7 @@ from tradeproc.errors import TradeprocError
 from tradeproc.home import Home
 from tradeproc.localbroker.client import LocalBroker
 from tradeproc.store.embedded import database_url
-from tradeproc.supervision.client import Supervisor
+from tradeproc.supervision.client import Program, Supervisor
 
 ROOT = Path(__file__).parents[2]
 ACCOUNTS = ["SIM0000001F", "SIM0000002F", "SIM0000003F"]
@@ -178,6 +179,18 @@ class Desk:
         _, alive = psutil.wait_procs(family, timeout=20)
         assert not alive, [(process.pid, process.cmdline()) for process in alive]
 
+    def cut_power(self) -> None:
+        """Kill supervisord and everything under it at once, as the end of the machine would."""
+        assert self.supervisord is not None
+        everything = psutil.Process(self.supervisord.pid).children(recursive=True)
+        self.supervisord.kill()
+        for process in everything:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.supervisord.wait(10)
+        psutil.wait_procs(everything, timeout=10)
+        self.supervisord = None
+
     def __enter__(self) -> "Desk":
         return self.up()
 
@@ -319,6 +332,10 @@ class Desk:
     def broker(self) -> LocalBroker:
         """Return the control of the local broker."""
         return LocalBroker(f"http://127.0.0.1:{self.port}")
+
+    def programs(self) -> list[Program]:
+        """Return what supervisord has."""
+        return Supervisor(self.home).processes()
 
     def pid(self, process: str) -> int:
         """Return the pid that supervisord has for a process, as `session-1.trader`; 0 when it is down."""

@@ -95,3 +95,26 @@ def test_a_session_stops_outside_its_schedule_and_comes_back_in_time_to_warm_up(
     stepped.broker.resume()
     stepped.assert_books_agree(stays, plain)
     stepped.assert_books_agree(flattens, flat)
+
+
+def test_after_a_reboot_the_groups_are_those_of_the_database(stepped: Desk) -> None:
+    stays, gone = stepped.begin(account=ACCOUNTS[2]), 2
+    stepped.tradectl("session", "stop", str(gone))
+    groups = stepped.home.groups
+    wait_for("its group gone", lambda: not (groups / f"session-{gone}.conf").exists())
+    before = (groups / f"session-{stays}.conf").read_text()
+
+    stepped.cut_power()
+    (groups / f"session-{gone}.conf").write_text(before.replace(f"session-{stays}", f"session-{gone}"))
+    (groups / "session-99.conf").write_text(before.replace(f"session-{stays}", "session-99"))
+    (groups / f"session-{stays}.conf").write_text(before.replace("autorestart=unexpected", "autorestart=false"))
+    (groups / "link-paper.conf").unlink()
+    stepped.up()
+
+    for session, account in ((1, ACCOUNTS[0]), (stays, ACCOUNTS[2])):
+        stepped.wait_ready(session)
+        stepped.assert_books_agree(session, account)
+    there = {"session-1", f"session-{stays}", "link-paper"}
+    wait_for("the groups", lambda: {path.stem for path in groups.glob("[sl]*-*.conf")} == there)
+    assert (groups / f"session-{stays}.conf").read_text() == before
+    assert {program.group for program in stepped.programs() if "-" in program.group} == there

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
 
@@ -20,6 +21,7 @@ from tradeproc.domain import messages
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.store import Store
 from tradeproc.supervision.client import ProgramState
+from tradeproc.supervision.groups import GroupFiles
 
 SPEC: Body = {
     "name": "cross",
@@ -180,6 +182,22 @@ def test_an_account_that_cannot_be_looked_up_is_left_unchecked_not_refused(desk:
     desk.ask("remove", session=answer["session"])
 
 
+def test_a_login_that_is_newer_than_the_keeper_can_have_sessions(desk: Desk) -> None:
+    file = desk.yard.home.conf / "tradeproc.toml"
+    before = file.read_text()
+    _, _, rest = before.partition("[logins.paper]")
+    file.write_text(f"{before}\n[logins.second]{rest.partition('[localbroker]')[0]}")
+    account = messages.broker_account_to_body(BrokerAccount("SIM0000008F", "futures", "USD", True))
+    try:
+        with node(desk, "link-second.link", {"accounts": lambda _: {"known": [account]}}):
+            session = desk.create(login="second", account="SIM0000008F")
+        desk.ask("remove", session=session)
+    finally:
+        file.write_text(before)
+
+    assert [known.id for known in desk.store.accounts("second")] == ["SIM0000008F"]
+
+
 def test_one_account_and_product_has_one_running_session(desk: Desk, session: int) -> None:
     second = desk.create(contract="ESM24")
     other = desk.create(contract="NQH24")
@@ -209,6 +227,46 @@ def test_the_database_is_followed_and_others_are_not_touched(desk: Desk, session
     wait_for("the end", lambda: desk.yard.find(f"session-{other}.trader") is None)
 
     assert desk.yard.program(f"session-{session}.trader").pid == before
+    desk.ask("remove", session=other)
+
+
+def test_group_files_that_were_edited_or_removed_are_written_again_and_nothing_is_restarted(
+    desk: Desk, session: int
+) -> None:
+    processes = (f"session-{session}.trader", "link-paper.link")
+    before = [desk.yard.running(process).pid for process in processes]
+    files = GroupFiles(desk.yard.home)
+    texts = {group: files.text(group) for group in (f"session-{session}", "link-paper")}
+
+    files.path(f"session-{session}").write_text("[not\na configuration")
+    files.path("link-paper").unlink()
+
+    wait_for("the files", lambda: {group: files.text(group) for group in texts} == texts)
+    assert [desk.yard.running(process).pid for process in processes] == before
+
+
+def test_a_group_that_runs_as_somebody_edited_it_is_begun_anew_and_others_are_not_touched(
+    desk: Desk, session: int
+) -> None:
+    other = desk.create(contract="NQH24")
+    desk.ask("start", session=other)
+    trader = desk.yard.running(f"session-{other}.trader")
+    before = desk.yard.running(f"session-{session}.trader").pid
+    path = GroupFiles(desk.yard.home).path(f"session-{other}")
+    keeper = desk.yard.running("core.keeper")
+    desk.yard.signal(keeper, "STOP")  # or it would be quicker than supervisorctl
+    path.write_text(path.read_text().replace(f"procs trader {other}", "procs trader 4711"))
+    desk.yard.supervisorctl("update")
+    edited = desk.yard.running(f"session-{other}.trader", other_than=trader.pid)
+    assert "4711" in psutil.Process(edited.pid).cmdline()
+
+    desk.yard.signal(keeper, "CONT")
+
+    again = wait_for("it anew", lambda: desk.yard.running(f"session-{other}.trader", other_than=edited.pid))
+    assert str(other) in psutil.Process(again.pid).cmdline()
+    assert desk.yard.running(f"session-{session}.trader").pid == before
+    desk.ask("stop", session=other)
+    wait_for("the end", lambda: desk.state_of(other) == "stopped")
     desk.ask("remove", session=other)
 
 

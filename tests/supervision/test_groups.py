@@ -6,7 +6,16 @@ import pytest
 
 from tradeproc.home import Home
 from tradeproc.supervision.declared import BadDeclaration, Intensity, Strategy, read_declarations
-from tradeproc.supervision.groups import GroupFiles, ProgramSpec, link_group, parse, render, session_group
+from tradeproc.supervision.groups import (
+    GroupFiles,
+    ProgramSpec,
+    feed_program,
+    is_ours,
+    link_group,
+    parse,
+    render,
+    session_group,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,6 +25,30 @@ def test_a_rendered_group_is_parsed_as_itself() -> None:
 
     for group in (link, session_group(3)):
         assert parse(render(group, Home(Path("/a home/here")))) == group
+
+
+def test_a_feed_is_known_by_its_name() -> None:
+    assert feed_program("paper", "bars-ESH24-15m").arguments == ("bars", "paper", "ESH24", "15")
+    assert feed_program("paper", "orders-A-1.F").arguments == ("orders", "paper", "A-1.F")
+    assert feed_program("a-b", "positions-SIM1").arguments == ("positions", "a-b", "SIM1")
+
+
+def test_a_file_that_somebody_edited_is_told_from_ours_and_discarded(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.make_folders()
+    files = GroupFiles(home)
+    for group in (session_group(3), session_group(4), link_group("paper")):
+        files.write(group)
+    text = files.text("session-3")
+    files.path("session-3").write_text(text.replace("killasgroup=true", "killasgroup=false"))
+    files.path("link-paper").write_bytes(b"\xff no configuration\n")
+
+    assert is_ours(text)
+    assert not is_ours("")
+    assert files.read("session-3") is None
+    assert files.discard_edited() == ["link-paper", "session-3"]
+    assert files.names() == ["session-4"]
+    assert files.discard_edited() == []
 
 
 def test_files_are_listed_by_group_and_others_left_alone(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from tradeproc.supervision.declared import Strategy
 
 LINK_PRIORITY = 100
 SESSION_PRIORITY = 200
+FEED_KINDS = ("bars-", "orders-", "positions-")
 _INTENSITY = "5/60"
 _FIRST_LINE = "; written by tradeproc, do not edit, checksum {:08x}\n"
 

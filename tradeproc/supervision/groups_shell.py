@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from tradeproc.home import Home
 from tradeproc.supervision.client import Program, Supervisor, SupervisorRefused
 from tradeproc.supervision.groups import (
+    FEED_KINDS,
     GroupFiles,
     GroupSpec,
     feed_program,
@@ -155,6 +156,6 @@ class GroupsShell:
 def _as_it_runs(login: str, members: Sequence[Program]) -> GroupSpec:
     group = link_group(login)
     for program in members:
-        if program.name != "link":
+        if program.name.startswith(FEED_KINDS):
             group = group.with_program(feed_program(login, program.name))
     return group
