@@ -19,6 +19,7 @@ from tradeproc.clock import SECOND, wall_ns
 from tradeproc.errors import EXIT_HALT, TradeprocError
 from tradeproc.home import Home
 from tradeproc.supervision.client import ProgramState, SupervisorAway, SupervisorRefused
+from tradeproc.supervision.groups import prepare
 
 Condition = Callable[[], bool]
 
@@ -132,7 +133,7 @@ def start_supervisord(desk: Desk) -> bool:
         return False
     wait_until("the former supervisord has ended", lambda: not _answers(desk), DOWN_SECONDS)
     home = desk.home
-    home.make_folders()
+    prepare(home)
     program = home.root / ".venv/bin/supervisord"
     if not program.exists():
         raise CommandFailed(f"there is no {program}; scripts/quickstart sets everything up")
