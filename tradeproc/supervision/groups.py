@@ -6,6 +6,7 @@ somebody edited from one that another version of tradeproc wrote.
 """
 
 import configparser
+import logging
 import os
 import shlex
 import zlib
@@ -14,6 +15,8 @@ from pathlib import Path
 
 from tradeproc.home import Home
 from tradeproc.supervision.declared import Strategy
+
+log = logging.getLogger(__name__)
 
 LINK_PRIORITY = 100
 SESSION_PRIORITY = 200
@@ -184,3 +187,16 @@ class GroupFiles:
     def remove(self, group: str) -> None:
         """Remove a group's file, if there is one."""
         self.path(group).unlink(missing_ok=True)
+
+
+def prepare(home: Home) -> None:
+    """Make a home ready for supervisord: its folders, and no group file that it might refuse or that we did not write.
+
+    The keeper writes again what is missing.
+
+    Raises:
+        UnsafeFolder: a folder is not ours alone.
+    """
+    home.make_folders()
+    for group in GroupFiles(home).discard_edited():
+        log.warning("edited_group_discarded group=%s", group)
