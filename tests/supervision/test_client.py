@@ -108,3 +108,19 @@ def test_a_supervisord_that_is_stopping_is_an_outage_too(tmp_path: Path) -> None
         with pytest.raises(SupervisorAway, match="stopping"):
             yard.supervisor.add_group("session-7")
         assert not yard.supervisor.is_up()
+
+
+def test_a_program_that_dies_at_once_for_ever_can_be_stopped(tmp_path: Path) -> None:
+    yard = Yard(tmp_path / "home")
+    yard.behave("jobs", "exit 70")
+    yard.behave("tokens", "exit 0")
+    with yard:
+        wait_for("a death", lambda: "exited: jobs (exit status 70" in (yard.home.log / "supervisord.log").read_text())
+        wait_for("the end", lambda: yard.is_in("core.tokens", ProgramState.EXITED))
+
+        assert yard.supervisor.stop("core", "jobs")
+
+        wait_for("jobs to be down", lambda: yard.is_in("core.jobs", ProgramState.STOPPED))
+        assert not yard.supervisor.stop("core", "jobs")
+        assert not yard.supervisor.stop("core", "tokens")
+        assert yard.is_in("core.tokens", ProgramState.EXITED)

@@ -87,10 +87,11 @@ def test_beyond_the_intensity_the_pause_doubles_until_giving_up_and_then_is_slow
         assert actions == []
     for _ in range(7):
         state, actions = run(state, Died("b"), at=now)
-        seen += actions
+        assert actions[0] == Stop("b")
+        seen += actions[1:]
         pauses.append(state.holds["b"].until - now)
-        state, actions = run(state, Started("b", True), Stopped("b"), at=now)
-        assert actions == [Stop("b")]
+        state, actions = run(state, Stopped("b"), at=now)
+        assert actions == []
         now = state.holds["b"].until
         state, actions = run(state, TimePassed(), at=now)
         assert actions == [Start("b")]
@@ -101,7 +102,7 @@ def test_beyond_the_intensity_the_pause_doubles_until_giving_up_and_then_is_slow
 
 
 def test_calm_clears_the_history_and_the_alarm() -> None:
-    state, _ = run(group(Strategy.ONE_FOR_ONE, restarts=0), Died("b"), Started("b", True), Stopped("b"))
+    state, _ = run(group(Strategy.ONE_FOR_ONE, restarts=0), Died("b"), Stopped("b"))
     state, actions = run(state, TimePassed(), Started("b"), at=5.0)
     assert actions == [Start("b")]
 
@@ -124,13 +125,19 @@ def test_jitter_moves_the_pause_by_a_quarter_at_most() -> None:
 
 def test_a_held_one_for_all_group_goes_down_and_comes_back_whole() -> None:
     state, actions = run(group(Strategy.ONE_FOR_ALL, restarts=0), Died("b"))
-    assert actions == [Stop("c"), Stop("a")]
-    state, actions = run(state, Stopped("c"), Stopped("a"), TimePassed(), at=0.5)
+    assert actions == [Stop("b"), Stop("c"), Stop("a")]
+    state, actions = run(state, Stopped("b"), Stopped("c"), Stopped("a"), TimePassed(), at=0.5)
     assert actions == []
 
     state, actions = run(state, TimePassed(), at=1.0)
 
     assert actions == [Start("a"), Start("b"), Start("c")]
+
+
+def test_what_supervisord_started_again_in_spite_of_a_hold_is_stopped_again() -> None:
+    state, _ = run(group(Strategy.ONE_FOR_ONE, restarts=0), Died("b"), Stopped("b"))
+
+    assert run(state, Started("b", is_respawn=True))[1] == [Stop("b")]
 
 
 def test_what_halted_itself_is_alarmed_and_left_down_until_somebody_starts_it() -> None:
@@ -154,7 +161,7 @@ def test_what_supervisord_cannot_start_is_alarmed_and_tried_again() -> None:
 
 
 def test_a_person_who_stops_or_starts_ends_our_plans() -> None:
-    held, _ = run(group(Strategy.ONE_FOR_ONE, restarts=0), Died("b"), Started("b", True), Stopped("b"))
+    held, _ = run(group(Strategy.ONE_FOR_ONE, restarts=0), Died("b"), Stopped("b"))
     assert held.is_held("b")
 
     assert run(held, Started("b"))[1] == []
@@ -186,7 +193,7 @@ class Model:
         follow: list[Event] = []
         for action in actions:
             match action:
-                case Stop(program) if self.status[program] == "up":
+                case Stop(program) if self.status[program] in ("up", "exited"):
                     self.status[program] = "stopped"
                     follow.append(Stopped(program))
                 case Start(program) if self.status[program] != "up":

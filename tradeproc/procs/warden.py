@@ -111,6 +111,7 @@ class Warden:
         for process in self._heard - {each.process for each in programs}:
             self._heard.discard(process)
             self._node.unsubscribe(process, "heartbeat")
+        self._ward.correct(programs)
         now = _now()
         self._liveness.running(running, now)
         for hung in self._liveness.hung(now):

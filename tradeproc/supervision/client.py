@@ -106,8 +106,8 @@ class Supervisor:
         return self._unless(Faults.ALREADY_STARTED, "supervisor.startProcess", f"{group}:{name}", False)
 
     def stop(self, group: str, name: str) -> bool:
-        """Begin to stop one program; False when it is not up."""
-        return self._unless(Faults.NOT_RUNNING, "supervisor.stopProcess", f"{group}:{name}", False)
+        """Begin to stop one program, also one that died and is about to start again; False when it was down."""
+        return bool(self._call("tradeproc.stopProgram", group, name))
 
     def start_group(self, group: str) -> None:
         """Start every program of a group that is not up."""

@@ -81,6 +81,27 @@ class TradeprocNamespace:
         forget.delay = 0.05  # type: ignore[attr-defined]  # seconds between two looks, read by supervisor.http
         return forget
 
+    def stopProgram(self, group: str, name: str) -> bool:  # noqa: N802 - supervisord's own spelling
+        """Begin to stop a program, or keep one that died from being started again.
+
+        supervisord's own stop refuses a program that has just died and is about to be started again.
+
+        @param string group  name of the group
+        @param string name   name of the program in it
+        @return boolean result  True when it is or will be told as stopped, False when it was down for good
+        """
+        process = self._group(group).processes.get(name)
+        if process is None or process.get_state() in (ProcessStates.STOPPED, ProcessStates.FATAL):
+            return False
+        if process.get_state() == ProcessStates.EXITED and process.exitstatus in process.config.exitcodes:
+            return False
+        if process.get_state() in (ProcessStates.EXITED, ProcessStates.BACKOFF):
+            process.delay = process.backoff = 0
+            process.change_state(ProcessStates.STOPPED)
+        elif process.get_state() != ProcessStates.STOPPING:
+            self._main.stopProcess(f"{group}:{name}", False)
+        return True
+
     def setNote(self, key: str, text: str) -> bool:  # noqa: N802 - supervisord's own spelling
         """Remember a text as long as supervisord lives; the warden's, so that its successor knows its plans.
 

@@ -123,7 +123,9 @@ def _died(state: GroupState, program: str, now: float, chance: float, settings: 
     state = _note_death(_down(state, program), program, now)
     trouble = state.troubles[_unit(state, program)]
     if trouble.holds or len(trouble.deaths) > state.declaration.intensity.restarts:
-        return _hold(state, program, now, chance, settings)
+        state, actions = _hold(state, program, now, chance, settings)
+        # before supervisord starts it again
+        return replace(state, stopping=state.stopping | {program}), (Stop(program), *actions)
     together = tuple(each for each in state.declaration.companions(program) if each in state.up)
     fresh = tuple(each for each in together if each not in state.stopping)
     state = replace(

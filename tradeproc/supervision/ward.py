@@ -32,6 +32,7 @@ class Ward:
         self.groups: dict[str, GroupState] = {}
         self._notes: dict[str, str] = {}
         self.is_stopping = False
+        self._differing: set[tuple[str, Event]] = set()
 
     def rebuild(self) -> None:
         """Learn everything from supervisord, as after our own death.
@@ -75,6 +76,25 @@ class Ward:
         if not self.is_stopping:
             for group in list(self.groups):
                 self._decide(group, restarts.TimePassed())
+
+    def correct(self, programs: Sequence[Program]) -> None:
+        """Compare what we believe with what is; what differs in two looks running was an event that we missed."""
+        if self.is_stopping:
+            return
+        differing: set[tuple[str, Event]] = set()
+        for program in programs:
+            state = self.groups.get(program.group)
+            if state is None:
+                continue
+            name, is_running = program.name, program.state is ProgramState.RUNNING
+            if is_running and name not in state.up:
+                differing.add((program.group, restarts.Started(name)))
+            elif program.state.is_down and name in state.up | state.stopping:
+                differing.add((program.group, restarts.Stopped(name)))
+        for group, event in differing & self._differing:
+            log.warning("event_missed group=%s event=%s", group, event)
+            self._decide(group, event)
+        self._differing = differing
 
     def _translate(self, event: SupervisorEvent) -> Event | None:
         program = event.program
