@@ -4,7 +4,6 @@ import pytest
 
 from tradeproc.cli.chart import Axis, Bar, Scale, colour, column, draw, scale_of
 
-
 AXIS = Axis(tick=0.25, decimals=2)
 
 

@@ -1,5 +1,6 @@
 """One installation as the command line sees it: its home, its configuration, and the processes on its bus."""
 
+import fcntl
 from collections.abc import Mapping
 from functools import cached_property
 from types import TracebackType
@@ -50,8 +51,10 @@ class Desk:
             NotRunning: there was no answer; the text says what to do.
             CommandFailed: the process refused; the text is its own.
         """
-        if process not in self.directory.processes():
-            raise NotRunning(f"{process} is not running; scripts/tradectl up starts the desk, status shows it")
+        if not self.is_alive(process):
+            if not self.supervisor.is_up():
+                raise NotRunning("the desk is not running; scripts/tradectl up starts it")
+            raise NotRunning(f"{process} is not running; see scripts/tradectl status and run/log")
         try:
             return self.client.call(process, method, dict(params or {}), seconds)
         except Outage as error:
@@ -60,6 +63,21 @@ class Desk:
             ) from None
         except Refusal as error:
             raise CommandFailed(str(error)) from None
+
+    def is_alive(self, process: str) -> bool:
+        """Tell whether a process is there: it holds the lock of its name, which a killed one has lost."""
+        try:
+            with self.directory.path(process, "lock").open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def processes(self) -> list[str]:
+        """Return the names of the processes that are there."""
+        return [process for process in self.directory.processes() if self.is_alive(process)]
 
     def sessions(self) -> list[dict[str, Any]]:
         """Return every session as the keeper tells it, each with the fields of its specification beside its own."""

@@ -29,7 +29,7 @@ from tradeproc.domain.orders import OrderState
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import Nanos
 from tradeproc.domain.wanted import wanted_now
-from tradeproc.errors import Outage, TradeprocError
+from tradeproc.errors import Outage, Refusal, TradeprocError
 from tradeproc.home import find_home
 from tradeproc.localbroker.client import LocalBroker
 from tradeproc.procs.specification import database_of
@@ -72,8 +72,8 @@ class Collector:
     def _programs(self) -> Answer[tuple[ProgramSeen, ...]]:
         try:
             programs = self.desk.supervisor.processes()
-        except Outage as error:
-            return Unknown(str(error))
+        except (Outage, Refusal):
+            return Unknown("does not answer")
         return Known(
             tuple(
                 ProgramSeen(f"{each.group}:{each.name}", each.state.value, each.error, each.exit_status)
@@ -83,7 +83,7 @@ class Collector:
 
     def _beat(self, program: ProgramSeen) -> BeatSeen | None:
         process = program.name.replace(":", ".")
-        if process not in self.desk.directory.processes():
+        if process not in self.desk.processes():
             return BeatSeen(process, None, detail="has no sockets yet")
         try:
             told = self.desk.client.call(process, "status", {}, _SECONDS)

@@ -6,34 +6,27 @@ is this machine and the money is not.
 
 import argparse
 import shutil
-import signal
-import socket
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from functools import partial
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rich.console import Console
 
-from tradeproc.cli import tables
+from tradeproc.cli import preflight, tables
 from tradeproc.cli.commands import book, desks
 from tradeproc.cli.desk import KEEPER, Desk
-from tradeproc.cli.exits import CommandFailed, Exit, exit_of, one_line
+from tradeproc.cli.exits import Exit, exit_of, one_line
 from tradeproc.cli.watch import Watch, first_screen, show
-from tradeproc.config import read_session
 from tradeproc.domain.session import SessionSpec
 from tradeproc.errors import TradeprocError
 from tradeproc.home import find_home
 from tradeproc.localbroker.client import LocalBroker
 
-NAME = "quickstart"
 _READY_SECONDS = 90.0
 _TRADES_SECONDS = 15.0
-_EXAMPLE = "example.toml"
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -58,9 +51,12 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _speed(word: str) -> float:
-    speed = float(word)
+    try:
+        speed = float(word)
+    except ValueError:
+        speed = 0.0
     if not 0 < speed <= 3600:
-        raise argparse.ArgumentTypeError(f"must be above 0 and at most 3600, not {word}")
+        raise argparse.ArgumentTypeError(f"must be a number above 0 and at most 3600, not {word}")
     return speed
 
 
@@ -73,11 +69,12 @@ class Quickstart:
         self.console = Console(width=width, force_terminal=False if options.plain else None)
         self.broker = LocalBroker(f"http://127.0.0.1:{desk.config.localbroker.port}")
         self._began = time.monotonic()
+        self._session = 0
 
     def run(self) -> int:
         """Run the session to the end of the tape and return the exit code."""
-        self._check()
-        spec = specification(self.desk, self.options.strategy)
+        preflight.check(self.desk)
+        spec = preflight.specification(self.desk, self.options.strategy)
         is_done = False
         try:
             self._start()
@@ -95,31 +92,16 @@ class Quickstart:
     def _step(self, text: str) -> None:
         self.console.print(f"[{time.monotonic() - self._began:5.1f} s] {text}", highlight=False, markup=False)
 
-    def _check(self) -> None:
-        """Refuse before anything is started or removed.
-
-        Raises:
-            CommandFailed: the desk is up, trades elsewhere than at the local broker, or its port is taken.
-        """
-        if desks.is_up(self.desk):
-            raise CommandFailed("the desk is up already; look with scripts/tradectl status, end it with scripts/stop")
-        check_is_local(self.desk)
-        port = self.desk.config.localbroker.port
-        if not is_free(port):
-            raise CommandFailed(
-                f"port {port} of this machine is taken; write another one in conf/tradeproc.toml: [localbroker] "
-                "port, and the same in base_url and auth_url of [logins.paper]"
-            )
-
     def _start(self) -> None:
         home = self.desk.home
         home.make_folders()
         # a tape plays once; a new quickstart begins with a new broker, whose accounts are flat
         shutil.rmtree(home.run / "localbroker", ignore_errors=True)
-        self._step("starting supervisord with the local broker, PostgreSQL and the core processes")
-        desks.start_supervisord(self.desk)
+        self._step("starting supervisord, the local broker, PostgreSQL, the core")
+        with preflight.uninterrupted():
+            desks.start_supervisord(self.desk)
         self._wait("the local broker answers", self._hold_market)
-        self._step("the local broker speaks TradeStation's protocol on 127.0.0.1; its market waits")
+        self._step("the local broker speaks TradeStation's protocol; its market waits")
         self._wait("the keeper answers", lambda: desks.keeper_answers(self.desk))
         self._step("PostgreSQL and the keeper are up")
 
@@ -134,17 +116,25 @@ class Quickstart:
         return True
 
     def _create(self, spec: SessionSpec) -> int:
-        for row in self.desk.sessions():
-            if row["desired"] == "running":
-                self.desk.ask(KEEPER, "stop", {"session": row["id"]}, seconds=30.0)
-                self._wait(f"session {row['id']} has stopped", partial(self._has_stopped, row["id"]))
-                self._step(f"session {row['id']} ({row['name']}) stopped: the local broker began anew")
+        self._clear()
         session = int(self.desk.ask(KEEPER, "create", {"spec": spec.to_dict()}, seconds=30.0)["session"])
+        self._session = session
         self.desk.ask(KEEPER, "start", {"session": session})
         self._step(f"session {session}: {spec.strategy} on {spec.contract}, {spec.minutes} min bars, {spec.account}")
         self._wait("the trader is ready", lambda: self._is_ready(session))
-        self._step("the trader has its history and has compared orders and position with the broker")
+        self._step("the trader has its history, and agrees with the broker")
         return session
+
+    def _clear(self) -> None:
+        """Stop what ran, because the local broker began anew, and take earlier quickstarts off the list."""
+        for row in self.desk.sessions():
+            number, is_ours = row["id"], row["name"] == preflight.NAME
+            if row["desired"] == "running":
+                self.desk.ask(KEEPER, "stop", {"session": number}, seconds=30.0)
+                self._wait(f"session {number} has stopped", partial(self._has_stopped, number))
+                self._step(f"session {number} ({row['name']}) stopped: the local broker began anew")
+            if is_ours:
+                self.desk.ask(KEEPER, "remove", {"session": number})
 
     def _has_stopped(self, session: int) -> bool:
         try:
@@ -177,7 +167,7 @@ class Quickstart:
     def _finish(self, session: int) -> None:
         """Close what is open, wait for the trades, and compare with the broker's own books."""
         self._step("the tape has ended; closing what is open")
-        order = {"session": session, "by": NAME, "reason": "end of the tape"}
+        order = {"session": session, "by": preflight.NAME, "reason": "end of the tape"}
         self.desk.ask(KEEPER, "flatten", order, seconds=30.0)
         self._wait("the session is flat", lambda: self._is_flat(session))
         fills = book.ask_rows(self.desk, "fills", session=str(session))
@@ -185,11 +175,8 @@ class Quickstart:
             desks.wait_until("the trades are computed", lambda: self._are_computed(session, fills), _TRADES_SECONDS)
         trades = book.with_market_times(book.ask_rows(self.desk, "trades", session=str(session)), fills)
         self.console.print()
-        self.console.print(book.render("trades", tables.TRADES, trades))
+        self.console.print(book.render("trades", tables.DAY_TRADES, trades))
         self.console.print(self._compared(fills), highlight=False)
-        if not self.options.keep:
-            # it is over; the next start of this desk is not to bring it back
-            self.desk.ask(KEEPER, "stop", {"session": session}, seconds=30.0)
         self.console.print(_FURTHER if self.options.keep else _AGAIN, highlight=False)
 
     def _is_flat(self, session: int) -> bool:
@@ -209,60 +196,20 @@ class Quickstart:
         told = filled(fills, "broker_id")
         theirs = filled(self.broker.ledger()["fills"], "order_id")
         if told == theirs:
-            return f"{len(fills)} fills in the database, the same orders and quantities in the broker's own books."
+            return (
+                f"{len(fills)} fills in the database, the same in the broker's own books. Times are market time, UTC."
+            )
         return f"The books differ: {sorted(told.items() ^ theirs.items())}; please report this."
 
     def _stop(self) -> None:
-        # a second Ctrl-C must not leave half of it running
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        preflight.ignore_signals()
         self._step("stopping everything")
+        with suppress(TradeprocError):
+            # it is over; the next start of this desk is not to bring it back
+            if self._session:
+                self.desk.ask(KEEPER, "stop", {"session": self._session})
         desks.stop_supervisord(self.desk)
         self._step("nothing is left running")
-
-
-def check_is_local(desk: Desk) -> None:
-    """Refuse a desk that can reach any broker but the local one: the quickstart begins a new market and new books.
-
-    Raises:
-        CommandFailed: names the login, or that there is no local broker.
-    """
-    configured = desk.config.localbroker
-    if not configured.enabled:
-        raise CommandFailed(
-            "the quickstart needs the local broker; in conf/tradeproc.toml: [localbroker] enabled = true"
-        )
-    local = (f"http://127.0.0.1:{configured.port}", f"http://localhost:{configured.port}")
-    for name, login in desk.config.logins.items():
-        if not login.base_url.startswith(local):
-            raise CommandFailed(
-                f"login {name} of conf/tradeproc.toml is not at the local broker, and the quickstart is only for a "
-                "desk that trades nowhere else; use a second copy of tradeproc, or scripts/tradectl up"
-            )
-
-
-def specification(desk: Desk, strategy: str) -> SessionSpec:
-    """Return the example session of a strategy, or the first example with a strategy of somebody's own."""
-    folder = desk.home.conf / "sessions"
-    for path in sorted(folder.glob("*.toml")):
-        spec = read_session(path)
-        if spec.strategy == strategy:
-            return SessionSpec.from_dict(spec.to_dict() | {"name": NAME})
-    place, colon, attribute = strategy.partition(":")
-    if place.endswith(".py"):
-        strategy = f"{Path(place).expanduser().resolve()}{colon}{attribute}"
-    table = read_session(folder / _EXAMPLE).to_dict()
-    return SessionSpec.from_dict(table | {"name": NAME, "strategy": strategy, "arguments": {}})
-
-
-def is_free(port: int) -> bool:
-    """Tell whether nobody listens on a port of this machine."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def filled(fills: Sequence[dict[str, Any]], key: str) -> dict[str, int]:
@@ -274,24 +221,21 @@ def filled(fills: Sequence[dict[str, Any]], key: str) -> dict[str, int]:
 
 
 _AGAIN = """
-Look further: scripts/quickstart --keep leaves it running; then scripts/tradectl status, orders, trades, tail, --help.
-Other strategies: --strategy opening_range_breakout, --strategy donchian_atr, or a file of yours; see README.md.
+Look further: scripts/quickstart --keep leaves it running; then scripts/tradectl
+status, orders, trades, watch, tail, --help. Other strategies: --strategy
+opening_range_breakout, donchian_atr, or a file of yours; see README.md.
 """
 _FURTHER = """
-Everything still runs: scripts/tradectl status, orders, trades, divergences, watch, tail, --help;
-supervisorctl -c supervisord.conf status. scripts/stop ends it.
+Everything still runs; the session is halted, because its tape is over. Look with
+scripts/tradectl status, orders, trades, watch, tail, --help, or with
+.venv/bin/supervisorctl -c supervisord.conf status. scripts/stop ends it.
 """
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the quickstart and return its exit code."""
     options = make_parser().parse_args(argv)
-    for each in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, _interrupt)
+    preflight.interrupt_on_signals()
     try:
         with Desk(find_home()) as desk:
             return Quickstart(desk, options).run()

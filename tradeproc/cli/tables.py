@@ -145,6 +145,15 @@ TRADES = (
     Column("at", "exit_price", number, right=True),
     Column("profit", "profit", money, right=True),
 )
+DAY_TRADES = (
+    Column("side", "side"),
+    Column("quantity", "quantity", right=True),
+    Column("entered", "entered_market_at", clock),
+    Column("at", "entry_price", number, right=True),
+    Column("exited", "exited_market_at", clock),
+    Column("at", "exit_price", number, right=True),
+    Column("profit", "profit", money, right=True),
+)
 DIVERGENCES = (
     Column("at", "at", when),
     Column("session", "session", right=True),

@@ -16,10 +16,12 @@ from tradeproc.cli.screen import FillSeen, OrderSeen, Screen
 
 SECOND = 1_000_000_000
 _NARROW, _WIDE, _WIDE_FROM = 32, 38, 100
+_LAGS_FROM = 112
 _HEADER_ROWS = 2
 _SMALLEST_CHART = 8
 _SMALLEST_FILLS = 5
 _STALE_SECONDS = 3.0
+_ROLES = {"stop_loss": "stop loss", "profit_target": "target"}
 _HEADINGS = 9
 _UP, _FAILED = "RUNNING", frozenset({"FATAL", "EXITED", "UNKNOWN"})
 _DOTS = {"ready": "green", "starting": "yellow", "degraded": "yellow", "stopping": "yellow"}
@@ -36,7 +38,7 @@ def render(screen: Screen, now: int, *, width: int, height: int) -> RenderableTy
     left, right = Layout(), Layout(size=side)
     left.split_column(
         Layout(_chart(screen, width - side - 4, rows - low - 2), size=rows - low),
-        Layout(_processes(screen, names, now, is_wide=width >= _WIDE_FROM), size=low),
+        Layout(_processes(screen, names, now, is_wide=width >= _LAGS_FROM), size=low),
     )
     right.split_column(
         Layout(_session(session), size=high),
@@ -137,7 +139,7 @@ def _session_rows(screen: Screen) -> list[tuple[str, RenderableType]]:
     is_sure = bool(summary.get("reconciled"))
     rows.append(("broker", Text("agrees" if is_sure else "being asked", style="green" if is_sure else "yellow")))
     for order in screen.open_orders[-4:]:
-        rows.append((order.role.replace("_", " "), _order_line(order)))
+        rows.append((_ROLES.get(order.role, order.role), _order_line(order)))
     return rows
 
 

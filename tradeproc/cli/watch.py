@@ -74,7 +74,7 @@ class Watch:
 
     def _look_around(self) -> None:
         """Find processes that are new, and ask supervisord which are down."""
-        for process in self._desk.directory.processes():
+        for process in self._desk.processes():
             if self._concerns(process):
                 self._listener.follow(process, "" if process == self._trader else "heartbeat")
         try:
@@ -124,7 +124,7 @@ class Watch:
         return True
 
     def _ask(self, process: str, method: str, params: dict[str, Any]) -> dict[str, Any] | None:
-        if process not in self._desk.directory.processes():
+        if process not in self._desk.processes():
             return None
         try:
             return self._desk.client.call(process, method, params, _ANSWER_SECONDS)

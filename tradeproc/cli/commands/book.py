@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tradeproc.cli import tables
 from tradeproc.cli.desk import KEEPER, Desk
-from tradeproc.cli.outcome import Outcome, SubParsers
+from tradeproc.cli.outcome import Outcome, SubParsers, positive
 from tradeproc.cli.screen import price_of_order
 
 # command, columns, help
@@ -29,7 +29,7 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
     for name, _, text in LISTS:
         parser = subparsers.add_parser(name, help=text, description=text, parents=parents)
         parser.add_argument("--session", metavar="ID|NAME", help="only this session")
-        parser.add_argument("--limit", type=int, default=50, metavar="N", help="at most the newest N rows (50)")
+        parser.add_argument("--limit", type=positive, default=50, metavar="N", help="at most the newest N rows (50)")
         parser.set_defaults(command=partial(show, name))
 
 
@@ -38,6 +38,10 @@ def show(name: str, desk: Desk, arguments: Namespace) -> Outcome:
     rows = ask_rows(desk, name, session=arguments.session, limit=arguments.limit)
     if name == "trades" and rows:
         rows = with_market_times(rows, ask_rows(desk, "fills", session=arguments.session))
+    if name == "positions" and arguments.session is None:
+        # what a removed session last held is history, not a position
+        listed = {row["id"] for row in desk.sessions()}
+        rows = [row for row in rows if row["session"] in listed]
     columns = next(columns for command, columns, _ in LISTS if command == name)
     return Outcome({name: rows}, render(name, columns, rows))
 

@@ -78,7 +78,7 @@ def process_rows(desk: Desk) -> list[dict[str, Any]]:
         programs = desk.supervisor.processes()
     except (SupervisorAway, SupervisorRefused):
         raise NotRunning("the desk is not running; scripts/tradectl up starts it") from None
-    listed = set(desk.directory.processes())
+    listed = set(desk.processes())
     rows: list[dict[str, Any]] = []
     for program in programs:
         row: dict[str, Any] = {"process": program.process, "supervisor": program.state.value}
@@ -115,12 +115,11 @@ def is_up(desk: Desk) -> bool:
 
 
 def keeper_answers(desk: Desk) -> bool:
-    """Tell whether the keeper knows its sessions, which needs the database."""
+    """Tell whether the keeper has the database, has told it the logins, and has looked at what should run."""
     try:
-        desk.ask(KEEPER, "sessions")
+        return bool(desk.ask(KEEPER, "status")["state"] == "ready")
     except TradeprocError:
         return False
-    return True
 
 
 def start_supervisord(desk: Desk) -> bool:
@@ -144,6 +143,8 @@ def start_supervisord(desk: Desk) -> bool:
         capture_output=True,
         text=True,
         check=False,
+        # a Ctrl-C is for us: supervisord ends when it is told to
+        start_new_session=True,
     )
     if done.returncode:
         raise CommandFailed(f"supervisord did not start: {(done.stdout + done.stderr).strip()}")

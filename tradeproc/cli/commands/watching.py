@@ -13,7 +13,7 @@ from tradeproc.cli import tables
 from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import NotFound, NotRunning, WrongUsage
 from tradeproc.cli.listening import Listener
-from tradeproc.cli.outcome import Outcome, SubParsers
+from tradeproc.cli.outcome import Outcome, SubParsers, positive
 from tradeproc.cli.screen import Screen
 from tradeproc.cli.view import progress_line
 from tradeproc.cli.watch import Watch, first_screen, show
@@ -27,22 +27,15 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
     text = "the live view of a running session, until Ctrl-C"
     parser = subparsers.add_parser("watch", help=text, description=text, parents=parents)
     parser.add_argument("--session", metavar="ID|NAME", help="which one; may be left out when only one runs")
-    parser.add_argument("--count", type=_positive, metavar="N", help="end after N seconds")
+    parser.add_argument("--count", type=positive, metavar="N", help="end after N seconds")
     parser.set_defaults(command=watch)
     text = "print what processes publish, one line a message, until Ctrl-C"
     parser = subparsers.add_parser("tail", help=text, description=text, parents=parents)
     parser.add_argument("topic", nargs="?", default="", help="topics that begin so, as order or candle; default: all")
     parser.add_argument("--process", metavar="NAME", help="only this process, as session-1.trader; default: all")
-    parser.add_argument("--count", type=_positive, metavar="N", help="end after N messages")
+    parser.add_argument("--count", type=positive, metavar="N", help="end after N messages")
     parser.add_argument("--heartbeats", action="store_true", help="heartbeats as well")
     parser.set_defaults(command=tail)
-
-
-def _positive(word: str) -> int:
-    number = int(word)
-    if number < 1:
-        raise ValueError
-    return number
 
 
 # --- watch
@@ -109,7 +102,7 @@ def picture(screen: Screen) -> dict[str, Any]:
 
 def tail(desk: Desk, arguments: Namespace) -> Outcome:
     """Print messages as they come."""
-    listed = desk.directory.processes()
+    listed = desk.processes()
     if not listed:
         raise NotRunning("the desk is not running; scripts/tradectl up starts it")
     if arguments.process and arguments.process not in listed:
@@ -126,7 +119,7 @@ def _heard(desk: Desk, listener: Listener, arguments: Namespace) -> Iterator[Env
     """Yield what is said, also by processes that come later."""
     wants_heartbeats = arguments.heartbeats or "heartbeat".startswith(arguments.topic or "-")
     while True:
-        for process in [arguments.process] if arguments.process else desk.directory.processes():
+        for process in [arguments.process] if arguments.process else desk.processes():
             listener.follow(process, arguments.topic)
         for envelope in listener.hear(_SECOND):
             if wants_heartbeats or envelope.topic != "heartbeat":
