@@ -195,7 +195,7 @@ def test_a_login_that_is_newer_than_the_keeper_can_have_sessions(desk: Desk) -> 
     finally:
         file.write_text(before)
 
-    assert [known.id for known in desk.store.accounts("second")] == ["SIM0000008F"]
+    assert [known.account.id for known in desk.store.accounts("second")] == ["SIM0000008F"]
 
 
 def test_one_account_and_product_has_one_running_session(desk: Desk, session: int) -> None:
