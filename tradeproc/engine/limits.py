@@ -104,10 +104,10 @@ def _desk_closed(state: State) -> str | None:
     if engine.trading is not TradingState.ACTIVE:
         scopes = sorted(scope for scope, latch in engine.latches.items() if latch is engine.trading)
         return f"trading is {engine.trading.value} by {', '.join(scopes)}"
+    if not engine.is_database_up:
+        return "the database is down"  # which takes the lease with it: say the cause
     if not engine.is_lease_held:
         return "the lease is lost"
-    if not engine.is_database_up:
-        return "the database is down"
     return None
 
 

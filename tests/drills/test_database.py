@@ -1,0 +1,155 @@
+"""The database away: at the start, in mid-session, killed, or somebody else's; no fill and no event is ever lost."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.databases import fresh_database, server
+from tests.drills.desk import ACCOUNT, Desk, is_over, wait_for
+from tests.drills.long_tape import write_tape
+from tradeproc.supervision.client import Program, ProgramState, Supervisor
+
+pytestmark = pytest.mark.drill
+
+HOLD = 15
+
+
+@pytest.fixture(scope="module")
+def trading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A desk whose session 1 holds each position for a while."""
+    folder: Path = tmp_path_factory.mktemp("desk")
+    with Desk(folder, speed=60.0, history_minutes=10, tape=write_tape(folder)) as desk:
+        assert desk.begin(hold=HOLD, stop_ticks=300, target_ticks=300) == 1
+        desk.wait_fills(1)
+        yield desk
+
+
+def programs(desk: Desk) -> dict[str, Program]:
+    return {program.process: program for program in Supervisor(desk.home).processes()}
+
+
+def stop_database(desk: Desk) -> None:
+    supervisor = Supervisor(desk.home)
+    supervisor.stop("core", "postgres")
+    wait_for("the database down", lambda: programs(desk)["core.postgres"].state is ProgramState.STOPPED)
+
+
+def start_database(desk: Desk) -> None:
+    Supervisor(desk.home).start("core", "postgres")
+
+
+def wait_position(desk: Desk, session: int) -> None:
+    """Wait until the session has just entered and its stop works."""
+    wait_for("flat", lambda: desk.state(session)["position"] == 0)
+    wait_for("a protected position", lambda: (state := desk.state(session))["position"] and len(state["orders"]) == 2)
+
+
+def broker_is_flat(desk: Desk) -> bool:
+    books = desk.broker.ledger()
+    is_idle = all(is_over(order["status"]) for order in books["orders"] if order["account"] == ACCOUNT)
+    return is_idle and not [each for each in books["positions"] if each["account"] == ACCOUNT and each["quantity"]]
+
+
+def trades_are_computed(desk: Desk) -> bool:
+    """Tell whether the trades account for every contract that was closed."""
+    closed = sum(trade["quantity"] for trade in desk.rows("select quantity from trades where session = 1"))
+    bought = desk.rows("select coalesce(sum(quantity), 0) as n from fills where session = 1 and side = 'buy'")[0]["n"]
+    sold = desk.rows("select coalesce(sum(quantity), 0) as n from fills where session = 1 and side = 'sell'")[0]["n"]
+    return bool(closed == min(bought, sold) and closed)
+
+
+def assert_history_is_whole(desk: Desk) -> None:
+    """Compare the stories of all orders with their rows: every order was created, and ended where its row says."""
+    stories = desk.rows(
+        "select o.id, o.state, array_agg(e.what order by e.sequence) as story,"
+        " (array_agg(e.after order by e.sequence desc))[1] as last"
+        " from orders o left join order_events e on e.order_id = o.id where o.session = 1 group by o.id, o.state"
+    )
+    assert [row for row in stories if row["story"][0] != "created" or row["last"] != row["state"]] == []
+
+
+def test_a_database_that_goes_away_stops_entries_and_not_exits_and_misses_nothing(trading: Desk) -> None:
+    wait_position(trading, 1)
+    before = trading.count("fills", 1)
+
+    stop_database(trading)
+    wait_for("the trader notices", lambda: trading.state(1)["database"] == "down", 20.0)
+    assert "database_down" in trading.state(1)["alarms"]
+    trading.flatten(1)
+    assert broker_is_flat(trading)
+    trading.ask("core.keeper", "resume", {"session": 1})
+    wait_for("an entry refused", lambda: "refusal=the database is down" in trading.log("session-1.trader"))
+    assert broker_is_flat(trading)
+    assert "core.postgres" not in {name for name, program in programs(trading).items() if program.pid}
+
+    start_database(trading)
+    wait_for("the fill that was in the journal", lambda: trading.count("fills", 1) > before)
+    trading.wait_fills(1, more=2)
+    trading.assert_books_agree(1)
+    assert_history_is_whole(trading)
+    wait_for("trades", lambda: trades_are_computed(trading))
+    assert (trading.home.journal / "session-1.jsonl").read_bytes() == b""
+    assert not trading.rows("select * from divergences where session = 1")
+
+
+def test_a_database_that_is_killed_comes_back_with_everything(trading: Desk) -> None:
+    wait_position(trading, 1)
+    postmaster = trading.ask("core.postgres", "status", {})["statistics"]["server_pid"]
+
+    os.kill(postmaster, signal.SIGKILL)
+
+    wait_for("another server", lambda: trading.ask("core.postgres", "status", {})["statistics"]["server_pid"]
+             not in (None, postmaster))  # fmt: skip
+    trading.wait_ready(1)
+    trading.wait_fills(1, more=2)
+    trading.assert_books_agree(1)
+    assert_history_is_whole(trading)
+    wait_for("trades", lambda: trades_are_computed(trading))
+
+
+def test_a_database_that_is_down_at_the_start_is_waited_for(trading: Desk) -> None:
+    wait_position(trading, 1)
+    held = trading.state(1)["position"]
+    trading.down()
+    whole = (trading.home.root / "supervisord.conf").read_text()
+    late = whole.replace("[program:postgres]\n", "[program:postgres]\nautostart=false\n")
+    (trading.home.root / "supervisord.conf").write_text(late)
+
+    trading.boot()
+
+    waiting = ["session-1.trader", "session-1.account", "core.keeper"]
+    for process in waiting:
+        wait_for(f"{process} waits", lambda: "database" in trading.ask(process, "status", {})["detail"])  # noqa: B023
+    wait_for("the local broker", lambda: trading.broker.status())
+    states = {name: program.state for name, program in programs(trading).items() if name != "core.postgres"}
+    assert set(states.values()) <= {ProgramState.RUNNING}, states
+    pids = {name: trading.pid(name) for name in waiting}
+
+    start_database(trading)
+
+    trading.wait_ready(1)
+    assert trading.state(1)["position"] == held
+    trading.wait_fills(1, more=2)
+    trading.assert_books_agree(1)
+    assert {name: trading.pid(name) for name in waiting} == pids
+
+
+def test_a_database_elsewhere_does_as_well(tmp_path: Path) -> None:
+    with server() as running, fresh_database(running) as url:
+        desk = Desk(tmp_path, speed=60.0, history_minutes=10, tape=write_tape(tmp_path), database=url)
+        with desk:
+            session = desk.begin()
+            desk.wait_fills(session, more=3)
+            desk.assert_books_agree(session)
+
+            postgres = programs(desk)["core.postgres"]
+            assert (postgres.state, postgres.exit_status) == (ProgramState.EXITED, 0)
+            assert not desk.home.postgres.exists()
+            wait_for("trades", lambda: trades_are_computed(desk))
+            servers = [each.name() for each in psutil.Process(desk.supervisord.pid).children(recursive=True)
+                       if each.name() == "postgres"] if desk.supervisord else ["?"]  # fmt: skip
+            assert servers == []
