@@ -46,6 +46,11 @@ class Follow:
         self._is_closed = False
         node.subscribe(process, topic, self._take, self._resync)
 
+    @property
+    def epoch(self) -> int:
+        """The publisher's life from which the copy is; 0 before the first snapshot."""
+        return self._epoch
+
     def close(self) -> None:
         """Stop following; also ends other subscriptions of this node to the same process and topic."""
         self._is_closed = True

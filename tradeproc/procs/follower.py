@@ -42,6 +42,8 @@ class Follower:
         self._follow: Follow | None = None
         node.after(0.0, self._ask)
         node.every(1.0, self._listen_for_silence)
+        # tells whether what we know is of the feed's present connection
+        node.add_statistics(lambda: {f"followed_{self.kind}": self._follow.epoch if self._follow else 0})
 
     @property
     def process(self) -> str | None:

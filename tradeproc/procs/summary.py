@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from tradeproc.bus.codec import Body
 from tradeproc.domain.book import Position
+from tradeproc.engine.limits import closed_gate
 from tradeproc.engine.state import State
 from tradeproc.procs.bodies import order_body
 from tradeproc.procs.ledger import Ledger
@@ -37,6 +38,7 @@ def summary(state: State, tally: Tally, alarms: Mapping[str, str], ledger: Ledge
         "strategy": setup.strategy.name,
         "fence": ledger.fence,
         "trading_state": state.engine.trading.value,
+        "entries": closed_gate(state, ledger.clock.now()) or "allowed",
         "position": position.quantity,
         "average": None if position.average is None else str(position.average),
         "realized": str(tally.realized(position)),
