@@ -18,7 +18,7 @@ from rich.console import Console
 from tradeproc.cli import preflight, tables
 from tradeproc.cli.commands import book, desks
 from tradeproc.cli.desk import KEEPER, Desk
-from tradeproc.cli.exits import Exit, exit_of, one_line
+from tradeproc.cli.exits import CommandFailed, Exit, exit_of, one_line
 from tradeproc.cli.watch import Watch, first_screen, show
 from tradeproc.domain.session import SessionSpec
 from tradeproc.errors import TradeprocError
@@ -134,7 +134,15 @@ class Quickstart:
                 self._wait(f"session {number} has stopped", partial(self._has_stopped, number))
                 self._step(f"session {number} ({row['name']}) stopped: the local broker began anew")
             if is_ours:
-                self.desk.ask(KEEPER, "remove", {"session": number})
+                self._wait(f"session {number} is off the list", partial(self._is_removed, number))
+
+    def _is_removed(self, session: int) -> bool:
+        try:
+            self.desk.ask(KEEPER, "remove", {"session": session})
+        except CommandFailed:
+            # its group is still being taken down
+            return False
+        return True
 
     def _has_stopped(self, session: int) -> bool:
         try:
