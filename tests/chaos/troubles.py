@@ -82,12 +82,29 @@ def _stream(name: str, pattern: str, **options: object) -> Maker:
     return make
 
 
-def _request(name: str, pattern: str, target: str, count: int = 1, **options: object) -> Maker:
+def _request(name: str, pattern: str, target: str, **options: object) -> Maker:
     def make(desk: Desk, _: random.Random) -> Trouble:
-        desk.broker.fault(name, target=target, count=count, **options)
-        return Trouble(f"request {name}", target, pattern, lasts=6.0, end=lambda: _clear(desk))
+        desk.broker.fault(name, target=target, count=1, **options)
+        ask_now(desk)
+        deadline = time.monotonic() + 8.0
+        while time.monotonic() < deadline and not was_hit(desk):
+            time.sleep(0.05)
+        # a fault that nothing ran into leaves no trace
+        return Trouble(f"request {name}", target, pattern if was_hit(desk) else "", end=lambda: _clear(desk))
 
     return make
+
+
+def ask_now(desk: Desk) -> None:
+    """Let every trader ask the broker at once, so that a fault of requests meets some."""
+    for name in processes(desk):
+        if name.endswith(".trader"):
+            desk.ask(name, "reconcile", {})
+
+
+def was_hit(desk: Desk) -> bool:
+    """Tell whether the newest fault met a request."""
+    return bool(desk.broker.status()["faults"][-1]["hits"])
 
 
 def _clear(desk: Desk) -> None:
@@ -177,11 +194,11 @@ MAKERS: list[tuple[int, Maker]] = [
     (6, _stream("go_away", r"stream_down .*polite=True")),
     (6, _stream("cut", r"stream_down .*polite=False")),
     (3, _stream("stall", r"stream_down .*(silent|silence|deadline|timed out)", seconds=30.0)),
-    (4, _request("401", r"", "rest")),
-    (4, _request("429", r"", "rest")),
-    (4, _request("5xx", r"", "order_entry", status=503)),
-    (4, _request("accept_then_time_out", r"", "place")),
-    (4, _request("slow", r"", "rest", seconds=2.0)),
+    (4, _request("401", r"token_refreshed", "rest")),
+    (4, _request("429", r"question_unknown reason=429", "rest")),
+    (4, _request("5xx", r"outcome=Unanswered.*503", "order_entry", status=503)),
+    (4, _request("accept_then_time_out", r"outcome=Unanswered", "place")),
+    (4, _request("slow", r"question_slow", "rest", seconds=2.0)),
     (4, drop_order_frames),
     (3, restart_database),
     (3, database_gone),

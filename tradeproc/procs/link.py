@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 _ORDER_LANES, _QUESTION_LANES = 4, 3
 _REMEMBERED = 10_000
+SLOW_SECONDS = 1.0
 
 T = TypeVar("T")
 Handler = Callable[[Body], Body | Deferred]
@@ -115,6 +116,7 @@ class Link:
 
         def ask() -> None:
             answer: Answer[T]
+            began = time.monotonic()
             try:
                 answer = question()
                 body = messages.answer_to_body(answer, encode)
@@ -124,6 +126,7 @@ class Link:
             except Exception as error:  # noqa: BLE001  a broker's bug is an unknown, not the end of the link
                 _log_unless_expected("question_failed", error)
                 body = messages.answer_to_body(Unknown(f"{type(error).__name__}: {error}"), encode)
+            _log_answer(body, time.monotonic() - began)
             self.node.post(lambda: deferred.answer(body))
 
         self._questions.submit(ask)
@@ -170,7 +173,8 @@ class Link:
     def _finish(self, what: str, outcome: Outcome, deferred: Deferred) -> None:
         self.node.note_event()
         deferred.answer(messages.outcome_to_body(outcome))
-        log.info("order_operation what=%s outcome=%s", what, outcome)
+        level = logging.WARNING if isinstance(outcome, Unanswered) else logging.INFO
+        log.log(level, "order_operation what=%s outcome=%s", what, outcome)
 
     def _stop(self) -> None:
         """Let order operations that are under way end; questions may be forgotten."""
@@ -193,6 +197,13 @@ def _raiser(halt: Halt) -> Callable[[], None]:
         raise halt
 
     return end
+
+
+def _log_answer(body: Body, seconds: float) -> None:
+    if "unknown" in body:
+        log.warning("question_unknown reason=%s", body["unknown"])
+    elif seconds > SLOW_SECONDS:
+        log.warning("question_slow seconds=%.1f", seconds)
 
 
 def _log_unless_expected(event: str, error: Exception) -> None:
