@@ -84,13 +84,13 @@ def _stream(name: str, pattern: str, **options: object) -> Maker:
 
 def _request(name: str, pattern: str, target: str, **options: object) -> Maker:
     def make(desk: Desk, _: random.Random) -> Trouble:
-        desk.broker.fault(name, target=target, count=1, **options)
+        fault = desk.broker.fault(name, target=target, count=1, **options)["id"]
         ask_now(desk)
         deadline = time.monotonic() + 8.0
-        while time.monotonic() < deadline and not was_hit(desk):
+        while time.monotonic() < deadline and not was_hit(desk, fault):
             time.sleep(0.05)
         # a fault that nothing ran into leaves no trace
-        return Trouble(f"request {name}", target, pattern if was_hit(desk) else "", end=lambda: _clear(desk))
+        return Trouble(f"request {name}", target, pattern if was_hit(desk, fault) else "", end=lambda: _clear(desk))
 
     return make
 
@@ -102,9 +102,9 @@ def ask_now(desk: Desk) -> None:
             desk.ask(name, "reconcile", {})
 
 
-def was_hit(desk: Desk) -> bool:
-    """Tell whether the newest fault met a request."""
-    return bool(desk.broker.status()["faults"][-1]["hits"])
+def was_hit(desk: Desk, fault: int) -> bool:
+    """Tell whether a fault met a request."""
+    return any(each["hits"] for each in desk.broker.status()["faults"] if each["id"] == fault)
 
 
 def _clear(desk: Desk) -> None:
