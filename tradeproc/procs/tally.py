@@ -5,14 +5,20 @@ from decimal import Decimal
 
 from tradeproc.domain.book import Fill, Position
 from tradeproc.domain.units import Money
+from tradeproc.engine.state import Holding
+from tradeproc.engine.turn import after_fill
 
 
 class Tally:
-    """Cash that moved with the fills; with the position at the last price it is the whole profit."""
+    """Cash that moved with the fills; with the position at the last price it is the whole profit.
+
+    A position taken over from the broker came without a fill: it counts as bought at its average.
+    """
 
     def __init__(self, point_value: Money, fills: Iterable[Fill] = ()) -> None:
         self._point_value = point_value
         self._cash = Decimal(0)
+        self._held = Holding()
         self.fills = 0
         for fill in fills:
             self.add(fill)
@@ -20,7 +26,14 @@ class Tally:
     def add(self, fill: Fill) -> None:
         """Count a fill."""
         self._cash -= fill.side.sign * fill.quantity * fill.price
+        self._held = after_fill(self._held, fill)
         self.fills += 1
+
+    def settle(self, position: Position) -> None:
+        """Take over the position that stands, which may have come without a fill; nothing is realized by it."""
+        told = Holding(position.quantity, position.average)
+        self._cash += _cost(self._held) - _cost(told)
+        self._held = told
 
     def unrealized(self, position: Position, last: float) -> Money:
         """Return what the open position would make at the last price."""
@@ -30,5 +43,9 @@ class Tally:
 
     def realized(self, position: Position) -> Money:
         """Return what closed contracts made."""
-        held = Decimal(0) if position.average is None else position.quantity * position.average
+        held = _cost(Holding(position.quantity, position.average))
         return Money((self._cash + held) * self._point_value)
+
+
+def _cost(held: Holding) -> Decimal:
+    return Decimal(0) if held.average is None else held.quantity * held.average

@@ -21,7 +21,7 @@ from tradeproc.engine.trader import step
 from tradeproc.procs.follower import Follower
 from tradeproc.procs.ledger import Ledger
 from tradeproc.procs.perform import Performer
-from tradeproc.procs.summary import summary
+from tradeproc.procs.summary import position_of, summary
 from tradeproc.procs.tally import Tally
 from tradeproc.store.database import DatabaseDown
 from tradeproc.store.rows import Latch, SessionRow
@@ -49,7 +49,6 @@ class Trader:
         self.performer = Performer(node, ledger, row.spec, self.account, self.tell)
         self._events: deque[Event] = deque()
         self._is_stepping = False
-        self._slowest_ns = 0
         self._latched_at: dict[str, int] = {}
         handlers: dict[str, Callable[[Body], None]] = {
             "order": lambda body: self.tell(events.OrderTold(messages.broker_order_from_body(body))),
@@ -73,6 +72,7 @@ class Trader:
     def begin(self, started: events.Started) -> None:
         """Tell the engine that it lives, fetch history, and let time pass."""
         self.tell(started)
+        self.tally.settle(position_of(self.state))
         self._ask_history()
         self.node.every(0.25, lambda: self.tell(events.TimePassed()))
         self.node.every(1.0, self._look_after)
@@ -102,12 +102,13 @@ class Trader:
             log.warning(
                 "strategy_overran strategy=%s event=%s seconds=%.3f", name, type(event).__name__, took / SECOND
             )
-        self._slowest_ns = max(self._slowest_ns, took)
         for effect in wanted:
             if isinstance(effect, effects.Persist):
                 for fill in effect.fills:
                     self.tally.add(fill)
                     self.recent_fills.append(fill)
+                if effect.position is not None:
+                    self.tally.settle(effect.position)
             self.performer.perform(effect)
 
     # --- what is heard

@@ -1,0 +1,155 @@
+"""Real nodes on real sockets for the tests of the shells: each runs in a thread of its own and is ended whatever happens."""
+
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tradeproc.bus.addresses import Directory
+from tradeproc.bus.client import Client
+from tradeproc.bus.codec import Body, Envelope
+from tradeproc.bus.node import Node
+from tradeproc.domain.broker_orders import BrokerOrder
+from tradeproc.domain.orders import OrderState, OrderType, Side
+from tradeproc.domain.units import Contracts, Nanos
+
+T = TypeVar("T")
+DEADLINE = 20.0
+ACCOUNT = "SIM1"
+
+
+def wait_until(what: str, condition: Callable[[], T], seconds: float = DEADLINE) -> T:
+    """Return the first true value of `condition`; fail when there is none within a generous deadline."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, f"never: {what}"
+        time.sleep(0.005)
+    return found
+
+
+class Actor:
+    """A node in a thread; `error` is what it died of."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=node.name, daemon=True)
+
+    def _run(self) -> None:
+        try:
+            self.node.run()
+        except BaseException as error:  # noqa: BLE001 - handed to the test
+            self.error = error
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def do(self, action: Callable[[], T]) -> T:
+        """Run a function on the node's own thread and return its result."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(action())
+            except BaseException as error:  # noqa: BLE001 - handed to the test
+                future.set_exception(error)
+
+        self.node.post(run)
+        return future.result(DEADLINE)
+
+    def hold(self) -> threading.Event:
+        """Stop the node's loop, as SIGSTOP would stop its process, until the event is set."""
+        go_on = threading.Event()
+        self.node.post(lambda: go_on.wait(DEADLINE) or None)
+        return go_on
+
+    def stop(self) -> None:
+        """End it in order, as SIGTERM would."""
+        self.node.stop()
+        self.join()
+
+    def join(self) -> None:
+        self._thread.join(DEADLINE)
+        assert not self.is_alive, f"{self.node.name} does not end"
+
+
+class Stage:
+    """A folder of sockets and the actors on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.directory = Directory(folder)
+        self.client = Client(self.directory)
+        self.actors: list[Actor] = []
+
+    def enter(self, name: str, prepare: Callable[[Node], object] = lambda node: None) -> Actor:
+        """Make a node, prepare it, and let it run."""
+        actor = Actor(Node(name, self.directory, heartbeat_seconds=0.1))
+        self.actors.append(actor)
+        prepare(actor.node)
+        actor.start()
+        return actor
+
+    def ask(self, process: str, method: str, seconds: float = 10.0, **params: Any) -> Body:
+        return self.client.call(process, method, params, seconds)
+
+    def close(self) -> None:
+        for actor in self.actors:
+            actor.node.stop()
+        for actor in self.actors:
+            actor.join()
+        self.client.close()
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    # pytest's own temporary folders are too deep for a unix socket
+    folder = Path(tempfile.mkdtemp(prefix="tp-"))
+    made = Stage(folder)
+    try:
+        yield made
+    finally:
+        made.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Ear:
+    """A node that writes down what others publish."""
+
+    def __init__(self, stage: Stage, process: str, *topics: str) -> None:
+        self.heard: list[Envelope] = []
+
+        def listen(node: Node) -> None:
+            for topic in topics:
+                node.subscribe(process, topic, self.heard.append)
+
+        self.actor = stage.enter(f"test.ear-{len(stage.actors)}", listen)
+        wait_until(f"{process} is heard", lambda: self.actor.node.silent_for(process) < DEADLINE)
+
+    def bodies(self, topic: str) -> list[Body]:
+        return [envelope.body for envelope in list(self.heard) if envelope.topic == topic]
+
+
+def picture(broker_id: str, state: OrderState = OrderState.SUBMITTED, **changes: Any) -> BrokerOrder:
+    """Return an order as a broker would tell it."""
+    values: dict[str, Any] = {
+        "broker_id": broker_id,
+        "account": ACCOUNT,
+        "contract": "ESH24",
+        "side": Side.BUY,
+        "type": OrderType.MARKET,
+        "quantity": Contracts(1),
+        "filled": Contracts(1 if state is OrderState.FILLED else 0),
+        "state": state,
+        "raw_status": state.value,
+        "opened_at": Nanos(1_700_000_000_000_000_000),
+    }
+    return BrokerOrder(**values | changes)
