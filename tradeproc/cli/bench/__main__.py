@@ -13,6 +13,7 @@ from rich.table import Table
 from tradeproc.cli.bench.bus import measure_bus
 from tradeproc.cli.bench.candles import measure_candles
 from tradeproc.cli.bench.figures import Measured
+from tradeproc.cli.bench.recovery import measure_recovery
 from tradeproc.cli.bench.whole_desk import measure_desk
 from tradeproc.cli.exits import Exit, one_line
 from tradeproc.errors import TradeprocError
@@ -23,6 +24,7 @@ MEASUREMENTS: dict[str, Callable[[], Sequence[Measured]]] = {
     "candles": lambda: [measure_candles()],
     "bus": lambda: [measure_bus()],
     "desk": measure_desk,
+    "recovery": measure_recovery,
 }
 
 

@@ -39,7 +39,7 @@ class TemporaryDesk:
         self.desk, self.broker, self.sink, self.sink_port = desk, broker, sink, sink_port
         self.session = 0
 
-    def start_session(self) -> None:
+    def start_session(self, strategy: str = "tradeproc.cli.bench.every_bar:EveryBar") -> None:
         """Create and start the session, and wait until its trader is ready; the market stands still meanwhile."""
         desks.wait_until("the local broker answers", self._hold_market, _SECONDS)
         desks.wait_until("the keeper answers", lambda: desks.keeper_answers(self.desk), _SECONDS)
@@ -49,7 +49,7 @@ class TemporaryDesk:
             "account": ACCOUNT,
             "contract": CONTRACT,
             "minutes": 1,
-            "strategy": "tradeproc.cli.bench.every_bar:EveryBar",
+            "strategy": strategy,
             "quantity": 1,
             "environment": "paper",
             "limits": {"max_order": 5, "max_position": 5},
@@ -86,8 +86,10 @@ class TemporaryDesk:
 
 
 @contextmanager
-def temporary_desk() -> Iterator[TemporaryDesk]:
+def temporary_desk(speed: float = SPEED) -> Iterator[TemporaryDesk]:
     """Start supervisord in a temporary home with the embedded database, and leave nothing of it.
+
+    `speed` is market seconds per second.
 
     Raises:
         BenchFailed: it does not come up; the text ends with where its logs are, which are kept then.
@@ -96,7 +98,7 @@ def temporary_desk() -> Iterator[TemporaryDesk]:
     folder = Path(tempfile.mkdtemp(prefix="tradeproc-bench-"))
     home = Home(folder)
     port, sink_port = _free_ports()
-    _furnish(home, port, sink_port)
+    _furnish(home, port, sink_port, speed)
     sink = subprocess.Popen(
         [sys.executable, "-m", "tradeproc.cli.bench.sink", str(sink_port), str(port)],
         stdout=subprocess.PIPE,
@@ -127,7 +129,7 @@ def _stop(desk: Desk) -> None:
     desks.wait_until("supervisord has ended", lambda: not Path(f"/proc/{pid}").exists(), _SECONDS)
 
 
-def _furnish(home: Home, port: int, sink_port: int) -> None:
+def _furnish(home: Home, port: int, sink_port: int, speed: float) -> None:
     """Make a home out of the shipped configuration, with ports and a tape of its own."""
     home.root.mkdir(parents=True, exist_ok=True)
     shutil.copy(INSTALLATION / "supervisord.conf", home.root)
@@ -137,7 +139,7 @@ def _furnish(home: Home, port: int, sink_port: int) -> None:
     file = home.conf / "tradeproc.toml"
     values = {
         "port": str(port),
-        "speed": str(SPEED),
+        "speed": str(speed),
         "history_minutes": str(float(HISTORY_MINUTES)),
         "tape": f'"{CONTRACT}_bench.csv"',
         "base_url": f'"http://127.0.0.1:{sink_port}/v3"',
