@@ -49,8 +49,8 @@ class QueueWorker:
         """Start the thread."""
         self._thread.start()
 
-    def stop(self, seconds: float = 10.0) -> None:
-        """Let the running job end, then leave."""
+    def stop(self, seconds: float = 2.0) -> None:
+        """Let the running job end, then leave; one that takes longer is done again by the next worker."""
         self._loop.call_soon_threadsafe(lambda: self._task and self._task.cancel())
         self._thread.join(seconds)
         if self._thread.is_alive():
@@ -99,7 +99,7 @@ class QueueWorker:
             await asyncio.to_thread(self._work.sweep)
             self._tell("")
             await app.run_worker_async(
-                install_signal_handlers=False, delete_jobs="always", shutdown_graceful_timeout=5, concurrency=1
+                install_signal_handlers=False, delete_jobs="always", shutdown_graceful_timeout=1, concurrency=1
             )
 
     def _add_tasks(self, app: procrastinate.App) -> None:
