@@ -54,6 +54,10 @@ def login(**fields: Any) -> Observations:
     return seen(logins=Known((LoginSeen(**told),)))
 
 
+def trader(alarms: str) -> Observations:
+    return seen(beats=(BeatSeen("session-1.trader", NOW, "degraded", alarms),))
+
+
 CRITICAL, WARNING, UNKNOWN = Level.CRITICAL, Level.WARNING, Level.UNKNOWN
 
 
@@ -67,6 +71,8 @@ CRITICAL, WARNING, UNKNOWN = Level.CRITICAL, Level.WARNING, Level.UNKNOWN
         (program("EXITED", exit_status=78), CRITICAL, "session-1:trader", "only a person"),
         (program("STOPPED", "core:keeper"), CRITICAL, "core:keeper", "must run"),
         (program("STOPPED", "warden:warden"), CRITICAL, "warden:warden", "must run"),
+        (trader("position_diverged"), WARNING, "session-1.trader", "degraded: position_diverged"),
+        (trader("position_diverged; position_uncovered"), CRITICAL, "session-1.trader", "position_uncovered"),
         (program("UNKNOWN"), UNKNOWN, "session-1:trader", "UNKNOWN"),
         (beat(6), WARNING, "core.keeper", "6 s ago"),
         (beat(31), CRITICAL, "core.keeper", "31 s ago"),
@@ -130,6 +136,41 @@ def test_each_thing_that_is_wrong_is_one_problem(
 )
 def test_a_desk_that_is_well_has_no_problems(observations: Observations) -> None:
     assert evaluate(observations, LIMITS, NOW) == []
+
+
+def test_a_database_that_is_down_is_one_problem_with_all_that_follows_from_it() -> None:
+    away = Unknown("connection refused")
+    beats = (
+        BeatSeen("core.keeper", NOW, "degraded", "database: connection refused"),
+        BeatSeen("session-1.trader", NOW, "degraded", "database_down; lease_lost"),
+    )
+
+    [problem] = evaluate(seen(database=away, streams=away, orders=away, divergences=away, beats=beats), LIMITS, NOW)
+
+    assert problem.subject == "database"
+    assert "not checked: streams, orders, divergences" in problem.text
+
+
+def test_a_bare_position_is_told_also_while_the_database_is_down() -> None:
+    beats = (BeatSeen("session-1.trader", NOW, "degraded", "database_down; position_uncovered"),)
+
+    problems = evaluate(seen(database=Unknown("refused"), beats=beats), LIMITS, NOW)
+
+    assert [problem.subject for problem in problems] == ["database", "session-1.trader"]
+
+
+def test_a_stream_that_is_down_is_not_told_again_by_those_who_hear_it() -> None:
+    feed = "link-paper.orders-SIM1"
+    streams = Known((StreamSeen(feed, False, None, True, "cut: refused"),))
+    beats = (
+        BeatSeen(feed, NOW, "degraded", "cut: refused"),
+        BeatSeen("session-1.account", NOW, "degraded", "orders: cut: refused; positions: up"),
+        BeatSeen("session-2.account", NOW, "degraded", "orders: something else"),
+    )
+
+    problems = evaluate(seen(streams=streams, beats=beats), LIMITS, NOW)
+
+    assert [problem.subject for problem in problems] == [feed, "session-2.account"]
 
 
 def test_an_old_login_is_a_warning_only_where_a_limit_is_set() -> None:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from tradeproc.cli.observations import BeatSeen, LoginSeen, Observations, ProgramSeen
 from tradeproc.config import HealthConfig
 from tradeproc.domain.answers import Known, Unknown
+from tradeproc.engine.alarms import AlarmName
 from tradeproc.errors import EXIT_DONE, EXIT_HALT
 
 SECOND = 1_000_000_000
@@ -92,7 +93,8 @@ def _program(program: ProgramSeen) -> Iterator[Problem]:
             return
         case "STOPPED":
             if program.name.split(":")[0] in _ALWAYS_UP:
-                yield Problem(Level.CRITICAL, program.name, "stopped, and must run; scripts/tradectl up starts it")
+                text = f"stopped, and must run; supervisorctl -c supervisord.conf start {program.name}"
+                yield Problem(Level.CRITICAL, program.name, text)
         case "EXITED" if program.exit_status == EXIT_DONE:
             return
         case "EXITED" if program.exit_status == EXIT_HALT:
@@ -107,7 +109,7 @@ def _program(program: ProgramSeen) -> Iterator[Problem]:
             yield Problem(Level.UNKNOWN, program.name, f"in state {program.state}{detail}")
 
 
-_ALWAYS_UP = frozenset({"core", "warden"})
+_ALWAYS_UP = frozenset({"core", "warden", "localbroker"})
 
 
 def _beats(seen: Observations, thresholds: HealthConfig, now: int) -> Iterator[Problem]:
@@ -120,9 +122,30 @@ def _beats(seen: Observations, thresholds: HealthConfig, now: int) -> Iterator[P
             yield Problem(Level.CRITICAL, beat.process, f"last heartbeat {ago(beat.at, now)} ago; it may hang")
         elif age > thresholds.heartbeat_warning:
             yield Problem(Level.WARNING, beat.process, f"last heartbeat {ago(beat.at, now)} ago")
-        if beat.state == "degraded":
-            yield Problem(Level.WARNING, beat.process, f"degraded: {beat.detail or 'no reason given'}")
+        if beat.state == "degraded" and not _is_told_already(beat, seen):
+            text = f"degraded: {beat.detail or 'no reason given'}"
+            yield Problem(_severity(beat), beat.process, text)
         yield from _skew(beat, thresholds)
+
+
+def _severity(beat: BeatSeen) -> Level:
+    """Return how bad a degraded process is: a trader's alarms are about money, unless they pass by themselves."""
+    if not beat.process.endswith(".trader"):
+        return Level.WARNING
+    alarms = {word.strip() for word in beat.detail.split(";")}
+    return Level.WARNING if alarms <= _PASSING else Level.CRITICAL
+
+
+_PASSING = frozenset({AlarmName.POSITION_DIVERGED, AlarmName.DATABASE_DOWN, AlarmName.LEASE_LOST, ""})
+
+
+def _is_told_already(beat: BeatSeen, seen: Observations) -> bool:
+    """Tell whether a process is degraded only because of something that has a line of its own."""
+    if isinstance(seen.database, Unknown) and "database" in beat.detail:
+        return _severity(beat) is Level.WARNING
+    streams = seen.streams.value if isinstance(seen.streams, Known) else ()
+    down = [stream for stream in streams if stream.is_up is False]
+    return any(beat.process == stream.name or (stream.reason and stream.reason in beat.detail) for stream in down)
 
 
 def _skew(beat: BeatSeen, thresholds: HealthConfig) -> Iterator[Problem]:
@@ -136,7 +159,7 @@ def _skew(beat: BeatSeen, thresholds: HealthConfig) -> Iterator[Problem]:
 def _streams(seen: Observations, thresholds: HealthConfig, now: int) -> Iterator[Problem]:
     match seen.streams:
         case Unknown(reason):
-            yield Problem(Level.UNKNOWN, "streams", reason)
+            yield from _unknown("streams", reason, seen)
         case Known(streams):
             for stream in streams:
                 if stream.is_up is False and stream.is_market_open:
@@ -160,7 +183,7 @@ def _since(at: int | None, now: int) -> str:
 def _orders(seen: Observations, thresholds: HealthConfig, now: int) -> Iterator[Problem]:
     match seen.orders:
         case Unknown(reason):
-            yield Problem(Level.UNKNOWN, "orders", reason)
+            yield from _unknown("orders", reason, seen)
         case Known(orders):
             for order in orders:
                 if now - order.changed_at > thresholds.stuck_order * SECOND:
@@ -172,7 +195,7 @@ def _orders(seen: Observations, thresholds: HealthConfig, now: int) -> Iterator[
 def _divergences(seen: Observations, thresholds: HealthConfig, now: int) -> Iterator[Problem]:
     match seen.divergences:
         case Unknown(reason):
-            yield Problem(Level.UNKNOWN, "divergences", reason)
+            yield from _unknown("divergences", reason, seen)
         case Known(rows):
             recent = [row for row in rows if now - row.at <= thresholds.recent_divergence * SECOND]
             for session in sorted({row.session for row in recent}):
@@ -189,9 +212,17 @@ def _divergences(seen: Observations, thresholds: HealthConfig, now: int) -> Iter
 def _database(seen: Observations, _thresholds: HealthConfig, _now: int) -> Iterator[Problem]:
     match seen.database:
         case Unknown(reason):
-            yield Problem(Level.CRITICAL, "database", f"{reason}; entries wait, exits go on")
+            unseen = [name for name in ("streams", "orders", "divergences") if getattr(seen, name) == seen.database]
+            text = f"{reason}; entries wait, exits go on"
+            yield Problem(Level.CRITICAL, "database", f"{text}; not checked: {', '.join(unseen)}" if unseen else text)
         case Known(_):
             return
+
+
+def _unknown(subject: str, reason: str, seen: Observations) -> Iterator[Problem]:
+    """Say what could not be found out, unless the line about the database says it."""
+    if seen.database != Unknown(reason):
+        yield Problem(Level.UNKNOWN, subject, reason)
 
 
 def _disk(seen: Observations, thresholds: HealthConfig, _now: int) -> Iterator[Problem]:

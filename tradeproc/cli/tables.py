@@ -99,6 +99,7 @@ SESSIONS = (
     Column("account", "account"),
     Column("environment", "environment"),
     Column("wanted", "desired", state),
+    Column("is", "state", state),
     Column("trading", "trading_state", state),
 )
 ORDERS = (

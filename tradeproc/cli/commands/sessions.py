@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tradeproc.cli import tables
 from tradeproc.cli.desk import KEEPER, Desk
-from tradeproc.cli.exits import WrongUsage
+from tradeproc.cli.exits import CommandFailed, WrongUsage
 from tradeproc.cli.outcome import Command, Outcome, SubParsers
 from tradeproc.config import read_session
 from tradeproc.domain.session import SessionSpec
@@ -75,7 +75,10 @@ def create(desk: Desk, arguments: Namespace) -> Outcome:
     spec = spec_from(arguments)
     number = int(desk.ask(KEEPER, "create", {"spec": spec.to_dict()})["session"])
     if arguments.start:
-        desk.ask(KEEPER, "start", {"session": number})
+        try:
+            desk.ask(KEEPER, "start", {"session": number})
+        except CommandFailed as refused:
+            raise CommandFailed(f"session {number} was created but not started: {refused}") from None
     what = "created and started" if arguments.start else "created; scripts/tradectl session start " + str(number)
     return Outcome({"session": number}, Text(f"session {number} {what}"))
 
