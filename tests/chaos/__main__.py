@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos.campaign import Campaign, chaotic_desk, table
+from tests.chaos.troubles import MAKERS
 
 
 def main() -> int:
@@ -14,13 +15,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/chaos", description="Random faults on a desk that trades.")
     parser.add_argument("--faults", type=int, default=50, metavar="N")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="equal seeds draw equal faults")
+    parser.add_argument("--only", nargs="+", choices=list(MAKERS), default=(), metavar="KIND", help="%(choices)s")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="use and keep this folder, with all logs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there as well")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
         folder = options.keep or Path(temporary)
         with chaotic_desk(folder / "desk") as desk:
-            campaign = Campaign(desk, options.seed, lambda line: print(line, flush=True))
+            campaign = Campaign(desk, options.seed, lambda line: print(line, flush=True), tuple(options.only))
             campaign.run(options.faults)
     print()
     print("\n".join(table(campaign.results)))

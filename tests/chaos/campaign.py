@@ -11,14 +11,14 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
 from tests.chaos.evidence import Evidence
-from tests.chaos.troubles import DETECT_SECONDS, MAKERS, Trouble, wait_out
+from tests.chaos.troubles import DETECT_SECONDS, MAKERS, Trouble
 from tests.drills.desk import ACCOUNTS, Desk, Late, wait_for
 from tradeproc.errors import TradeprocError
 from tradeproc.supervision.client import Supervisor
@@ -84,6 +84,7 @@ class Campaign:
     desk: Desk
     seed: int
     say: Callable[[str], None] = print
+    only: tuple[str, ...] = ()
     results: list[Result] = field(default_factory=list)
     sessions: dict[str, int] = field(default_factory=dict)
 
@@ -104,15 +105,16 @@ class Campaign:
 
     def _one(self, number: int, chance: random.Random, evidence: Evidence, cover: CoverWatch) -> Result:
         evidence.mark()
-        make = chance.choices([maker for _, maker in MAKERS], [weight for weight, _ in MAKERS])[0]
+        kinds = self.only or tuple(MAKERS)
+        make = MAKERS[chance.choices(kinds, [MAKERS[kind][0] for kind in kinds])[0]][1]
         began = time.monotonic()
         trouble = make(self.desk, chance)
         violations: list[str] = []
         detected = recovered = None
-        if trouble.lasts:
-            wait_out(trouble)
         try:
-            if trouble.pattern:
+            if trouble.lasts:
+                detected = self._last(trouble, began, evidence)
+            if trouble.pattern and detected is None:
                 evidence.wait(trouble.pattern, DETECT_SECONDS)
                 detected = time.monotonic() - began
             if not trouble.lasts:
@@ -124,6 +126,16 @@ class Campaign:
             violations.append(str(error))
         violations += [*cover.take(), *self._orphans()]
         return Result(number, trouble, detected, recovered, tuple(violations))
+
+    def _last(self, trouble: Trouble, began: float, evidence: Evidence) -> float | None:
+        """Let a trouble last, end it, and return when it was seen meanwhile."""
+        detected = None
+        with suppress(Late):
+            evidence.wait(trouble.pattern, trouble.lasts)
+            detected = time.monotonic() - began
+        time.sleep(max(began + trouble.lasts - time.monotonic(), 0.0))
+        trouble.end()
+        return detected
 
     def _wait_well(self) -> None:
         """Wait until supervisord runs everything, every process says it is ready and traders trade again."""

@@ -177,31 +177,23 @@ def _step(desk: Desk, seconds: int) -> None:
         file.write(struct.pack("<q", seconds * 1_000_000_000))
 
 
-def wait_out(trouble: Trouble) -> None:
-    """Let a trouble last, then end it."""
-    deadline = time.monotonic() + trouble.lasts
-    while time.monotonic() < deadline:
-        time.sleep(0.05)
-    trouble.end()
-
-
 # how often each is drawn, relative to the others
-MAKERS: list[tuple[int, Maker]] = [
-    (30, kill),
-    (6, freeze),
-    (3, kill_warden),
-    (2, kill_supervisord),
-    (6, _stream("go_away", r"stream_down .*polite=True")),
-    (6, _stream("cut", r"stream_down .*polite=False")),
-    (3, _stream("stall", r"stream_down .*(silent|silence|deadline|timed out)", seconds=30.0)),
-    (4, _request("401", r"token_refreshed", "rest")),
-    (4, _request("429", r"question_unknown reason=429", "rest")),
-    (4, _request("5xx", r"outcome=Unanswered.*503", "order_entry", status=503)),
-    (4, _request("accept_then_time_out", r"outcome=Unanswered", "place")),
-    (4, _request("slow", r"question_slow", "rest", seconds=2.0)),
-    (4, drop_order_frames),
-    (3, restart_database),
-    (3, database_gone),
-    (2, full_disk),
-    (3, clock_step),
-]
+MAKERS: dict[str, tuple[int, Maker]] = {
+    "kill": (30, kill),
+    "freeze": (4, freeze),
+    "kill_warden": (3, kill_warden),
+    "kill_supervisord": (2, kill_supervisord),
+    "go_away": (6, _stream("go_away", r"stream_down .*polite=True")),
+    "cut": (6, _stream("cut", r"stream_down .*polite=False")),
+    "stall": (3, _stream("stall", r"stream_down .*(silent|silence|deadline|timed out)", seconds=30.0)),
+    "401": (4, _request("401", r"token_refreshed", "rest")),
+    "429": (4, _request("429", r"question_unknown reason=429", "rest")),
+    "5xx": (3, _request("5xx", r"outcome=Unanswered.*503", "order_entry", status=503)),
+    "accept_then_time_out": (4, _request("accept_then_time_out", r"outcome=Unanswered", "place")),
+    "slow": (4, _request("slow", r"question_slow", "rest", seconds=2.0)),
+    "drop_order_frames": (4, drop_order_frames),
+    "restart_database": (3, restart_database),
+    "database_gone": (3, database_gone),
+    "full_disk": (2, full_disk),
+    "clock_step": (4, clock_step),
+}
