@@ -1,4 +1,4 @@
-"""Real nodes on real sockets for the tests of the shells: each runs in a thread of its own and is ended whatever happens."""
+"""Real nodes on real sockets for the tests of the shells, each in a thread of its own and ended whatever happens."""
 
 import shutil
 import tempfile
@@ -69,7 +69,11 @@ class Actor:
     def hold(self) -> threading.Event:
         """Stop the node's loop, as SIGSTOP would stop its process, until the event is set."""
         go_on = threading.Event()
-        self.node.post(lambda: go_on.wait(DEADLINE) or None)
+
+        def wait() -> None:
+            go_on.wait(DEADLINE)
+
+        self.node.post(wait)
         return go_on
 
     def stop(self) -> None:

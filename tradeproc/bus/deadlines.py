@@ -31,3 +31,8 @@ def new_request(number: int, method: str, body: Body, seconds: float) -> Request
 def is_expired(request: Request) -> bool:
     """Tell whether its asker has given up already."""
     return request.machine == machine() and monotonic_ns() - request.sent_at > request.budget
+
+
+def gives_up_at(request: Request) -> int:
+    """Return when its asker gives up, by our monotonic clock."""
+    return (request.sent_at if request.machine == machine() else monotonic_ns()) + request.budget

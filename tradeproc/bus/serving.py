@@ -12,9 +12,10 @@ from collections.abc import Callable
 import zmq
 
 from tradeproc.bus.codec import BadFrames, Body, Request, Verdict, decode_request, encode_reply
-from tradeproc.bus.deadlines import is_expired
+from tradeproc.bus.deadlines import gives_up_at, is_expired
 from tradeproc.bus.loop import Loop
 from tradeproc.bus.sockets import Socket
+from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.errors import Outage, Refusal
 
 log = logging.getLogger(__name__)
@@ -80,8 +81,17 @@ Handler = Callable[[Body], Body | Deferred]
 class _Parameters(Body):
     """A request's body; a missing key is the asker's mistake, not ours."""
 
+    def __init__(self, request: Request) -> None:
+        super().__init__(request.body)
+        self.gives_up_at = gives_up_at(request)
+
     def __missing__(self, name: str) -> None:
         raise MissingParameter(name)
+
+
+def seconds_left(params: Body) -> float:
+    """Return how long the asker of the request with these parameters still waits; infinite when nobody asked."""
+    return (params.gives_up_at - monotonic_ns()) / SECOND if isinstance(params, _Parameters) else float("inf")
 
 
 class Server:
@@ -128,7 +138,7 @@ class Server:
             handler = self._handlers.get(request.method)
             if handler is None:
                 raise UnknownMethod(request.method)
-            answer = handler(_Parameters(request.body))
+            answer = handler(_Parameters(request))
             if isinstance(answer, Deferred):
                 answer.bind(send)
             else:

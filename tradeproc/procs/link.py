@@ -1,16 +1,16 @@
 """`link-<login>.link`: the one process that talks REST to a broker for one login; shared by all its sessions.
 
 Order operations and questions run in lanes of threads of their own, so that a slow answer to a question never holds
-up an order. Feeds are programs of the same supervisord group: started when somebody needs them, pruned when nobody
-does, kept when the link crashes, stopped when it ends because nobody needed it.
+up an order, and what its asker has given up is not begun any more. Feeds are programs of the same supervisord group:
+started when somebody needs them, pruned when nobody does, kept when the link crashes, stopped when it ends because
+nobody needed it.
 """
 
 import argparse
 import logging
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from tradeproc.brokers.contract import (
@@ -19,27 +19,35 @@ from tradeproc.brokers.contract import (
     DataSource,
     OrderRequest,
     Outcome,
-    Refused,
     Unanswered,
 )
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
+from tradeproc.bus.serving import seconds_left
 from tradeproc.config import load
 from tradeproc.domain import messages
-from tradeproc.domain.answers import Answer, Unknown
+from tradeproc.domain.answers import Answer
 from tradeproc.domain.instruments import Contract
+from tradeproc.domain.session import LONGEST_BAR
 from tradeproc.errors import Halt, TradeprocError
 from tradeproc.home import find_home
 from tradeproc.procs.feed import find_place
 from tradeproc.procs.feed_keeper import FeedKeeper
+from tradeproc.procs.lanes import Lanes
 from tradeproc.procs.needs import Needs
-from tradeproc.procs.parameters import text
+from tradeproc.procs.parameters import number, text, whole
 from tradeproc.supervision.feed_programs import FeedPrograms
 
 log = logging.getLogger(__name__)
 
 _ORDER_LANES, _QUESTION_LANES = 4, 3
 _REMEMBERED = 10_000
+# supervision kills what takes longer to end than 3 s
+_STOP_SECONDS = 2.0
+# what an asker waits beyond the deadline that it gave to the operation itself
+_GRACE_SECONDS = 1.0
+_LONGEST_SECONDS = 120.0
+_MOST_CANDLES = 100_000
 SLOW_SECONDS = 1.0
 
 T = TypeVar("T")
@@ -51,9 +59,10 @@ class Link:
 
     def __init__(self, node: Node, manager: AccountManager | None, data: DataSource | None) -> None:
         self.node, self.manager, self.data = node, manager, data
-        self._orders = ThreadPoolExecutor(_ORDER_LANES, "orders")
-        self._questions = ThreadPoolExecutor(_QUESTION_LANES, "questions")
+        self._orders = Lanes("orders", _ORDER_LANES)
+        self._questions = Lanes("questions", _QUESTION_LANES)
         self._sent_ids: OrderedDict[str, None] = OrderedDict()
+        self._done: deque[tuple[str, Outcome, Body, Deferred]] = deque()
         handlers: dict[str, Handler] = {}
         if manager is not None:
             handlers |= self._account_handlers(manager)
@@ -78,30 +87,30 @@ class Link:
             "submit": lambda body: self._submit(manager, body),
             "modify": lambda body: self._modify(manager, body),
             "cancel": lambda body: self._cancel(manager, body),
-            "accounts": lambda _: ask(manager.accounts, messages.each(messages.broker_account_to_body)),
-            "balances": lambda body: ask(lambda: manager.balances(account(body)), messages.balance_to_body),
-            "orders": lambda body: ask(lambda: manager.orders(account(body)), messages.each(order)),
-            "open_orders": lambda body: ask(lambda: manager.open_orders(account(body)), messages.each(order)),
-            "position": lambda body: ask(lambda: manager.current_position(account(body), contract(body)), position),
-            "positions": lambda body: ask(lambda: manager.positions(account(body)), messages.each(position)),
+            "accounts": lambda body: ask(body, manager.accounts, messages.each(messages.broker_account_to_body)),
+            "balances": lambda body: ask(body, lambda: manager.balances(account(body)), messages.balance_to_body),
+            "orders": lambda body: ask(body, lambda: manager.orders(account(body)), messages.each(order)),
+            "open_orders": lambda body: ask(body, lambda: manager.open_orders(account(body)), messages.each(order)),
+            "position": lambda body: ask(
+                body, lambda: manager.current_position(account(body), contract(body)), position
+            ),
+            "positions": lambda body: ask(body, lambda: manager.positions(account(body)), messages.each(position)),
         }
 
     def _data_handlers(self, data: DataSource) -> dict[str, Handler]:
         def details(body: Body) -> Deferred:
             contract = Contract.parse(text(body, "contract"))
-            return self._ask(lambda: data.contract_details(contract), messages.contract_details_to_body)
+            return self._ask(body, lambda: data.contract_details(contract), messages.contract_details_to_body)
 
         def front_month(body: Body) -> Deferred:
             root = text(body, "root")
-            return self._ask(lambda: data.front_month(root), lambda contract: contract.code)
+            return self._ask(body, lambda: data.front_month(root), lambda contract: contract.code)
 
         def history(body: Body) -> Deferred:
-            contract, minutes, count = (
-                Contract.parse(text(body, "contract")),
-                int(body["minutes"]),
-                int(body["count"]),
-            )
+            contract = Contract.parse(text(body, "contract"))
+            minutes, count = whole(body, "minutes", most=LONGEST_BAR), whole(body, "count", most=_MOST_CANDLES)
             return self._ask(
+                body,
                 lambda: data.history(contract, minutes, count),
                 lambda candles: [
                     messages.candle_to_body(candle, contract.code, minutes, is_history=True) for candle in candles
@@ -110,76 +119,93 @@ class Link:
 
         return {"contract_details": details, "front_month": front_month, "history": history}
 
-    def _ask(self, question: Callable[[], Answer[T]], encode: Callable[[T], Any]) -> Deferred:
+    def _ask(self, body: Body, question: Callable[[], Answer[T]], encode: Callable[[T], Any]) -> Deferred:
         """Ask the broker in a thread; an error is an unknown, never an empty answer."""
         deferred = Deferred()
 
-        def ask() -> None:
-            answer: Answer[T]
-            began = time.monotonic()
+        def ask(_left: float) -> None:
             try:
-                answer = question()
-                body = messages.answer_to_body(answer, encode)
+                answer = messages.answer_to_body(question(), encode)
             except Halt as halt:
                 self.node.post(_raiser(halt))
                 return
             except Exception as error:  # noqa: BLE001  a broker's bug is an unknown, not the end of the link
                 _log_unless_expected("question_failed", error)
-                body = messages.answer_to_body(Unknown(f"{type(error).__name__}: {error}"), encode)
-            _log_answer(body, time.monotonic() - began)
-            self.node.post(lambda: deferred.answer(body))
+                answer = {"unknown": f"{type(error).__name__}: {error}"}
+            self.node.post(lambda: deferred.answer(answer))
 
-        self._questions.submit(ask)
+        # nobody hears an answer that comes too late, and the next question stands behind it
+        self._questions.submit(min(_LONGEST_SECONDS, seconds_left(body)), ask, deferred.fail)
         return deferred
 
     # --- what can be done
 
     def _submit(self, manager: AccountManager, body: Body) -> Body | Deferred:
-        account, timeout = text(body, "account"), float(body["timeout"])
+        account = text(body, "account")
         request = messages.request_from_body(body["request"])
-        for order_id in _ids(request):
-            if order_id in self._sent_ids:
-                return messages.outcome_to_body(Refused(f"{order_id}: was sent before; an order is never sent twice"))
-            self._sent_ids[order_id] = None
+        ids = _ids(request)
+        known = [order_id for order_id in ids if order_id in self._sent_ids]
+        if known:
+            log.error("order_sent_again orders=%s: not sent", ",".join(known))
+            # not refused: the first one may well work at the broker
+            return messages.outcome_to_body(Unanswered(f"{known[0]}: was sent before; an order is never sent twice"))
+        self._sent_ids.update(dict.fromkeys(ids))
         while len(self._sent_ids) > _REMEMBERED:
             self._sent_ids.popitem(last=False)
-        return self._do("submit", lambda: manager.submit(account, request, timeout))
+        return self._do("submit", body, lambda left: manager.submit(account, request, left))
 
     def _modify(self, manager: AccountManager, body: Body) -> Deferred:
-        account, broker_id, timeout = text(body, "account"), text(body, "broker_id"), float(body["timeout"])
+        account, broker_id = text(body, "account"), text(body, "broker_id")
         change = messages.order_request_from_body(body["change"])
-        return self._do("modify", lambda: manager.modify(account, broker_id, change, timeout))
+        return self._do("modify", body, lambda left: manager.modify(account, broker_id, change, left))
 
     def _cancel(self, manager: AccountManager, body: Body) -> Deferred:
-        account, broker_id, timeout = text(body, "account"), text(body, "broker_id"), float(body["timeout"])
-        return self._do("cancel", lambda: manager.cancel(account, broker_id, timeout))
+        account, broker_id = text(body, "account"), text(body, "broker_id")
+        return self._do("cancel", body, lambda left: manager.cancel(account, broker_id, left))
 
-    def _do(self, what: str, operation: Callable[[], Outcome]) -> Deferred:
-        """Run an order operation in a thread; an error after it began is unanswered, never refused."""
+    def _do(self, what: str, body: Body, operation: Callable[[float], Outcome]) -> Deferred:
+        """Run an order operation in a thread; an error after it began is unanswered, never refused.
+
+        One that could not begin while its asker waits is not begun: it would surprise everybody later.
+        """
         deferred = Deferred()
+        seconds = min(number(body, "timeout", most=_LONGEST_SECONDS), seconds_left(body) - _GRACE_SECONDS)
 
-        def do() -> None:
+        def do(left: float) -> None:
             outcome: Outcome
             try:
-                outcome = operation()
+                outcome = operation(left)
+                answer = messages.outcome_to_body(outcome)
             except Exception as error:  # noqa: BLE001  whatever happened, it may have been done
                 _log_unless_expected(f"{what}_failed", error)
                 outcome = Unanswered(f"{type(error).__name__}: {error}")
-            self.node.post(lambda: self._finish(what, outcome, deferred))
+                answer = messages.outcome_to_body(outcome)
+            finish(outcome, answer)
 
-        self._orders.submit(do)
+        def too_late(reason: str) -> None:
+            outcome = Unanswered(f"{self.node.name}: {reason}", was_sent=False)
+            finish(outcome, messages.outcome_to_body(outcome))
+
+        def finish(outcome: Outcome, answer: Body) -> None:
+            self._done.append((what, outcome, answer, deferred))
+            self.node.post(self._finish)
+
+        self._orders.submit(seconds, do, too_late)
         return deferred
 
-    def _finish(self, what: str, outcome: Outcome, deferred: Deferred) -> None:
-        self.node.note_event()
-        deferred.answer(messages.outcome_to_body(outcome))
-        level = logging.WARNING if isinstance(outcome, Unanswered) else logging.INFO
-        log.log(level, "order_operation what=%s outcome=%s", what, outcome)
+    def _finish(self) -> None:
+        while self._done:
+            what, outcome, answer, deferred = self._done.popleft()
+            self.node.note_event()
+            deferred.answer(answer)
+            log.info("order_operation what=%s outcome=%s", what, outcome)
 
     def _stop(self) -> None:
-        """Let order operations that are under way end; questions may be forgotten."""
-        self._questions.shutdown(wait=False, cancel_futures=True)
-        self._orders.shutdown(wait=True, cancel_futures=True)
+        """Let order operations that are under way end, and tell what came of them; questions may be forgotten."""
+        self._questions.close(0.0)
+        if not self._orders.close(_STOP_SECONDS):
+            log.warning("order_operations_abandoned process=%s: nobody knows what becomes of them", self.node.name)
+        self._finish()
         for side in (self.manager, self.data):
             if side is not None:
                 side.shutdown()

@@ -1,5 +1,7 @@
 """Reading the parameters of a request: one clear line for what is missing."""
 
+import math
+
 from tradeproc.bus.codec import Body
 from tradeproc.errors import Refusal
 
@@ -18,3 +20,29 @@ def text(body: Body, key: str) -> str:
     if not isinstance(value, str) or not value:
         raise BadRequest(f"{key}: missing")
     return value
+
+
+def number(body: Body, key: str, default: float | None = None, *, most: float = 1e9) -> float:
+    """Return a parameter that must be a number above 0 and not above `most`, or `default` where it is left out.
+
+    Raises:
+        BadRequest: it is missing, no number, or out of range.
+    """
+    value = body.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise BadRequest(f"{key}: expected a number, found {str(value)[:40]!r}")
+    if not 0 < value <= most:
+        raise BadRequest(f"{key}: {value:g} is not above 0 and up to {most:g}")
+    return value
+
+
+def whole(body: Body, key: str, *, most: int) -> int:
+    """Return a parameter that must be a whole number from 1 to `most`.
+
+    Raises:
+        BadRequest: it is missing, no whole number, or out of range.
+    """
+    value = number(body, key, most=most)
+    if value != int(value):
+        raise BadRequest(f"{key}: expected a whole number, found {value:g}")
+    return int(value)

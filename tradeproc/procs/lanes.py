@@ -1,0 +1,78 @@
+"""Threads for calls that may hang: what was not begun in time is never begun, and an end waits for nobody for ever.
+
+The threads are daemons: a call that never returns does not keep the process from ending.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+from tradeproc.clock import SECOND, monotonic_ns
+
+log = logging.getLogger(__name__)
+
+# less time than this is not worth beginning anything with
+LEAST_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    give_up_at: int
+    run: Callable[[float], None]
+    too_late: Callable[[str], None]
+
+
+class Lanes:
+    """A few threads over one queue, first come, first served."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self._queue: SimpleQueue[_Task | None] = SimpleQueue()
+        self._is_closed = False
+        self._threads = [threading.Thread(target=self._work, name=f"{name}-{n}", daemon=True) for n in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, seconds: float, run: Callable[[float], None], too_late: Callable[[str], None]) -> None:
+        """Let a thread call `run` with the seconds that are left of `seconds`, or `too_late` with a reason.
+
+        Exactly one of them is called, in one of the threads or, after `close`, in the caller's.
+        """
+        task = _Task(monotonic_ns() + int(seconds * SECOND), run, too_late)
+        if self._is_closed:
+            too_late("it is stopping")
+        else:
+            self._queue.put(task)
+
+    def close(self, seconds: float) -> bool:
+        """Begin nothing more, wait so long for what has begun, and tell whether all of it has ended."""
+        self._is_closed = True
+        waiting = []
+        while (task := self._next()) is not None:
+            waiting.append(task)
+        for _ in self._threads:
+            self._queue.put(None)
+        for task in waiting:
+            task.too_late("it is stopping")
+        deadline = monotonic_ns() + int(seconds * SECOND)
+        for thread in self._threads:
+            thread.join(max(0.0, (deadline - monotonic_ns()) / SECOND))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _next(self) -> _Task | None:
+        try:
+            return self._queue.get_nowait()
+        except Empty:
+            return None
+
+    def _work(self) -> None:
+        while (task := self._queue.get()) is not None:
+            left = (task.give_up_at - monotonic_ns()) / SECOND
+            try:
+                if left < LEAST_SECONDS:
+                    task.too_late("it waited too long behind others")
+                else:
+                    task.run(left)
+            except Exception:
+                log.exception("lane_task_failed")
