@@ -1,5 +1,6 @@
 """Real nodes on real sockets for the tests of the shells, each in a thread of its own and ended whatever happens."""
 
+import queue
 import shutil
 import tempfile
 import threading
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tradeproc.brokers.contract import SnapshotEnded, Stream, StreamEnded, StreamEvent
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.codec import Body, Envelope
@@ -157,3 +159,38 @@ def picture(broker_id: str, state: OrderState = OrderState.SUBMITTED, **changes:
         "opened_at": Nanos(1_700_000_000_000_000_000),
     }
     return BrokerOrder(**values | changes)
+
+
+class Script:
+    """What a broker's stream tells: `connect` is given to a feed, `tell` is the broker's side of it."""
+
+    def __init__(self, *events: StreamEvent) -> None:
+        self.first = events or (SnapshotEnded(),)
+        self.connections: list[_Connection] = []
+
+    def connect(self) -> Stream:
+        self.connections.append(_Connection(self.first))
+        return self.connections[-1]
+
+    def tell(self, *events: StreamEvent) -> None:
+        for event in events:
+            self.connections[-1].events.put(event)
+
+
+class _Connection:
+    """One connection: tells what it was given until `StreamEnded`."""
+
+    def __init__(self, first: tuple[StreamEvent, ...]) -> None:
+        self.events: queue.SimpleQueue[StreamEvent] = queue.SimpleQueue()
+        for event in first:
+            self.events.put(event)
+
+    def __iter__(self) -> Iterator[StreamEvent]:
+        while True:
+            event = self.events.get()
+            yield event
+            if isinstance(event, StreamEnded):
+                return
+
+    def close(self) -> None:
+        self.events.put(StreamEnded("closed by us"))

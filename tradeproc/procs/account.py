@@ -14,11 +14,14 @@ from typing import Any
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
+from tradeproc.bus.serving import seconds_left
 from tradeproc.domain import messages
 from tradeproc.domain.answers import Known
 from tradeproc.domain.broker_orders import BrokerOrder, Refused, Unanswered
 from tradeproc.home import find_home
 from tradeproc.procs.follower import Follower
+from tradeproc.procs.lanes import LEAST_SECONDS
+from tradeproc.procs.parameters import number
 from tradeproc.procs.specification import when_known
 from tradeproc.store.rows import SessionRow
 
@@ -29,6 +32,10 @@ BALANCE_SECONDS = 60.0
 _QUESTION_SECONDS = 10.0
 # what the bus adds to an order operation's own deadline before the answer counts as lost
 _GRACE_SECONDS = 1.0
+# what an asker waits beyond the deadline that it gave to the operation itself: two hops
+_ASKERS_GRACE_SECONDS = 2.0
+_LONGEST_SECONDS = 120.0
+_KEPT_ENDED = 1_000
 OPERATIONS = ("submit", "modify", "cancel")
 QUESTIONS = ("accounts", "balances", "orders", "open_orders", "position", "positions")
 
@@ -39,9 +46,9 @@ class Account:
     def __init__(self, node: Node, login: str, account: str) -> None:
         self.node, self.link, self.account = node, f"link-{login}.link", account
         self._orders: dict[str, BrokerOrder] = {}
+        self._told_meanwhile: set[str] = set()
         self._told_at = time.monotonic()
         self._is_polling = self._is_expecting = False
-        self._balance: Body | None = None
         self._feeds = {
             kind: Follower(node, self.link, {"feed": kind, "account": account}, self._hear, self._resync, self._state)
             for kind in ("orders", "positions")
@@ -59,9 +66,13 @@ class Account:
     # --- operations and questions
 
     def _operate(self, method: str, body: Body) -> Deferred:
-        """Forward an order operation once; no answer is an answer: nobody knows."""
+        """Forward an order operation once, for as long as its asker waits; no answer is an answer: nobody knows."""
         deferred = Deferred()
-        timeout = float(body.get("timeout", _QUESTION_SECONDS))
+        given = number(body, "timeout", _QUESTION_SECONDS, most=_LONGEST_SECONDS)
+        timeout = min(given, seconds_left(body) - _ASKERS_GRACE_SECONDS)
+        if timeout < LEAST_SECONDS:
+            deferred.answer(messages.outcome_to_body(Unanswered(f"{self.node.name}: too late to send it", False)))
+            return deferred
 
         def replied(reply: Reply) -> None:
             match reply:
@@ -75,9 +86,8 @@ class Account:
             # whatever happened, the stream should tell something now; if it does not, the broker is asked
             self._is_expecting = True
 
-        self.node.request(
-            self.link, method, {**body, "account": self.account}, seconds=timeout + _GRACE_SECONDS, on_reply=replied
-        )
+        params = {**body, "account": self.account, "timeout": timeout}
+        self.node.request(self.link, method, params, seconds=timeout + _GRACE_SECONDS, on_reply=replied)
         self.node.note_event()
         return deferred
 
@@ -108,11 +118,23 @@ class Account:
     def _take_order(self, body: Body) -> None:
         order = messages.broker_order_from_body(body)
         self._orders[order.broker_id] = order
+        if self._is_polling:
+            self._told_meanwhile.add(order.broker_id)
         self._told_at, self._is_expecting = time.monotonic(), False
         self.node.publish("order", body)
+        if len(self._orders) > 2 * _KEPT_ENDED:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Drop the oldest ended orders: a life lasts for months."""
+        ended = [broker_id for broker_id, order in self._orders.items() if order.state.is_terminal]
+        for broker_id in ended[:-_KEPT_ENDED]:
+            del self._orders[broker_id]
 
     def _resync(self, kind: str, body: Body) -> None:
         """Tell on what a feed holds after a start, a loss or a new connection, then that this was all."""
+        if kind == "orders":
+            self._orders.clear()  # what the broker does not list any more does not work any more
         for item in body[kind]:
             if kind == "orders":
                 self._take_order(item)
@@ -142,11 +164,18 @@ class Account:
         if self._is_polling or not (is_worth_asking and is_quiet):
             return
         self._is_polling = True
+        self._told_meanwhile.clear()
+        known = set(self._orders)
         self.node.request(
-            self.link, "orders", {"account": self.account}, seconds=_QUESTION_SECONDS, on_reply=self._polled
+            self.link,
+            "orders",
+            {"account": self.account},
+            seconds=_QUESTION_SECONDS,
+            on_reply=lambda reply: self._polled(known, reply),
         )
 
-    def _polled(self, reply: Reply) -> None:
+    def _polled(self, known: set[str], reply: Reply) -> None:
+        """Take what the answer tells; what the stream told since the question is newer and stays."""
         self._is_polling = False
         if not isinstance(reply, Answered):
             return
@@ -154,7 +183,10 @@ class Account:
         if not isinstance(answer, Known):
             return
         self._is_expecting = False
-        changed = [order for order in answer.value if self._orders.get(order.broker_id) != order]
+        listed = {order.broker_id: order for order in answer.value if order.broker_id not in self._told_meanwhile}
+        for broker_id in known - listed.keys() - self._told_meanwhile:
+            self._orders.pop(broker_id, None)
+        changed = [order for order in listed.values() if self._orders.get(order.broker_id) != order]
         for order in changed:
             self._orders[order.broker_id] = order
             self.node.publish("order", messages.broker_order_to_body(order))
@@ -164,8 +196,7 @@ class Account:
     def _ask_balance(self) -> None:
         def replied(reply: Reply) -> None:
             if isinstance(reply, Answered) and "known" in reply.body:
-                self._balance = reply.body["known"]
-                self.node.publish("balance", self._balance)
+                self.node.publish("balance", reply.body["known"])
 
         self.node.request(
             self.link, "balances", {"account": self.account}, seconds=_QUESTION_SECONDS, on_reply=replied

@@ -12,6 +12,8 @@ from tradeproc.bus.node import Node
 from tradeproc.domain.messages import broker_order_to_body, position_to_body
 from tradeproc.procs.feed import Feed
 
+_KEPT_ENDED = 1_000
+
 
 class AccountFeed:
     """All orders (topic `order`) or positions (topic `position`) that the present connection has told."""
@@ -19,6 +21,7 @@ class AccountFeed:
     def __init__(self, node: Node, topic: str, connect: Callable[[], Stream]) -> None:
         self.node, self.topic, self._connect = node, topic, connect
         self._told: dict[str, Body] = {}
+        self._ended: dict[str, None] = {}
         self._is_complete = False
         self.feed = Feed(node, self._begin, self._hear)
         node.snapshot(topic, lambda _topic: self._snapshot())
@@ -29,6 +32,7 @@ class AccountFeed:
 
     def _forget(self) -> None:
         self._told.clear()
+        self._ended.clear()
         self._is_complete = False
 
     def _hear(self, event: StreamEvent) -> None:
@@ -36,6 +40,7 @@ class AccountFeed:
         match event:
             case OrderTold(order):
                 self._tell(order.broker_id, broker_order_to_body(order))
+                self._keep_newest(order.broker_id, is_over=order.state.is_terminal)
             case PositionTold(position):
                 self._tell(position.contract, position_to_body(position))
             case SnapshotEnded():
@@ -49,6 +54,15 @@ class AccountFeed:
     def _tell(self, key: str, body: Body) -> None:
         self._told[key] = body
         self.node.publish(self.topic, body)
+
+    def _keep_newest(self, broker_id: str, *, is_over: bool) -> None:
+        """Forget the orders that ended longest ago: a connection may last for months."""
+        self._ended.pop(broker_id, None)
+        if is_over:
+            self._ended[broker_id] = None
+        while len(self._ended) > _KEPT_ENDED:
+            oldest = next(iter(self._ended))
+            del self._ended[oldest], self._told[oldest]
 
     def _snapshot(self) -> dict[str, Any]:
         return {f"{self.topic}s": list(self._told.values()), "complete": self._is_complete, "up": self.feed.is_up}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.follow import Follow
 from tradeproc.bus.node import Answered, NoAnswer, Node, Reply, RequestWasRefused
+from tradeproc.domain.messages import BadMessage
 
 log = logging.getLogger(__name__)
 
@@ -15,6 +16,7 @@ SILENCE_SECONDS = 4.0
 _RETRY_SECONDS = 1.0
 _ANSWER_SECONDS = 20.0
 TOPICS = {"bars": "candle", "orders": "order", "positions": "position"}
+_NOT_COMPLETE = "the broker has not told everything yet"
 
 
 class Follower:
@@ -56,14 +58,19 @@ class Follower:
 
     def _asked(self, reply: Reply) -> None:
         match reply:
-            case Answered(body):
-                self._begin(body["process"])
+            case Answered({"process": str(process)}):
+                self._begin(process)
                 self.node.after(NEED_SECONDS, self._ask)
+            case Answered():
+                self._ask_again("the answer names no process")
             case RequestWasRefused(reason) | NoAnswer(reason):
-                if self._follow is None:
-                    self._set(is_up=False, reason=reason)
-                log.warning("feed_not_granted feed=%s link=%s reason=%s", self.kind, self.link, reason)
-                self.node.after(_RETRY_SECONDS, self._ask)
+                self._ask_again(reason)
+
+    def _ask_again(self, reason: str) -> None:
+        if self._follow is None:
+            self._set(is_up=False, reason=reason)
+        log.warning("feed_not_granted feed=%s link=%s reason=%s", self.kind, self.link, reason)
+        self.node.after(_RETRY_SECONDS, self._ask)
 
     def _begin(self, process: str) -> None:
         if process == self.process:
@@ -71,23 +78,31 @@ class Follower:
         if self._follow is not None:
             self.node.unsubscribe(self._follow.process, "stream")
             self._follow.close()
-        self.node.subscribe(process, "stream", lambda envelope: self._stream(envelope.body))
+        self.node.subscribe(process, "stream", lambda envelope: self._stream(envelope.body), self._missed)
         self._follow = Follow(
             self.node, process, TOPICS[self.kind], on_snapshot=self._snapshot, on_message=self._on_message
         )
 
     def _stream(self, body: Body) -> None:
-        if body["state"] == "up" and not self.is_up and self._follow is not None:
+        if body.get("state") != "up":
+            self._set(is_up=False, reason=str(body.get("reason") or "no reason given"))
+        elif not self.is_up and self._follow is not None:
             self._follow.renew()  # complete now: the copy is taken as a whole, and only then is the stream up
-        elif body["state"] != "up":
-            self._set(is_up=False, reason=body["reason"])
+
+    def _missed(self, reason: str) -> None:
+        """Look again after a lost word on the stream's state; the snapshot tells it too."""
+        if reason == "gap" and self._follow is not None:
+            self._follow.renew()
 
     def _snapshot(self, body: Body) -> None:
-        if body["up"] and body.get("complete", True):
+        topic = TOPICS[self.kind]
+        if not isinstance(body.get(f"{topic}s"), list):
+            raise BadMessage("snapshot", f"{topic}s: expected a list")
+        if body.get("up") is True and body.get("complete", True) is True:
             self._on_snapshot(self.kind, body)
             self._set(is_up=True, reason="")
         else:
-            self._set(is_up=False, reason="the broker has not told everything yet")
+            self._set(is_up=False, reason=_NOT_COMPLETE)
 
     def _listen_for_silence(self) -> None:
         if self._follow is None:
