@@ -1,7 +1,8 @@
 """Where a trader writes: the database, or its journal while that is away.
 
 Rows that went into the journal are replayed before anything else is written again, so that history keeps its order.
-A lost lease never loses a row: what happened is written without the fence's permission.
+A lost lease never loses a row: what happened is written without the fence's permission. But once another trader has
+the session, ours has no right to anything any more, not even to be flat: it ends before it does what it wanted to.
 """
 
 import logging
@@ -12,10 +13,11 @@ from tradeproc.clock import SECOND, SteadyClock, monotonic_ns
 from tradeproc.domain.book import Balance, Divergence
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import Persist
+from tradeproc.errors import Fault
 from tradeproc.store.database import DatabaseDown
 from tradeproc.store.journal import Journal
 from tradeproc.store.lease import Lease, LeaseTaken
-from tradeproc.store.store import LeaseLost, Store
+from tradeproc.store.store import LeaseLost, Store, UnknownSession
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +27,13 @@ Writer = Store | Journal
 CONNECT_SECONDS = 0.5
 _PAUSE_NS = 3 * SECOND
 _MOST_UNWRITTEN = 10_000
+
+
+class Superseded(Fault):
+    """Another trader has the session now; caught by the entry point: we begin again and wait behind it."""
+
+    def __init__(self, session: int, holder: str) -> None:
+        super().__init__(f"session {session}: {holder} is its only trader now; nothing more is done here")
 
 
 class Ledger:
@@ -48,7 +57,10 @@ class Ledger:
     def persist(self, unit: Persist) -> str:
         """Write one unit and return why it is not in the database itself, empty when it is.
 
-        A unit that may be journalled is in the journal then; one that may not is nowhere.
+        A unit that may be journalled is in the journal then; one that may not is nowhere, or nobody may act on it.
+
+        Raises:
+            Superseded: another trader has the session.
         """
         if not self.is_up and unit.may_journal:
             self._to_journal(lambda writer: self._save(writer, unit))
@@ -62,8 +74,10 @@ class Ledger:
         except LeaseLost as lost:
             self.is_lease_held = False
             self.reason = str(lost)
+            self._end_if_superseded()
         else:
-            return ""
+            # a pause of ours, however long, may have ended just now: who may not be sent late needs the lease still
+            return "" if unit.may_journal or self._has_lease() else "the lease of the session was lost meanwhile"
         if unit.may_journal:
             self._to_journal(lambda writer: self._save(writer, unit))
         return self.reason
@@ -100,7 +114,11 @@ class Ledger:
         self.write(lambda writer: writer.clear_alarms(self.session, name, at))
 
     def look_after(self) -> None:
-        """Once a second: notice a lost lease or database, take the lease again, replay the journal."""
+        """Once a second: notice a lost lease or database, take the lease again, replay the journal.
+
+        Raises:
+            Superseded: another trader has the session.
+        """
         self._has_lease()
         now = monotonic_ns()
         is_well = self.is_lease_held and self.is_up and self.journal.is_empty() and not self._unwritten
@@ -149,10 +167,20 @@ class Ledger:
             self._went_down(down)
         except LeaseTaken as taken:
             self.reason = str(taken)
+            self._end_if_superseded()
         else:
             self.is_lease_held = True
             log.info("lease_taken_again session=%d fence=%d", self.session, self.fence)
         return self.is_lease_held
+
+    def _end_if_superseded(self) -> None:
+        """End if the lease is another's; a server that has not noticed yet that we lost ours still calls it ours."""
+        try:
+            holder = self.store.session(self.session).holder
+        except (DatabaseDown, UnknownSession):
+            return
+        if holder != self.holder:
+            raise Superseded(self.session, holder)
 
     def _replay(self) -> None:
         try:

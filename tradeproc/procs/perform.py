@@ -111,6 +111,9 @@ class Performer:
         self.tell_of_changes(was_up=was_up, had_lease=had_lease)
         if unit.ticket is not None:
             self.tell(events.PersistFailed(unit.ticket, failure) if failure else events.Persisted(unit.ticket))
+        if unit.ticket is not None and failure and self.ledger.is_up:
+            # the engine takes every failure for a database that is down; this one was the lease's
+            self.tell(events.DatabaseChanged(is_up=True, reason=""))
 
     def tell_of_changes(self, *, was_up: bool, had_lease: bool) -> None:
         """Tell the engine when the database or the lease changed."""

@@ -2,7 +2,8 @@
 
 Start, in this order: the database says what the session is; the lease makes us its only trader; rows that waited in
 the journal are written; then `trading.py` follows the bars, fetches history, and asks the broker for orders and
-position. A database that is away delays all this and never fails it.
+position. A database that is away delays all this and never fails it. While another trader of the session lives, on
+whatever host, ours stands by and does nothing; it takes over when the other's lease falls.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.node import Node
-from tradeproc.clock import SECOND, monotonic_ns
+from tradeproc.clock import monotonic_ns
 from tradeproc.domain.book import Fill
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.engine import events
@@ -34,8 +35,7 @@ from tradeproc.strategies.loading import build_arguments, load_strategy
 
 log = logging.getLogger(__name__)
 
-# how long a predecessor may take to let go of the lease before we say that there is another trader
-_LEASE_SECONDS = 10
+_AGAIN_SECONDS, _STANDBY_SECONDS = 0.5, 1.0
 
 
 class Beginning:
@@ -46,29 +46,30 @@ class Beginning:
         self.store = Store(database_of(home), connect_timeout=CONNECT_SECONDS)
         self.strategy = load_strategy(row.spec.strategy, home.root)
         self.arguments = build_arguments(self.strategy, row.spec.arguments)
-        self._give_up_at = monotonic_ns() + _LEASE_SECONDS * SECOND
+        # the number tells us from a process with the same pid on a host with the same name
+        self.holder = f"{socket.gethostname()}:{os.getpid()}:{monotonic_ns() % 0xFFFF:04x}"
+        self._behind = ""
 
     def try_to_begin(self) -> None:
-        """Begin, or try again soon when the database is away or a predecessor is not gone yet.
+        """Begin, or try again soon when the database is away or another trader has the session.
 
         Raises:
-            LeaseTaken: another trader of this session lives.
+            LeaseTaken: the session was removed meanwhile.
         """
-        holder = f"{socket.gethostname()}:{os.getpid()}"
         try:
-            lease = Lease.acquire(self.store.url, self.row.id, holder, connect_timeout=CONNECT_SECONDS)
+            lease = Lease.acquire(self.store.url, self.row.id, self.holder, connect_timeout=CONNECT_SECONDS)
             journal = Journal(self.home.journal / f"session-{self.row.id}.jsonl")
         except LeaseTaken as taken:
-            if monotonic_ns() > self._give_up_at:
+            if not taken.holder:
                 raise
-            self._wait(str(taken))
+            self._stand_by(taken)
         except DatabaseDown as down:
             self._wait(f"waiting for the database: {down}")
         except JournalInUse as used:
             lease.release()
             self._wait(str(used))
         else:
-            ledger = Ledger(self.store, journal, lease, self.row.id, holder)
+            ledger = Ledger(self.store, journal, lease, self.row.id, self.holder)
             try:
                 self._begin(ledger)
             except DatabaseDown as down:
@@ -77,7 +78,14 @@ class Beginning:
 
     def _wait(self, reason: str) -> None:
         self.node.set_state("starting", reason)
-        self.node.after(0.5, self.try_to_begin)
+        self.node.after(_AGAIN_SECONDS, self.try_to_begin)
+
+    def _stand_by(self, taken: LeaseTaken) -> None:
+        if taken.holder != self._behind:
+            self._behind = taken.holder
+            log.warning("standing_by session=%d behind=%s", self.row.id, taken.holder)
+        self.node.set_state("starting", f"standing by: {taken}")
+        self.node.after(_STANDBY_SECONDS, self.try_to_begin)
 
     def _begin(self, ledger: Ledger) -> None:
         row, store = self.row, self.store

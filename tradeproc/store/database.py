@@ -103,7 +103,9 @@ def connect(url: str, *, connect_seconds: float, answer_seconds: float) -> Patie
             row_factory=dict_row,
             connect_timeout=max(1, round(connect_seconds)),
             application_name="tradeproc",
-            options=f"-c statement_timeout={int(answer_seconds * 1000)} -c timezone=UTC",
+            # the server's own keepalives: it lets go of the lease of a host that is gone, within about 10 s
+            options=f"-c statement_timeout={int(answer_seconds * 1000)} -c timezone=UTC -c tcp_keepalives_idle=5"
+            " -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3",
             keepalives_idle=5,
             keepalives_interval=2,
             keepalives_count=3,
