@@ -22,7 +22,7 @@ from tradeproc.cli.observations import (
     ProgramSeen,
     StreamSeen,
 )
-from tradeproc.clock import wall_ns
+from tradeproc.clock import SECOND, wall_ns
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.orders import OrderState
@@ -34,9 +34,11 @@ from tradeproc.home import find_home
 from tradeproc.localbroker.client import LocalBroker
 from tradeproc.procs.specification import database_of
 from tradeproc.store import SessionRow, Store
+from tradeproc.supervision.client import Program, ProgramState
 
 UNKNOWN = 3
 _SECONDS = 2.0
+_STARTING_SECONDS = 20
 _BYTES_PER_MB = 1 << 20
 
 
@@ -50,16 +52,15 @@ class Collector:
 
     def collect(self) -> Observations:
         """Return everything that could be found out."""
-        programs = self._programs()
-        match programs:
-            case Unknown():
-                return Observations(programs)
-            case Known(found):
-                beats = tuple(self._beat(program) for program in found if program.state == "RUNNING")
+        try:
+            programs = self.desk.supervisor.processes()
+        except (Outage, Refusal):
+            return Observations(Unknown("does not answer"))
+        beats = tuple(self._beat(program) for program in programs if program.state is ProgramState.RUNNING)
         sessions = self._sessions()
         return Observations(
-            programs=programs,
-            beats=tuple(beat for beat in beats if beat is not None),
+            programs=Known(tuple(_program(program) for program in programs)),
+            beats=beats,
             streams=self._streams(sessions),
             orders=self._orders(sessions),
             divergences=self._divergences(),
@@ -69,22 +70,13 @@ class Collector:
             calendars=self._calendars(sessions),
         )
 
-    def _programs(self) -> Answer[tuple[ProgramSeen, ...]]:
-        try:
-            programs = self.desk.supervisor.processes()
-        except (Outage, Refusal):
-            return Unknown("does not answer")
-        return Known(
-            tuple(
-                ProgramSeen(f"{each.group}:{each.name}", each.state.value, each.error, each.exit_status)
-                for each in programs
-            )
-        )
-
-    def _beat(self, program: ProgramSeen) -> BeatSeen | None:
-        process = program.name.replace(":", ".")
+    def _beat(self, program: Program) -> BeatSeen:
+        process = program.process
         if process not in self.desk.processes():
-            return BeatSeen(process, None, detail="has no sockets yet")
+            now = wall_ns()
+            if now - program.started_at * SECOND < _STARTING_SECONDS * SECOND:
+                return BeatSeen(process, now, "degraded", "has just been started")
+            return BeatSeen(process, None, detail="is not on the bus")
         try:
             told = self.desk.client.call(process, "status", {}, _SECONDS)
         except TradeprocError as error:
@@ -176,6 +168,10 @@ class Collector:
     def _calendars(self, sessions: Answer[list[SessionRow]]) -> tuple[tuple[str, int], ...]:
         rows = sessions.value if isinstance(sessions, Known) else []
         return tuple((key, market_hours(key).horizon) for key in sorted({row.spec.calendar for row in rows}))
+
+
+def _program(program: Program) -> ProgramSeen:
+    return ProgramSeen(f"{program.group}:{program.name}", program.state.value, program.error, program.exit_status)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -168,6 +168,7 @@ ALARMS = (
     Column("at", "at", when),
     Column("session", "session", right=True),
     Column("alarm", "name"),
+    Column("cleared", "cleared_at", when),
     Column("detail", "detail"),
 )
 PROCESSES = (

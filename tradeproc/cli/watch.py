@@ -150,7 +150,7 @@ def show(watch: Watch, console: Console, is_over: Callable[[Screen], bool]) -> S
 
 
 def _print_lines(watch: Watch, console: Console, is_over: Callable[[Screen], bool]) -> Screen:
-    printed_at = time.monotonic()
+    printed_at = time.monotonic() - _PLAIN_SECONDS + _AROUND_SECONDS
     while True:
         screen = watch.look()
         is_last = is_over(screen)
