@@ -15,6 +15,7 @@ from supervisor.rpcinterface import SupervisorNamespaceRPCInterface
 from supervisor.states import RUNNING_STATES, STOPPED_STATES, ProcessStates
 from supervisor.xmlrpc import Faults, RPCError
 
+from tradeproc.supervision.waking import Waker
 from tradeproc.supervision.watchdog import notify
 
 
@@ -139,8 +140,10 @@ class TradeprocNamespace:
 def make_rpcinterface(supervisord: Any, **_config: str) -> TradeprocNamespace:
     """Return our namespace; called by supervisord once at its start, before its loop turns.
 
-    Also tells systemd, where it listens, that supervisord runs, and every 5 s that its loop still turns.
+    Also wakes its loop when a child dies, and tells systemd, where it listens, that supervisord runs, and every 5 s
+    that its loop still turns.
     """
+    Waker(supervisord)
     events.subscribe(events.SupervisorRunningEvent, lambda _: notify("READY=1"))
     events.subscribe(events.Tick5Event, lambda _: notify("WATCHDOG=1"))
     return TradeprocNamespace(supervisord)
