@@ -27,7 +27,7 @@ POSITION = Position(ACCOUNT, "ESH24", Contracts(1), Price(Decimal(4800)))
 
 
 class Link:
-    """The link's side: counts what it is asked; `answers` say what it answers, and `held` what it has not answered."""
+    """The link's side: counts what it is asked; `answers` say what it answers, `held` is what it has not answered."""
 
     def __init__(self, stage: Stage) -> None:
         self.asked: list[tuple[str, Body]] = []
@@ -49,7 +49,8 @@ class Link:
         if method != "need":
             self.asked.append((method, dict(body)))
             self.patience.append(seconds_left(body))
-        return self.answers.get(method, lambda _: {"unknown": "nothing"})(body)
+        answer = self.answers.get(method)
+        return {"unknown": "nothing"} if answer is None else answer(body)
 
     def hold(self, method: str) -> None:
         """Answer no more, but keep what is asked."""

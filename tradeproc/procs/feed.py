@@ -14,6 +14,7 @@ from tradeproc.brokers.contract import Broker, Login, Stream, StreamEnded, Strea
 from tradeproc.brokers.registry import broker
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.node import Node
+from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.config import load
 from tradeproc.domain.instruments import Contract
 from tradeproc.errors import Halt
@@ -23,6 +24,8 @@ from tradeproc.procs.token_source import BusTokenSource
 log = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0
+# a connection that lasted so long was a good one: after it we begin again without a pause, if the end was polite
+_LASTING_NS = 3 * SECOND
 
 
 class StreamIsOver(Halt):
@@ -94,7 +97,6 @@ class Feed:
         """Tell everybody that the stream is complete and current."""
         if not self.is_up:
             self.is_up, self._reason = True, ""
-            self._pause = _FIRST_PAUSE
             self.node.set_state("ready")
             self.node.publish("stream", {"state": "up", "reason": ""})
             log.info("stream_up process=%s connection=%d", self.node.name, self._connections)
@@ -103,7 +105,7 @@ class Feed:
 
     def _read(self) -> None:
         while not self._is_stopping.is_set():
-            ended = StreamEnded("the reader stopped")
+            ended, began = StreamEnded("the reader stopped"), monotonic_ns()
             try:
                 self._stream = self._connect()
                 self.node.post(self._connected)
@@ -120,9 +122,15 @@ class Feed:
             self.node.post(lambda ended=ended: self._went_down(ended))  # type: ignore[misc]
             if ended.is_fatal:
                 return
-            if not ended.is_polite:
-                self._is_stopping.wait(self._pause)
-                self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            self._rest(is_polite=ended.is_polite, has_lasted=monotonic_ns() - began >= _LASTING_NS)
+
+    def _rest(self, *, is_polite: bool, has_lasted: bool) -> None:
+        """Pause before connecting again, longer each time; a broker that ends every connection is not hammered."""
+        if has_lasted:
+            self._pause = _FIRST_PAUSE
+        if not (is_polite and has_lasted):
+            self._is_stopping.wait(self._pause)
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
     # --- the node's thread
 

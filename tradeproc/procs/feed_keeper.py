@@ -2,17 +2,23 @@
 
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
+from tradeproc.bus.serving import seconds_left
 from tradeproc.domain.instruments import Contract
+from tradeproc.domain.session import LONGEST_BAR
 from tradeproc.errors import TradeprocError
+from tradeproc.procs.lanes import Lanes
 from tradeproc.procs.needs import FeedKey, Needs
-from tradeproc.procs.parameters import BadRequest, text
+from tradeproc.procs.parameters import BadRequest, text, whole
 from tradeproc.supervision.feed_programs import FeedPrograms
 
 log = logging.getLogger(__name__)
+
+_LONGEST_SECONDS = 60.0
+# supervisord away, or a full disk under the group's file
+_TROUBLE = (TradeprocError, OSError)
 
 
 class FeedKeeper:
@@ -20,14 +26,15 @@ class FeedKeeper:
 
     def __init__(self, node: Node, login: str, needs: Needs, programs: FeedPrograms) -> None:
         self.node, self.login, self.needs, self.programs = node, login, needs, programs
-        self._lane = ThreadPoolExecutor(1, "feeds")
+        self._lane = Lanes("feeds", 1)
         self._running: list[str] = []
         self._is_ending = False
         node.handle("need", self._need)
         node.handle("feeds", lambda _: {"feeds": self._feeds()})
-        node.every(min(5.0, needs.need_seconds / 3), self._look)
+        self._look_seconds = min(5.0, needs.need_seconds / 3)
+        node.every(self._look_seconds, self._look)
         node.add_statistics(lambda: {"feeds": self._running})
-        node.on_stop(lambda: self._lane.shutdown(wait=False, cancel_futures=True))
+        node.on_stop(self._stop)
 
     def _need(self, body: Body) -> Deferred:
         """Note a need and answer with the feed's process once it is started; already started is fine."""
@@ -37,16 +44,16 @@ class FeedKeeper:
         self.needs.renew(key, text(body, "who"), time.monotonic())
         deferred = Deferred()
 
-        def start() -> None:
+        def start(_left: float) -> None:
             try:
                 self.programs.ensure(key.program, [key.kind, self.login, *key.subject])
-            except TradeprocError as error:
+            except _TROUBLE as error:
                 reason = f"{key.program}: cannot be started: {error}"
                 self.node.post(lambda: deferred.refuse(reason))
                 return
             self.node.post(lambda: deferred.answer({"process": f"link-{self.login}.{key.program}"}))
 
-        self._lane.submit(start)
+        self._lane.submit(min(_LONGEST_SECONDS, seconds_left(body)), start, deferred.fail)
         return deferred
 
     def _feeds(self) -> Body:
@@ -61,7 +68,7 @@ class FeedKeeper:
         self._is_ending = self.needs.is_idle(now)
         is_ending = self._is_ending
 
-        def prune() -> None:
+        def prune(_left: float) -> None:
             try:
                 running = self.programs.running()
                 # a fresh link does not know yet who needs the feeds that a crashed one left behind
@@ -70,12 +77,18 @@ class FeedKeeper:
                     self.programs.remove(name)
                     log.info("feed_pruned program=%s", name)
                 self.node.post(lambda: self._looked(sorted(set(running) - set(stale))))
-            except TradeprocError as error:
+            except _TROUBLE as error:
                 log.warning("feeds_unknown reason=%s", error)
             if is_ending:
                 self.node.post(self._end)
 
-        self._lane.submit(prune)
+        def too_late(reason: str) -> None:
+            log.warning("feeds_not_looked_at reason=%s", reason)
+            if is_ending:
+                self.node.post(self._end)
+
+        # a look that had to wait for another one is not needed any more
+        self._lane.submit(max(1.0, self._look_seconds), prune, too_late)
 
     def _may_prune(self, now: float) -> bool:
         return now - self.needs.started_at > self.needs.need_seconds
@@ -85,6 +98,9 @@ class FeedKeeper:
             self._running = running
             self.node.publish("link", {"feeds": running})
 
+    def _stop(self) -> None:
+        self._lane.close(0.0)
+
     def _end(self) -> None:
         log.info("link_idle login=%s seconds=%.0f: nobody needs it, ending", self.login, self.needs.idle_seconds)
         self.node.stop(0)
@@ -93,7 +109,9 @@ class FeedKeeper:
 def _feed_key(body: Body) -> FeedKey:
     kind = text(body, "feed")
     if kind == "bars":
-        return FeedKey(kind, (Contract.parse(text(body, "contract")).code, str(int(body["minutes"]))))
+        return FeedKey(
+            kind, (Contract.parse(text(body, "contract")).code, str(whole(body, "minutes", most=LONGEST_BAR)))
+        )
     if kind in ("orders", "positions"):
         return FeedKey(kind, (text(body, "account"),))
     raise BadRequest(f"feed: {kind!r} is none of bars, orders, positions")

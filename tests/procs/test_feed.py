@@ -1,0 +1,110 @@
+"""A feed: connected again for as long as it lives, without hammering the broker, and dead when that cannot help."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.procs.stage import Ear, Script, Stage, picture, wait_until
+from tradeproc.brokers.contract import OrderTold, SnapshotEnded, Stream, StreamEnded, StreamEvent
+from tradeproc.errors import Halt
+from tradeproc.procs.account_feed import AccountFeed
+from tradeproc.procs.feed import StreamIsOver
+
+FEED = "link-paper.orders-SIM1"
+
+
+class Refusing:
+    """A broker that politely ends every connection at once."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+
+    def connect(self) -> Stream:
+        self.connections += 1
+        return self
+
+    def __iter__(self) -> Iterator[StreamEvent]:
+        yield SnapshotEnded()
+        yield StreamEnded("go away", is_polite=True)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_a_broker_that_ends_every_connection_politely_is_not_hammered(on_stage: Stage) -> None:
+    broker = Refusing()
+    on_stage.enter(FEED, lambda node: AccountFeed(node, "order", broker.connect).feed.start())
+    wait_until("connected", lambda: broker.connections)
+
+    time.sleep(1.5)
+
+    assert 2 <= broker.connections <= 5
+
+
+def test_every_connection_is_a_new_epoch_and_the_copy_is_incomplete_until_the_broker_has_told_all(
+    on_stage: Stage,
+) -> None:
+    script = Script(OrderTold(picture("b1")), SnapshotEnded())
+    feed = on_stage.enter(FEED, lambda node: AccountFeed(node, "order", script.connect).feed.start())
+    ear = Ear(on_stage, FEED, "stream")
+
+    def snapshot() -> dict[str, object]:
+        return on_stage.ask(FEED, "snapshot", topic="order")
+
+    wait_until("complete", lambda: snapshot()["complete"])
+    epoch = feed.node.epoch
+    script.first = (OrderTold(picture("b1")),)
+    script.tell(StreamEnded("cut"))
+    wait_until("connected again", lambda: feed.node.epoch > epoch and snapshot()["orders"])
+    found = snapshot()
+    assert (found["complete"], found["up"]) == (False, False)
+
+    script.tell(SnapshotEnded())
+    wait_until("complete again", lambda: snapshot()["complete"] and snapshot()["up"])
+    wait_until("told", lambda: [body["state"] for body in ear.bodies("stream")][-2:] == ["down", "up"])
+
+
+def test_a_bug_in_the_brokers_code_is_an_end_of_the_stream_and_not_of_the_feed(on_stage: Stage) -> None:
+    script, calls = Script(), [0]
+
+    def connect() -> Stream:
+        calls[0] += 1
+        if calls[0] == 1:
+            raise ZeroDivisionError("a bug")
+        return script.connect()
+
+    on_stage.enter(FEED, lambda node: AccountFeed(node, "order", connect).feed.start())
+
+    wait_until("up", lambda: on_stage.ask(FEED, "status")["statistics"]["up"])
+
+
+class Revoked(Halt):
+    """The login is gone."""
+
+
+@pytest.mark.parametrize("way", ["told", "raised"])
+def test_what_connecting_again_cannot_mend_ends_the_feed_for_a_person_to_look_at(on_stage: Stage, way: str) -> None:
+    script = Script(StreamEnded("unknown symbol", is_fatal=True))
+
+    def connect() -> Stream:
+        if way == "raised":
+            raise Revoked("log in again")
+        return script.connect()
+
+    feed = on_stage.enter(FEED, lambda node: AccountFeed(node, "order", connect).feed.start())
+    feed.join()
+
+    assert isinstance(feed.error, StreamIsOver)
+    assert isinstance(feed.error, Halt)
+
+
+def test_a_feed_ends_at_once_while_its_stream_waits(on_stage: Stage) -> None:
+    script = Script()
+    feed = on_stage.enter(FEED, lambda node: AccountFeed(node, "order", script.connect).feed.start())
+    wait_until("connected", lambda: script.connections)
+
+    feed.stop()
+
+    wait_until("the reader ended", lambda: "stream" not in {thread.name for thread in threading.enumerate()})
