@@ -139,6 +139,9 @@ def _plain(key: str, value: Any) -> str:
 def spec_from(arguments: Namespace) -> SessionSpec:
     """Return the specification that a file and options together describe; options win."""
     table: dict[str, Any] = read_session(arguments.file).to_dict() if arguments.file else {}
+    if arguments.strategy not in (None, table.get("strategy")):
+        # the file's arguments were another strategy's
+        table.pop("arguments", None)
     for key in ("name", "login", "account", "contract", "strategy", "minutes", "quantity", "warmup", "environment",
                 "stop_policy"):  # fmt: skip
         value = getattr(arguments, key)

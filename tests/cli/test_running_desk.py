@@ -1,0 +1,414 @@
+"""tradectl, the health check, the login and the live view, asked of one real desk."""
+
+import json
+import os
+import pty
+import re
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tests.cli.readme import strategy_of_the_readme
+from tests.drills.desk import ACCOUNT, Desk, free_port, wait_for
+from tradeproc.store.embedded import database_url
+
+pytestmark = pytest.mark.drill
+
+OTHER_ACCOUNT = "SIM0000002F"
+
+
+class RunningDesk(Desk):
+    """A desk whose login is sent back to a free port, and whose commands are run as a person runs them."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, speed=2.0, history_minutes=20)
+        self.redirect_port = free_port()
+        self.set("redirect_uri", f'"http://localhost:{self.redirect_port}/"')
+
+    def set(self, key: str, value: str) -> None:
+        """Set a key of the configuration, which may stand there commented out."""
+        file = self.home.conf / "tradeproc.toml"
+        text, count = re.subn(rf"^(# )?{key} = .*$", f"{key} = {value}", file.read_text(), flags=re.MULTILINE)
+        assert count == 1
+        file.write_text(text)
+
+    def start(self, *arguments: str, module: str = "tradectl", **options: Any) -> "subprocess.Popen[str]":
+        """Start a command and leave it running."""
+        command = [sys.executable, "-m", f"tradeproc.cli.{module}", *arguments]
+        environment = {**self.environment, "TRADEPROC_HOME": str(self.home.root)}
+        return subprocess.Popen(
+            command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+        )
+
+    def run(self, *arguments: str, module: str = "tradectl") -> tuple[int, str, str]:
+        """Run a command and return its exit code, its output and its errors."""
+        with self.start(*arguments, module=module, stdin=subprocess.DEVNULL) as process:
+            output, errors = process.communicate(timeout=60)
+        return process.returncode, output, errors
+
+    def health(self) -> tuple[int, list[str]]:
+        """Run the health check."""
+        code, output, errors = self.run(module="healthcheck")
+        assert not errors
+        return code, output.splitlines()
+
+    def wait_well(self) -> None:
+        """Wait until the health check has nothing to say."""
+        wait_for("health", lambda: self.health() == (0, []))
+
+    def supervisorctl(self, *arguments: str) -> None:
+        """Command supervisord as a person does."""
+        program = self.home.root / ".venv/bin/supervisorctl"
+        command = [str(program), "-c", str(self.home.root / "supervisord.conf"), *arguments]
+        subprocess.run(command, env=self.environment, capture_output=True, timeout=60, check=False)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDesk]:
+    """A running desk with one session that trades the README's strategy."""
+    running = RunningDesk(tmp_path_factory.mktemp("cli"))
+    (running.home.root / "mine.py").write_text(strategy_of_the_readme())
+    with running:
+        wait_for("ready", lambda: running.tradectl("status", code=None)["sessions"] == [])
+        wait_for("keeper", lambda: running.ask("core.keeper", "status", {})["state"] == "ready")
+        file = str(running.home.conf / "sessions" / "example.toml")
+        created = running.tradectl(
+            "session", "create", file, "--name", "mine", "--strategy", "mine.py:ThreeInARow", "--set", "count=2",
+            "--set", "target_ticks=4", "--start",
+        )  # fmt: skip
+        assert created == {"session": 1}
+        running.wait_ready(1)
+        yield running
+
+
+# --- lists and sessions
+
+
+def test_every_program_is_listed_with_what_its_process_says(desk: RunningDesk) -> None:
+    told = desk.tradectl("status")
+
+    rows = {row["process"]: row for row in told["processes"]}
+    assert {"core.keeper", "warden.warden", f"link-paper.orders-{ACCOUNT}", "session-1.trader"} <= set(rows)
+    assert {row["supervisor"] for row in rows.values()} == {"RUNNING"}
+    assert [row["name"] for row in told["sessions"]] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    "name", ["sessions", "orders", "positions", "trades", "fills", "divergences", "alarms", "logins"]
+)
+def test_every_list_is_one_json_document_for_programs_and_a_table_for_people(desk: RunningDesk, name: str) -> None:
+    assert isinstance(desk.tradectl(name)[name], list)
+
+    code, output, errors = desk.run(name)
+    assert (code, errors) == (0, "")
+    assert output.strip()
+
+
+def test_a_strategy_in_one_file_as_the_readme_shows_it_trades(desk: RunningDesk) -> None:
+    desk.broker.speed(60)
+    try:
+        fills = wait_for("two fills", lambda: found if len(found := desk.tradectl("fills")["fills"]) > 1 else None)
+    finally:
+        desk.broker.speed(1)
+
+    trades = wait_for("a trade", lambda: desk.tradectl("trades", "--session", "mine")["trades"])
+    assert {fill["contract"] for fill in fills} == {"ESH24"}
+    assert trades[0]["entered_market_at"] < trades[0]["exited_market_at"] < trades[0]["entered_at"]
+
+
+def test_a_session_lives_from_create_to_remove(desk: RunningDesk) -> None:
+    file = str(desk.home.conf / "sessions" / "donchian.toml")
+    number = desk.tradectl("session", "create", file, "--account", OTHER_ACCOUNT, "--name", "second")["session"]
+    desk.tradectl("session", "start", "second")
+    desk.wait_ready(number)
+
+    shown = desk.tradectl("session", "show", "second")
+    assert (shown["session"]["id"], shown["trader"]["account"]) == (number, OTHER_ACCOUNT)
+    refused = desk.tradectl("session", "remove", "second", code=1)
+    assert refused["error"] == f"session {number} is to run; stop it first"
+
+    stopped = desk.tradectl("session", "stop", "second", "--flatten")
+    assert stopped["desired"] == "stopped"
+    wait_for("gone", lambda: desk.run("session", "remove", "second")[0] == 0)
+    assert [row["name"] for row in desk.tradectl("sessions")["sessions"]] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["session", "show", "nobody"], 4, "there is no session nobody"),
+        (["orders", "--session", "99"], 4, "there is no session 99"),
+        (["login", "nobody"], 4, "there is no login nobody"),
+        (["tail", "--process", "core.nobody"], 4, "there is no process core.nobody"),
+        (["session", "create", "conf/none.toml"], 1, "cannot be read"),
+        (["session", "create", "EXAMPLE", "--account", "SIM9"], 1, "is not one of login 'paper'"),
+        (["session", "create", "EXAMPLE", "--max-order", "99"], 1, "this desk allows 5"),
+        (["session", "create", "EXAMPLE", "--set", "fast"], 2, "write KEY=VALUE"),
+        (["session", "create", "EXAMPLE", "--set", "fats=3"], 1, "fast"),
+        (["session", "start", "mine", "--json"], 0, "running"),
+        (["localbroker", "speed", "0"], 1, "speed"),
+        (["localbroker", "fault", "stall", "--target", "rest"], 1, "stall"),
+    ],
+)
+def test_every_end_of_a_command_has_its_code_and_one_line(
+    desk: RunningDesk, words: list[str], code: int, said: str
+) -> None:
+    example = str(desk.home.conf / "sessions" / "example.toml")
+
+    found, output, errors = desk.run(*[example if word == "EXAMPLE" else word for word in words])
+
+    assert found == code
+    assert said in output + errors
+    assert not errors or errors.count("\n") == 1
+
+
+def test_halt_reduce_and_resume_reach_the_trader_and_stay(desk: RunningDesk) -> None:
+    for command, state in (("halt", "halted"), ("reduce", "reducing"), ("resume", "active")):
+        told = desk.tradectl(command, "--reason", "drill")
+
+        assert told["sessions"] == [{"session": 1, "ok": True, "trading_state": state}]
+        assert desk.state(1)["trading_state"] == state
+    assert "the desk: active again" in desk.run("resume")[1]
+
+
+# --- looking on
+
+
+def test_tail_prints_messages_as_they_come(desk: RunningDesk) -> None:
+    code, output, _ = desk.run("tail", "state", "--process", "session-1.trader", "--count", "2", "--json")
+
+    told = [json.loads(line) for line in output.splitlines()]
+    assert code == 0
+    assert [each["topic"] for each in told] == ["state", "state"]
+    assert told[1]["sequence"] == told[0]["sequence"] + 1
+    assert "session-1.trader state" in desk.run("tail", "state", "--count", "1")[1]
+
+
+def test_watch_tells_the_session_and_every_process(desk: RunningDesk) -> None:
+    code, output, _ = desk.run("watch", "--session", "mine", "--json", "--count", "3")
+
+    told = json.loads(output.splitlines()[-1])
+    assert code == 0
+    assert told["summary"]["name"] == "mine"
+    assert told["bars"] >= 20
+    assert told["processes"]["session-1.trader"]["supervisor"] == "RUNNING"
+
+
+def test_the_live_view_fits_the_terminal(desk: RunningDesk) -> None:
+    screen = on_a_terminal(desk, ["watch", "--count", "3"], columns=80, lines=24)
+
+    for part in ("candles", "session 1 mine", "SIM0000001F paper", "processes", "trader", "fills", "P&L"):
+        assert part in screen
+
+
+def on_a_terminal(desk: RunningDesk, words: list[str], *, columns: int, lines: int) -> str:
+    """Return everything that a command writes to a terminal of that size."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.environ.update(desk.environment, TERM="xterm", COLUMNS=str(columns), LINES=str(lines))
+        home = str(desk.home.root)
+        os.execv(sys.executable, [sys.executable, "-m", "tradeproc.cli.tradectl", "--home", home, *words])
+    written, deadline = b"", time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if select.select([fd], [], [], 0.5)[0]:
+            try:
+                written += os.read(fd, 65536)
+            except OSError:
+                break
+    os.close(fd)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, written.decode()
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())
+
+
+# --- the local broker
+
+
+def test_the_local_broker_is_paused_hurried_and_troubled(desk: RunningDesk) -> None:
+    assert desk.tradectl("localbroker", "pause")["paused"] is True
+    assert desk.tradectl("localbroker", "resume")["paused"] is False
+    assert desk.tradectl("localbroker", "speed", "2")["speed"] == 2.0
+    fault = desk.tradectl("localbroker", "fault", "429", "--target", "balances", "--count", "2")
+    assert (fault["name"], fault["left"], fault["active"]) == ("429", 2, True)
+    assert desk.tradectl("localbroker", "clear")["cleared"] == 1
+    assert {"orders", "fills", "positions"} <= set(desk.tradectl("localbroker", "ledger"))
+    assert desk.tradectl("localbroker", "status")["paused"] is False
+
+
+# --- login
+
+
+def consent_address(login: "subprocess.Popen[str]") -> str:
+    assert login.stderr is not None
+    for line in login.stderr:
+        if line.strip().startswith("http://"):
+            return line.strip()
+    raise AssertionError("no address was told")
+
+
+def test_a_person_logs_in_with_a_browser_that_is_sent_back_to_the_terminal(desk: RunningDesk) -> None:
+    before = desk.tradectl("logins")["logins"][0]["refreshed_at"]
+    with desk.start("login", "tradestation", "--json") as login, httpx.Client(trust_env=False) as browser:
+        address = consent_address(login)
+        here = f"http://127.0.0.1:{desk.redirect_port}/"
+
+        # neither an icon nor somebody else's answer ends it
+        assert browser.get(f"{here}favicon.ico").status_code == 404
+        assert browser.get(here, params={"code": "forged", "state": "guessed"}).status_code == 404
+        arrived = browser.get(address, follow_redirects=True)
+        output, errors = login.communicate(timeout=30)
+
+    assert "The answer has arrived" in arrived.text
+    assert (login.returncode, errors.strip()) == (0, "")
+    assert json.loads(output) == {"login": "paper", "state": "ok"}
+    [row] = desk.tradectl("logins")["logins"]
+    assert (row["state"], row["refreshed_at"] > before) == ("ok", True)
+
+
+def test_a_person_who_says_no_is_told_so(desk: RunningDesk) -> None:
+    with desk.start("login", "paper") as login:
+        state = httpx.URL(consent_address(login)).params["state"]
+        here = f"http://127.0.0.1:{desk.redirect_port}/"
+        httpx.get(here, params={"error": "access_denied", "state": state}, trust_env=False)
+        _, errors = login.communicate(timeout=30)
+
+    assert login.returncode == 1
+    assert "access_denied" in errors
+    assert desk.tradectl("logins")["logins"][0]["state"] == "ok"
+
+
+def test_a_login_that_nobody_answers_ends_at_its_deadline_also_when_somebody_only_connects(desk: RunningDesk) -> None:
+    with desk.start("login", "paper", "--seconds", "1") as login:
+        consent_address(login)
+        with socket.create_connection(("127.0.0.1", desk.redirect_port)):
+            _, errors = login.communicate(timeout=30)
+
+    assert login.returncode == 3
+    assert errors.strip() == "tradectl: nobody consented within 1 s; try again, or use --paste"
+
+
+def test_an_address_can_be_pasted(desk: RunningDesk) -> None:
+    with desk.start("login", "paper", "--paste", stdin=subprocess.PIPE) as login:
+        address = consent_address(login)
+        sent_to = httpx.get(address, trust_env=False).headers["location"]
+        output, _ = login.communicate(f"{sent_to}\n", timeout=30)
+
+    assert (login.returncode, output.strip()) == (0, "login paper: done")
+
+
+# --- health
+
+
+def test_a_desk_that_is_well_says_nothing_also_while_its_tape_stands_still(desk: RunningDesk) -> None:
+    desk.wait_well()
+    desk.broker.pause()
+    try:
+        assert desk.health() == (0, [])
+        assert json.loads(desk.run("--json", module="healthcheck")[1]) == {"exit": 0, "problems": []}
+    finally:
+        desk.broker.resume()
+
+
+def test_a_program_that_was_stopped_is_one_line(desk: RunningDesk) -> None:
+    desk.wait_well()
+    desk.supervisorctl("stop", "core:jobs")
+
+    code, lines = desk.health()
+
+    desk.supervisorctl("start", "core:jobs")
+    assert (code, len(lines)) == (2, 1)
+    assert lines[0].startswith("CRITICAL core:jobs: stopped")
+    desk.wait_well()
+
+
+def test_the_local_broker_that_is_gone_is_told_with_its_streams(desk: RunningDesk) -> None:
+    desk.wait_well()
+    desk.supervisorctl("stop", "localbroker:")
+
+    told = wait_for("streams down", lambda: lines if len(lines := desk.health()[1]) >= 4 else None)
+
+    desk.supervisorctl("start", "localbroker:")
+    assert [line.split(":")[0] for line in told] == [
+        "CRITICAL localbroker",
+        "CRITICAL link-paper.bars-ESH24-1m",
+        f"CRITICAL link-paper.orders-{ACCOUNT}",
+        f"CRITICAL link-paper.positions-{ACCOUNT}",
+    ]
+    desk.wait_well()
+
+
+def test_a_database_that_is_gone_is_told_once(desk: RunningDesk) -> None:
+    desk.wait_well()
+    desk.supervisorctl("stop", "core:postgres")
+
+    code, lines = desk.health()
+
+    desk.supervisorctl("start", "core:postgres")
+    assert code == 2
+    assert [line.split(":")[0] for line in lines if "database" in line] == ["CRITICAL database"]
+    assert any(line.startswith("CRITICAL core:postgres") for line in lines)
+    desk.wait_well()
+
+
+def test_an_order_that_waits_too_long_is_told_until_the_broker_has_answered_for_it(desk: RunningDesk) -> None:
+    desk.wait_well()
+    with psycopg.connect(database_url(desk.home), autocommit=True) as database:
+        [[order]] = database.execute(
+            "update orders set state = 'pending', broker_id = null, changed_at = changed_at - 60 * 1000000000::bigint"
+            " where id = (select min(id) from orders) returning id"
+        ).fetchall()
+        told = desk.health()
+        database.execute("update orders set state = 'filled', broker_id = '1' where id = %s", [order])
+
+    assert told[0] == 2
+    assert told[1][0].startswith(f"CRITICAL session 1: order {order} is pending for ")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "code", "line"),
+    [
+        ("disk_warning_mb", "1000000000", 1, "WARNING disk: "),
+        ("stale_stream", "0.000001", 2, "CRITICAL link-paper.bars-ESH24-1m: no data for "),
+        ("calendar_days", "36500", 1, "WARNING calendar cme_equity: its holidays end in "),
+        ("skew_warning", "0.000001", 1, "WARNING link-paper.link: this machine's clock differs"),
+    ],
+)
+def test_thresholds_decide_when_it_speaks(desk: RunningDesk, key: str, value: str, code: int, line: str) -> None:
+    desk.wait_well()
+    file = desk.home.conf / "tradeproc.toml"
+    kept = file.read_text()
+    desk.set(key, value)
+    try:
+        found, lines = desk.health()
+    finally:
+        file.write_text(kept)
+
+    assert found == code
+    assert lines[0].startswith(line)
+
+
+# --- a second start, and the end
+
+
+def test_a_quickstart_beside_a_running_desk_is_refused_in_one_line(desk: RunningDesk) -> None:
+    code, output, errors = desk.run(module="quickstart")
+
+    assert (code, output) == (1, "")
+    assert errors.startswith("quickstart: the desk is up already")
+    assert errors.count("\n") == 1
+
+
+def test_flatten_halts_and_leaves_nothing_open(desk: RunningDesk) -> None:
+    told = desk.tradectl("flatten", "--session", "mine")
+
+    assert told["sessions"][0]["ok"]
+    wait_for("flat", lambda: (state := desk.state(1))["position"] == 0 and not state["orders"])
+    assert desk.state(1)["trading_state"] == "halted"
