@@ -1,4 +1,4 @@
-"""A feed in a process of its own, to be stopped and killed: `python -m tests.procs.feed_child <sockets> <process>`."""
+"""A feed in a process of its own, to be stopped and killed: `python -m tests.procs.feed_child SOCKETS PROCESS`."""
 
 import sys
 from pathlib import Path

@@ -14,7 +14,7 @@ from tradeproc.procs.needs import Needs
 from tradeproc.supervision.client import SupervisorAway
 
 LINK = "link-paper.link"
-BARS = {"feed": "bars", "contract": "ESH24", "minutes": 1, "who": "session-1.trader"}
+BARS: dict[str, Any] = {"feed": "bars", "contract": "ESH24", "minutes": 1, "who": "session-1.trader"}
 
 
 class Programs:
