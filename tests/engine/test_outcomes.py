@@ -6,6 +6,7 @@ import pytest
 
 from tests.engine.desk import Desk, Scripted, candle
 from tests.engine.model_broker import ModelBroker
+from tradeproc.domain.answers import Known
 from tradeproc.domain.broker_orders import Accepted, Refused, Unanswered
 from tradeproc.domain.orders import OrderState, OrderType, Side
 from tradeproc.domain.units import Contracts
@@ -31,6 +32,18 @@ def test_a_bracket_whose_reply_was_lost_is_found_by_id_or_by_looks_with_its_legs
     assert desk.position == 2
     assert desk.state.engine.pending == {}
     assert desk.alarms == set()
+
+
+def test_one_answer_is_enough_for_a_whole_bracket_also_when_the_broker_lists_its_legs_first() -> None:
+    desk = Desk(Scripted(BRACKET)).start()
+    desk.faults.lost_reply = desk.faults.lost_picture = desk.faults.unknown = 1.0
+    desk.bar(seconds=5)
+    assert [order.broker_id for order in desk.orders] == [None, None, None]
+
+    pictures = tuple(reversed(desk.broker.orders.values()))
+    desk.tell(told.OrdersAnswered(desk.state.broker.orders.number, Known(pictures)))
+
+    assert [order.broker_id for order in desk.orders] == ["900", "901", "902"]
 
 
 def test_a_request_that_never_arrived_is_given_up_after_three_answers_and_not_sent_again() -> None:

@@ -103,7 +103,8 @@ def claim_strays(turn: Turn, source: OrderSource, listed: Sequence[BrokerOrder] 
         for order_id, pending in state.engine.pending.items()
         if pending.waiting is Waiting.SUBMIT
     ]
-    for picture in (*listed, *state.broker.strays.values()):
+    # legs are known by their entry, so entries first, however the broker lists them
+    for picture in sorted((*listed, *state.broker.strays.values()), key=lambda each: each.parent is not None):
         order = matching.owner(state, picture, candidates)
         if order is None or any(matching.looks_like(state, submit, picture) for submit in submits):
             continue
