@@ -218,7 +218,7 @@ class Stream(Protocol):
         """Connect and yield until a `StreamEnded`, which is always the last event.
 
         Never raises for what the far side does: a refused connection, bytes that are no JSON, a cut and silence
-        beyond the read deadline (15 s) all end with `StreamEnded`.
+        beyond the read deadline (less than 15 s) all end with `StreamEnded`.
         """
 
     def close(self) -> None:

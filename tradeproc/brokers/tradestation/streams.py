@@ -32,7 +32,8 @@ from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.domain.instruments import Contract
 from tradeproc.errors import Outage, Refusal
 
-SILENCE_SECONDS = 15.0
+# heartbeats come every 5 s: two were missed, and with that known a silent stream is down within 15 s
+SILENCE_SECONDS = 13.0
 _CONNECT_SECONDS = 5.0
 _LARGEST_ERROR = 65_536
 
