@@ -92,6 +92,7 @@ class Trader:
                 self._step(self._events.popleft())
         finally:
             self._is_stepping = False
+        self._say_how_we_are()
 
     def _step(self, event: Event) -> None:
         began = monotonic_ns()
