@@ -143,6 +143,8 @@ def test_edges_divide_trading_from_rest() -> None:
 
     days = ["2024-06-04 07:45", "2024-06-04 08:30", "2024-06-04 13:20", "2024-06-04 19:00", "2024-06-05 07:45"]
     assert edges == [chicago(day) for day in days]
+    whole = grains.edges(chicago("2024-06-04 08:00"), chicago("2024-06-05 07:00"), breaks=False)
+    assert whole == [chicago("2024-06-03 19:00"), *edges[2:4], chicago("2024-06-05 13:20")]
 
 
 def test_edges_are_the_same_whichever_way_they_are_asked_for(equity: MarketHours) -> None:

@@ -105,6 +105,16 @@ def test_daily_bars_are_twenty_three_hours_long_also_when_the_clocks_change() ->
     assert all(bar.is_closed for bar in bars)
 
 
+def test_a_bar_over_breaks_lasts_from_the_open_of_a_session_to_its_close() -> None:
+    stream = ticks(("2024-06-04 07:44:00", 10.0, 1), ("2024-06-04 08:31:00", 11.0, 1))
+
+    bars = bulk(stream, TimeBars(86_400, over_breaks=True), key="cbot_grains")
+
+    assert [(bar.opened_at, bar.closed_at) for bar in bars] == [
+        (chicago("2024-06-03 19:00"), chicago("2024-06-04 13:20"))
+    ]
+
+
 def test_tick_bars_count_trades_and_begin_anew_at_the_open() -> None:
     stream = ticks(
         ("2024-01-16 15:59:57", 10.0, 1),
@@ -215,7 +225,7 @@ STEPS = st.one_of(
     st.integers(-30 * SECOND, 0),
 )
 RULES = st.one_of(
-    st.builds(TimeBars, st.sampled_from([1, 7, 60, 300, 420, 3600, 86_400])),
+    st.builds(TimeBars, st.sampled_from([1, 7, 60, 300, 420, 3600, 86_400]), st.booleans()),
     st.builds(TickBars, st.integers(1, 6)),
     st.builds(VolumeBars, st.integers(1, 40)),
 )

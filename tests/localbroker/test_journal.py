@@ -51,7 +51,7 @@ def test_a_market_plays_what_is_due_and_stamps_orders_with_wall_and_ticks_with_m
     time = Time()
     desk = market(None, time)
     assert desk.exchange.last(ES) == TAPE.last(ES, START + 60 * SECOND)
-    assert [bar.opened_at for bar in desk.bars(ES, 1, 5) if bar.is_closed] == [START]
+    assert [bar.candle.opened_at for bar in desk.bars(ES, 1, 5) if bar.candle.is_closed] == [START]
 
     time.passed += 6 * SECOND
     answer = desk.place(ACCOUNT, one(ticket(Side.BUY, 1)))

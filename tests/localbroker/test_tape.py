@@ -5,16 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tradeproc.domain.candles import Tick
 from tradeproc.domain.units import from_iso, iso
-from tradeproc.localbroker.bars import Bar, Bars
-from tradeproc.localbroker.tape import Tape, generated, merged, read_tape, shipped
+from tradeproc.localbroker.tape import generated, merged, read_tape, shipped
 from tradeproc.localbroker.tape_files import BadTape
-
-MINUTE = 60_000_000_000
 
 
 def file(folder: Path, *lines: str, name: str = "ESH24_trades.csv") -> Path:
@@ -74,7 +69,7 @@ def test_a_bar_becomes_four_trades_that_give_the_same_bar_again(tmp_path: Path) 
     tape = read_tape(path)
 
     assert [tick.price for _, tick in tape.ticks(0, 8)] == [4800, 4799, 4802, 4801, 4801, 4801, 4797.5, 4798]
-    bars = tape.bars("ESH24", 1, until=tape.last_at + 1, count=9)
+    bars = [bar.candle for bar in tape.bars("ESH24", 1).until(tape.last_at + 1, 9)]
     assert [(iso(b.opened_at), b.open, b.high, b.low, b.close, b.volume, b.is_closed) for b in bars] == [
         ("2024-01-01T23:00:00Z", 4800, 4802, 4799, 4801, 10, True),
         ("2024-01-01T23:01:00Z", 4801, 4801, 4797.5, 4798, 3, True),
@@ -173,76 +168,3 @@ def test_tapes_are_merged_by_time_and_know_the_last_trade_of_each_contract() -> 
     assert [tick for name, tick in tape.ticks(0, len(tape)) if name == "ESH24"] == [
         tick for _, tick in one.ticks(0, len(one))
     ]
-
-
-def slow_bars(tape: Tape, minutes: int, until: int) -> list[tuple[int, float, float, float, float, int, int]]:
-    """Make bars one tick at a time, the plain way, for tapes within one trading day that begins on the hour."""
-    found: dict[int, list[Tick]] = {}
-    day = from_iso("2023-12-25T23:00:00Z")
-    for _, tick in tape.ticks(0, len(tape)):
-        if tick.at <= until:
-            found.setdefault(day + (tick.at - day) // (minutes * MINUTE) * minutes * MINUTE, []).append(tick)
-    return [
-        (
-            opened,
-            ticks[0].price,
-            max(tick.price for tick in ticks),
-            min(tick.price for tick in ticks),
-            ticks[-1].price,
-            sum(tick.size for tick in ticks),
-            len(ticks),
-        )
-        for opened, ticks in found.items()
-    ]
-
-
-def plainly(bars: list[Bar]) -> list[tuple[int, float, float, float, float, int, int]]:
-    return [(bar.opened_at, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.ticks) for bar in bars]
-
-
-@given(st.sampled_from([1, 2, 5, 7, 60]), st.floats(0, 61))
-def test_bars_are_those_made_one_tick_at_a_time(minutes: int, minute: float) -> None:
-    tape = shipped_once()
-    until = tape.first_at + round(minute * MINUTE)
-
-    bars = tape.bars("ESH24", minutes, until=until, count=1000)
-
-    assert plainly(bars) == slow_bars(tape, minutes, until)
-    assert [bar.is_closed for bar in bars] == [bar.closed_at <= until for bar in bars]
-    assert all(bar.up_volume + bar.down_volume == bar.volume for bar in bars)
-    assert tape.bars("ESH24", minutes, until=until, count=3) == bars[-3:]
-    since = until - 10 * MINUTE
-    assert tape.bars("ESH24", minutes, until=until, count=1000, since=since) == [
-        bar for bar in bars if bar.closed_at > since
-    ]
-
-
-_SHIPPED: list[Tape] = []
-
-
-def shipped_once() -> Tape:
-    if not _SHIPPED:
-        _SHIPPED.append(shipped())
-    return _SHIPPED[0]
-
-
-def test_bars_begin_with_the_trading_day_at_five_in_chicago_also_in_summer() -> None:
-    winter, summer = from_iso("2024-01-02T22:59:59Z"), from_iso("2024-07-02T22:00:00Z")
-    bars = Bars(np.array([winter, winter + 2_000_000_000, summer]), np.ones(3), np.ones(3, dtype=np.int64), 420)
-
-    made = bars.until(summer, 9)
-
-    assert [(iso(bar.opened_at), iso(bar.closed_at)) for bar in made] == [
-        ("2024-01-02T20:00:00Z", "2024-01-02T23:00:00Z"),
-        ("2024-01-02T23:00:00Z", "2024-01-03T06:00:00Z"),
-        ("2024-07-02T22:00:00Z", "2024-07-03T05:00:00Z"),
-    ]
-
-
-def test_a_tick_at_an_unchanged_price_counts_like_the_one_before() -> None:
-    prices = np.array([5.0, 5.0, 4.0, 4.0, 6.0])
-    bars = Bars(np.arange(5, dtype=np.int64), prices, np.array([1, 2, 4, 8, 16]), 1)
-
-    (bar,) = bars.until(MINUTE, 1)
-
-    assert (bar.up_ticks, bar.down_ticks, bar.up_volume, bar.down_volume) == (3, 2, 19, 12)

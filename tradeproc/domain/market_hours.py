@@ -116,28 +116,34 @@ class MarketHours:
             return None
         return next((stretch.closed_at for stretch in self._stretches(at) if stretch.closed_at > at), None)
 
-    def edges(self, first: Nanos, last: Nanos) -> list[Nanos]:
+    def edges(self, first: Nanos, last: Nanos, *, breaks: bool = True) -> list[Nanos]:
         """Return the opens and closes that divide the time from `first` to `last`, oldest first.
 
         The first edge is not after `first`, and one that is after `last` ends the list, where such are known.
-        Between two edges lies either one stretch of trading or one of rest. Beyond the horizon the last close goes on
-        being the newest edge; before everything known stands an edge at zero.
+        Between two edges lies either one stretch of trading or one of rest; without `breaks` the stretches of a
+        session count as one. Beyond the horizon the last close goes on being the newest edge; before everything known
+        stands an edge at zero.
         """
         found = [Nanos(0)]
-        for stretch in self._stretches(min(first, self.horizon) - _LONGEST_REST):
-            found += [edge for edge in stretch if edge > found[-1]]
-            if stretch.opened_at > last:
+        for session in self._sessions(min(first, self.horizon) - _LONGEST_REST):
+            stretches = session.stretches if breaks else (Stretch(session.opened_at, session.closed_at),)
+            found += [edge for stretch in stretches for edge in stretch if edge > found[-1]]
+            if session.opened_at > last:
                 break
         start = max(bisect_right(found, first) - 1, 0)
         return found[start : bisect_right(found, last) + 1]
 
     def _stretches(self, at: int) -> Iterator[Stretch]:
-        """Yield the known stretches from about a day before a moment on, oldest first."""
+        for session in self._sessions(at):
+            yield from session.stretches
+
+    def _sessions(self, at: int) -> Iterator[MarketSession]:
+        """Yield the known sessions from about a day before a moment on, oldest first."""
         day = max(self._day(at) - _DAY, self._first)
         while day <= self._last:
             session = self.session_of(day)
             if session is not None:
-                yield from session.stretches
+                yield session
             day += _DAY
 
     def _session_of(self, day: date) -> MarketSession | None:

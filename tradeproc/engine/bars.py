@@ -5,7 +5,7 @@ hours (late prints, a wrong calendar) makes bars of its own, aligned to the clos
 trade have no bar.
 
 - `TimeBars`: aligned to the open of the stretch of trading, not to the clock; the last of a stretch may be cut short
-  by the close.
+  by the close. Over breaks, a stretch is the whole session of the exchange, as daily bars want it.
 - `TickBars`: so many trades; the count begins anew at each open and close.
 - `VolumeBars`: so many contracts since the open. A trade is never split: it belongs whole to the bar in which its
   first contract falls, so a bar holds up to one trade too much, and the next one so much less.
@@ -34,9 +34,10 @@ NEVER = Nanos(2**63 - 1)
 
 @dataclass(frozen=True, slots=True)
 class TimeBars:
-    """A bar each so many seconds."""
+    """A bar each so many seconds; `over_breaks`: a break of the session does not end it."""
 
     seconds: int
+    over_breaks: bool = False
 
     def __post_init__(self) -> None:
         _check(self.seconds, "second")
@@ -87,6 +88,9 @@ class TickArrays:
     def __len__(self) -> int:
         return len(self.at)
 
+    def __getitem__(self, part: slice) -> "TickArrays":
+        return TickArrays(self.at[part], self.prices[part], self.sizes[part])
+
     @classmethod
     def of(cls, ticks: Sequence[Tick]) -> "TickArrays":
         """Return the columns of a sequence of ticks."""
@@ -135,7 +139,7 @@ def bars_of(ticks: TickArrays, rule: BarRule, hours: MarketHours, until: Nanos |
         return BarArrays(none, none, no_prices, no_prices, no_prices, no_prices, none, none, True)
     at = _in_order(ticks.at)
     known_until = max(int(at[-1]), until or 0)
-    edges = np.array([*hours.edges(Nanos(int(at[0])), Nanos(int(at[-1]))), NEVER], dtype=np.int64)
+    edges = np.array(edges_of(rule, hours, Nanos(int(at[0])), Nanos(int(at[-1]))), dtype=np.int64)
     firsts, stretches = _first_ticks(at, ticks.sizes, rule, edges)
     begins, ends = edges[stretches], edges[stretches + 1]
     last_ticks = np.append(firsts[1:], len(at)) - 1
@@ -161,6 +165,12 @@ def bars_of(ticks: TickArrays, rule: BarRule, hours: MarketHours, until: Nanos |
         counts,
         bool(is_full or known_until >= ends[-1]),
     )
+
+
+def edges_of(rule: BarRule, hours: MarketHours, first: Nanos, last: Nanos) -> list[Nanos]:
+    """Return the moments from `first` to `last` that no bar spans, with the one before and the one after them."""
+    breaks = not (isinstance(rule, TimeBars) and rule.over_breaks)
+    return [*hours.edges(first, last, breaks=breaks), NEVER]
 
 
 def _first_ticks(at: Integers, sizes: Integers, rule: BarRule, edges: Integers) -> tuple[Integers, Integers]:

@@ -3,7 +3,7 @@
 from tradeproc.domain.candles import Candle, Tick
 from tradeproc.domain.market_hours import MarketHours
 from tradeproc.domain.units import Nanos
-from tradeproc.engine.bars import NEVER, SECOND, BarRule, TickBars, TimeBars
+from tradeproc.engine.bars import SECOND, BarRule, TickBars, TimeBars, edges_of
 
 
 class BarBuilder:
@@ -58,7 +58,7 @@ class BarBuilder:
         return [bar]
 
     def _enter_stretch(self) -> None:
-        self._begin, self._end, *_ = (*self._hours.edges(self._now, self._now), NEVER)
+        self._begin, self._end, *_ = edges_of(self._rule, self._hours, self._now, self._now)
         self._volume = 0
 
     def _open(self, tick: Tick) -> Candle:

@@ -1,91 +1,91 @@
-"""Minute bars made of ticks, aligned to the trading day that begins at 17:00 in Chicago."""
+"""TradeStation's minute bars: the engine's bars of a tape, and with each how much of it traded up and down."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from tradeproc.domain.units import Nanos
+from tradeproc.domain.candles import Candle, Tick
+from tradeproc.domain.market_hours import MarketHours
+from tradeproc.domain.units import Contracts, Nanos
+from tradeproc.engine.bars import TickArrays, TimeBars, bars_of
+from tradeproc.engine.bars_live import BarBuilder
 
-MINUTE = 60_000_000_000
-DAY = timedelta(days=1)
-_CHICAGO = ZoneInfo("America/Chicago")
-_DAY_BEGINS = time(17)
+DAY_MINUTES = 1440
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One bar. Times are market time, `closed_at` its scheduled end; prices float points.
+class Bar(NamedTuple):
+    """A candle, stamped with market time, and what of it counts as up; the rest counts as down.
 
     A tick counts as up when the price came from below (or is the first), as down when it came from above; a tick
     at an unchanged price counts as the one before it.
     """
 
-    opened_at: Nanos
-    closed_at: Nanos
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: int
+    candle: Candle
     up_ticks: int
-    down_ticks: int
     up_volume: int
-    down_volume: int
-    is_closed: bool
-
-    @property
-    def ticks(self) -> int:
-        """Return the number of trades."""
-        return self.up_ticks + self.down_ticks
 
 
 class Bars:
-    """All bars of one contract and interval; the arrays it is made of have one entry a tick, ordered by time."""
+    """All bars of one contract and interval, aligned to its market hours; a bar of a day spans a session's breaks."""
 
-    def __init__(
-        self,
-        times: npt.NDArray[np.int64],
-        prices: npt.NDArray[np.float64],
-        sizes: npt.NDArray[np.int64],
-        minutes: int,
-    ) -> None:
-        self._times, self._prices, self._sizes = times, prices, sizes
-        self._opened, self._closes = bar_times(times, minutes)
-        changed = np.flatnonzero(np.diff(self._opened)) + 1
-        self._first = np.concatenate(([0], changed)) if len(times) else changed
-        self._up = rising(prices)
+    def __init__(self, ticks: TickArrays, minutes: int, hours: MarketHours) -> None:
+        self.ticks, self.hours = ticks, hours
+        self.rule = TimeBars(minutes * 60, over_breaks=minutes == DAY_MINUTES)
+        up = rising(ticks.prices)
+        self._up_ticks = np.append(0, np.cumsum(up))
+        self._up_volume = np.append(0, np.cumsum(ticks.sizes * up))
+        self._firsts = np.append(0, np.cumsum(bars_of(ticks, self.rule, hours).ticks))[:-1]
 
-    def until(self, market: int, count: int, since: int = 0) -> list[Bar]:
-        """Return the newest `count` bars as they stood at `market`, of those that close after `since`."""
-        known = int(np.searchsorted(self._times, market, side="right"))
-        newest = int(np.searchsorted(self._first, known, side="left"))
-        oldest = max(0, newest - count)
-        return [bar for index in range(oldest, newest) if (bar := self._bar(index, known, market)).closed_at > since]
+    def known(self, market: int) -> int:
+        """Return how many ticks are at or before `market`."""
+        return int(np.searchsorted(self.ticks.at, market, side="right"))
 
-    def _bar(self, index: int, known: int, market: int) -> Bar:
-        start = int(self._first[index])
-        end = int(self._first[index + 1]) if index + 1 < len(self._first) else len(self._times)
-        span = slice(start, min(end, known))
-        prices, sizes, up = self._prices[span], self._sizes[span], self._up[span]
-        volume, up_volume = int(sizes.sum()), int(sizes[up].sum())
-        up_ticks = int(up.sum())
-        return Bar(
-            Nanos(int(self._opened[start])),
-            Nanos(int(self._closes[start])),
-            float(prices[0]),
-            float(prices.max()),
-            float(prices.min()),
-            float(prices[-1]),
-            volume,
-            up_ticks,
-            len(prices) - up_ticks,
-            up_volume,
-            volume - up_volume,
-            bool(self._closes[start] <= market),
-        )
+    def until(self, market: int, count: int) -> list[Bar]:
+        """Return the newest `count` bars as they stood at `market`, oldest first; the last may be open."""
+        known = self.known(market)
+        first = end = self._first_of_newest(known, count)
+        found = []
+        for candle in bars_of(self.ticks[first:known], self.rule, self.hours, Nanos(market)).candles():
+            end += candle.ticks
+            found.append(self.bar(candle, end))
+        return found
+
+    def live(self, market: int) -> "LiveBars":
+        """Return the bars from `market` on."""
+        return LiveBars(self, self._first_of_newest(self.known(market), 1), market)
+
+    def bar(self, candle: Candle, end: int) -> Bar:
+        """Return the bar of a candle whose last tick is the one before index `end`."""
+        start = end - candle.ticks
+        up_ticks, up_volume = self._up_ticks, self._up_volume
+        return Bar(candle, int(up_ticks[end] - up_ticks[start]), int(up_volume[end] - up_volume[start]))
+
+    def _first_of_newest(self, known: int, count: int) -> int:
+        newest = int(np.searchsorted(self._firsts, known))
+        return int(self._firsts[max(0, newest - count)]) if newest else 0
+
+
+class LiveBars:
+    """The forming bar of a stream and those after it: each change once, as market time passes."""
+
+    def __init__(self, bars: Bars, first_tick: int, market: int) -> None:
+        self._bars, self._next = bars, first_tick
+        self._builder = BarBuilder(bars.rule, bars.hours)
+        self.until(market)
+
+    def until(self, market: int) -> list[Bar]:
+        """Return the bars that changed since the last call, oldest first, as they stand at `market`."""
+        bars, builder = self._bars, self._builder
+        start, self._next = self._next, bars.known(market)
+        found = []
+        for index, tick in enumerate(_ticks(bars.ticks[start : self._next]), start):
+            *closed, _ = builder.add(tick)
+            found += [bars.bar(candle, index) for candle in closed]
+        changed = builder.advance(Nanos(market))
+        if builder.live is not None and self._next > start:
+            changed.append(builder.live)
+        return found + [bars.bar(candle, self._next) for candle in changed]
 
 
 def rising(prices: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
@@ -95,22 +95,6 @@ def rising(prices: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     return np.asarray(moves[newest_change] >= 0, dtype=np.bool_)
 
 
-def bar_times(times: npt.NDArray[np.int64], minutes: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return for each tick when its bar opens and when it closes, at the latest with the trading day."""
-    if not len(times):
-        return times, times
-    days = _day_starts(int(times[0]), int(times[-1]))
-    day = np.searchsorted(days, times, side="right") - 1
-    begins, ends = days[day], days[day + 1]
-    opened = begins + (times - begins) // (minutes * MINUTE) * (minutes * MINUTE)
-    return opened, np.minimum(opened + minutes * MINUTE, ends)
-
-
-def _day_starts(first: int, last: int) -> npt.NDArray[np.int64]:
-    """Return the starts of the trading days from that of `first` to the one after that of `last`."""
-    date = datetime.fromtimestamp(first // 1_000_000_000, UTC).astimezone(_CHICAGO).date() - DAY
-    starts: list[int] = []
-    while not starts or starts[-1] <= last:
-        starts.append(int(datetime.combine(date, _DAY_BEGINS, _CHICAGO).timestamp()) * 1_000_000_000)
-        date += DAY
-    return np.array(starts, dtype=np.int64)
+def _ticks(columns: TickArrays) -> list[Tick]:
+    rows = zip(columns.at.tolist(), columns.prices.tolist(), columns.sizes.tolist(), strict=True)
+    return [Tick(Nanos(at), price, Contracts(size)) for at, price, size in rows]

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from tradeproc.clock import monotonic_ns
 from tradeproc.domain.instruments import Contract, instrument
 from tradeproc.localbroker.account_shapes import Relatives, Valued, order_body, position_body
+from tradeproc.localbroker.bars import DAY_MINUTES
 from tradeproc.localbroker.faults import Switchboard
 from tradeproc.localbroker.market import Market
 from tradeproc.localbroker.market_shapes import Spread, quote_body, spread
@@ -20,7 +21,6 @@ from tradeproc.localbroker.streams import HEARTBEAT_SECONDS, Streams
 from tradeproc.localbroker.wakes import Bells
 
 TICKS, BOOK = "ticks", "book"
-_DAY_MINUTES = 1440
 _MINUTE = 60_000_000_000
 _CHICAGO, _CLOSED_HOURS = ZoneInfo("America/Chicago"), timedelta(hours=8)
 
@@ -122,7 +122,7 @@ class Desk:
     def quote(self, symbol: str, code: str) -> dict[str, Any] | None:
         """Return a full quote, or None before the contract's first trade."""
         tick = self.market.exchange.last(code)
-        days = self.market.bars(code, _DAY_MINUTES, 2)
+        days = [bar.candle for bar in self.market.bars(code, DAY_MINUTES, 2)]
         return quote_body(symbol, code, tick, days) if tick is not None and days else None
 
     def front_of(self, symbol: str) -> str:

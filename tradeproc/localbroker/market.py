@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from tradeproc import clock
 from tradeproc.domain.units import Money, Nanos
-from tradeproc.localbroker.bars import MINUTE, Bar
+from tradeproc.localbroker.bars import Bar, LiveBars
 from tradeproc.localbroker.exchange import Exchange
 from tradeproc.localbroker.journal import BrokenJournal, Journal
 from tradeproc.localbroker.ledger import Ledger, Record
@@ -129,13 +129,18 @@ class Market:
         """Let market time run again."""
         self._set_pace(self.pace.resumed(self._monotonic()))
 
-    def bars(self, contract: str, minutes: int, count: int, *, since: int = 0, until: int | None = None) -> list[Bar]:
-        """Return the newest `count` bars of what was played, oldest first; the last may be open.
+    @property
+    def played_until(self) -> Nanos:
+        """Return the market time up to which the tape was played."""
+        return self._played_until
 
-        Only those that close after `since` (market ns), as they stood at `until`.
-        """
-        end = self._played_until if until is None else min(until, self._played_until)
-        return self.tape.bars(contract, minutes, until=end, count=count, since=since)
+    def bars(self, contract: str, minutes: int, count: int) -> list[Bar]:
+        """Return the newest `count` bars of what was played, oldest first; the last may be open."""
+        return self.tape.bars(contract, minutes).until(self._played_until, count)
+
+    def live_bars(self, contract: str, minutes: int) -> LiveBars:
+        """Return the forming bar of what was played, and those that follow."""
+        return self.tape.bars(contract, minutes).live(self._played_until)
 
     def close(self) -> None:
         """Write down the clock and close the journal."""
@@ -177,7 +182,7 @@ class Market:
         }
 
     def _first_pace(self) -> Pace:
-        start = self.tape.first_at + round(self.settings.history_minutes * MINUTE)
+        start = self.tape.first_at + round(self.settings.history_minutes * 60 * clock.SECOND)
         return Pace(Nanos(start), self._monotonic(), self.settings.speed)
 
     def _continued(self, records: list[Record]) -> Pace:

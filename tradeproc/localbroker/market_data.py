@@ -11,7 +11,7 @@ from typing import Any
 from starlette.responses import Response
 
 from tradeproc.domain.units import from_iso
-from tradeproc.localbroker.bars import Bar
+from tradeproc.localbroker.bars import DAY_MINUTES, Bar
 from tradeproc.localbroker.desk import TICKS, listing, refusal
 from tradeproc.localbroker.gate import ApiError, Call
 from tradeproc.localbroker.market_shapes import bar_bodies, symbol_body
@@ -23,7 +23,6 @@ from tradeproc.localbroker.wakes import FAULTS
 Body = Mapping[str, Any]
 
 _MOST_SYMBOLS, _MOST_QUOTES, _MOST_BARS, _LONGEST_MINUTES = 50, 100, 57_600, 1440
-_DAY_MINUTES = 1440
 _INVALID = "FAILED, INVALID SYMBOL"
 
 
@@ -137,7 +136,7 @@ def _minutes(call: Call) -> int:
         raise ApiError(400, "unit must be Minute, Daily, Weekly or Monthly.")
     if interval != 1:
         raise ApiError(400, "interval must be 1 unless unit is Minute.")
-    return _DAY_MINUTES
+    return DAY_MINUTES
 
 
 def _number(call: Call, key: str, default: int, most: int) -> int:
@@ -158,6 +157,5 @@ def _moment(call: Call, key: str) -> int | None:
 
 
 def _is_within(bar: Bar, query: BarQuery) -> bool:
-    return (query.first is None or bar.closed_at >= query.first) and (
-        query.last is None or bar.closed_at <= query.last
-    )
+    ends = bar.candle.closed_at
+    return (query.first is None or ends >= query.first) and (query.last is None or ends <= query.last)

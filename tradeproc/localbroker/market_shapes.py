@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from tradeproc.domain.candles import Tick
+from tradeproc.domain.candles import Candle, Tick
 from tradeproc.domain.instruments import Contract, Instrument, instrument
 from tradeproc.domain.units import iso
 from tradeproc.localbroker.account_shapes import expiry
@@ -27,25 +27,26 @@ _FRACTIONS = {
 
 def bar_body(bar: Bar, code: str, *, is_realtime: bool, is_end_of_history: bool) -> Body:
     """Return a bar, stamped with its end."""
+    candle = bar.candle
     return {
-        "High": wire_price(bar.high, code),
-        "Low": wire_price(bar.low, code),
-        "Open": wire_price(bar.open, code),
-        "Close": wire_price(bar.close, code),
-        "TimeStamp": iso(bar.closed_at),
-        "TotalVolume": str(bar.volume),
-        "DownTicks": bar.down_ticks,
-        "DownVolume": bar.down_volume,
+        "High": wire_price(candle.high, code),
+        "Low": wire_price(candle.low, code),
+        "Open": wire_price(candle.open, code),
+        "Close": wire_price(candle.close, code),
+        "TimeStamp": iso(candle.closed_at),
+        "TotalVolume": str(candle.volume),
+        "DownTicks": candle.ticks - bar.up_ticks,
+        "DownVolume": candle.volume - bar.up_volume,
         "OpenInterest": "0",
         "IsRealtime": is_realtime,
         "IsEndOfHistory": is_end_of_history,
-        "TotalTicks": bar.ticks,
+        "TotalTicks": candle.ticks,
         "UnchangedTicks": 0,
         "UnchangedVolume": 0,
         "UpTicks": bar.up_ticks,
         "UpVolume": bar.up_volume,
-        "Epoch": bar.closed_at // 1_000_000,
-        "BarStatus": "Closed" if bar.is_closed else "Open",
+        "Epoch": candle.closed_at // 1_000_000,
+        "BarStatus": "Closed" if candle.is_closed else "Open",
     }
 
 
@@ -73,7 +74,7 @@ def spread(tick: Tick, product: Instrument) -> Spread:
     return Spread(last, last + product.tick_size)
 
 
-def quote_body(symbol: str, code: str, tick: Tick, days: Sequence[Bar]) -> Body:
+def quote_body(symbol: str, code: str, tick: Tick, days: Sequence[Candle]) -> Body:
     """Return a full quote from the newest trade and the daily bars of today and, if there is one, yesterday.
 
     The tape holds trades only: sizes, spread, VWAP (the typical price) and the 52 weeks (today) are stand-ins.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tradeproc.clock import SECOND, monotonic_ns
-from tradeproc.localbroker.bars import Bar
+from tradeproc.localbroker.bars import LiveBars
 from tradeproc.localbroker.desk import Desk
 from tradeproc.localbroker.market_shapes import bar_bodies, bar_body
 from tradeproc.localbroker.orders import (
@@ -21,7 +21,6 @@ from tradeproc.localbroker.orders import (
 )
 from tradeproc.localbroker.streams import Line
 
-_MOST_BARS = 57_600
 _REVALUE_SECONDS = 1.0
 _DAY_SECONDS = 86_400
 
@@ -35,35 +34,18 @@ class BarSource:
     minutes: int
     history: int
     is_v3: bool = False
-    _told: Bar | None = None
+    _live: LiveBars = field(init=False)
 
     def snapshot(self) -> list[Line]:
         """Return the history; an unfinished bar may end it."""
-        bars = self.desk.market.bars(self.code, self.minutes, self.history)
-        self._told = bars[-1] if bars else None
-        return bar_bodies(bars, self.code)
+        market = self.desk.market
+        self._live = market.live_bars(self.code, self.minutes)
+        return bar_bodies(market.bars(self.code, self.minutes, self.history), self.code)
 
     def changes(self) -> list[Line]:
         """Return the bars that changed or are new, oldest first."""
-        lines = []
-        for bar in self._since_told():
-            if bar != self._told:
-                lines.append(bar_body(bar, self.code, is_realtime=True, is_end_of_history=False))
-            self._told = bar
-        return lines
-
-    def _since_told(self) -> Sequence[Bar]:
-        # mostly the last bar or two; many when market time runs fast
-        count = 4
-        while True:
-            bars = self.desk.market.bars(self.code, self.minutes, count)
-            if self._told is None or len(bars) < count or count >= _MOST_BARS:
-                break
-            if bars[0].opened_at <= self._told.opened_at:
-                break
-            count *= 8
-        start = self._told.opened_at if self._told else 0
-        return [bar for bar in bars if bar.opened_at >= start]
+        changed = self._live.until(self.desk.market.played_until)
+        return [bar_body(bar, self.code, is_realtime=True, is_end_of_history=False) for bar in changed]
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """The tape: trades of the past, in exchange order, as numpy arrays; shipped with us or generated.
 
-Files are read by `tape_files.py`, bars are made by `bars.py`.
+Files are read by `tape_files.py`, bars of it are made by `bars.py`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,8 +13,10 @@ import numpy.typing as npt
 
 from tradeproc.domain.candles import Tick
 from tradeproc.domain.instruments import Contract, UnknownInstrument, instrument
+from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.units import Contracts, Nanos
-from tradeproc.localbroker.bars import Bar, Bars
+from tradeproc.engine.bars import TickArrays
+from tradeproc.localbroker.bars import Bars
 from tradeproc.localbroker.tape_files import BadTape, read_rows
 
 Times = npt.NDArray[np.int64]
@@ -72,16 +74,14 @@ class Tape:
         found = np.flatnonzero(self.which[: self.index_after(market)] == self.contracts.index(contract))
         return next(self.ticks(int(found[-1]), int(found[-1]) + 1))[1] if len(found) else None
 
-    def bars(self, contract: str, minutes: int, *, until: int, count: int, since: int = 0) -> list[Bar]:
-        """Return the newest `count` bars as they stood at `until`, oldest first; the last may be open.
-
-        Only bars that close after `since` are given. Minutes without a trade have no bar.
-        """
+    def bars(self, contract: str, minutes: int) -> Bars:
+        """Return the bars of a contract; they are made once."""
         key = (contract, minutes)
         if key not in self._bars:
             mine = self.which == self.contracts.index(contract)
-            self._bars[key] = Bars(self.times[mine], self.prices[mine], self.sizes[mine], minutes)
-        return self._bars[key].until(until, count, since)
+            hours = market_hours(instrument(Contract.parse(contract).root).market_hours)
+            self._bars[key] = Bars(TickArrays(self.times[mine], self.prices[mine], self.sizes[mine]), minutes, hours)
+        return self._bars[key]
 
 
 def one_contract(contract: str, times: Times, prices: Prices, sizes: Sizes, name: str) -> Tape:
