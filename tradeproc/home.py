@@ -83,7 +83,9 @@ class Home:
         if len(os.fsencode(near)) <= _LONGEST_SOCKET_FOLDER:
             return near
         digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"tradeproc-{os.getuid()}-{digest}"
+        name = f"tradeproc-{os.getuid()}-{digest}"
+        short = Path(tempfile.gettempdir()) / name
+        return short if len(os.fsencode(short)) <= _LONGEST_SOCKET_FOLDER else Path("/tmp") / name  # noqa: S108
 
     @property
     def supervisor_socket(self) -> Path:

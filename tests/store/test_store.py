@@ -19,6 +19,7 @@ from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.orders import Order, OrderState
 from tradeproc.domain.units import Contracts, Money, Nanos, Price
 from tradeproc.store import DatabaseDown, LeaseLost, Store, StoreFault, UnknownSession
+from tradeproc.store.migrate import migrate
 from tradeproc.store.statements import statements
 
 
@@ -42,6 +43,17 @@ def test_a_session_comes_back_as_it_was_specified(store: Store, session: int) ->
 
     assert (kept.id, kept.spec, kept.desired, kept.fence) == (1, SPEC, "running", 0)
     assert store.sessions() == [kept]
+
+
+def test_a_database_without_our_tables_is_not_ready_yet_rather_than_broken(empty_url: str) -> None:
+    store = Store(empty_url)
+    with pytest.raises(DatabaseDown, match="sessions"):
+        store.sessions()
+
+    migrate(empty_url)
+
+    assert store.sessions() == []
+    store.close()
 
 
 def test_creating_a_session_twice_with_one_key_gives_one_session(store: Store) -> None:

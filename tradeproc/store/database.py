@@ -26,8 +26,9 @@ Parameters = Mapping[str, object]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = SECOND // 4, 5 * SECOND
 _ATTEMPT_SECONDS = 5.0
-# what a server says when it is not itself: standby (25006), out of resources (53), shutting down (57)
-_OUTAGES = ("08", "25006", "53", "57", "58")
+# what a server says when it is not itself: standby (25006), out of resources (53), shutting down (57); or when a table
+# is not there (42P01), because another process makes a new database's schema just now
+_OUTAGES = ("08", "25006", "42P01", "53", "57", "58")
 
 
 class DatabaseDown(Outage):
