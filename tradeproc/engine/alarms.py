@@ -26,3 +26,5 @@ class AlarmName(StrEnum):
     """Entries stop, exits go on over the journal; cleared when it is back."""
     LEASE_LOST = "lease_lost"
     """Another trader may hold the session; entries stop. Cleared when the lease is held again."""
+    NOT_READY = "not_ready"
+    """Long after the start history, orders or position are still unknown; cleared when all are known."""

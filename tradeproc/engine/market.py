@@ -8,13 +8,16 @@ does, so that the strategy misses nothing, but it may not enter on it.
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.units import Contracts, Nanos
 from tradeproc.engine import decisions
+from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.candles import Placement, merge
 from tradeproc.engine.effects import Publish
 from tradeproc.engine.events import CandleTold
-from tradeproc.engine.state import State
+from tradeproc.engine.state import SECOND, State, StrategyOwned
 from tradeproc.engine.turn import Turn
 from tradeproc.errors import Fault
 from tradeproc.strategies.contract import View
+
+NOT_READY_AFTER = 60 * SECOND
 
 
 class StrategyFailed(Fault):
@@ -41,7 +44,7 @@ def candle_told(turn: Turn, event: CandleTold) -> None:
     own, candle = turn.state.strategy, event.candle
     turn.state.broker.market_heard_at = turn.now
     if not own.is_warm:
-        own.early.append(candle)
+        _keep_early(own, candle)
         return
     placement = own.candles.add_or_replace(candle)
     _tell_time(turn.state, candle)
@@ -49,6 +52,15 @@ def candle_told(turn: Turn, event: CandleTold) -> None:
         _run(turn, candle, is_late=event.is_history)
     if placement not in (Placement.SAME, Placement.TOO_OLD):
         turn.do(Publish("candle", candle))
+
+
+def _keep_early(own: StrategyOwned, candle: Candle) -> None:
+    """Keep a candle until the history comes, which may take days: of a forming one only the last word."""
+    if own.early and own.early[-1].opened_at == candle.opened_at and not own.early[-1].is_closed:
+        own.early.pop()
+    own.early.append(candle)
+    if len(own.early) > 2 * own.candles.maximum:
+        del own.early[: own.candles.maximum]
 
 
 def _tell_time(state: State, candle: Candle) -> None:
@@ -84,3 +96,18 @@ def view(state: State, candle: Candle) -> View:
         quantity=setup.spec.quantity,
         session_opened_at=setup.session_opened_at(candle.opened_at),
     )
+
+
+def press(turn: Turn) -> None:
+    """Say that the strategy still does not run long after the start; called when time passes."""
+    state = turn.state
+    waits = {
+        "history": state.strategy.is_warm,
+        "orders": state.broker.has_orders,
+        "position": state.broker.has_position,
+    }
+    missing = [name for name, is_there in waits.items() if not is_there]
+    if not missing:
+        turn.clear(AlarmName.NOT_READY)
+    elif turn.now - state.started_at >= NOT_READY_AFTER:
+        turn.alarm(AlarmName.NOT_READY, f"for a minute nobody has told the {', '.join(missing)}; the strategy waits")

@@ -107,3 +107,4 @@ def _time_passed(turn: Turn) -> None:
     positions.press(turn)
     protection.press(turn)
     closing.press(turn)
+    market.press(turn)

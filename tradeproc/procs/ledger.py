@@ -70,7 +70,7 @@ class Ledger:
         try:
             self._save(self.store, unit)
         except DatabaseDown as down:
-            self._went_down(down)
+            self.went_down(down)
         except LeaseLost as lost:
             self.is_lease_held = False
             self.reason = str(lost)
@@ -89,7 +89,7 @@ class Ledger:
                 action(self.store)
                 return
             except DatabaseDown as down:
-                self._went_down(down)
+                self.went_down(down)
         self._to_journal(action)
 
     def save_balance(self, balance: Balance) -> None:
@@ -164,7 +164,7 @@ class Ledger:
         try:
             self.lease = Lease.acquire(self.store.url, self.session, self.holder, connect_timeout=CONNECT_SECONDS)
         except DatabaseDown as down:
-            self._went_down(down)
+            self.went_down(down)
         except LeaseTaken as taken:
             self.reason = str(taken)
             self._end_if_superseded()
@@ -187,7 +187,7 @@ class Ledger:
             self._flush()
             self.journal.replay(self.store)
         except DatabaseDown as down:
-            self._went_down(down)
+            self.went_down(down)
             return
         except OSError as error:
             log.warning("journal_still_unwritable session=%d reason=%s", self.session, error)
@@ -195,7 +195,8 @@ class Ledger:
         if self.store.is_up():
             self.is_up, self.reason = True, ""
 
-    def _went_down(self, down: DatabaseDown) -> None:
+    def went_down(self, down: DatabaseDown) -> None:
+        """Take note that the database did not answer; looking after it says when it does again."""
         if self.is_up:
             log.error("database_down session=%d reason=%s", self.session, down)
         self.is_up, self.reason = False, f"the database is away: {down}"

@@ -40,6 +40,7 @@ class Performer:
         self.node, self.ledger, self.tell = node, ledger, tell
         self._contract, self._minutes, self._account = spec.contract, spec.minutes, account
         self.alarms: dict[str, str] = {}
+        self._told = (ledger.is_up, ledger.is_lease_held, ledger.fence)
 
     def perform(self, effect: Effect) -> None:
         """Carry out one effect."""
@@ -106,21 +107,22 @@ class Performer:
                 return asdict(value)
 
     def _persist(self, unit: effects.Persist) -> None:
-        was_up, had_lease = self.ledger.is_up, self.ledger.is_lease_held
         failure = self.ledger.persist(unit)
-        self.tell_of_changes(was_up=was_up, had_lease=had_lease)
+        self.tell_of_changes()
         if unit.ticket is not None:
             self.tell(events.PersistFailed(unit.ticket, failure) if failure else events.Persisted(unit.ticket))
         if unit.ticket is not None and failure and self.ledger.is_up:
             # the engine takes every failure for a database that is down; this one was the lease's
             self.tell(events.DatabaseChanged(is_up=True, reason=""))
 
-    def tell_of_changes(self, *, was_up: bool, had_lease: bool) -> None:
-        """Tell the engine when the database or the lease changed."""
-        if self.ledger.is_up != was_up:
-            self.tell(events.DatabaseChanged(self.ledger.is_up, self.ledger.reason))
-        if self.ledger.is_lease_held != had_lease:
-            self.tell(events.LeaseChanged(self.ledger.is_lease_held, self.ledger.reason, self.ledger.fence))
+    def tell_of_changes(self) -> None:
+        """Tell the engine when the database, the lease or its fence are not what it was told last."""
+        ledger, (was_up, had_lease, fence) = self.ledger, self._told
+        self._told = (ledger.is_up, ledger.is_lease_held, ledger.fence)
+        if ledger.is_up != was_up:
+            self.tell(events.DatabaseChanged(ledger.is_up, ledger.reason))
+        if (ledger.is_lease_held, ledger.fence) != (had_lease, fence):
+            self.tell(events.LeaseChanged(ledger.is_lease_held, ledger.reason, ledger.fence))
 
     def _operate(self, method: str, body: Body, to_event: Callable[[Outcome], Event]) -> None:
         """Ask the account manager for an order operation, once; silence means that nobody knows."""
@@ -142,14 +144,14 @@ class Performer:
 
             def orders(reply: Reply) -> None:
                 self.tell(
-                    events.OrdersAnswered(number, _answer(reply, messages.each(messages.broker_order_from_body)))
+                    events.OrdersAnswered(number, answer_of(reply, messages.each(messages.broker_order_from_body)))
                 )
 
             self.node.request(self._account, "orders", {}, seconds=_QUESTION_SECONDS, on_reply=orders)
         else:
 
             def position(reply: Reply) -> None:
-                self.tell(events.PositionAnswered(number, _answer(reply, messages.position_from_body)))
+                self.tell(events.PositionAnswered(number, answer_of(reply, messages.position_from_body)))
 
             body = {"contract": self._contract}
             self.node.request(self._account, "position", body, seconds=_QUESTION_SECONDS, on_reply=position)
@@ -168,7 +170,8 @@ def _outcome(reply: Reply) -> Outcome:
             return Unanswered(reason)
 
 
-def _answer(reply: Reply, decode: Callable[[Any], T]) -> Answer[T]:
+def answer_of(reply: Reply, decode: Callable[[Any], T]) -> Answer[T]:
+    """Return what a reply says to a question; whatever is not understood is unknown."""
     match reply:
         case Answered(body):
             try:

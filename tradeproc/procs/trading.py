@@ -12,15 +12,15 @@ from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.node import Answered, Node, Reply
 from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.domain import messages
-from tradeproc.domain.answers import Known
+from tradeproc.domain.answers import Unknown
 from tradeproc.domain.book import Fill
 from tradeproc.engine import effects, events
 from tradeproc.engine.events import Event, StreamKind, TradingState
 from tradeproc.engine.state import State
 from tradeproc.engine.trader import step
-from tradeproc.procs.follower import Follower
+from tradeproc.procs.follower import SILENCE_SECONDS, Follower
 from tradeproc.procs.ledger import Ledger
-from tradeproc.procs.perform import Performer
+from tradeproc.procs.perform import Performer, answer_of
 from tradeproc.procs.summary import position_of, summary
 from tradeproc.procs.tally import Tally
 from tradeproc.store.database import DatabaseDown
@@ -50,15 +50,18 @@ class Trader:
         self._events: deque[Event] = deque()
         self._is_stepping = False
         self._latched_at: dict[str, int] = {}
+        self._latches_read: dict[str, Latch] = {}
+        self._streams_asked = 0
+        self._is_account_silent = self._is_asking_history = False
         handlers: dict[str, Callable[[Body], None]] = {
             "order": lambda body: self.tell(events.OrderTold(messages.broker_order_from_body(body))),
             "position": lambda body: self.tell(events.PositionTold(messages.position_from_body(body))),
             "balance": lambda body: self.tell(events.BalanceTold(messages.balance_from_body(body))),
             "stream": self._streams,
-            "resync": lambda body: self._missed(_STREAMS[body["feed"]]),
+            "resync": self._resynced,
         }
         for topic, handler in handlers.items():
-            node.subscribe(self.account, topic, partial(self._hear, handler))
+            node.subscribe(self.account, topic, partial(self._hear, handler), self._lost)
         node.subscribe(self.account, "heartbeat", lambda _: None, lambda _: self._ask_streams())
         self._bars = Follower(
             node,
@@ -72,7 +75,6 @@ class Trader:
     def begin(self, started: events.Started) -> None:
         """Tell the engine that it lives, fetch history, and let time pass."""
         self.tell(started)
-        self.tally.settle(position_of(self.state))
         self._ask_history()
         self.node.every(0.25, lambda: self.tell(events.TimePassed()))
         self.node.every(1.0, self._look_after)
@@ -120,7 +122,7 @@ class Trader:
 
     def _candle(self, envelope: Envelope) -> None:
         candle = messages.candle_from_body(envelope.body)
-        self.tell(events.CandleTold(candle, is_history=envelope.body["history"] is True))
+        self.tell(events.CandleTold(candle, is_history=envelope.body.get("history") is True))
         self.node.note_event(market_at=candle.opened_at, sent_at=envelope.sent_at)
 
     def _candles(self, _kind: str, body: Body) -> None:
@@ -137,38 +139,69 @@ class Trader:
 
     def _streams(self, body: Body) -> None:
         for name, kind in _STREAMS.items():
-            self.tell(events.StreamChanged(kind, body[name] == "up", body["reason"]))
+            self.tell(events.StreamChanged(kind, body.get(name) == "up", str(body.get("reason", ""))))
 
     def _missed(self, kind: StreamKind) -> None:
         self.tell(events.StreamChanged(kind, is_up=True, has_gap=True))
 
+    def _resynced(self, body: Body) -> None:
+        """Ask the broker after its stream was told anew from the beginning."""
+        kind = _STREAMS.get(str(body.get("feed")))
+        if kind is not None:
+            self._missed(kind)
+
+    def _lost(self, reason: str) -> None:
+        """Ask again after a message of the account manager was lost; its start is told by its heartbeat."""
+        if reason == "gap":
+            self._ask_streams()
+
     def _ask_streams(self) -> None:
-        """Ask the account manager how its streams are, after its start or a loss."""
+        """Ask the account manager how its streams are, after its start or a loss, until it answers."""
+        self._streams_asked += 1
+        number = self._streams_asked
+
+        def again() -> None:
+            if number == self._streams_asked:
+                self._ask_streams()
 
         def replied(reply: Reply) -> None:
-            if isinstance(reply, Answered):
-                self._streams(reply.body)
-                for name, kind in _STREAMS.items():
-                    if reply.body[name] == "up":
-                        self._missed(kind)
+            if number != self._streams_asked:
+                return  # asked again since
+            if not isinstance(reply, Answered):
+                self.node.after(_AGAIN_SECONDS, again)
+                return
+            self._streams(reply.body)
+            for name, kind in _STREAMS.items():
+                if reply.body.get(name) == "up":
+                    self._missed(kind)
 
         self.node.request(self.account, "streams", {}, seconds=_AGAIN_SECONDS, on_reply=replied)
 
+    def _listen_for_silence(self) -> None:
+        """Believe no stream of an account manager that does not even say that it lives."""
+        was_silent = self._is_account_silent
+        self._is_account_silent = self.node.silent_for(self.account) > SILENCE_SECONDS
+        if self._is_account_silent and not was_silent:
+            for kind in _STREAMS.values():
+                self.tell(events.StreamChanged(kind, is_up=False, reason=f"{self.account} is silent"))
+        elif was_silent and not self._is_account_silent:
+            self._ask_streams()
+
     def _ask_history(self) -> None:
         """Fetch what the strategy wants to have seen; the feed is followed already, so nothing falls between."""
+        if self._is_asking_history:
+            return
+        self._is_asking_history = True
         setup = self.state.setup
         wanted = setup.strategy.warmup(setup.arguments) if self.spec.warmup is None else self.spec.warmup
         params = {"contract": self.spec.contract, "minutes": self.spec.minutes, "count": max(wanted + 1, 60)}
         self.node.request(self.link, "history", params, seconds=_HISTORY_SECONDS, on_reply=self._history)
 
     def _history(self, reply: Reply) -> None:
-        answer = (
-            messages.answer_from_body(reply.body, messages.each(messages.candle_from_body))
-            if isinstance(reply, Answered)
-            else None
-        )
-        if not isinstance(answer, Known):
-            log.warning("history_unknown reason=%s", reply if answer is None else answer.reason)
+        self._is_asking_history = False
+        answer = answer_of(reply, messages.each(messages.candle_from_body))
+        if isinstance(answer, Unknown):
+            log.warning("history_unknown session=%d reason=%s", self.session, answer.reason)
             self.node.after(_AGAIN_SECONDS, self._ask_history)
             return
         self.tell(events.WarmedUp(tuple(answer.value)))
@@ -176,9 +209,9 @@ class Trader:
     # --- what is looked after
 
     def _look_after(self) -> None:
-        was_up, had_lease = self.ledger.is_up, self.ledger.is_lease_held
+        self._listen_for_silence()
         self.ledger.look_after()
-        self.performer.tell_of_changes(was_up=was_up, had_lease=had_lease)
+        self.performer.tell_of_changes()
         self.node.publish("state", self.summary())
         self._say_how_we_are()
 
@@ -191,16 +224,25 @@ class Trader:
             self.node.set_state("starting", f"waiting for {waiting}")
 
     def _read_latches(self) -> None:
-        """Read the latches as stored: a command that did not reach us counts all the same."""
+        """Read the latches as stored: a command that did not reach us counts all the same.
+
+        Clocks may be set, so a latch that closes more counts whenever it is stored anew, whatever its time.
+        """
         if not self.ledger.is_up:
             return
         try:
             stored = read_latches(self.ledger.store, self.session)
-        except DatabaseDown:
-            return  # noticed and told by the next write
+        except DatabaseDown as down:
+            self.ledger.went_down(down)
+            self.performer.tell_of_changes()
+            return
         for latch in stored:
-            if latch.at > self._latched_at.get(latch.scope, 0):
-                self.latch(latch.scope, TradingState(latch.state), latch.by, latch.reason)
+            known, state = self._latches_read.get(latch.scope), TradingState(latch.state)
+            self._latches_read[latch.scope] = latch
+            present = self.state.engine.latches.get(latch.scope, TradingState.ACTIVE)
+            is_stricter = latch != known and state.severity > present.severity
+            if is_stricter or latch.at > self._latched_at.get(latch.scope, 0):
+                self.latch(latch.scope, state, latch.by, latch.reason)
 
     def latch(self, scope: str, state: TradingState, by: str, reason: str) -> None:
         """Set a latch; what is stored counts again only when it is newer than this."""
@@ -210,6 +252,7 @@ class Trader:
 
     def summary(self) -> Body:
         """Return everything that people and the portfolio want to know of the session."""
+        self.tally.settle(position_of(self.state))
         return summary(self.state, self.tally, self.performer.alarms, self.ledger)
 
     def _say_goodbye(self) -> None:
