@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
@@ -23,31 +22,10 @@ pytestmark = pytest.mark.drill
 LEASES = "select pid from pg_locks where locktype = 'advisory' and classid = 7463 and objid = 1 and granted"
 
 
-def test_orphans_of_a_killed_supervisord_end_and_the_next_adopts_what_they_left(tmp_path: Path) -> None:
-    with Desk(tmp_path / "desk", speed=30.0, history_minutes=10, tape="generated:ESH24:7") as desk:
-        session = desk.begin(hold=1000, stop_ticks=2000, target_ticks=2000)
-        wait_for("a protected position", lambda: len(desk.state(session)["orders"]) == 2)
-        desk.broker.pause()
-        position, left = desk.state(session)["position"], working(desk)
-        began = time.monotonic()
-
-        desk.crash()
-
-        assert time.monotonic() - began < 10
-        desk.up()
-        desk.wait_ready(session)
-        assert desk.state(session)["position"] == position != 0
-        assert working(desk) == left
-        desk.assert_books_agree(session)
-
-
 def working(desk: Desk) -> set[str]:
     """Return the orders that work at the broker."""
     over = ("filled", "cancelled", "rejected", "expired")
     return {order["id"] for order in desk.broker.ledger()["orders"] if order["status"] not in over}
-
-
-# --- two hosts
 
 
 class Hosts(NamedTuple):
@@ -85,9 +63,13 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
             desk.configure(speed=30.0, history_minutes=10, tape="shipped")
             file = desk.home.conf / "tradeproc.toml"
             file.write_text(file.read_text().replace("enabled = true", "enabled = false"))
-        with first, second:
-            assert first.begin() == 1
-            yield Hosts(first, second, url)
+        second.boot()
+        try:
+            with first:
+                assert first.begin() == 1
+                yield Hosts(first, second, url)
+        finally:
+            second.down()
 
 
 def status(desk: Desk) -> dict[str, Any]:
@@ -147,7 +129,7 @@ def test_a_host_that_wakes_up_after_the_other_took_over_does_nothing_more(hosts:
             admin.execute(f"select pg_terminate_backend(pid) from ({LEASES}) as held")
         new.wait_ready(1)
         new.wait_fills(1)
-        asleep = int(old.pid("session-1.trader")) if not frozen else trader_of(frozen)
+        asleep = trader_of(frozen)
     finally:
         for process in frozen:
             process.resume()
@@ -155,6 +137,24 @@ def test_a_host_that_wakes_up_after_the_other_took_over_does_nothing_more(hosts:
     wait_for("it ended", lambda: old.pid("session-1.trader") not in (0, asleep))
     wait_standing_by(old)
     assert_one_trader(new, last)
+
+
+def test_orphans_of_a_killed_supervisord_end_by_themselves_and_the_next_adopts_what_they_left(hosts: Hosts) -> None:
+    desk = hosts.first
+    wait_for("a protected position", lambda: len(desk.state(1)["orders"]) == 2)
+    desk.broker.pause()
+    position, left = desk.state(1)["position"], working(desk)
+    hosts.second.down()
+    began = time.monotonic()
+
+    desk.crash()
+
+    assert time.monotonic() - began < 10
+    desk.up()
+    desk.wait_ready(1)
+    assert desk.state(1)["position"] == position != 0
+    assert working(desk) == left
+    desk.assert_books_agree(1)
 
 
 def freeze(desk: Desk) -> list[psutil.Process]:
