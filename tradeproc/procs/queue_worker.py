@@ -49,7 +49,7 @@ class QueueWorker:
         """Start the thread."""
         self._thread.start()
 
-    def stop(self, seconds: float = 2.0) -> None:
+    def stop(self, seconds: float = 0.5) -> None:
         """Let the running job end, then leave; one that takes longer is done again by the next worker."""
         self._loop.call_soon_threadsafe(lambda: self._task and self._task.cancel())
         self._thread.join(seconds)
