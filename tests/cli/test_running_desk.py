@@ -1,5 +1,6 @@
 """tradectl, the health check, the login and the live view, asked of one real desk."""
 
+import io
 import json
 import os
 import pty
@@ -9,7 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,13 @@ import psycopg
 import pytest
 
 from tests.cli.readme import strategy_of_the_readme
-from tests.drills.desk import ACCOUNT, Desk, free_port, wait_for
+from tests.drills.desk import ACCOUNT, Desk, Late, free_port, wait_for
+from tradeproc.cli import healthcheck, tradectl
 from tradeproc.store.embedded import database_url
 
 pytestmark = pytest.mark.drill
 
+Main = Callable[[Sequence[str]], int]
 OTHER_ACCOUNT = "SIM0000002F"
 
 
@@ -42,28 +46,49 @@ class RunningDesk(Desk):
         file.write_text(text)
 
     def start(self, *arguments: str, module: str = "tradectl", **options: Any) -> "subprocess.Popen[str]":
-        """Start a command and leave it running."""
+        """Start a command as a process of its own, as a person does, and leave it running."""
         command = [sys.executable, "-m", f"tradeproc.cli.{module}", *arguments]
         environment = {**self.environment, "TRADEPROC_HOME": str(self.home.root)}
         return subprocess.Popen(
             command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
         )
 
-    def run(self, *arguments: str, module: str = "tradectl") -> tuple[int, str, str]:
-        """Run a command and return its exit code, its output and its errors."""
-        with self.start(*arguments, module=module, stdin=subprocess.DEVNULL) as process:
-            output, errors = process.communicate(timeout=60)
-        return process.returncode, output, errors
+    def run(self, *arguments: str, main: Main = tradectl.main) -> tuple[int, str, str]:
+        """Run a command in this process and return its exit code, its output and its errors."""
+        output, errors = io.StringIO(), io.StringIO()
+        with redirect_stdout(output), redirect_stderr(errors):
+            code = int(main([*arguments, "--home", str(self.home.root)]))
+        return code, output.getvalue(), errors.getvalue()
+
+    def tradectl(self, *arguments: str, code: int | None = 0) -> Any:
+        """Run tradectl with --json and return what it printed."""
+        found, output, errors = self.run(*arguments, "--json")
+        assert code is None or found == code, output + errors
+        return json.loads(output)
 
     def health(self) -> tuple[int, list[str]]:
         """Run the health check."""
-        code, output, errors = self.run(module="healthcheck")
+        code, output, errors = self.run(main=healthcheck.main)
         assert not errors
         return code, output.splitlines()
 
     def wait_well(self) -> None:
         """Wait until the health check has nothing to say."""
-        wait_for("health", lambda: self.health() == (0, []))
+        self.wait_health(0, [])
+
+    def wait_health(self, code: int, begins: list[str]) -> None:
+        """Wait until the health check ends with a code and has one line for each beginning."""
+        told: list[str] = []
+
+        def is_so() -> bool:
+            found, told[:] = self.health()
+            begin_so = [line.startswith(begin) for line, begin in zip(told, begins, strict=False)]
+            return found == code and len(told) == len(begins) and all(begin_so)
+
+        try:
+            wait_for("health", is_so, 40.0)
+        except Late:
+            raise AssertionError("\n".join(told)) from None
 
     def supervisorctl(self, *arguments: str) -> None:
         """Command supervisord as a person does."""
@@ -312,7 +337,7 @@ def test_a_desk_that_is_well_says_nothing_also_while_its_tape_stands_still(desk:
     desk.broker.pause()
     try:
         assert desk.health() == (0, [])
-        assert json.loads(desk.run("--json", module="healthcheck")[1]) == {"exit": 0, "problems": []}
+        assert json.loads(desk.run("--json", main=healthcheck.main)[1]) == {"exit": 0, "problems": []}
     finally:
         desk.broker.resume()
 
@@ -321,11 +346,10 @@ def test_a_program_that_was_stopped_is_one_line(desk: RunningDesk) -> None:
     desk.wait_well()
     desk.supervisorctl("stop", "core:jobs")
 
-    code, lines = desk.health()
-
-    desk.supervisorctl("start", "core:jobs")
-    assert (code, len(lines)) == (2, 1)
-    assert lines[0].startswith("CRITICAL core:jobs: stopped")
+    try:
+        desk.wait_health(2, ["CRITICAL core:jobs: stopped"])
+    finally:
+        desk.supervisorctl("start", "core:jobs")
     desk.wait_well()
 
 
@@ -333,15 +357,13 @@ def test_the_local_broker_that_is_gone_is_told_with_its_streams(desk: RunningDes
     desk.wait_well()
     desk.supervisorctl("stop", "localbroker:")
 
-    told = wait_for("streams down", lambda: lines if len(lines := desk.health()[1]) >= 4 else None)
-
-    desk.supervisorctl("start", "localbroker:")
-    assert [line.split(":")[0] for line in told] == [
-        "CRITICAL localbroker",
-        "CRITICAL link-paper.bars-ESH24-1m",
-        f"CRITICAL link-paper.orders-{ACCOUNT}",
-        f"CRITICAL link-paper.positions-{ACCOUNT}",
-    ]
+    streams = ("bars-ESH24-1m", f"orders-{ACCOUNT}", f"positions-{ACCOUNT}")
+    try:
+        desk.wait_health(
+            2, ["CRITICAL localbroker:", *(f"CRITICAL link-paper.{stream}: stream is down" for stream in streams)]
+        )
+    finally:
+        desk.supervisorctl("start", "localbroker:")
     desk.wait_well()
 
 
@@ -349,12 +371,10 @@ def test_a_database_that_is_gone_is_told_once(desk: RunningDesk) -> None:
     desk.wait_well()
     desk.supervisorctl("stop", "core:postgres")
 
-    code, lines = desk.health()
-
-    desk.supervisorctl("start", "core:postgres")
-    assert code == 2
-    assert [line.split(":")[0] for line in lines if "database" in line] == ["CRITICAL database"]
-    assert any(line.startswith("CRITICAL core:postgres") for line in lines)
+    try:
+        desk.wait_health(2, ["CRITICAL core:postgres: stopped", "CRITICAL database: "])
+    finally:
+        desk.supervisorctl("start", "core:postgres")
     desk.wait_well()
 
 
@@ -373,35 +393,44 @@ def test_an_order_that_waits_too_long_is_told_until_the_broker_has_answered_for_
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "code", "line"),
+    ("key", "value", "code", "begins"),
     [
-        ("disk_warning_mb", "1000000000", 1, "WARNING disk: "),
-        ("stale_stream", "0.000001", 2, "CRITICAL link-paper.bars-ESH24-1m: no data for "),
-        ("calendar_days", "36500", 1, "WARNING calendar cme_equity: its holidays end in "),
-        ("skew_warning", "0.000001", 1, "WARNING link-paper.link: this machine's clock differs"),
+        ("disk_warning_mb", "1000000000", 1, ["WARNING disk: "]),
+        ("calendar_days", "36500", 1, ["WARNING calendar cme_equity: its holidays end in "]),
+        ("skew_warning", "0.000001", 1, ["WARNING link-paper.link: this machine's clock differs"]),
+        (
+            "stale_stream",
+            "0.000001",
+            2,
+            [
+                "CRITICAL link-paper.bars-ESH24-1m: no data for ",
+                f"CRITICAL link-paper.orders-{ACCOUNT}: no data for ",
+                f"CRITICAL link-paper.positions-{ACCOUNT}: no data for ",
+            ],
+        ),
     ],
 )
-def test_thresholds_decide_when_it_speaks(desk: RunningDesk, key: str, value: str, code: int, line: str) -> None:
+def test_thresholds_decide_when_it_speaks(
+    desk: RunningDesk, key: str, value: str, code: int, begins: list[str]
+) -> None:
     desk.wait_well()
     file = desk.home.conf / "tradeproc.toml"
     kept = file.read_text()
     desk.set(key, value)
     try:
-        found, lines = desk.health()
+        desk.wait_health(code, begins)
     finally:
         file.write_text(kept)
-
-    assert found == code
-    assert lines[0].startswith(line)
 
 
 # --- a second start, and the end
 
 
 def test_a_quickstart_beside_a_running_desk_is_refused_in_one_line(desk: RunningDesk) -> None:
-    code, output, errors = desk.run(module="quickstart")
+    with desk.start(module="quickstart") as quickstart:
+        output, errors = quickstart.communicate(timeout=60)
 
-    assert (code, output) == (1, "")
+    assert (quickstart.returncode, output) == (1, "")
     assert errors.startswith("quickstart: the desk is up already")
     assert errors.count("\n") == 1
 

@@ -8,6 +8,7 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 from tradeproc.cli.desk import TOKENS, Desk
@@ -49,6 +50,10 @@ class Collector:
         self.desk = desk
         self.statuses: dict[str, dict[str, Any]] = {}
         self.store = Store(database_of(desk.home), connect_timeout=_SECONDS, answer_timeout=_SECONDS)
+
+    def close(self) -> None:
+        """Close the connection to the database."""
+        self.store.close()
 
     def collect(self) -> Observations:
         """Return everything that could be found out."""
@@ -185,8 +190,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--home", metavar="FOLDER", help="the folder of supervisord.conf (default: the nearest)")
     options = parser.parse_args(argv)
     try:
-        with Desk(find_home(options.home)) as desk:
-            problems = evaluate(Collector(desk).collect(), desk.config.health, wall_ns())
+        with Desk(find_home(options.home)) as desk, closing(Collector(desk)) as collector:
+            problems = evaluate(collector.collect(), desk.config.health, wall_ns())
     except TradeprocError as error:
         print(
             json.dumps({"exit": UNKNOWN, "error": one_line(error)}) if options.json else f"UNKNOWN {one_line(error)}"
