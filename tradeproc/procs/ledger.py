@@ -6,8 +6,10 @@ the session, ours has no right to anything any more, not even to be flat: it end
 """
 
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 
 from tradeproc.clock import SECOND, SteadyClock, monotonic_ns
 from tradeproc.domain.book import Balance, Divergence
@@ -26,6 +28,8 @@ Writer = Store | Journal
 # a database that hangs may hold up the trader for this long, and this seldom
 CONNECT_SECONDS = 0.5
 _PAUSE_NS = 3 * SECOND
+_TAKE_SECONDS = 0.3
+_REPLAY_SECONDS = 0.3
 _MOST_UNWRITTEN = 10_000
 
 
@@ -47,6 +51,7 @@ class Ledger:
         self.is_lease_held = True
         self.reason = ""
         self._not_before = 0
+        self._taking: Future[Lease] | None = None
         self._unwritten: deque[Callable[[Writer], None]] = deque(maxlen=_MOST_UNWRITTEN)
 
     @property
@@ -129,7 +134,11 @@ class Ledger:
             self._replay()
 
     def close(self) -> None:
-        """Give the lease and the connections back."""
+        """Give the lease and the connections back, after a last try to keep what a full disk did not take."""
+        try:
+            self._flush()
+        except OSError as error:
+            log.critical("rows_lost session=%d rows=%d reason=%s", self.session, len(self._unwritten), error)
         self.lease.release()
         self.journal.close()
         self.store.close()
@@ -159,10 +168,17 @@ class Ledger:
         return self.is_lease_held
 
     def _take_lease(self) -> bool:
-        """Take the lease again, with the next fence, unless another trader has it now."""
-        self.lease.release()
+        """Take the lease again, with the next fence, unless another trader has it now.
+
+        On a thread: a database that hangs must not hold up an exit. The next look finds what became of it.
+        """
+        if self._taking is None:
+            self.lease.release()
+            self._taking = self._begin_to_take()
         try:
-            self.lease = Lease.acquire(self.store.url, self.session, self.holder, connect_timeout=CONNECT_SECONDS)
+            self.lease = self._taking.result(_TAKE_SECONDS)
+        except TimeoutError:
+            return False
         except DatabaseDown as down:
             self.went_down(down)
         except LeaseTaken as taken:
@@ -171,7 +187,22 @@ class Ledger:
         else:
             self.is_lease_held = True
             log.info("lease_taken_again session=%d fence=%d", self.session, self.fence)
+        self._taking = None
         return self.is_lease_held
+
+    def _begin_to_take(self) -> Future[Lease]:
+        taken: Future[Lease] = Future()
+
+        def take() -> None:
+            try:
+                taken.set_result(
+                    Lease.acquire(self.store.url, self.session, self.holder, connect_timeout=CONNECT_SECONDS)
+                )
+            except Exception as error:  # noqa: BLE001 raised where the result is asked for
+                taken.set_exception(error)
+
+        threading.Thread(target=take, name="lease", daemon=True).start()
+        return taken
 
     def _end_if_superseded(self) -> None:
         """End if the lease is another's; a server that has not noticed yet that we lost ours still calls it ours."""
@@ -185,14 +216,17 @@ class Ledger:
     def _replay(self) -> None:
         try:
             self._flush()
-            self.journal.replay(self.store)
+            self.journal.replay(self.store, _REPLAY_SECONDS)
         except DatabaseDown as down:
             self.went_down(down)
             return
         except OSError as error:
             log.warning("journal_still_unwritable session=%d reason=%s", self.session, error)
             return
-        if self.store.is_up():
+        if not self.journal.is_empty():
+            # more than fits into a moment: what happens meanwhile goes behind it, and the next look goes on
+            self.is_up, self.reason, self._not_before = False, "the journal is still being replayed", 0
+        elif self.store.is_up():
             self.is_up, self.reason = True, ""
 
     def went_down(self, down: DatabaseDown) -> None:

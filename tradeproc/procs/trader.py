@@ -58,7 +58,7 @@ class Beginning:
         """
         try:
             lease = Lease.acquire(self.store.url, self.row.id, self.holder, connect_timeout=CONNECT_SECONDS)
-            journal = Journal(self.home.journal / f"session-{self.row.id}.jsonl")
+            journal = Journal(self.home.journal / f"session-{self.row.id}.jsonl", wait_seconds=0.2)
         except LeaseTaken as taken:
             if not taken.holder:
                 raise

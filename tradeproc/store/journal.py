@@ -66,6 +66,7 @@ class Journal:
     def __init__(self, path: Path, *, wait_seconds: float = 5.0) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
+        self._replayed = 0
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._lock(monotonic_ns() + int(wait_seconds * SECOND))
         content = self._content()
@@ -99,28 +100,37 @@ class Journal:
             os.ftruncate(self._file, before)
             raise
 
-    def replay(self, store: Store) -> int:
-        """Do all kept writes in their order, then empty the file; return how many there were.
+    def replay(self, store: Store, seconds: float = float("inf")) -> int:
+        """Do the kept writes in their order, then empty the file; return how many there were.
 
         A write that the database refuses is put aside into `<name>.refused` and logged, and does not stop the others.
+        After `seconds` it returns, and the next call goes on: look at `is_empty`.
 
         Raises:
-            DatabaseDown: everything stays in the file.
+            DatabaseDown: what was not done stays in the file.
         """
-        done = 0
-        for write in self._writes():
-            try:
-                store.write(write)
-            except (StoreFault, LeaseLost) as fault:
-                # unchecked, so LeaseLost means that the database has no such session: it is another database
-                log.error("journal_write_refused statement=%s reason=%s", write.statement, fault)  # noqa: TRY400
-                self._put_aside(write)
-            done += 1
-        if done:
+        done, began = 0, monotonic_ns()
+        for write, end in self._writes():
+            if write is not None:
+                self._do(write, store)
+                done += 1
+            self._replayed = end
+            if (monotonic_ns() - began) / SECOND > seconds:
+                return done
+        if self._replayed:
             os.ftruncate(self._file, 0)
             os.fsync(self._file)
+            self._replayed = 0
             log.info("journal_replayed path=%s writes=%d", self.path, done)
         return done
+
+    def _do(self, write: Write, store: Store) -> None:
+        try:
+            store.write(write)
+        except (StoreFault, LeaseLost) as fault:
+            # unchecked, so LeaseLost means that the database has no such session: it is another database
+            log.error("journal_write_refused statement=%s reason=%s", write.statement, fault)  # noqa: TRY400
+            self._put_aside(write)
 
     # --- the writing methods of Store
 
@@ -178,13 +188,17 @@ class Journal:
     def _content(self) -> bytes:
         return os.pread(self._file, os.fstat(self._file).st_size, 0)
 
-    def _writes(self) -> Iterator[Write]:
-        for number, line in enumerate(self._content().splitlines(), 1):
-            checksum, _, body = line.partition(b" ")
-            if checksum != b"%08x" % zlib.crc32(body):
-                log.error("journal_line_damaged path=%s line=%d", self.path, number)
-                continue
-            yield Write(*orjson.loads(body))
+    def _writes(self) -> Iterator[tuple[Write | None, int]]:
+        """Yield what was not replayed yet, None for a damaged line, and where each line ends."""
+        end = self._replayed
+        for line in self._content()[end:].splitlines(keepends=True):
+            end += len(line)
+            checksum, _, body = line.rstrip(b"\n").partition(b" ")
+            if checksum == b"%08x" % zlib.crc32(body):
+                yield Write(*orjson.loads(body)), end
+            else:
+                log.error("journal_line_damaged path=%s ends_at=%d", self.path, end)
+                yield None, end
 
     def _put_aside(self, write: Write) -> None:
         with self.path.with_suffix(".refused").open("ab") as aside:
