@@ -54,7 +54,7 @@ def test_a_need_starts_a_feed_and_its_end_prunes_it(on_stage: Stage) -> None:
     programs = Programs("orders-OLD")
     keep(on_stage, programs)
 
-    assert on_stage.ask(LINK, "need", **BARS) == {"process": "link-paper.bars-ESH24-1m"}
+    assert on_stage.ask(LINK, "need", **BARS)["process"] == "link-paper.bars-ESH24-1m"
     assert "bars-ESH24-1m" in programs.names
     wait_until("both are pruned, what a crashed link left as well", lambda: not programs.names)
 

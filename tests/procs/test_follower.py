@@ -194,7 +194,7 @@ def test_a_copy_that_cannot_be_read_is_asked_for_until_it_can(desk: Desk) -> Non
 
 
 def test_another_process_for_the_same_need_is_followed_instead(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follower, "NEED_SECONDS", 0.2)
+    monkeypatch.setattr(follower, "RENEW_SECONDS", 0.2)
     desk.link()
     desk.feed(Script(OrderTold(picture("b1")), SnapshotEnded()))
     desk.follow()

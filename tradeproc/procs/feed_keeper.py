@@ -1,4 +1,7 @@
-"""Which feeds of a link run: started when somebody needs them, pruned when nobody does."""
+"""Which feeds of a link run: started when somebody needs them, pruned when nobody does.
+
+The answer to a need names the feed's process and says after how many seconds to renew the need.
+"""
 
 import logging
 import time
@@ -51,7 +54,8 @@ class FeedKeeper:
                 reason = f"{key.program}: cannot be started: {error}"
                 self.node.post(lambda: deferred.refuse(reason))
                 return
-            self.node.post(lambda: deferred.answer({"process": f"link-{self.login}.{key.program}"}))
+            process = f"link-{self.login}.{key.program}"
+            self.node.post(lambda: deferred.answer({"process": process, "again": self.needs.renew_seconds}))
 
         self._lane.submit(min(_LONGEST_SECONDS, seconds_left(body)), start, deferred.fail)
         return deferred

@@ -1,4 +1,4 @@
-"""Follow one feed of a link: say every 15 s that it is needed, take what it tells, know when it is silent."""
+"""Follow one feed of a link: say again and again that it is needed, take what it tells, know when it is silent."""
 
 import logging
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.follow import Follow
 from tradeproc.bus.node import Answered, NoAnswer, Node, Reply, RequestWasRefused
 from tradeproc.domain.messages import BadMessage
+from tradeproc.procs.needs import RENEW_SECONDS
 
 log = logging.getLogger(__name__)
 
-NEED_SECONDS = 15.0
 # heartbeats come once a second; a feed that misses this many is not believed any more
 SILENCE_SECONDS = 4.0
 _RETRY_SECONDS = 1.0
@@ -53,14 +53,15 @@ class Follower:
         return self._follow.process if self._follow else None
 
     def _ask(self) -> None:
-        """Say that the feed is needed; again every 15 s, or soon when the link does not answer."""
+        """Say that the feed is needed; again when the link says, or soon when it does not answer."""
         self.node.request(self.link, "need", self.need, seconds=_ANSWER_SECONDS, on_reply=self._asked)
 
     def _asked(self, reply: Reply) -> None:
         match reply:
-            case Answered({"process": str(process)}):
+            case Answered({"process": str(process), **more}):
                 self._begin(process)
-                self.node.after(NEED_SECONDS, self._ask)
+                again = more.get("again")
+                self.node.after(max(0.1, again) if isinstance(again, int | float) else RENEW_SECONDS, self._ask)
             case Answered():
                 self._ask_again("the answer names no process")
             case RequestWasRefused(reason) | NoAnswer(reason):

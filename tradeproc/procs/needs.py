@@ -1,10 +1,12 @@
 """Who needs which feed of a link, and since when nobody needs any; pure.
 
-A need is renewed every 15 s and forgotten after `need_seconds`. What nobody needs is pruned; a link that nobody has
-needed for `idle_seconds` may end. Times are monotonic seconds.
+A need is renewed every 15 s, or thrice in `need_seconds` where that is shorter, and forgotten after `need_seconds`.
+What nobody needs is pruned; a link that nobody has needed for `idle_seconds` may end. Times are monotonic seconds.
 """
 
 from dataclasses import dataclass
+
+RENEW_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,6 +29,7 @@ class Needs:
 
     def __init__(self, need_seconds: float, idle_seconds: float, now: float) -> None:
         self.need_seconds, self.idle_seconds = need_seconds, idle_seconds
+        self.renew_seconds = min(RENEW_SECONDS, need_seconds / 3)
         self.started_at = now
         self._renewed: dict[FeedKey, dict[str, float]] = {}
         self._last_wanted = now
