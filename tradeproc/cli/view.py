@@ -152,7 +152,9 @@ def _streams(streams: Mapping[str, str]) -> Text:
 
 def _order_line(order: OrderSeen) -> Text:
     line = Text(f"{order.side} {order.quantity} ", style="green" if order.side == "buy" else "red")
-    line.append(order.price, style="default")
+    # under its own heading a stop loss need not say that it is a stop
+    price = f"at {order.price.removeprefix('stop ')}" if order.role in _ROLES else order.price
+    line.append(price, style="default")
     if order.filled:
         line.append(f" ({order.filled} filled)", style="dim")
     return line

@@ -31,11 +31,13 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
     ):
         parser = actions.add_parser(name, help=about, description=about, parents=parents)
         parser.set_defaults(command=simple)
-    speed = actions.add_parser("speed", help="market seconds per wall second", parents=parents)
-    speed.add_argument("factor", type=float)
+    about = "set market seconds per wall second"
+    speed = actions.add_parser("speed", help=about, description=about, parents=parents)
+    speed.add_argument("factor", type=float, metavar="X")
     speed.set_defaults(command=set_speed)
     _add_fault(actions, parents)
-    clear = actions.add_parser("clear", help="clear all faults, or those of one name", parents=parents)
+    about = "clear all faults, or those of one name"
+    clear = actions.add_parser("clear", help=about, description=about, parents=parents)
     clear.add_argument("fault", nargs="?", default="", metavar="FAULT")
     clear.set_defaults(command=clear_faults)
 

@@ -20,9 +20,11 @@ STOP_SECONDS = 30.0
 
 def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
     """Add the commands of this module."""
-    listing = subparsers.add_parser("sessions", help="all trading sessions", parents=parents)
+    text = "all trading sessions: what they trade, whether they should run and do, whether they may enter"
+    listing = subparsers.add_parser("sessions", help=text, description=text, parents=parents)
     listing.set_defaults(command=sessions)
-    session = subparsers.add_parser("session", help="create, start, stop, show or remove one session")
+    text = "create, start, stop, show or remove one session"
+    session = subparsers.add_parser("session", help=text, description=text)
     actions = session.add_subparsers(dest="action", required=True, metavar="ACTION")
     _add_create(actions, parents)
     one: tuple[tuple[str, Command, str], ...] = (
@@ -45,12 +47,18 @@ def _add_create(actions: SubParsers, parents: Sequence[ArgumentParser]) -> None:
     text = "create a session from a file, from options, or from a file with options that replace its keys"
     parser = actions.add_parser("create", help=text, description=text, parents=parents)
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="TOML, see conf/sessions")
-    for name in ("name", "login", "account", "contract", "strategy"):
-        parser.add_argument(f"--{name}")
+    for name, about in (
+        ("name", "what you call it"),
+        ("login", "a login of conf/tradeproc.toml"),
+        ("account", "one of the login's accounts"),
+        ("contract", "root, month letter and year, as ESZ26"),
+        ("strategy", "a name, module:Class or file.py:Class; drops the file's arguments when it is another one"),
+    ):
+        parser.add_argument(f"--{name}", metavar=name.upper(), help=about)
     parser.add_argument("--minutes", type=int, help="length of a bar")
     parser.add_argument("--quantity", type=int, help="contracts an entry")
     parser.add_argument("--warmup", type=int, help="bars before the first decision; default: the strategy's own")
-    parser.add_argument("--environment", choices=("paper", "live"))
+    parser.add_argument("--environment", choices=("paper", "live"), help="once more what the login is")
     parser.add_argument("--stop-policy", choices=("alarm", "replace", "flatten"), help="when a stop is missing")
     parser.add_argument("--max-order", type=int, help="largest order, contracts")
     parser.add_argument("--max-position", type=int, help="largest position, contracts")

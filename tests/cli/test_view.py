@@ -1,0 +1,144 @@
+"""The live view: whatever there is to show, it fits, and what is wrong can be seen."""
+
+import io
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tradeproc.cli.screen import Screen
+from tradeproc.cli.view import progress_line, render
+
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+NOW = 500 * SECOND
+OPEN = 1_703_545_200 * SECOND
+
+
+def candle(minute: int, close: float, *, closed: bool = True) -> dict[str, Any]:
+    at = OPEN + minute * MINUTE
+    prices = {"open": close - 0.5, "high": close + 1, "low": close - 1, "close": close}
+    return {"opened_at": at, "closed_at": at + MINUTE, "closed": closed, **prices}
+
+
+def order(role: str = "stop_loss", **fields: Any) -> dict[str, Any]:
+    told = {
+        "id": role,
+        "side": "sell",
+        "quantity": 1,
+        "filled": 0,
+        "type": "stop",
+        "role": role,
+        "state": "submitted",
+    }
+    return {**told, "limit_price": None, "stop_price": "4799.25", **fields}
+
+
+def summary(**fields: Any) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "trading_state": "active", "position": 1, "average": "4800.5", "last": 4801.25, "realized": "125",
+        "unrealized": "37.5", "currency": "USD", "orders": [order()], "alarms": {}, "lease": True, "database": "up",
+        "reconciled": True, "streams": {"market": "up", "orders": "up", "positions": "up"},
+    }  # fmt: skip
+    return {**told, **fields}
+
+
+def heartbeat(process: str, state: str = "ready", lag_ns: int = 0) -> dict[str, Any]:
+    return {"process": process, "state": state, "lag_ns": lag_ns, "market_at": OPEN + 9 * MINUTE}
+
+
+def full() -> Screen:
+    screen = Screen("session 1 mine", "SIM0000001F paper", "Ctrl-C leaves", speed=60.0, wall_at=OPEN, tick=0.25)
+    for minute in range(30):
+        screen = screen.with_candle(candle(minute, 4800 + minute % 7))
+    screen = screen.with_summary(summary())
+    names = ["core.keeper", "link-paper.orders-SIM0000001F", "session-1.trader"]
+    for name in names:
+        screen = screen.with_heartbeat(heartbeat(name, lag_ns=1_500_000), NOW)
+    fill = {"side": "buy", "quantity": 1, "price": "4800.5", "market_at": OPEN + 3 * MINUTE, "at": 5}
+    return screen.with_fill(fill).with_programs(dict.fromkeys(names, "RUNNING"))
+
+
+def drawn(screen: Screen, width: int = 100, height: int = 28, now: int = NOW) -> list[str]:
+    """Return the lines of the view as a terminal of that size shows them."""
+    file = io.StringIO()
+    console = Console(file=file, width=width, height=height, color_system=None, legacy_windows=False)
+    console.print(render(screen, now, width=width, height=height))
+    return file.getvalue().rstrip("\n").split("\n")
+
+
+@pytest.mark.parametrize("screen", [Screen(), full()], ids=["empty", "full"])
+@pytest.mark.parametrize(("width", "height"), [(60, 18), (80, 24), (100, 28), (120, 36), (200, 60)])
+def test_it_fits_every_terminal(screen: Screen, width: int, height: int) -> None:
+    lines = drawn(screen, width, height)
+
+    assert len(lines) == height
+    assert all(len(line) <= width for line in lines)
+
+
+def test_everything_is_on_one_screen() -> None:
+    text = " ".join(" ".join(drawn(full(), 80, 24)).split())
+
+    for part in (
+        "session 1 mine", "SIM0000001F paper", "market 2023-12-25 23:09:00 (60x)", "wall 23:00:00 UTC", "30 bars",
+        "bus lag 1.50 ms", "+1 at 4800.50", "4801.25", "+125.00", "+37.50", "+162.50 USD", "3 up", "agrees",
+        "stop loss sell 1 at 4799.25", "23:03:00 buy", "keeper", "trader", "▲", "Ctrl-C leaves",
+    ):  # fmt: skip
+        assert part in text, part
+
+
+@pytest.mark.parametrize(
+    ("screen", "shown"),
+    [
+        (full().with_programs({"core.keeper": "FATAL"}), "keeper fatal"),
+        (full().with_programs({"core.jobs": "RUNNING"}), "jobs no heartbeat yet"),
+        (full().with_heartbeat(heartbeat("core.keeper", "degraded"), NOW), "degraded"),
+        (full().with_summary(summary(trading_state="halted")), "halted"),
+        (full().with_summary(summary(streams={"market": "up", "orders": "cut"})), "orders down"),
+        (full().with_summary(summary(database="down")), "database  down"),
+        (full().with_summary(summary(reconciled=False)), "being asked"),
+        (
+            full().with_summary(summary(alarms={"position_uncovered": "1 contract"})),
+            "! position_uncovered: 1 contract",
+        ),
+        (replace(full(), account="123 live"), "123 live"),
+        (Screen(), "waiting for the trader"),
+    ],
+)
+def test_what_is_wrong_can_be_seen(screen: Screen, shown: str) -> None:
+    assert shown in "\n".join(drawn(screen))
+
+
+def test_a_process_that_fell_silent_grows_old() -> None:
+    assert "keeper 42.0 s" in " ".join(" ".join(drawn(full(), now=NOW + 42 * SECOND)).split())
+
+
+def test_a_fill_told_twice_is_shown_once_and_in_the_order_of_time() -> None:
+    early = {"side": "sell", "quantity": 1, "price": "4800", "market_at": 0, "at": 3}
+
+    screen = full().with_fill(early).with_fill(early)
+
+    assert [fill.at for fill in screen.fills] == [3, 5]
+
+
+def test_a_process_that_supervisord_no_longer_has_is_forgotten() -> None:
+    screen = full().with_programs({"core.keeper": "RUNNING"})
+
+    assert list(screen.processes) == ["core.keeper"]
+
+
+def test_an_order_that_is_over_is_not_shown() -> None:
+    screen = full().with_summary(summary(orders=[order(state="filled"), order("profit_target", stop_price=None)]))
+
+    assert [each.role for each in screen.open_orders] == ["profit_target"]
+
+
+@pytest.mark.parametrize(("tick", "decimals"), [(0.25, 2), (0.01, 2), (1.0, 0), (0.0000005, 7), (0.015625, 6)])
+def test_prices_have_the_decimals_of_their_tick(tick: float, decimals: int) -> None:
+    assert Screen(tick=tick).decimals == decimals
+
+
+def test_without_a_terminal_it_is_one_line() -> None:
+    assert progress_line(full()) == ("2023-12-25 23:09:00  30 bars  position +1  1 working  1 fills  P&L +162.50")
+    assert progress_line(Screen()) == "no market time yet  0 bars  position 0  0 working  0 fills"
