@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from tradeproc.cli import exits
-from tradeproc.cli.commands import book, desks, localbroker, login, sessions, trading, watching
+from tradeproc.cli.commands import book, desks, localbroker, login, sessions, trading, upgrade, watching
 from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import Exit
 from tradeproc.errors import TradeprocError
 from tradeproc.home import find_home
 
-_MODULES = (desks, sessions, trading, watching, book, login, localbroker)
+_MODULES = (desks, upgrade, sessions, trading, watching, book, login, localbroker)
 
 
 def make_parser() -> argparse.ArgumentParser:
