@@ -1,0 +1,67 @@
+"""Live upgrade: `tradectl upgrade` after new code was installed into the home's `.venv`."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from tradeproc.cli.desk import Desk
+from tradeproc.cli.exits import Exit, NotRunning
+from tradeproc.cli.outcome import Outcome, SubParsers
+from tradeproc.cli.rollout import Batch, Rollout, check_new_code, plan
+from tradeproc.errors import TradeprocError
+from tradeproc.supervision.client import SupervisorAway
+
+SECONDS = 90.0
+
+
+def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
+    """Add the command of this module."""
+    text = (
+        "restart every process onto the code that is installed now, one after the other, each well before the next; "
+        "positions and working orders stay as they are. supervisord itself is not restarted: down and up do that"
+    )
+    parser = subparsers.add_parser(
+        "upgrade", help="restart onto new code, group by group", description=text, parents=parents
+    )
+    parser.add_argument("--postgres", action="store_true", help="restart the embedded database too")
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, metavar="N", help="what each has to be well again (%(default)g)"
+    )
+    parser.set_defaults(command=upgrade)
+
+
+def upgrade(desk: Desk, arguments: Namespace) -> Outcome:
+    """Roll the new code out; the first process that does not come up ends it, with code 1."""
+    try:
+        batches = plan(desk.supervisor.processes(), with_postgres=arguments.postgres)
+    except SupervisorAway:
+        raise NotRunning("the desk is not running; scripts/tradectl up starts it, on the new code") from None
+    check_new_code(desk)
+
+    def tell(text: str) -> None:
+        if not arguments.json:
+            print(text, flush=True, file=sys.stderr)
+
+    rollout = Rollout(desk, arguments.seconds, tell)
+    try:
+        rollout.run(batches)
+    except TradeprocError as error:
+        return _stopped(error, rollout, batches)
+    count = len(rollout.done)
+    return Outcome({"upgraded": rollout.done}, Text(f"the desk is on the new code: {count} restarts"))
+
+
+def _stopped(error: TradeprocError, rollout: Rollout, batches: Sequence[Batch]) -> Outcome:
+    names = [batch.name for batch in batches]
+    left = names[names.index(rollout.at) + 1 :]
+    rest = f"; still on the old code: {', '.join(left)}" if left else ""
+    value = {
+        "upgraded": rollout.done,
+        "failed": rollout.at,
+        "error": str(error),
+        "left": left,
+        "exit": int(Exit.FAILED),
+    }
+    return Outcome(value, Text(f"the upgrade stopped at {rollout.at}: {error}{rest}"), Exit.FAILED)

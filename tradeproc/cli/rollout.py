@@ -1,0 +1,207 @@
+"""Bringing a running desk onto new code: group after group, each well again before the next one is touched.
+
+What a process was before decides what it must be after: one that was ready must be ready, which for a trader means
+that it has its history and has compared orders and position with the broker. One that was down is left down.
+"""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tradeproc.cli.desk import Desk
+from tradeproc.cli.exits import CommandFailed
+from tradeproc.errors import TradeprocError
+from tradeproc.supervision.client import Program, ProgramState
+
+_LOOK_SECONDS = 0.1
+_STOP_SECONDS = 15.0
+_CHECK_SECONDS = 60.0
+# a process that dies and is started again this often will not come up
+_MOST_PIDS = 3
+_STATES = ("down", "starting", "degraded", "ready")
+_CORE = ("core", "localbroker", "warden")
+_POSTGRES = "core.postgres"
+_IMPORTS = """
+import importlib
+from tradeproc.procs.__main__ import KINDS
+for kind in KINDS:
+    importlib.import_module(f"tradeproc.procs.{kind}")
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Processes that restart together: one program, or a whole session."""
+
+    group: str
+    processes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.processes[0] if len(self.processes) == 1 else self.group
+
+
+class NotWell(CommandFailed):
+    """A process did not come up on the new code; ends the roll-out with code 1."""
+
+
+def check_new_code(desk: Desk) -> None:
+    """Let the home's interpreter import every process once, before anything is touched.
+
+    Raises:
+        CommandFailed: it cannot; the text is its last word.
+    """
+    command = [str(desk.home.root / ".venv/bin/python"), "-c", _IMPORTS]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_CHECK_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CommandFailed(f"the new code cannot be looked at: {error}; nothing was restarted") from None
+    if done.returncode:
+        last = (done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1]
+        raise CommandFailed(f"the new code cannot be imported: {last}; nothing was restarted")
+
+
+def plan(programs: Sequence[Program], *, with_postgres: bool) -> list[Batch]:
+    """Return what is to be restarted, in order: core one by one, links and their feeds one by one, then sessions.
+
+    Args:
+        programs: everything supervisord has, in its own order; what is down is left alone.
+        with_postgres: restart the embedded database too; everything else waits for it.
+    """
+    up = [program for program in programs if program.state.is_up]
+    core = [program for group in _CORE for program in up if program.group == group]
+    links = [program for program in up if program.group.startswith("link-")]
+    links.sort(key=lambda program: (program.group, program.name != "link"))
+    batches = [
+        Batch(program.group, (program.process,))
+        for program in (*core, *links)
+        if with_postgres or program.process != _POSTGRES
+    ]
+    sessions = {program.group for program in up if program.group.startswith("session-")}
+    for group in sorted(sessions, key=lambda name: int(name.removeprefix("session-"))):
+        batches.append(Batch(group, tuple(program.process for program in up if program.group == group)))
+    return batches
+
+
+class Rollout:
+    """Restarts batches one after the other; `tell` hears what was done. `at` is the one it is at."""
+
+    def __init__(self, desk: Desk, seconds: float, tell: Callable[[str], None]) -> None:
+        self._desk, self._seconds, self._tell = desk, seconds, tell
+        self.done: list[str] = []
+        self.at = ""
+
+    def run(self, batches: Sequence[Batch]) -> None:
+        """Restart all; what a batch needs of the ones before it is there by then.
+
+        Raises:
+            NotWell: one did not come up; those after it were not touched.
+        """
+        traders = {program.process: self._rank(program) for program in self._programs() if program.name == "trader"}
+        for batch in batches:
+            began, self.at = time.monotonic(), batch.name
+            if not self._restart(batch):
+                self._tell(f"{batch.name}: ended meanwhile, left alone")
+                continue
+            self._wait_traders(batch, traders)
+            self.done.append(batch.name)
+            self._tell(f"{batch.name}: on the new code after {time.monotonic() - began:.1f} s")
+
+    def _restart(self, batch: Batch) -> bool:
+        """Restart a batch and wait until it is well; False when it was down already."""
+        before = self._members(batch)
+        if not any(program.state.is_up for program in before.values()):
+            return False
+        ranks = {process: self._rank(program) for process, program in before.items()}
+        sizes = {process: self._log_size(process) for process in before}
+        self._stop(batch)
+        self._start(batch)
+        pids: dict[str, set[int]] = {process: set() for process in before}
+        for members in self._looks(batch, self._seconds):
+            waiting = [
+                process
+                for process, program in members.items()
+                if not program.pid or self._rank(program) < ranks.get(process, 0)
+            ]
+            if not waiting and members:
+                return True
+            for process, program in members.items():
+                pids.setdefault(process, set()).add(program.pid)
+                if _has_failed(program, pids[process]):
+                    raise NotWell(self._reason(program, sizes.get(process, 0)))
+        text = ", ".join(waiting) or batch.name
+        raise NotWell(f"{text}: not {_STATES[max(ranks.values())]} within {self._seconds:g} s on the new code")
+
+    def _wait_traders(self, batch: Batch, ranks: Mapping[str, int]) -> None:
+        """Wait until no trader is the worse for what was restarted; one that ended meanwhile is not missed."""
+        deadline = time.monotonic() + self._seconds
+        while worse := [
+            program.process
+            for program in self._programs()
+            if program.process in ranks and program.state.is_up and self._rank(program) < ranks[program.process]
+        ]:
+            if time.monotonic() > deadline:
+                raise NotWell(f"{', '.join(worse)}: not well again {self._seconds:g} s after {batch.name}")
+            time.sleep(_LOOK_SECONDS)
+
+    def _stop(self, batch: Batch) -> None:
+        for process in reversed(batch.processes):
+            self._desk.supervisor.stop(*process.split(".", 1))
+        for members in self._looks(batch, _STOP_SECONDS):
+            if all(program.state.is_down for program in members.values()):
+                return
+        raise NotWell(f"{batch.name}: did not stop within {_STOP_SECONDS:g} s")
+
+    def _start(self, batch: Batch) -> None:
+        """Start a batch; a session whose group the new code describes otherwise is taken out and added again."""
+        supervisor = self._desk.supervisor
+        if batch.group.startswith("session-") and batch.group in supervisor.reread():
+            supervisor.remove_group(batch.group)
+            supervisor.add_group(batch.group)
+            return
+        for process in batch.processes:
+            supervisor.start(*process.split(".", 1))
+
+    def _looks(self, batch: Batch, seconds: float) -> Iterator[dict[str, Program]]:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            yield self._members(batch)
+            time.sleep(_LOOK_SECONDS)
+
+    def _members(self, batch: Batch) -> dict[str, Program]:
+        found = {program.process: program for program in self._programs()}
+        return {process: found[process] for process in batch.processes if process in found}
+
+    def _programs(self) -> list[Program]:
+        return self._desk.supervisor.processes()
+
+    def _rank(self, program: Program) -> int:
+        """Return how well a process is; one that answers under another pid than supervisord's is not it."""
+        try:
+            told = self._desk.client.call(program.process, "status", {}, 1.0)
+        except TradeprocError:
+            return 0
+        return _STATES.index(told["state"]) if told["pid"] == program.pid and told["state"] in _STATES else 0
+
+    def _log_size(self, process: str) -> int:
+        path = self._desk.home.log / f"{process}.log"
+        return path.stat().st_size if path.exists() else 0
+
+    def _reason(self, program: Program, since: int) -> str:
+        """Return why a process does not come up: its last critical word, else its last word."""
+        path = self._desk.home.log / f"{program.process}.log"
+        text = path.read_bytes()[since:].decode(errors="replace") if path.exists() else ""
+        lines = [line for line in text.splitlines() if line.strip()] or [program.error or "it said nothing"]
+        critical = [line for line in lines if " CRITICAL " in line]
+        return f"{program.process} does not come up on the new code: {(critical or lines)[-1]}"
+
+
+def _has_failed(program: Program, pids: set[int]) -> bool:
+    """Tell whether supervisord, or what we saw, says that a started program will not come up."""
+    if program.state is ProgramState.FATAL:
+        return True
+    if program.state is ProgramState.EXITED and program.exit_status in (0, 78):
+        return True
+    return len(pids - {0}) >= _MOST_PIDS
