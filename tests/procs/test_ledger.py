@@ -1,4 +1,4 @@
-"""Where a trader writes: no exit ever waits long or is lost, and no entry is written down where it might be forgotten."""
+"""Where a trader writes: no exit waits long or is lost, and no entry is written down where it may be forgotten."""
 
 import resource
 import time

@@ -1,0 +1,180 @@
+"""A real trader and its real database, between nodes that play link, feed and account manager over a model broker."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.engine.desk import Plan, Scripted, candle, spec
+from tests.engine.model_broker import ACCOUNT, ModelBroker
+from tests.procs.stage import Actor, Ear, Stage, wait_until
+from tradeproc.bus.codec import Body
+from tradeproc.bus.node import Deferred, Node
+from tradeproc.domain import messages
+from tradeproc.domain.book import Position
+from tradeproc.domain.candles import Candle
+from tradeproc.domain.units import Contracts, Price
+from tradeproc.engine import events
+from tradeproc.engine.state import Setup, new_state
+from tradeproc.procs import trader_commands
+from tradeproc.procs.ledger import Ledger
+from tradeproc.procs.trading import Trader
+from tradeproc.store import Lease, Store
+from tradeproc.store.journal import Journal
+from tradeproc.strategies.contract import Decision
+
+LINK, BARS = "link-paper.link", "link-paper.bars-ESH24-1m"
+Answer = Callable[[Body], Body | Deferred]
+
+
+class TradingDesk:
+    """Everything around one trader; `answers` are the account manager's, and may be replaced."""
+
+    def __init__(self, stage: Stage, url: str, folder: Path, *plans: Plan | Decision) -> None:
+        self.stage, self.url = stage, url
+        self.store = Store(url)
+        self.session = self.store.create_session(spec())
+        self.broker = ModelBroker()
+        self.lock = threading.Lock()
+        self.strategy = Scripted(*plans)
+        self.history: Answer = lambda _: {"known": [_candle_body(candle(number)) for number in range(3)]}
+        self.history_asked = 0
+        self.number = 3
+        self.asked: list[tuple[str, Body]] = []
+        self.answers: dict[str, Answer] = {
+            "streams": lambda _: {"orders": "up", "positions": "up", "reason": ""},
+            "orders": lambda _: {"known": [messages.broker_order_to_body(each) for each in self._pictures()]},
+            "position": lambda _: {"known": messages.position_to_body(self._position())},
+            "submit": self._submit,
+            "cancel": lambda body: self._change(self.broker.cancel(body["broker_id"])),
+            "modify": lambda body: self._change(
+                self.broker.modify(body["broker_id"], messages.order_request_from_body(body["change"]))
+            ),
+        }
+        self.me, self.account_name = f"session-{self.session}.trader", f"session-{self.session}.account"
+        self.link = stage.enter(LINK, self._prepare_link)
+        self.bars = stage.enter(BARS, self._prepare_bars)
+        self.account = self.enter_account()
+        self._folder = folder
+
+    # --- the others
+
+    def _prepare_link(self, node: Node) -> None:
+        node.handle("need", lambda _: {"process": BARS})
+        node.handle("history", self._history)
+
+    def _history(self, body: Body) -> Body | Deferred:
+        self.history_asked += 1
+        return self.history(body)
+
+    def _prepare_bars(self, node: Node) -> None:
+        node.snapshot("candle", lambda _: {"candles": [], "up": True})
+
+    def enter_account(self, *methods: str) -> Actor:
+        def prepare(node: Node) -> None:
+            for method in methods or self.answers:
+                node.handle(method, lambda body, method=method: self._answer(method, body))  # type: ignore[misc]
+
+        return self.stage.enter(self.account_name, prepare)
+
+    def _answer(self, method: str, body: Body) -> Body | Deferred:
+        self.asked.append((method, dict(body)))
+        with self.lock:
+            answer = self.answers[method](body)
+            self.tell_pictures()
+        return answer
+
+    def tell_pictures(self) -> None:
+        """Publish what a perfect stream would tell."""
+        told, self.broker.told = self.broker.told, []
+        for each in told:
+            if isinstance(each, Position):
+                self.account.node.publish("position", messages.position_to_body(each))
+            else:
+                self.account.node.publish("order", messages.broker_order_to_body(each))
+
+    def _submit(self, body: Body) -> Body:
+        return messages.outcome_to_body(self.broker.place(messages.request_from_body(body["request"])))
+
+    def _change(self, outcome: Any) -> Body:
+        return messages.outcome_to_body(outcome)
+
+    def _pictures(self) -> list[Any]:
+        return list(self.broker.orders.values())
+
+    def _position(self) -> Position:
+        quantity = self.broker.position
+        average = None if not quantity else Price(self.broker.price)
+        return Position(ACCOUNT, "ESH24", Contracts(quantity), average)
+
+    def hold(self, method: str) -> list[Deferred]:
+        """Answer a method no more, but keep what is to be answered."""
+        held: list[Deferred] = []
+
+        def keep(_: Body) -> Deferred:
+            held.append(Deferred())
+            return held[-1]
+
+        self.answers[method] = keep
+        return held
+
+    # --- the trader
+
+    def begin(self) -> "TradingDesk":
+        """Let the trader live."""
+        lease = Lease.acquire(self.url, self.session, "us")
+        journal = Journal(self._folder / "journal.jsonl")
+        ledger = Ledger(Store(self.url, connect_timeout=0.5), journal, lease, self.session, "us")
+        row = self.store.session(self.session)
+        setup = Setup(
+            session=self.session,
+            fence=lease.fence,
+            installation="abcd",
+            spec=row.spec,
+            strategy=self.strategy,
+            arguments=Scripted.Arguments(),
+        )
+
+        def prepare(node: Node) -> None:
+            self.trader = Trader(node, row, ledger, new_state(setup), ())
+            trader_commands.register(self.trader)
+            self.trader.begin(events.Started())
+
+        self.actor = self.stage.enter(self.me, prepare)
+        return self
+
+    def ready(self) -> "TradingDesk":
+        """Begin, and wait until the strategy may run."""
+        self.begin()
+        wait_until("the trader is ready", lambda: self.status()["state"] == "ready")
+        wait_until("its streams are up", lambda: set(self.state()["streams"].values()) == {"up"})
+        return self
+
+    def ear(self, *topics: str) -> Ear:
+        return Ear(self.stage, self.me, *topics)
+
+    def status(self) -> Body:
+        return self.stage.ask(self.me, "status")
+
+    def state(self) -> Body:
+        return self.stage.ask(self.me, "state")
+
+    def alarms(self) -> set[str]:
+        return set(self.state()["alarms"])
+
+    def count(self, method: str) -> int:
+        return sum(asked == method for asked, _ in list(self.asked))
+
+    def bar(self, close: float = 4800.0) -> None:
+        """Publish the next closed candle."""
+        body = _candle_body(candle(self.number, close))
+        self.number += 1
+        self.bars.do(lambda: self.bars.node.publish("candle", body))
+
+    def publish(self, topic: str, body: Body) -> None:
+        """Publish as the account manager."""
+        self.account.do(lambda: self.account.node.publish(topic, body))
+
+
+def _candle_body(each: Candle) -> Body:
+    return messages.candle_to_body(each, "ESH24", 1)
