@@ -107,8 +107,7 @@ def test_the_open_belongs_to_the_session_and_the_close_does_not(equity: MarketHo
 def test_the_open_moves_in_utc_with_the_clocks_of_chicago(
     equity: MarketHours, friday_close: str, sunday_open: str
 ) -> None:
-    assert equity.next_open(utc(friday_close)) == utc(sunday_open)
-    assert equity.next_close(Nanos(utc(friday_close) - 1)) == utc(friday_close)
+    assert equity.edges(utc(friday_close), utc(friday_close)) == [utc(friday_close), utc(sunday_open)]
 
 
 def test_grains_rest_at_breakfast_within_one_session() -> None:
@@ -117,13 +116,13 @@ def test_grains_rest_at_breakfast_within_one_session() -> None:
 
     assert not grains.is_open(at)
     assert session(grains, at) == (chicago("2024-06-03 19:00"), chicago("2024-06-04 13:20"))
-    assert grains.next_open(at) == chicago("2024-06-04 08:30")
-    assert grains.next_close(chicago("2024-06-04 07:00")) == chicago("2024-06-04 07:45")
+    assert grains.edges(at, at) == [chicago("2024-06-04 07:45"), chicago("2024-06-04 08:30")]
 
 
-def test_the_next_open_is_after_a_long_weekend(equity: MarketHours) -> None:
-    assert equity.next_open(chicago("2023-12-22 16:30")) == chicago("2023-12-25 17:00")
-    assert equity.next_close(chicago("2023-12-22 16:30")) == chicago("2023-12-26 16:00")
+def test_the_next_session_is_after_a_long_weekend(equity: MarketHours) -> None:
+    edges = equity.edges(chicago("2023-12-22 16:30"), chicago("2023-12-25 17:00"))
+
+    assert edges == [chicago(day) for day in ("2023-12-22 16:00", "2023-12-25 17:00", "2023-12-26 16:00")]
 
 
 def test_nothing_is_known_outside_the_table(equity: MarketHours) -> None:
@@ -131,8 +130,6 @@ def test_nothing_is_known_outside_the_table(equity: MarketHours) -> None:
     for at in (equity.horizon, chicago("2031-03-04 10:00"), chicago("2014-06-03 10:00")):
         assert equity.session_at(at) is None
         assert not equity.is_open(at)
-        assert equity.next_open(at) is None
-        assert equity.next_close(at) is None
     assert equity.is_open(Nanos(equity.horizon - 1))
 
 

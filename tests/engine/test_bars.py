@@ -28,8 +28,16 @@ def ticks(*rows: tuple[str, float, int]) -> list[Tick]:
     return [Tick(chicago(at), price, Contracts(size)) for at, price, size in rows]
 
 
+def columns(stream: list[Tick]) -> TickArrays:
+    return TickArrays(
+        np.array([tick.at for tick in stream], dtype=np.int64),
+        np.array([tick.price for tick in stream], dtype=np.float64),
+        np.array([tick.size for tick in stream], dtype=np.int64),
+    )
+
+
 def bulk(stream: list[Tick], rule: BarRule, until: Nanos | None = None, key: str = "cme_equity") -> list[Candle]:
-    return bars_of(TickArrays.of(stream), rule, market_hours(key), until).candles()
+    return bars_of(columns(stream), rule, market_hours(key), until).candles()
 
 
 def one_by_one(

@@ -123,7 +123,7 @@ def test_growth_keeps_every_value() -> None:
         bars.add_or_replace(candle(minute, float(minute)))
 
     assert bars.closes.tolist() == [float(minute) for minute in range(1000)]
-    assert bars.closed_times.tolist() == [(minute + 1) * MINUTE for minute in range(1000)]
+    assert [bars[index].closed_at for index in range(1000)] == [(minute + 1) * MINUTE for minute in range(1000)]
 
 
 def test_arrays_cannot_be_written() -> None:

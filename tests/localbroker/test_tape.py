@@ -8,7 +8,7 @@ import pytest
 
 from tradeproc.domain.candles import Tick
 from tradeproc.domain.units import from_iso, iso
-from tradeproc.localbroker.tape import generated, merged, read_tape, shipped
+from tradeproc.localbroker.tape import generated, read_tape, shipped
 from tradeproc.localbroker.tape_files import BadTape
 
 
@@ -46,6 +46,8 @@ def test_trades_are_read_with_zone_contract_column_and_gzip(tmp_path: Path) -> N
         ("ESH24", "2024-01-01T23:00:00Z", 4800.25, 2),
         ("NQH24", "2024-01-01T23:00:01Z", 16000.0, 1),
     ]
+    assert tape.last("NQH24", tape.first_at) is None
+    assert [tape.last(code, tape.last_at) for code in tape.contracts] == [tick for _, tick in tape.ticks(0, 2)]
 
 
 @pytest.mark.parametrize(
@@ -152,19 +154,3 @@ def test_the_generator_gives_the_same_trades_for_the_same_seed_and_stays_on_the_
     assert np.allclose(steps, np.round(steps), atol=1e-6)
     assert set(np.round(np.abs(np.diff(steps)))) <= {0, 1}
     assert 1 <= tape.sizes.min() <= tape.sizes.max() <= 10
-
-
-def test_tapes_are_merged_by_time_and_know_the_last_trade_of_each_contract() -> None:
-    one, two = generated("ESH24", 1, 1000, 60), generated("NQH24", 2, 500, 60)
-
-    tape = merged([one, two])
-
-    assert tape.contracts == ("ESH24", "NQH24")
-    assert bool((np.diff(tape.times) >= 0).all())
-    assert tape.last("ESH24", 999) is None
-    for part in (one, two):
-        (contract,) = part.contracts
-        assert tape.last(contract, tape.last_at) == part.last(contract, part.last_at)
-    assert [tick for name, tick in tape.ticks(0, len(tape)) if name == "ESH24"] == [
-        tick for _, tick in one.ticks(0, len(one))
-    ]

@@ -16,7 +16,6 @@ from tradeproc.supervision.client import Supervisor
 
 KEEPER = "core.keeper"
 TOKENS = "core.tokens"
-PORTFOLIO = "core.portfolio"
 ANSWER_SECONDS = 5.0
 
 

@@ -180,25 +180,13 @@ PROCESSES = (
     Column("pid", "pid", right=True),
     Column("detail", "detail"),
 )
-LEDGER = (
-    Column("at", "at", when),
-    Column("account", "account"),
-    Column("order", "broker_id"),
-    Column("contract", "contract"),
-    Column("side", "side"),
-    Column("quantity", "quantity", right=True),
-    Column("filled", "filled", right=True),
-    Column("price", "price", right=True),
-    Column("average", "average", number, right=True),
-    Column("state", "state", state),
-)
 
 
-def build(columns: Sequence[Column], rows: Iterable[Row], *, title: str | None = None) -> Table:
+def build(columns: Sequence[Column], rows: Iterable[Row]) -> Table:
     """Return the rich table of some rows; a column that no row fills is left out."""
     kept = list(rows)
     shown = [column for column in columns if any(row.get(column.key) not in (None, "") for row in kept)]
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in shown:
         table.add_column(column.heading, justify="right" if column.right else "left", overflow="fold")
     for row in kept:

@@ -4,7 +4,7 @@ A market session is what the exchange calls a trade date: from the open, often t
 is one stretch of trading or several with breaks between (grains rest at breakfast). Sessions are worked out from
 `calendar_table.py` when they are asked for, and the newest few are remembered.
 
-The table ends at a horizon. Outside it nothing is known: nothing is open, there is no session and no next open.
+The table ends at a horizon. Outside it nothing is known: nothing is open and there is no session.
 Known limits: it carries what the library behind it knows; unscheduled closures (days of mourning), the quarter of an
 hour for which equity products rested at 15:15 until June 2021, and early closes of grains are not in it.
 """
@@ -104,18 +104,6 @@ class MarketHours:
         session = self.session_at(at)
         return session is not None and any(opened <= at < closed for opened, closed in session.stretches)
 
-    def next_open(self, at: Nanos) -> Nanos | None:
-        """Return when trading begins next after a moment, be it after a break; None when that is not known."""
-        if at < self.known_from:
-            return None
-        return next((stretch.opened_at for stretch in self._stretches(at) if stretch.opened_at > at), None)
-
-    def next_close(self, at: Nanos) -> Nanos | None:
-        """Return when trading ends next after a moment, be it for a break; None when that is not known."""
-        if at < self.known_from:
-            return None
-        return next((stretch.closed_at for stretch in self._stretches(at) if stretch.closed_at > at), None)
-
     def edges(self, first: Nanos, last: Nanos, *, breaks: bool = True) -> list[Nanos]:
         """Return the opens and closes that divide the time from `first` to `last`, oldest first.
 
@@ -132,10 +120,6 @@ class MarketHours:
                 break
         start = max(bisect_right(found, first) - 1, 0)
         return found[start : bisect_right(found, last) + 1]
-
-    def _stretches(self, at: int) -> Iterator[Stretch]:
-        for session in self._sessions(at):
-            yield from session.stretches
 
     def _sessions(self, at: int) -> Iterator[MarketSession]:
         """Yield the known sessions from about a day before a moment on, oldest first."""

@@ -1,4 +1,4 @@
-"""Orders as tradeproc keeps them: the order, its states, its history, and the bracket.
+"""Orders as tradeproc keeps them: the order, its states and its history.
 
 Prices here are integer ticks of the instrument; the brokers' edge uses `BrokerOrder` with Decimal prices.
 """
@@ -126,25 +126,6 @@ class Order:
     def remaining(self) -> Contracts:
         """Return how many contracts are not filled yet."""
         return Contracts(self.quantity - self.filled)
-
-
-@dataclass(frozen=True, slots=True)
-class Bracket:
-    """An entry with its stop loss and an optional profit target, sent as the broker's native structure."""
-
-    entry: Order
-    stop_loss: Order
-    profit_target: Order | None = None
-
-    @property
-    def legs(self) -> tuple[Order, ...]:
-        """Return the protecting orders: stop loss first, then the target if there is one."""
-        return (self.stop_loss,) if self.profit_target is None else (self.stop_loss, self.profit_target)
-
-    @property
-    def orders(self) -> tuple[Order, ...]:
-        """Return all orders: the entry first."""
-        return (self.entry, *self.legs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,6 @@ Money = NewType("Money", Decimal)
 Nanos = NewType("Nanos", int)
 """A moment: nanoseconds since 1970-01-01 UTC. Durations are also nanoseconds."""
 
-Ratio = NewType("Ratio", float)
-"""A dimensionless share; 1.0 is all of it."""
-
 
 class OffGrid(Refusal):
     """A price that is not a whole number of ticks; caught where the price came in."""

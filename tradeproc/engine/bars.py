@@ -14,14 +14,13 @@ Ticks come in the order in which they were told. One that is stamped earlier tha
 earlier one's time, so it never changes a bar that has closed.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from tradeproc.domain.candles import Candle, Tick
+from tradeproc.domain.candles import Candle
 from tradeproc.domain.market_hours import MarketHours
 from tradeproc.domain.units import Nanos
 
@@ -90,15 +89,6 @@ class TickArrays:
 
     def __getitem__(self, part: slice) -> "TickArrays":
         return TickArrays(self.at[part], self.prices[part], self.sizes[part])
-
-    @classmethod
-    def of(cls, ticks: Sequence[Tick]) -> "TickArrays":
-        """Return the columns of a sequence of ticks."""
-        return cls(
-            np.array([tick.at for tick in ticks], dtype=np.int64),
-            np.array([tick.price for tick in ticks], dtype=np.float64),
-            np.array([tick.size for tick in ticks], dtype=np.int64),
-        )
 
 
 @dataclass(frozen=True, slots=True)

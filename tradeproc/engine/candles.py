@@ -76,11 +76,6 @@ class CandleSeries:
         return self._shown_keys[0, self._start : self._end]
 
     @property
-    def closed_times(self) -> Times:
-        """Return `closed_at` of each candle, int64 UTC nanoseconds."""
-        return self._shown_keys[1, self._start : self._end]
-
-    @property
     def opens(self) -> Floats:
         """Return the opening prices in points."""
         return self._shown[0, self._start : self._end]

@@ -14,7 +14,7 @@ from tradeproc.localbroker.bars import DAY_MINUTES
 from tradeproc.localbroker.faults import Switchboard
 from tradeproc.localbroker.market import Market
 from tradeproc.localbroker.market_shapes import Spread, quote_body, spread
-from tradeproc.localbroker.numbers import find_contract, wire_symbol
+from tradeproc.localbroker.numbers import find_contract
 from tradeproc.localbroker.oauth import SignIn
 from tradeproc.localbroker.orders import ExchangeOrder, Holding
 from tradeproc.localbroker.streams import HEARTBEAT_SECONDS, Streams
@@ -124,11 +124,6 @@ class Desk:
         tick = self.market.exchange.last(code)
         days = [bar.candle for bar in self.market.bars(code, DAY_MINUTES, 2)]
         return quote_body(symbol, code, tick, days) if tick is not None and days else None
-
-    def front_of(self, symbol: str) -> str:
-        """Return the symbol under which a stream tells about `symbol`: itself, `@ES` included."""
-        code = self.find(symbol)
-        return symbol if symbol.startswith("@") or code is None else wire_symbol(code)
 
     def market_value(self, account: str) -> Decimal:
         """Return the notional value of an account's positions."""

@@ -44,9 +44,9 @@ _NEVER_SECONDS = 3600.0
 class ApiError(Refusal):
     """A request that is answered with an error; `message` is for people."""
 
-    def __init__(self, status: int, message: str, title: str = "") -> None:
+    def __init__(self, status: int, message: str) -> None:
         self.status, self.message = status, message
-        self.title = title or TITLES[status]
+        self.title = TITLES[status]
         super().__init__(message)
 
 

@@ -11,7 +11,7 @@ Records are JSON-able dicts with `kind`, `at` (wall ns), `market_at` (market ns)
 Quantities are ints, prices decimal texts. A test compares the database with `fills()`, `orders()`, `requests()`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -53,50 +53,21 @@ class Ledger:
         self._taken = len(self.records)
         return new
 
-    def of_kind(self, kind: str, account: str | None = None) -> Iterator[Record]:
-        """Yield the records of a kind, of one account or of all."""
-        for record in self.records:
-            if record["kind"] == kind and account in (None, _account(record)):
-                yield record
-
-    def requests(self, account: str | None = None) -> list[Record]:
+    def requests(self) -> list[Record]:
         """Return every request that arrived, accepted or not."""
-        return list(self.of_kind("request", account))
+        return self.of_kind("request")
 
-    def fills(self, account: str | None = None) -> list[Record]:
+    def fills(self) -> list[Record]:
         """Return every fill."""
-        return list(self.of_kind("fill", account))
+        return self.of_kind("fill")
 
-    def orders(self, account: str | None = None) -> list[Record]:
+    def orders(self) -> list[Record]:
         """Return each order as it stands now, oldest first."""
-        newest: dict[str, Record] = {}
-        for record in self.of_kind("order", account):
-            newest[record["order"]["id"]] = record["order"]
-        return list(newest.values())
+        return list({record["order"]["id"]: record["order"] for record in self.of_kind("order")}.values())
 
-    def changes(self, order_id: str) -> list[Record]:
-        """Return every change of one order."""
-        return [record for record in self.of_kind("order") if record["order"]["id"] == order_id]
-
-    def placements(self, confirm_id: str) -> list[Record]:
-        """Return the accepted placements that carried a client's OrderConfirmID; two are a duplicate order."""
-        return [
-            record
-            for record in self.of_kind("request")
-            if record["call"] == "place" and record["accepted"] and confirm_id in record["confirm_ids"]
-        ]
-
-    def position(self, account: str, contract: str) -> int:
-        """Return the sum of the fills, signed."""
-        return sum(
-            Side(fill["side"]).sign * int(fill["quantity"])
-            for fill in self.of_kind("fill", account)
-            if fill["contract"] == contract
-        )
-
-
-def _account(record: Record) -> object:
-    return record["order"]["account"] if record["kind"] == "order" else record.get("account")
+    def of_kind(self, kind: str) -> list[Record]:
+        """Return the records of a kind."""
+        return [record for record in self.records if record["kind"] == kind]
 
 
 def request_record(

@@ -3,7 +3,7 @@
 Files are read by `tape_files.py`, bars of it are made by `bars.py`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -26,6 +26,7 @@ Sizes = npt.NDArray[np.int64]
 SHIPPED = "ESH4_trades_2023-12-25.csv.gz"
 SHIPPED_CONTRACT = "ESH24"
 SECOND = 1_000_000_000
+_LARGEST_SIZE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,29 +85,6 @@ class Tape:
         return self._bars[key]
 
 
-def one_contract(contract: str, times: Times, prices: Prices, sizes: Sizes, name: str) -> Tape:
-    """Return the tape of a single contract."""
-    return Tape((contract,), times, prices, sizes, np.zeros(len(times), dtype=np.int16), name)
-
-
-def merged(tapes: Sequence[Tape]) -> Tape:
-    """Return one tape of several; trades of the same moment keep the order of `tapes`."""
-    contracts = tuple(dict.fromkeys(contract for tape in tapes for contract in tape.contracts))
-    times = np.concatenate([tape.times for tape in tapes])
-    order = np.argsort(times, kind="stable")
-    which = np.concatenate(
-        [np.array([contracts.index(name) for name in tape.contracts], dtype=np.int16)[tape.which] for tape in tapes]
-    )
-    return Tape(
-        contracts,
-        times[order],
-        np.concatenate([tape.prices for tape in tapes])[order],
-        np.concatenate([tape.sizes for tape in tapes])[order],
-        which[order],
-        "+".join(tape.name for tape in tapes),
-    )
-
-
 def read_tape(path: Path, contract: str | None = None) -> Tape:
     """Return the tape of a CSV file of trades or bars; `tape_files.py` says which columns.
 
@@ -145,7 +123,6 @@ def generated(
     *,
     first_price: float = 4800.0,
     ticks_per_second: float = 1.0,
-    largest_size: int = 10,
 ) -> Tape:
     """Return a random walk of one tick up, down or none a trade, at random times; equal seeds give equal tapes.
 
@@ -160,5 +137,6 @@ def generated(
     steps[0] = int(terms.nearest(first_price))
     walk = np.maximum(np.cumsum(steps), 1)
     prices = np.round(walk * float(terms.tick_size), 10)
-    sizes = chance.integers(1, largest_size + 1, count, dtype=np.int64)
-    return one_contract(contract, start + offsets, prices, sizes, f"generated:{seed}")
+    sizes = chance.integers(1, _LARGEST_SIZE + 1, count, dtype=np.int64)
+    which = np.zeros(count, dtype=np.int16)
+    return Tape((contract,), start + offsets, prices, sizes, which, f"generated:{seed}")
