@@ -216,6 +216,7 @@ def test_a_trader_that_has_nothing_to_write_notices_that_its_database_hangs(make
     def told() -> list[bool]:
         return [body["standing"] for body in ear.bodies("alarm") if body["name"] == "database_down"]
 
+    read_latches(desk)  # connects
     with hanging(desk.url):
         read_latches(desk)
         # new connections are answered, so it is over as soon as it is looked after
