@@ -6,6 +6,7 @@
 Unix socket addresses are limited to 107 bytes, so a deep home keeps its sockets under the temporary folder.
 """
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -83,9 +84,7 @@ class Home:
         if len(os.fsencode(near)) <= _LONGEST_SOCKET_FOLDER:
             return near
         digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
-        name = f"tradeproc-{os.getuid()}-{digest}"
-        short = Path(tempfile.gettempdir()) / name
-        return short if len(os.fsencode(short)) <= _LONGEST_SOCKET_FOLDER else Path("/tmp") / name  # noqa: S108
+        return short_folder(f"tradeproc-{os.getuid()}-{digest}")
 
     @property
     def supervisor_socket(self) -> Path:
@@ -108,12 +107,24 @@ class Home:
                 raise UnsafeFolder(folder)
         self._tell_supervisord()
 
+    def forget_short_sockets(self) -> None:
+        """Remove the socket folder of a deep home; only when nothing is in it, so when nothing runs."""
+        if not self.sockets.is_relative_to(self.run):
+            with contextlib.suppress(OSError):
+                self.sockets.rmdir()
+
     def _tell_supervisord(self) -> None:
         told = self.groups / "sockets.conf"
         if self.supervisor_socket.is_relative_to(self.run):
             told.unlink(missing_ok=True)
         else:
             told.write_text(f"[unix_http_server]\nfile={self.supervisor_socket}\n")
+
+
+def short_folder(name: str) -> Path:
+    """Return where a folder of sockets is to be when its own place has too long a name."""
+    usual = Path(tempfile.gettempdir()) / name
+    return usual if len(os.fsencode(usual)) <= _LONGEST_SOCKET_FOLDER else Path("/tmp") / name  # noqa: S108
 
 
 def find_home(given: str | None = None) -> Home:

@@ -4,6 +4,7 @@
 folder, at first the user `pgserver`, and its socket is in the data folder, since nobody else may enter our own.
 """
 
+import contextlib
 import ctypes
 import importlib.util
 import logging
@@ -13,7 +14,6 @@ import shutil
 import signal
 import stat
 import subprocess
-import tempfile
 import time
 from dataclasses import dataclass
 from hashlib import sha256
@@ -24,7 +24,7 @@ import psycopg
 
 from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.errors import Halt
-from tradeproc.home import Home
+from tradeproc.home import Home, short_folder
 from tradeproc.store.forgotten import ServerFailed, end_forgotten
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def socket_folder(home: Home) -> Path:
     if len(os.fsencode(home.postgres)) <= _LONGEST_SOCKET_FOLDER:
         return home.postgres
     digest = sha256(os.fsencode(home.root)).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"tradeproc-postgres-{digest}"
+    return short_folder(f"tradeproc-postgres-{digest}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +202,7 @@ class Server:
             self._process.send_signal(how)
             try:
                 self._process.wait(seconds)
+                self._forget_socket_folder()
                 return
             except subprocess.TimeoutExpired:
                 log.warning("database_slow_to_stop signal=%s", how.name)
@@ -259,12 +260,19 @@ class Server:
         folder = socket_folder(self.home)
         if self._account is None or folder == self.home.postgres:
             return
+        _let_pass(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.stat(follow_symlinks=False)
         if found.st_uid not in (0, self._account.uid) or not stat.S_ISDIR(found.st_mode):
             raise ServerImpossible(f"{folder}: belongs to somebody else; remove it")
         folder.chmod(0o700)
         os.chown(folder, self._account.uid, self._account.gid)
+
+    def _forget_socket_folder(self) -> None:
+        """Remove the socket folder of a deep home again."""
+        if self._account is not None and socket_folder(self.home) != self.home.postgres:
+            with contextlib.suppress(OSError):
+                socket_folder(self.home).rmdir()
 
     def _wait(self, deadline: int) -> None:
         """Wait until the server answers and our database exists."""

@@ -160,6 +160,7 @@ def stop_supervisord(desk: Desk) -> bool:
     if is_up(desk):
         desk.supervisor.shutdown()
     wait_until("supervisord has ended", lambda: not _answers(desk) and not _lives(pid), DOWN_SECONDS)
+    desk.home.forget_short_sockets()
     return True
 
 
@@ -183,13 +184,16 @@ def _answers(desk: Desk) -> bool:
 
 
 def _lives(pid: int) -> bool:
+    """Tell whether a process runs; one that ended and that nobody collects, as in a container, does not."""
     if not pid:
         return False
     try:
         os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except ProcessLookupError:
         return False
-    return True
+    except (OSError, IndexError):
+        return True
 
 
 def halted(desk: Desk) -> str:
