@@ -256,7 +256,7 @@ class Desk:
             lambda: (state := self.state(session))["position"] == 0 and not state["orders"],
         )
 
-    def assert_books_agree(self, session: int, account: str = ACCOUNT) -> None:
+    def assert_books_agree(self, session: int, account: str = ACCOUNT, seconds: float = 60.0) -> None:
         """Stop the market, ask for reconciliation, and compare database, engine and broker to the last order."""
         self.broker.pause()
         wait_for("reconcile", lambda: self.ask(f"session-{session}.trader", "reconcile", {}) is not None)
@@ -267,7 +267,7 @@ class Desk:
             return not seen
 
         try:
-            wait_for("the books agree", agree, 30.0)
+            wait_for("the books agree", agree, seconds)
         except Late:
             raise AssertionError("\n".join(seen)) from None
         finally:
