@@ -13,6 +13,7 @@ from tradeproc.cli.observations import (
     Observations,
     OrderWaiting,
     ProgramSeen,
+    SessionSeen,
     StreamSeen,
 )
 from tradeproc.config import HealthConfig
@@ -58,6 +59,10 @@ def trader(alarms: str) -> Observations:
     return seen(beats=(BeatSeen("session-1.trader", NOW, "degraded", alarms),))
 
 
+def session(is_up: bool, age: int) -> Observations:
+    return seen(sessions=Known((SessionSeen(3, "mine", is_up, NOW - age * SECOND),)))
+
+
 CRITICAL, WARNING, UNKNOWN = Level.CRITICAL, Level.WARNING, Level.UNKNOWN
 
 
@@ -71,6 +76,7 @@ CRITICAL, WARNING, UNKNOWN = Level.CRITICAL, Level.WARNING, Level.UNKNOWN
         (program("EXITED", exit_status=78), CRITICAL, "session-1:trader", "only a person"),
         (program("STOPPED", "core:keeper"), CRITICAL, "core:keeper", "must run"),
         (program("STOPPED", "warden:warden"), CRITICAL, "warden:warden", "must run"),
+        (session(False, 21), CRITICAL, "session 3", "mine should run and does not"),
         (trader("position_diverged"), WARNING, "session-1.trader", "degraded: position_diverged"),
         (trader("position_diverged; position_uncovered"), CRITICAL, "session-1.trader", "position_uncovered"),
         (program("UNKNOWN"), UNKNOWN, "session-1:trader", "UNKNOWN"),
@@ -123,6 +129,8 @@ def test_each_thing_that_is_wrong_is_one_problem(
     [
         WELL,
         program("STARTING"),
+        session(True, 1000),
+        session(False, 19),
         program("STOPPED"),
         program("EXITED", exit_status=0),
         beat(5),
@@ -145,10 +153,12 @@ def test_a_database_that_is_down_is_one_problem_with_all_that_follows_from_it() 
         BeatSeen("session-1.trader", NOW, "degraded", "database_down; lease_lost"),
     )
 
-    [problem] = evaluate(seen(database=away, streams=away, orders=away, divergences=away, beats=beats), LIMITS, NOW)
+    [problem] = evaluate(
+        seen(database=away, sessions=away, streams=away, orders=away, divergences=away, beats=beats), LIMITS, NOW
+    )
 
     assert problem.subject == "database"
-    assert "not checked: streams, orders, divergences" in problem.text
+    assert "not checked: sessions, streams, orders, divergences" in problem.text
 
 
 def test_a_bare_position_is_told_also_while_the_database_is_down() -> None:

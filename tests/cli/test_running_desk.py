@@ -353,6 +353,16 @@ def test_a_program_that_was_stopped_is_one_line(desk: RunningDesk) -> None:
     desk.wait_well()
 
 
+def test_a_session_that_was_stopped_behind_the_keepers_back_is_told(desk: RunningDesk) -> None:
+    desk.wait_well()
+    desk.supervisorctl("stop", "session-1:*")
+    try:
+        desk.wait_health(2, ["CRITICAL session 1: mine should run and does not"])
+    finally:
+        desk.supervisorctl("start", "session-1:*")
+    desk.wait_well()
+
+
 def test_the_local_broker_that_is_gone_is_told_with_its_streams(desk: RunningDesk) -> None:
     desk.wait_well()
     desk.supervisorctl("stop", "localbroker:")

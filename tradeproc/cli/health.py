@@ -11,10 +11,10 @@ from enum import StrEnum
 from tradeproc.cli.observations import BeatSeen, LoginSeen, Observations, ProgramSeen
 from tradeproc.config import HealthConfig
 from tradeproc.domain.answers import Known, Unknown
+from tradeproc.domain.units import SECOND
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.errors import EXIT_DONE, EXIT_HALT
 
-SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
 
 
@@ -110,6 +110,21 @@ def _program(program: ProgramSeen) -> Iterator[Problem]:
 
 
 _ALWAYS_UP = frozenset({"core", "warden", "localbroker"})
+
+
+def _sessions(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterator[Problem]:
+    match seen.sessions:
+        case Unknown(reason):
+            yield from _unknown("sessions", reason, seen)
+        case Known(sessions):
+            for each in sessions:
+                if not each.is_up and now - each.since > _START_SECONDS * SECOND:
+                    ways = f"supervisorctl start session-{each.id}:* or scripts/tradectl session stop {each.id}"
+                    text = f"{each.name} should run and does not; {ways}"
+                    yield Problem(Level.CRITICAL, f"session {each.id}", text)
+
+
+_START_SECONDS = 20
 
 
 def _beats(seen: Observations, thresholds: HealthConfig, now: int) -> Iterator[Problem]:
@@ -212,7 +227,11 @@ def _divergences(seen: Observations, thresholds: HealthConfig, now: int) -> Iter
 def _database(seen: Observations, _thresholds: HealthConfig, _now: int) -> Iterator[Problem]:
     match seen.database:
         case Unknown(reason):
-            unseen = [name for name in ("streams", "orders", "divergences") if getattr(seen, name) == seen.database]
+            unseen = [
+                name
+                for name in ("sessions", "streams", "orders", "divergences")
+                if getattr(seen, name) == seen.database
+            ]
             text = f"{reason}; entries wait, exits go on"
             yield Problem(Level.CRITICAL, "database", f"{text}; not checked: {', '.join(unseen)}" if unseen else text)
         case Known(_):
@@ -272,5 +291,5 @@ def _calendars(seen: Observations, thresholds: HealthConfig, now: int) -> Iterat
 
 
 RULES: tuple[Rule, ...] = (
-    _programs, _beats, _streams, _orders, _divergences, _database, _disk, _logins, _calendars,
+    _programs, _sessions, _beats, _streams, _orders, _divergences, _database, _disk, _logins, _calendars,
 )  # fmt: skip

@@ -21,6 +21,7 @@ from tradeproc.cli.observations import (
     Observations,
     OrderWaiting,
     ProgramSeen,
+    SessionSeen,
     StreamSeen,
 )
 from tradeproc.clock import SECOND, wall_ns
@@ -66,6 +67,7 @@ class Collector:
         return Observations(
             programs=Known(tuple(_program(program) for program in programs)),
             beats=beats,
+            sessions=_sessions_seen(sessions, programs),
             streams=self._streams(sessions),
             orders=self._orders(sessions),
             divergences=self._divergences(),
@@ -173,6 +175,22 @@ class Collector:
     def _calendars(self, sessions: Answer[list[SessionRow]]) -> tuple[tuple[str, int], ...]:
         rows = sessions.value if isinstance(sessions, Known) else []
         return tuple((key, market_hours(key).horizon) for key in sorted({row.spec.calendar for row in rows}))
+
+
+def _sessions_seen(
+    sessions: Answer[list[SessionRow]], programs: Sequence[Program]
+) -> Answer[tuple[SessionSeen, ...]]:
+    up = {program.process for program in programs if program.state.is_up}
+    match sessions:
+        case Unknown(reason):
+            return Unknown(reason)
+        case Known(rows):
+            return Known(
+                tuple(
+                    SessionSeen(row.id, row.spec.name, f"session-{row.id}.trader" in up, row.changed_at)
+                    for row in rows
+                )
+            )
 
 
 def _program(program: Program) -> ProgramSeen:

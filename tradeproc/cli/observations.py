@@ -16,6 +16,16 @@ class ProgramSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionSeen:
+    """A session that should run now; `since` is when that was last changed, UTC nanoseconds."""
+
+    id: int
+    name: str
+    is_up: bool
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
 class BeatSeen:
     """What a process that has sockets said when asked, or why it did not; times are UTC nanoseconds."""
 
@@ -76,6 +86,7 @@ class Observations:
 
     programs: Answer[tuple[ProgramSeen, ...]]
     beats: tuple[BeatSeen, ...] = ()
+    sessions: Answer[tuple[SessionSeen, ...]] = field(default_factory=lambda: Known(()))
     streams: Answer[tuple[StreamSeen, ...]] = field(default_factory=lambda: Known(()))
     orders: Answer[tuple[OrderWaiting, ...]] = field(default_factory=lambda: Known(()))
     divergences: Answer[tuple[DivergenceSeen, ...]] = field(default_factory=lambda: Known(()))
