@@ -127,6 +127,24 @@ def test_an_account_manager_that_does_not_know_its_streams_yet_is_asked_until_it
     wait_until("up", lambda: desk.state()["streams"]["orders"] == "up")
 
 
+def test_an_answer_that_a_newer_message_has_overtaken_is_not_believed(make: Make) -> None:
+    desk = make()
+    good = desk.answers["streams"]
+    held = desk.hold("streams")
+    desk.begin()
+    wait_until("asked", lambda: bool(held))
+    desk.publish("stream", {"orders": "up", "positions": "up", "reason": "", "as_of": 2})
+    wait_until("up", lambda: desk.state()["streams"]["positions"] == "up")
+    desk.answers["streams"] = good
+    asked = desk.count("streams")
+
+    old = {"orders": "up", "positions": "down", "reason": "not asked for yet", "as_of": 1}
+    desk.account.do(lambda: held[-1].answer(old))
+
+    wait_until("asked again", lambda: desk.count("streams") > asked)
+    assert desk.state()["streams"]["positions"] == "up"
+
+
 def test_streams_of_a_silent_account_manager_are_not_believed(make: Make) -> None:
     desk = make().ready()
     go_on = desk.account.hold()

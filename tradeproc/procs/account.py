@@ -15,6 +15,7 @@ from tradeproc.bus.addresses import Directory
 from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
 from tradeproc.bus.serving import seconds_left
+from tradeproc.clock import monotonic_ns
 from tradeproc.domain import messages
 from tradeproc.domain.answers import Known
 from tradeproc.domain.broker_orders import BrokerOrder, Refused, Unanswered
@@ -150,7 +151,8 @@ class Account:
 
     def _streams(self) -> Body:
         body: dict[str, Any] = {kind: "up" if feed.is_up else "down" for kind, feed in self._feeds.items()}
-        return body | {"reason": "; ".join(f"{k}: {f.reason}" for k, f in self._feeds.items() if not f.is_up)}
+        reason = "; ".join(f"{kind}: {feed.reason}" for kind, feed in self._feeds.items() if not feed.is_up)
+        return body | {"reason": reason, "as_of": monotonic_ns()}
 
     # --- what is asked unbidden
 

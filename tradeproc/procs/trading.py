@@ -51,7 +51,7 @@ class Trader:
         self._is_stepping = False
         self._latched_at: dict[str, int] = {}
         self._latches_read: dict[str, Latch] = {}
-        self._streams_asked = 0
+        self._streams_asked = self._streams_as_of = 0
         self._is_account_silent = self._is_asking_history = False
         handlers: dict[str, Callable[[Body], None]] = {
             "order": lambda body: self.tell(events.OrderTold(messages.broker_order_from_body(body))),
@@ -138,8 +138,18 @@ class Trader:
         self.tell(events.StreamChanged(StreamKind.MARKET, self._bars.is_up, self._bars.reason))
 
     def _streams(self, body: Body) -> None:
-        for name, kind in _STREAMS.items():
-            self.tell(events.StreamChanged(kind, body.get(name) == "up", str(body.get("reason", ""))))
+        if self._is_news(body):
+            for name, kind in _STREAMS.items():
+                self.tell(events.StreamChanged(kind, body.get(name) == "up", str(body.get("reason", ""))))
+
+    def _is_news(self, body: Body) -> bool:
+        """Tell whether this is newer than what we know of the streams: messages and answers overtake each other."""
+        as_of = body.get("as_of")
+        if not isinstance(as_of, int):
+            return True
+        is_news = as_of >= self._streams_as_of
+        self._streams_as_of = max(as_of, self._streams_as_of)
+        return is_news
 
     def _missed(self, kind: StreamKind) -> None:
         self.tell(events.StreamChanged(kind, is_up=True, has_gap=True))
@@ -169,6 +179,9 @@ class Trader:
                 return  # asked again since
             if not isinstance(reply, Answered):
                 self.node.after(_AGAIN_SECONDS, again)
+                return
+            if not self._is_news(reply.body):
+                self._ask_streams()
                 return
             self._streams(reply.body)
             for name, kind in _STREAMS.items():
