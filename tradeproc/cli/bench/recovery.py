@@ -22,7 +22,7 @@ from tradeproc.cli.bench.figures import BenchFailed, Measured, Row, percentile
 from tradeproc.cli.bench.processes import kind_of
 from tradeproc.cli.bench.wellness import Wellness
 
-ROUNDS = 4
+ROUNDS = 3
 GOAL_SECONDS, GOAL_RATIO = 3.0, 1.5
 SPEED = 120.0
 STRATEGY = "tradeproc.cli.bench.in_and_out:InAndOut"

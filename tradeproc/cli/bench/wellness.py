@@ -1,4 +1,4 @@
-"""When a desk is well: every process ready, nobody's copy older than its source, and the session may enter."""
+"""When a desk is well: every process ready, nobody's copy older than its source, and the session may trade."""
 
 import time
 from collections.abc import Mapping
@@ -11,6 +11,8 @@ from tradeproc.errors import Outage, Refusal
 LOOK_SECONDS = 0.02
 _ANSWER_SECONDS = 0.1
 _LONGEST_SECONDS = 90.0
+# the second is the strategy's own doing: a session that leaves a position trades
+_AT_WORK = ("allowed", "the position is being closed")
 
 Bodies = Mapping[str, Mapping[str, Any]]
 
@@ -74,8 +76,8 @@ def _stale(bodies: Bodies) -> str:
 
 
 def _idle(trader: str, summary: Mapping[str, Any]) -> str:
-    """Return why the trader would not enter now."""
-    if summary["entries"] != "allowed":
+    """Return why the trader would not trade now."""
+    if summary["entries"] not in _AT_WORK:
         return f"{trader}: {summary['entries']}"
     missing = [name for name in ("warm", "reconciled", "lease") if not summary[name]]
     down = [f"{name}: {state}" for name, state in summary["streams"].items() if state != "up"]
