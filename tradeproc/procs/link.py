@@ -124,6 +124,7 @@ class Link:
         deferred = Deferred()
 
         def ask(_left: float) -> None:
+            began = time.monotonic()
             try:
                 answer = messages.answer_to_body(question(), encode)
             except Halt as halt:
@@ -132,6 +133,7 @@ class Link:
             except Exception as error:  # noqa: BLE001  a broker's bug is an unknown, not the end of the link
                 _log_unless_expected("question_failed", error)
                 answer = {"unknown": f"{type(error).__name__}: {error}"}
+            _log_answer(answer, time.monotonic() - began)
             self.node.post(lambda: deferred.answer(answer))
 
         # nobody hears an answer that comes too late, and the next question stands behind it
