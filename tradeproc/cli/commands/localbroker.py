@@ -1,7 +1,8 @@
 """Control the local broker: its pace, its faults, its own books."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
+from textwrap import dedent
 from typing import Any
 
 from rich.table import Table
@@ -11,6 +12,7 @@ from tradeproc.cli import tables
 from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import CommandFailed
 from tradeproc.cli.outcome import Outcome, SubParsers
+from tradeproc.localbroker import faults
 from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.faults import FaultName
 
@@ -44,8 +46,18 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
 
 def _add_fault(actions: SubParsers, parents: Sequence[ArgumentParser]) -> None:
     about = "make trouble on purpose"
-    fault = actions.add_parser("fault", help=about, description=about, parents=parents)
-    fault.add_argument("fault", metavar="FAULT", choices=[each.value for each in FaultName], help="%(choices)s")
+    table = (faults.__doc__ or "").partition("visible.")[2].partition("\n\n")[2]
+    fault = actions.add_parser(
+        "fault",
+        help=about,
+        description=about,
+        epilog=dedent(table).replace("name ", "FAULT", 1),
+        formatter_class=RawDescriptionHelpFormatter,
+        parents=parents,
+    )
+    fault.add_argument(
+        "fault", metavar="FAULT", choices=[each.value for each in FaultName], help="one of those below"
+    )
     fault.add_argument("--target", help="where: stream, rest, order_entry, or one endpoint as stream.orders")
     fault.add_argument("--account", help="only this account's")
     fault.add_argument("--count", type=int, help="how many times (default: once)")
