@@ -134,11 +134,8 @@ def test_a_journal_in_use_is_waited_for_and_replayed_first(desk: Desk) -> None:
 
 def test_what_only_a_person_can_mend_ends_it_with_one_line(desk: Desk) -> None:
     (desk.home.root / "broken.py").write_text("def broken(:\n")
-    (desk.home.root / "half.py").write_text("class Half:\n    name = 'half'\n")
     said = {
         desk.session(replace(CROSS, strategy="broken.py:Broken")): "SyntaxError",
-        desk.session(replace(CROSS, strategy="half.py:Half")): "half.py",
-        desk.session(replace(CROSS, strategy="nowhere.py:Half")): "there is no file",
         desk.session(replace(CROSS, arguments={"lenght": 3})): "lenght",
         99: "there is no session 99",
     }
