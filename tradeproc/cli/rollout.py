@@ -6,7 +6,7 @@ that it has its history and has compared orders and position with the broker. On
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tradeproc.cli.desk import Desk
@@ -21,7 +21,7 @@ _CHECK_SECONDS = 60.0
 _MOST_PIDS = 3
 _STATES = ("down", "starting", "degraded", "ready")
 _CORE = ("core", "localbroker", "warden")
-_POSTGRES = "core.postgres"
+POSTGRES = "core.postgres"
 _IMPORTS = """
 import importlib
 from tradeproc.procs.__main__ import KINDS
@@ -77,7 +77,7 @@ def plan(programs: Sequence[Program], *, with_postgres: bool) -> list[Batch]:
     batches = [
         Batch(program.group, (program.process,))
         for program in (*core, *links)
-        if with_postgres or program.process != _POSTGRES
+        if with_postgres or program.process != POSTGRES
     ]
     sessions = {program.group for program in up if program.group.startswith("session-")}
     for group in sorted(sessions, key=lambda name: int(name.removeprefix("session-"))):
@@ -130,7 +130,7 @@ class Rollout:
             for process, program in members.items():
                 pids.setdefault(process, set()).add(program.pid)
                 if _has_failed(program, pids[process]):
-                    raise NotWell(self._reason(program, sizes.get(process, 0)))
+                    raise NotWell(self._reason(members.values(), sizes))
         text = ", ".join(waiting) or batch.name
         raise NotWell(f"{text}: not {_STATES[max(ranks.values())]} within {self._seconds:g} s on the new code")
 
@@ -189,13 +189,22 @@ class Rollout:
         path = self._desk.home.log / f"{process}.log"
         return path.stat().st_size if path.exists() else 0
 
-    def _reason(self, program: Program, since: int) -> str:
-        """Return why a process does not come up: its last critical word, else its last word."""
-        path = self._desk.home.log / f"{program.process}.log"
-        text = path.read_bytes()[since:].decode(errors="replace") if path.exists() else ""
-        lines = [line for line in text.splitlines() if line.strip()] or [program.error or "it said nothing"]
-        critical = [line for line in lines if " CRITICAL " in line]
-        return f"{program.process} does not come up on the new code: {(critical or lines)[-1]}"
+    def _reason(self, members: Iterable[Program], sizes: Mapping[str, int]) -> str:
+        """Return who does not come up, and its last critical word, else its last word.
+
+        A companion that was only stopped with it, which is the last thing its log says, is not to blame.
+        """
+        reasons = {}
+        for program in members:
+            path = self._desk.home.log / f"{program.process}.log"
+            text = (
+                path.read_bytes()[sizes.get(program.process, 0) :].decode(errors="replace") if path.exists() else ""
+            )
+            lines = [line for line in text.splitlines() if line.strip()] or [program.error or "it said nothing"]
+            critical = [line for line in lines if " CRITICAL " in line]
+            reasons[program.process] = (critical or lines)[-1]
+        guilty = {process: word for process, word in reasons.items() if " stopping process=" not in word}
+        return "; ".join(f"{process} does not come up: {word}" for process, word in (guilty or reasons).items())
 
 
 def _has_failed(program: Program, pids: set[int]) -> bool:

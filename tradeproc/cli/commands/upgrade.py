@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from tradeproc.cli.desk import Desk
-from tradeproc.cli.exits import Exit, NotRunning
+from tradeproc.cli.exits import Exit, NotFound, NotRunning
 from tradeproc.cli.outcome import Outcome, SubParsers
-from tradeproc.cli.rollout import Batch, Rollout, check_new_code, plan
+from tradeproc.cli.rollout import POSTGRES, Batch, Rollout, check_new_code, plan
 from tradeproc.errors import TradeprocError
 from tradeproc.supervision.client import SupervisorAway
 
@@ -25,6 +25,7 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "upgrade", help="restart onto new code, group by group", description=text, parents=parents
     )
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help="only these, as session-2 or core.jobs")
     parser.add_argument("--postgres", action="store_true", help="restart the embedded database too")
     parser.add_argument(
         "--seconds", type=float, default=SECONDS, metavar="N", help="what each has to be well again (%(default)g)"
@@ -35,9 +36,14 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
 def upgrade(desk: Desk, arguments: Namespace) -> Outcome:
     """Roll the new code out; the first process that does not come up ends it, with code 1."""
     try:
-        batches = plan(desk.supervisor.processes(), with_postgres=arguments.postgres)
+        batches = plan(desk.supervisor.processes(), with_postgres=arguments.postgres or POSTGRES in arguments.groups)
     except SupervisorAway:
         raise NotRunning("the desk is not running; scripts/tradectl up starts it, on the new code") from None
+    for named in arguments.groups:
+        if not any(named in (batch.group, batch.name) for batch in batches):
+            raise NotFound("running group or process", named, "scripts/tradectl status lists them")
+    if arguments.groups:
+        batches = [batch for batch in batches if {batch.group, batch.name} & set(arguments.groups)]
     check_new_code(desk)
 
     def tell(text: str) -> None:
