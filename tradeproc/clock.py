@@ -9,9 +9,9 @@ import mmap
 import os
 import time
 
+from tradeproc.domain.units import SECOND as SECOND
 from tradeproc.domain.units import Nanos
 
-SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
 
 

@@ -9,9 +9,8 @@ from rich.console import Console
 
 from tradeproc.cli.screen import Screen
 from tradeproc.cli.view import progress_line, render
+from tradeproc.domain.units import MINUTE, SECOND
 
-SECOND = 1_000_000_000
-MINUTE = 60 * SECOND
 NOW = 500 * SECOND
 OPEN = 1_703_545_200 * SECOND
 

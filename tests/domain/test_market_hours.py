@@ -9,10 +9,9 @@ import pytest
 from tradeproc.domain.calendar_table import CALENDARS
 from tradeproc.domain.instruments import INSTRUMENTS
 from tradeproc.domain.market_hours import MarketHours, UnknownMarketHours, market_hours
-from tradeproc.domain.units import Nanos
+from tradeproc.domain.units import MINUTE, Nanos
 
 CHICAGO = ZoneInfo("America/Chicago")
-MINUTE = 60 * 10**9
 
 
 def chicago(text: str) -> Nanos:

@@ -14,11 +14,9 @@ from tradeproc.config import read_session
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.schedule import WEEKDAYS, Schedule
 from tradeproc.domain.session import BadSession, SessionSpec
-from tradeproc.domain.units import Nanos
+from tradeproc.domain.units import MINUTE, SECOND, Nanos
 from tradeproc.domain.wanted import next_change, wanted_now
 
-SECOND = 10**9
-MINUTE = 60 * SECOND
 ZONES = ("America/Chicago", "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe")
 
 

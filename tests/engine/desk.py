@@ -17,16 +17,15 @@ from tradeproc.domain.broker_orders import BrokerOrder, Outcome, Unanswered
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.session import SessionLimits, SessionSpec, StopPolicy
-from tradeproc.domain.units import Contracts, Nanos
+from tradeproc.domain.units import MINUTE, SECOND, Contracts, Nanos
 from tradeproc.engine import effects as do
 from tradeproc.engine import events as told
 from tradeproc.engine.events import Event, StreamKind
-from tradeproc.engine.state import SECOND, Setup, State, new_state
+from tradeproc.engine.state import Setup, State, new_state
 from tradeproc.engine.trader import step
 from tradeproc.strategies.contract import NOTHING, AnyStrategy, Decision, View
 
 START = 1_700_000_000 * SECOND
-MINUTE = 60 * SECOND
 T = TypeVar("T")
 Plan = Callable[[View], Decision]
 

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 
 from tradeproc.domain.candles import Candle, Tick
 from tradeproc.domain.market_hours import market_hours
-from tradeproc.domain.units import Contracts, Nanos
+from tradeproc.domain.units import SECOND, Contracts, Nanos
 from tradeproc.engine.bars import BarRule, TickArrays, TickBars, TimeBars, VolumeBars, bars_of
 from tradeproc.engine.bars_live import BarBuilder
 
 EQUITY = market_hours("cme_equity")
-SECOND = 10**9
 
 
 def chicago(text: str) -> Nanos:

@@ -6,10 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradeproc.domain.candles import Candle
-from tradeproc.domain.units import Nanos
+from tradeproc.domain.units import MINUTE, Nanos
 from tradeproc.engine.candles import CandleSeries, Placement, merge
-
-MINUTE = 60 * 10**9
 
 
 def candle(minute: int, close: float = 10.0, *, is_closed: bool = True) -> Candle:

@@ -7,11 +7,10 @@ from tests.engine.model_broker import ModelBroker
 from tradeproc.domain.answers import Unknown
 from tradeproc.domain.book import DivergenceKind, Position
 from tradeproc.domain.orders import Side
-from tradeproc.domain.units import Contracts
+from tradeproc.domain.units import SECOND, Contracts
 from tradeproc.engine import effects as do
 from tradeproc.engine import events as told
 from tradeproc.engine.events import Event
-from tradeproc.engine.state import SECOND
 from tradeproc.strategies.contract import SubmitOrder
 
 BUY = SubmitOrder(Side.BUY, Contracts(1))

@@ -16,10 +16,9 @@ from tests.engine.desk import Desk, Faults, Killed, Scripted
 from tests.engine.model_broker import ModelBroker
 from tradeproc.domain.orders import OrderRole, OrderType, Side
 from tradeproc.domain.session import StopPolicy
-from tradeproc.domain.units import Contracts
+from tradeproc.domain.units import SECOND, Contracts
 from tradeproc.engine import effects as do
 from tradeproc.engine import events as told
-from tradeproc.engine.state import SECOND
 from tradeproc.strategies.contract import (
     NOTHING,
     CancelOrders,

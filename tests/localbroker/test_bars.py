@@ -7,13 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradeproc.domain.market_hours import market_hours
-from tradeproc.domain.units import from_iso, iso
+from tradeproc.domain.units import MINUTE, SECOND, from_iso, iso
 from tradeproc.engine.bars import TickArrays
 from tradeproc.localbroker.bars import DAY_MINUTES, Bar, Bars
 from tradeproc.localbroker.tape import Tape, shipped
 
-SECOND = 1_000_000_000
-MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 
 shipped_once = cache(shipped)

@@ -12,13 +12,12 @@ import pytest
 
 from tests.localbroker.floor_tickets import ACCOUNT, CASH, ES, bracket, one, ticket
 from tradeproc.domain.orders import Side
-from tradeproc.domain.units import Contracts, Nanos, Price
+from tradeproc.domain.units import SECOND, Contracts, Nanos, Price
 from tradeproc.localbroker.journal import BrokenJournal, Journal
 from tradeproc.localbroker.market import Market, Settings
 from tradeproc.localbroker.orders import Declined, OrderStatus, Placed, Replacement, Why
 from tradeproc.localbroker.tape import generated
 
-SECOND = 1_000_000_000
 START = 1_703_545_200 * SECOND
 TAPE = generated(ES, 5, START, 600)
 

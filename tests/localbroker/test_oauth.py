@@ -9,10 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from tradeproc.domain.units import SECOND
 from tradeproc.localbroker.oauth import OAuthError, OAuthSettings, SignIn
 from tradeproc.localbroker.testing import RunningBroker, running_local_broker
 
-SECOND = 1_000_000_000
 NOW = 1_700_000_000 * SECOND
 BACK = "http://localhost:31022/"
 ASK = {

@@ -4,10 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradeproc.domain.units import Nanos
+from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.localbroker.pace import BadSpeed, Pace
-
-SECOND = 1_000_000_000
 
 
 def test_at_speed_sixty_a_market_minute_passes_in_a_second() -> None:

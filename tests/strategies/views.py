@@ -6,11 +6,9 @@ from decimal import Decimal
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import instrument
 from tradeproc.domain.orders import Order, OrderRole, OrderState, OrderType, Side
-from tradeproc.domain.units import Contracts, Nanos, Price, Ticks
+from tradeproc.domain.units import MINUTE, Contracts, Nanos, Price, Ticks
 from tradeproc.engine.candles import CandleSeries
 from tradeproc.strategies.contract import View
-
-MINUTE = 60 * 10**9
 
 
 def candles(closes: Sequence[float], *, first: int = 0, reach: float = 0.0) -> list[Candle]:

@@ -10,13 +10,12 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from tradeproc.domain.units import plain
+from tradeproc.domain.units import SECOND, plain
 
 Row = Mapping[str, Any]
 Cell = Callable[[Any], str | Text]
 
 NOTHING = "–"
-SECOND = 1_000_000_000
 _GOOD = frozenset({"RUNNING", "running", "ready", "up", "ok", "active", "filled", "trading"})
 _BAD = frozenset({"FATAL", "EXITED", "rejected", "halted", "down", "error", "needs_login", "failed", "critical"})
 _WAITING = frozenset({"STARTING", "BACKOFF", "STOPPING", "starting", "degraded", "reducing", "pending", "pre_sent"})

@@ -13,8 +13,8 @@ from rich.text import Text
 from tradeproc.cli import tables
 from tradeproc.cli.chart import Axis, draw
 from tradeproc.cli.screen import FillSeen, OrderSeen, Screen
+from tradeproc.domain.units import SECOND
 
-SECOND = 1_000_000_000
 _NARROW, _WIDE, _WIDE_FROM = 32, 38, 100
 _LAGS_FROM = 112
 _HEADER_ROWS = 2

@@ -18,10 +18,9 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from tradeproc.domain.calendar_table import CALENDARS, FIRST, LAST
-from tradeproc.domain.units import Nanos
+from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.errors import Refusal
 
-SECOND = 1_000_000_000
 _DAY = timedelta(days=1)
 _LONGEST_REST = 14 * 86_400 * SECOND
 

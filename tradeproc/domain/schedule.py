@@ -14,17 +14,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from tradeproc.domain.market_hours import MarketHours
 from tradeproc.domain.records import BadValue
-from tradeproc.domain.units import Nanos
+from tradeproc.domain.units import MINUTE, SECOND, Nanos
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 EXCHANGE = "exchange"
-_SECOND = 1_000_000_000
-_MINUTE = 60 * _SECOND
 _DAY = timedelta(days=1)
 _WHOLE_DAY = 1440
 _LONGEST_WARMUP = 240
 # a position is closed while there is still somebody to trade with
-FLAT_BEFORE_CLOSE = 5 * _MINUTE
+FLAT_BEFORE_CLOSE = 5 * MINUTE
 # no exchange rests longer, holidays and all, not even one that is wanted on Mondays only
 _DAYS_AHEAD = 22
 
@@ -94,7 +92,7 @@ class Schedule:
     def _windows(self, exchange: MarketHours, at: Nanos) -> Iterator[Window]:
         """Yield the windows of the days around a moment, oldest first."""
         zone = ZoneInfo(self.zone) if self.zone else exchange.zone
-        today = datetime.fromtimestamp(at // _SECOND, zone).date()
+        today = datetime.fromtimestamp(at // SECOND, zone).date()
         for days in range(-2, _DAYS_AHEAD):
             day = today + days * _DAY
             if WEEKDAYS[day.weekday()] not in self.weekdays:
@@ -102,7 +100,7 @@ class Schedule:
             is_of_exchange = self.hours == EXCHANGE
             window = self._of_exchange(exchange, day) if is_of_exchange else self._of_clock(exchange, zone, day)
             if window is not None and window.starts_at < window.ends_at:
-                yield Window(Nanos(window.starts_at - self.warmup_minutes * _MINUTE), window.ends_at)
+                yield Window(Nanos(window.starts_at - self.warmup_minutes * MINUTE), window.ends_at)
 
     def _of_exchange(self, exchange: MarketHours, day: date) -> Window | None:
         session = exchange.session_of(day)
@@ -149,7 +147,7 @@ def _instants(day: date, minutes: int, zone: ZoneInfo) -> tuple[Nanos, Nanos]:
     days, rest = divmod(minutes, _WHOLE_DAY)
     local = datetime.combine(day + days * _DAY, time(rest // 60, rest % 60), zone)
     seconds = [int(local.replace(fold=fold).astimezone(UTC).timestamp()) for fold in (0, 1)]
-    return Nanos(seconds[0] * _SECOND), Nanos(seconds[1] * _SECOND)
+    return Nanos(seconds[0] * SECOND), Nanos(seconds[1] * SECOND)
 
 
 def _check_zone(zone: str) -> None:

@@ -21,6 +21,9 @@ Money = NewType("Money", Decimal)
 Nanos = NewType("Nanos", int)
 """A moment: nanoseconds since 1970-01-01 UTC. Durations are also nanoseconds."""
 
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+
 
 class OffGrid(Refusal):
     """A price that is not a whole number of ticks; caught where the price came in."""
@@ -60,7 +63,7 @@ def plain(value: Decimal) -> Decimal:
 
 def iso(at: int) -> str:
     """Return a UTC moment as RFC 3339 text with whole seconds, the form brokers use on the wire."""
-    return datetime.fromtimestamp(at // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def from_iso(text: str) -> Nanos:
@@ -73,4 +76,4 @@ def from_iso(text: str) -> Nanos:
     if moment.tzinfo is None:
         raise ValueError(f"time without a zone: {text!r}")
     whole = int(moment.replace(microsecond=0).timestamp())
-    return Nanos(whole * 1_000_000_000 + moment.microsecond * 1000)
+    return Nanos(whole * SECOND + moment.microsecond * 1000)

@@ -3,11 +3,11 @@
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.schedule import Window
 from tradeproc.domain.session import SessionSpec
-from tradeproc.domain.units import Nanos
+from tradeproc.domain.units import SECOND, Nanos
 
 RUNNING = "running"
 # a window that is longer has no end: nobody wrote down one
-_ENDLESS = 15 * 86_400 * 1_000_000_000
+_ENDLESS = 15 * 86_400 * SECOND
 
 
 def wanted_now(spec: SessionSpec, desired: str, now: Nanos) -> bool:

@@ -22,12 +22,11 @@ import numpy.typing as npt
 
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.market_hours import MarketHours
-from tradeproc.domain.units import Nanos
+from tradeproc.domain.units import SECOND, Nanos
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-SECOND = 1_000_000_000
 NEVER = Nanos(2**63 - 1)
 
 

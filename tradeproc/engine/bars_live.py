@@ -2,8 +2,8 @@
 
 from tradeproc.domain.candles import Candle, Tick
 from tradeproc.domain.market_hours import MarketHours
-from tradeproc.domain.units import Nanos
-from tradeproc.engine.bars import SECOND, BarRule, TickBars, TimeBars, edges_of
+from tradeproc.domain.units import SECOND, Nanos
+from tradeproc.engine.bars import BarRule, TickBars, TimeBars, edges_of
 
 
 class BarBuilder:

@@ -10,12 +10,13 @@ from dataclasses import replace
 from tradeproc.domain.book import Balance, Divergence, DivergenceKind
 from tradeproc.domain.broker_orders import BrokerOrder
 from tradeproc.domain.orders import Order, OrderSource, OrderState
+from tradeproc.domain.units import SECOND
 from tradeproc.engine import matching, sending
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import SaveBalance
 from tradeproc.engine.events import StreamChanged, StreamKind
 from tradeproc.engine.orders import noted, told
-from tradeproc.engine.state import SECOND, Pending, State, Waiting
+from tradeproc.engine.state import Pending, State, Waiting
 from tradeproc.engine.turn import Turn
 
 KEPT_STRAYS = 200

@@ -12,12 +12,12 @@ An exit that the broker refused is tried again with a growing pause. If the brok
 """
 
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderState, Side
-from tradeproc.domain.units import Nanos
+from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.engine import sending
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import Finished
 from tradeproc.engine.limits import Denied, exit_of, is_dormant
-from tradeproc.engine.state import SECOND, ClosePhase, Closing, Waiting
+from tradeproc.engine.state import ClosePhase, Closing, Waiting
 from tradeproc.engine.turn import Turn
 
 _TRUST_OURS_AFTER = 10 * SECOND

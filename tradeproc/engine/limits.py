@@ -14,9 +14,9 @@ a position the other way is cut off, since an order that opens is an entry, what
 from dataclasses import dataclass, replace
 
 from tradeproc.domain.orders import Order, Side
-from tradeproc.domain.units import Contracts, Nanos
+from tradeproc.domain.units import SECOND, Contracts, Nanos
 from tradeproc.engine.events import StreamKind, TradingState
-from tradeproc.engine.state import SECOND, State, Waiting
+from tradeproc.engine.state import State, Waiting
 
 # a reply takes this long only when something is wrong
 REPLY_EXPECTED = 5 * SECOND

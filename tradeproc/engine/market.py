@@ -6,13 +6,13 @@ does, so that the strategy misses nothing, but it may not enter on it.
 """
 
 from tradeproc.domain.candles import Candle
-from tradeproc.domain.units import Contracts, Nanos
+from tradeproc.domain.units import SECOND, Contracts, Nanos
 from tradeproc.engine import decisions
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.candles import Placement, merge
 from tradeproc.engine.effects import Publish
 from tradeproc.engine.events import CandleTold
-from tradeproc.engine.state import SECOND, State, StrategyOwned
+from tradeproc.engine.state import State, StrategyOwned
 from tradeproc.engine.turn import Turn
 from tradeproc.errors import Fault
 from tradeproc.strategies.contract import View

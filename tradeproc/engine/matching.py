@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 from tradeproc.domain.broker_orders import BrokerOrder
 from tradeproc.domain.orders import Order
-from tradeproc.engine.state import SECOND, State
+from tradeproc.domain.units import SECOND
+from tradeproc.engine.state import State
 
 OPENED_BEFORE = 15 * SECOND
 OPENED_AFTER = 120 * SECOND

@@ -13,8 +13,9 @@ from dataclasses import replace
 
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Divergence, DivergenceKind, Position
+from tradeproc.domain.units import SECOND
 from tradeproc.engine.alarms import AlarmName
-from tradeproc.engine.state import SECOND, Reading, Suspicion, Waiting
+from tradeproc.engine.state import Reading, Suspicion, Waiting
 from tradeproc.engine.turn import Turn
 
 POSITION_EVERY = 30 * SECOND

@@ -10,11 +10,11 @@ The reverse is watched as well: exits, stops and targets that still work 2 s aft
 
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderType, Side
 from tradeproc.domain.session import StopPolicy
-from tradeproc.domain.units import Ticks
+from tradeproc.domain.units import SECOND, Ticks
 from tradeproc.engine import closing, sending
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.limits import Exit, exit_of
-from tradeproc.engine.state import SECOND, State
+from tradeproc.engine.state import State
 from tradeproc.engine.turn import Turn
 
 UNCOVERED_AFTER = 8 * SECOND

@@ -20,7 +20,7 @@ from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Divergence, DivergenceKind
 from tradeproc.domain.broker_orders import BrokerOrder
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderState, OrderType
-from tradeproc.domain.units import Nanos
+from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.engine import matching, outcomes
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.broker import GIVEN_UP, claim_strays, difference, take, take_first
@@ -28,7 +28,7 @@ from tradeproc.engine.effects import Cancel
 from tradeproc.engine.events import Started
 from tradeproc.engine.limits import is_dormant
 from tradeproc.engine.orders import Move, moved
-from tradeproc.engine.state import SECOND, Doubt, Holding, Pending, Waiting
+from tradeproc.engine.state import Doubt, Holding, Pending, Waiting
 from tradeproc.engine.turn import Turn, after_fill
 
 ABSENCES = 3

@@ -18,13 +18,12 @@ from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Contract, Instrument, instrument
 from tradeproc.domain.orders import Order, OrderSource
 from tradeproc.domain.session import SessionSpec
-from tradeproc.domain.units import Contracts, Nanos, Price
+from tradeproc.domain.units import SECOND, Contracts, Nanos, Price
 from tradeproc.engine.candles import CandleSeries
 from tradeproc.engine.effects import Send
 from tradeproc.engine.events import StreamKind, TradingState
 from tradeproc.strategies.contract import AnyStrategy
 
-SECOND = 1_000_000_000
 PATIENCE = 30 * SECOND
 """How long a question may be out before it counts as lost."""
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from tradeproc.domain.book import Divergence, Fill, Position
 from tradeproc.domain.orders import Order, OrderEvent
-from tradeproc.domain.units import Contracts, Nanos, Price, plain
+from tradeproc.domain.units import SECOND, Contracts, Nanos, Price, plain
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import (
     Alarm,
@@ -28,7 +28,7 @@ from tradeproc.engine.effects import (
     Send,
 )
 from tradeproc.engine.orders import Applied
-from tradeproc.engine.state import SECOND, Holding, Question, State
+from tradeproc.engine.state import Holding, Question, State
 
 KEPT_ORDERS = 500
 

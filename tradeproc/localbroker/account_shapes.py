@@ -11,7 +11,7 @@ from typing import Any
 
 from tradeproc.domain.instruments import Contract, instrument
 from tradeproc.domain.orders import OrderType, Side, TimeInForce
-from tradeproc.domain.units import iso
+from tradeproc.domain.units import SECOND, iso
 from tradeproc.localbroker.numbers import wire_price, wire_symbol, written
 from tradeproc.localbroker.orders import ExchangeOrder, Funds, GroupKind, Holding, OrderStatus
 
@@ -136,7 +136,7 @@ def _conditional(order: ExchangeOrder, relatives: Relatives) -> list[Body]:
 
 
 def _good_till(opened_at: int) -> str:
-    day = datetime.fromtimestamp(opened_at // 1_000_000_000, UTC).date() + timedelta(days=_GTC_DAYS)
+    day = datetime.fromtimestamp(opened_at // SECOND, UTC).date() + timedelta(days=_GTC_DAYS)
     return f"{day}T00:00:00Z"
 
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from tradeproc.clock import monotonic_ns
 from tradeproc.domain.instruments import Contract, instrument
+from tradeproc.domain.units import MINUTE, SECOND
 from tradeproc.localbroker.account_shapes import Relatives, Valued, order_body, position_body
 from tradeproc.localbroker.bars import DAY_MINUTES
 from tradeproc.localbroker.faults import Switchboard
@@ -21,7 +22,6 @@ from tradeproc.localbroker.streams import HEARTBEAT_SECONDS, Streams
 from tradeproc.localbroker.wakes import Bells
 
 TICKS, BOOK = "ticks", "book"
-_MINUTE = 60_000_000_000
 _CHICAGO, _CLOSED_HOURS = ZoneInfo("America/Chicago"), timedelta(hours=8)
 
 
@@ -62,7 +62,7 @@ class Desk:
         """Play the ticks that are due, wake who waits for them, and return how many."""
         played = self.market.advance()
         self.pumped_at, self.played_at = monotonic_ns(), self.market.now().market
-        minute = self.played_at // _MINUTE
+        minute = self.played_at // MINUTE
         if played or minute != self._minute:
             # bars also end without a trade
             self._minute = minute
@@ -137,7 +137,7 @@ class Desk:
 
 def trading_day(market_at: int) -> int:
     """Return the number of the trading day of a market time; days end at 16:00 in Chicago."""
-    moment = datetime.fromtimestamp(market_at // 1_000_000_000, _CHICAGO) + _CLOSED_HOURS
+    moment = datetime.fromtimestamp(market_at // SECOND, _CHICAGO) + _CLOSED_HOURS
     return moment.toordinal()
 
 

@@ -20,9 +20,9 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 
+from tradeproc.domain.units import SECOND
 from tradeproc.errors import Refusal
 
-SECOND = 1_000_000_000
 _CODE_SECONDS = 600
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _DEFAULT_SCOPE = "openid offline_access profile MarketData ReadAccount Trade"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tradeproc.domain.candles import Tick
 from tradeproc.domain.instruments import Contract, UnknownInstrument, instrument
 from tradeproc.domain.market_hours import market_hours
-from tradeproc.domain.units import Contracts, Nanos
+from tradeproc.domain.units import SECOND, Contracts, Nanos
 from tradeproc.engine.bars import TickArrays
 from tradeproc.localbroker.bars import Bars
 from tradeproc.localbroker.tape_files import BadTape, read_rows
@@ -25,7 +25,6 @@ Sizes = npt.NDArray[np.int64]
 
 SHIPPED = "ESH4_trades_2023-12-25.csv.gz"
 SHIPPED_CONTRACT = "ESH24"
-SECOND = 1_000_000_000
 _LARGEST_SIZE = 10
 
 

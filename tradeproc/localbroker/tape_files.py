@@ -21,13 +21,11 @@ from pathlib import Path
 from typing import TextIO
 
 from tradeproc.domain.instruments import MONTH_LETTERS, Contract
-from tradeproc.domain.units import iso
+from tradeproc.domain.units import MINUTE, SECOND, iso
 from tradeproc.errors import Halt, Refusal
 
 TRADES = ("price", "size")
 BARS = ("open", "high", "low", "close", "volume")
-MINUTE = 60_000_000_000
-SECOND = 1_000_000_000
 
 
 class BadTape(Halt):

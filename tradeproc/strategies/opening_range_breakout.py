@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tradeproc.domain.orders import Side
+from tradeproc.domain.units import MINUTE
 from tradeproc.strategies.contract import NOTHING, ClosePosition, Decision, SubmitBracket, View, argument
-
-MINUTE = 60_000_000_000
 
 
 class OpeningRangeBreakout:

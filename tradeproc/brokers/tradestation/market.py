@@ -9,12 +9,11 @@ from tradeproc.brokers.tradestation.symbols import from_wire, scale_of
 from tradeproc.brokers.tradestation.wire import Unreadable
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Contract
-from tradeproc.domain.units import Money, Nanos
+from tradeproc.domain.units import MINUTE, Money, Nanos
 
 LONGEST_BAR = 1440
 _MOST_BARS = 57_600
 _MOST_MINUTES = 500_000
-_MINUTE = 60_000_000_000
 
 
 def bar_query(minutes: int, count: int) -> dict[str, str]:
@@ -32,7 +31,7 @@ def read_bar(record: Json, code: str, minutes: int) -> Candle | Unreadable:
     opened, high, low, close = (float(from_wire(price, code)) for price in prices if price is not None)
     status = text(record, "BarStatus").lower()
     return Candle(
-        opened_at=Nanos(closed_at - minutes * _MINUTE),
+        opened_at=Nanos(closed_at - minutes * MINUTE),
         closed_at=closed_at,
         open=opened,
         high=high,
