@@ -43,6 +43,7 @@ class QueueWorker:
         self._url, self._work, self._tell, self._give_up = url, work, tell, give_up
         self._loop = asyncio.new_event_loop()
         self._task: asyncio.Task[None] | None = None
+        self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="queue", daemon=True)
 
     def start(self) -> None:
@@ -51,6 +52,7 @@ class QueueWorker:
 
     def stop(self, seconds: float = 0.5) -> None:
         """Let the running job end, then leave; one that takes longer is done again by the next worker."""
+        self._is_stopping = True
         self._loop.call_soon_threadsafe(lambda: self._task and self._task.cancel())
         self._thread.join(seconds)
         if self._thread.is_alive():
@@ -61,10 +63,11 @@ class QueueWorker:
         try:
             self._loop.run_until_complete(self._task)
         except asyncio.CancelledError:
-            log.info("queue_stopped")
+            pass
         except Exception as error:  # noqa: BLE001 the thread's end: whoever owns it must know why
             self._give_up(error)
         finally:
+            log.info("queue_stopped")
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
             self._loop.close()
 
@@ -78,6 +81,8 @@ class QueueWorker:
                 reason = "the worker ended"
             except (Outage, psycopg.Error, procrastinate.exceptions.ProcrastinateException, OSError) as error:
                 reason = str(error).split("\n", 1)[0] or type(error).__name__
+            if self._is_stopping:
+                return  # the cancel was lost in an error of the same moment, as when the database ends with us
             log.warning("queue_waits seconds=%.1f reason=%s", pause, reason)
             self._tell(reason)
             await asyncio.sleep(pause)
