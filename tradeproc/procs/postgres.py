@@ -18,6 +18,8 @@ from tradeproc.store.migrate import migrate
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.5
+# recovery after a crash takes as long as it takes and begins anew when it is cut short; the warden waits longer still
+_START_SECONDS = 590.0
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -30,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     node = Node("core.postgres", Directory(home.sockets))
     server = Server(home)
     try:
-        server.start()
+        server.start(_START_SECONDS)
         migrate(database_url(home))
 
         def look() -> None:

@@ -140,10 +140,18 @@ class TradeprocNamespace:
 def make_rpcinterface(supervisord: Any, **_config: str) -> TradeprocNamespace:
     """Return our namespace; called by supervisord once at its start, before its loop turns.
 
-    Also wakes its loop when a child dies, and tells systemd, where it listens, that supervisord runs, and every 5 s
-    that its loop still turns.
+    Also wakes its loop when a child dies, tells systemd, where it listens, that supervisord runs, and every 5 s that
+    its loop still turns, and stops all sessions at once when supervisord stops, which by itself would take one after
+    the other.
     """
     Waker(supervisord)
+    events.subscribe(events.SupervisorStoppingEvent, lambda _: _stop_sessions(supervisord))
     events.subscribe(events.SupervisorRunningEvent, lambda _: notify("READY=1"))
     events.subscribe(events.Tick5Event, lambda _: notify("WATCHDOG=1"))
     return TradeprocNamespace(supervisord)
+
+
+def _stop_sessions(supervisord: Any) -> None:
+    for name, group in supervisord.process_groups.items():
+        if name.startswith("session-"):
+            group.stop_all()
