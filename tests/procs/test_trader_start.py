@@ -14,12 +14,13 @@ import pytest
 
 from tests.databases import temporary_home
 from tests.procs.shut import away
-from tests.procs.stage import wait_until
 from tests.store.book import EVENT, ORDER, SPEC
+from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.codec import Body
 from tradeproc.domain.session import SessionSpec
+from tradeproc.domain.units import Nanos
 from tradeproc.errors import TradeprocError
 from tradeproc.home import Home
 from tradeproc.store import Lease, Store
@@ -118,11 +119,13 @@ def test_behind_a_living_trader_it_stands_by_and_takes_over_from_a_dead_one(desk
     assert desk.store.session(session).fence == 2
 
 
-def test_a_journal_in_use_is_waited_for_and_replayed_first(desk: Desk) -> None:
+def test_a_journal_in_use_is_waited_for_and_replayed_first_and_old_alarms_are_cleared(desk: Desk) -> None:
     session = desk.session()
     journal = Journal(desk.home.journal / f"session-{session}.jsonl")
     order = replace(ORDER, session=session)
     journal.save_orders([order], [replace(EVENT, order_id=order.id)], fence=0)
+    desk.store.save_alarm(session, "lease_lost", "of a life that was killed", Nanos(1))
+    desk.store.save_alarm(session, "given_up", "the warden's", Nanos(2))
     desk.start(session)
     desk.waits_for(session, "in use by another process")
 
@@ -130,6 +133,7 @@ def test_a_journal_in_use_is_waited_for_and_replayed_first(desk: Desk) -> None:
 
     desk.waits_for(session, "waiting for history")
     assert [kept.id for kept in desk.store.orders(session)] == [order.id]
+    assert [alarm.name for alarm in desk.store.alarms(session, only_standing=True)] == ["given_up"]
 
 
 def test_what_only_a_person_can_mend_ends_it_with_one_line(desk: Desk) -> None:

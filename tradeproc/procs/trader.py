@@ -18,6 +18,7 @@ from tradeproc.clock import monotonic_ns
 from tradeproc.domain.book import Fill
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.engine import events
+from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import TradingState
 from tradeproc.engine.state import Setup, new_state
 from tradeproc.engine.turn import KEPT_ORDERS
@@ -102,10 +103,19 @@ class Beginning:
         )
         state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in read_latches(store, row.id)})
         started = _known(store, row, fills)
+        _forget_alarms(ledger)
         trader = Trader(self.node, row, ledger, state, fills)
         trader_commands.register(trader)
         trader.begin(started)
         log.info("session_started session=%d fence=%d known_orders=%d", row.id, ledger.fence, len(started.orders))
+
+
+def _forget_alarms(ledger: Ledger) -> None:
+    """Clear what an earlier life of the trader left standing: what still holds is raised again."""
+    ours = {name.value for name in AlarmName}
+    for alarm in ledger.store.alarms(ledger.session, only_standing=True):
+        if alarm.name in ours:
+            ledger.clear_alarm(alarm.name, ledger.clock.now())
 
 
 def _known(store: Store, row: SessionRow, fills: Sequence[Fill]) -> events.Started:
