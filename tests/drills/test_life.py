@@ -1,0 +1,258 @@
+"""A clean life: stopping says what stays, a process ends when told, nothing is left, a bad configuration is said."""
+
+import contextlib
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.drills.desk import ACCOUNT, Desk, is_over, wait_for
+from tests.drills.long_tape import write_tape
+from tradeproc.supervision.client import Program, ProgramState, Supervisor
+
+pytestmark = pytest.mark.drill
+
+# the promise is 10 s on a machine of our own; measured are about 2
+SOON = 30.0
+PROCESSES = [
+    "session-1.trader",
+    "session-1.account",
+    "link-paper.bars-ESH24-1m",
+    f"link-paper.orders-{ACCOUNT}",
+    f"link-paper.positions-{ACCOUNT}",
+    "link-paper.link",
+    "core.jobs",
+    "core.keeper",
+    "core.portfolio",
+    "core.tokens",
+    "core.postgres",
+    "warden.warden",
+    "localbroker.localbroker",
+]
+PATIENT: dict[str, Any] = {"hold": 100_000, "stop_ticks": 900, "target_ticks": 900}
+
+
+@pytest.fixture
+def private_tmp(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A temporary folder that nobody else uses, with a short name as the usual one has."""
+    with tempfile.TemporaryDirectory(prefix="t-") as name:
+        Path(name).chmod(0o1777)
+        monkeypatch.setenv("TMPDIR", name)
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def holding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A desk whose session 1 holds a position with a stop and a target."""
+    folder: Path = tmp_path_factory.mktemp("desk")
+    with Desk(folder, speed=60.0, history_minutes=10, tape=write_tape(folder)) as desk:
+        assert desk.begin(**PATIENT) == 1
+        wait_for("a protected position", lambda: desk.state(1)["position"] and len(desk.state(1)["orders"]) == 2)
+        yield desk
+
+
+def program(desk: Desk, process: str) -> Program:
+    return next(each for each in Supervisor(desk.home).processes() if each.process == process)
+
+
+def supervisorctl(desk: Desk, *words: str) -> str:
+    done = subprocess.run(
+        [".venv/bin/supervisorctl", "-c", "supervisord.conf", *words],
+        cwd=desk.home.root,
+        env=desk.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def at_the_broker(desk: Desk) -> tuple[set[str], int]:
+    """Return the working orders and the position of the account."""
+    books = desk.broker.ledger()
+    orders = {each["id"] for each in books["orders"] if each["account"] == ACCOUNT and not is_over(each["status"])}
+    return orders, sum(int(each["quantity"]) for each in books["positions"] if each["account"] == ACCOUNT)
+
+
+def commands() -> list[list[str]]:
+    """Return the command lines of all living processes; ours all name their home."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            found.append(process.cmdline())
+    return found
+
+
+def left_behind(desk: Desk) -> dict[str, Any]:
+    """Return what a desk that is down should not have."""
+    home = desk.home
+    found: dict[str, Any] = {
+        "processes": [words for words in commands() if str(home.root) in " ".join(words)],
+        "sockets": [str(path) for path in home.root.rglob("*") if path.is_socket()],
+        "bus": [str(path) for path in home.sockets.glob("*")],
+        "pid": [str(path) for path in home.run.glob("*.pid")],
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def test_supervisorctl_stops_a_session_in_order_and_its_orders_and_position_stay(holding: Desk) -> None:
+    holding.broker.pause()
+    orders, position = at_the_broker(holding)
+    assert position
+    assert len(orders) == 2
+    rows = holding.count("orders", 1)
+
+    told = supervisorctl(holding, "stop", "session-1:*")
+
+    assert [told.count(f"session-1:{name}: stopped") for name in ("trader", "account")] == [1, 1], told
+    for name in ("trader", "account"):
+        found = program(holding, f"session-1.{name}")
+        assert (found.state, found.exit_status) == (ProgramState.STOPPED, 0)
+    goodbye = f"session_stopped session=1 position={position:+d} working_orders=2: they stay at the broker"
+    assert goodbye in holding.log("session-1.trader")
+    assert at_the_broker(holding) == (orders, position)
+
+    supervisorctl(holding, "start", "session-1:*")
+    holding.wait_ready(1)
+    holding.broker.resume()
+
+    state = holding.state(1)
+    assert state["position"] == position
+    assert {order["broker_id"] for order in state["orders"]} == orders
+    assert holding.count("orders", 1) == rows
+    assert not holding.rows("select * from divergences where session = 1")
+    holding.assert_books_agree(1)
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_a_process_that_is_told_to_stop_ends_by_itself_and_can_be_started_again(holding: Desk, process: str) -> None:
+    supervisor, (group, name) = Supervisor(holding.home), process.split(".", 1)
+    wait_for(f"{process} up", lambda: program(holding, process).state is ProgramState.RUNNING)
+
+    supervisor.stop(group, name)
+
+    # supervisord kills after 3 s (the database: 6 s), which would show as another exit status
+    wait_for("its end", lambda: program(holding, process).state is ProgramState.STOPPED)
+    assert program(holding, process).exit_status == 0
+    assert not list(holding.home.sockets.glob(f"{process}.*"))
+    assert "Traceback" not in holding.log(process)
+    supervisor.start(group, name)
+    wait_for(f"{process} well", lambda: holding.ask(process, "status", {}, 2.0)["state"] == "ready")
+    holding.wait_ready(1)
+
+
+def test_the_end_of_everything_leaves_nothing(private_tmp: Path, tmp_path: Path) -> None:
+    home = tmp_path / "desk"
+    home.mkdir()
+    desk = Desk(home, speed=60.0, history_minutes=10, tape=write_tape(home))
+    before = set(private_tmp.rglob("*"))
+    for end in ("SIGTERM", "tradectl down", "supervisorctl shutdown"):
+        desk.home.make_folders()
+        desk.up()
+        if end == "SIGTERM":
+            desk.begin(**PATIENT)
+        for process in PROCESSES:
+            wait_for(f"{process} well", lambda: desk.ask(process, "status", {}, 2.0)["state"] == "ready")  # noqa: B023
+        assert desk.supervisord is not None
+        began = time.monotonic()
+        if end == "SIGTERM":
+            desk.supervisord.send_signal(signal.SIGTERM)
+        elif end == "tradectl down":
+            desk.tradectl("down")
+        else:
+            supervisorctl(desk, "shutdown")
+
+        desk.supervisord.wait(30)
+        wait_for("the end of all", lambda: not left_behind(desk), 30.0)
+        assert time.monotonic() - began < SOON, end
+        assert desk.supervisord.returncode == 0
+        desk.down()
+        assert set(private_tmp.rglob("*")) <= before
+        assert "session_stopped session=1" in desk.log("session-1.trader")
+        logs = [path.read_text(errors="replace") for path in desk.home.log.glob("*.log")]
+        assert not [text for text in logs if "Traceback" in text]
+
+
+def add(line: str, after: str) -> Callable[[Desk], None]:
+    """Return a change of the configuration: a line more."""
+
+    def change(desk: Desk) -> None:
+        file = desk.home.conf / "tradeproc.toml"
+        file.write_text(file.read_text().replace(f"{after}\n", f"{after}\n{line}\n", 1))
+
+    return change
+
+
+def open_secret(desk: Desk) -> None:
+    """Keep a secret in a file that others may read."""
+    secret = desk.home.root / "id"
+    secret.write_text("local")
+    secret.chmod(0o644)
+    file = desk.home.conf / "tradeproc.toml"
+    file.write_text(file.read_text().replace('client_id = { public = "local" }', 'client_id = { file = "id" }'))
+
+
+def go_live(desk: Desk) -> None:
+    """Ask for real money without accepting it."""
+    file = desk.home.conf / "tradeproc.toml"
+    file.write_text(file.read_text().replace('environment = "paper"', 'environment = "live"'))
+
+
+BROKEN: dict[str, tuple[Callable[[Desk], None], str]] = {
+    "an unknown key": (add("max_ordr = 3", "[limits]"), "max_ordr"),
+    "a wrong type": (add('idle_seconds = "soon"', "[logins.paper]"), "idle_seconds"),
+    "a secret that others may read": (open_secret, "0600"),
+    "real money that nobody accepted": (go_live, "i_accept_real_money"),
+    "no TOML": (add("nonsense", "[desk]"), "TOML"),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_broken_configuration_stops_everything_with_one_clear_line(tmp_path: Path, broken: str) -> None:
+    change, word = BROKEN[broken]
+    desk = Desk(tmp_path)
+    good = (desk.home.conf / "tradeproc.toml").read_text()
+    change(desk)
+    try:
+        answer = desk.tradectl("up", code=1)
+        assert word in answer["error"]
+        assert "tradeproc.toml" in answer["error"]
+        wait_for("all down", lambda: all(each.state.is_down for each in Supervisor(desk.home).processes()))
+        for each in Supervisor(desk.home).processes():
+            assert (each.state, each.exit_status) == (ProgramState.EXITED, 78), each
+            lines = desk.log(each.process).splitlines()
+            assert len([line for line in lines if "CRITICAL" in line and word in line]) == 1, lines
+            assert "Traceback" not in "".join(lines)
+
+        (desk.home.conf / "tradeproc.toml").write_text(good)
+        desk.tradectl("down")
+        desk.tradectl("up")
+    finally:
+        desk.tradectl("down")
+    assert left_behind(desk) == {}
+
+
+def test_a_home_of_120_characters_works_and_leaves_nothing(private_tmp: Path, tmp_path: Path) -> None:
+    home = tmp_path / "a" / ("long" * 40)[: 120 - len(str(tmp_path)) - 3]
+    home.mkdir(parents=True)
+    assert len(str(home)) == 120
+    desk = Desk(home, speed=60.0, history_minutes=10, tape=write_tape(home))
+    try:
+        desk.tradectl("up")
+        session = desk.begin()
+        desk.wait_fills(session)
+        desk.assert_books_agree(session)
+        assert "RUNNING" in supervisorctl(desk, "status", "session-1:trader")
+    finally:
+        desk.tradectl("down")
+        desk.broker.close()
+    assert left_behind(desk) == {}
+    assert list(private_tmp.rglob("*")) == []
