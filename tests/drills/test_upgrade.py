@@ -1,26 +1,24 @@
 """`tradectl upgrade` on a desk that holds positions: onto good code, onto code that cannot start, onto none."""
 
 import os
-import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.drills.desk import ACCOUNTS, Desk, duplicates, wait_for
+from tests.drills.interpreter import replace_interpreter
 from tests.drills.long_tape import write_tape
 
 pytestmark = pytest.mark.drill
 
-# stands where the new code's interpreter would be; the file `broken` names what cannot start: -c, or as "trader 2"
-PYTHON = """#!/bin/sh
+# what stands before the new code; the file `broken` names what cannot start: -c, or as "trader 2"
+BROKEN = """
 broken="$(cat {home}/broken 2>/dev/null)"
 if [ -n "$broken" ] && {{ [ "$3 $4" = "$broken" ] || [ "$1" = "$broken" ]; }}; then
     echo "ImportError: the new code has no such thing" >&2
     exit 70
 fi
-exec {python} "$@"
 """
 
 
@@ -29,12 +27,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A desk whose interpreter can be broken, with sessions 1 and 2, each with a position and its stop."""
     folder: Path = tmp_path_factory.mktemp("desk")
     built = Desk(folder, speed=30.0, history_minutes=10, tape=write_tape(folder))
-    (folder / ".venv").unlink()
-    programs = folder / ".venv" / "bin"
-    programs.mkdir(parents=True)
-    (programs / "python").write_text(PYTHON.format(home=folder, python=sys.executable))
-    (programs / "python").chmod(0o755)
-    shutil.copy(Path(sys.prefix) / "bin" / "supervisord", programs)
+    replace_interpreter(built, BROKEN)
     with built:
         for number, account in enumerate(ACCOUNTS[:2], 1):
             assert built.begin(account=account, hold=10_000, stop_ticks=2000, target_ticks=2000) == number
