@@ -2,16 +2,15 @@
 
 import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 import zmq
 
+from tests.actor import Actor
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.node import Node
 
@@ -28,32 +27,6 @@ def wait_until(condition: Callable[[], object], what: str = "condition") -> None
         time.sleep(0.002)
 
 
-class Running:
-    """A node that runs in a thread; `do` runs a function on its loop and returns the result."""
-
-    def __init__(self, node: Node) -> None:
-        self.node = node
-        self._thread = threading.Thread(target=node.run, daemon=True)
-        self._thread.start()
-
-    def do(self, action: Callable[[], T]) -> T:
-        future: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(action())
-            except BaseException as error:  # noqa: BLE001 - handed to the test
-                future.set_exception(error)
-
-        self.node.post(run)
-        return future.result(DEADLINE)
-
-    def stop(self) -> None:
-        self.node.stop()
-        self._thread.join(DEADLINE)
-        assert not self._thread.is_alive()
-
-
 @pytest.fixture
 def directory() -> Iterator[Directory]:
     # pytest's own temporary folders are too deep for a unix socket
@@ -63,19 +36,20 @@ def directory() -> Iterator[Directory]:
 
 
 @pytest.fixture
-def start(directory: Directory) -> Iterator[Callable[..., Running]]:
+def start(directory: Directory) -> Iterator[Callable[..., Actor]]:
     """Start a node: prepare it first with `prepare(node)`, then run it in its thread."""
-    running: list[Running] = []
+    running: list[Actor] = []
 
     def begin(
         name: str,
         prepare: Callable[[Node], object] = lambda node: None,
         heartbeat_seconds: float = 0.05,
         directory: Directory = directory,
-    ) -> Running:
+    ) -> Actor:
         node = Node(name, directory, heartbeat_seconds=heartbeat_seconds)
         prepare(node)
-        running.append(Running(node))
+        running.append(Actor(node))
+        running[-1].start()
         return running[-1]
 
     yield begin

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 import zmq
 
-from tests.bus.conftest import Bare, Running, wait_until
+from tests.actor import Actor
+from tests.bus.conftest import Bare, wait_until
 from tradeproc.bus.addresses import Directory, NoKeys
 from tradeproc.bus.client import Client
 from tradeproc.bus.codec import encode_request
@@ -15,7 +16,7 @@ from tradeproc.bus.deadlines import new_request
 from tradeproc.bus.node import Node
 from tradeproc.bus.requests import NoReply
 
-Start = Callable[..., Running]
+Start = Callable[..., Actor]
 
 SERVER, FRIEND, STRANGER = CurveKeys.fresh(), CurveKeys.fresh(), CurveKeys.fresh()
 

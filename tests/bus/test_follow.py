@@ -5,14 +5,15 @@ from collections.abc import Callable, Iterator
 import pytest
 import zmq
 
-from tests.bus.conftest import Bare, Running, wait_until
+from tests.actor import Actor
+from tests.bus.conftest import Bare, wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.codec import Body, Verdict, decode_request, encode_published, encode_reply
 from tradeproc.bus.follow import Follow
 from tradeproc.bus.node import Node
 from tradeproc.domain.messages import BadMessage
 
-Start = Callable[..., Running]
+Start = Callable[..., Actor]
 
 
 class Far:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.bus.conftest import Running, wait_until
+from tests.actor import Actor
+from tests.bus.conftest import wait_until
 from tradeproc.bus.addresses import BadProcessName, Directory, SocketFolderTooDeep
 from tradeproc.bus.client import Client
 from tradeproc.bus.codec import Body
@@ -15,7 +16,7 @@ from tradeproc.bus.node import Node
 from tradeproc.bus.requests import NoReply, RequestRefused
 from tradeproc.clock import wall_ns
 
-Start = Callable[..., Running]
+Start = Callable[..., Actor]
 
 
 def test_a_heartbeat_says_who_how_and_how_far(start: Start, directory: Directory) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bus.conftest import DEADLINE, Running, wait_until
+from tests.actor import Actor
+from tests.bus.conftest import DEADLINE, wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.codec import Body, Envelope
@@ -88,7 +89,7 @@ def test_two_processes_cannot_have_one_name_and_the_first_goes_on(spawn: Spawn, 
 
 
 def test_a_copy_survives_the_death_of_the_original_and_has_every_message_after_it(
-    spawn: Spawn, directory: Directory, start: Callable[..., Running]
+    spawn: Spawn, directory: Directory, start: Callable[..., Actor]
 ) -> None:
     told: list[tuple[str, int]] = []
 

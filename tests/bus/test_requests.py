@@ -5,17 +5,18 @@ from collections.abc import Callable
 
 import zmq
 
-from tests.bus.conftest import Bare, Running, wait_until
+from tests.actor import Actor
+from tests.bus.conftest import Bare, wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.codec import Body, Request, Verdict, decode_reply, decode_request, encode_reply, encode_request
 from tradeproc.bus.deadlines import machine, new_request
 from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
 from tradeproc.errors import Outage, Refusal
 
-Start = Callable[..., Running]
+Start = Callable[..., Actor]
 
 
-def ask(running: Running, method: str, params: Body | None = None, seconds: float = 15) -> list[Reply]:
+def ask(running: Actor, method: str, params: Body | None = None, seconds: float = 15) -> list[Reply]:
     """Ask core.far and return the list into which replies come."""
     replies: list[Reply] = []
     running.do(
@@ -24,7 +25,7 @@ def ask(running: Running, method: str, params: Body | None = None, seconds: floa
     return replies
 
 
-def counts(running: Running) -> Body:
+def counts(running: Actor) -> Body:
     bus: Body = running.do(lambda: running.node._status())["statistics"]["bus"]
     return bus
 

@@ -5,13 +5,14 @@ from typing import Any
 
 import zmq
 
-from tests.bus.conftest import Bare, Running, wait_until
+from tests.actor import Actor
+from tests.bus.conftest import Bare, wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.codec import Envelope, encode_published
 from tradeproc.bus.node import Node
 from tradeproc.domain.shapes import POSITION
 
-Start = Callable[..., Running]
+Start = Callable[..., Actor]
 HOUR = 3600.0
 
 

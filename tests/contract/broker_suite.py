@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.contract.listening import listening, wait_until
+from tests.contract.listening import listening
 from tests.contract.under_test import BrokerUnderTest, Trouble, unreachable
+from tests.waiting import wait_until
 from tradeproc.brokers.contract import (
     Accepted,
     AccountManager,
@@ -242,11 +243,11 @@ class BrokerSuite:
         accepted(accounts.modify(desk.account, placed.broker_id, change, SECONDS))
 
         wait_until(
+            "the order is changed",
             lambda: (
                 [(one.broker_id, one.limit, one.quantity) for one in known(accounts.open_orders(desk.account))]
                 == [(placed.broker_id, change.limit, 3)]
             ),
-            "the order is changed",
         )
 
     def test_a_cancel_is_a_request_and_ends_in_a_cancelled_order(
@@ -256,7 +257,7 @@ class BrokerSuite:
 
         accepted(accounts.cancel(desk.account, placed.broker_id, SECONDS))
 
-        wait_until(lambda: known(accounts.open_orders(desk.account)) == (), "the order is gone")
+        wait_until("the order is gone", lambda: known(accounts.open_orders(desk.account)) == ())
         (found,) = known(accounts.orders(desk.account))
         assert (found.state, found.filled) == (OrderState.CANCELLED, 0)
 
@@ -276,8 +277,8 @@ class BrokerSuite:
         accepted(accounts.submit(desk.account, bracket(desk, market(desk, "b")), SECONDS))
 
         wait_until(
-            lambda: [one.state for one in known(accounts.open_orders(desk.account))] == [OrderState.SUBMITTED] * 2,
             "both legs work",
+            lambda: [one.state for one in known(accounts.open_orders(desk.account))] == [OrderState.SUBMITTED] * 2,
         )
 
     @pytest.mark.parametrize("bad", ["off the grid", "no such contract"])
@@ -436,6 +437,6 @@ class BrokerSuite:
 
     def wait_for_position(self, desk: BrokerUnderTest, accounts: AccountManager, quantity: int) -> None:
         wait_until(
-            lambda: known(accounts.current_position(desk.account, desk.contract)).quantity == quantity,
             f"a position of {quantity}",
+            lambda: known(accounts.current_position(desk.account, desk.contract)).quantity == quantity,
         )

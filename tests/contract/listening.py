@@ -61,13 +61,3 @@ def listening(stream: Stream) -> Iterator[Heard]:
     finally:
         stream.close()
         heard.end()
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Wait until a condition holds."""
-    pause = threading.Event()
-    for _ in range(int(PATIENCE / 0.05)):
-        if condition():
-            return
-        pause.wait(0.05)
-    raise AssertionError(f"never: {what}")

@@ -3,14 +3,13 @@
 import queue
 import shutil
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from tests.actor import DEADLINE, Actor
+from tests.waiting import wait_until
 from tradeproc.brokers.contract import SnapshotEnded, Stream, StreamEnded, StreamEvent
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
@@ -20,72 +19,7 @@ from tradeproc.domain.broker_orders import BrokerOrder
 from tradeproc.domain.orders import OrderState, OrderType, Side
 from tradeproc.domain.units import Contracts, Nanos
 
-T = TypeVar("T")
-DEADLINE = 20.0
 ACCOUNT = "SIM1"
-
-
-def wait_until(what: str, condition: Callable[[], T], seconds: float = DEADLINE) -> T:
-    """Return the first true value of `condition`; fail when there is none within a generous deadline."""
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, f"never: {what}"
-        time.sleep(0.005)
-    return found
-
-
-class Actor:
-    """A node in a thread; `error` is what it died of."""
-
-    def __init__(self, node: Node) -> None:
-        self.node = node
-        self.error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name=node.name, daemon=True)
-
-    def _run(self) -> None:
-        try:
-            self.node.run()
-        except BaseException as error:  # noqa: BLE001 - handed to the test
-            self.error = error
-
-    @property
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def do(self, action: Callable[[], T]) -> T:
-        """Run a function on the node's own thread and return its result."""
-        future: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(action())
-            except BaseException as error:  # noqa: BLE001 - handed to the test
-                future.set_exception(error)
-
-        self.node.post(run)
-        return future.result(DEADLINE)
-
-    def hold(self) -> threading.Event:
-        """Stop the node's loop, as SIGSTOP would stop its process, until the event is set."""
-        go_on = threading.Event()
-
-        def wait() -> None:
-            go_on.wait(DEADLINE)
-
-        self.node.post(wait)
-        return go_on
-
-    def stop(self) -> None:
-        """End it in order, as SIGTERM would."""
-        self.node.stop()
-        self.join()
-
-    def join(self) -> None:
-        self._thread.join(DEADLINE)
-        assert not self.is_alive, f"{self.node.name} does not end"
 
 
 class Stage:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.procs.stage import ACCOUNT, Actor, Ear, Script, Stage, picture, wait_until
+from tests.actor import Actor
+from tests.procs.stage import ACCOUNT, Ear, Script, Stage, picture
+from tests.waiting import wait_until
 from tradeproc.brokers.contract import OrderTold, PositionTold, SnapshotEnded, StreamEnded
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.procs.stage import Ear, Script, Stage, picture, wait_until
+from tests.procs.stage import Ear, Script, Stage, picture
+from tests.waiting import wait_until
 from tradeproc.brokers.contract import OrderTold, SnapshotEnded, Stream, StreamEnded, StreamEvent
 from tradeproc.errors import Halt
 from tradeproc.procs.account_feed import AccountFeed

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.procs.stage import Actor, Stage, wait_until
+from tests.actor import Actor
+from tests.procs.stage import Stage
+from tests.waiting import wait_until
 from tradeproc.bus.requests import RequestRefused
 from tradeproc.procs.feed_keeper import FeedKeeper
 from tradeproc.procs.needs import Needs

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.procs.stage import Actor, Script, Stage, picture, wait_until
+from tests.actor import Actor
+from tests.procs.stage import Script, Stage, picture
+from tests.waiting import wait_until
 from tradeproc.brokers.contract import OrderTold, SnapshotEnded
 from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.node import Node

@@ -1,45 +1,33 @@
 """The database's process and the job queue's, as real processes: trades follow fills, whatever dies in between."""
 
-import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
 from tests.databases import fresh_database, server, temporary_home
 from tests.store.book import AT, EVENT, FILL, ORDER, SPEC
+from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.domain.book import Fill
 from tradeproc.domain.orders import Side
 from tradeproc.domain.units import Contracts, Nanos, Price
-from tradeproc.errors import TradeprocError
 from tradeproc.home import Home
 from tradeproc.store import Journal, Store
 from tradeproc.store.embedded import database_url
 
 ROOT = Path(__file__).parents[2]
 GENEROUS = 60.0
-
-
-def wait_for(what: str, condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + GENEROUS
-    while time.monotonic() < deadline:
-        with contextlib.suppress(TradeprocError):
-            if found := condition():
-                return found
-        time.sleep(0.05)
-    raise AssertionError(what)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +80,7 @@ class Process:
             return str(client.call(self.name, "status", {}, 1.0)["state"])
 
     def is_in(self, state: str) -> None:
-        wait_for(f"{self.name} {state}: {self.log.read_text()}", lambda: self.state() == state)
+        wait_until(f"{self.name} {state}: {self.log.read_text()}", lambda: self.state() == state)
 
 
 def fill(number: int, side: Side, price: str) -> Fill:
@@ -120,11 +108,11 @@ def test_trades_follow_fills_at_once_and_a_stop_is_clean(home: Home, url: str) -
         began = time.monotonic()
         store.save_orders([replace(ORDER, fence=0)], [EVENT], fence=0, fills=[fill(1, Side.BUY, "100")])
         store.save_fill(fill(2, Side.SELL, "101.25"))
-        wait_for("a trade", lambda: profits(store) == [Decimal("62.5")])
+        wait_until("a trade", lambda: profits(store) == [Decimal("62.5")])
         took = time.monotonic() - began
         store.save_fill(fill(3, Side.SELL, "103"))
         store.save_fill(fill(4, Side.BUY, "104"))
-        wait_for("two trades", lambda: profits(store) == [Decimal("62.5"), Decimal("-50")])
+        wait_until("two trades", lambda: profits(store) == [Decimal("62.5"), Decimal("-50")])
 
         assert took < 30, "the minute's sweep found it, not the queue"
         assert jobs.end() == 0
@@ -145,7 +133,7 @@ def test_what_happened_while_no_worker_was_there_is_found_at_its_start(home: Hom
     journal.close()
 
     with Process(home, "jobs", url):
-        wait_for("the trade", lambda: profits(store) == [Decimal(100)])
+        wait_until("the trade", lambda: profits(store) == [Decimal(100)])
 
     assert journal.path.read_bytes() == b""
     store.close()
@@ -162,12 +150,12 @@ def test_a_job_whose_worker_was_killed_does_not_hold_up_the_next_one(home: Home,
             store.save_fill(fill(1, Side.BUY, "100"))
             doing = "select 1 from procrastinate_jobs where status = 'doing'"
             with psycopg.connect(url, autocommit=True) as direct:
-                wait_for("a job at work", lambda: direct.execute(doing.encode()).fetchone())
+                wait_until("a job at work", lambda: direct.execute(doing.encode()).fetchone())
             jobs.end(signal.SIGKILL)
 
     with Process(home, "jobs", url) as jobs:
         store.save_fill(fill(2, Side.SELL, "101"))
-        wait_for("the trade", lambda: profits(store) == [Decimal(50)])
+        wait_until("the trade", lambda: profits(store) == [Decimal(50)])
         jobs.is_in("ready")
     store.close()
 
@@ -182,15 +170,15 @@ def test_jobs_wait_for_a_database_that_comes_late_and_goes_and_comes_again(home:
             store.create_session(SPEC)
             store.save_fill(fill(1, Side.BUY, "100"))
             store.save_fill(fill(2, Side.SELL, "101"))
-            wait_for("the trade", lambda: profits(store) == [Decimal(50)])
+            wait_until("the trade", lambda: profits(store) == [Decimal(50)])
             postgres.end(signal.SIGKILL)
             jobs.is_in("degraded")
         with Process(home, "postgres") as postgres:
-            wait_for("the database", store.is_up)
+            wait_until("the database", store.is_up)
             jobs.is_in("ready")
             store.save_fill(fill(3, Side.BUY, "100"))
             store.save_fill(fill(4, Side.SELL, "103"))
-            wait_for("the second trade", lambda: profits(store) == [Decimal(50), Decimal(150)])
+            wait_until("the second trade", lambda: profits(store) == [Decimal(50), Decimal(150)])
             assert jobs.end() == 0
             assert postgres.end() == 0
     assert not (home.postgres / "postmaster.pid").exists()

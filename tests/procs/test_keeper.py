@@ -1,8 +1,7 @@
 """The keeper over a real supervisord, a real database and the real bus; traders and links are tiny programs."""
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,13 @@ import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
 
+from tests.actor import acting
 from tests.databases import fresh_database, server
-from tests.supervision.yard import Yard, wait_for
+from tests.supervision.yard import Yard
+from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.codec import Body
-from tradeproc.bus.node import Node
 from tradeproc.bus.requests import RequestRefused
 from tradeproc.domain import messages
 from tradeproc.domain.broker_orders import BrokerAccount
@@ -89,32 +89,13 @@ def desk_in(root: Path, url: str) -> Iterator[Desk]:
 @pytest.fixture(scope="module")
 def desk(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     with fresh_database(server_url) as url, desk_in(tmp_path_factory.mktemp("desk") / "home", url) as desk:
-        wait_for("the keeper", desk.is_ready)
+        wait_until("the keeper", desk.is_ready)
         desk.know_accounts()
         yield desk
 
 
-@contextmanager
-def node(desk: Desk, name: str, handlers: dict[str, Callable[[Body], Body]]) -> Iterator[None]:
-    """Be a process of the bus for a while."""
-    started = threading.Event()
-    made: list[Node] = []
-
-    def live() -> None:
-        made.append(Node(name, Directory(desk.yard.home.sockets)))
-        for method, handler in handlers.items():
-            made[0].handle(method, handler)
-        made[0].after(0.0, started.set)
-        made[0].run()
-
-    thread = threading.Thread(target=live)
-    thread.start()
-    assert started.wait(10)
-    try:
-        yield
-    finally:
-        made[0].stop()
-        thread.join(10)
+def node(desk: Desk, name: str, handlers: dict[str, Callable[[Body], Body]]) -> AbstractContextManager[None]:
+    return acting(desk.yard.home.sockets, name, handlers)
 
 
 @pytest.fixture
@@ -125,7 +106,7 @@ def session(desk: Desk) -> Iterator[int]:
     desk.yard.running(f"session-{number}.trader")
     yield number
     desk.ask("stop", session=number)
-    wait_for("the end", lambda: desk.state_of(number) == "stopped")
+    wait_until("the end", lambda: desk.state_of(number) == "stopped")
     desk.ask("remove", session=number)
 
 
@@ -136,16 +117,16 @@ def test_a_started_session_gets_its_group_and_its_login_a_link_and_a_stopped_one
     desk.ask("start", session=number)
     for process in (f"session-{number}.account", f"session-{number}.trader", "link-paper.link"):
         desk.yard.running(process)
-    wait_for("the row", lambda: desk.state_of(number) == "running")
+    wait_until("the row", lambda: desk.state_of(number) == "running")
     assert desk.ask("start", session=number)["desired"] == "running"
     with pytest.raises(RequestRefused, match="stop it first"):
         desk.ask("remove", session=number)
 
     desk.ask("stop", session=number)
-    wait_for("the end", lambda: desk.yard.find(f"session-{number}.trader") is None)
+    wait_until("the end", lambda: desk.yard.find(f"session-{number}.trader") is None)
     assert f"session-{number}" not in [path.stem for path in desk.yard.home.groups.iterdir()]
     assert desk.row(number)["desired"] == "stopped"
-    wait_for("the row", lambda: desk.state_of(number) == "stopped")
+    wait_until("the row", lambda: desk.state_of(number) == "stopped")
     desk.ask("remove", session=number)
     with pytest.raises(RequestRefused, match=f"no session {number}"):
         desk.ask("session", session=number)
@@ -208,12 +189,12 @@ def test_one_account_and_product_has_one_running_session(desk: Desk, session: in
     desk.yard.running(f"session-{other}.trader")
     # an edit of the database cannot do it either
     desk.store.set_desired(second, "running")
-    wait_for("the conflict", lambda: desk.row(second)["conflict"])
+    wait_until("the conflict", lambda: desk.row(second)["conflict"])
     assert desk.yard.find(f"session-{second}.trader") is None
     assert [alarm["name"] for alarm in desk.ask("alarms", session=second)["alarms"]] == ["session_conflict"]
     for number in (second, other):
         desk.ask("stop", session=number)
-        wait_for("the end", lambda number=number: desk.state_of(number) == "stopped")  # type: ignore[misc]
+        wait_until("the end", lambda number=number: desk.state_of(number) == "stopped")  # type: ignore[misc]
         desk.ask("remove", session=number)
 
 
@@ -224,7 +205,7 @@ def test_the_database_is_followed_and_others_are_not_touched(desk: Desk, session
     desk.store.set_desired(other, "running")
     desk.yard.running(f"session-{other}.trader")
     desk.store.set_desired(other, "stopped")
-    wait_for("the end", lambda: desk.yard.find(f"session-{other}.trader") is None)
+    wait_until("the end", lambda: desk.yard.find(f"session-{other}.trader") is None)
 
     assert desk.yard.program(f"session-{session}.trader").pid == before
     desk.ask("remove", session=other)
@@ -241,7 +222,7 @@ def test_group_files_that_were_edited_or_removed_are_written_again_and_nothing_i
     files.path(f"session-{session}").write_text("[not\na configuration")
     files.path("link-paper").unlink()
 
-    wait_for("the files", lambda: {group: files.text(group) for group in texts} == texts)
+    wait_until("the files", lambda: {group: files.text(group) for group in texts} == texts)
     assert [desk.yard.running(process).pid for process in processes] == before
 
 
@@ -262,18 +243,18 @@ def test_a_group_that_runs_as_somebody_edited_it_is_begun_anew_and_others_are_no
 
     desk.yard.signal(keeper, "CONT")
 
-    again = wait_for("it anew", lambda: desk.yard.running(f"session-{other}.trader", other_than=edited.pid))
+    again = wait_until("it anew", lambda: desk.yard.running(f"session-{other}.trader", other_than=edited.pid))
     assert str(other) in psutil.Process(again.pid).cmdline()
     assert desk.yard.running(f"session-{session}.trader").pid == before
     desk.ask("stop", session=other)
-    wait_for("the end", lambda: desk.state_of(other) == "stopped")
+    wait_until("the end", lambda: desk.state_of(other) == "stopped")
     desk.ask("remove", session=other)
 
 
 def test_what_a_person_stopped_with_supervisorctl_stays_down_until_started(desk: Desk, session: int) -> None:
     desk.yard.supervisorctl("stop", f"session-{session}:*")
     loops = desk.ask("status")["statistics"]["looks"]
-    wait_for("three looks", lambda: desk.ask("status")["statistics"]["looks"] > loops + 3)
+    wait_until("three looks", lambda: desk.ask("status")["statistics"]["looks"] > loops + 3)
 
     assert desk.yard.program(f"session-{session}.trader").state is ProgramState.STOPPED
     assert desk.row(session)["state"] == "down"
@@ -348,7 +329,7 @@ def test_stop_with_flatten_does_not_stop_a_trader_that_did_not_hear(desk: Desk, 
 
 def test_after_a_killed_supervisord_the_sessions_come_back(server_url: str, tmp_path: Path) -> None:
     with fresh_database(server_url) as url, desk_in(tmp_path / "home", url) as desk:
-        wait_for("the keeper", desk.is_ready)
+        wait_until("the keeper", desk.is_ready)
         desk.know_accounts()
         number = desk.create()
         desk.ask("start", session=number)
@@ -372,7 +353,7 @@ def test_a_database_that_is_away_delays_and_loses_no_halt(server_url: str, tmp_p
         folder = url.split("host=")[1].split("&")[0]
         through_door = url.replace(folder, str(door).replace("/", "%2F"))
         with desk_in(tmp_path / "home", through_door) as desk:
-            wait_for("the keeper", lambda: desk.ask("status", seconds=1.0)["state"] == "degraded")
+            wait_until("the keeper", lambda: desk.ask("status", seconds=1.0)["state"] == "degraded")
             answer = desk.ask("halt", by="me")
             assert "until the database is back" in answer["latch"]
             before = desk.yard.running("core.keeper")
@@ -381,7 +362,7 @@ def test_a_database_that_is_away_delays_and_loses_no_halt(server_url: str, tmp_p
 
             door.symlink_to(folder.replace("%2F", "/"))
 
-            wait_for("the keeper", desk.is_ready)
+            wait_until("the keeper", desk.is_ready)
             assert desk.store.latch("host").state == "halted"
             assert desk.store.latch("host").by == "me"
             desk.know_accounts()
@@ -394,5 +375,5 @@ def test_a_database_that_is_away_delays_and_loses_no_halt(server_url: str, tmp_p
                     "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() "
                     "and pid <> pg_backend_pid()"
                 )
-            wait_for("the outage", lambda: desk.ask("status", seconds=1.0)["state"] == "degraded")
+            wait_until("the outage", lambda: desk.ask("status", seconds=1.0)["state"] == "degraded")
             assert desk.yard.program(f"session-{number}.trader").pid == trader.pid

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.procs.shut import away, end_connections, hanging
-from tests.procs.stage import wait_until
 from tests.store.book import AT, EVENT, FILL, ORDER, POSITION, SPEC, moved
+from tests.waiting import wait_until
 from tradeproc.domain.orders import Order, OrderRole, OrderState
 from tradeproc.domain.units import Contracts, Nanos
 from tradeproc.engine.effects import Persist
@@ -224,3 +224,17 @@ def test_alarms_and_balances_find_their_way_too(desk: Desk) -> None:
     desk.look_until_well()
 
     assert [alarm.name for alarm in desk.store.alarms(desk.session, only_standing=True)] == ["close_stuck"]
+
+
+def test_a_row_that_the_database_does_not_take_stops_no_exit_and_is_put_aside(desk: Desk) -> None:
+    order = desk.order(1, reason="a text with a \x00 in it")
+
+    assert desk.ledger.persist(unit(order, ticket=1)) != "", "an entry is not sent without its row"
+    desk.ledger.persist(unit(order))
+    desk.ledger.look_after()
+
+    assert desk.ledger.refusal
+    assert desk.ledger.is_up
+    assert desk.ledger.journal.is_empty()
+    assert order.id.encode() in desk.ledger.journal.path.with_suffix(".refused").read_bytes()
+    assert desk.ledger.persist(unit(desk.order(2), ticket=2)) == ""

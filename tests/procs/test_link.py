@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.procs.stage import ACCOUNT, Actor, Stage, picture, wait_until
+from tests.actor import Actor
+from tests.procs.stage import ACCOUNT, Stage, picture
+from tests.waiting import wait_until
 from tradeproc.brokers.contract import BracketRequest, BrokerAccount, BrokerOrder, OrderRequest, Outcome
 from tradeproc.bus.requests import Answered, NoReply, Reply, RequestRefused
 from tradeproc.domain import messages

@@ -9,8 +9,9 @@ from typing import Any, get_args
 import pytest
 
 from tests.engine.desk import candle, spec
-from tests.procs.stage import Ear, Stage, picture, wait_until
+from tests.procs.stage import Ear, Stage, picture
 from tests.store.book import AT, DIVERGENCE, EVENT, FILL, ORDER, POSITION
+from tests.waiting import wait_until
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.bus.requests import RequestRefused

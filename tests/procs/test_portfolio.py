@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.supervision.yard import wait_for
+from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.node import Node
@@ -118,7 +118,7 @@ def test_without_a_database_the_trading_state_is_not_known_and_traders_are_heard
             def state() -> dict[str, Any]:
                 return client.call("core.portfolio", "state", {}, 2.0)
 
-            wait_for("the report", lambda: state()["sessions"])
+            wait_until("the report", lambda: state()["sessions"])
             found = state()
             assert found["positions"] == [{"account": "A", "contract": "ESH24", "quantity": 1}]
             assert not found["is_complete"]

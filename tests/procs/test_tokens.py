@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from tests.contract.listening import wait_until
 from tests.procs.sign_in_host import (
     PATIENCE,
     SignInHost,
@@ -17,6 +16,7 @@ from tests.procs.sign_in_host import (
     sign_in_host,
     temporary_home,
 )
+from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.requests import NoReply, RequestRefused
@@ -85,7 +85,7 @@ def test_many_who_ask_at_once_wait_for_one_refresh(home: Home, host: SignInHost)
     host.answering.clear()
     with running_tokens(home) as client, ThreadPoolExecutor(6) as pool:
         found = [pool.submit(token, client) for _ in range(6)]
-        wait_until(lambda: bool(host.refreshed_with), "the refresh is under way")
+        wait_until("the refresh is under way", lambda: bool(host.refreshed_with))
         host.answering.set()
 
         assert {one.result(PATIENCE) for one in found} == {"access-1"}
@@ -107,7 +107,7 @@ def test_a_refused_token_is_replaced_once_however_many_complain(home: Home, host
 def test_a_token_is_renewed_ahead_of_its_end_though_nobody_asks(home: Home, host: SignInHost) -> None:
     host.life = 2.0
     with running_tokens(home):
-        wait_until(lambda: host.issued >= 3, "it is renewed again and again")
+        wait_until("it is renewed again and again", lambda: host.issued >= 3)
 
 
 def test_a_rotated_refresh_token_is_on_disk_before_its_access_token_is_given_out(
@@ -129,7 +129,7 @@ def test_a_refresh_token_that_cannot_be_saved_holds_its_access_token_back(home: 
     host.rotates = True
     in_the_way = home.secrets / "paper.login"
     with running_tokens(home) as client:
-        wait_until(lambda: row(client)["state"] == "ok", "the first one is there")
+        wait_until("the first one is there", lambda: row(client)["state"] == "ok")
         first = token(client)
         in_the_way.unlink()
         in_the_way.mkdir()
@@ -137,7 +137,7 @@ def test_a_refresh_token_that_cannot_be_saved_holds_its_access_token_back(home: 
             token(client, digest_of(first))
         in_the_way.rmdir()
 
-        wait_until(lambda: not row(client)["detail"], "it was saved after all")
+        wait_until("it was saved after all", lambda: not row(client)["detail"])
         assert token(client, digest_of(first)) == "access-2"
 
     assert host.issued == 2
@@ -146,7 +146,7 @@ def test_a_refresh_token_that_cannot_be_saved_holds_its_access_token_back(home: 
 def test_a_dead_refresh_token_needs_a_person_who_then_mends_it(home: Home, host: SignInHost) -> None:
     host.good.clear()
     with running_tokens(home) as client:
-        wait_until(lambda: row(client)["state"] == "needs_login", "it needs a person")
+        wait_until("it needs a person", lambda: row(client)["state"] == "needs_login")
         begun = ask(client, "authorize", login="paper")
         assert begun["url"].endswith("/authorize?") or "/authorize?" in begun["url"]
         with pytest.raises(RequestRefused, match="begin again"):
@@ -169,7 +169,7 @@ def test_a_state_that_changes_is_told_to_all(home: Home, host: SignInHost) -> No
     with running_tokens(home) as client:
         listener = threading.Thread(target=lambda: told.append(next(client.tail(TOKENS, "login", PATIENCE))))
         listener.start()
-        wait_until(lambda: bool(host.refreshed_with), "the refresh is under way")
+        wait_until("the refresh is under way", lambda: bool(host.refreshed_with))
         beats = client.tail(TOKENS, "heartbeat", PATIENCE)
         next(beats)
         beats.close()  # type: ignore[attr-defined]
@@ -187,7 +187,7 @@ def test_a_sign_in_host_that_is_down_is_an_outage_that_ends_by_itself(home: Home
             token(client)
         assert row(client)["state"] == "error"
         host.is_down = False
-        wait_until(lambda: row(client)["state"] == "ok", "it recovers though nobody asks")
+        wait_until("it recovers though nobody asks", lambda: row(client)["state"] == "ok")
 
         assert token(client) == "access-1"
 
@@ -207,7 +207,7 @@ def test_stopping_waits_for_a_refresh_token_on_its_way(home: Home, host: SignInH
     host.answering.clear()
     release = threading.Timer(0.3, host.answering.set)
     with running_tokens(home):
-        wait_until(lambda: bool(host.refreshed_with), "the refresh is under way")
+        wait_until("the refresh is under way", lambda: bool(host.refreshed_with))
         release.start()
     release.join()
 
@@ -283,6 +283,22 @@ def test_a_source_keeps_its_token_until_it_is_refused(home: Home, host: SignInHo
         source.refused("access-1")
         assert source.token() == "access-2"
         source.close()
+
+
+def test_a_source_uses_its_token_to_the_end_while_nobody_gives_a_new_one(home: Home, host: SignInHost) -> None:
+    source = BusTokenSource(Directory(home.sockets), "paper", seconds=5.0)
+    with running_tokens(home):
+        token = source.token()
+    source._good_until = 0  # it is time for a new one, and `tokens` is gone
+    began = time.monotonic()
+
+    assert source.token() == token
+    assert time.monotonic() - began < 4.0, "an order does not wait for it as long as without a token"
+
+    source._good_until = source._ends_at = 0  # now it is over
+    with pytest.raises(Outage):
+        source.token()
+    source.close()
 
 
 def test_a_source_without_a_tokens_process_is_an_outage(home: Home) -> None:

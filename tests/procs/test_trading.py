@@ -9,8 +9,9 @@ import orjson
 import pytest
 
 from tests.procs.shut import away, end_connections, hanging
-from tests.procs.stage import Stage, wait_until
+from tests.procs.stage import Stage
 from tests.procs.trading_desk import BARS, TradingDesk
+from tests.waiting import wait_until
 from tradeproc.bus.codec import Body
 from tradeproc.bus.requests import RequestRefused
 from tradeproc.domain.orders import OrderRole, OrderState, Side
@@ -239,6 +240,15 @@ def test_a_trader_that_has_nothing_to_write_notices_that_its_database_hangs(make
         read_latches(desk)
         # new connections are answered, so it is over as soon as it is looked after
         wait_until("the alarm", lambda: told() == [True, False])
+
+
+def test_a_word_of_the_broker_that_the_database_does_not_take_is_an_alarm_and_not_the_end(make: Make) -> None:
+    desk = make(ENTER).ready()
+    desk.answers["submit"] = lambda _: {"outcome": "refused", "reason": "no \x00 money"}
+    desk.bar()
+
+    wait_until("the alarm", lambda: "row_refused" in desk.alarms())
+    assert desk.actor.is_alive
 
 
 def test_orders_of_a_lease_that_was_taken_again_carry_its_fence(make: Make) -> None:

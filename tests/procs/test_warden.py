@@ -1,18 +1,18 @@
 """The warden over a real supervisord: programs are tiny, deaths are real."""
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.supervision.yard import Yard, wait_for
+from tests.actor import acting
+from tests.supervision.yard import Yard
+from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.codec import Body
-from tradeproc.bus.node import Node
 from tradeproc.supervision.client import ProgramState
 from tradeproc.supervision.groups import GroupFiles, ProgramSpec, link_group, session_group
 
@@ -46,7 +46,7 @@ def status(yard: Yard) -> Body:
 
 
 def wait_ready(yard: Yard) -> None:
-    wait_for("the warden", lambda: status(yard)["state"] == "ready")
+    wait_until("the warden", lambda: status(yard)["state"] == "ready")
     for process in [f"core.{name}" for name in CORE] + ["session-7.account", "session-7.trader", "link-paper.link"]:
         yard.running(process)
 
@@ -92,9 +92,9 @@ def test_what_a_person_stops_stays_stopped_and_what_is_done_is_left_alone(yard: 
     trader = yard.running("session-7.trader")
     yard.supervisorctl("stop", "session-7:*")
     yard.signal(yard.running("link-paper.orders-A"), "TERM")
-    wait_for("the end of the feed", lambda: yard.is_in("link-paper.orders-A", ProgramState.EXITED))
+    wait_until("the end of the feed", lambda: yard.is_in("link-paper.orders-A", ProgramState.EXITED))
     loops = status(yard)["loop"]
-    wait_for("the warden to turn", lambda: status(yard)["loop"] > loops + 8)
+    wait_until("the warden to turn", lambda: status(yard)["loop"] > loops + 8)
 
     assert yard.is_in("session-7.trader", ProgramState.STOPPED)
     assert yard.is_in("link-paper.orders-A", ProgramState.EXITED)
@@ -106,7 +106,7 @@ def test_a_process_that_hangs_dumps_its_stacks_and_is_started_again(yard: Yard) 
     yard.behave("jobs", "spin")
     yard.supervisorctl("restart", "core:jobs")
     hung = yard.running("core.jobs")
-    wait_for("the dump", lambda: "strategy_that_never_ends" in yard.log("core.jobs"))
+    wait_until("the dump", lambda: "strategy_that_never_ends" in yard.log("core.jobs"))
     yard.behave("jobs", "beat")
 
     yard.running("core.jobs", other_than=hung.pid)
@@ -117,7 +117,7 @@ def test_a_process_that_is_frozen_is_killed_and_started_again(yard: Yard) -> Non
     yard.behave("jobs", "beat")
     yard.supervisorctl("restart", "core:jobs")
     frozen = yard.running("core.jobs")
-    wait_for("its first heartbeat", lambda: status(yard)["statistics"]["beating"].get("core.jobs") == frozen.pid)
+    wait_until("its first heartbeat", lambda: status(yard)["statistics"]["beating"].get("core.jobs") == frozen.pid)
     yard.signal(frozen, "STOP")
 
     assert yard.running("core.jobs", other_than=frozen.pid).pid > 0
@@ -135,30 +135,14 @@ def test_a_killed_warden_is_back_and_knows_its_groups(yard: Yard) -> None:
     assert yard.running("session-7.account", other_than=account.pid).pid > 0
 
 
-@contextmanager
-def keeper(yard: Yard, halts: list[Body]) -> Iterator[None]:
+def keeper(yard: Yard, halts: list[Body]) -> AbstractContextManager[None]:
     """Be the keeper, who is asked to halt."""
-    started = threading.Event()
-    made: list[Node] = []
 
     def halt(body: Body) -> Body:
         halts.append(dict(body))
         return {}
 
-    def live() -> None:
-        made.append(Node("core.keeper", Directory(yard.home.sockets)))
-        made[0].handle("halt", halt)
-        made[0].after(0.0, started.set)
-        made[0].run()
-
-    thread = threading.Thread(target=live)
-    thread.start()
-    assert started.wait(10)
-    try:
-        yield
-    finally:
-        made[0].stop()
-        thread.join(10)
+    return acting(yard.home.sockets, "core.keeper", {"halt": halt})
 
 
 def test_a_group_that_keeps_dying_is_given_up_loudly_and_comes_back_when_mended(tmp_path: Path) -> None:
@@ -168,14 +152,14 @@ def test_a_group_that_keeps_dying_is_given_up_loudly_and_comes_back_when_mended(
         yard.behave("trader", "exit 70")
         yard.signal(yard.running("session-7.trader"), "KILL")
 
-        wait_for("the halt", lambda: halts, 60.0)
+        wait_until("the halt", lambda: halts, 60.0)
         assert halts[0]["session"] == 7
         assert halts[0]["by"] == "warden"
         assert "session-7 given_up:all" in status(yard)["statistics"]["alarms"]
         assert "alarm_raised group=session-7 name=given_up:all" in yard.log("warden.warden")
         yard.behave("trader", "")
 
-        wait_for("the slow retry", lambda: is_steady(yard), 60.0)
+        wait_until("the slow retry", lambda: is_steady(yard), 60.0)
         assert len(halts) == 1
 
 
@@ -183,7 +167,7 @@ def is_steady(yard: Yard) -> bool:
     """Tell whether both of session 7 run and go on running over several looks of the warden."""
     before = pids(yard)
     loops = status(yard)["loop"]
-    wait_for("the warden to turn", lambda: status(yard)["loop"] > loops + 12)
+    wait_until("the warden to turn", lambda: status(yard)["loop"] > loops + 12)
     return pids(yard) == before and all(
         yard.is_in(f"session-7.{name}", ProgramState.RUNNING) for name in ("account", "trader")
     )
@@ -194,7 +178,7 @@ def test_a_hold_goes_on_under_the_next_warden(tmp_path: Path) -> None:
         wait_ready(yard)
         yard.behave("trader", "exit 70")
         yard.signal(yard.running("session-7.trader"), "KILL")
-        wait_for("the hold", lambda: "session-7" in yard.supervisor.notes() and is_down(yard))
+        wait_until("the hold", lambda: "session-7" in yard.supervisor.notes() and is_down(yard))
         yard.behave("trader", "")
         warden = yard.running("warden.warden")
         yard.signal(warden, "KILL")
@@ -203,7 +187,7 @@ def test_a_hold_goes_on_under_the_next_warden(tmp_path: Path) -> None:
 
         yard.running("session-7.trader")
         yard.running("session-7.account")
-        wait_for("the plan to be done", lambda: "session-7" not in yard.supervisor.notes())
+        wait_until("the plan to be done", lambda: "session-7" not in yard.supervisor.notes())
 
 
 def test_a_removed_group_leaves_no_plans_behind(tmp_path: Path) -> None:
@@ -211,12 +195,12 @@ def test_a_removed_group_leaves_no_plans_behind(tmp_path: Path) -> None:
         wait_ready(yard)
         yard.behave("trader", "exit 70")
         yard.signal(yard.running("session-7.trader"), "KILL")
-        wait_for("the hold", lambda: "session-7" in yard.supervisor.notes() and is_down(yard))
+        wait_until("the hold", lambda: "session-7" in yard.supervisor.notes() and is_down(yard))
         GroupFiles(yard.home).remove("session-7")
 
         yard.supervisor.remove_group("session-7")
 
-        wait_for("the note to go", lambda: "session-7" not in yard.supervisor.notes())
+        wait_until("the note to go", lambda: "session-7" not in yard.supervisor.notes())
         assert "session-7" not in status(yard)["statistics"]["held"]
 
 
@@ -228,7 +212,7 @@ def test_a_halt_is_alarmed_and_left_down(tmp_path: Path) -> None:
     yard = yard_in(tmp_path / "home")
     yard.behave("tokens", "exit 78")
     with yard:
-        wait_for("the alarm", lambda: "name=halted:tokens" in yard.log("warden.warden"))
+        wait_until("the alarm", lambda: "name=halted:tokens" in yard.log("warden.warden"))
 
         assert yard.is_in("core.tokens", ProgramState.EXITED)
         assert alarms(yard) == ["core halted:tokens"]
@@ -236,7 +220,7 @@ def test_a_halt_is_alarmed_and_left_down(tmp_path: Path) -> None:
 
 def test_a_warden_that_hangs_is_killed_by_the_keeper(tmp_path: Path) -> None:
     with yard_in(tmp_path / "home", real=("warden", "keeper")) as yard:
-        wait_for("the warden", lambda: status(yard)["state"] == "ready")
+        wait_until("the warden", lambda: status(yard)["state"] == "ready")
         warden = yard.running("warden.warden")
         with Client(Directory(yard.home.sockets)) as client:
 
@@ -244,11 +228,11 @@ def test_a_warden_that_hangs_is_killed_by_the_keeper(tmp_path: Path) -> None:
                 numbers = client.call("core.keeper", "status", {}, 2.0)["statistics"]
                 return bool(numbers["warden_heard"] == warden.pid)
 
-            wait_for("the keeper to hear it", heard)
+            wait_until("the keeper to hear it", heard)
         yard.signal(warden, "STOP")
 
         assert yard.running("warden.warden", other_than=warden.pid).pid > 0
 
 
 def alarms(yard: Yard) -> Any:
-    return wait_for("the warden's numbers", lambda: status(yard)["statistics"]["alarms"])
+    return wait_until("the warden's numbers", lambda: status(yard)["statistics"]["alarms"])

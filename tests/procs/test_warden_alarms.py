@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.databases import fresh_database, server
-from tests.supervision.yard import wait_for
+from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.node import Node
 from tradeproc.procs.warden_alarms import Alarms
@@ -38,16 +38,16 @@ def test_an_alarm_is_stored_once_and_cleared_also_by_a_successor(url: str, node:
     alarms.raise_alarm("session-3", "given_up:all", "it died too often")
     alarms.raise_alarm("session-3", "given_up:all", "it died too often")
     alarms.raise_alarm("link-paper", "halted:link", "exit 78")
-    wait_for("two alarms", lambda: standing(store) == [(3, "given_up:all"), (None, "link-paper:halted:link")])
+    wait_until("two alarms", lambda: standing(store) == [(3, "given_up:all"), (None, "link-paper:halted:link")])
     alarms.close()
 
     successor = Alarms(node, url, 1.0)
     successor.raise_alarm("session-3", "given_up:all", "it died too often")
     successor.clear("link-paper", "halted:link")
 
-    wait_for("the end of one", lambda: standing(store) == [(3, "given_up:all")])
+    wait_until("the end of one", lambda: standing(store) == [(3, "given_up:all")])
     successor.clear("session-3", "given_up:all")
-    wait_for("the end of both", lambda: not standing(store))
+    wait_until("the end of both", lambda: not standing(store))
     assert len(store.alarms()) == 2
     successor.close()
     store.close()
@@ -63,6 +63,6 @@ def test_an_alarm_waits_for_a_database_that_is_away(url: str, node: Node, tmp_pa
 
     door.symlink_to(folder.replace("%2F", "/"))
 
-    wait_for("the alarm", lambda: (4, "halted:trader") in standing(store))
+    wait_until("the alarm", lambda: (4, "halted:trader") in standing(store))
     alarms.close()
     store.close()

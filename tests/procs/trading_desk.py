@@ -5,9 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.actor import Actor
 from tests.engine.desk import Plan, Scripted, candle, spec
 from tests.engine.model_broker import ACCOUNT, ModelBroker
-from tests.procs.stage import Actor, Ear, Stage, wait_until
+from tests.procs.stage import Ear, Stage
+from tests.waiting import wait_until
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.domain import messages

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.supervision.yard import Yard, wait_for
+from tests.supervision.yard import Yard
+from tests.waiting import wait_until
 from tradeproc.home import Home
 from tradeproc.supervision.client import ProgramState, Supervisor, SupervisorAway, SupervisorRefused
 from tradeproc.supervision.groups import GroupFiles, session_group
@@ -42,7 +43,7 @@ def test_done_and_halted_programs_stay_down_at_once(tmp_path: Path) -> None:
     yard.behave("tokens", "exit 78")
     with yard:
         for process, code in (("core.postgres", 0), ("core.tokens", 78)):
-            wait_for("the end", partial(yard.is_in, process, ProgramState.EXITED))
+            wait_until("the end", partial(yard.is_in, process, ProgramState.EXITED))
             assert yard.program(process).exit_status == code
 
 
@@ -50,7 +51,7 @@ def test_a_fault_is_started_again_by_supervisord_alone(yard: Yard) -> None:
     before = yard.running("core.jobs")
     yard.behave("jobs", "exit 70")
     yard.supervisor.stop("core", "jobs")
-    wait_for("jobs to stop", lambda: yard.program("core.jobs").state.is_down)
+    wait_until("jobs to stop", lambda: yard.program("core.jobs").state.is_down)
     yard.supervisor.start("core", "jobs")
     yard.behave("jobs", "")
 
@@ -69,8 +70,8 @@ def test_a_group_is_added_started_stopped_and_removed_without_touching_others(ya
     with pytest.raises(SupervisorRefused, match="session-7"):
         yard.supervisor.remove_group("session-7")
     yard.supervisor.stop_group("session-7")
-    wait_for("the group to stop", lambda: yard.program("session-7.trader").state.is_down)
-    wait_for("the group to stop", lambda: yard.program("session-7.account").state.is_down)
+    wait_until("the group to stop", lambda: yard.program("session-7.trader").state.is_down)
+    wait_until("the group to stop", lambda: yard.program("session-7.account").state.is_down)
     files.remove("session-7")
     assert yard.supervisor.remove_group("session-7")
     assert not yard.supervisor.remove_group("session-7")
@@ -115,12 +116,14 @@ def test_a_program_that_dies_at_once_for_ever_can_be_stopped(tmp_path: Path) -> 
     yard.behave("jobs", "exit 70")
     yard.behave("tokens", "exit 0")
     with yard:
-        wait_for("a death", lambda: "exited: jobs (exit status 70" in (yard.home.log / "supervisord.log").read_text())
-        wait_for("the end", lambda: yard.is_in("core.tokens", ProgramState.EXITED))
+        wait_until(
+            "a death", lambda: "exited: jobs (exit status 70" in (yard.home.log / "supervisord.log").read_text()
+        )
+        wait_until("the end", lambda: yard.is_in("core.tokens", ProgramState.EXITED))
 
         assert yard.supervisor.stop("core", "jobs")
 
-        wait_for("jobs to be down", lambda: yard.is_in("core.jobs", ProgramState.STOPPED))
+        wait_until("jobs to be down", lambda: yard.is_in("core.jobs", ProgramState.STOPPED))
         assert not yard.supervisor.stop("core", "jobs")
         assert not yard.supervisor.stop("core", "tokens")
         assert yard.is_in("core.tokens", ProgramState.EXITED)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.supervision.yard import Yard, wait_for
+from tests.supervision.yard import Yard
+from tests.waiting import wait_until
 from tradeproc.home import Home
 from tradeproc.supervision.client import ProgramState, SupervisorAway, SupervisorRefused
 from tradeproc.supervision.feed_programs import FeedPrograms, NoSuchFeed
@@ -90,7 +91,7 @@ def test_a_feed_that_only_a_person_can_fix_is_not_started_by_the_next_need(yard:
     yard.behave("bars", "exit 78")
     feeds = FeedPrograms(yard.home, "paper")
     feeds.ensure(BARS, ARGUMENTS)
-    wait_for("the halt", lambda: yard.is_in(f"link-paper.{BARS}", ProgramState.EXITED))
+    wait_until("the halt", lambda: yard.is_in(f"link-paper.{BARS}", ProgramState.EXITED))
 
     assert not feeds.ensure(BARS, ARGUMENTS)
     assert feeds.running() == []

@@ -63,6 +63,13 @@ def test_what_a_person_stopped_stays_stopped() -> None:
     assert reconcile([ONE], running, ["session-1", "link-paper"]) == []
 
 
+def test_a_link_is_not_started_again_and_again_for_a_session_that_a_person_stopped() -> None:
+    idle = program("link-paper", "link", EXITED, 0)
+
+    assert reconcile([ONE], [*session(1, STOPPED), idle], ["session-1"]) == []
+    assert reconcile([ONE, TWO], [*session(1, STOPPED), *session(2), idle], ["session-1"]) == [StartLink("paper")]
+
+
 def test_an_unwanted_session_is_stopped_then_awaited_then_removed() -> None:
     link = [program("link-paper", "link")]
 

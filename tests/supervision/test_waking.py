@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.supervision.yard import Yard, wait_for
+from tests.supervision.yard import Yard
+from tests.waiting import wait_until
 
 PROCESS = "core.jobs"
 # supervisord alone sleeps a whole second before each restart; the fastest of some shows whether it did
@@ -30,12 +31,12 @@ def restart_seconds(yard: Yard) -> float:
     behave = yard.home.root / "behave"
     old = yard.running(PROCESS)
     ready = behave / f"ready-{old.pid}"
-    wait_for("the program to be up", ready.exists)
-    wait_for("a life that is not short", lambda: time.time() - ready.stat().st_mtime > LIFE_SECONDS)
+    wait_until("the program to be up", ready.exists)
+    wait_until("a life that is not short", lambda: time.time() - ready.stat().st_mtime > LIFE_SECONDS)
     known = set(behave.glob("ready-*"))
     began = time.monotonic()
     os.kill(old.pid, signal.SIGKILL)
-    wait_for("another life", lambda: set(behave.glob("ready-*")) - known)
+    wait_until("another life", lambda: set(behave.glob("ready-*")) - known)
     return time.monotonic() - began
 
 
@@ -46,7 +47,7 @@ def test_what_died_is_started_again_at_once(yard: Yard) -> None:
 def test_also_after_a_reload(yard: Yard) -> None:
     before = yard.running(PROCESS)
     assert "Restarted" in yard.supervisorctl("reload")
-    wait_for("supervisord to be back", yard.supervisor.is_up)
+    wait_until("supervisord to be back", yard.supervisor.is_up)
     yard.running(PROCESS, other_than=before.pid)
 
     assert min(restart_seconds(yard) for _ in range(TRIES)) < AT_ONCE_SECONDS
@@ -59,7 +60,7 @@ def test_what_dies_at_its_start_is_not_started_in_a_frenzy(yard: Yard) -> None:
     log = yard.home.log / "supervisord.log"
 
     def lives(count: int) -> float:
-        wait_for(f"{count} lives", lambda: log.read_text().count("exited: tokens") >= count)
+        wait_until(f"{count} lives", lambda: log.read_text().count("exited: tokens") >= count)
         return time.monotonic()
 
     began = lives(2)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.supervision.yard import Yard, wait_for
+from tests.supervision.yard import Yard
+from tests.waiting import wait_until
 from tradeproc.supervision.watchdog import notify
 
 UNIT = Path(__file__).parents[2] / "conf" / "tradeproc.service"
@@ -27,8 +28,8 @@ def test_supervisord_says_ready_and_then_that_its_loop_turns(tmp_path: Path) -> 
             return word in heard
 
         with yard:
-            wait_for("READY", lambda: has_heard("READY=1"))
-            wait_for("WATCHDOG", lambda: has_heard("WATCHDOG=1"))
+            wait_until("READY", lambda: has_heard("READY=1"))
+            wait_until("WATCHDOG", lambda: has_heard("WATCHDOG=1"))
 
     assert heard[0] == "READY=1"
 

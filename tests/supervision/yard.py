@@ -6,35 +6,15 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import psutil  # type: ignore[import-untyped]
 
-from tradeproc.errors import TradeprocError
+from tests.waiting import wait_until
 from tradeproc.home import Home
 from tradeproc.supervision.client import Program, ProgramState, Supervisor
 
 ROOT = Path(__file__).parents[2]
-T = TypeVar("T")
-
-
-def wait_for(what: str, condition: Callable[[], T], seconds: float = 30.0) -> T:
-    """Return the first true value; an error of ours while asking counts as not yet."""
-    deadline = time.monotonic() + seconds
-    seen: object = None
-    while time.monotonic() < deadline:
-        try:
-            value = condition()
-            if value:
-                return value
-            seen = value
-        except TradeprocError as error:
-            seen = error
-        time.sleep(0.02)
-    raise AssertionError(f"{what} not within {seconds} s; last seen {seen!r}")
 
 
 class Yard:
@@ -73,7 +53,7 @@ class Yard:
         ]
         with (self.home.log / "out").open("ab") as out:
             self._supervisord = subprocess.Popen(command, stdout=out, stderr=out, env=self.environment)
-        wait_for("supervisord", self.supervisor.is_up)
+        wait_until("supervisord", self.supervisor.is_up)
         return self
 
     def down(self) -> None:
@@ -131,7 +111,7 @@ class Yard:
             found = self.find(process)
             return found if found and found.state == "RUNNING" and found.pid not in (0, other_than) else None
 
-        found = wait_for(f"{process} to run", look)
+        found = wait_until(f"{process} to run", look)
         assert found is not None
         return found
 
@@ -139,7 +119,7 @@ class Yard:
         if name == "TERM":
             # before that a tiny program would die of it instead of ending in order
             ready = self.home.root / "behave" / f"ready-{program.pid}"
-            wait_for(f"{program.process} to take signals", ready.exists)
+            wait_until(f"{program.process} to take signals", ready.exists)
         os.kill(program.pid, signal.Signals[f"SIG{name}"])
 
     def log(self, process: str) -> str:
