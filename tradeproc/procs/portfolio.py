@@ -13,7 +13,8 @@ from tradeproc import config
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.node import Node
-from tradeproc.clock import SECOND, monotonic_ns
+from tradeproc.clock import SECOND, monotonic_ns, wall_ns
+from tradeproc.domain.wanted import wanted_now
 from tradeproc.errors import Refusal
 from tradeproc.home import find_home
 from tradeproc.procs.portfolio_sum import Report, most_severe, read_report, sum_up
@@ -77,7 +78,8 @@ class Portfolio:
     def _read(self) -> None:
         """Read what should report and what is latched; the last known stands while the database is away."""
         try:
-            self._expected = [row.id for row in self._store.sessions() if row.desired == "running"]
+            now = wall_ns()
+            self._expected = [row.id for row in self._store.sessions() if wanted_now(row.spec, row.desired, now)]
             self._latches = [
                 latch.state
                 for latch in self._store.latches()
