@@ -1,0 +1,38 @@
+"""The end of supervisord: all sessions at once, then their links, then the core; who does not listen is killed."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.supervision.yard import Yard
+from tests.waiting import wait_until
+from tradeproc.supervision.groups import GroupFiles, link_group, session_group
+
+SESSIONS = (1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "shutdown"])
+def test_many_deaf_sessions_cost_no_more_time_than_one(tmp_path: Path, how: str) -> None:
+    with Yard(tmp_path / "home") as yard:
+        yard.behave("trader", "stubborn")
+        files = GroupFiles(yard.home)
+        for group in (link_group("paper"), *(session_group(number) for number in SESSIONS)):
+            files.write(group)
+            yard.supervisor.add_group(group.name)
+        for number in SESSIONS:
+            trader = yard.running(f"session-{number}.trader")
+            wait_until("its handler", (yard.home.root / "behave" / f"ready-{trader.pid}").exists)
+        began = time.monotonic()
+
+        if how == "SIGTERM":
+            yard.down()
+        else:
+            yard.supervisor.shutdown()
+            wait_until("the end", lambda: not yard.supervisor.is_up())
+            yard.down()
+
+        assert time.monotonic() - began < 10
+    log = (yard.home.log / "supervisord.log").read_text()
+    assert log.count("killing 'trader'") == len(SESSIONS)
+    assert log.rindex("stopped: trader") < log.index("stopped: keeper")
