@@ -130,8 +130,7 @@ def _enter(turn: Turn, orders: tuple[Order, ...], reason: str, *, is_late: bool)
 
 
 def _draft(turn: Turn, decision: SubmitOrder | SubmitBracket, role: OrderRole) -> Order:
-    if not isinstance(decision.quantity, int) or decision.quantity < 1:
-        raise BadDecision(f"quantity {decision.quantity} is not a positive number of contracts")
+    _check_quantity(decision.quantity)
     limit, stop = _prices(turn, decision.side, role, decision.type, decision.limit, decision.stop)
     return sending.draft(
         turn.state,
@@ -144,6 +143,11 @@ def _draft(turn: Turn, decision: SubmitOrder | SubmitBracket, role: OrderRole) -
         stop=stop,
         time_in_force=decision.time_in_force,
     )
+
+
+def _check_quantity(quantity: object) -> None:
+    if not isinstance(quantity, int) or quantity < 1:
+        raise BadDecision(f"quantity {quantity} is not a positive number of contracts")
 
 
 Given = float | Decimal | None
@@ -187,6 +191,7 @@ def _wanted(turn: Turn, order: Order, change: OrderChange) -> Order:
     """Return the order as the change wants it; one that protects never grows beyond what it protects."""
     tick_size = turn.state.setup.instrument.tick_size
     quantity = order.quantity if change.quantity is None else change.quantity
+    _check_quantity(quantity)
     if order.role is not OrderRole.ENTRY:
         held = abs(turn.state.engine.holding.quantity) + order.filled
         quantity = Contracts(min(quantity, max(held, order.quantity)))

@@ -16,7 +16,7 @@ from tradeproc.domain.book import Balance, Divergence
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import Persist
 from tradeproc.errors import Fault
-from tradeproc.store.database import DatabaseDown
+from tradeproc.store.database import DatabaseDown, StoreFault
 from tradeproc.store.journal import Journal
 from tradeproc.store.lease import Lease, LeaseTaken
 from tradeproc.store.store import LeaseLost, Store, UnknownSession
@@ -49,7 +49,7 @@ class Ledger:
         self.clock = SteadyClock()
         self.is_up = True
         self.is_lease_held = True
-        self.reason = ""
+        self.reason = self.refusal = ""
         self._not_before = 0
         self._taking: Future[Lease] | None = None
         self._unwritten: deque[Callable[[Writer], None]] = deque(maxlen=_MOST_UNWRITTEN)
@@ -80,6 +80,8 @@ class Ledger:
             self.is_lease_held = False
             self.reason = str(lost)
             self._end_if_superseded()
+        except StoreFault as fault:
+            self._was_refused(fault)
         else:
             # a pause of ours, however long, may have ended just now: who may not be sent late needs the lease still
             return "" if unit.may_journal or self._has_lease() else "the lease of the session was lost meanwhile"
@@ -95,6 +97,8 @@ class Ledger:
                 return
             except DatabaseDown as down:
                 self.went_down(down)
+            except StoreFault as fault:
+                self._was_refused(fault)
         self._to_journal(action)
 
     def save_balance(self, balance: Balance) -> None:
@@ -228,6 +232,11 @@ class Ledger:
             self.is_up, self.reason, self._not_before = False, "the journal is still being replayed", 0
         elif self.store.is_up():
             self.is_up, self.reason = True, ""
+
+    def _was_refused(self, fault: StoreFault) -> None:
+        """Go on without a row that the database does not take: no exit hangs on one. The journal puts it aside."""
+        self.refusal = self.reason = str(fault)
+        log.critical("row_refused session=%d reason=%s", self.session, fault)
 
     def went_down(self, down: DatabaseDown) -> None:
         """Take note that the database did not answer; looking after it says when it does again."""

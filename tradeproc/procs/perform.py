@@ -15,6 +15,7 @@ from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order
 from tradeproc.domain.session import SessionSpec
 from tradeproc.engine import effects, events
+from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import Effect
 from tradeproc.engine.events import Event
 from tradeproc.procs.bodies import order_body
@@ -123,6 +124,8 @@ class Performer:
             self.tell(events.DatabaseChanged(ledger.is_up, ledger.reason))
         if (ledger.is_lease_held, ledger.fence) != (had_lease, fence):
             self.tell(events.LeaseChanged(ledger.is_lease_held, ledger.reason, ledger.fence))
+        if ledger.refusal and AlarmName.ROW_REFUSED.value not in self.alarms:
+            self._record(effects.Alarm(AlarmName.ROW_REFUSED.value, ledger.refusal, ledger.clock.now()))
 
     def _operate(self, method: str, body: Body, to_event: Callable[[Outcome], Event]) -> None:
         """Ask the account manager for an order operation, once; silence means that nobody knows."""

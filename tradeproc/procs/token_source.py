@@ -1,6 +1,7 @@
 """Access tokens for link and feeds: asked of the `tokens` process, kept until shortly before their end."""
 
 import hashlib
+import logging
 import threading
 
 from tradeproc.bus.addresses import Directory
@@ -12,6 +13,10 @@ from tradeproc.errors import Outage
 TOKENS = "core.tokens"
 _ASK_SECONDS = 8.0
 _EARLY_SECONDS = 30.0
+# how long an old token is used on before the next attempt at a new one, and what it must be good for at least
+_AGAIN_SECONDS, _LEAST_SECONDS = 5.0, 2.0
+
+log = logging.getLogger(__name__)
 
 
 class NoToken(Outage):
@@ -35,9 +40,10 @@ class BusTokenSource:
         self._client = Client(directory)
         self._lock = threading.Lock()
         self._token, self._good_until, self._refused = "", 0, ""
+        self._ends_at = 0
 
     def token(self) -> str:
-        """Return an access token that is valid for some seconds more.
+        """Return an access token that is valid for some seconds more: a new one, or the old one while it lasts.
 
         Raises:
             NoToken: the login has none now.
@@ -46,20 +52,32 @@ class BusTokenSource:
         with self._lock:
             if self._token and monotonic_ns() < self._good_until:
                 return self._token
-            question = {"login": self._login, "refused": self._refused}
+            is_old_good = bool(self._token) and monotonic_ns() + int(_LEAST_SECONDS * SECOND) < self._ends_at
             try:
-                body = self._client.call(TOKENS, "token", question, self._seconds)
-                self._token, expires_at = str(body["access_token"]), int(body["expires_at"])
-            except RequestRefused as refused:
-                raise NoToken(self._login, str(refused)) from None
-            except (KeyError, TypeError, ValueError):
-                raise NoToken(self._login, "the answer cannot be read") from None
-            left = max((expires_at - wall_ns()) / SECOND, 0.0)
-            self._good_until = monotonic_ns() + int((left - min(_EARLY_SECONDS, left / 2)) * SECOND)
+                self._ask(min(self._seconds, _LEAST_SECONDS) if is_old_good else self._seconds)
+            except Outage:
+                if not is_old_good:
+                    raise
+                # an order must not wait for the sign-in host while there is a good token
+                self._good_until = min(monotonic_ns() + int(_AGAIN_SECONDS * SECOND), self._ends_at)
             return self._token
+
+    def _ask(self, seconds: float) -> None:
+        question = {"login": self._login, "refused": self._refused}
+        try:
+            body = self._client.call(TOKENS, "token", question, seconds)
+            self._token, expires_at = str(body["access_token"]), int(body["expires_at"])
+        except RequestRefused as refused:
+            raise NoToken(self._login, str(refused)) from None
+        except (KeyError, TypeError, ValueError):
+            raise NoToken(self._login, "the answer cannot be read") from None
+        now, left = monotonic_ns(), max((expires_at - wall_ns()) / SECOND, 0.0)
+        self._good_until = now + int((left - min(_EARLY_SECONDS, left / 2)) * SECOND)
+        self._ends_at = now + int(left * SECOND)
 
     def refused(self, token: str) -> None:
         """Tell that the broker answered 401 to this token: the next one is another."""
+        log.warning("token_refused login=%s", self._login)
         with self._lock:
             if token == self._token:
                 self._token, self._refused = "", digest_of(token)
