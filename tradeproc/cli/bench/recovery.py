@@ -24,7 +24,7 @@ from tradeproc.cli.bench.wellness import Wellness
 
 ROUNDS = 3
 GOAL_SECONDS, GOAL_RATIO = 3.0, 1.5
-SPEED = 120.0
+SPEED = 60.0
 STRATEGY = "tradeproc.cli.bench.in_and_out:InAndOut"
 _ORDER_SECONDS = 20.0
 # five deaths of a session in a minute are too often for its warden: two a round, and a round takes this long
