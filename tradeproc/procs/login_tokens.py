@@ -83,8 +83,6 @@ class LoginTokens:
         good = self._good()
         if good is not None and refused != digest_of(good.token):
             return _body(good)
-        if refused:
-            log.warning("token_refused login=%s", self.name)
         if self._worker is None:
             self._check_worth_asking(good)
             self._fetch_soon()
