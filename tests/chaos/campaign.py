@@ -99,7 +99,7 @@ class Campaign:
         self.desk.broker.speed(LIVE_SPEED)
         with CoverWatch(self.desk) as cover:
             for number in range(1, faults + 1):
-                time.sleep(chance.uniform(0.0, 2.0))
+                time.sleep(chance.uniform(0.0, 1.0))
                 result = self._one(number, chance, evidence, cover)
                 self.results.append(result)
                 self.say(line_of(result))

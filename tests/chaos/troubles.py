@@ -113,9 +113,9 @@ def _clear(desk: Desk) -> None:
 
 def drop_order_frames(desk: Desk, _: random.Random) -> Trouble:
     """Lose order frames for some seconds while heartbeats go on."""
-    desk.broker.fault("drop_order_frames", count=1, seconds=12.0)
+    desk.broker.fault("drop_order_frames", count=1, seconds=9.0)
     pattern = r"order_stream_silent|order_found_by_asking"
-    return Trouble("order frames dropped", "stream.orders", pattern, lasts=12.0, end=lambda: _clear(desk))
+    return Trouble("order frames dropped", "stream.orders", pattern, lasts=9.0, end=lambda: _clear(desk))
 
 
 def stop_database(desk: Desk, supervisor: Supervisor) -> None:
@@ -169,7 +169,7 @@ def clock_step(desk: Desk, chance: random.Random) -> Trouble:
     """Step the clock of all processes by up to ten minutes, and some seconds later back to the truth."""
     step = chance.choice([-600, -90, -5, 5, 90, 600])
     _step(desk, step)
-    return Trouble("clock step", f"{step:+d} s", r"clock_stepped", 5.0, lambda: _step(desk, 0))
+    return Trouble("clock step", f"{step:+d} s", r"clock_stepped", 3.0, lambda: _step(desk, 0))
 
 
 def _step(desk: Desk, seconds: int) -> None:
@@ -186,7 +186,7 @@ MAKERS: dict[str, tuple[int, Maker]] = {
     "go_away": (6, _stream("go_away", r"stream_down .*polite=True")),
     "cut": (6, _stream("cut", r"stream_down .*polite=False")),
     "stall": (3, _stream("stall", r"stream_down .*(silent|silence|deadline|timed out)", seconds=30.0)),
-    "401": (4, _request("401", r"token_refreshed|token_refused", "orders")),
+    "401": (4, _request("401", r"token_refused", "orders")),
     "429": (4, _request("429", r"question_unknown reason=429", "positions")),
     "5xx": (2, _request("5xx", r"outcome=Unanswered.*503", "order_entry", status=503)),
     "accept_then_time_out": (4, _request("accept_then_time_out", r"outcome=Unanswered", "place")),
