@@ -220,3 +220,18 @@ def test_orders_carry_the_number_of_the_lease_that_is_held() -> None:
     desk.bar()
 
     assert [(order.id, order.fence) for order in desk.orders] == [("abcd7-1-1", 1), ("abcd7-4-2", 4)]
+
+
+@pytest.mark.parametrize("quantity", [1.5, 0, -1, "2"])
+def test_a_changed_quantity_that_is_no_number_of_contracts_is_refused(quantity: object) -> None:
+    def change(view: View) -> Decision:
+        assert view.stop_loss is not None
+        return ModifyOrders((OrderChange(view.stop_loss.id, quantity=quantity),))  # type: ignore[arg-type]
+
+    desk = Desk(Scripted(BRACKET, change)).start()
+    desk.bar()
+
+    desk.bar()
+
+    assert "is not a positive number of contracts" in desk.refusals[-1]
+    assert desk.all_of(do.Modify) == []
