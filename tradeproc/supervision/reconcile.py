@@ -105,11 +105,13 @@ def reconcile(wanted: Sequence[Wanted], programs: Iterable[Program], files: Coll
             groups[program.group].append(program)
     links = {link_name(each.login): each.login for each in wanted}
     sessions = {each.group: each.session for each in wanted}
+    # a session that a person stopped needs no link: it would end idle and be started again, over and over
+    used = {link_name(each.login) for each in wanted if each.group not in groups or _is_up(groups[each.group])}
     steps: list[Step] = []
     for group, login in sorted(links.items()):
         if group not in groups:
             steps.append(AddLink(login))
-        elif any(is_done(program) for program in groups[group] if program.name == "link"):
+        elif group in used and any(is_done(program) for program in groups[group] if program.name == "link"):
             steps.append(StartLink(login))
     steps += [AddSession(session) for group, session in sessions.items() if group not in groups]
     for group, members in sorted(groups.items()):
@@ -125,7 +127,11 @@ def _towards_the_end(group: str, members: Sequence[Program]) -> list[Step]:
     link = next((program for program in members if program.name == "link"), None)
     if group.startswith("link-") and link is not None and not link.state.is_down:
         return []
-    return [StopGroup(group)] if any(program.state.is_up for program in members) else []
+    return [StopGroup(group)] if _is_up(members) else []
+
+
+def _is_up(members: Iterable[Program]) -> bool:
+    return any(program.state.is_up for program in members)
 
 
 def is_done(program: Program) -> bool:
