@@ -3,7 +3,6 @@
 import fcntl
 from collections.abc import Mapping
 from functools import cached_property
-from types import TracebackType
 from typing import Any
 
 from tradeproc.bus.addresses import Directory
@@ -102,9 +101,7 @@ class Desk:
     def __enter__(self) -> "Desk":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 

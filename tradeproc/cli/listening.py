@@ -1,6 +1,5 @@
 """Hears many processes at once, in one thread, for the live view and for `tradectl tail`."""
 
-from types import TracebackType
 from typing import Self
 
 import zmq
@@ -53,7 +52,5 @@ class Listener:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()

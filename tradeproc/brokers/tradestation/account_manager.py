@@ -57,26 +57,21 @@ class TradeStationAccounts:
 
     def accounts(self) -> Answer[Sequence[BrokerAccount]]:
         """Return the accounts of the login in its environment."""
-        match self._rest.ask(Resource.ACCOUNTS, "/brokerage/accounts"):
-            case Known(body):
-                return read_list(body, "Accounts", read_account)
-            case Unknown() as unknown:
-                return unknown
+        told = self._rest.ask(Resource.ACCOUNTS, "/brokerage/accounts")
+        return told.then(lambda body: read_list(body, "Accounts", read_account))
 
     def balances(self, account: str) -> Answer[Balance]:
         """Return the account's money."""
-        match self._ask(Resource.BALANCES, account, "balances"):
-            case Known(body):
-                at = wall_ns()
-                found = read_list(body, "Balances", lambda record: read_balance(record, at))
-            case Unknown() as unknown:
-                return unknown
-        match found:
-            case Known(balances):
-                ours = [balance for balance in balances if balance.account == account]
-                return Known(ours[0]) if ours else Unknown(f"the answer has no balance of {account}")
-            case Unknown() as unknown:
-                return unknown
+
+        def of_account(balances: Sequence[Balance]) -> Answer[Balance]:
+            ours = [balance for balance in balances if balance.account == account]
+            return Known(ours[0]) if ours else Unknown(f"the answer has no balance of {account}")
+
+        told = self._ask(Resource.BALANCES, account, "balances")
+        at = wall_ns()
+        return told.then(lambda body: read_list(body, "Balances", lambda record: read_balance(record, at))).then(
+            of_account
+        )
 
     def submit(self, account: str, request: OrderRequest | BracketRequest, timeout: float) -> Outcome:
         """Send an order, or an entry with its legs as one order with an OSO group, once."""
@@ -103,46 +98,34 @@ class TradeStationAccounts:
 
     def orders(self, account: str) -> Answer[Sequence[BrokerOrder]]:
         """Return today's orders and all that are still open, terminal ones included."""
-        match self._all_orders(account):
-            case Known(records):
-                body: Json = {"Orders": records}
-            case Unknown() as unknown:
-                return unknown
-        match read_list(body, "Orders", read_order):
-            case Known(orders):
-                return self._settled(account, orders, records)
-            case Unknown() as unknown:
-                return unknown
+
+        def settled(records: list[Json]) -> Answer[Sequence[BrokerOrder]]:
+            orders = read_list({"Orders": records}, "Orders", read_order)
+            return orders.then(lambda orders: self._settled(account, orders, records))
+
+        return self._all_orders(account).then(settled)
 
     def open_orders(self, account: str) -> Answer[Sequence[BrokerOrder]]:
         """Return the orders that can still fill."""
-        match self.orders(account):
-            case Known(orders):
-                return Known(tuple(order for order in orders if not order.state.is_terminal))
-            case Unknown() as unknown:
-                return unknown
+        return self.orders(account).then(
+            lambda orders: Known(tuple(order for order in orders if not order.state.is_terminal))
+        )
 
     def current_position(self, account: str, contract: Contract) -> Answer[Position]:
         """Return the position; flat only if the whole list was told and does not have it."""
-        match self.positions(account):
-            case Known(positions):
-                held = [position for position in positions if position.contract == contract.code]
-                return Known(held[0] if held else Position(account, contract.code, Contracts(0), None))
-            case Unknown() as unknown:
-                return unknown
+
+        def in_contract(positions: Sequence[Position]) -> Answer[Position]:
+            held = [position for position in positions if position.contract == contract.code]
+            return Known(held[0] if held else Position(account, contract.code, Contracts(0), None))
+
+        return self.positions(account).then(in_contract)
 
     def positions(self, account: str) -> Answer[Sequence[Position]]:
         """Return all open futures positions of the account."""
-        match self._ask(Resource.POSITIONS, account, "positions"):
-            case Known(body):
-                found = read_list(body, "Positions", read_position)
-            case Unknown() as unknown:
-                return unknown
-        match found:
-            case Known(lots):
-                return Known(add_positions(lots))
-            case Unknown() as unknown:
-                return unknown
+        told = self._ask(Resource.POSITIONS, account, "positions")
+        return told.then(lambda body: read_list(body, "Positions", read_position)).then(
+            lambda lots: Known(add_positions(lots))
+        )
 
     def clock_skew(self) -> float | None:
         """Return the broker's clock minus ours in seconds, by the newest Date header."""

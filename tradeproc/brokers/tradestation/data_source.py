@@ -31,21 +31,13 @@ class TradeStationData:
             symbol = SYMBOLS.to_broker_symbol(contract)
         except Refusal as refusal:
             return Unknown(str(refusal))
-        match self._symbol(symbol):
-            case Known(record):
-                details = read_details(record, contract)
-                return Known(details) if isinstance(details, ContractDetails) else Unknown(details.reason)
-            case Unknown() as unknown:
-                return unknown
+        return self._symbol(symbol).then(lambda record: _details(record, contract))
 
     def front_month(self, root: str) -> Answer[Contract]:
         """Return the contract that the broker's continuous symbol stands for now."""
         try:
-            match self._symbol(SYMBOLS.to_continuous_symbol(root)):
-                case Known(record):
-                    return Known(SYMBOLS.to_contract(text(record, "Underlying")))
-                case Unknown() as unknown:
-                    return unknown
+            continuous = self._symbol(SYMBOLS.to_continuous_symbol(root))
+            return continuous.then(lambda record: Known(SYMBOLS.to_contract(text(record, "Underlying"))))
         except Refusal as refusal:
             return Unknown(str(refusal))
 
@@ -57,18 +49,12 @@ class TradeStationData:
             symbol = SYMBOLS.to_broker_symbol(contract)
         except Refusal as refusal:
             return Unknown(str(refusal))
-        match self._rest.ask(
-            Resource.BARS, f"/marketdata/barcharts/{quote(symbol, safe='')}", bar_query(minutes, count)
-        ):
-            case Known(body):
-                found = read_list(body, "Bars", lambda record: read_bar(record, contract.code, minutes))
-            case Unknown() as unknown:
-                return unknown
-        match found:
-            case Known(bars):
-                return Known(tuple({bar.opened_at: bar for bar in sorted(bars, key=_opened_at)}.values()))
-            case Unknown() as unknown:
-                return unknown
+        path = f"/marketdata/barcharts/{quote(symbol, safe='')}"
+        told = self._rest.ask(Resource.BARS, path, bar_query(minutes, count))
+        bars = told.then(
+            lambda body: read_list(body, "Bars", lambda record: read_bar(record, contract.code, minutes))
+        )
+        return bars.then(lambda bars: Known(_in_order(bars)))
 
     def shutdown(self) -> None:
         """Close connections; idempotent."""
@@ -76,18 +62,20 @@ class TradeStationData:
 
     def _symbol(self, symbol: str) -> Answer[Json]:
         """Return the record of one symbol; the answer's order and case need not be ours."""
-        match self._rest.ask(Resource.SYMBOLS, f"/marketdata/symbols/{quote(symbol, safe='')}"):
-            case Known(body):
-                found = read_list(body, "Symbols", lambda record: record)
-            case Unknown() as unknown:
-                return unknown
-        match found:
-            case Known(records):
-                ours = [record for record in records if text(record, "Symbol").upper() == symbol.upper()]
-                return Known(ours[0]) if ours else Unknown(f"the answer does not have {symbol}")
-            case Unknown() as unknown:
-                return unknown
+
+        def with_symbol(records: Sequence[Json]) -> Answer[Json]:
+            ours = [record for record in records if text(record, "Symbol").upper() == symbol.upper()]
+            return Known(ours[0]) if ours else Unknown(f"the answer does not have {symbol}")
+
+        told = self._rest.ask(Resource.SYMBOLS, f"/marketdata/symbols/{quote(symbol, safe='')}")
+        return told.then(lambda body: read_list(body, "Symbols", lambda record: record)).then(with_symbol)
 
 
-def _opened_at(bar: Candle) -> int:
-    return bar.opened_at
+def _details(record: Json, contract: Contract) -> Answer[ContractDetails]:
+    details = read_details(record, contract)
+    return Known(details) if isinstance(details, ContractDetails) else Unknown(details.reason)
+
+
+def _in_order(bars: Sequence[Candle]) -> tuple[Candle, ...]:
+    """Return bars oldest first, the newest picture of each."""
+    return tuple({bar.opened_at: bar for bar in sorted(bars, key=lambda bar: bar.opened_at)}.values())
