@@ -1,5 +1,6 @@
 """A trader between its database and its account manager: written first, sent once, and never waiting in silence."""
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -302,6 +303,18 @@ def test_a_stored_permission_that_is_newer_counts(make: Make) -> None:
     read_latches(desk)
 
     assert desk.state()["trading_state"] == "active"
+
+
+def test_no_request_kills_the_trader_whatever_it_holds(make: Make) -> None:
+    desk = make().ready()
+    bodies: list[Body] = [{}, {"state": {}}, {"scope": [], "by": {}, "reason": 5}, {"topic": 7}, {"flatten": "no"}]
+    for method in sorted(desk.actor.node._server._handlers.keys() - {"stop"}):
+        for body in bodies:
+            with contextlib.suppress(RequestRefused):
+                desk.stage.client.call(desk.me, method, body, 5.0)
+
+    assert desk.actor.is_alive
+    orjson.dumps(desk.state())
 
 
 @pytest.mark.parametrize("body", [{}, {"state": "perhaps"}, {"state": 5}])

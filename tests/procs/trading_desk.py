@@ -32,6 +32,8 @@ Answer = Callable[[Body], Body | Deferred]
 class TradingDesk:
     """Everything around one trader; `answers` are the account manager's, and may be replaced."""
 
+    trader: Trader
+
     def __init__(self, stage: Stage, url: str, folder: Path, *plans: Plan | Decision) -> None:
         self.stage, self.url = stage, url
         self.store = Store(url)

@@ -76,7 +76,7 @@ class Trader:
         """Tell the engine that it lives, fetch history, and let time pass."""
         self.tell(started)
         self._ask_history()
-        self.node.every(0.25, lambda: self.tell(events.TimePassed()))
+        self.node.every(0.25, self._pass_time)
         self.node.every(1.0, self._look_after)
         self.node.every(5.0, self._read_latches)
         self.node.on_stop(self._say_goodbye)
@@ -177,11 +177,8 @@ class Trader:
         def replied(reply: Reply) -> None:
             if number != self._streams_asked:
                 return  # asked again since
-            if not isinstance(reply, Answered):
+            if not isinstance(reply, Answered) or not self._is_news(reply.body):
                 self.node.after(_AGAIN_SECONDS, again)
-                return
-            if not self._is_news(reply.body):
-                self._ask_streams()
                 return
             self._streams(reply.body)
             for name, kind in _STREAMS.items():
@@ -221,10 +218,13 @@ class Trader:
 
     # --- what is looked after
 
-    def _look_after(self) -> None:
-        self._listen_for_silence()
+    def _pass_time(self) -> None:
         self.ledger.look_after()
         self.performer.tell_of_changes()
+        self.tell(events.TimePassed())
+
+    def _look_after(self) -> None:
+        self._listen_for_silence()
         self.node.publish("state", self.summary())
         self._say_how_we_are()
 
