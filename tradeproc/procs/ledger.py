@@ -25,9 +25,10 @@ log = logging.getLogger(__name__)
 
 Writer = Store | Journal
 
-# a database that hangs may hold up the trader for this long, and this seldom
+# a database that hangs may hold up the trader for this long, and this seldom; one that refuses at once is asked soon
 CONNECT_SECONDS = 0.5
 _PAUSE_NS = 3 * SECOND
+_PAUSE_TIMES = 20
 _TAKE_SECONDS = 0.3
 _REPLAY_SECONDS = 0.3
 _MOST_UNWRITTEN = 10_000
@@ -123,7 +124,7 @@ class Ledger:
         self.write(lambda writer: writer.clear_alarms(self.session, name, at))
 
     def look_after(self) -> None:
-        """Once a second: notice a lost lease or database, take the lease again, replay the journal.
+        """Called all the time: notice a lost lease or database, take the lease again, replay the journal.
 
         Raises:
             Superseded: another trader has the session.
@@ -136,6 +137,8 @@ class Ledger:
         self._not_before = now + _PAUSE_NS
         if self.is_lease_held or self._take_lease():
             self._replay()
+        took = monotonic_ns() - now
+        self._not_before = min(self._not_before, monotonic_ns() + _PAUSE_TIMES * took)
 
     def close(self) -> None:
         """Give the lease and the connections back, after a last try to keep what a full disk did not take."""

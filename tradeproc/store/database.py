@@ -24,7 +24,8 @@ from tradeproc.store.statements import statements
 
 Parameters = Mapping[str, object]
 
-_FIRST_PAUSE, _LONGEST_PAUSE = SECOND // 4, 5 * SECOND
+# a server that refuses costs next to nothing to ask; one that hangs is asked by one attempt of 5 s after the other
+_FIRST_PAUSE, _LONGEST_PAUSE = SECOND // 4, SECOND // 2
 _ATTEMPT_SECONDS = 5.0
 # what a server says when it is not itself: standby (25006), out of resources (53), shutting down (57); or when a table
 # is not there (42P01), because another process makes a new database's schema just now
