@@ -16,12 +16,14 @@ engine/       pure: (state, event, now) -> effects; order table, limits, candles
 strategies/   the strategy contract, the loader and three examples
 brokers/      the broker contract, then one folder a broker
 bus/          ZeroMQ: addresses, envelope, the Node every process is built on
-store/        PostgreSQL: schema, queries, lease, journal, queue
+store/        PostgreSQL: schema, queries, lease, journal
 config/       conf/tradeproc.toml as values, refused as a whole when in doubt
 procs/        one module a process
 supervision/  supervisord: groups, restart rules, its extension
 localbroker/  a broker on loopback that speaks the real wire protocol, and breaks on demand
-cli/          tradectl, quickstart and its view, healthcheck
+cli/          tradectl, quickstart and its view, healthcheck, benchmarks
+
+errors.py has the four verdicts, clock.py the only reader of time, home.py the folders of an installation.
 """
 
 __version__ = "0.1.0"

@@ -49,6 +49,16 @@ def test_the_map_lists_exactly_the_folders_on_disk() -> None:
     assert sorted(listed) == on_disk
 
 
+@pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES} - {PACKAGE}), ids=name_of)
+def test_the_map_of_a_folder_names_its_modules(folder: Path) -> None:
+    named = re.findall(r"\w+\.py\b", ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or "")
+
+    on_disk = {path.name for path in folder.glob("*.py")} - {"__init__.py", "__main__.py"}
+    assert not on_disk - set(named), "the docstring of __init__.py does not say what these are"
+    anywhere = {path.name for top in (PACKAGE, ROOT / "tests") for path in top.rglob("*.py")}
+    assert not set(named) - anywhere, "there are no such modules"
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_no_module_has_a_name_that_says_nothing(path: Path) -> None:
     assert path.stem not in FORBIDDEN_NAMES

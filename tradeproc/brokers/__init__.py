@@ -1,4 +1,4 @@
-"""Brokers: the contract in `contract.py`, one folder a broker, and the registry that finds them.
+"""Brokers: the contract in `contract.py`, one folder a broker, and `registry.py` that finds them.
 
 How to implement a broker:
 

@@ -1,15 +1,17 @@
-"""What a person or cron runs: tradectl, the quickstart with its live view, and the health check.
+"""What a person or cron runs: tradectl, the quickstart with its live view, the health check, the benchmarks.
 
 Nothing here decides anything about trading: commands ask the processes over the bus and show the answer.
 
-exits.py         exit codes and how an error becomes one line with a remedy
-desk.py          one installation as seen from the command line: bus client, supervisord, configuration
-tradectl.py      the arguments of tradectl; commands/ holds one module a group of commands
-tables.py        pure: rows and rich tables of sessions, orders, trades, processes
-chart.py view.py screen.py   pure: candles as text, the one-screen view, and what it shows
-watch.py         gathers what the view shows from the bus
-quickstart.py    the first command of the README, and demo.py what it sets up
-health.py        pure: observations and thresholds become problems; healthcheck.py collects and prints
+    exits.py          exit codes and how an error becomes one line with a remedy
+    desk.py           one installation as seen from the command line: bus client, supervisord, configuration
+    tradectl.py       the arguments of tradectl; commands/ one module a group of commands, outcome.py what one found
+    rollout.py        a running desk onto new code; consent_listener.py hears the browser at a login
+    tables.py         pure: tables of sessions, orders, trades, processes
+    chart.py view.py screen.py   pure: candles as text, the one-screen view, and what it shows
+    watch.py          gathers what the view shows; listening.py hears many processes at once
+    quickstart.py     the first command of the README; preflight.py what it makes sure of before
+    health.py         pure: observations.py and thresholds become problems; healthcheck.py collects and prints
+    bench/            the benchmarks
 
-Start reading at tradectl.py.
+Start reading at `tradectl.py`.
 """

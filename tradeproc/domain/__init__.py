@@ -1,5 +1,16 @@
 """Values of the trade: units, instruments, candles, orders, fills, positions, answers, market hours.
 
 Inside: frozen values and arithmetic on them. Never: a clock, a socket, a file, chance or a log.
+
+    units.py          ticks, prices, money, nanoseconds: one line of meaning each
+    instruments.py    what is traded; market_hours.py when, out of calendar_table.py
+    candles.py        ticks and candles
+    orders.py         our orders; broker_orders.py the broker's, what is asked of it and the three outcomes
+    book.py           what orders lead to: fills, positions, trades, balances, divergences
+    answers.py        known or unknown: what asking the outside world can answer
+    session.py        what a trading session is asked to do; schedule.py and wanted.py when it should run
+    messages.py       values as message bodies, by the fields in shapes.py and the forms in forms.py
+    records.py        values from plain tables (TOML, JSON)
+
 Start reading at `units.py`, then `orders.py`.
 """

@@ -1,4 +1,4 @@
-"""Ticks and candles (bars) as values; assembling and storing them is `engine/candles.py`."""
+"""Ticks and candles (bars) as values; `engine/bars.py` assembles candles, `engine/candles.py` keeps them."""
 
 from dataclasses import dataclass
 

@@ -3,7 +3,18 @@
 Never here: a clock, a socket, a file, chance, a log, a broker's name. `now` is the wall clock and comes with each
 event; market time comes with the candles. Equal states and events give equal effects.
 
-Start reading at `trader.py` (what each event leads to), then `events.py` (what can happen), `effects.py` (what the
-shell then does), `state.py` (the three kinds of state), `orders.py` (the life of an order as a table) and
-`limits.py` (what may stop an entry, and why nothing stops an exit). `candles.py` holds candles as numpy arrays.
+    trader.py         what each event leads to; turn.py collects the effects of one event in the order safety wants
+    events.py         what can happen; effects.py what the shell then does; alarms.py the names of the alarms
+    state.py          the three kinds of state: the strategy's, the engine's, what the broker confirmed
+    market.py         candles in, strategy calls out; decisions.py what a strategy decided; rounding.py its prices
+    limits.py         what may stop an entry, and why nothing stops an exit
+    orders.py         the life of an order as a table; sending.py orders on their way; outcomes.py what became of it
+    broker.py         what the broker tells by itself; matching.py which of its orders are ours
+    reconcile.py      our orders against the broker's; positions.py our position against the broker's
+    protection.py     every open contract has a working stop; closing.py how a position is closed
+    commands.py       latches, flatten, reconcile, stop, the lease
+    candles.py        closed candles as numpy arrays
+    bars.py           ticks into bars in bulk; bars_live.py the same tick by tick
+
+Start reading at `trader.py`, then `events.py`, `effects.py`, `state.py`, `orders.py` and `limits.py`.
 """

@@ -5,8 +5,9 @@ Every write is a plain value first (`writes.py`), so that the same write goes in
 down, into a `Journal` file that is replayed later. `Lease` makes a trader the only one of its session. The SQL
 stands in `queries/*.sql` and `migrations/*.sql`, never in Python.
 
-Start reading at `store.py`; then `writes.py`, `database.py`, `lease.py`, `journal.py`. `embedded.py` runs a private
-PostgreSQL server from a wheel.
+Start reading at `store.py`; then `rows.py`, `writes.py`, `database.py`, `statements.py`, `lease.py`, `journal.py`.
+`round_trips.py` makes trades of fills, `migrate.py` brings the schema up to date. `embedded.py` runs a private
+PostgreSQL server from a wheel, `forgotten.py` ends one that was left behind.
 """
 
 from tradeproc.store.database import DatabaseDown, StoreFault

@@ -1,8 +1,9 @@
 """TradeStation: futures by its Web API v3, live and simulated by host name alone.
 
-Pure readers: `fields.py` (one field), `wire.py` (accounts, positions, orders, bars), `orders.py` (requests and
-their outcomes), `statuses.py`, `symbols.py`, `framing.py` (objects out of a stream's bytes). Shells around them:
-`rest.py` (one HTTP client), `account_manager.py`, `data_source.py`, `streams.py`, `authorization.py`.
+Pure readers: `fields.py` (one field), `wire.py` (accounts, balances, positions, orders), `market.py` (bars, terms of
+contracts), `orders.py` (requests and their outcomes), `statuses.py`, `symbols.py`, `framing.py` (objects out of a
+stream's bytes) and `stream_events.py` (what they mean). Shells around them: `rest.py` (one client on `http.py`, its
+questions paced by `budget.py`), `account_manager.py`, `data_source.py`, `streams.py`, `authorization.py`.
 Never here: a decision about an order, a token kept on disk.
 
 Start reading at `broker.py`: what the broker declares.

@@ -1,1 +1,9 @@
-"""The commands of tradectl, one module a group; each has `add(…)` and functions `(desk, arguments) -> Outcome`."""
+"""The commands of tradectl, one module a group; each has `add(…)` and functions `(desk, arguments) -> Outcome`.
+
+    desks.py          up, down, status; upgrade.py new code into a running desk
+    sessions.py       trading sessions; trading.py halt, resume, reduce, flatten
+    book.py           what the database knows; watching.py what the processes say
+    login.py          log in at a broker; localbroker.py control the local broker
+
+Start reading at `sessions.py`.
+"""
