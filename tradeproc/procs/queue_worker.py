@@ -50,7 +50,7 @@ class QueueWorker:
         """Start the thread."""
         self._thread.start()
 
-    def stop(self, seconds: float = 0.5) -> None:
+    def stop(self, seconds: float = 0.25) -> None:
         """Let the running job end, then leave; one that takes longer is done again by the next worker."""
         self._is_stopping = True
         self._loop.call_soon_threadsafe(lambda: self._task and self._task.cancel())
