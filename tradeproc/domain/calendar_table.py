@@ -1,8 +1,8 @@
 """Exchange calendars as data: scripts/make_calendar wrote it from pandas_market_calendars 5.5.0.
 
-Do not edit. Per calendar the IANA zone, the hours of every Monday to Friday, and the dates that differ: hours -> dates. Hours are
-stretches in local time, `-1` marks the evening before the trade date; no stretch at all is a holiday. Dates are a
-year followed by its months and days. `domain/market_hours.py` reads it.
+Do not edit. Per calendar the IANA zone, the hours of every Monday to Friday, and the dates that differ: hours ->
+dates. Hours are stretches in local time, `-1` marks the evening before the trade date; none at all is a holiday.
+Dates are a year followed by its months and days. `domain/market_hours.py` reads it.
 """
 
 FIRST, LAST = "2015-01-01", "2030-12-31"
