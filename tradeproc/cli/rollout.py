@@ -190,21 +190,28 @@ class Rollout:
         return path.stat().st_size if path.exists() else 0
 
     def _reason(self, members: Iterable[Program], sizes: Mapping[str, int]) -> str:
-        """Return who does not come up, and its last critical word, else its last word.
+        """Return who does not come up and why; one that was only stopped along with another is not to blame."""
+        words = {
+            program.process: _last_word(self._said(program.process, sizes.get(program.process, 0)) or program.error)
+            for program in members
+        }
+        worst = min(blame for blame, _ in words.values())
+        guilty = [f"{process} does not come up: {word}" for process, (blame, word) in words.items() if blame == worst]
+        return "; ".join(guilty)
 
-        A companion that was only stopped with it, which is the last thing its log says, is not to blame.
-        """
-        reasons = {}
-        for program in members:
-            path = self._desk.home.log / f"{program.process}.log"
-            text = (
-                path.read_bytes()[sizes.get(program.process, 0) :].decode(errors="replace") if path.exists() else ""
-            )
-            lines = [line for line in text.splitlines() if line.strip()] or [program.error or "it said nothing"]
-            critical = [line for line in lines if " CRITICAL " in line]
-            reasons[program.process] = (critical or lines)[-1]
-        guilty = {process: word for process, word in reasons.items() if " stopping process=" not in word}
-        return "; ".join(f"{process} does not come up: {word}" for process, word in (guilty or reasons).items())
+    def _said(self, process: str, since: int) -> str:
+        path = self._desk.home.log / f"{process}.log"
+        return path.read_bytes()[since:].decode(errors="replace") if path.exists() else ""
+
+
+def _last_word(text: str) -> tuple[int, str]:
+    """Return the last critical line, else the last one, with its weight: the least is the most to blame."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    critical = [line for line in lines if " CRITICAL " in line]
+    if critical:
+        return 0, critical[-1]
+    was_told_to_stop = any(" stopping process=" in line for line in lines)
+    return (1 if lines and not was_told_to_stop else 2), (lines or ["it said nothing"])[-1]
 
 
 def _has_failed(program: Program, pids: set[int]) -> bool:

@@ -190,7 +190,7 @@ class GroupFiles:
 
 
 def prepare(home: Home) -> None:
-    """Make a home ready for supervisord: its folders, and no group file that it might refuse or that we did not write.
+    """Make a home ready for supervisord: its folders, and no group file that somebody edited, which it might refuse.
 
     The keeper writes again what is missing.
 
