@@ -13,7 +13,8 @@ from tradeproc import clock
 steady, watch = clock.SteadyClock(), clock.StepWatch()
 first = steady.now()
 Path(sys.argv[1]).open("r+b").write(struct.pack("<q", 600 * clock.SECOND))
-print(round((clock.wall_ns() - first) / clock.SECOND), round((steady.now() - first) / clock.SECOND), round(watch.step()))
+wall, steadily = clock.wall_ns() - first, steady.now() - first
+print(round(wall / clock.SECOND), round(steadily / clock.SECOND), round(watch.step()))
 print(watch.step())
 clock.SteadyClock.DOUBT_NS = 0
 steady.now(); steady.now()

@@ -17,7 +17,7 @@ class Tick:
 
 @dataclass(slots=True)
 class Candle:
-    """A bar. Mutable only while it is the live bar of an assembler.
+    """A bar. Mutable only while it is the live bar of a builder.
 
     `opened_at` is the key: the aligned start of a time bar; for tick and volume bars the time of the first
     tick. `closed_at` is the scheduled end of a time bar, the last tick's time of the others. Prices are

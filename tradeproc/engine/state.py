@@ -38,7 +38,7 @@ class Setup:
     """What never changes while a session runs.
 
     `fence` is the lease's number and goes into every new client order id with `installation` and `session`.
-    `session_opened_at` answers when the exchange session that holds a market time opened, None where unknown; pure.
+    `session_opened_at` answers when the market session of a market time opened, None where unknown; pure.
     """
 
     session: int

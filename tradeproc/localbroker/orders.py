@@ -138,7 +138,7 @@ class ExchangeOrder:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeFill:
-    """One execution. `id` counts all fills; `cumulative` is the order's filled quantity after it."""
+    """One fill. `id` counts all fills; `cumulative` is the order's filled quantity after it."""
 
     id: int
     order_id: str
