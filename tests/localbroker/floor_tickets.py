@@ -6,6 +6,7 @@ from tradeproc.domain.candles import Tick
 from tradeproc.domain.orders import OrderType, Side, TimeInForce
 from tradeproc.domain.units import Contracts, Money, Nanos, Price
 from tradeproc.localbroker.exchange import Exchange
+from tradeproc.localbroker.ledger import Ledger
 from tradeproc.localbroker.matching import Rules
 from tradeproc.localbroker.orders import (
     ExchangeOrder,
@@ -78,7 +79,7 @@ class Pit:
     def __init__(
         self, last: str | None = "4800", rules: Rules | None = None, accounts: dict[str, Money] | None = None
     ) -> None:
-        self.exchange = Exchange([ES], accounts or {ACCOUNT: CASH}, rules)
+        self.exchange = Exchange([ES], accounts or {ACCOUNT: CASH}, rules or Rules(), Ledger())
         self.second = 0
         if last is not None:
             self.exchange.set_last(ES, Tick(Nanos(0), float(last), Contracts(1)))

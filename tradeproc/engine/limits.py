@@ -44,7 +44,7 @@ class Denied:
     reason: str
 
 
-def admit(state: State, orders: tuple[Order, ...], now: Nanos, *, is_late: bool = False) -> Admitted | Denied:
+def admit(state: State, orders: tuple[Order, ...], now: Nanos, *, is_late: bool) -> Admitted | Denied:
     """Return the entry (first of `orders`, its legs after it) as admitted, or what stands against it.
 
     `is_late` tells that the candle it was decided on came as history.

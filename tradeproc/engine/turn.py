@@ -54,7 +54,7 @@ class Turn:
 
     # --- what is written down
 
-    def keep(self, order: Order, event: OrderEvent | None = None) -> None:
+    def keep(self, order: Order, event: OrderEvent | None) -> None:
         """Put an order into the book, to be written down at the front of this turn's effects."""
         self.state.engine.put(order)
         self._orders[order.id] = order

@@ -51,18 +51,11 @@ __all__ = ["Exchange", "Rules"]
 class Exchange:
     """Accounts and orders of a few contracts. Not thread-safe; every call is whole: no await, no I/O inside."""
 
-    def __init__(
-        self,
-        contracts: Iterable[str],
-        accounts: Mapping[str, Money],
-        rules: Rules | None = None,
-        ledger: Ledger | None = None,
-    ) -> None:
+    def __init__(self, contracts: Iterable[str], accounts: Mapping[str, Money], rules: Rules, ledger: Ledger) -> None:
         """Open a market in `contracts` with `accounts` (id to starting cash, USD)."""
         self.contracts = tuple(contracts)
-        self.rules = rules or Rules()
-        self.ledger = ledger or Ledger()
-        self._floor = Floor(accounts, self.rules, self.ledger)
+        self.rules, self.ledger = rules, ledger
+        self._floor = Floor(accounts, rules, ledger)
         self._orders, self._book = self._floor.orders, self._floor.book
 
     @property
