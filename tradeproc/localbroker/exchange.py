@@ -19,11 +19,11 @@ from tradeproc.localbroker import checks
 from tradeproc.localbroker.accounts import open_points
 from tradeproc.localbroker.floor import Floor
 from tradeproc.localbroker.ledger import (
+    FILL,
+    ORDER,
     Ledger,
     Record,
     change_details,
-    fill_from_record,
-    order_from_body,
     request_record,
     ticket_details,
 )
@@ -179,9 +179,9 @@ class Exchange:
         for record in known:
             self._floor.revision = max(self.revision, record.get("revision", 0))
             if record["kind"] == "order":
-                self._orders.put(order_from_body(record["order"]))
+                self._orders.put(ORDER.decode(record["order"]))
             elif record["kind"] == "fill":
-                self._book.book(fill_from_record(record))
+                self._book.book(FILL.decode(record))
                 self._floor.fills = record["id"]
         self.ledger.load(known)
 

@@ -15,8 +15,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from tradeproc.domain.forms import COUNT, DECIMAL, FLAG, TEXT, WHOLE, Form, Shape, one_of, or_none
 from tradeproc.domain.orders import OrderType, Side, TimeInForce
-from tradeproc.domain.units import Contracts, Nanos, Price, plain
+from tradeproc.domain.units import plain
 from tradeproc.localbroker.orders import (
     ExchangeFill,
     ExchangeOrder,
@@ -29,6 +30,53 @@ from tradeproc.localbroker.orders import (
 )
 
 Record = dict[str, Any]
+
+_SIDE = one_of(Side)
+_PRICE = Form(lambda price: str(plain(price)), DECIMAL.read)
+
+ORDER = Shape(
+    ExchangeOrder,
+    "order of the ledger",
+    {
+        "id": TEXT,
+        "account": TEXT,
+        "contract": TEXT,
+        "side": _SIDE,
+        "quantity": COUNT,
+        "type": one_of(OrderType),
+        "limit": or_none(_PRICE),
+        "stop": or_none(_PRICE),
+        "time_in_force": one_of(TimeInForce),
+        "confirm_id": TEXT,
+        "status": one_of(OrderStatus),
+        "opened_at": WHOLE,
+        "released": COUNT,
+        "filled": COUNT,
+        "value": _PRICE,
+        "triggered": FLAG,
+        "group": TEXT,
+        "group_kind": one_of(GroupKind),
+        "parent": or_none(TEXT),
+        "closed_at": or_none(WHOLE),
+        "reason": TEXT,
+    },
+)
+FILL = Shape(
+    ExchangeFill,
+    "fill of the ledger",
+    {
+        "id": COUNT,
+        "order_id": TEXT,
+        "account": TEXT,
+        "contract": TEXT,
+        "side": _SIDE,
+        "quantity": COUNT,
+        "price": _PRICE,
+        "cumulative": COUNT,
+        "at": WHOLE,
+        "market_at": WHOLE,
+    },
+)
 
 
 class Ledger:
@@ -128,12 +176,12 @@ def change_details(change: Replacement) -> Record:
 
 
 def order_record(order: ExchangeOrder, what: What, revision: int, now: Moment) -> Record:
-    """Return the record of an order's change."""
+    """Return the record of an order's change; `average` is there for readers."""
     return {
         "kind": "order",
         "revision": revision,
         "what": what.value,
-        "order": order_to_body(order),
+        "order": ORDER.encode(order) | {"average": _text(order.average)},
         "at": now.wall,
         "market_at": now.market,
     }
@@ -141,85 +189,8 @@ def order_record(order: ExchangeOrder, what: What, revision: int, now: Moment) -
 
 def fill_record(fill: ExchangeFill, revision: int) -> Record:
     """Return the record of a fill."""
-    return {
-        "kind": "fill",
-        "revision": revision,
-        "id": fill.id,
-        "order_id": fill.order_id,
-        "account": fill.account,
-        "contract": fill.contract,
-        "side": fill.side.value,
-        "quantity": int(fill.quantity),
-        "price": _text(fill.price),
-        "cumulative": int(fill.cumulative),
-        "at": fill.at,
-        "market_at": fill.market_at,
-    }
-
-
-def fill_from_record(record: Record) -> ExchangeFill:
-    """Return the fill that a record tells."""
-    return ExchangeFill(
-        id=record["id"],
-        order_id=record["order_id"],
-        account=record["account"],
-        contract=record["contract"],
-        side=Side(record["side"]),
-        quantity=Contracts(record["quantity"]),
-        price=Price(Decimal(record["price"])),
-        cumulative=Contracts(record["cumulative"]),
-        at=Nanos(record["at"]),
-        market_at=Nanos(record["market_at"]),
-    )
-
-
-def order_to_body(order: ExchangeOrder) -> Record:
-    """Return an order as JSON-able fields; `average` is there for readers, `order_from_body` does not need it."""
-    return {
-        "id": order.id,
-        "account": order.account,
-        "contract": order.contract,
-        "side": order.side.value,
-        "quantity": int(order.quantity),
-        "type": order.type.value,
-        "limit": _text(order.limit),
-        "stop": _text(order.stop),
-        "time_in_force": order.time_in_force.value,
-        "confirm_id": order.confirm_id,
-        "status": order.status.value,
-        "opened_at": order.opened_at,
-        "released": int(order.released),
-        "filled": int(order.filled),
-        "value": _text(order.value),
-        "average": _text(order.average),
-        "triggered": order.triggered,
-        "group": order.group,
-        "group_kind": order.group_kind.value,
-        "parent": order.parent,
-        "closed_at": order.closed_at,
-        "reason": order.reason,
-    }
-
-
-def order_from_body(body: Record) -> ExchangeOrder:
-    """Return the order that a body tells."""
-    fields = {key: value for key, value in body.items() if key != "average"}
-    fields |= {
-        "side": Side(body["side"]),
-        "type": OrderType(body["type"]),
-        "limit": _price(body["limit"]),
-        "stop": _price(body["stop"]),
-        "time_in_force": TimeInForce(body["time_in_force"]),
-        "status": OrderStatus(body["status"]),
-        "value": Price(Decimal(body["value"])),
-        "group_kind": GroupKind(body["group_kind"]),
-    }
-    return ExchangeOrder(**fields)
+    return {"kind": "fill", "revision": revision, **FILL.encode(fill)}
 
 
 def _text(price: Decimal | None) -> str | None:
     return None if price is None else str(plain(price))
-
-
-def _price(text: str | None) -> Price | None:
-    return None if text is None else Price(Decimal(text))
