@@ -33,7 +33,7 @@ from tradeproc.supervision.reconcile import without_conflicts
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS, _AGAIN_SECONDS = 1.0, 0.25
 
 
 class Keeper:
@@ -79,6 +79,11 @@ class Keeper:
             return
         self._tell(rows)
         self._say("ready")
+
+    def look_again(self) -> None:
+        """Look sooner while something is away."""
+        if self._said[0] != "ready":
+            self.look()
 
     def _prepare(self) -> bool:
         """Bring the schema up to date, on a thread because that may take long, and tell it our logins; once."""
@@ -151,6 +156,7 @@ def main(arguments: Sequence[str]) -> int:
     Commands(node, store, checks, keeper.groups, keeper.view, keeper.look)
     register_lists(node, store)
     node.every(LOOK_SECONDS, keeper.look)
+    node.every(_AGAIN_SECONDS, keeper.look_again)
     node.after(0.0, keeper.look)
     node.on_stop(checks.close)
     node.run()

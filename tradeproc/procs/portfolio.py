@@ -42,6 +42,7 @@ class Portfolio:
         node.handle("trading_state", lambda _: self.trading_state())
         node.snapshot("portfolio", lambda _: self.body())
         node.every(1.0, self._look)
+        node.every(0.25, self._look_again)
         node.after(0.0, self._look)
 
     def body(self) -> Body:
@@ -69,6 +70,11 @@ class Portfolio:
             self._node.set_state("degraded", f"database: {self._database}")
         else:
             self._node.set_state("ready", f"not reported: {missing}" if missing else "")
+
+    def _look_again(self) -> None:
+        """Look sooner while the database is away."""
+        if self._database != "up":
+            self._look()
 
     def _hear(self, envelope: Envelope) -> None:
         report = read_report(envelope.body, monotonic_ns())

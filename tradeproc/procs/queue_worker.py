@@ -19,7 +19,7 @@ from tradeproc.store import Store
 
 log = logging.getLogger(__name__)
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 15.0
 _OPEN_SECONDS = 5.0
 
 
@@ -86,7 +86,7 @@ class QueueWorker:
             log.warning("queue_waits seconds=%.1f reason=%s", pause, reason)
             self._tell(reason)
             await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(1.5 * pause, _LONGEST_PAUSE)
 
     def _prepare(self) -> None:
         store = Store(self._url)

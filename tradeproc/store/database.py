@@ -24,11 +24,12 @@ from tradeproc.store.statements import statements
 
 Parameters = Mapping[str, object]
 
-# a server that refuses costs next to nothing to ask; one that hangs is asked by one attempt of 5 s after the other
-_FIRST_PAUSE, _LONGEST_PAUSE = SECOND // 4, SECOND // 2
+# a server that refuses costs next to nothing to ask; one that hangs costs the caller some seconds each time
+_FIRST_PAUSE, _LONGEST_PAUSE = SECOND // 4, 5 * SECOND
+_LONGEST_AFTER_REFUSAL = SECOND // 2
 _ATTEMPT_SECONDS = 5.0
-# what a server says when it is not itself: standby (25006), out of resources (53), shutting down (57); or when a table
-# is not there (42P01), because another process makes a new database's schema just now
+# what a server says when it is not itself: standby (25006), out of resources (53), shutting down (57); or when a
+# table is not there (42P01), because another process makes a new database's schema just now
 _OUTAGES = ("08", "25006", "42P01", "53", "57", "58")
 
 
@@ -159,7 +160,7 @@ class Database:
         self._url, self._connect_seconds, self._answer_seconds = url, connect_seconds, answer_seconds
         self._connection: Patient | None = None
         self._attempt: Future[Patient] | None = None
-        self._pause, self._not_before, self._last_reason = _FIRST_PAUSE, 0, ""
+        self._pause, self._began_at, self._not_before, self._last_reason = _FIRST_PAUSE, 0, 0, ""
 
     def rows(self, statement: str, parameters: Parameters) -> list[DictRow]:
         """Run a named statement in its own transaction, in one round trip, and return its rows.
@@ -199,15 +200,17 @@ class Database:
         if self._attempt is None:
             if monotonic_ns() < self._not_before:
                 raise DatabaseDown(self._last_reason)
-            self._attempt, patience = self._begin(), self._connect_seconds
+            self._attempt, patience, self._began_at = self._begin(), self._connect_seconds, monotonic_ns()
         try:
             self._connection = self._attempt.result(patience)
         except TimeoutError:
             raise DatabaseDown("no connection yet") from None
         except DatabaseDown as down:
             self._attempt, self._last_reason = None, down.reason
-            self._not_before = monotonic_ns() + self._pause
-            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            now = monotonic_ns()
+            self._not_before = now + self._pause
+            is_refusal = now - self._began_at < SECOND
+            self._pause = min(2 * self._pause, _LONGEST_AFTER_REFUSAL if is_refusal else _LONGEST_PAUSE)
             raise
         self._attempt, self._pause = None, _FIRST_PAUSE
         return self._connection
