@@ -10,7 +10,7 @@ from tests.drills.desk import ACCOUNTS, Desk, wait_for
 
 pytestmark = pytest.mark.drill
 
-NEED, IDLE = 3.0, 2.0
+NEED, IDLE = 6.0, 2.0
 LINK, BARS = "link-paper.link", "link-paper.bars-ESH24-1m"
 ONE, TWO = ACCOUNTS[:2]
 OF_TWO = {f"orders-{TWO}", f"positions-{TWO}"}
@@ -66,7 +66,7 @@ def test_the_feeds_outlive_the_crash_of_their_link(desk: Desk) -> None:
     wait_for("the link back", lambda: desk.pid(LINK) not in (0, killed))
     # after this time it would prune what nobody told it to need
     started = desk.ask(LINK, "status", {}, 5.0)["started_at"]
-    wait_for("time to prune", lambda: desk.ask(LINK, "status", {})["at"] - started > 3 * NEED * 10**9)
+    wait_for("time to prune", lambda: desk.ask(LINK, "status", {})["at"] - started > 2 * NEED * 10**9)
     assert feeds(desk) == before
     assert users(desk).keys() == OF_ONE | OF_TWO
     desk.wait_ready(1)

@@ -42,6 +42,7 @@ class Follower:
         self.is_up = False
         self.reason = "not asked for yet"
         self._follow: Follow | None = None
+        self._again = RENEW_SECONDS
         node.after(0.0, self._ask)
         node.every(1.0, self._listen_for_silence)
         # tells whether what we know is of the feed's present connection
@@ -54,14 +55,17 @@ class Follower:
 
     def _ask(self) -> None:
         """Say that the feed is needed; again when the link says, or soon when it does not answer."""
-        self.node.request(self.link, "need", self.need, seconds=_ANSWER_SECONDS, on_reply=self._asked)
+        # a question that died with the link is asked again before the next one forgets the feed
+        seconds = _ANSWER_SECONDS if self._follow is None else min(_ANSWER_SECONDS, self._again)
+        self.node.request(self.link, "need", self.need, seconds=seconds, on_reply=self._asked)
 
     def _asked(self, reply: Reply) -> None:
         match reply:
             case Answered({"process": str(process), **more}):
                 self._begin(process)
                 again = more.get("again")
-                self.node.after(max(0.1, again) if isinstance(again, int | float) else RENEW_SECONDS, self._ask)
+                self._again = max(0.1, again) if isinstance(again, int | float) else RENEW_SECONDS
+                self.node.after(self._again, self._ask)
             case Answered():
                 self._ask_again("the answer names no process")
             case RequestWasRefused(reason) | NoAnswer(reason):
