@@ -30,7 +30,7 @@ def measure_detection(desk: TemporaryDesk, wellness: Wellness) -> Measured:
     trader, link = f"session-{desk.session}.trader", f"link-{LOGIN}.link"
     with Client(desk.desk.directory) as client, ThreadPoolExecutor(len(STREAMS) + 2) as lanes:
         silenced = {feed: lanes.submit(_until_down, desk, client, stream) for stream, feed in STREAMS.items()}
-        stopped = {process: lanes.submit(_until_dead, pids[process], signal.SIGSTOP) for process in (trader, link)}
+        stopped = {process: lanes.submit(until_dead, pids[process], signal.SIGSTOP) for process in (trader, link)}
         mute = {kind_of(feed): waiting.result() for feed, waiting in silenced.items()}
         hung = {f"{kind_of(process)} stopped": waiting.result() for process, waiting in stopped.items()}
     desk.broker.clear_faults()
@@ -56,7 +56,7 @@ def _until_down(desk: TemporaryDesk, client: Client, stream: str) -> float:
     raise BenchFailed(f"{STREAMS[stream]} did not notice within {_LONGEST_SECONDS:.0f} s that its stream is silent")
 
 
-def _until_dead(pid: int, number: signal.Signals | None = None) -> float:
+def until_dead(pid: int, number: signal.Signals | None = None) -> float:
     """Send a signal to a process, if any, and return the seconds until somebody has killed it."""
     process = os.pidfd_open(pid)
     try:
@@ -76,7 +76,7 @@ def _until_spinning_is_over(desk: TemporaryDesk, trader: str) -> float:
     home = desk.desk.home.root
     (home / HANG).touch()
     wait_until("the strategy hangs", (home / HANGS).exists, _LONGEST_SECONDS)
-    return _until_dead(pid)
+    return until_dead(pid)
 
 
 def _rows(what: str, found: Mapping[str, float]) -> list[Row]:

@@ -73,7 +73,7 @@ def measure_recovery(rounds: int = ROUNDS) -> list[Measured]:
         desk.start_session(STRATEGY)
         with _at_work(desk) as (wellness, arrivals), bare_desk(_kinds(desk)) as bare:
             found = _kill_all(desk, bare, wellness, arrivals, rounds)
-            return [_recoveries(found), measure_detection(desk, wellness)]
+            return [summed_up(found), measure_detection(desk, wellness)]
 
 
 @contextmanager
@@ -123,7 +123,8 @@ def _kill(process: str, pids: Mapping[str, int]) -> _Killed:
     return _Killed({process: pids[process]}, at)
 
 
-def _recoveries(found: Recoveries) -> Measured:
+def summed_up(found: Recoveries) -> Measured:
+    """Return a row a kind and the values over all: p50, p95, and the median over kinds of ratios of medians."""
     ratios = {kind: median(times) / median(found.bare[kind]) for kind, times in found.ours.items()}
     rows = [_row(kind, found, ratio) for kind, ratio in ratios.items()]
     every, every_bare = _all(found.ours), _all(found.bare)
