@@ -8,8 +8,6 @@
     hot_path.py      candle to order; every_bar.py is the strategy, sink.py where orders arrive, floor.py the floor
     recovery.py      kill -9 until trading again, against bare.py; in_and_out.py is the strategy, wellness.py the end
     detection.py     how long a hang and a silence last
-    recovery.py      kill -9 → trading again, against bare supervisord (bare.py); wellness.py says when all is well,
-                     detection.py hangs processes and silences streams, in_and_out.py is the strategy
 
 Never imported by a trading process: polars, pandas and psutil live here only. Start reading at __main__.py.
 """
