@@ -130,7 +130,7 @@ class Feed:
             self._pause = _FIRST_PAUSE
         if not (is_polite and has_lasted):
             self._is_stopping.wait(self._pause)
-            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            self._pause = min(1.5 * self._pause, _LONGEST_PAUSE)
 
     # --- the node's thread
 
