@@ -22,6 +22,10 @@ from tradeproc.store import DatabaseDown, LeaseLost, Store, StoreFault, UnknownS
 from tradeproc.store.migrate import migrate
 from tradeproc.store.statements import statements
 
+WAITING_FOR_A_LOCK = (
+    "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+)
+
 
 @pytest.fixture
 def session(store: Store) -> int:
@@ -211,6 +215,54 @@ def test_the_newest_rows_come_oldest_first(store: Store, session: int) -> None:
     assert store.orders(session, limit=9) == orders
 
 
+def test_new_orders_are_entered_as_they_would_be_saved(store: Store, session: int) -> None:
+    orders = [replace(ORDER, id=f"abcd1.1.{n}", fence=0) for n in range(3)]
+    events = [replace(EVENT, order_id=order.id, details={"why": "because"}) for order in orders]
+
+    for _ in range(2):  # the second time by somebody who did not hear the answer
+        store.enter_orders(orders, events, fence=0, meanwhile=lambda: None)
+    store.save_orders(orders[:1], events[:1], fence=0)
+
+    assert store.open_orders(session) == orders
+    assert [store.order_events(order.id) for order in orders] == [[event] for event in events]
+
+
+def test_with_a_stale_fence_no_order_is_entered(store: Store, session: int) -> None:
+    with pytest.raises(LeaseLost):
+        store.enter_orders([ORDER], [EVENT], fence=1, meanwhile=lambda: None)
+
+    assert (store.orders(session), store.order_events(ORDER.id)) == ([], [])
+
+
+def test_an_order_is_entered_while_something_else_is_done(
+    store: Store, session: int, direct: psycopg.Connection, url: str
+) -> None:
+    store.get_ready()
+    with psycopg.connect(url) as blocker:
+        blocker.execute("lock table orders in exclusive mode")
+
+        def meanwhile() -> None:
+            assert wait_for_row(direct, WAITING_FOR_A_LOCK)
+            assert direct.execute("select from orders").fetchone() is None
+            blocker.rollback()
+
+        store.enter_orders([replace(ORDER, fence=0)], [EVENT], fence=0, meanwhile=meanwhile)
+
+    assert len(store.orders(session)) == 1
+
+
+def test_a_connection_lost_while_an_order_is_entered_is_an_outage(
+    store: Store, session: int, direct: psycopg.Connection
+) -> None:
+    store.get_ready()
+    with pytest.raises(DatabaseDown), direct.transaction():
+        direct.execute("lock table orders in exclusive mode")
+        store.enter_orders([replace(ORDER, fence=0)], [EVENT], fence=0, meanwhile=lambda: kill_backends(direct))
+
+    store.enter_orders([replace(ORDER, fence=0)], [EVENT], fence=0, meanwhile=lambda: None)
+    assert len(store.orders(session)) == 1
+
+
 def test_every_named_statement_is_one_that_the_server_understands(direct: psycopg.Connection) -> None:
     for name, text in statements().items():
         count = 0
@@ -257,8 +309,7 @@ def test_a_connection_lost_in_the_middle_of_a_transaction_leaves_nothing_half_do
 
         writer = threading.Thread(target=write)
         writer.start()
-        waiting = "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-        pid = wait_for_row(direct, waiting)
+        pid = wait_for_row(direct, WAITING_FOR_A_LOCK)
         direct.execute("select pg_terminate_backend(%s, 5000)", [pid])
         writer.join(10)
 

@@ -60,10 +60,11 @@ class Ledger:
         """Return the fencing number under which rows are written."""
         return self.lease.fence
 
-    def persist(self, unit: Persist) -> str:
+    def persist(self, unit: Persist, meanwhile: Callable[[], None] = lambda: None) -> str:
         """Write one unit and return why it is not in the database itself, empty when it is.
 
         A unit that may be journalled is in the journal then; one that may not is nowhere, or nobody may act on it.
+        `meanwhile` is done while the database writes an entry; not at all when it is known to be away.
 
         Raises:
             Superseded: another trader has the session.
@@ -74,7 +75,10 @@ class Ledger:
         if not unit.may_journal and not (self.is_up and self._has_lease()):
             return self.reason or "the lease of the session is lost"
         try:
-            self._save(self.store, unit)
+            if unit.may_journal:
+                self._save(self.store, unit)
+            else:
+                self.store.enter_orders(unit.orders, unit.events, fence=self.fence, meanwhile=meanwhile)
         except DatabaseDown as down:
             self.went_down(down)
         except LeaseLost as lost:

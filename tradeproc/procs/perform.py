@@ -1,6 +1,7 @@
 """Turn a trader's effects into calls, in their order, and replies into events."""
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, TypeVar
@@ -43,11 +44,11 @@ class Performer:
         self.alarms: dict[str, str] = {}
         self._told = (ledger.is_up, ledger.is_lease_held, ledger.fence)
 
-    def perform(self, effect: Effect) -> None:
-        """Carry out one effect."""
+    def perform(self, effect: Effect, following: deque[Effect] | None = None) -> None:
+        """Carry out one effect; of those that follow, what people hear may be taken and done while it waits."""
         match effect:
             case effects.Persist():
-                self._persist(effect)
+                self._persist(effect, following)
             case effects.Send(order_id, request):
                 self._operate(
                     "submit",
@@ -107,8 +108,12 @@ class Performer:
             case effects.DecisionNoted():
                 return asdict(value)
 
-    def _persist(self, unit: effects.Persist) -> None:
-        failure = self.ledger.persist(unit)
+    def _persist(self, unit: effects.Persist, following: deque[Effect] | None) -> None:
+        def meanwhile() -> None:
+            while following and isinstance(following[0], effects.Publish):
+                self._record(following.popleft())
+
+        failure = self.ledger.persist(unit, meanwhile)
         self.tell_of_changes()
         if unit.ticket is not None:
             self.tell(events.PersistFailed(unit.ticket, failure) if failure else events.Persisted(unit.ticket))

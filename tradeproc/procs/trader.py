@@ -91,6 +91,7 @@ class Beginning:
     def _begin(self, ledger: Ledger) -> None:
         row, store = self.row, self.store
         ledger.journal.replay(store)
+        store.get_ready()
         fills = store.fills(row.id)
         setup = Setup(
             session=row.id,

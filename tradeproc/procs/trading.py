@@ -105,14 +105,16 @@ class Trader:
             log.warning(
                 "strategy_overran strategy=%s event=%s seconds=%.3f", name, type(event).__name__, took / SECOND
             )
-        for effect in wanted:
+        following = deque(wanted)
+        while following:
+            effect = following.popleft()
             if isinstance(effect, effects.Persist):
                 for fill in effect.fills:
                     self.tally.add(fill)
                     self.recent_fills.append(fill)
                 if effect.position is not None:
                     self.tally.settle(effect.position)
-            self.performer.perform(effect)
+            self.performer.perform(effect, following)
 
     # --- what is heard
 

@@ -8,19 +8,23 @@ simply do it again later.
 
 import select
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import orjson
 import psycopg
 from psycopg.abc import PQGen
+from psycopg.pq import ExecStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_loads
+from psycopg.waiting import Ready, Wait
 
 from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.errors import Fault, Outage
 from tradeproc.store.statements import statements
+
+T = TypeVar("T")
 
 Parameters = Mapping[str, object]
 
@@ -55,6 +59,10 @@ class Patient(psycopg.Connection[DictRow]):
     answer_seconds = 2.0
     is_doomed = False
 
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._ready: set[str] = set()
+
     def hear(self, notice: psycopg.errors.Diagnostic) -> None:
         """Note the server's last words, which reach an idle connection before its end does."""
         if notice.severity_nonlocalized in ("FATAL", "PANIC"):
@@ -81,6 +89,34 @@ class Patient(psycopg.Connection[DictRow]):
                 waiter.modify(self.pgconn.socket, _mask(wanted))
         except StopIteration as done:
             return done.value
+
+    def get_ready(self, name: str) -> None:
+        """Make a statement of ours known to the server under its own name, for `exchange`."""
+        if name not in self._ready:
+            self.execute(b"prepare %b as %b" % (name.encode(), statements()[name]))
+            self._ready.add(name)
+
+    def exchange(
+        self, name: str, values: Sequence[bytes | None], meanwhile: Callable[[], None]
+    ) -> PQGen[bytes | None]:
+        """Run a statement that is ready, for `wait`; psycopg's cursors need longer for that than the server does."""
+        server = self.pgconn
+        server.send_query_prepared(name.encode(), values)
+        while server.flush():
+            if (yield Wait.RW) & Ready.R:
+                server.consume_input()
+        meanwhile()
+        told: bytes | None = None
+        while True:
+            while server.is_busy():
+                yield Wait.R
+                server.consume_input()
+            result = server.get_result()
+            if result is None:
+                return told
+            if result.status != ExecStatus.TUPLES_OK:
+                raise psycopg.errors.error_from_result(result)
+            told = result.get_value(0, 0)
 
 
 def _mask(wanted: int) -> int:
@@ -172,10 +208,40 @@ class Database:
         text = statements().get(statement)
         if text is None:
             raise StoreFault(statement, "there is no such statement")
-        connection = self._connected()
-        try:
+
+        def run(connection: Patient) -> list[DictRow]:
             cursor = connection.execute(text, parameters)
             return cursor.fetchall() if cursor.description else []
+
+        return self._run(statement, run)
+
+    def get_ready(self, statement: str) -> None:
+        """Connect and make a statement known to the server, so that the first `exchange` is quick too."""
+        self._run(statement, lambda connection: connection.get_ready(statement))
+
+    def exchange(self, statement: str, values: Sequence[bytes | None], meanwhile: Callable[[], None]) -> bytes | None:
+        """Run a statement with numbered parameters and return the one value it tells.
+
+        Args:
+            statement: its name.
+            values: the parameters as text.
+            meanwhile: what to do while the server works; called once, unless the database is known to be away.
+
+        Raises:
+            DatabaseDown: nobody knows whether it was done.
+            StoreFault: the database refused it.
+        """
+
+        def run(connection: Patient) -> bytes | None:
+            connection.get_ready(statement)
+            return cast(bytes | None, connection.wait(connection.exchange(statement, values, meanwhile)))
+
+        return self._run(statement, run)
+
+    def _run(self, statement: str, action: Callable[[Patient], T]) -> T:
+        connection = self._connected()
+        try:
+            return action(connection)
         except psycopg.Error as error:
             told = translated(error, statement)
             if isinstance(told, DatabaseDown):

@@ -4,7 +4,7 @@ Every method is one statement, one round trip and one transaction. Reads return 
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import orjson
 
@@ -171,6 +171,23 @@ class Store:
             return
         session = orders[0].session if orders else fills[0].session
         self.write(writes.orders_write(orders, events, fills, session=session, fence=fence))
+
+    def get_ready(self) -> None:
+        """Make sure that the next `enter_orders` is not the first on its connection."""
+        self._database.get_ready("enter_orders")
+
+    def enter_orders(
+        self, orders: Sequence[Order], events: Sequence[OrderEvent], *, fence: int, meanwhile: Callable[[], None]
+    ) -> None:
+        """Write new orders of one session with the first event of each; `meanwhile` is done while the server works.
+
+        Raises:
+            LeaseLost: `fence` is not the session's newest; nothing was written.
+        """
+        session = orders[0].session
+        values = writes.entry_values(orders, events, session=session, fence=fence)
+        if self._database.exchange("enter_orders", values, meanwhile) != b"1":
+            raise LeaseLost(session, fence)
 
     def save_fill(self, fill: Fill) -> bool:
         """Book a fill; False when it was booked before."""

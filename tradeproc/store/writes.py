@@ -8,12 +8,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import orjson
 
 from tradeproc.domain.book import Balance, Divergence, Fill, Position, Trade
-from tradeproc.domain.instruments import Contract, instrument
+from tradeproc.domain.instruments import Contract, Instrument, instrument
 from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.units import Nanos
 
@@ -41,6 +42,18 @@ def orders_write(
             "events": _json([_event(ordinal, event) for ordinal, event in enumerate(events)]),
             "fills": _json([_fill(fill) for fill in fills]),
         },
+    )
+
+
+def entry_values(
+    orders: Sequence[Order], events: Sequence[OrderEvent], *, session: int, fence: int
+) -> tuple[bytes, bytes, bytes, bytes]:
+    """Return the parameters of `enter_orders`; an entry is never journalled, so this is no `Write`."""
+    return (
+        b"%d" % session,
+        b"%d" % fence,
+        orjson.dumps([_order(order) for order in orders]),
+        orjson.dumps([_event(ordinal, event) for ordinal, event in enumerate(events)]),
     )
 
 
@@ -129,8 +142,13 @@ def trade_values(number: int, trade: Trade) -> Values:
     }
 
 
+@cache
+def _product(contract: str) -> Instrument:
+    return instrument(Contract.parse(contract).root)
+
+
 def _order(order: Order) -> Values:
-    product = instrument(Contract.parse(order.contract).root)
+    product = _product(order.contract)
     return {
         "id": order.id,
         "fence": order.fence,

@@ -65,6 +65,35 @@ with holder as materialized (
 select (select count(*) from holder) as held, (select count(*) from kept) as kept,
        (select count(*) from news) as news, (select count(*) from booked) as booked
 
+-- name: enter_orders
+-- The first rows of new orders, and nothing else: what stands between a decision and its order, so it is lean. The
+-- fence is held as in `save_orders`, and repeating is harmless. $1 session, $2 fence, $3 orders, $4 one event of each.
+with holder as materialized (
+    select id from sessions where id = $1::bigint and fence = $2::bigint for share
+), kept as (
+    insert into orders (id, session, fence, contract, side, quantity, type, role, created_at, market_at,
+        limit_ticks, limit_price, stop_ticks, stop_price, time_in_force, state, filled, average, broker_id, parent,
+        in_flight, changed_at, reason)
+    select o.id, holder.id, o.fence, o.contract, o.side, o.quantity, o.type, o.role, o.created_at, o.market_at,
+        o.limit_ticks, o.limit_price, o.stop_ticks, o.stop_price, o.time_in_force, o.state, o.filled, o.average,
+        o.broker_id, o.parent, o.in_flight, o.changed_at, o.reason
+    from holder, jsonb_to_recordset($3::jsonb) as o (
+        id text, fence bigint, contract text, side side, quantity integer, type order_type, role order_role,
+        created_at bigint, market_at bigint, limit_ticks bigint, limit_price numeric, stop_ticks bigint,
+        stop_price numeric, time_in_force time_in_force, state order_state, filled integer, average numeric,
+        broker_id text, parent text, in_flight text, changed_at bigint, reason text)
+    on conflict do nothing
+), news as (
+    insert into order_events (order_id, sequence, at, source, before, after, what, filled, details, fingerprint)
+    select event.order_id, 1, event.at, event.source, event.before, event.after, event.what, event.filled,
+           event.details, event.fingerprint
+    from holder, jsonb_to_recordset($4::jsonb) as event (
+        order_id text, at bigint, source order_source, before order_state, after order_state, what text,
+        filled integer, details jsonb, fingerprint bigint)
+    on conflict do nothing
+)
+select count(*) from holder
+
 -- name: orders
 select * from (
     select * from orders
