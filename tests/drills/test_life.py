@@ -219,7 +219,6 @@ BROKEN: dict[str, tuple[Callable[[Desk], None], str]] = {
 def test_a_broken_configuration_stops_everything_with_one_clear_line(tmp_path: Path, broken: str) -> None:
     change, word = BROKEN[broken]
     desk = Desk(tmp_path)
-    good = (desk.home.conf / "tradeproc.toml").read_text()
     change(desk)
     try:
         answer = desk.tradectl("up", code=1)
@@ -231,13 +230,22 @@ def test_a_broken_configuration_stops_everything_with_one_clear_line(tmp_path: P
             lines = desk.log(each.process).splitlines()
             assert len([line for line in lines if "CRITICAL" in line and word in line]) == 1, lines
             assert "Traceback" not in "".join(lines)
+    finally:
+        desk.tradectl("down")
+    assert left_behind(desk) == {}
 
+
+def test_a_configuration_that_was_mended_is_read_at_the_next_start(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    good = (desk.home.conf / "tradeproc.toml").read_text()
+    go_live(desk)
+    try:
+        desk.tradectl("up", code=1)
         (desk.home.conf / "tradeproc.toml").write_text(good)
         desk.tradectl("down")
         desk.tradectl("up")
     finally:
         desk.tradectl("down")
-    assert left_behind(desk) == {}
 
 
 def test_a_home_of_120_characters_works_and_leaves_nothing(private_tmp: Path, tmp_path: Path) -> None:
