@@ -55,18 +55,19 @@ def test_other_requests_are_not_noted(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out == ""
 
 
-def test_the_sink_passes_everything_on_but_answers_the_floor_itself() -> None:
+@pytest.mark.parametrize("kind", ["floor", "durable"])
+def test_the_sink_passes_everything_on_but_answers_the_floors_itself(kind: str) -> None:
     with _broker() as (broker, seen), _sink(broker) as (sink, lines), socket.create_connection(sink, 20) as client:
         client.sendall(b"GET /x HTTP/1.1\r\n\r\n")
         passed = client.recv(1000)
-        client.sendall(b"POST /floor HTTP/1.1\r\n\r\n" + BODY)
+        client.sendall(f"POST /{kind} HTTP/1.1\r\n\r\n".encode() + BODY)
         answered = client.recv(1000)
         noted = lines.readline().split()
 
     assert passed == b"answer"
     assert answered.startswith(b"HTTP/1.1 200 OK")
     assert seen == [b"GET /x HTTP/1.1\r\n\r\n"]
-    assert (noted[0], noted[2]) == ("floor", "1000.25")
+    assert (noted[0], noted[2]) == (kind, "1000.25")
 
 
 @contextmanager

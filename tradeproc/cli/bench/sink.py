@@ -1,8 +1,8 @@
 """Where orders arrive: a socket between the desk and the local broker that notes when a request comes in.
 
-Bytes go through untouched, both ways. An order on its way to the broker is noted; what is sent to `/floor`, the same
-order by bare httpx, is noted and answered at once. Run as `python -m tradeproc.cli.bench.sink PORT BROKERS-PORT`;
-prints a line `<order|floor> <wall ns of its first bytes> <limit price>` for each.
+Bytes go through untouched, both ways. An order on its way to the broker is noted; what is sent to `/floor` or
+`/durable`, the same order by bare httpx, is noted and answered at once. Prints a line `<order|floor|durable> <wall ns
+of its first bytes> <limit price>` for each. Run as `python -m tradeproc.cli.bench.sink PORT BROKERS-PORT`.
 """
 
 import asyncio
@@ -11,7 +11,8 @@ import sys
 import time
 
 _CHUNK = 256 * 1024
-_KINDS = {b"POST /v3/orderexecution/orders": "order", b"POST /floor": "floor"}
+_KINDS = {b"POST /v3/orderexecution/orders": "order", b"POST /floor": "floor", b"POST /durable": "durable"}
+_FLOORS = ("floor", "durable")
 _PRICE = re.compile(rb'"LimitPrice":\s*"([\d.]+)"')
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -41,7 +42,7 @@ class Notes:
     @property
     def is_floor(self) -> bool:
         """Tell whether the request under way is none of the broker's."""
-        return self._kind == "floor"
+        return self._kind in _FLOORS
 
 
 class Sink:
@@ -63,7 +64,7 @@ class Sink:
             while data := await reader.read(_CHUNK):
                 at = time.time_ns()
                 was_floor = notes.is_floor
-                if notes.take(data, at) == "floor":
+                if notes.take(data, at) in _FLOORS:
                     writer.write(_ANSWER)
                 elif not (was_floor or notes.is_floor):
                     back.write(data)
