@@ -1,0 +1,135 @@
+"""The configuration: the shipped one loads; each thing that can be wrong is one line with file, key and remedy."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tradeproc.config import BadConfig, NotAllowedHere, load, read_session
+from tradeproc.home import Home
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = (ROOT / "conf" / "tradeproc.toml").read_text()
+LIVE = {'environment = "paper"': 'environment = "live"'}
+
+
+def home_with(folder: Path, text: str) -> Home:
+    """Return a home whose configuration is this text."""
+    (folder / "conf").mkdir(parents=True)
+    (folder / "conf" / "tradeproc.toml").write_text(text)
+    return Home(folder)
+
+
+def changed(replacements: dict[str, str]) -> str:
+    """Return the shipped configuration with some lines changed, each of which must be there."""
+    text = SHIPPED
+    for old, new in replacements.items():
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    return text
+
+
+def test_the_shipped_configuration_trades_simulated_money_on_this_machine(tmp_path: Path) -> None:
+    config = load(home_with(tmp_path, SHIPPED))
+
+    login = config.login("paper")
+    assert not login.can_reach_money
+    assert login.client().client_secret == "local"
+    assert "local" not in repr(login.client())
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "conf" / "sessions").glob("*.toml")), ids=lambda path: path.name)
+def test_each_shipped_session_is_allowed_by_the_shipped_configuration(tmp_path: Path, path: Path) -> None:
+    spec = read_session(path)
+
+    load(home_with(tmp_path, SHIPPED)).check_session(spec)
+
+
+@pytest.mark.parametrize(
+    ("replacements", "said"),
+    [
+        ({"max_order = 5": "max_ordr = 5"}, ["[limits]", "max_ordr", "unknown key", "'max_order'"]),
+        ({"[limits]": "[limit]"}, ["limit", "unknown key", "'limits'"]),
+        ({"max_order = 5": 'max_order = "five"'}, ["[limits]", "max_order", "whole number", "'five'"]),
+        ({"max_order = 5": "max_order = 0"}, ["max_order", "above 0"]),
+        ({"max_order = 5\n": ""}, ["[limits]", "max_order", "missing"]),
+        ({"port = 8765": "port = 80"}, ["port", "1024"]),
+        ({'broker = "tradestation"': 'broker = "tradestatoin"'}, ["broker", "tradestatoin", "'tradestation'"]),
+        ({'environment = "paper"': 'environment = "papr"'}, ["environment", "'paper'", "'papr'"]),
+        ({'client_id = { public = "local" }': 'client_id = "abc"'}, ["client_id", "never written here", "0600"]),
+        (LIVE, ["i_accept_real_money"]),
+        ({'base_url = "http://127.0.0.1:8765/v3"': 'base_url = "http://example.com"'}, ["base_url", "https://"]),
+        ({"[desk]": "[desk"}, ["is no TOML", "line"]),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, replacements: dict[str, str], said: list[str]) -> None:
+    home = home_with(tmp_path, changed(replacements))
+
+    with pytest.raises(BadConfig) as raised:
+        load(home)
+
+    line = str(raised.value)
+    assert "\n" not in line
+    assert str(home.conf / "tradeproc.toml") in line
+    assert [word for word in said if word not in line] == []
+
+
+def test_a_missing_file_is_said_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(BadConfig, match=r"tradeproc\.toml: cannot be read"):
+        load(Home(tmp_path))
+
+
+def test_a_secret_in_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    home = home_with(tmp_path, changed({'client_id = { public = "local" }': 'client_id = { file = "key" }'}))
+    key = tmp_path / "key"
+    key.write_text("sesame\n")
+    key.chmod(0o644)
+
+    with pytest.raises(BadConfig, match="0600, found 0644") as raised:
+        load(home)
+    assert "sesame" not in str(raised.value)
+
+    key.chmod(0o600)
+    assert load(home).login("paper").client().client_id == "sesame"
+
+
+def test_a_secret_of_the_environment_is_read_when_it_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = home_with(tmp_path, changed({'client_id = { public = "local" }': 'client_id = { env = "DRILL_KEY" }'}))
+    config = load(home)
+
+    with pytest.raises(BadConfig, match="DRILL_KEY is not set"):
+        config.login("paper").client()
+    monkeypatch.setenv("DRILL_KEY", "sesame")
+
+    assert config.login("paper").client().client_id == "sesame"
+
+
+def test_a_session_beyond_the_desk_is_not_allowed(tmp_path: Path) -> None:
+    config = load(home_with(tmp_path, changed({"max_position = 5": "max_position = 1"})))
+    spec = read_session(ROOT / "conf" / "sessions" / "example.toml")
+
+    with pytest.raises(NotAllowedHere, match="max_position 2, this desk allows 1"):
+        config.check_session(spec)
+
+
+def test_the_external_database_of_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load(home_with(tmp_path, SHIPPED))
+    assert config.external_database() is None
+
+    monkeypatch.setenv("TRADEPROC_DATABASE_URL", "postgresql://elsewhere/desk")
+
+    assert config.external_database() == "postgresql://elsewhere/desk"
+
+
+def test_a_misspelt_session_key_names_the_nearest_known_one(tmp_path: Path) -> None:
+    copy = tmp_path / "mine.toml"
+    shutil.copy(ROOT / "conf" / "sessions" / "example.toml", copy)
+    copy.write_text(copy.read_text().replace("strategy =", "stratgy =", 1))
+
+    with pytest.raises(BadConfig) as raised:
+        read_session(copy)
+
+    assert str(copy) in str(raised.value)
+    assert "'strategy'" in str(raised.value)
