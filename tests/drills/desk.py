@@ -134,6 +134,7 @@ class Desk:
 
     def up(self) -> "Desk":
         """Start supervisord and wait until the core answers."""
+        self.home.make_folders()
         self.boot()
         wait_for("the keeper", lambda: self.ask("core.keeper", "sessions", {}) is not None)
         return self
@@ -166,6 +167,7 @@ class Desk:
         for process in alive:
             process.kill()
         self.supervisord = None
+        self.home.forget_short_sockets()
         self.broker.close()
         del self.broker
         assert not alive, [process.pid for process in alive]

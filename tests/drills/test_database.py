@@ -119,6 +119,7 @@ def test_a_database_that_is_down_at_the_start_is_waited_for(trading: Desk) -> No
     late = whole.replace("[program:postgres]\n", "[program:postgres]\nautostart=false\n")
     (trading.home.root / "supervisord.conf").write_text(late)
 
+    trading.home.make_folders()
     trading.boot()
 
     waiting = ["session-1.trader", "session-1.account", "core.keeper"]

@@ -155,7 +155,6 @@ def test_the_end_of_everything_leaves_nothing(private_tmp: Path, tmp_path: Path)
     desk = Desk(home, speed=60.0, history_minutes=10, tape=write_tape(home))
     before = set(private_tmp.rglob("*"))
     for end in ("SIGTERM", "tradectl down", "supervisorctl shutdown"):
-        desk.home.make_folders()
         desk.up()
         if end == "SIGTERM":
             desk.begin(**PATIENT)

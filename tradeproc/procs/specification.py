@@ -27,8 +27,16 @@ def database_of(home: Home) -> str:
 
 
 def when_known(node: Node, home: Home, session: int, begin: Callable[[SessionRow], None]) -> None:
-    """Call `begin` once with what the database says of the session; a database that is away only delays it."""
-    store = Store(database_of(home))
+    """Call `begin` once with what the database says of the session; a database that is away only delays it.
+
+    Raises:
+        BadConfig: the configuration cannot be used.
+    """
+    try:
+        store = Store(database_of(home))
+    except Halt:
+        node.close()  # it is not running yet, which would do that
+        raise
 
     def look() -> None:
         try:

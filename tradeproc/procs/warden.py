@@ -148,8 +148,9 @@ def main(arguments: Sequence[str]) -> int:
     """Run the warden until supervisord ends it."""
     del arguments
     home = find_home()
+    settings = config.load(home)
     node = Node(NAME, Directory(home.sockets))
-    warden = Warden(node, home, config.load(home))
+    warden = Warden(node, home, settings)
     node.after(0.0, warden.begin)
     node.run()
     return node.exit_status
