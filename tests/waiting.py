@@ -9,7 +9,7 @@ from tradeproc.errors import TradeprocError
 T = TypeVar("T")
 
 
-def wait_until(what: str, condition: Callable[[], T], seconds: float = 30.0) -> T:
+def wait_until(what: str, condition: Callable[[], T], seconds: float = 90.0) -> T:
     """Return the first true value within a generous deadline; an error of ours while asking counts as not yet."""
     end = time.monotonic() + seconds
     seen: object = None

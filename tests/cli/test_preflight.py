@@ -132,6 +132,15 @@ def test_a_strategy_that_cannot_be_used_is_refused_before_anything_starts(desk: 
     assert not desk.home.run.exists()
 
 
+@pytest.fixture
+def ctrl_c_interrupts() -> Iterator[None]:
+    """Ctrl-C as at a terminal; a test run in the background of a shell ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 def test_a_ctrl_c_waits_for_the_end_of_what_must_not_be_cut() -> None:
     done = []
 

@@ -105,4 +105,4 @@ def test_a_link_that_ended_idle_is_there_for_the_next_session_at_once(desk: Desk
     desk.tradectl("session", "start", "2")
 
     desk.wait_ready(2)
-    assert feeds(desk).keys() == {"bars-ESH24-1m"} | OF_TWO
+    wait_for("its feeds", lambda: feeds(desk).keys() == {"bars-ESH24-1m"} | OF_TWO)
