@@ -25,7 +25,6 @@ from tradeproc.errors import Fault, Outage
 from tradeproc.store.statements import statements
 
 T = TypeVar("T")
-
 Parameters = Mapping[str, object]
 
 # a server that refuses costs next to nothing to ask; one that hangs costs the caller some seconds each time
