@@ -80,14 +80,14 @@ def test_garbage_is_refused_and_never_raises_anything_else(frames: list[bytes]) 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b"null", b"{", b"\xff"])
 def test_a_body_must_be_an_object(body: bytes) -> None:
-    frames = [*encode_published(b"t", 1, 1, 1, {})[:2], body]
+    topic, told = encode_published(b"t", 1, 1, 1, {})
 
     with pytest.raises(BadFrames):
-        decode_published("p", frames)
+        decode_published("p", [topic, told.removesuffix(b"{}") + body])
 
 
 def test_another_version_is_refused() -> None:
-    topic, header, body = encode_published(b"t", 1, 1, 1, {})
+    topic, told = encode_published(b"t", 1, 1, 1, {})
 
     with pytest.raises(BadFrames, match="version 2"):
-        decode_published("p", [topic, b"\x02" + header[1:], body])
+        decode_published("p", [topic, b"\x02" + told[1:]])

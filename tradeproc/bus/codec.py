@@ -1,6 +1,6 @@
 """What travels: envelope, request and reply as frames; pure.
 
-    published   topic | header (version, epoch, sequence, sent_at) | body
+    published   topic | header (version, epoch, sequence, sent_at), body
     request     header (version, id, budget, sent_at, machine) | method | body
     reply       header (version, verdict, id) | body
 
@@ -11,7 +11,7 @@ processes of the same machine can compare, hence `machine`.
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -39,8 +39,7 @@ class Verdict(IntEnum):
     UNAVAILABLE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """A published message; `sent_at` is the publisher's wall clock in ns."""
 
     publisher: str
@@ -77,7 +76,7 @@ def encode_body(body: Body) -> bytes:
     return orjson.dumps(body, option=_OPTIONS)
 
 
-def decode_body(data: bytes) -> Body:
+def decode_body(data: bytes | memoryview) -> Body:
     """Return the object that bytes hold.
 
     Raises:
@@ -94,7 +93,8 @@ def decode_body(data: bytes) -> Body:
 
 def encode_published(topic: bytes, epoch: int, sequence: int, sent_at: int, body: Body) -> list[bytes]:
     """Return the frames of a published message."""
-    return [topic, _PUBLISHED.pack(VERSION, epoch, sequence, sent_at), orjson.dumps(body, option=_OPTIONS)]
+    # two frames, not three: each costs both sides a microsecond, a fifth of all
+    return [topic, _PUBLISHED.pack(VERSION, epoch, sequence, sent_at) + orjson.dumps(body, option=_OPTIONS)]
 
 
 def decode_published(publisher: str, frames: list[bytes]) -> Envelope:
@@ -103,12 +103,15 @@ def decode_published(publisher: str, frames: list[bytes]) -> Envelope:
     Raises:
         BadFrames: they are no published message of this version.
     """
-    if len(frames) != 3 or len(frames[1]) != _PUBLISHED.size:
-        raise BadFrames(f"{len(frames)} frames are no published message")
-    version, epoch, sequence, sent_at = _PUBLISHED.unpack(frames[1])
+    try:
+        topic, told = frames
+        version, epoch, sequence, sent_at = _PUBLISHED.unpack_from(told)
+    except (ValueError, struct.error):
+        raise BadFrames(f"{len(frames)} frames are no published message") from None
     if version != VERSION:
         raise BadFrames(f"version {version} is not {VERSION}")
-    return Envelope(publisher, _text(frames[0]), epoch, sequence, sent_at, decode_body(frames[2]))
+    body = decode_body(memoryview(told)[_PUBLISHED.size :])
+    return Envelope(publisher, _text(topic), epoch, sequence, sent_at, body)
 
 
 def encode_request(request: Request) -> list[bytes]:

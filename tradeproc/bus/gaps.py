@@ -37,12 +37,15 @@ class Sequences:
     def hear(self, topic: str, sequence: int) -> Heard:
         """Take a message of a topic that we listen to."""
         last = self._last.get(topic)
+        if last is not None and sequence == last + 1:
+            self._last[topic] = sequence
+            return Heard.IN_ORDER
         if last is not None and sequence <= last:
             return Heard.REPEATED
         self._last[topic] = sequence
         if last is None:
             return Heard.GAP if self._has_baseline and sequence > 1 else Heard.IN_ORDER
-        return Heard.IN_ORDER if sequence == last + 1 else Heard.GAP
+        return Heard.GAP
 
     def missed(self, told: Mapping[str, int]) -> list[str]:
         """Take the last numbers that a heartbeat tells and return the topics of which something was missed.

@@ -93,11 +93,11 @@ class _Channel:
             self._take_heartbeat(envelope, fresh)
             return
         heard = self._sequences.hear(envelope.topic, envelope.sequence)
-        if heard is Heard.REPEATED:
-            self._counts["repeated"] += 1
-            return
-        listeners = self._route(envelope.topic)
-        if heard is Heard.GAP:
+        listeners = self._routes.get(envelope.topic) or self._route(envelope.topic)
+        if heard is not Heard.IN_ORDER:
+            if heard is Heard.REPEATED:
+                self._counts["repeated"] += 1
+                return
             self._tell_gap([listener for listener in listeners if listener not in fresh])
         for listener in listeners:
             self._deliver(listener, envelope)
