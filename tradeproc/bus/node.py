@@ -4,6 +4,7 @@ It publishes, listens, asks and answers, runs timers and watches sockets. Everyt
 a handler that blocks blocks the process and silences its heartbeat; other threads talk to it with `post` only.
 """
 
+import gc
 import logging
 import signal
 import threading
@@ -189,6 +190,10 @@ class Node:
     def run(self) -> None:
         """Turn until `stop`, SIGTERM or SIGINT, then end in order; an exception ends it at once and is raised."""
         previous = self._catch_signals()
+        if previous:
+            # we are the process: what it was started with stays, so no full collection need stop it to look at that
+            gc.collect()
+            gc.freeze()
         try:
             self._beat()
             self._loop.run()
