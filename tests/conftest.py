@@ -2,11 +2,32 @@
 
 import contextlib
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the run a temporary folder of its own, so that runs do not meet and nothing stays, sockets included."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return  # inherited
+    folder = tempfile.mkdtemp(prefix="tp-", dir="/tmp")
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"], tempfile.tempdir = folder, None
+
+    def clean_up() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        tempfile.tempdir = None
+        if before is None:
+            os.environ.pop("TMPDIR", None)
+        else:
+            os.environ["TMPDIR"] = before
+
+    config.add_cleanup(clean_up)
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:

@@ -339,6 +339,7 @@ def test_after_a_killed_supervisord_the_sessions_come_back(server_url: str, tmp_
             orphan.kill()
         for file in desk.yard.home.groups.iterdir():
             file.unlink()
+        desk.yard.home.make_folders()  # as every start of a desk does
 
         desk.yard.up()
 
