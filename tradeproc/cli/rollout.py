@@ -119,6 +119,7 @@ class Rollout:
         self._stop(batch)
         self._start(batch)
         pids: dict[str, set[int]] = {process: set() for process in before}
+        members = before
         for members in self._looks(batch, self._seconds):
             waiting = [
                 process
@@ -132,7 +133,8 @@ class Rollout:
                 if _has_failed(program, pids[process]):
                     raise NotWell(self._reason(members.values(), sizes))
         text = ", ".join(waiting) or batch.name
-        raise NotWell(f"{text}: not {_STATES[max(ranks.values())]} within {self._seconds:g} s on the new code")
+        late = f"{text}: not {_STATES[max(ranks.values())]} within {self._seconds:g} s on the new code"
+        raise NotWell(f"{late}; {self._reason(members.values(), sizes)}")
 
     def _wait_traders(self, batch: Batch, ranks: Mapping[str, int]) -> None:
         """Wait until no trader is the worse for what was restarted; one that ended meanwhile is not missed."""
@@ -195,7 +197,7 @@ class Rollout:
             program.process: _last_word(self._said(program.process, sizes.get(program.process, 0)) or program.error)
             for program in members
         }
-        worst = min(blame for blame, _ in words.values())
+        worst = min((blame for blame, _ in words.values()), default=0)
         guilty = [f"{process} does not come up: {word}" for process, (blame, word) in words.items() if blame == worst]
         return "; ".join(guilty)
 
