@@ -124,7 +124,7 @@ class SupervisionConfig:
 
     hung_seconds: float = 10.0
     hung: Mapping[str, float] = field(default_factory=dict)
-    start_seconds: float = 45.0
+    start_seconds: float = 14.0
     dump_seconds: float = 1.0
     backoff_first_seconds: float = 1.0
     backoff_most_seconds: float = 60.0
