@@ -50,7 +50,7 @@ class Collector:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.statuses: dict[str, dict[str, Any]] = {}
-        self.store = Store(database_of(desk.home), connect_timeout=_SECONDS, answer_timeout=_SECONDS)
+        self.store = Store(database_of(desk.config, desk.home), connect_timeout=_SECONDS, answer_timeout=_SECONDS)
 
     def close(self) -> None:
         """Close the connection to the database."""

@@ -4,14 +4,12 @@ Forwards operations to the link with the caller's remaining time, follows the fe
 every 5 s while orders work and the order stream is quiet, because streams are known to drop frames.
 """
 
-import argparse
 import logging
 import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from tradeproc.bus.addresses import Directory
 from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
 from tradeproc.bus.serving import seconds_left
@@ -19,11 +17,11 @@ from tradeproc.clock import monotonic_ns
 from tradeproc.domain import messages
 from tradeproc.domain.answers import Known
 from tradeproc.domain.broker_orders import BrokerOrder, Refused, Unanswered
-from tradeproc.home import find_home
+from tradeproc.home import Home
 from tradeproc.procs.follower import Follower
 from tradeproc.procs.lanes import LEAST_SECONDS
 from tradeproc.procs.parameters import number
-from tradeproc.procs.specification import when_known
+from tradeproc.procs.specification import run_session
 from tradeproc.store.rows import SessionRow
 
 log = logging.getLogger(__name__)
@@ -146,8 +144,7 @@ class Account:
     def _state(self) -> None:
         streams = self._streams()
         self.node.publish("stream", streams)
-        down = [f"{kind}: {feed.reason}" for kind, feed in self._feeds.items() if not feed.is_up]
-        self.node.set_state("degraded" if down else "ready", "; ".join(down))
+        self.node.set_state("degraded" if streams["reason"] else "ready", streams["reason"])
 
     def _streams(self) -> Body:
         body: dict[str, Any] = {kind: "up" if feed.is_up else "down" for kind, feed in self._feeds.items()}
@@ -207,15 +204,8 @@ class Account:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the account manager of a session."""
-    parser = argparse.ArgumentParser(prog="tradeproc.procs account")
-    parser.add_argument("session", type=int, help="number of the trading session")
-    session: int = parser.parse_args(arguments).session
-    home = find_home()
-    node = Node(f"session-{session}.account", Directory(home.sockets))
+    return run_session("account", arguments, _begin)
 
-    def begin(row: SessionRow) -> None:
-        Account(node, row.spec.login, row.spec.account)
 
-    when_known(node, home, session, begin)
-    node.run()
-    return node.exit_status
+def _begin(node: Node, _home: Home, _url: str, row: SessionRow) -> None:
+    Account(node, row.spec.login, row.spec.account)

@@ -3,16 +3,29 @@
 A snapshot is complete only after the broker has said so on the present connection; before, it is unknown, not empty.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from tradeproc.brokers.contract import Beat, OrderTold, PositionTold, SnapshotEnded, Stream, StreamEvent
+from tradeproc.brokers.contract import (
+    Beat,
+    Broker,
+    Login,
+    OrderTold,
+    PositionTold,
+    SnapshotEnded,
+    Stream,
+    StreamEvent,
+    TokenSource,
+)
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
 from tradeproc.domain.messages import broker_order_to_body, position_to_body
-from tradeproc.procs.feed import Feed
+from tradeproc.procs.feed import Feed, find_place, read_arguments
 
 _KEPT_ENDED = 1_000
+
+Connect = Callable[[Login, TokenSource, str], Stream]
+"""One of a broker's streams of an account."""
 
 
 class AccountFeed:
@@ -66,3 +79,14 @@ class AccountFeed:
 
     def _snapshot(self) -> dict[str, Any]:
         return {f"{self.topic}s": list(self._told.values()), "complete": self._is_complete, "up": self.feed.is_up}
+
+
+def run(topic: str, arguments: Sequence[str], stream_of: Callable[[Broker], Connect]) -> int:
+    """Run the feed of one topic from its command line: login, account."""
+    given = read_arguments(f"{topic}s", arguments)
+    place = find_place(given.login)
+    node = Node(f"link-{given.login}.{topic}s-{given.account}", place.directory)
+    connect = stream_of(place.broker)
+    AccountFeed(node, topic, lambda: connect(place.login, place.tokens, given.account)).feed.start()
+    node.run()
+    return node.exit_status

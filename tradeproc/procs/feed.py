@@ -15,10 +15,10 @@ from tradeproc.brokers.registry import broker
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.node import Node
 from tradeproc.clock import SECOND, monotonic_ns
-from tradeproc.config import load
+from tradeproc.config import LoginConfig, load
 from tradeproc.domain.instruments import Contract
 from tradeproc.errors import Halt
-from tradeproc.home import find_home
+from tradeproc.home import Home, find_home
 from tradeproc.procs.token_source import BusTokenSource
 
 log = logging.getLogger(__name__)
@@ -37,8 +37,10 @@ class StreamIsOver(Halt):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a feed lives: its broker, login, tokens and the folder of addresses."""
+    """Where a feed or link lives: its home, login as configured and as the broker knows it, tokens, addresses."""
 
+    home: Home
+    configured: LoginConfig
     broker: Broker
     login: Login
     tokens: TokenSource
@@ -67,7 +69,8 @@ def find_place(login: str) -> Place:
     home = find_home()
     configured = load(home).login(login)
     directory = Directory(home.sockets)
-    return Place(broker(configured.broker), configured.login(), BusTokenSource(directory, login), directory)
+    tokens = BusTokenSource(directory, login)
+    return Place(home, configured, broker(configured.broker), configured.login(), tokens, directory)
 
 
 class Feed:

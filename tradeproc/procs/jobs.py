@@ -15,8 +15,8 @@ from tradeproc.clock import wall_ns
 from tradeproc.errors import Refusal, exit_code
 from tradeproc.home import Home, find_home
 from tradeproc.procs.queue_worker import QueueWorker, Work
+from tradeproc.procs.specification import database_of
 from tradeproc.store import Store, StoreFault, round_trips
-from tradeproc.store.embedded import database_url
 from tradeproc.store.journal import replay_left
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run until SIGTERM."""
     del arguments
     home = find_home()
-    url = config.load(home).external_database() or database_url(home)
+    url = database_of(config.load(home), home)
     node = Node("core.jobs", Directory(home.sockets))
     jobs = Jobs(home, url)
 

@@ -25,8 +25,8 @@ from tradeproc.procs.keeper_lists import register_lists
 from tradeproc.procs.keeper_schedule import Schedules
 from tradeproc.procs.keeper_sessions import SessionView, wanted_of
 from tradeproc.procs.keeper_watch import WardenWatch
+from tradeproc.procs.specification import database_of
 from tradeproc.store import DatabaseDown, SessionRow, Store
-from tradeproc.store.embedded import database_url
 from tradeproc.supervision.client import SupervisorAway
 from tradeproc.supervision.groups_shell import GroupsShell
 from tradeproc.supervision.reconcile import without_conflicts
@@ -147,9 +147,7 @@ def main(arguments: Sequence[str]) -> int:
     home = find_home()
     settings = config.load(home)
     node = Node("core.keeper", Directory(home.sockets))
-    store = Store(
-        settings.external_database() or database_url(home), connect_timeout=settings.database.connect_seconds
-    )
+    store = Store(database_of(settings, home), connect_timeout=settings.database.connect_seconds)
     keeper = Keeper(node, home, settings, store)
     WardenWatch(node, keeper.groups.supervisor, settings.supervision)
     checks = Checks(node, home, keeper.groups)

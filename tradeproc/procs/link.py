@@ -24,13 +24,11 @@ from tradeproc.brokers.contract import (
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.bus.serving import seconds_left
-from tradeproc.config import load
 from tradeproc.domain import messages
 from tradeproc.domain.answers import Answer
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.session import LONGEST_BAR
 from tradeproc.errors import Halt, TradeprocError
-from tradeproc.home import find_home
 from tradeproc.procs.feed import find_place
 from tradeproc.procs.feed_keeper import FeedKeeper
 from tradeproc.procs.lanes import Lanes
@@ -200,7 +198,8 @@ class Link:
             what, outcome, answer, deferred = self._done.popleft()
             self.node.note_event()
             deferred.answer(answer)
-            log.info("order_operation what=%s outcome=%s", what, outcome)
+            level = logging.WARNING if isinstance(outcome, Unanswered) else logging.INFO
+            log.log(level, "order_operation what=%s outcome=%s", what, outcome)
 
     def _stop(self) -> None:
         """Let order operations that are under way end, and tell what came of them; questions may be forgotten."""
@@ -246,8 +245,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="tradeproc.procs link")
     parser.add_argument("login", help="name of the broker login")
     login: str = parser.parse_args(arguments).login
-    place, home = find_place(login), find_home()
-    configured = load(home).login(login)
+    place = find_place(login)
     node = Node(f"link-{login}.link", place.directory)
     broker = place.broker
     manager = broker.account_manager(place.login, place.tokens) if broker.has_account_management else None
@@ -255,8 +253,8 @@ def main(arguments: Sequence[str]) -> int:
     Link(node, manager, data)
     if manager is not None:
         node.add_statistics(lambda: {"clock_skew": manager.clock_skew()})
-    needs = Needs(configured.need_seconds, configured.idle_seconds, time.monotonic())
-    FeedKeeper(node, login, needs, FeedPrograms(home, login))
+    needs = Needs(place.configured.need_seconds, place.configured.idle_seconds, time.monotonic())
+    FeedKeeper(node, login, needs, FeedPrograms(place.home, login))
     node.set_state("ready")
     node.run()
     return node.exit_status

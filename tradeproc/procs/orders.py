@@ -2,17 +2,9 @@
 
 from collections.abc import Sequence
 
-from tradeproc.bus.node import Node
-from tradeproc.procs.account_feed import AccountFeed
-from tradeproc.procs.feed import find_place, read_arguments
+from tradeproc.procs.account_feed import run
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the feed: login, account."""
-    given = read_arguments("orders", arguments)
-    place = find_place(given.login)
-    node = Node(f"link-{given.login}.orders-{given.account}", place.directory)
-    connect = place.broker.order_stream
-    AccountFeed(node, "order", lambda: connect(place.login, place.tokens, given.account)).feed.start()
-    node.run()
-    return node.exit_status
+    return run("order", arguments, lambda broker: broker.order_stream)

@@ -18,8 +18,8 @@ from tradeproc.domain.wanted import wanted_now
 from tradeproc.errors import Refusal
 from tradeproc.home import find_home
 from tradeproc.procs.portfolio_sum import Report, most_severe, read_report, sum_up
+from tradeproc.procs.specification import database_of
 from tradeproc.store import DatabaseDown, Store, StoreFault
-from tradeproc.store.embedded import database_url
 
 log = logging.getLogger(__name__)
 
@@ -112,8 +112,7 @@ def main(arguments: Sequence[str]) -> int:
     del arguments
     home = find_home()
     settings = config.load(home)
-    url = settings.external_database() or database_url(home)
-    store = Store(url, connect_timeout=settings.database.connect_seconds)
+    store = Store(database_of(settings, home), connect_timeout=settings.database.connect_seconds)
     directory = Directory(home.sockets)
     node = Node("core.portfolio", directory)
     Portfolio(node, directory, store)

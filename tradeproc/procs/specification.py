@@ -1,12 +1,14 @@
-"""What a session's processes wait for at their start: the database that says what the session is."""
+"""How the processes of a session begin: the database says what the session is, and they wait for it."""
 
+import argparse
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from tradeproc.bus.addresses import Directory
 from tradeproc.bus.node import Node
-from tradeproc.config import load
+from tradeproc.config import Config, load
 from tradeproc.errors import Halt
-from tradeproc.home import Home
+from tradeproc.home import Home, find_home
 from tradeproc.store.database import DatabaseDown
 from tradeproc.store.embedded import database_url
 from tradeproc.store.rows import SessionRow
@@ -16,27 +18,40 @@ log = logging.getLogger(__name__)
 
 _AGAIN_SECONDS = 0.5
 
+Begin = Callable[[Node, Home, str, SessionRow], None]
+"""Takes the node, the home, the url of the database and what that says of the session."""
+
 
 class NoSession(Halt):
     """The session this process was started for is not in the database; caught by the entry point."""
 
 
-def database_of(home: Home) -> str:
+def database_of(settings: Config, home: Home) -> str:
     """Return the url of the database: the configured one, else the embedded one."""
-    return load(home).external_database() or database_url(home)
+    return settings.external_database() or database_url(home)
 
 
-def when_known(node: Node, home: Home, session: int, begin: Callable[[SessionRow], None]) -> None:
-    """Call `begin` once with what the database says of the session; a database that is away only delays it.
+def run_session(kind: str, arguments: Sequence[str], begin: Begin) -> int:
+    """Run the account manager or trader of a session: `begin` is called once, when the database has told of it.
 
     Raises:
-        BadConfig: the configuration cannot be used.
+        BadConfig: the configuration cannot be used; nothing was bound yet.
+        NoSession: there is no such session.
     """
-    try:
-        store = Store(database_of(home))
-    except Halt:
-        node.close()  # it is not running yet, which would do that
-        raise
+    parser = argparse.ArgumentParser(prog=f"tradeproc.procs {kind}")
+    parser.add_argument("session", type=int, help="number of the trading session")
+    session: int = parser.parse_args(arguments).session
+    home = find_home()
+    url = database_of(load(home), home)
+    node = Node(f"session-{session}.{kind}", Directory(home.sockets))
+    _when_known(node, url, session, lambda row: begin(node, home, url, row))
+    node.run()
+    return node.exit_status
+
+
+def _when_known(node: Node, url: str, session: int, begin: Callable[[SessionRow], None]) -> None:
+    """Call `begin` once with what the database says of the session; a database that is away only delays it."""
+    store = Store(url)
 
     def look() -> None:
         try:

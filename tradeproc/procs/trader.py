@@ -6,13 +6,11 @@ position. A database that is away delays all this and never fails it. While anot
 whatever host, ours stands by and does nothing; it takes over when the other's lease falls.
 """
 
-import argparse
 import logging
 import os
 import socket
 from collections.abc import Sequence
 
-from tradeproc.bus.addresses import Directory
 from tradeproc.bus.node import Node
 from tradeproc.clock import monotonic_ns
 from tradeproc.domain.book import Fill
@@ -22,10 +20,10 @@ from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import TradingState
 from tradeproc.engine.state import Setup, new_state
 from tradeproc.engine.turn import KEPT_ORDERS
-from tradeproc.home import Home, find_home
+from tradeproc.home import Home
 from tradeproc.procs import trader_commands
 from tradeproc.procs.ledger import CONNECT_SECONDS, Ledger
-from tradeproc.procs.specification import database_of, when_known
+from tradeproc.procs.specification import run_session
 from tradeproc.procs.trading import Trader, read_latches
 from tradeproc.store.database import DatabaseDown
 from tradeproc.store.journal import Journal, JournalInUse
@@ -42,9 +40,9 @@ _AGAIN_SECONDS, _STANDBY_SECONDS = 0.5, 1.0
 class Beginning:
     """From the session's row to a trader that lives: lease, journal, what the database knows."""
 
-    def __init__(self, node: Node, home: Home, row: SessionRow) -> None:
+    def __init__(self, node: Node, home: Home, url: str, row: SessionRow) -> None:
         self.node, self.home, self.row = node, home, row
-        self.store = Store(database_of(home), connect_timeout=CONNECT_SECONDS)
+        self.store = Store(url, connect_timeout=CONNECT_SECONDS)
         self.strategy = load_strategy(row.spec.strategy, home.root)
         self.arguments = build_arguments(self.strategy, row.spec.arguments)
         # the number tells us from a process with the same pid on a host with the same name
@@ -133,11 +131,4 @@ def _known(store: Store, row: SessionRow, fills: Sequence[Fill]) -> events.Start
 
 def main(arguments: Sequence[str]) -> int:
     """Run the trader of a session."""
-    parser = argparse.ArgumentParser(prog="tradeproc.procs trader")
-    parser.add_argument("session", type=int, help="number of the trading session")
-    session: int = parser.parse_args(arguments).session
-    home = find_home()
-    node = Node(f"session-{session}.trader", Directory(home.sockets))
-    when_known(node, home, session, lambda row: Beginning(node, home, row).try_to_begin())
-    node.run()
-    return node.exit_status
+    return run_session("trader", arguments, lambda *given: Beginning(*given).try_to_begin())

@@ -53,7 +53,7 @@ class Trader:
         self._latches_read: dict[str, Latch] = {}
         self._streams_asked = self._streams_as_of = 0
         self._is_account_silent = self._is_asking_history = False
-        handlers: dict[str, Callable[[Body], None]] = {
+        handlers: dict[str, Callable[[Body], object]] = {
             "order": lambda body: self.tell(events.OrderTold(messages.broker_order_from_body(body))),
             "position": lambda body: self.tell(events.PositionTold(messages.position_from_body(body))),
             "balance": lambda body: self.tell(events.BalanceTold(messages.balance_from_body(body))),
@@ -118,7 +118,7 @@ class Trader:
 
     # --- what is heard
 
-    def _hear(self, handler: Callable[[Body], None], envelope: Envelope) -> None:
+    def _hear(self, handler: Callable[[Body], object], envelope: Envelope) -> None:
         handler(envelope.body)
         self.node.note_event(sent_at=envelope.sent_at)
 
@@ -139,10 +139,13 @@ class Trader:
     def _market(self) -> None:
         self.tell(events.StreamChanged(StreamKind.MARKET, self._bars.is_up, self._bars.reason))
 
-    def _streams(self, body: Body) -> None:
-        if self._is_news(body):
+    def _streams(self, body: Body) -> bool:
+        """Take the streams' states, and tell whether they were news."""
+        is_news = self._is_news(body)
+        if is_news:
             for name, kind in _STREAMS.items():
                 self.tell(events.StreamChanged(kind, body.get(name) == "up", str(body.get("reason", ""))))
+        return is_news
 
     def _is_news(self, body: Body) -> bool:
         """Tell whether this is newer than what we know of the streams: messages and answers overtake each other."""
@@ -179,10 +182,9 @@ class Trader:
         def replied(reply: Reply) -> None:
             if number != self._streams_asked:
                 return  # asked again since
-            if not isinstance(reply, Answered) or not self._is_news(reply.body):
+            if not isinstance(reply, Answered) or not self._streams(reply.body):
                 self.node.after(_AGAIN_SECONDS, again)
                 return
-            self._streams(reply.body)
             for name, kind in _STREAMS.items():
                 if reply.body.get(name) == "up":
                     self._missed(kind)
@@ -228,7 +230,6 @@ class Trader:
     def _look_after(self) -> None:
         self._listen_for_silence()
         self.node.publish("state", self.summary())
-        self._say_how_we_are()
 
     def _say_how_we_are(self) -> None:
         if self.state.broker.is_reconciled and self.state.strategy.is_warm:

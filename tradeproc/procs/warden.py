@@ -17,9 +17,9 @@ from tradeproc.bus.node import Node
 from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.config import Config, SupervisionConfig
 from tradeproc.home import Home, find_home
+from tradeproc.procs.specification import database_of
 from tradeproc.procs.warden_alarms import Alarms
 from tradeproc.procs.warden_halts import Halts
-from tradeproc.store.embedded import database_url
 from tradeproc.supervision import restarts
 from tradeproc.supervision.client import ProgramState, Supervisor, SupervisorAway
 from tradeproc.supervision.killing import Killer
@@ -44,9 +44,7 @@ class Warden:
     def __init__(self, node: Node, home: Home, settings: Config) -> None:
         self._node, self._home, self._settings = node, home, settings
         self._supervisor = Supervisor(home)
-        self._alarms = Alarms(
-            node, settings.external_database() or database_url(home), settings.database.connect_seconds
-        )
+        self._alarms = Alarms(node, database_of(settings, home), settings.database.connect_seconds)
         self._halts = Halts(node)
         self._liveness = Liveness(_limits(settings.supervision))
         self._killer = Killer(self._supervisor, node.after, settings.supervision.dump_seconds)
