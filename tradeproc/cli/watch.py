@@ -20,7 +20,7 @@ from tradeproc.cli.listening import Listener
 from tradeproc.cli.screen import Screen
 from tradeproc.cli.view import progress_line, render
 from tradeproc.clock import monotonic_ns, wall_ns
-from tradeproc.domain.instruments import Contract, instrument
+from tradeproc.domain.instruments import instrument_of
 from tradeproc.errors import EXIT_DONE, TradeprocError
 from tradeproc.supervision.client import Program, ProgramState
 
@@ -33,7 +33,7 @@ _OTHERS = re.compile(r"(session|link)-")
 
 def first_screen(row: dict[str, Any], *, speed: float | None = None, hint: str = "") -> Screen:
     """Return the empty screen of a session, from its row as the keeper tells it."""
-    product = instrument(Contract.parse(row["contract"]).root)
+    product = instrument_of(row["contract"])
     return Screen(
         title=f"session {row['id']} {row['name']} · {row['strategy']} · {row['contract']} {row['minutes']} min",
         account=f"{row['account']} {row['environment']}",

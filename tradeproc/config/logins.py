@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 
 from tradeproc.brokers.contract import ClientCredentials, Environment, Login
 from tradeproc.config.problems import BadConfig, check_positive
+from tradeproc.domain.hosts import is_loopback
 from tradeproc.domain.records import BadValue
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ class LoginConfig:
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,15}", self.name):
             raise BadValue("name", f"{self.name!r} is not allowed; write up to 16 small letters, digits, _ -")
         for key, value in (("base_url", self.base_url), ("auth_url", self.auth_url)):
-            if value and urlsplit(value).scheme != "https" and not _is_loopback(value):
+            if value and urlsplit(value).scheme != "https" and not is_loopback(value):
                 raise BadValue(key, f"{value!r} must begin with https://, or be on 127.0.0.1 with http://")
         if self.can_reach_money and not self.i_accept_real_money:
             why = 'environment = "live"' if self.environment is Environment.LIVE else f"base_url = {self.base_url!r}"
@@ -120,11 +119,11 @@ class LoginConfig:
     @property
     def can_reach_money(self) -> bool:
         """Tell whether this login may reach real money: live, or a host of somebody's choice."""
-        return self.environment is Environment.LIVE or bool(self.base_url and not _is_loopback(self.base_url))
+        return self.environment is Environment.LIVE or bool(self.base_url and not is_loopback(self.base_url))
 
     @property
     def _is_on_this_machine(self) -> bool:
-        return _is_loopback(self.base_url) and _is_loopback(self.auth_url)
+        return is_loopback(self.base_url) and is_loopback(self.auth_url)
 
     def login(self) -> Login:
         """Return the login as brokers know it, without secrets."""
@@ -154,7 +153,3 @@ class LoginConfig:
             return secret.read(self.root) if secret else None
         except BadValue as bad:
             raise BadConfig(self.file, f"[logins.{self.name}.{key}] {bad}") from None
-
-
-def _is_loopback(url: str) -> bool:
-    return urlsplit(url).hostname in LOOPBACK

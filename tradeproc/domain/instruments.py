@@ -7,6 +7,7 @@ the year). Brokers' own names exist only inside their symbol adapter.
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 
 from tradeproc.domain.units import Money, Price, Ticks, nearest_ticks, to_price, to_ticks
 from tradeproc.errors import Refusal
@@ -162,3 +163,14 @@ def _read_table() -> dict[str, Instrument]:
 
 
 INSTRUMENTS = _read_table()
+
+
+@cache
+def instrument_of(code: str) -> Instrument:
+    """Return the instrument of a canonical contract code.
+
+    Raises:
+        BadContract: the code has another form.
+        UnknownInstrument: its root is not in the table.
+    """
+    return instrument(Contract.parse(code).root)

@@ -22,7 +22,6 @@ from tradeproc.domain.broker_orders import (
 )
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.forms import BadMessage, Body, shown
-from tradeproc.domain.orders import OrderType
 
 __all__ = ["BadMessage", "Body"]
 
@@ -62,14 +61,8 @@ def order_request_from_body(body: Mapping[str, Any]) -> OrderRequest:
         BadMessage: it holds none, or one whose type lacks its price.
     """
     request = shapes.ORDER_REQUEST.decode(body)
-    needed = {
-        OrderType.MARKET: (),
-        OrderType.LIMIT: ("limit",),
-        OrderType.STOP: ("stop",),
-        OrderType.STOP_LIMIT: ("limit", "stop"),
-    }
-    for price in needed[request.type]:
-        if getattr(request, price) is None:
+    for price, is_needed in (("limit", request.type.has_limit), ("stop", request.type.has_stop)):
+        if is_needed and getattr(request, price) is None:
             raise BadMessage("order request", f"a {request.type.value} order needs a {price} price")
     return request
 

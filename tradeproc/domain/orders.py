@@ -34,6 +34,16 @@ class OrderType(StrEnum):
     STOP = "stop"
     STOP_LIMIT = "stop_limit"
 
+    @property
+    def has_limit(self) -> bool:
+        """Tell whether an order of this type has a limit price."""
+        return self in (OrderType.LIMIT, OrderType.STOP_LIMIT)
+
+    @property
+    def has_stop(self) -> bool:
+        """Tell whether an order of this type has a stop price."""
+        return self in (OrderType.STOP, OrderType.STOP_LIMIT)
+
 
 class TimeInForce(StrEnum):
     """How long an order works."""

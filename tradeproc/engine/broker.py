@@ -181,8 +181,9 @@ def _shows(state: State, order: Order, wanted: Order, picture: BrokerOrder) -> b
 def _is_overdue(turn: Turn, pending: Pending, source: OrderSource) -> bool:
     """Tell whether a question that was asked well after the change is what told this picture."""
     asked_at = turn.state.broker.orders.asked_at
-    is_answer = source is OrderSource.RECONCILIATION and asked_at is not None
-    return is_answer and asked_at is not None and asked_at - pending.since >= CHANGE_EXPECTED
+    if source is not OrderSource.RECONCILIATION or asked_at is None:
+        return False
+    return asked_at - pending.since >= CHANGE_EXPECTED
 
 
 def changed_not(turn: Turn, order: Order, what: str, source: OrderSource, reason: str = "") -> None:

@@ -17,7 +17,7 @@ from tradeproc.engine import sending
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import Finished
 from tradeproc.engine.limits import Denied, exit_of, is_dormant
-from tradeproc.engine.state import ClosePhase, Closing, Waiting
+from tradeproc.engine.state import ClosePhase, Closing
 from tradeproc.engine.turn import Turn
 
 _TRUST_OURS_AFTER = 10 * SECOND
@@ -86,7 +86,7 @@ def _cancel_all(turn: Turn, closing: Closing) -> bool:
 def _to_cancel(turn: Turn) -> list[Order]:
     """Return the open orders to cancel; a stop goes on protecting while the fate of another order is unknown."""
     engine = turn.state.engine
-    is_unknown = any(pending.waiting in (Waiting.SUBMIT, Waiting.RESOLVE) for pending in engine.pending.values())
+    is_unknown = engine.has_unanswered
     return [order for order in engine.open_orders if not (is_unknown and order.role is OrderRole.STOP_LOSS)]
 
 

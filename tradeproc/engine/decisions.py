@@ -29,8 +29,6 @@ from tradeproc.strategies.contract import (
 )
 
 _STRATEGY = OrderSource.STRATEGY
-_NEEDS_LIMIT = (OrderType.LIMIT, OrderType.STOP_LIMIT)
-_NEEDS_STOP = (OrderType.STOP, OrderType.STOP_LIMIT)
 
 
 class BadDecision(Refusal):
@@ -158,11 +156,11 @@ def _prices(
 ) -> tuple[Ticks | None, Ticks | None]:
     tick_size = turn.state.setup.instrument.tick_size
     found_limit = found_stop = None
-    if kind in _NEEDS_LIMIT:
+    if kind.has_limit:
         if limit is None:
             raise BadDecision(f"a {kind.value} order needs a limit price")
         found_limit = limit_ticks(limit, side, tick_size)
-    if kind in _NEEDS_STOP:
+    if kind.has_stop:
         if stop is None:
             raise BadDecision(f"a {kind.value} order needs a stop price")
         found_stop = stop_ticks(stop, side, role, tick_size)

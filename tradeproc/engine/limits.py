@@ -50,7 +50,8 @@ def admit(state: State, orders: tuple[Order, ...], now: Nanos, *, is_late: bool)
     `is_late` tells that the candle it was decided on came as history.
     """
     entry = orders[0]
-    reason = closed_gate(state, now) or _late(is_late) or _too_large(state, entry.side, entry.quantity)
+    size = entry.quantity
+    reason = closed_gate(state, now) or _late(is_late) or _too_large(state, entry.side, size, size)
     return Admitted(orders) if reason is None else Denied(reason)
 
 
@@ -61,11 +62,7 @@ def admit_change(state: State, order: Order, changed: Order, now: Nanos) -> Deni
         return None
     reason = closed_gate(state, now)
     if reason is None and more > 0:
-        limits = state.setup.spec.limits
-        if changed.quantity > limits.max_order:
-            reason = f"{changed.quantity} contracts are more than max_order {limits.max_order}"
-        else:
-            reason = _position_too_large(state, order.side, more)
+        reason = _too_large(state, order.side, changed.quantity, more)
     return None if reason is None else Denied(reason)
 
 
@@ -140,18 +137,14 @@ def _late(is_late: bool) -> str | None:
     return "the candle came late, as history" if is_late else None
 
 
-def _too_large(state: State, side: Side, quantity: int) -> str | None:
+def _too_large(state: State, side: Side, quantity: int, more: int) -> str | None:
+    """Return which limit an order of `quantity` breaks that adds `more` to what works already."""
     limits = state.setup.spec.limits
     if quantity > limits.max_order:
         return f"{quantity} contracts are more than max_order {limits.max_order}"
-    return _position_too_large(state, side, quantity)
-
-
-def _position_too_large(state: State, side: Side, more: int) -> str | None:
     worst = worst_position(state, side) + more
-    limit = state.setup.spec.limits.max_position
-    if worst > limit:
-        return f"the position could become {worst}, more than max_position {limit}"
+    if worst > limits.max_position:
+        return f"the position could become {worst}, more than max_position {limits.max_position}"
     return None
 
 

@@ -15,7 +15,7 @@ from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Divergence, DivergenceKind, Position
 from tradeproc.domain.units import SECOND
 from tradeproc.engine.alarms import AlarmName
-from tradeproc.engine.state import Reading, Suspicion, Waiting
+from tradeproc.engine.state import Reading, Suspicion
 from tradeproc.engine.turn import Turn
 
 POSITION_EVERY = 30 * SECOND
@@ -93,14 +93,9 @@ def _read(turn: Turn, position: Position) -> None:
         broker.suspicion = Suspicion(ours, position.quantity, turn.now, broker.orders.number)
         return
     is_asked = broker.orders_known_number > suspicion.orders_number
-    if is_asked and not _may_be_explained(turn) and turn.now - suspicion.since >= _CONFIRM_AFTER:
+    # the fill of an order whose fate is unknown belongs to us, and must not be counted twice
+    if is_asked and not turn.state.engine.has_unanswered and turn.now - suspicion.since >= _CONFIRM_AFTER:
         _adopt(turn, position)
-
-
-def _may_be_explained(turn: Turn) -> bool:
-    """Tell whether the fate of an order is unknown: its fill belongs to us, and must not be counted twice."""
-    pending = turn.state.engine.pending.values()
-    return any(each.waiting in (Waiting.SUBMIT, Waiting.RESOLVE) for each in pending)
 
 
 def _adopt(turn: Turn, position: Position) -> None:

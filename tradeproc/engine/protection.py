@@ -20,7 +20,6 @@ from tradeproc.engine.turn import Turn
 UNCOVERED_AFTER = 8 * SECOND
 _ACT_AGAIN = 10 * SECOND
 _ORPHANED_AFTER = 2 * SECOND
-_STOPS = (OrderType.STOP, OrderType.STOP_LIMIT)
 
 
 def uncovered(state: State) -> int:
@@ -85,7 +84,7 @@ def _stops(state: State) -> list[Order]:
     return [
         order
         for order in state.engine.open_orders
-        if order.type in _STOPS and order.role is not OrderRole.ENTRY and order.side.sign * held < 0
+        if order.type.has_stop and order.role is not OrderRole.ENTRY and order.side.sign * held < 0
     ]
 
 

@@ -160,7 +160,7 @@ def _look_for_missing(turn: Turn, listed: set[str]) -> None:
 def _look_for_foreign(turn: Turn, pictures: Iterable[BrokerOrder]) -> set[str]:
     """Record open orders on our contract that are not ours, once; never while something of ours is on its way."""
     broker, engine = turn.state.broker, turn.state.engine
-    is_busy = any(pending.waiting in (Waiting.SUBMIT, Waiting.RESOLVE) for pending in engine.pending.values())
+    is_busy = engine.has_unanswered
     strange = {
         picture.broker_id: picture
         for picture in pictures

@@ -35,7 +35,7 @@ def no_calendar(_: Nanos) -> Nanos | None:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What never changes while a session runs.
+    """What a session runs with; only `fence` changes, when the lease is held anew.
 
     `fence` is the lease's number and goes into every new client order id with `installation` and `session`.
     `session_opened_at` answers when the market session of a market time opened, None where unknown; pure.
@@ -163,6 +163,11 @@ class EngineOwned:
         return max(self.latches.values(), key=lambda state: state.severity, default=TradingState.ACTIVE)
 
     @property
+    def has_unanswered(self) -> bool:
+        """Tell whether an order of ours is without its reply, or its reply was lost: its fill may be under way."""
+        return any(each.waiting in (Waiting.SUBMIT, Waiting.RESOLVE) for each in self.pending.values())
+
+    @property
     def open_orders(self) -> list[Order]:
         """Return the orders that can still fill, oldest first."""
         return [self.orders[order_id] for order_id in self.open_ids]
@@ -228,7 +233,8 @@ class BrokerConfirmed:
     """What the broker told.
 
     `ids` are its order ids with ours. `strays` are pictures of orders not (yet) known as ours, by its id. `foreign`
-    are strays seen open when nothing of ours was on its way, and since when; `told_foreign` those already recorded.
+    are ids of orders that an answer showed open and that are not ours, or that we took for ended, and since when;
+    `told_foreign` those recorded as not ours.
     `missing` are open orders of ours that an answer lacked, and since when. `reappeared` are orders of ours that work
     there though we took them for ended. `streams` holds why each stream is down, empty while it is up.
     """

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from tradeproc.domain.instruments import Contract, instrument
+from tradeproc.domain.instruments import Contract, instrument_of
 from tradeproc.domain.orders import OrderType
 from tradeproc.domain.units import Money, OffGrid, Price
 from tradeproc.localbroker.orders import (
@@ -19,8 +19,6 @@ from tradeproc.localbroker.orders import (
 )
 
 UNKNOWN_ORDER = Declined(Why.UNKNOWN_ORDER, "Invalid order ID.")
-_NEEDS_LIMIT = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
-_NEEDS_STOP = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
 
 
 def flattened(group: TicketGroup) -> Iterator[Ticket]:
@@ -61,15 +59,15 @@ def _check_ticket(ticket: Ticket, contracts: Collection[str]) -> Declined | None
         return Declined(Why.UNKNOWN_SYMBOL, f"Unknown symbol {ticket.contract}.")
     if ticket.quantity <= 0:
         return Declined(Why.BAD_QUANTITY, f"Quantity must be above 0, not {ticket.quantity}.")
-    if ticket.type in _NEEDS_LIMIT and ticket.limit is None:
+    if ticket.type.has_limit and ticket.limit is None:
         return Declined(Why.MISSING_PRICE, "A limit price is needed.")
-    if ticket.type in _NEEDS_STOP and ticket.stop is None:
+    if ticket.type.has_stop and ticket.stop is None:
         return Declined(Why.MISSING_PRICE, "A stop price is needed.")
     return _check_prices(ticket.contract, ticket.limit, ticket.stop)
 
 
 def _check_prices(contract: str, *prices: Price | None) -> Declined | None:
-    terms = instrument(Contract.parse(contract).root)
+    terms = instrument_of(contract)
     for price in prices:
         try:
             if price is not None and terms.ticks(price) <= 0:
@@ -115,9 +113,9 @@ def check_change(order: ExchangeOrder | None, change: Replacement) -> Declined |
         return Declined(Why.ALREADY_TRIGGERED, "Cancel/Replace not allowed: prior stop already triggered.")
     if change.quantity is not None and change.quantity <= order.filled:
         return Declined(Why.BAD_QUANTITY, f"Quantity must be above the {order.filled} filled, not {change.quantity}.")
-    if change.limit is not None and order.type not in _NEEDS_LIMIT:
+    if change.limit is not None and not order.type.has_limit:
         return Declined(Why.NOTHING_TO_CHANGE, f"A {order.type.value} order has no limit price.")
-    if change.stop is not None and order.type not in _NEEDS_STOP:
+    if change.stop is not None and not order.type.has_stop:
         return Declined(Why.NOTHING_TO_CHANGE, f"A {order.type.value} order has no stop price.")
     return _check_prices(order.contract, change.limit, change.stop)
 

@@ -11,7 +11,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tradeproc.clock import wall_ns
-from tradeproc.domain.orders import OrderType
 from tradeproc.domain.units import iso
 from tradeproc.errors import Refusal
 from tradeproc.localbroker.account_shapes import balance_body
@@ -108,7 +107,7 @@ def exposure(desk: Desk) -> Body:
                 for order in exchange.orders(account)
                 if order.status.is_open
                 and order.contract == holding.contract
-                and order.type in (OrderType.STOP, OrderType.STOP_LIMIT)
+                and order.type.has_stop
                 and order.side.sign * holding.quantity < 0
             ]
             row = {"account": account, "contract": holding.contract}

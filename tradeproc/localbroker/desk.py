@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tradeproc.clock import monotonic_ns
-from tradeproc.domain.instruments import Contract, instrument
+from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.units import MINUTE, SECOND
 from tradeproc.localbroker.account_shapes import Relatives, Valued, order_body, position_body
 from tradeproc.localbroker.bars import DAY_MINUTES
@@ -107,7 +107,7 @@ class Desk:
     def position(self, holding: Holding) -> dict[str, Any]:
         """Return a position as the wire shows it, valued at the last trade."""
         exchange = self.market.exchange
-        product = instrument(Contract.parse(holding.contract).root)
+        product = instrument_of(holding.contract)
         tick = exchange.last(holding.contract)
         if tick is None:
             average = holding.average or Decimal(0)
@@ -132,7 +132,7 @@ class Desk:
     def _notional(self, holding: Holding) -> Decimal:
         tick = self.market.exchange.last(holding.contract)
         price = Decimal(repr(tick.price)) if tick is not None else Decimal(holding.average or 0)
-        return price * holding.quantity * instrument(Contract.parse(holding.contract).root).point_value
+        return price * holding.quantity * instrument_of(holding.contract).point_value
 
 
 def trading_day(market_at: int) -> int:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import islice
 
 from tradeproc.domain.candles import Tick
-from tradeproc.domain.instruments import Contract, instrument
+from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import OrderType, TimeInForce
 from tradeproc.domain.units import Contracts, Money
 from tradeproc.localbroker import checks
@@ -159,7 +159,7 @@ class Exchange:
 
     def unrealized(self, holding: Holding) -> Money:
         """Return the open profit of a position at the last tick."""
-        worth = instrument(Contract.parse(holding.contract).root).point_value
+        worth = instrument_of(holding.contract).point_value
         return Money(
             open_points(holding.quantity, holding.cost, self._floor.last_price.get(holding.contract)) * worth
         )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tradeproc.domain.candles import Tick
-from tradeproc.domain.instruments import Contract, instrument
+from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import TimeInForce
 from tradeproc.domain.units import Contracts, Money, Price
 from tradeproc.localbroker import groups
@@ -48,7 +48,7 @@ class Floor:
 
     def set_last(self, contract: str, tick: Tick) -> None:
         """Set the newest tick of a contract."""
-        terms = instrument(Contract.parse(contract).root)
+        terms = instrument_of(contract)
         self.last[contract] = tick
         self.last_price[contract] = terms.price(terms.nearest(tick.price))
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from tradeproc.domain.candles import Candle, Tick
-from tradeproc.domain.instruments import Contract, Instrument, instrument
+from tradeproc.domain.instruments import Contract, Instrument, instrument, instrument_of
 from tradeproc.domain.units import iso
 from tradeproc.localbroker.account_shapes import expiry
 from tradeproc.localbroker.bars import Bar
@@ -79,7 +79,7 @@ def quote_body(symbol: str, code: str, tick: Tick, days: Sequence[Candle]) -> Bo
 
     The tape holds trades only: sizes, spread, VWAP (the typical price) and the 52 weeks (today) are stand-ins.
     """
-    product = instrument(Contract.parse(code).root)
+    product = instrument_of(code)
     around = spread(tick, product)
     today, before = days[-1], days[-2] if len(days) > 1 else None
     previous = before.close if before else today.open

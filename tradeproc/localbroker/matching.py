@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from tradeproc.domain.instruments import Contract, instrument
+from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import OrderType, Side
 from tradeproc.domain.units import Contracts, Money, Price, plain
 from tradeproc.localbroker.orders import ExchangeOrder
@@ -56,7 +56,7 @@ def execution(order: ExchangeOrder, price: Price, rules: Rules, *, arriving: boo
     a marketable limit takes the price of the trade; one that rested gives its own.
     """
     if takes_market(order):
-        slip = instrument(Contract.parse(order.contract).root).tick_size * rules.slippage_ticks * order.side.sign
+        slip = instrument_of(order.contract).tick_size * rules.slippage_ticks * order.side.sign
         return Execution(Price(plain(price + slip)), is_resting=False)
     if order.limit is None or (order.type is OrderType.STOP_LIMIT and not order.triggered):
         return None

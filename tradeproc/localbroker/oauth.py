@@ -20,11 +20,11 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 
+from tradeproc.domain.hosts import is_loopback
 from tradeproc.domain.units import SECOND
 from tradeproc.errors import Refusal
 
 _CODE_SECONDS = 600
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _DEFAULT_SCOPE = "openid offline_access profile MarketData ReadAccount Trade"
 
 Fields = Mapping[str, str]
@@ -88,7 +88,7 @@ class SignIn:
         client, redirect = query.get("client_id", ""), query.get("redirect_uri", "")
         if client not in self.settings.clients:
             raise OAuthError(403, "invalid_request", f"Unknown client: {client}")
-        if urlsplit(redirect).hostname not in _LOOPBACK:
+        if not is_loopback(redirect):
             raise OAuthError(403, "unauthorized_client", "Callback URL mismatch; use a redirect on localhost.")
         state = {"state": query["state"]} if query.get("state") else {}
         refusal = _authorize_refusal(query)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeproc.domain.candles import Tick
-from tradeproc.domain.instruments import Contract, UnknownInstrument, instrument
+from tradeproc.domain.instruments import UnknownInstrument, instrument_of
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.units import SECOND, Contracts, Nanos
 from tradeproc.engine.bars import TickArrays
@@ -79,7 +79,7 @@ class Tape:
         key = (contract, minutes)
         if key not in self._bars:
             mine = self.which == self.contracts.index(contract)
-            hours = market_hours(instrument(Contract.parse(contract).root).market_hours)
+            hours = market_hours(instrument_of(contract).market_hours)
             self._bars[key] = Bars(TickArrays(self.times[mine], self.prices[mine], self.sizes[mine]), minutes, hours)
         return self._bars[key]
 
@@ -96,7 +96,7 @@ def read_tape(path: Path, contract: str | None = None) -> Tape:
     which = np.array([contracts.index(row.contract) for row in rows], dtype=np.int16)
     for number, code in enumerate(contracts):
         try:
-            step = float(instrument(Contract.parse(code).root).tick_size)
+            step = float(instrument_of(code).tick_size)
         except UnknownInstrument as error:
             raise BadTape(path, None, f"{error} in {code}; add it to domain/instruments.py") from error
         off = np.flatnonzero((which == number) & (np.abs(prices / step - np.round(prices / step)) > 1e-4))
@@ -127,7 +127,7 @@ def generated(
 
     It begins with a trade at `start` (market ns) at `first_price` rounded to the grid, and never goes below one tick.
     """
-    terms = instrument(Contract.parse(contract).root)
+    terms = instrument_of(contract)
     chance = np.random.default_rng(seed)
     count = max(1, round(seconds * ticks_per_second))
     offsets = np.sort(chance.integers(0, max(1, int(seconds * SECOND)), count, dtype=np.int64))

@@ -125,8 +125,6 @@ def _ticket(body: Json, traded: tuple[str, ...], depth: int) -> Ticket:
     if code is None:
         raise BadTicket("Failed to build order: FAILED, INVALID SYMBOL")
     kind = _choice(_TYPES, _required(keys, "ordertype", "OrderType").lower(), "OrderType")
-    has_limit = kind in (OrderType.LIMIT, OrderType.STOP_LIMIT)
-    has_stop = kind in (OrderType.STOP, OrderType.STOP_LIMIT)
     confirm_id = _word(keys, "orderconfirmid")
     if confirm_id and not _CONFIRM_ID.fullmatch(confirm_id):
         raise BadTicket("OrderConfirmID must be 1 to 22 characters.")
@@ -135,8 +133,8 @@ def _ticket(body: Json, traded: tuple[str, ...], depth: int) -> Ticket:
         _choice(_SIDES, _required(keys, "tradeaction", "TradeAction").upper(), "TradeAction"),
         _quantity(keys.get("quantity")),
         kind,
-        _price(keys, "limitprice", code) if has_limit else None,
-        _price(keys, "stopprice", code) if has_stop else None,
+        _price(keys, "limitprice", code) if kind.has_limit else None,
+        _price(keys, "stopprice", code) if kind.has_stop else None,
         _time_in_force(keys),
         confirm_id,
         tuple(_group(group, traded, depth + 1) for group in _list(body, "osos")),

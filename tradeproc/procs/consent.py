@@ -8,7 +8,7 @@ import secrets
 from urllib.parse import urljoin, urlsplit
 
 from tradeproc.brokers.contract import Authorization, Tokens
-from tradeproc.config.logins import LOOPBACK
+from tradeproc.domain.hosts import is_loopback
 from tradeproc.errors import Halt, Outage
 
 _SECONDS = 5.0
@@ -41,7 +41,7 @@ def consent_here(authorization: Authorization, redirect_uri: str) -> Tokens:
 
 def _redirect_of(address: str) -> str:
     parts = urlsplit(address)
-    if parts.scheme != "http" or parts.hostname not in LOOPBACK:
+    if parts.scheme != "http" or parts.hostname is None or not is_loopback(address):
         raise NotThisMachine(f"{parts.hostname}: only a person consents there")
     connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=_SECONDS)
     try:

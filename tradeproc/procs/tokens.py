@@ -9,7 +9,6 @@ import logging
 import secrets
 from collections.abc import Sequence
 from functools import partial
-from urllib.parse import urlsplit
 
 from tradeproc.brokers.contract import CredentialKind
 from tradeproc.brokers.registry import broker
@@ -18,7 +17,7 @@ from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.config import BadConfig, Config, LoginConfig, load
-from tradeproc.config.logins import LOOPBACK
+from tradeproc.domain.hosts import is_loopback
 from tradeproc.domain.records import nearest
 from tradeproc.errors import Halt, Refusal
 from tradeproc.home import Home, find_home
@@ -151,7 +150,7 @@ class TokensProcess:
 
 def _consents_by_itself(login: LoginConfig) -> bool:
     """Tell whether no person is needed: a public client of a sign-in host on this machine."""
-    return bool(login.client_id and login.client_id.public and urlsplit(login.auth_url).hostname in LOOPBACK)
+    return bool(login.client_id and login.client_id.public and is_loopback(login.auth_url))
 
 
 def run(home: Home) -> int:

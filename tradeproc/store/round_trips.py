@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tradeproc.domain.book import Fill, Trade
-from tradeproc.domain.instruments import Contract, instrument
+from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.units import Contracts, Money
 
 
@@ -38,7 +38,7 @@ def round_trips(fills: Sequence[Fill]) -> list[Trade]:
 
 
 def _trade(entry: Fill, exit_: Fill, quantity: Contracts) -> Trade:
-    point_value = instrument(Contract.parse(entry.contract).root).point_value
+    point_value = instrument_of(entry.contract).point_value
     return Trade(
         session=entry.session,
         contract=entry.contract,

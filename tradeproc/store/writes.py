@@ -8,13 +8,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
 from typing import Any
 
 import orjson
 
 from tradeproc.domain.book import Balance, Divergence, Fill, Position, Trade
-from tradeproc.domain.instruments import Contract, Instrument, instrument
+from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.units import Nanos
 
@@ -142,13 +141,8 @@ def trade_values(number: int, trade: Trade) -> Values:
     }
 
 
-@cache
-def _product(contract: str) -> Instrument:
-    return instrument(Contract.parse(contract).root)
-
-
 def _order(order: Order) -> Values:
-    product = _product(order.contract)
+    product = instrument_of(order.contract)
     return {
         "id": order.id,
         "fence": order.fence,

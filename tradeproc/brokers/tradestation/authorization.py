@@ -21,7 +21,8 @@ from oauthlib.oauth2.rfc6749.errors import InvalidGrantError
 from requests_oauthlib import OAuth2Session
 
 from tradeproc.brokers.contract import ClientCredentials, Tokens
-from tradeproc.brokers.tradestation.http import USER_AGENT, is_loopback
+from tradeproc.brokers.tradestation.http import USER_AGENT
+from tradeproc.domain.hosts import is_loopback
 from tradeproc.errors import Halt, Outage
 
 AUDIENCE = "https://api.tradestation.com"

@@ -16,17 +16,12 @@ sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None is
 import httpx  # noqa: E402
 
 from tradeproc import __version__  # noqa: E402
+from tradeproc.domain.hosts import is_loopback  # noqa: E402
 
-__all__ = ["LOOPBACK", "USER_AGENT", "error_text", "httpx", "is_loopback", "proxy_for"]
+__all__ = ["USER_AGENT", "error_text", "httpx", "proxy_for"]
 
 USER_AGENT = f"tradeproc/{__version__}"
 logging.getLogger("httpx").setLevel(logging.WARNING)  # else a line a request
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-def is_loopback(url: str) -> bool:
-    """Tell whether the host is this machine: then no proxy of the environment is asked."""
-    return urlsplit(url).hostname in LOOPBACK
 
 
 def proxy_for(url: str) -> str | None:

@@ -104,11 +104,11 @@ def _quantity(order: OrderRequest) -> str:
 
 def _prices(order: OrderRequest) -> dict[str, str]:
     prices: dict[str, str] = {}
-    if order.type in (OrderType.LIMIT, OrderType.STOP_LIMIT):
+    if order.type.has_limit:
         if order.limit is None:
             raise BadRequest(order.id, f"a {order.type.value} order needs a limit price")
         prices["LimitPrice"] = to_wire(order.limit, order.contract)
-    if order.type in (OrderType.STOP, OrderType.STOP_LIMIT):
+    if order.type.has_stop:
         if order.stop is None:
             raise BadRequest(order.id, f"a {order.type.value} order needs a stop price")
         prices["StopPrice"] = to_wire(order.stop, order.contract)

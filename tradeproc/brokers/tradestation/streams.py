@@ -17,7 +17,7 @@ from urllib.parse import quote
 from tradeproc.brokers.contract import StreamEnded, StreamEvent, TokenSource
 from tradeproc.brokers.tradestation.fields import parse_object
 from tradeproc.brokers.tradestation.framing import Framer
-from tradeproc.brokers.tradestation.http import USER_AGENT, error_text, httpx, is_loopback
+from tradeproc.brokers.tradestation.http import USER_AGENT, error_text, httpx
 from tradeproc.brokers.tradestation.market import bar_query
 from tradeproc.brokers.tradestation.stream_events import (
     BarReader,
@@ -29,6 +29,7 @@ from tradeproc.brokers.tradestation.stream_events import (
 )
 from tradeproc.brokers.tradestation.symbols import SYMBOLS
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
+from tradeproc.domain.hosts import is_loopback
 from tradeproc.domain.instruments import Contract
 from tradeproc.errors import Outage, Refusal
 
