@@ -83,8 +83,7 @@ class Home:
         near = self.run / "sockets"
         if len(os.fsencode(near)) <= _LONGEST_SOCKET_FOLDER:
             return near
-        digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
-        return short_folder(f"tradeproc-{os.getuid()}-{digest}")
+        return short_folder(f"tradeproc-{os.getuid()}", self.root)
 
     @property
     def supervisor_socket(self) -> Path:
@@ -121,8 +120,9 @@ class Home:
             told.write_text(f"[unix_http_server]\nfile={self.supervisor_socket}\n")
 
 
-def short_folder(name: str) -> Path:
-    """Return where a folder of sockets is to be when its own place has too long a name."""
+def short_folder(kind: str, root: Path) -> Path:
+    """Return where a home's folder of sockets is to be when its own place has too long a name."""
+    name = f"{kind}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:12]}"
     usual = Path(tempfile.gettempdir()) / name
     return usual if len(os.fsencode(usual)) <= _LONGEST_SOCKET_FOLDER else Path("/tmp") / name  # noqa: S108
 

@@ -85,7 +85,11 @@ class Follow:
             case Answered(body):
                 self._begin(body)
             case NoAnswer() | RequestWasRefused():
-                self._node.after(_PAUSE, lambda: self._ask_again(question))
+                self._ask_later()
+
+    def _ask_later(self) -> None:
+        question = self._question
+        self._node.after(_PAUSE, lambda: self._ask_again(question))
 
     def _ask_again(self, question: int) -> None:
         if question == self._question and not self._is_closed:
@@ -97,8 +101,7 @@ class Follow:
             self._on_snapshot(body)
         except Refusal as refusal:
             log.warning("snapshot_refused publisher=%s topic=%s reason=%s", self.process, self.topic, refusal)
-            question = self._question
-            self._node.after(_PAUSE, lambda: self._ask_again(question))
+            self._ask_later()
             return
         self.is_current = True
         kept, self._kept = self._kept, []

@@ -21,7 +21,7 @@ class Publisher:
     """One publishing socket. A subscriber that is too slow loses messages and sees it by their numbers."""
 
     def __init__(self, socket: Socket, greet: Greet) -> None:
-        self.epoch = wall_ns() + 0
+        self.epoch: int = wall_ns()
         self._socket = socket
         self._greet = greet
         self._sequences: dict[str, int] = {}
@@ -35,7 +35,7 @@ class Publisher:
 
     def renew_epoch(self) -> None:
         """Begin to number anew, so that every subscriber asks again for everything."""
-        self.epoch = max(wall_ns() + 0, self.epoch + 1)
+        self.epoch = max(wall_ns(), self.epoch + 1)
         self._sequences.clear()
 
     def sequences(self, prefix: str = "") -> Mapping[str, int]:

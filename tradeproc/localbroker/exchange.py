@@ -166,10 +166,11 @@ class Exchange:
 
     def updates_since(self, revision: int) -> Sequence[Update] | None:
         """Return the updates after `revision`, oldest first; None when they are no longer kept: take a snapshot."""
-        first = self.revision - len(self._floor.updates)
-        return (
-            list(islice(self._floor.updates, revision - first, None)) if first <= revision <= self.revision else None
-        )
+        behind = self.revision - revision
+        if not 0 <= behind <= len(self._floor.updates):
+            return None
+        # from the young end: thousands are kept, and a stream wants the last few
+        return list(islice(reversed(self._floor.updates), behind))[::-1]
 
     # --- coming back
 

@@ -6,7 +6,7 @@ Records are JSON-able dicts with `kind`, `at` (wall ns), `market_at` (market ns)
     order     revision, what, order {all fields of the order after the change}
     fill      revision, id, order_id, account, contract, side, quantity, price, cumulative
     clock     speed, paused
-    opened    tape, accounts, continued: the broker was started
+    opened    tape, accounts, continued, and the pace: speed, paused, configured_speed
 
 Quantities are ints, prices decimal texts. A test compares the database with `fills()`, `orders()`, `requests()`.
 """

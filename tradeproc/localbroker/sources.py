@@ -118,8 +118,6 @@ class OrderSource:
 
     def _updates(self) -> Sequence[Update] | None:
         exchange = self.desk.market.exchange
-        if exchange.revision == self._revision:
-            return ()
         updates = exchange.updates_since(self._revision)
         self._revision = exchange.revision
         return updates
@@ -183,7 +181,7 @@ class PositionSource:
 
     def _is_due(self) -> bool:
         exchange = self.desk.market.exchange
-        updates = exchange.updates_since(self._revision) if exchange.revision != self._revision else ()
+        updates = exchange.updates_since(self._revision)
         self._revision = exchange.revision
         if updates is None or any(isinstance(update, PositionUpdate) for update in updates):
             return True

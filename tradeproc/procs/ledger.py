@@ -6,7 +6,6 @@ the session, ours has no right to anything any more, not even to be flat: it end
 """
 
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -16,6 +15,7 @@ from tradeproc.domain.book import Balance, Divergence
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import Persist
 from tradeproc.errors import Fault
+from tradeproc.store.background import begun
 from tradeproc.store.database import DatabaseDown, StoreFault
 from tradeproc.store.journal import Journal
 from tradeproc.store.lease import Lease, LeaseTaken
@@ -57,7 +57,7 @@ class Ledger:
 
     @property
     def fence(self) -> int:
-        """Return the fencing number under which rows are written."""
+        """Return the fence under which rows are written."""
         return self.lease.fence
 
     def persist(self, unit: Persist, meanwhile: Callable[[], None] = lambda: None) -> str:
@@ -185,7 +185,10 @@ class Ledger:
         """
         if self._taking is None:
             self.lease.release()
-            self._taking = self._begin_to_take()
+            url, session, holder = self.store.url, self.session, self.holder
+            self._taking = begun(
+                "lease", lambda: Lease.acquire(url, session, holder, connect_timeout=CONNECT_SECONDS)
+            )
         try:
             self.lease = self._taking.result(_TAKE_SECONDS)
         except TimeoutError:
@@ -200,20 +203,6 @@ class Ledger:
             log.info("lease_taken_again session=%d fence=%d", self.session, self.fence)
         self._taking = None
         return self.is_lease_held
-
-    def _begin_to_take(self) -> Future[Lease]:
-        taken: Future[Lease] = Future()
-
-        def take() -> None:
-            try:
-                taken.set_result(
-                    Lease.acquire(self.store.url, self.session, self.holder, connect_timeout=CONNECT_SECONDS)
-                )
-            except Exception as error:  # noqa: BLE001 raised where the result is asked for
-                taken.set_exception(error)
-
-        threading.Thread(target=take, name="lease", daemon=True).start()
-        return taken
 
     def _end_if_superseded(self) -> None:
         """End if the lease is another's; a server that has not noticed yet that we lost ours still calls it ours."""

@@ -1,13 +1,13 @@
 """PostgreSQL: the audit trail. What could be computed again (candles, heat, strategy state) is never here.
 
 `Store` writes and reads values of the domain; it is synchronous and says `DatabaseDown` when the database is away.
-Every write is a plain value first (`writes.py`), so that the same write goes into the database, or, while that is
-down, into a `Journal` file that is replayed later. `Lease` makes a trader the only one of its session. The SQL
-stands in `queries/*.sql` and `migrations/*.sql`, never in Python.
+Every write but an entry's is a plain value first (`writes.py`), so that the same write goes into the database, or,
+while that is down, into a `Journal` file that is replayed later. `Lease` makes a trader the only one of its session.
+The SQL stands in `queries/*.sql` and `migrations/*.sql`, never in Python.
 
 Start reading at `store.py`; then `rows.py`, `writes.py`, `database.py`, `statements.py`, `lease.py`, `journal.py`.
 `round_trips.py` makes trades of fills, `migrate.py` brings the schema up to date. `embedded.py` runs a private
-PostgreSQL server from a wheel, `forgotten.py` ends one that was left behind.
+PostgreSQL server from a wheel, `forgotten.py` ends one left behind. `background.py` waits off the loop.
 """
 
 from tradeproc.store.database import DatabaseDown, StoreFault

@@ -7,7 +7,6 @@ simply do it again later.
 """
 
 import select
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar, cast
@@ -22,6 +21,7 @@ from psycopg.waiting import Ready, Wait
 
 from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.errors import Fault, Outage
+from tradeproc.store.background import begun
 from tradeproc.store.statements import statements
 
 T = TypeVar("T")
@@ -281,18 +281,10 @@ class Database:
         return self._connection
 
     def _begin(self) -> Future[Patient]:
-        made: Future[Patient] = Future()
-
-        def attempt() -> None:
-            try:
-                made.set_result(
-                    connect(self._url, connect_seconds=_ATTEMPT_SECONDS, answer_seconds=self._answer_seconds)
-                )
-            except Exception as error:  # noqa: BLE001 raised where the result is asked for
-                made.set_exception(error)
-
-        threading.Thread(target=attempt, name="database", daemon=True).start()
-        return made
+        return begun(
+            "database",
+            lambda: connect(self._url, connect_seconds=_ATTEMPT_SECONDS, answer_seconds=self._answer_seconds),
+        )
 
 
 def _close_made(made: Future[Patient]) -> None:

@@ -16,7 +16,6 @@ import stat
 import subprocess
 import time
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
@@ -76,8 +75,7 @@ def socket_folder(home: Home) -> Path:
         return home.sockets
     if len(os.fsencode(home.postgres)) <= _LONGEST_SOCKET_FOLDER:
         return home.postgres
-    digest = sha256(os.fsencode(home.root)).hexdigest()[:12]
-    return short_folder(f"tradeproc-postgres-{digest}")
+    return short_folder("tradeproc-postgres", home.root)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class JournalInUse(Outage):
 
 
 class Journal:
-    """One process's journal; its writing methods are those of `Store`. Locked while it is open.
+    """One process's journal; its writing methods are those of `Store` but `enter_orders`. Locked while it is open.
 
     `wait_seconds` is how long to wait for the lock: another process replays it for a moment now and then.
     """

@@ -1,6 +1,6 @@
 """The audit trail as values: what a process writes down and reads back.
 
-Every method is one statement, one round trip and one transaction. Reads return values of the domain.
+Every read or write of rows is one statement, one round trip and one transaction. Reads return values of the domain.
 """
 
 import secrets
@@ -157,7 +157,7 @@ class Store:
         """Return the accounts of a login, or of all."""
         return [rows.account_of(row) for row in self._database.rows("accounts", {"login": login})]
 
-    # --- what a trader writes; `Journal` has the same methods
+    # --- what a trader writes; `Journal` has the same methods but `enter_orders`, which is never journalled
 
     def save_orders(
         self, orders: Sequence[Order], events: Sequence[OrderEvent], *, fence: int, fills: Sequence[Fill] = ()

@@ -1,0 +1,22 @@
+"""Work that must not hold anybody up: begun on a thread, asked about later."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def begun(name: str, work: Callable[[], T]) -> Future[T]:
+    """Do `work` on a thread that keeps nobody from ending; what it raises is raised where the result is asked for."""
+    made: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            made.set_result(work())
+        except Exception as error:  # noqa: BLE001 raised where the result is asked for
+            made.set_exception(error)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return made
