@@ -239,12 +239,13 @@ def test_a_group_that_runs_as_somebody_edited_it_is_begun_anew_and_others_are_no
     path.write_text(path.read_text().replace(f"procs trader {other}", "procs trader 4711"))
     desk.yard.supervisorctl("update")
     edited = desk.yard.running(f"session-{other}.trader", other_than=trader.pid)
-    assert "4711" in psutil.Process(edited.pid).cmdline()
+    wait_until("its program", lambda: "4711" in psutil.Process(edited.pid).cmdline())
 
     desk.yard.signal(keeper, "CONT")
 
     again = wait_until("it anew", lambda: desk.yard.running(f"session-{other}.trader", other_than=edited.pid))
-    assert str(other) in psutil.Process(again.pid).cmdline()
+    # a program that was forked a moment ago has no command line yet
+    wait_until("its program", lambda: str(other) in psutil.Process(again.pid).cmdline())
     assert desk.yard.running(f"session-{session}.trader").pid == before
     desk.ask("stop", session=other)
     wait_until("the end", lambda: desk.state_of(other) == "stopped")
