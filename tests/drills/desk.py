@@ -140,7 +140,9 @@ class Desk:
         return self
 
     def boot(self) -> None:
-        """Start supervisord."""
+        """Start supervisord; a former one has ended or is about to."""
+        if self.supervisord is not None:
+            self.supervisord.wait(GENEROUS)
         with (self.home.log / "drill.out").open("ab") as output:
             self.supervisord = subprocess.Popen(
                 [str(self.home.root / ".venv/bin/supervisord"), "-n", "-c", str(self.home.root / "supervisord.conf")],

@@ -13,6 +13,7 @@ from tests.drills.desk import ACCOUNT, Desk, wait_for
 from tests.drills.interpreter import replace_interpreter
 from tests.drills.long_tape import write_tape
 from tradeproc.errors import TradeprocError
+from tradeproc.supervision.client import Supervisor
 
 pytestmark = pytest.mark.drill
 
@@ -34,6 +35,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         built.wait_fills(1)
         built.down()
         yield built
+        built.tradectl("down")  # a supervisord that tradectl started is no child of ours
 
 
 def said(desk: Desk, process: str) -> tuple[str, str]:
@@ -84,13 +86,15 @@ def test_a_slow_database_delays_the_start_and_fails_nothing_and_who_is_ready_ser
     assert "waiting for the database" in waiting["session-1.trader"] & waiting["session-1.account"]
     assert "database" in waiting["core.keeper"]
     new = log.read_text()[old:]
-    assert "exited:" not in new
+    assert "exited:" not in new, [found.read_text()[-2000:] for found in desk.home.log.glob("link-paper.*.log")]
     assert "FATAL" not in new
     (desk.home.root / "slow").unlink()
     desk.assert_books_agree(1)
 
 
 def test_the_end_of_everything_takes_less_than_10_s_even_when_some_do_not_listen(desk: Desk) -> None:
+    if desk.supervisord is None:
+        desk.up()
     assert desk.supervisord is not None
     everything = psutil.Process(desk.supervisord.pid).children(recursive=True)
     for process in ("session-1.trader", "link-paper.link", "core.jobs"):
@@ -101,3 +105,24 @@ def test_the_end_of_everything_takes_less_than_10_s_even_when_some_do_not_listen
 
     assert time.monotonic() - began < 10
     assert not [process for process in everything if process.is_running()]
+
+
+def begin_to_stop(desk: Desk) -> psutil.Process:
+    """Tell supervisord to end while one of its programs is deaf, and return its process."""
+    wait_for("the keeper", lambda: said(desk, "core.keeper")[0] == "ready")
+    process = psutil.Process(int((desk.home.run / "supervisord.pid").read_text()))
+    desk.kill("core.jobs", signal.SIGSTOP)
+    Supervisor(desk.home).shutdown()
+    return process
+
+
+def test_up_and_down_wait_for_a_supervisord_that_is_on_its_way_down(desk: Desk) -> None:
+    desk.boot()
+    first = begin_to_stop(desk)
+
+    assert desk.tradectl("up")["started"]
+
+    second = begin_to_stop(desk)
+    assert second.pid != first.pid
+    assert desk.tradectl("down")["stopped"]
+    assert not second.is_running() or second.status() == psutil.STATUS_ZOMBIE

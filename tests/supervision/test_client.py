@@ -1,5 +1,6 @@
 """supervisord as we start it: its socket, its groups, exit codes that stay down."""
 
+import stat
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -127,3 +128,19 @@ def test_a_program_that_dies_at_once_for_ever_can_be_stopped(tmp_path: Path) -> 
         assert not yard.supervisor.stop("core", "jobs")
         assert not yard.supervisor.stop("core", "tokens")
         assert yard.is_in("core.tokens", ProgramState.EXITED)
+
+
+def test_a_supervisord_makes_the_folder_of_the_sockets_before_its_first_program_runs(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    # long enough for a folder of sockets elsewhere, and short enough for supervisord's own socket
+    yard = Yard(tmp_path_factory.mktemp("deep") / "home")
+    yard.home.sockets.rmdir()  # as a boot does that empties the temporary folder
+
+    with yard:
+        yard.running("core.jobs")
+        assert stat.S_IMODE(yard.home.sockets.stat().st_mode) == 0o700
+
+    assert not yard.home.sockets.is_relative_to(yard.home.run)
+    assert "exited:" not in (yard.home.log / "supervisord.log").read_text()
+    yard.home.forget_short_sockets()

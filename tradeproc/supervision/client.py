@@ -23,6 +23,10 @@ class SupervisorAway(Outage):
     """supervisord does not answer or is stopping; caught by the loop that wanted something, which asks again."""
 
 
+class SupervisorStopping(SupervisorAway):
+    """supervisord is on its way down; caught by whoever waits for its end, to all others it is away."""
+
+
 class SupervisorRefused(Refusal):
     """supervisord answered with a fault; `code` is one of `supervisor.xmlrpc.Faults`."""
 
@@ -175,7 +179,7 @@ class Supervisor:
             return xmlrpc.client.loads(answer)[0][0]
         except xmlrpc.client.Fault as fault:
             if fault.faultCode == Faults.SHUTDOWN_STATE:
-                raise SupervisorAway(f"supervisord is stopping; it does not take {method} any more") from None
+                raise SupervisorStopping(f"supervisord is stopping; it does not take {method} any more") from None
             raise SupervisorRefused(method, fault.faultCode, fault.faultString) from None
         except (OSError, http.client.HTTPException, ValueError, xmlrpc.client.Error) as error:
             raise SupervisorAway(f"supervisord does not answer at {self._path}: {error!r}") from error

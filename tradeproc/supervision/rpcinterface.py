@@ -6,6 +6,7 @@ The group's file is rewritten by the caller before either call, so file and runn
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from supervisor import events
@@ -15,6 +16,7 @@ from supervisor.rpcinterface import SupervisorNamespaceRPCInterface
 from supervisor.states import RUNNING_STATES, STOPPED_STATES, ProcessStates
 from supervisor.xmlrpc import Faults, RPCError
 
+from tradeproc.home import Home
 from tradeproc.supervision.waking import Waker
 from tradeproc.supervision.watchdog import notify
 
@@ -140,10 +142,12 @@ class TradeprocNamespace:
 def make_rpcinterface(supervisord: Any, **_config: str) -> TradeprocNamespace:
     """Return our namespace; called by supervisord once at its start, before its loop turns.
 
-    Also wakes its loop when a child dies, tells systemd, where it listens, that supervisord runs, and every 5 s that
-    its loop still turns, and stops all sessions at once when supervisord stops, which by itself would take one after
-    the other.
+    Also makes the folders that the programs need, as the sockets' after a boot has emptied the temporary folder,
+    wakes supervisord's loop when a child dies, tells systemd, where it listens, that supervisord runs, and every 5 s
+    that its loop still turns, and stops all sessions at once when supervisord stops, which by itself would take one
+    after the other.
     """
+    Home(Path(supervisord.options.here)).make_folders()
     Waker(supervisord)
     events.subscribe(events.SupervisorStoppingEvent, lambda _: _stop_sessions(supervisord))
     events.subscribe(events.SupervisorRunningEvent, lambda _: notify("READY=1"))

@@ -18,7 +18,7 @@ from tradeproc.cli.outcome import Outcome, SubParsers
 from tradeproc.clock import SECOND, wall_ns
 from tradeproc.errors import EXIT_HALT, TradeprocError
 from tradeproc.home import Home
-from tradeproc.supervision.client import ProgramState, SupervisorAway, SupervisorRefused
+from tradeproc.supervision.client import ProgramState, SupervisorAway, SupervisorStopping
 from tradeproc.supervision.groups import prepare
 
 Condition = Callable[[], bool]
@@ -76,7 +76,7 @@ def process_rows(desk: Desk) -> list[dict[str, Any]]:
     """
     try:
         programs = desk.supervisor.processes()
-    except (SupervisorAway, SupervisorRefused):
+    except SupervisorAway:
         raise NotRunning("the desk is not running; scripts/tradectl up starts it") from None
     listed = set(desk.processes())
     rows: list[dict[str, Any]] = []
@@ -175,11 +175,10 @@ def supervisord_pid(home: Home) -> int:
 def _answers(desk: Desk) -> bool:
     try:
         desk.supervisor.processes()
+    except SupervisorStopping:
+        return True
     except SupervisorAway:
         return False
-    except SupervisorRefused:
-        # this is how it answers while it stops
-        return True
     return True
 
 
