@@ -17,10 +17,11 @@ import pytest
 from tests.drills.desk import free_port, wait_for
 from tests.strategies.views import candles, view
 from tradeproc.cli.bench.every_bar import KEYS, MINUTE, EveryBar, price_of
-from tradeproc.cli.bench.processes import began_at, kind_of, private_mb
+from tradeproc.cli.bench.processes import began_at, private_mb
 from tradeproc.cli.bench.sink import Notes
 from tradeproc.domain.orders import OrderType, TimeInForce
 from tradeproc.strategies.contract import SubmitOrder
+from tradeproc.supervision.liveness import kind_of
 
 HEAD = b"POST /v3/orderexecution/orders HTTP/1.1\r\nContent-Length: 24\r\n\r\n"
 BODY = b'{"LimitPrice": "1000.25"}'

@@ -50,6 +50,7 @@ class Collector:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.statuses: dict[str, dict[str, Any]] = {}
+        self.present: set[str] = set()
         self.store = Store(database_of(desk.config, desk.home), connect_timeout=_SECONDS, answer_timeout=_SECONDS)
 
     def close(self) -> None:
@@ -62,6 +63,7 @@ class Collector:
             programs = self.desk.supervisor.processes()
         except (Outage, Refusal):
             return Observations(Unknown("does not answer"))
+        self.present = set(self.desk.processes())
         beats = tuple(self._beat(program) for program in programs if program.state is ProgramState.RUNNING)
         sessions = self._sessions()
         return Observations(
@@ -79,7 +81,7 @@ class Collector:
 
     def _beat(self, program: Program) -> BeatSeen:
         process = program.process
-        if process not in self.desk.processes():
+        if process not in self.present:
             now = wall_ns()
             if now - program.started_at * SECOND < _STARTING_SECONDS * SECOND:
                 return BeatSeen(process, now, "degraded", "has just been started")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import CommandFailed
-from tradeproc.errors import TradeprocError
+from tradeproc.errors import EXIT_DONE, EXIT_HALT, TradeprocError
 from tradeproc.supervision.client import Program, ProgramState
 
 _LOOK_SECONDS = 0.1
@@ -220,6 +220,6 @@ def _has_failed(program: Program, pids: set[int]) -> bool:
     """Tell whether supervisord, or what we saw, says that a started program will not come up."""
     if program.state is ProgramState.FATAL:
         return True
-    if program.state is ProgramState.EXITED and program.exit_status in (0, 78):
+    if program.state is ProgramState.EXITED and program.exit_status in (EXIT_DONE, EXIT_HALT):
         return True
     return len(pids - {0}) >= _MOST_PIDS

@@ -21,8 +21,8 @@ from tradeproc.cli.screen import Screen
 from tradeproc.cli.view import progress_line, render
 from tradeproc.clock import monotonic_ns, wall_ns
 from tradeproc.domain.instruments import instrument_of
-from tradeproc.errors import EXIT_DONE, TradeprocError
-from tradeproc.supervision.client import Program, ProgramState
+from tradeproc.errors import TradeprocError
+from tradeproc.supervision.reconcile import is_done
 
 _FRAME_SECONDS = 0.25
 _AROUND_SECONDS = 1.0
@@ -124,17 +124,12 @@ class Watch:
         return True
 
     def _ask(self, process: str, method: str, params: dict[str, Any]) -> dict[str, Any] | None:
-        if process not in self._desk.processes():
+        if not self._desk.is_alive(process):
             return None
         try:
             return self._desk.client.call(process, method, params, _ANSWER_SECONDS)
         except TradeprocError:
             return None
-
-
-def is_done(program: Program) -> bool:
-    """Tell whether a program has ended because it had nothing to do, as the local broker where it is not enabled."""
-    return program.state is ProgramState.EXITED and program.exit_status == EXIT_DONE
 
 
 def show(watch: Watch, console: Console, is_over: Callable[[Screen], bool]) -> Screen:

@@ -35,6 +35,11 @@ class TradingState(StrEnum):
         return (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED).index(self)
 
 
+def concerns(scope: str, session: int) -> bool:
+    """Tell whether a latch of that scope counts for a session: its own, its portfolio's and the host's do."""
+    return scope in ("host", f"session:{session}") or scope.startswith("portfolio:")
+
+
 # --- life of the process ------------------------------------------------------------------------------------------
 
 

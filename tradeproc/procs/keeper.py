@@ -1,9 +1,9 @@
 """`core.keeper`: sees that exactly the sessions that should run have their groups, and serves tradectl.
 
-Owns which groups supervisord has. Hears nothing; reads what should be from the database once a second and asks
-supervisord for what is. A session with a schedule should run while that says so. Says `session` when one changes.
-When it dies, running sessions are not touched; commands get no answer until it is back. A database that is away
-delays it: nothing is stopped because nothing is known.
+Owns which groups supervisord has. Hears the warden's heartbeat; reads what should be from the database once a second
+and asks supervisord for what is. A session with a schedule should run while that says so. Says `session` when one
+changes. When it dies, running sessions are not touched; commands get no answer until it is back. A database that is
+away delays it: nothing is stopped because nothing is known.
 """
 
 import logging
@@ -111,7 +111,7 @@ class Keeper:
         wanted = [wanted_of(row) for row in self.schedules.due(rows, programs, wall_ns())]
         allowed, conflicts = without_conflicts(wanted, {program.group for program in programs})
         self._note_conflicts(conflicts)
-        if self.groups.step(allowed):
+        if self.groups.step(allowed, programs):
             programs = self.groups.programs()
         self.view.seen(programs, conflicts)
 

@@ -69,8 +69,6 @@ class Commands:
                 return
             try:
                 if verdict.accounts:
-                    # a login that was configured after our start is not known to the database yet
-                    self._store.save_login(login.name, login.broker, login.environment.value, login.base_url)
                     self._store.save_accounts(spec.login, verdict.accounts)
                 session = self._store.create_session(spec, key=body.get("key"))
             except Outage as outage:

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 from tradeproc.bus.codec import Body
 from tradeproc.clock import wall_ns
 from tradeproc.domain.wanted import next_change, wanted_now
+from tradeproc.engine.events import concerns
+from tradeproc.procs.portfolio_sum import most_severe
 from tradeproc.store.rows import SessionRow
 from tradeproc.supervision.client import Program, ProgramState
 from tradeproc.supervision.groups import session_name
 from tradeproc.supervision.reconcile import Wanted
-
-_SEVERITY = ("active", "reducing", "halted")
 
 
 def wanted_of(row: SessionRow) -> Wanted:
@@ -61,12 +61,7 @@ class SessionView:
 
     def trading_state(self, session: int) -> str:
         """Return the most severe of the latches that concern a session."""
-        scopes = [
-            state
-            for scope, state in self.latches.items()
-            if scope in ("host", f"session:{session}") or scope.startswith("portfolio:")
-        ]
-        return max(scopes, key=_SEVERITY.index, default="active")
+        return most_severe([state for scope, state in self.latches.items() if concerns(scope, session)])
 
 
 def _state(programs: Iterable[Program]) -> str:

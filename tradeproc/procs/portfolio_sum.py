@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from tradeproc.engine.events import TradingState
 from tradeproc.errors import Refusal
 
 _KEPT = ("session", "name", "account", "contract", "position", "average", "realized", "unrealized", "currency")
 _ALSO = ("trading_state", "reconciled", "market_at", "alarms")
-_SEVERITY = ("active", "reducing", "halted")
 
 
 class BadReport(Refusal):
@@ -81,8 +81,9 @@ def sum_up(
 
 
 def most_severe(states: Collection[str]) -> str:
-    """Return the most severe of trading states; active when there is none."""
-    return max(states, key=_SEVERITY.index, default="active")
+    """Return the trading state that counts of several, active when there is none."""
+    ranked = max(map(TradingState, states), key=lambda state: state.severity, default=TradingState.ACTIVE)
+    return ranked.value
 
 
 def _money(value: Any) -> Decimal | None:

@@ -289,8 +289,4 @@ def read_latches(store: Store, session: int) -> list[Latch]:
     Raises:
         DatabaseDown: the database is away.
     """
-    return [
-        latch
-        for latch in store.latches()
-        if latch.scope in ("host", f"session:{session}") or latch.scope.startswith("portfolio:")
-    ]
+    return [latch for latch in store.latches() if events.concerns(latch.scope, session)]

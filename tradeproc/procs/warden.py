@@ -12,19 +12,17 @@ from collections.abc import Sequence
 
 from tradeproc import config
 from tradeproc.bus.addresses import Directory
-from tradeproc.bus.codec import Body, Envelope
+from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
-from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.config import Config, SupervisionConfig
 from tradeproc.home import Home, find_home
 from tradeproc.procs.specification import database_of
 from tradeproc.procs.warden_alarms import Alarms
 from tradeproc.procs.warden_halts import Halts
 from tradeproc.supervision import restarts
-from tradeproc.supervision.client import ProgramState, Supervisor, SupervisorAway
-from tradeproc.supervision.killing import Killer
+from tradeproc.supervision.client import Supervisor, SupervisorAway
+from tradeproc.supervision.hangs import Hangs, running_of
 from tradeproc.supervision.listener import Listener
-from tradeproc.supervision.liveness import Limits, Liveness
 from tradeproc.supervision.restarts import Action
 from tradeproc.supervision.rules import Settings
 from tradeproc.supervision.ward import Ward
@@ -46,8 +44,7 @@ class Warden:
         self._supervisor = Supervisor(home)
         self._alarms = Alarms(node, database_of(settings, home), settings.database.connect_seconds)
         self._halts = Halts(node)
-        self._liveness = Liveness(_limits(settings.supervision))
-        self._killer = Killer(self._supervisor, node.after, settings.supervision.dump_seconds)
+        self._hangs = Hangs(node, self._supervisor, settings.supervision)
         self._ward = Ward(home, self._supervisor, _pauses(settings.supervision), random.random, self._tell)
         self._listener = Listener(self._ward.hear, lambda: node.stop(0))
         self._heard: set[str] = set()
@@ -72,8 +69,8 @@ class Warden:
     def _statistics(self) -> Body:
         return {
             "events": self._listener.events,
-            "killed_hung": self._killer.kills,
-            "beating": self._liveness.beating(),
+            "killed_hung": self._hangs.kills,
+            "beating": self._hangs.beating(),
             "held": sorted(group for group, state in self._ward.groups.items() if state.holds),
         }
 
@@ -101,24 +98,17 @@ class Warden:
             return
         if self._ward.is_stopping:
             return
-        running = {each.process: each.pid for each in programs if each.state is ProgramState.RUNNING and each.pid}
+        running = running_of(programs)
         running.pop(NAME, None)
         for process in running.keys() - self._heard:
             self._heard.add(process)
-            self._node.subscribe(process, "heartbeat", self._hear)
+            self._node.subscribe(process, "heartbeat", self._hangs.hear)
         for process in self._heard - {each.process for each in programs}:
             self._heard.discard(process)
             self._node.unsubscribe(process, "heartbeat")
         self._ward.correct(programs)
-        now = _now()
-        self._liveness.running(running, now)
-        for hung in self._liveness.hung(now):
-            self._killer.kill(hung)
+        self._hangs.look(running)
         self._node.note_event()
-
-    def _hear(self, envelope: Envelope) -> None:
-        body = envelope.body
-        self._liveness.heard(envelope.publisher, int(body["pid"]), int(body["loop"]), _now())
 
     def _look_at_disk(self) -> None:
         free = shutil.disk_usage(self._home.run).free // _MEGABYTE
@@ -130,16 +120,8 @@ class Warden:
                 self._alarms.clear("host", name)
 
 
-def _limits(settings: SupervisionConfig) -> Limits:
-    return Limits(settings.hung_seconds, settings.start_seconds, settings.hung)
-
-
 def _pauses(settings: SupervisionConfig) -> Settings:
     return Settings(settings.backoff_first_seconds, settings.backoff_most_seconds, settings.slow_retry_seconds)
-
-
-def _now() -> float:
-    return monotonic_ns() / SECOND
 
 
 def main(arguments: Sequence[str]) -> int:

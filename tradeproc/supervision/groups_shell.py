@@ -43,15 +43,14 @@ class GroupsShell:
         self._mended: set[str] = set()
         self._edited: set[str] = set()
 
-    def step(self, wanted: Sequence[Wanted]) -> list[Step]:
-        """Take the next steps towards what is wanted and return them.
+    def step(self, wanted: Sequence[Wanted], programs: Sequence[Program]) -> list[Step]:
+        """Take the next steps from what runs towards what is wanted, and return them.
 
         A step that supervisord refuses is logged and comes again at the next look.
 
         Raises:
             SupervisorAway: supervisord does not answer.
         """
-        programs = self.supervisor.processes()
         self._mend(wanted, programs)
         steps = reconcile(wanted, programs, self._files.names())
         for step in steps:

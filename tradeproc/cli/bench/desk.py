@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import tradeproc
@@ -20,7 +20,6 @@ from tradeproc.cli.desk import KEEPER, Desk
 from tradeproc.errors import TradeprocError
 from tradeproc.home import Home
 from tradeproc.localbroker.client import LocalBroker
-from tradeproc.supervision.client import SupervisorRefused
 
 INSTALLATION = Path(tradeproc.__file__).parents[1]
 LOGIN, ACCOUNT, CONTRACT = "paper", "SIM0000001F", "ESH24"
@@ -110,7 +109,7 @@ def temporary_desk(speed: float = SPEED) -> Iterator[TemporaryDesk]:
                 desks.start_supervisord(desk)
                 yield TemporaryDesk(desk, broker, sink, sink_port)
             finally:
-                _stop(desk)
+                desks.stop_supervisord(desk)
     except TradeprocError as error:
         raise BenchFailed(f"{error}; its logs are in {home.log}") from error
     else:
@@ -119,14 +118,6 @@ def temporary_desk(speed: float = SPEED) -> Iterator[TemporaryDesk]:
     finally:
         sink.kill()
         sink.wait()
-
-
-def _stop(desk: Desk) -> None:
-    """Stop supervisord; on its way down it refuses to be asked, which is what we wait for anyway."""
-    pid = desks.supervisord_pid(desk.home)
-    with suppress(SupervisorRefused):
-        desks.stop_supervisord(desk)
-    desks.wait_until("supervisord has ended", lambda: not Path(f"/proc/{pid}").exists(), _SECONDS)
 
 
 def _furnish(home: Home, port: int, sink_port: int, speed: float) -> None:

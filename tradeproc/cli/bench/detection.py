@@ -11,9 +11,9 @@ from tradeproc.bus.client import Client
 from tradeproc.cli.bench.desk import ACCOUNT, FEED, LOGIN, TemporaryDesk
 from tradeproc.cli.bench.figures import BenchFailed, Measured, Row
 from tradeproc.cli.bench.in_and_out import HANG, HANGS
-from tradeproc.cli.bench.processes import kind_of
 from tradeproc.cli.bench.wellness import Wellness
 from tradeproc.cli.commands.desks import wait_until
+from tradeproc.supervision.liveness import kind_of
 
 GOAL_SECONDS = 15.0
 STREAMS = {

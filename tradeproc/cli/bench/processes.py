@@ -30,8 +30,3 @@ def began_at(pid: int) -> float:
     after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     since_boot = int(after_name[19]) / os.sysconf("SC_CLK_TCK")
     return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + since_boot
-
-
-def kind_of(process: str) -> str:
-    """Return the kind of a process by its name on the bus: `link-paper.bars-ESH24-1m` is a `bars`."""
-    return process.partition(".")[2].partition("-")[0]

@@ -19,8 +19,8 @@ from tradeproc.cli.bench.bare import BareDesk, bare_desk
 from tradeproc.cli.bench.desk import TemporaryDesk, temporary_desk
 from tradeproc.cli.bench.detection import measure_detection
 from tradeproc.cli.bench.figures import BenchFailed, Measured, Row, percentile
-from tradeproc.cli.bench.processes import kind_of
 from tradeproc.cli.bench.wellness import Wellness
+from tradeproc.supervision.liveness import kind_of
 
 ROUNDS = 3
 GOAL_SECONDS, GOAL_RATIO = 3.0, 1.5

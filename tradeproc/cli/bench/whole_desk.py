@@ -3,7 +3,8 @@
 from tradeproc.cli.bench.desk import TemporaryDesk, temporary_desk
 from tradeproc.cli.bench.figures import BenchFailed, Measured, Row
 from tradeproc.cli.bench.hot_path import measure_hot_path
-from tradeproc.cli.bench.processes import began_at, kind_of, private_mb
+from tradeproc.cli.bench.processes import began_at, private_mb
+from tradeproc.supervision.liveness import kind_of
 
 GOAL_MB = 40.0
 FEEDS = ("bars", "orders", "positions")

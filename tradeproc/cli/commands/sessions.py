@@ -120,7 +120,7 @@ def show(desk: Desk, arguments: Namespace) -> Outcome:
     """Show a session's specification, and its trader's own summary while it runs."""
     row = desk.session(arguments.session)
     trader = f"session-{row['id']}.trader"
-    state = desk.ask(trader, "state") if trader in desk.processes() else None
+    state = desk.ask(trader, "state") if desk.is_alive(trader) else None
     return Outcome({"session": row, "trader": state}, _shown(row, state))
 
 

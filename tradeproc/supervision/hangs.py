@@ -1,0 +1,49 @@
+"""Watching heartbeats and killing who hangs: of the warden over everybody, and of the keeper over the warden."""
+
+from collections.abc import Iterable, Mapping
+
+from tradeproc.bus.codec import Envelope
+from tradeproc.bus.node import Node
+from tradeproc.clock import SECOND, monotonic_ns
+from tradeproc.config import SupervisionConfig
+from tradeproc.supervision.client import Program, ProgramState, Supervisor
+from tradeproc.supervision.killing import Killer
+from tradeproc.supervision.liveness import Limits, Liveness
+
+
+class Hangs:
+    """Hears heartbeats and kills who hangs; its owner says who is watched, and subscribes."""
+
+    def __init__(self, node: Node, supervisor: Supervisor, settings: SupervisionConfig) -> None:
+        self._liveness = Liveness(Limits(settings.hung_seconds, settings.start_seconds, settings.hung))
+        self._killer = Killer(supervisor, node.after, settings.dump_seconds)
+
+    @property
+    def kills(self) -> int:
+        """Return how many processes were killed."""
+        return self._killer.kills
+
+    def beating(self) -> dict[str, int]:
+        """Return the processes whose heartbeat was heard since their start, with their pids."""
+        return self._liveness.beating()
+
+    def hear(self, envelope: Envelope) -> None:
+        """Take a heartbeat."""
+        body = envelope.body
+        self._liveness.heard(envelope.publisher, int(body["pid"]), int(body["loop"]), _now())
+
+    def look(self, running: Mapping[str, int]) -> None:
+        """Take who runs with which pid, and kill who hangs."""
+        now = _now()
+        self._liveness.running(running, now)
+        for hung in self._liveness.hung(now):
+            self._killer.kill(hung)
+
+
+def running_of(programs: Iterable[Program]) -> dict[str, int]:
+    """Return the pids of the processes that run, by name."""
+    return {each.process: each.pid for each in programs if each.state is ProgramState.RUNNING and each.pid}
+
+
+def _now() -> float:
+    return monotonic_ns() / SECOND
