@@ -135,6 +135,24 @@ def test_a_killed_warden_is_back_and_knows_its_groups(yard: Yard) -> None:
     assert yard.running("session-7.account", other_than=account.pid).pid > 0
 
 
+def test_a_declaration_that_somebody_spoilt_is_alarmed_and_the_next_warden_goes_on_carefully(yard: Yard) -> None:
+    file = GroupFiles(yard.home).path("session-7")
+    good = file.read_text()
+    file.write_text(good.replace("strategy=one_for_all", "strategy=all_for_one"))
+    warden = yard.running("warden.warden")
+
+    yard.signal(warden, "KILL")
+    yard.running("warden.warden", other_than=warden.pid)
+
+    wait_ready(yard)
+    assert "session-7 declaration_unread" in status(yard)["statistics"]["alarms"]
+    before = pids(yard)
+    yard.signal(yard.running("session-7.account"), "KILL")
+    yard.running("session-7.trader", other_than=before["session-7.trader"])
+    file.write_text(good)
+    wait_until("the alarm to be over", lambda: not status(yard)["statistics"]["alarms"])
+
+
 def keeper(yard: Yard, halts: list[Body]) -> AbstractContextManager[None]:
     """Be the keeper, who is asked to halt."""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tradeproc.home import Home
-from tradeproc.supervision.declared import BadDeclaration, Intensity, Strategy, read_declarations
+from tradeproc.supervision.declared import Intensity, Strategy, read_declarations
 from tradeproc.supervision.groups import (
     GroupFiles,
     ProgramSpec,
@@ -74,7 +74,7 @@ def test_groups_declare_strategy_intensity_and_order(tmp_path: Path) -> None:
     files.write(session_group(3))
     files.write(link_group("paper").with_program(ProgramSpec("orders-A", ("orders", "paper", "A"))))
 
-    declared = read_declarations(home)
+    declared = read_declarations(home).groups
 
     assert set(declared) == {"core", "localbroker", "session-3", "link-paper"}
     assert declared["core"].strategy is Strategy.REST_FOR_ONE
@@ -87,9 +87,31 @@ def test_groups_declare_strategy_intensity_and_order(tmp_path: Path) -> None:
     assert declared["localbroker"].programs == ("localbroker",)
 
 
-@pytest.mark.parametrize("line", ["strategy=all", "intensity=many", "intensity=5/0", "intensity=5"])
-def test_a_declaration_that_cannot_be_read_stops_the_warden_with_one_line(tmp_path: Path, line: str) -> None:
-    (tmp_path / "supervisord.conf").write_text(f"[group:x]\nprograms=a\n{line}\n[program:a]\ncommand=/bin/true\n")
+@pytest.mark.parametrize("line", ["strategy=all", "intensity=many", "intensity=5/0", "intensity=5/inf", "intensity="])
+def test_a_key_that_cannot_be_read_is_told_in_one_line_and_gets_a_careful_default(tmp_path: Path, line: str) -> None:
+    conf = tmp_path / "supervisord.conf"
+    conf.write_text(f"[group:x]\nprograms=a,b\n{line}\n[program:a]\n[program:b]\n[group:y]\nstrategy=rest_for_one\n")
 
-    with pytest.raises(BadDeclaration, match=r"\[x\] " + line.split("=")[0]):
-        read_declarations(Home(tmp_path))
+    read = read_declarations(Home(tmp_path))
+
+    assert read.unread["x"].startswith(f"{conf}: [x] {line.split('=')[0]}: write ")
+    assert read.groups["x"].intensity == Intensity(5, 60.0)
+    assert read.groups["x"].strategy is (Strategy.ONE_FOR_ALL if "strategy" in line else Strategy.ONE_FOR_ONE)
+    assert read.groups["y"].strategy is Strategy.REST_FOR_ONE
+    assert set(read.unread) == {"x"}
+
+
+@pytest.mark.parametrize("content", [b"strategy=one_for_all", b"[group:x]\n[group:x]\n", b"[group:\xff]\n"])
+def test_a_file_that_cannot_be_read_costs_only_its_own_groups(tmp_path: Path, content: bytes) -> None:
+    home = Home(tmp_path)
+    home.make_folders()
+    (tmp_path / "supervisord.conf").write_text("[group:y]\nprograms=a\n[program:a]\n")
+    GroupFiles(home).write(session_group(3))
+    (home.groups / "session-4.conf").write_bytes(content)
+
+    read = read_declarations(home)
+
+    assert set(read.groups) == {"y", "session-3"}
+    assert set(read.unread) == {"session-4"}
+    assert "session-4.conf" in read.unread["session-4"]
+    assert "\n" not in read.unread["session-4"]

@@ -1,23 +1,17 @@
 """What the groups declare about themselves: restart strategy, intensity, order of programs; read from their files.
 
-supervisord ignores the keys `strategy` and `intensity`; the warden reads them where supervisord reads its own.
+supervisord ignores the keys `strategy` and `intensity`; the warden reads them where supervisord reads its own. What
+a slip of a person's pen made unreadable gets the careful default and is told: a warden that stayed down for it would
+leave a whole desk without one.
 """
 
 import configparser
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from tradeproc.errors import Halt
 from tradeproc.home import Home
-
-
-class BadDeclaration(Halt):
-    """A group whose strategy or intensity cannot be read; caught by the entry point."""
-
-    def __init__(self, file: Path, group: str, problem: str) -> None:
-        super().__init__(f"{file}: [{group}] {problem}")
 
 
 class Strategy(StrEnum):
@@ -56,24 +50,33 @@ class Declaration:
 
 
 DEFAULT = Intensity(5, 60.0)
+# who needs whom is not known, so all begin anew: recovery is start-up, and costs no more than a moment
+CAREFUL = Strategy.ONE_FOR_ALL
 
 
-def read_declarations(home: Home) -> Mapping[str, Declaration]:
-    """Return what every group of a home declares; a group without keys is one_for_one.
+@dataclass(frozen=True, slots=True)
+class Declarations:
+    """What all groups declare, and in `unread` by group, or file, in one line what could not be read."""
 
-    Raises:
-        BadDeclaration: a key cannot be read.
-    """
+    groups: dict[str, Declaration]
+    unread: dict[str, str]
+
+
+def read_declarations(home: Home) -> Declarations:
+    """Return what every group of a home declares; a group without keys is one_for_one."""
     found: dict[str, Declaration] = {}
+    unread: dict[str, str] = {}
     for file in (home.root / "supervisord.conf", *sorted(home.groups.glob("*.conf"))):
         try:
-            found |= _read(file)
+            found |= _read(file, unread)
         except FileNotFoundError:
             continue  # removed since we looked
-    return found
+        except (configparser.Error, UnicodeDecodeError) as error:
+            unread[file.stem] = " ".join(f"{file}: {error}".split())
+    return Declarations(found, unread)
 
 
-def _read(file: Path) -> dict[str, Declaration]:
+def _read(file: Path, unread: dict[str, str]) -> dict[str, Declaration]:
     text = configparser.RawConfigParser(comment_prefixes=(";",), inline_comment_prefixes=(" ;",))
     text.read_string(file.read_text(), str(file))
     grouped: set[str] = set()
@@ -84,26 +87,31 @@ def _read(file: Path) -> dict[str, Declaration]:
             programs = [each.strip() for each in text[section].get("programs", "").split(",") if each.strip()]
             grouped.update(programs)
             names = [text.get(f"program:{each}", "process_name", fallback=each) for each in programs]
-            found[group] = _declaration(file, group, text[section], tuple(names))
+            found[group] = _declaration(file, group, text[section], tuple(names), unread)
     for section in text.sections():
         kind, _, name = section.partition(":")
         if kind == "program" and name not in grouped:
-            found[name] = _declaration(file, name, text[section], (name,))
+            found[name] = _declaration(file, name, text[section], (name,), unread)
     return found
 
 
 def _declaration(
-    file: Path, group: str, section: configparser.SectionProxy, programs: tuple[str, ...]
+    file: Path, group: str, section: configparser.SectionProxy, programs: tuple[str, ...], unread: dict[str, str]
 ) -> Declaration:
+    strategy, intensity = CAREFUL, DEFAULT
     try:
         strategy = Strategy(section.get("strategy", Strategy.ONE_FOR_ONE))
     except ValueError:
-        raise BadDeclaration(file, group, f"strategy: write one of {', '.join(Strategy)}") from None
+        unread[group] = f"{file}: [{group}] strategy: write one of {', '.join(Strategy)}; {CAREFUL} until then"
     restarts, _, seconds = section.get("intensity", f"{DEFAULT.restarts}/{DEFAULT.seconds}").partition("/")
     try:
-        intensity = Intensity(int(restarts), float(seconds))
+        intensity = _intensity(int(restarts), float(seconds))
     except ValueError:
-        raise BadDeclaration(file, group, "intensity: write restarts/seconds, as 5/60") from None
-    if intensity.restarts < 0 or intensity.seconds <= 0:
-        raise BadDeclaration(file, group, "intensity: write restarts/seconds, as 5/60")
+        unread[group] = f"{file}: [{group}] intensity: write restarts/seconds, as 5/60, which holds until then"
     return Declaration(group, strategy, intensity, programs)
+
+
+def _intensity(restarts: int, seconds: float) -> Intensity:
+    if restarts < 0 or not 0 < seconds < math.inf:
+        raise ValueError(restarts, seconds)
+    return Intensity(restarts, seconds)

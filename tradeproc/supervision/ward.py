@@ -9,7 +9,7 @@ from tradeproc.errors import EXIT_HALT
 from tradeproc.home import Home
 from tradeproc.supervision import restarts
 from tradeproc.supervision.client import Program, ProgramState, Supervisor, SupervisorAway, SupervisorRefused
-from tradeproc.supervision.declared import BadDeclaration, Declaration, read_declarations
+from tradeproc.supervision.declared import CAREFUL, DEFAULT, Declaration, Declarations, read_declarations
 from tradeproc.supervision.listener import SupervisorEvent
 from tradeproc.supervision.plans import note_of, planned
 from tradeproc.supervision.restarts import Action, Event
@@ -18,6 +18,10 @@ from tradeproc.supervision.rules import GroupState, Settings, decide
 log = logging.getLogger(__name__)
 
 Tell = Callable[[str, Action], None]
+
+# our own group: supervisord restarts it, and the keeper watches it
+_OURS = "warden"
+UNREAD = "declaration_unread"
 
 
 class Ward:
@@ -28,7 +32,8 @@ class Ward:
     ) -> None:
         self._home, self._supervisor, self._settings = home, supervisor, settings
         self._chance, self._tell = chance, tell
-        self._declared: Mapping[str, Declaration] = read_declarations(home)
+        self._declared: Mapping[str, Declaration] = {}
+        self._unread: Mapping[str, str] = {}
         self.groups: dict[str, GroupState] = {}
         self._notes: dict[str, str] = {}
         self.is_stopping = False
@@ -41,6 +46,11 @@ class Ward:
             SupervisorAway: supervisord does not answer.
         """
         programs, self._notes = self._supervisor.processes(), self._supervisor.notes()
+        found = read_declarations(self._home)
+        # a file that nobody can read any more: supervisord still runs what it said
+        lost = {program.group for program in programs} - found.groups.keys() - {_OURS}
+        self._declared = found.groups | {group: _careful(group, programs) for group in lost}
+        self._tell_unread(found)
         now, wall = _seconds(monotonic_ns()), _seconds(wall_ns())
         for group, declaration in self._declared.items():
             members = [program for program in programs if program.group == group]
@@ -81,6 +91,8 @@ class Ward:
         """Compare what we believe with what is; what differs in two looks running was an event that we missed."""
         if self.is_stopping:
             return
+        if self._unread:
+            self._read_again()  # a person may have mended it
         differing: set[tuple[str, Event]] = set()
         for program in programs:
             state = self.groups.get(program.group)
@@ -157,12 +169,11 @@ class Ward:
                 log.warning("action_undone group=%s action=%s reason=%s", group, action, away)
 
     def _read_again(self) -> None:
-        """Take the declarations as they are now; what cannot be read leaves them as they were."""
-        try:
-            self._declared = read_declarations(self._home)
-        except BadDeclaration as bad:
-            log.error("declaration_unread reason=%s", bad)  # noqa: TRY400 - the one line says all
-            return
+        """Take the declarations as they are now; a file that cannot be read leaves its groups as they were."""
+        found = read_declarations(self._home)
+        lost = {group: each for group, each in self._declared.items() if group not in found.groups and found.unread}
+        self._declared = found.groups | lost
+        self._tell_unread(found)
         for group in [group for group in self._notes if group not in self._declared]:
             self._note(group, "")
         self.groups = {
@@ -170,6 +181,18 @@ class Ward:
             for group, state in self.groups.items()
             if group in self._declared
         }
+
+    def _tell_unread(self, found: Declarations) -> None:
+        for group in self._unread.keys() - found.unread.keys():
+            self._tell(group, restarts.ClearAlarm(UNREAD))
+        for group, problem in found.unread.items():
+            self._tell(group, restarts.Alarm(UNREAD, problem))
+        self._unread = found.unread
+
+
+def _careful(group: str, programs: Sequence[Program]) -> Declaration:
+    names = tuple(program.name for program in programs if program.group == group)
+    return Declaration(group, CAREFUL, DEFAULT, names)
 
 
 def _seconds(nanos: int) -> float:
