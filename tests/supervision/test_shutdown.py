@@ -1,5 +1,6 @@
 """The end of supervisord: all sessions at once, then their links, then the core; who does not listen is killed."""
 
+import re
 import time
 from pathlib import Path
 
@@ -36,3 +37,30 @@ def test_many_deaf_sessions_cost_no_more_time_than_one(tmp_path: Path, how: str)
     log = (yard.home.log / "supervisord.log").read_text()
     assert log.count("killing 'trader'") == len(SESSIONS)
     assert log.rindex("stopped: trader") < log.index("stopped: keeper")
+
+
+def test_a_deaf_program_in_every_group_costs_no_more_than_the_bound(tmp_path: Path) -> None:
+    with Yard(tmp_path / "home") as yard:
+        files = GroupFiles(yard.home)
+        for group in (link_group("paper"), session_group(1)):
+            files.write(group)
+            yard.supervisor.add_group(group.name)
+        everybody = {program.process for program in yard.supervisor.processes()}
+        for process in everybody:
+            yard.signal(yard.running(process), "STOP")
+        began = time.monotonic()
+
+        yard.down()
+
+        assert time.monotonic() - began < 10
+    log = (yard.home.log / "supervisord.log").read_text()
+    killed = set(re.findall("killing '[^']+'", log))
+    assert killed == {f"killing '{process.partition('.')[2]}'" for process in everybody}
+    assert "Traceback" not in (yard.home.log / "out").read_text()
+    assert {process.partition(".")[0] for process in everybody} == {
+        "warden",
+        "core",
+        "localbroker",
+        "link-paper",
+        "session-1",
+    }

@@ -1,7 +1,7 @@
 """What supervisord does not know, added around it: relations between processes, limits, groups that come and go.
 
     client.py         asks supervisord over its socket; rpcinterface.py and ctlplugin.py run inside its programs
-    waking.py         makes supervisord's loop turn at once when a child dies
+    waking.py         makes supervisord's loop turn at once when a child dies; ending.py bounds the time of its end
     groups.py         the files of groups that come and go; declared.py reads what every group declares about itself
     reconcile.py      which groups should be there: pure steps, taken by groups_shell.py for the keeper
     feed_programs.py  single programs inside the running group of a login, for its link

@@ -17,6 +17,7 @@ from supervisor.states import RUNNING_STATES, STOPPED_STATES, ProcessStates
 from supervisor.xmlrpc import Faults, RPCError
 
 from tradeproc.home import Home
+from tradeproc.supervision.ending import Ending
 from tradeproc.supervision.waking import Waker
 from tradeproc.supervision.watchdog import notify
 
@@ -144,18 +145,10 @@ def make_rpcinterface(supervisord: Any, **_config: str) -> TradeprocNamespace:
 
     Also makes the folders that the programs need, as the sockets' after a boot has emptied the temporary folder,
     wakes supervisord's loop when a child dies, tells systemd, where it listens, that supervisord runs, and every 5 s
-    that its loop still turns, and stops all sessions at once when supervisord stops, which by itself would take one
-    after the other.
+    that its loop still turns, and bounds the time of the end.
     """
     Home(Path(supervisord.options.here)).make_folders()
-    Waker(supervisord)
-    events.subscribe(events.SupervisorStoppingEvent, lambda _: _stop_sessions(supervisord))
+    Waker(supervisord, Ending(supervisord).turn)
     events.subscribe(events.SupervisorRunningEvent, lambda _: notify("READY=1"))
     events.subscribe(events.Tick5Event, lambda _: notify("WATCHDOG=1"))
     return TradeprocNamespace(supervisord)
-
-
-def _stop_sessions(supervisord: Any) -> None:
-    for name, group in supervisord.process_groups.items():
-        if name.startswith("session-"):
-            group.stop_all()

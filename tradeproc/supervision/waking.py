@@ -8,6 +8,7 @@ import contextlib
 import signal
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 from supervisor import events
@@ -20,8 +21,9 @@ _SHORT_LIFE_SECONDS = 1.0
 class Waker:
     """A socket that supervisord polls; signals and changes of state write to it. Looks like a dispatcher to it."""
 
-    def __init__(self, supervisord: Any) -> None:
+    def __init__(self, supervisord: Any, on_turn: Callable[[], None]) -> None:
         self._options = supervisord.options
+        self._on_turn = on_turn
         self._polled, self._written = socket.socketpair()
         for end in (self._polled, self._written):
             end.setblocking(False)
@@ -56,7 +58,8 @@ class Waker:
     # --- what supervisord asks of a dispatcher
 
     def readable(self) -> bool:
-        """Be polled until we have left."""
+        """Be polled until we have left; asked in each turn of the loop, which takes no more than a second."""
+        self._on_turn()
         return self._polled.fileno() >= 0
 
     def writable(self) -> bool:
