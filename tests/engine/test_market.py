@@ -5,8 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.desk import Desk, Scripted, candle
+from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.engine import effects as do
 from tradeproc.engine import events as told
+from tradeproc.engine import market
 from tradeproc.engine.market import StrategyFailed
 from tradeproc.strategies.contract import Decision, View
 
@@ -70,3 +72,20 @@ def test_a_strategy_that_raises_ends_the_process() -> None:
 
     with pytest.raises(StrategyFailed, match="scripted raised ZeroDivisionError: x"):
         desk.bar()
+
+
+def test_a_strategy_that_overruns_its_budget_for_a_bar_is_alarmed_by_name_until_a_bar_keeps_to_it() -> None:
+    desk = Desk().start()
+
+    assert not desk.tell(told.BarTook(market.BAR_BUDGET))
+    late = desk.tell(told.BarTook(Nanos(2 * SECOND)))
+    later = desk.tell(told.BarTook(Nanos(3 * SECOND)))
+    in_time = desk.tell(told.BarTook(market.BAR_BUDGET))
+
+    (alarm,) = [effect for effect in late if isinstance(effect, do.Alarm)]
+    assert (alarm.name, alarm.detail) == (
+        "strategy_overran",
+        "strategy scripted took 2.0 s for one bar; its budget is 0.5 s",
+    )
+    assert [effect for effect in later if not isinstance(effect, do.Log)] == []
+    assert [effect.name for effect in in_time if isinstance(effect, do.ClearAlarm)] == ["strategy_overran"]

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from tests.engine.desk import Plan
 from tests.procs.shut import away, end_connections, hanging
 from tests.procs.stage import Stage
 from tests.procs.trading_desk import BARS, TradingDesk
@@ -19,7 +20,7 @@ from tradeproc.domain.orders import OrderRole, OrderState, Side
 from tradeproc.domain.units import Contracts
 from tradeproc.engine import market
 from tradeproc.procs import perform, trading
-from tradeproc.strategies.contract import Decision, SubmitBracket, SubmitOrder
+from tradeproc.strategies.contract import NOTHING, Decision, SubmitBracket, SubmitOrder, View
 
 ENTER = SubmitBracket(Side.BUY, Contracts(1), stop_loss=4790.0)
 LEAVE = SubmitOrder(Side.SELL, Contracts(1), role=OrderRole.EXIT)
@@ -32,7 +33,7 @@ def make(on_stage: Stage, book_url: str, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(trading, "_AGAIN_SECONDS", 0.3)
     made: list[TradingDesk] = []
 
-    def desk(*plans: Decision) -> TradingDesk:
+    def desk(*plans: Plan | Decision) -> TradingDesk:
         made.append(TradingDesk(on_stage, book_url, tmp_path, *plans))
         return made[-1]
 
@@ -371,3 +372,26 @@ def test_bars_that_went_silent_close_the_gate_and_come_back(make: Make, monkeypa
     wait_until("noticed", lambda: desk.state()["streams"]["market"] == f"{BARS} is silent")
     go_on.set()
     wait_until("up again", lambda: desk.state()["streams"]["market"] == "up")
+
+
+def test_a_slow_strategy_is_alarmed_by_name_until_it_is_quick_again(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(market, "BAR_BUDGET", 200_000_000)
+
+    def dawdle(_view: View) -> Decision:
+        time.sleep(0.3)
+        return NOTHING
+
+    desk = make(dawdle).ready()
+    desk.bar()
+    wait_until("the alarm", lambda: "strategy_overran" in desk.alarms())
+    assert "strategy scripted took" in desk.state()["alarms"]["strategy_overran"]
+    wait_until("its row", lambda: [row.name for row in desk.store.alarms(desk.session, only_standing=True)])
+
+    def quick() -> bool:
+        desk.bar()
+        time.sleep(0.2)
+        return "strategy_overran" not in desk.alarms()
+
+    wait_until("a bar within the budget", quick)

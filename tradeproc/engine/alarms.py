@@ -28,5 +28,7 @@ class AlarmName(StrEnum):
     """Another trader may hold the session; entries stop. Cleared when the lease is held again."""
     NOT_READY = "not_ready"
     """Long after the start history, orders or position are still unknown; cleared when all are known."""
+    STRATEGY_OVERRAN = "strategy_overran"
+    """The strategy took longer for a bar than its budget of 0.5 s; cleared by a bar within it."""
     ROW_REFUSED = "row_refused"
     """The database does not take a row; it lies in `run/journal` for a person. Cleared by the next start."""

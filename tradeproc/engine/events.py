@@ -12,6 +12,7 @@ from tradeproc.domain.book import Balance, Fill, Position
 from tradeproc.domain.broker_orders import BrokerOrder, Outcome
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order
+from tradeproc.domain.units import Nanos
 
 
 class StreamKind(StrEnum):
@@ -95,6 +96,13 @@ class CandleTold:
 
     candle: Candle
     is_history: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BarTook:
+    """How long the step of a closed candle took, with the strategy in it; a duration, by the monotonic clock."""
+
+    duration: Nanos
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +257,7 @@ Event = (
     | LeaseChanged
     | WarmedUp
     | CandleTold
+    | BarTook
     | StreamChanged
     | Persisted
     | PersistFailed

@@ -18,6 +18,8 @@ from tradeproc.errors import Fault
 from tradeproc.strategies.contract import View
 
 NOT_READY_AFTER = 60 * SECOND
+# a strategy that needs longer for one bar is reported by name
+BAR_BUDGET = SECOND // 2
 
 
 class StrategyFailed(Fault):
@@ -52,6 +54,16 @@ def candle_told(turn: Turn, event: CandleTold) -> None:
         _run(turn, candle, is_late=event.is_history)
     if placement not in (Placement.SAME, Placement.TOO_OLD):
         turn.do(Publish("candle", candle))
+
+
+def bar_took(turn: Turn, duration: Nanos) -> None:
+    """Report a strategy that overran its budget, and that it keeps to it again."""
+    if duration <= BAR_BUDGET:
+        turn.clear(AlarmName.STRATEGY_OVERRAN)
+        return
+    name, took = turn.state.setup.strategy.name, f"{duration / SECOND:.1f} s"
+    turn.log("warning", "strategy_overran", strategy=name, took=took)
+    turn.alarm(AlarmName.STRATEGY_OVERRAN, f"strategy {name} took {took} for one bar; its budget is 0.5 s")
 
 
 def _keep_early(own: StrategyOwned, candle: Candle) -> None:

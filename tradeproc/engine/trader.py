@@ -47,6 +47,8 @@ def _apply(turn: Turn, event: Event) -> None:
     match event:
         case told.CandleTold():
             market.candle_told(turn, event)
+        case told.BarTook(duration):
+            market.bar_took(turn, duration)
         case told.OrderTold(order):
             broker.order_told(turn, order)
         case told.PositionTold(position):

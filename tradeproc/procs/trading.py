@@ -10,10 +10,11 @@ from functools import partial
 
 from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.node import Answered, Node, Reply
-from tradeproc.clock import SECOND, monotonic_ns
+from tradeproc.clock import monotonic_ns
 from tradeproc.domain import messages
 from tradeproc.domain.answers import Unknown
 from tradeproc.domain.book import Fill
+from tradeproc.domain.units import Nanos
 from tradeproc.engine import effects, events
 from tradeproc.engine.events import Event, StreamKind, TradingState
 from tradeproc.engine.state import State
@@ -32,8 +33,6 @@ log = logging.getLogger(__name__)
 _HISTORY_SECONDS = 20.0
 _AGAIN_SECONDS = 2.0
 _KEPT_FILLS = 200
-# a strategy that needs longer for one bar is reported by name
-BUDGET_NS = SECOND // 2
 _STREAMS = {"orders": StreamKind.ORDERS, "positions": StreamKind.POSITIONS}
 
 
@@ -99,12 +98,8 @@ class Trader:
     def _step(self, event: Event) -> None:
         began = monotonic_ns()
         wanted = step(self.state, event, self.clock.now()).effects
-        took = monotonic_ns() - began
-        if took > BUDGET_NS:
-            name = self.state.setup.strategy.name
-            log.warning(
-                "strategy_overran strategy=%s event=%s seconds=%.3f", name, type(event).__name__, took / SECOND
-            )
+        if isinstance(event, events.CandleTold) and event.candle.is_closed:
+            self._events.append(events.BarTook(Nanos(monotonic_ns() - began)))
         following = deque(wanted)
         while following:
             effect = following.popleft()
