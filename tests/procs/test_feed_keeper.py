@@ -111,5 +111,5 @@ def test_a_supervisor_that_hangs_does_not_keep_the_link_from_ending(on_stage: St
 
     link.stop()
 
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 8.0
     programs.slow.set()

@@ -98,7 +98,7 @@ def test_a_database_that_is_away_delays_the_start_and_nothing_else_not_even_an_e
         began = time.monotonic()
         told_to_end.send_signal(signal.SIGTERM)
         assert ended(told_to_end)[0] == 0
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
 
     desk.waits_for(second, "waiting for history")
     assert desk.store.session(second).fence == 1

@@ -356,7 +356,7 @@ def test_a_server_that_does_not_greet_holds_a_trader_up_for_a_moment_only(tmp_pa
             with pytest.raises(DatabaseDown):
                 store.orders()
 
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 8  # the least that libpq itself would wait is 2 s, five times
         store.close()
 
 
