@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from tests.store.book import EVENT, ORDER, SPEC
+from tests.waiting import wait_until
 from tradeproc.store import DatabaseDown, Lease, LeaseLost, LeaseTaken, Store
 
 
@@ -35,7 +36,7 @@ def test_a_second_trader_is_told_who_holds_the_lease(url: str, session: int) -> 
 def test_each_lease_has_the_next_fence_and_the_older_one_cannot_write(url: str, session: int, store: Store) -> None:
     first = Lease.acquire(url, session, "a")
     first.release()
-    second = Lease.acquire(url, session, "b")
+    second = wait_until("the lease is free", lambda: Lease.acquire(url, session, "b"))
     try:
         assert (first.fence, second.fence) == (1, 2)
         assert (first.is_held(), second.is_held()) == (False, True)

@@ -57,7 +57,7 @@ class Lease:
         return is_alive(self._connection)
 
     def release(self) -> None:
-        """Give the lease back; another trader may take it at once."""
+        """Give the lease back; another trader may take it as soon as the server has noticed."""
         self._connection.close()
 
 
