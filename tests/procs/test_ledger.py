@@ -157,7 +157,7 @@ def test_a_lease_whose_connection_was_cut_refuses_entries_writes_exits_and_is_ta
 
 def test_a_ledger_whose_session_another_trader_took_ends_before_it_does_anything(desk: Desk) -> None:
     desk.ledger.lease.release()
-    other = Lease.acquire(desk.url, desk.session, "them")
+    other = wait_until("the lease is free", lambda: Lease.acquire(desk.url, desk.session, "them"))
     try:
         with pytest.raises(Superseded, match="them"):
             desk.ledger.persist(unit(desk.order(1)))
