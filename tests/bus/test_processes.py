@@ -1,12 +1,15 @@
 """Real processes: killed, stopped, started twice."""
 
+import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from tests.actor import Actor
@@ -86,6 +89,34 @@ def test_two_processes_cannot_have_one_name_and_the_first_goes_on(spawn: Spawn, 
     assert first.poll() is None
     with pytest.raises(NameTaken, match=r"core\.far"):
         Node("core.far", directory, patience=0)
+
+
+@pytest.fixture
+def orphan(directory: Directory) -> Iterator[psutil.Process]:
+    """A process whose parent was killed."""
+    command = shlex.join([sys.executable, str(PROGRAM), str(directory.folder), "core.far"])
+    parent = subprocess.Popen(["sh", "-c", f"{command} & wait"])
+    assert is_up(directory, "core.far")
+    (child,) = psutil.Process(parent.pid).children()
+    parent.kill()
+    parent.wait()
+    yield child
+    with contextlib.suppress(psutil.NoSuchProcess):
+        child.kill()
+
+
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_an_orphan_that_does_not_end_is_killed_by_its_successor(
+    orphan: psutil.Process, spawn: Spawn, directory: Directory, is_frozen: bool
+) -> None:
+    if is_frozen:
+        orphan.suspend()
+
+    second = spawn("core.far")
+
+    wait_until(lambda: not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE)
+    assert is_up(directory, "core.far")
+    assert second.poll() is None
 
 
 def test_a_copy_survives_the_death_of_the_original_and_has_every_message_after_it(
