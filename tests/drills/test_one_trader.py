@@ -157,6 +157,27 @@ def test_orphans_of_a_killed_supervisord_end_by_themselves_and_the_next_adopts_w
     desk.assert_books_agree(1)
 
 
+def test_orphans_that_hang_are_ended_by_their_successors(hosts: Hosts) -> None:
+    desk = hosts.first
+    desk.wait_ready(1)
+    hung = [
+        psutil.Process(desk.kill(process, signal.SIGSTOP))
+        for process in ("session-1.trader", "link-paper.link", "core.keeper", "warden.warden")
+    ]
+    assert desk.supervisord is not None
+    desk.supervisord.kill()
+    desk.supervisord.wait(10)
+    try:
+        desk.up()
+        desk.wait_ready(1)
+        wait_for("their end", lambda: not any(process.is_running() for process in hung))
+    finally:
+        for process in hung:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+    desk.assert_books_agree(1)
+
+
 def freeze(desk: Desk) -> list[psutil.Process]:
     """Stop a whole host: supervisord and all its processes."""
     assert desk.supervisord is not None
