@@ -57,6 +57,25 @@ def test_the_loop_counter_moves_and_lag_is_of_the_last_second_only(start: Start,
     assert later["last_event_at"] == first["last_event_at"]
 
 
+def test_a_thread_that_is_stuck_makes_the_counter_stand_still_until_it_is_not(
+    start: Start, directory: Directory
+) -> None:
+    stuck = [False]
+    start("core.far", lambda node: node.add_thread("stream", lambda: stuck[0]))
+
+    with Client(directory) as client:
+        beats = client.tail("core.far", "heartbeat")
+        first = next(beats).body
+        stuck[0] = True
+        standing = next(beat.body for beat in beats if beat.body["statistics"].get("stuck_threads") == ["stream"])
+        assert [next(beats).body["loop"] for _ in range(3)] == 3 * [standing["loop"]]
+        stuck[0] = False
+        assert (
+            next(beat.body for beat in beats if "stuck_threads" not in beat.body["statistics"])["loop"]
+            > first["loop"]
+        )
+
+
 def test_a_state_is_told_when_it_changes_and_only_known_words(start: Start, directory: Directory) -> None:
     far = start("core.far", heartbeat_seconds=3600)
     with Client(directory) as client:

@@ -9,7 +9,9 @@ import pytest
 from tests.procs.stage import Ear, Script, Stage, picture
 from tests.waiting import wait_until
 from tradeproc.brokers.contract import OrderTold, SnapshotEnded, Stream, StreamEnded, StreamEvent
+from tradeproc.domain.units import SECOND
 from tradeproc.errors import Halt
+from tradeproc.procs import feed
 from tradeproc.procs.account_feed import AccountFeed
 from tradeproc.procs.feed import StreamIsOver
 
@@ -99,6 +101,22 @@ def test_what_connecting_again_cannot_mend_ends_the_feed_for_a_person_to_look_at
 
     assert isinstance(feed.error, StreamIsOver)
     assert isinstance(feed.error, Halt)
+
+
+def test_a_reader_that_is_stuck_in_the_brokers_code_shows_in_the_heartbeat(
+    on_stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "_STUCK_NS", SECOND // 2)
+    never = threading.Event()
+
+    def connect() -> Stream:
+        never.wait()
+        raise AssertionError
+
+    on_stage.enter(FEED, lambda node: AccountFeed(node, "order", connect).feed.start())
+
+    wait_until("it shows", lambda: on_stage.ask(FEED, "status")["statistics"].get("stuck_threads") == ["stream"])
+    never.set()
 
 
 def test_a_feed_ends_at_once_while_its_stream_waits(on_stage: Stage) -> None:

@@ -249,6 +249,10 @@ class Node:
         """Take the numbers of `source` into heartbeats and `status`."""
         self._vitals.add_source(source)
 
+    def add_thread(self, name: str, is_stuck: Callable[[], bool]) -> None:
+        """Let the process count as hung while a thread of its is stuck; `is_stuck` is asked with each heartbeat."""
+        self._vitals.add_thread(name, is_stuck)
+
     # --- inside ---------------------------------------------------------------------------------------------------
 
     def _status(self) -> Body:

@@ -13,7 +13,8 @@ class Vitals:
     """State, progress and lag of one process.
 
     `loop` counts turns of its loop and `last_event_at` is when it last did something of worth: a process whose
-    heartbeats go on while these stand still is alive but stuck.
+    heartbeats go on while these stand still is alive but stuck. `loop` also stands still while a thread of the
+    process is stuck: what the loop does for it, and the thread does not, is not done at all.
     """
 
     def __init__(self, process: str) -> None:
@@ -24,6 +25,8 @@ class Vitals:
         self._market_at: int | None = None
         self._lag = 0
         self._sources: list[Callable[[], Body]] = []
+        self._threads: dict[str, Callable[[], bool]] = {}
+        self._loop = 0
 
     def note_event(self, market_at: int | None, sent_at: int | None) -> None:
         """Take note of progress."""
@@ -38,6 +41,10 @@ class Vitals:
         """Take the numbers of `source` into every report."""
         self._sources.append(source)
 
+    def add_thread(self, name: str, is_stuck: Callable[[], bool]) -> None:
+        """Count a thread's work as progress of the process."""
+        self._threads[name] = is_stuck
+
     def forget_lag(self) -> None:
         """Begin a new second."""
         self._lag = 0
@@ -45,6 +52,11 @@ class Vitals:
     def body(self, epoch: int, loop: int) -> Body:
         """Return the report."""
         statistics: Body = {}
+        stuck = [name for name, is_stuck in self._threads.items() if is_stuck()]
+        if stuck:
+            statistics["stuck_threads"] = stuck
+        else:
+            self._loop = loop
         for source in self._sources:
             statistics.update(source())
         return {
@@ -58,7 +70,7 @@ class Vitals:
             "last_event_at": self._last_event_at,
             "market_at": self._market_at,
             "lag_ns": self._lag,
-            "loop": loop,
+            "loop": self._loop,
             "epoch": epoch,
             "statistics": statistics,
         }

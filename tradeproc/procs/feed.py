@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0
 # a connection that lasted so long was a good one: after it we begin again without a pause, if the end was polite
 _LASTING_NS = 3 * SECOND
+# the longest that a reader may be busy with one step: a token, a connection, a silence and a pause end earlier
+_STUCK_NS = 60 * SECOND
 
 
 class StreamIsOver(Halt):
@@ -88,8 +90,10 @@ class Feed:
         self._connections = 0
         self._stream: Stream | None = None
         self._is_stopping = threading.Event()
+        self._turned_at = monotonic_ns()
         self._reader = threading.Thread(target=self._read, name="stream", daemon=True)
         node.on_stop(self._stop)
+        node.add_thread("stream", lambda: monotonic_ns() - self._turned_at > _STUCK_NS)
         node.add_statistics(lambda: {"connections": self._connections, "up": self.is_up, "reason": self._reason})
 
     def start(self) -> None:
@@ -109,10 +113,12 @@ class Feed:
     def _read(self) -> None:
         while not self._is_stopping.is_set():
             ended, began = StreamEnded("the reader stopped"), monotonic_ns()
+            self._turned_at = began
             try:
                 self._stream = self._connect()
                 self.node.post(self._connected)
                 for event in self._stream:
+                    self._turned_at = monotonic_ns()
                     if isinstance(event, StreamEnded):
                         ended = event
                         break

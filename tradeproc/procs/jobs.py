@@ -85,6 +85,7 @@ def main(arguments: Sequence[str]) -> int:
     worker = QueueWorker(url, Work(work, jobs.sweep), tell, give_up)
     node.add_statistics(jobs.statistics)
     node.on_stop(worker.stop)
+    node.add_thread("queue", worker.is_stuck)
     worker.start()
     node.run()
     return node.exit_status

@@ -30,6 +30,7 @@ class Lanes:
     def __init__(self, name: str, count: int) -> None:
         self._queue: SimpleQueue[_Task | None] = SimpleQueue()
         self._is_closed = False
+        self._due: dict[str, int] = {}
         self._threads = [threading.Thread(target=self._work, name=f"{name}-{n}", daemon=True) for n in range(count)]
         for thread in self._threads:
             thread.start()
@@ -44,6 +45,11 @@ class Lanes:
             too_late("it is stopping")
         else:
             self._queue.put(task)
+
+    def is_stuck(self, seconds: float) -> bool:
+        """Tell whether a call still runs so long after its time was over."""
+        late = monotonic_ns() - int(seconds * SECOND)
+        return any(due < late for due in list(self._due.values()))
 
     def close(self, seconds: float) -> bool:
         """Begin nothing more, wait so long for what has begun, and tell whether all of it has ended."""
@@ -69,6 +75,7 @@ class Lanes:
     def _work(self) -> None:
         while (task := self._queue.get()) is not None:
             left = (task.give_up_at - monotonic_ns()) / SECOND
+            self._due[threading.current_thread().name] = max(task.give_up_at, monotonic_ns())
             try:
                 if left < LEAST_SECONDS:
                     task.too_late("it waited too long behind others")
@@ -76,3 +83,5 @@ class Lanes:
                     task.run(left)
             except Exception:
                 log.exception("lane_task_failed")
+            finally:
+                del self._due[threading.current_thread().name]

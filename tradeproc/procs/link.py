@@ -47,6 +47,8 @@ _GRACE_SECONDS = 1.0
 _LONGEST_SECONDS = 120.0
 _MOST_CANDLES = 100_000
 SLOW_SECONDS = 1.0
+# a call to the broker that runs so long after its time is stuck: its own limits would have ended it
+_STUCK_SECONDS = 60.0
 
 T = TypeVar("T")
 Handler = Callable[[Body], Body | Deferred]
@@ -69,6 +71,8 @@ class Link:
         for method, handler in handlers.items():
             node.handle(method, handler)
         node.on_stop(self._stop)
+        node.add_thread("orders", lambda: self._orders.is_stuck(_STUCK_SECONDS))
+        node.add_thread("questions", lambda: self._questions.is_stuck(_STUCK_SECONDS))
 
     # --- what can be asked
 

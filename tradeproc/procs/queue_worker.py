@@ -14,6 +14,7 @@ import procrastinate
 import psycopg
 from procrastinate.jobs import Status
 
+from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.errors import Outage
 from tradeproc.store import Store
 
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 15.0
 _OPEN_SECONDS = 5.0
+_STUCK_NS = 60 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class QueueWorker:
         self._loop = asyncio.new_event_loop()
         self._task: asyncio.Task[None] | None = None
         self._is_stopping = False
+        self._knocked_at, self._has_answered = monotonic_ns(), True
         self._thread = threading.Thread(target=self._run, name="queue", daemon=True)
 
     def start(self) -> None:
@@ -57,6 +60,19 @@ class QueueWorker:
         self._thread.join(seconds)
         if self._thread.is_alive():
             log.warning("queue_slow_to_stop")
+
+    def is_stuck(self) -> bool:
+        """Tell whether the thread's loop has not turned for a minute; each question knocks at it."""
+        if self._has_answered:
+            self._knocked_at, self._has_answered = monotonic_ns(), False
+            try:
+                self._loop.call_soon_threadsafe(self._answer)
+            except RuntimeError:
+                self._has_answered = True  # it has ended, and whoever owns it knows
+        return monotonic_ns() - self._knocked_at > _STUCK_NS
+
+    def _answer(self) -> None:
+        self._has_answered = True
 
     def _run(self) -> None:
         self._task = self._loop.create_task(self._keep_working())

@@ -1,0 +1,42 @@
+"""Threads for calls that may hang, and the event loop of the job queue's thread: whether they are stuck."""
+
+import threading
+
+import pytest
+
+from tests.waiting import wait_until
+from tradeproc.procs import queue_worker
+from tradeproc.procs.lanes import Lanes
+from tradeproc.procs.queue_worker import QueueWorker, Work
+
+
+def test_a_call_that_runs_on_long_after_its_time_is_stuck_and_others_are_not() -> None:
+    lanes, gate, quick = Lanes("some", 2), threading.Event(), threading.Event()
+    lanes.submit(0.3, lambda _: gate.wait() and None, lambda _: None)
+    lanes.submit(60.0, lambda _: quick.set(), lambda _: None)
+    wait_until("the other one", quick.is_set)
+    assert not lanes.is_stuck(60.0)
+
+    wait_until("it is late", lambda: lanes.is_stuck(0.2))
+
+    gate.set()
+    wait_until("it has ended", lambda: not lanes.is_stuck(0.2))
+    assert lanes.close(20.0)
+
+
+def test_the_queues_thread_answers_when_it_is_knocked_at_unless_it_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_worker, "_STUCK_NS", 300_000_000)
+    gate = threading.Event()
+    worker = QueueWorker(
+        "postgresql:///nowhere?host=/nonexistent", Work(lambda _: None, lambda: None), lambda _: None, lambda _: None
+    )
+    worker.start()
+    wait_until("an answer", lambda: not worker.is_stuck() and worker._has_answered)
+
+    worker._loop.call_soon_threadsafe(gate.wait)
+
+    wait_until("it is stuck", worker.is_stuck)
+    gate.set()
+    wait_until("it turns again", lambda: not worker.is_stuck())
+    worker.stop(20.0)
+    assert not worker.is_stuck()
