@@ -9,10 +9,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import settings
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give the run a temporary folder of its own, so that runs do not meet and nothing stays, sockets included."""
+    """Give the run a temporary folder of its own, so that runs do not meet and nothing stays, sockets included.
+
+    Property tests do not judge by speed.
+    """
+    settings.register_profile("unhurried", deadline=None)
+    settings.load_profile("unhurried")
     if "PYTEST_XDIST_WORKER" in os.environ:
         return  # inherited
     folder = tempfile.mkdtemp(prefix="tp-", dir="/tmp")
