@@ -12,7 +12,9 @@ import psycopg
 import pytest
 
 from tests.databases import temporary_home
+from tests.waiting import wait_until
 from tradeproc.home import Home
+from tradeproc.store.deafness import Deafness
 from tradeproc.store.embedded import Server, database_url, socket_folder
 
 KEEPER = """
@@ -155,3 +157,36 @@ def test_a_home_too_deep_for_a_socket_gets_one_elsewhere(tmp_path: Path) -> None
 
     assert len(os.fsencode(socket_folder(deep) / ".s.PGSQL.5432")) <= 107
     assert str(socket_folder(deep)) in database_url(deep).replace("%2F", "/")
+
+
+@pytest.mark.parametrize("is_only_postmaster", [True, False])
+def test_a_server_that_hangs_is_deaf_and_the_next_one_ends_it(
+    home: Home, server: Server, is_only_postmaster: bool
+) -> None:
+    server.start()
+    keep_a_row(home)
+    assert server.pid is not None
+    deafness = Deafness(database_url(home), 5.0)
+    wait_until("an answer", lambda: not deafness.is_deaf())
+    postmaster = psutil.Process(server.pid)
+    hung = [postmaster] if is_only_postmaster else [*postmaster.children(), postmaster]
+
+    for process in hung:
+        process.suspend()
+
+    wait_until("it is deaf", deafness.is_deaf)
+    second = Server(home, durable=False)
+    second.start()
+    try:
+        assert ask(home, "select n from kept") == "7"
+        wait_until("an answer", lambda: not deafness.is_deaf())
+        assert server.exit_code() is not None
+    finally:
+        second.stop()
+
+
+def test_a_server_that_is_not_there_is_not_deaf(home: Home) -> None:
+    deafness = Deafness(database_url(home), 1.0)
+    deafness._answered_at = 0
+
+    wait_until("a refusal", lambda: not deafness.is_deaf())

@@ -12,6 +12,7 @@ from tradeproc.bus.addresses import Directory
 from tradeproc.bus.node import Node
 from tradeproc.errors import EXIT_DONE, EXIT_FAULT
 from tradeproc.home import find_home
+from tradeproc.store.deafness import Deafness
 from tradeproc.store.embedded import Server, database_url
 from tradeproc.store.migrate import migrate
 
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.5
 # recovery after a crash takes as long as it takes and begins anew when it is cut short; the warden waits longer still
 _START_SECONDS = 590.0
+# a server that says nothing for so long, not even no, is taken for frozen
+_DEAF_SECONDS = 20.0
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -42,6 +45,7 @@ def main(arguments: Sequence[str]) -> int:
                 node.stop(EXIT_FAULT)
 
         node.every(_LOOK_SECONDS, look)
+        node.add_thread("server", Deafness(database_url(home), _DEAF_SECONDS).is_deaf)
         node.on_stop(server.stop)
         node.add_statistics(lambda: {"server_pid": server.pid})
         node.set_state("ready")

@@ -32,6 +32,8 @@ USER = DATABASE = "tradeproc"
 ROOTS_STAND_IN = "pgserver"
 _LONGEST_SOCKET_FOLDER = 90
 _PR_SET_PDEATHSIG = 1
+# how long those who are told to end together with the server have to say goodbye to it
+_PARTING_SECONDS = 1.5
 _PORT = 5432
 
 # a small private server: few connections, no network, no replicas, every commit on the disk
@@ -193,17 +195,22 @@ class Server:
         return None if self._process is None else self._process.poll()
 
     def stop(self, seconds: float = 20.0) -> None:
-        """Shut down fast: open transactions are rolled back, everything committed is on the disk."""
+        """Shut down: first let those who are told to end with us leave, then roll back what is still open.
+
+        Everything committed is on the disk.
+        """
         if self._process is None or self._process.poll() is not None:
             return
-        for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+        patience = {signal.SIGTERM: _PARTING_SECONDS, signal.SIGINT: seconds, signal.SIGQUIT: seconds}
+        for how in (*patience, signal.SIGKILL):
             self._process.send_signal(how)
             try:
-                self._process.wait(seconds)
+                self._process.wait(patience.get(how, seconds))
                 self._forget_socket_folder()
                 return
             except subprocess.TimeoutExpired:
-                log.warning("database_slow_to_stop signal=%s", how.name)
+                if how is not signal.SIGTERM:
+                    log.warning("database_slow_to_stop signal=%s", how.name)
 
     def _run(self, command: list[str], *, is_quiet: bool = False) -> subprocess.Popen[bytes]:
         """Start a program of PostgreSQL as its user; it is told to shut down when this process dies."""

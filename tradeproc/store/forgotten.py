@@ -4,6 +4,7 @@ PostgreSQL itself trusts a lock file when its process id is alive, whoever that 
 container that is often a stranger.
 """
 
+import contextlib
 import logging
 import os
 import signal
@@ -37,11 +38,17 @@ def end_forgotten(data: Path, socket_lock: Path, seconds: float = 20.0) -> None:
 
 
 def _end(pid: int, data: Path, seconds: float) -> None:
-    for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+    # those that are frozen too would hold its memory for ever, and no new server would start
+    backends = _children(pid)
+    ways = (signal.SIGKILL,) if _state(pid) == "T" else (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
+    for how in ways:  # a stopped one hears only the last
         os.kill(pid, how)
+        for backend in backends if how is signal.SIGKILL else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(backend, how)
         deadline = monotonic_ns() + int(seconds * SECOND)
         while monotonic_ns() < deadline:
-            if not _serves(pid, data):
+            if not _serves(pid, data) and not any(_state(backend) == "T" for backend in backends):
                 return
             time.sleep(0.05)
     raise ServerFailed(f"process {pid} still serves {data}")
@@ -59,7 +66,23 @@ def _serves(pid: int, data: Path) -> bool:
     process = Path("/proc") / str(pid)
     try:
         words = (process / "cmdline").read_bytes().split(b"\0")
-        state = (process / "stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return False
-    return state != "Z" and words[0].endswith(b"/postgres") and os.fsencode(data) in words
+    return _state(pid) not in ("", "Z") and words[0].endswith(b"/postgres") and os.fsencode(data) in words
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            if int(process.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(process.parent.name))
+    return found
+
+
+def _state(pid: int) -> str:
+    """Return the kernel's letter for a process: T is stopped, Z ended; empty when there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return ""
