@@ -111,6 +111,21 @@ def test_a_database_that_is_killed_comes_back_with_everything(trading: Desk) -> 
     wait_for("trades", lambda: trades_are_computed(trading))
 
 
+def test_a_database_that_hangs_is_noticed_and_started_again(trading: Desk) -> None:
+    server_pid = trading.ask("core.postgres", "status", {})["statistics"]["server_pid"]
+    postmaster = psutil.Process(server_pid)
+    hung = [postmaster, *postmaster.children()]
+    for process in hung:
+        process.suspend()
+
+    wait_for("their end", lambda: not any(process.is_running() for process in hung), 120.0)
+    wait_for("the database", lambda: trading.rows("select 1 as one from sessions"))
+    trading.wait_ready(1)
+    trading.wait_fills(1, more=2)
+    trading.assert_books_agree(1)
+    assert_history_is_whole(trading)
+
+
 def test_a_database_that_is_down_at_the_start_is_waited_for(trading: Desk) -> None:
     wait_position(trading, 1)
     held = trading.state(1)["position"]
