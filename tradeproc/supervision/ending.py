@@ -16,7 +16,7 @@ HURRY_SECONDS, KILL_SECONDS = 3.0, 6.0
 
 
 class Ending:
-    """What supervisord's loop does in each turn once it is told to stop or to reload."""
+    """What supervisord's loop does in each turn once it is told to stop; a reload takes as long as it takes."""
 
     def __init__(self, supervisord: Any) -> None:
         self._supervisord = supervisord
