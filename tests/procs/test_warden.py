@@ -1,5 +1,6 @@
 """The warden over a real supervisord: programs are tiny, deaths are real."""
 
+import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -28,7 +29,7 @@ slow_retry_seconds = 1.0
 """
 
 
-def yard_in(root: Path, first: float = 0.2, real: tuple[str, ...] = ("warden",)) -> Yard:
+def yard_in(root: Path, first: float = 0.2, real: tuple[str, ...] = ("warden",), intensity: str = "5/60") -> Yard:
     yard = Yard(root, real=real)
     yard.environment["TRADEPROC_DATABASE_URL"] = "postgresql:///nowhere?host=/nonexistent"
     conf = yard.home.conf / "tradeproc.toml"
@@ -36,6 +37,8 @@ def yard_in(root: Path, first: float = 0.2, real: tuple[str, ...] = ("warden",))
     conf.write_text(shipped + QUICK.format(first=first))
     files = GroupFiles(yard.home)
     files.write(session_group(7))
+    declared = files.path("session-7").read_text()
+    files.path("session-7").write_text(declared.replace("intensity=5/60", f"intensity={intensity}"))
     files.write(link_group("paper").with_program(ProgramSpec("orders-A", ("orders", "paper", "A"))))
     return yard
 
@@ -205,7 +208,44 @@ def test_a_hold_goes_on_under_the_next_warden(tmp_path: Path) -> None:
 
         yard.running("session-7.trader")
         yard.running("session-7.account")
-        wait_until("the plan to be done", lambda: "session-7" not in yard.supervisor.notes())
+        wait_until("the plan to be done", lambda: not noted(yard)["holds"])
+
+
+def noted(yard: Yard) -> Any:
+    return json.loads(yard.supervisor.notes()["session-7"])
+
+
+def kill_warden(yard: Yard) -> None:
+    """Kill the warden, and wait until its successor has rebuilt everything."""
+    warden = yard.running("warden.warden")
+    yard.signal(warden, "KILL")
+    yard.running("warden.warden", other_than=warden.pid)
+    wait_until("the successor", lambda: status(yard)["pid"] != warden.pid and status(yard)["state"] == "ready")
+
+
+def test_giving_up_goes_on_under_the_next_warden(tmp_path: Path) -> None:
+    halts: list[Body] = []
+    with yard_in(tmp_path / "home", intensity="0/5") as yard:
+        wait_ready(yard)
+        yard.behave("trader", "exit 70")
+        yard.signal(yard.running("session-7.trader"), "KILL")
+        wait_until("giving up", lambda: "name=given_up:all" in yard.log("warden.warden"))
+        # no keeper has heard of it yet
+        kill_warden(yard)
+
+        assert alarms(yard) == ["session-7 given_up:all"]
+        with keeper(yard, halts):
+            wait_until("the halt", lambda: noted(yard)["troubles"]["all"]["is_halted"])
+            assert {halt["session"] for halt in halts} == {7}
+            asked = len(halts)
+            # a person may have resumed: the next one does not halt again
+            kill_warden(yard)
+
+            assert alarms(yard) == ["session-7 given_up:all"]
+            yard.behave("trader", "")
+            wait_until("calm", lambda: not status(yard)["statistics"]["alarms"])
+            assert "session-7" not in yard.supervisor.notes()
+            assert len(halts) == asked
 
 
 def test_a_removed_group_leaves_no_plans_behind(tmp_path: Path) -> None:

@@ -43,9 +43,9 @@ class Warden:
         self._node, self._home, self._settings = node, home, settings
         self._supervisor = Supervisor(home)
         self._alarms = Alarms(node, database_of(settings, home), settings.database.connect_seconds)
-        self._halts = Halts(node)
         self._hangs = Hangs(node, self._supervisor, settings.supervision)
         self._ward = Ward(home, self._supervisor, _pauses(settings.supervision), random.random, self._tell)
+        self._halts = Halts(node, self._ward.halted)
         self._listener = Listener(self._ward.hear, lambda: node.stop(0))
         self._heard: set[str] = set()
         node.add_statistics(self._statistics)

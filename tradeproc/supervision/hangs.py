@@ -41,7 +41,7 @@ class Hangs:
 
 
 def running_of(programs: Iterable[Program]) -> dict[str, Running]:
-    """Return the processes that run, by name; supervisord knows their age, also of those that it started before us."""
+    """Return the processes that run, by name; supervisord knows their age, also of those older than we are."""
     wall = wall_ns() / SECOND
     running = [each for each in programs if each.state is ProgramState.RUNNING and each.pid]
     return {each.process: Running(each.pid, wall - each.started_at) for each in running}

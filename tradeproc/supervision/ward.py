@@ -13,7 +13,7 @@ from tradeproc.supervision.declared import CAREFUL, DEFAULT, Declaration, Declar
 from tradeproc.supervision.listener import SupervisorEvent
 from tradeproc.supervision.plans import note_of, planned
 from tradeproc.supervision.restarts import Action, Event
-from tradeproc.supervision.rules import GroupState, Settings, decide
+from tradeproc.supervision.rules import GroupState, Settings, decide, told_again
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,7 @@ class Ward:
             for name in reversed(plans.to_start):
                 if name in up:
                     self._perform(group, restarts.TimePassed(), (restarts.Stop(name),))
+            self._perform(group, restarts.TimePassed(), told_again(self.groups[group]))
             for program in members:
                 self._rebuild(group, program)
 
@@ -80,6 +81,11 @@ class Ward:
             translated = self._translate(event)
             if translated is not None:
                 self._decide(event.group, translated)
+
+    def halted(self, group: str) -> None:
+        """Take that the keeper halted the sessions of a group that was given up."""
+        if group in self.groups:
+            self._decide(group, restarts.EntriesHalted())
 
     def pass_time(self) -> None:
         """Let time do its work on all groups."""
