@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from tests.actor import acting
+from tests.databases import fresh_database, server
 from tests.supervision.yard import Yard
 from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.codec import Body
+from tradeproc.store import Store
+from tradeproc.store.migrate import migrate
 from tradeproc.supervision.client import ProgramState
 from tradeproc.supervision.groups import GroupFiles, ProgramSpec, link_group, session_group
 
@@ -274,6 +277,38 @@ def test_a_halt_is_alarmed_and_left_down(tmp_path: Path) -> None:
 
         assert yard.is_in("core.tokens", ProgramState.EXITED)
         assert alarms(yard) == ["core halted:tokens"]
+
+
+def test_alarms_end_in_the_database_with_their_cause_whoever_raised_them(tmp_path: Path) -> None:
+    yard = yard_in(tmp_path / "home")
+    conf = yard.home.conf / "tradeproc.toml"
+    shipped = conf.read_text().replace("# disk_critical_mb = 256", "disk_critical_mb = 1")
+    roomy, tight = (
+        shipped.replace("# disk_warning_mb = 2048", f"disk_warning_mb = {least}") for least in (1, 1_000_000_000)
+    )
+    conf.write_text(tight)
+    yard.behave("tokens", "exit 78")
+    with server() as server_url, fresh_database(server_url) as url:
+        migrate(url)
+        yard.environment["TRADEPROC_DATABASE_URL"] = url
+        store = Store(url)
+
+        def standing() -> set[str]:
+            return {row.name for row in store.alarms(only_standing=True)}
+
+        with yard:
+            wait_until("both alarms", lambda: standing() == {"core:halted:tokens", "host:disk_low"})
+            conf.write_text(roomy)
+            kill_warden(yard)
+
+            # the disk has room by what the successor knows; tokens are still down
+            wait_until("the end of one", lambda: standing() == {"core:halted:tokens"})
+        # down, mend, up
+        yard.behave("tokens", "")
+        with yard:
+            wait_until("the end of both", lambda: not standing())
+            yard.running("core.tokens")
+        store.close()
 
 
 def test_a_warden_that_hangs_is_killed_by_the_keeper(tmp_path: Path) -> None:

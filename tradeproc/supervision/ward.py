@@ -66,8 +66,12 @@ class Ward:
                 self._rebuild(group, program)
 
     def _rebuild(self, group: str, program: Program) -> None:
+        failed = restarts.Failed(program.name, program.error)
         if program.state is ProgramState.FATAL and not self.groups[group].is_held(program.name):
-            self._decide(group, restarts.Failed(program.name, program.error))
+            self._decide(group, failed)
+        elif program.state is ProgramState.FATAL:
+            alarm = restarts.Alarm(f"cannot_start:{program.name}", program.error)
+            self._perform(group, failed, (alarm,))
         elif program.state is ProgramState.EXITED and program.exit_status == EXIT_HALT:
             self._decide(group, restarts.HaltedItself(program.name))
 
