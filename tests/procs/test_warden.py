@@ -251,9 +251,16 @@ def test_giving_up_goes_on_under_the_next_warden(tmp_path: Path) -> None:
             assert len(halts) == asked
 
 
-def test_a_removed_group_leaves_no_plans_behind(tmp_path: Path) -> None:
-    with yard_in(tmp_path / "home", first=30.0) as yard:
+def test_a_removed_group_leaves_no_plans_and_no_alarms_behind(tmp_path: Path) -> None:
+    yard = yard_in(tmp_path / "home", first=30.0)
+    yard.behave("orders", "exit 78")
+    with yard:
         wait_ready(yard)
+        wait_until("the alarm", lambda: alarms(yard) == ["link-paper halted:orders-A"])
+        yard.supervisorctl("stop", "link-paper:*")
+        GroupFiles(yard.home).remove("link-paper")
+        yard.supervisor.remove_group("link-paper")
+        wait_until("its end", lambda: not status(yard)["statistics"]["alarms"])
         yard.behave("trader", "exit 70")
         yard.signal(yard.running("session-7.trader"), "KILL")
         wait_until("the hold", lambda: "session-7" in yard.supervisor.notes() and is_down(yard))

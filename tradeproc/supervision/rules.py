@@ -128,6 +128,14 @@ def told_again(state: GroupState) -> tuple[Action, ...]:
     return tuple(actions)
 
 
+def over(state: GroupState) -> tuple[Action, ...]:
+    """Return what ends with a group that was removed: its alarms have no cause any more."""
+    names = [f"halted:{program}" for program in sorted(state.halted)]
+    for unit, trouble in state.troubles.items():
+        names += _names_of(state, unit) if trouble.holds else []
+    return tuple(ClearAlarm(name) for name in names)
+
+
 def _started(state: GroupState, program: str, is_respawn: bool) -> Decision:
     state = replace(state, up=state.up | {program})
     actions: tuple[Action, ...] = ()
@@ -218,9 +226,14 @@ def _time_passed(state: GroupState, now: float) -> Decision:
         if unit not in state.holds and calm > state.declaration.intensity.seconds:
             state = replace(state, troubles={key: value for key, value in state.troubles.items() if key != unit})
             if trouble.holds:
-                members = state.declaration.programs if unit == _ALL else (unit,)
-                actions += [ClearAlarm(f"given_up:{unit}"), *(ClearAlarm(f"cannot_start:{each}") for each in members)]
+                actions += [ClearAlarm(name) for name in _names_of(state, unit)]
     return state, tuple(actions)
+
+
+def _names_of(state: GroupState, unit: str) -> list[str]:
+    """Return the names of the alarms that a unit's trouble may have raised."""
+    members = state.declaration.programs if unit == _ALL else (unit,)
+    return [f"given_up:{unit}", *(f"cannot_start:{each}" for each in members)]
 
 
 def _down(state: GroupState, program: str) -> GroupState:

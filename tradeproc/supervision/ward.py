@@ -13,7 +13,7 @@ from tradeproc.supervision.declared import CAREFUL, DEFAULT, Declaration, Declar
 from tradeproc.supervision.listener import SupervisorEvent
 from tradeproc.supervision.plans import note_of, planned
 from tradeproc.supervision.restarts import Action, Event
-from tradeproc.supervision.rules import GroupState, Settings, decide, told_again
+from tradeproc.supervision.rules import GroupState, Settings, decide, over, told_again
 
 log = logging.getLogger(__name__)
 
@@ -186,6 +186,8 @@ class Ward:
         self._tell_unread(found)
         for group in [group for group in self._notes if group not in self._declared]:
             self._note(group, "")
+        for group in self.groups.keys() - self._declared.keys():
+            self._perform(group, restarts.TimePassed(), over(self.groups[group]))
         self.groups = {
             group: replace(state, declaration=self._declared[group])
             for group, state in self.groups.items()
