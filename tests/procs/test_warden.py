@@ -251,6 +251,19 @@ def test_giving_up_goes_on_under_the_next_warden(tmp_path: Path) -> None:
             assert len(halts) == asked
 
 
+def test_what_cannot_start_stays_alarmed_under_the_next_warden(tmp_path: Path) -> None:
+    yard = yard_in(tmp_path / "home", first=30.0)
+    file = GroupFiles(yard.home).path("link-paper")
+    python = f'command="{yard.home.root}/.venv/bin/python" -m tradeproc.procs orders'
+    assert python in file.read_text()
+    file.write_text(file.read_text().replace(python, "command=/nonexistent"))
+    with yard:
+        wait_until("the alarm", lambda: alarms(yard) == ["link-paper cannot_start:orders-A"])
+        kill_warden(yard)
+
+        assert alarms(yard) == ["link-paper cannot_start:orders-A"]
+
+
 def test_a_removed_group_leaves_no_plans_and_no_alarms_behind(tmp_path: Path) -> None:
     yard = yard_in(tmp_path / "home", first=30.0)
     yard.behave("orders", "exit 78")
