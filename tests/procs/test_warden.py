@@ -1,5 +1,6 @@
 """The warden over a real supervisord: programs are tiny, deaths are real."""
 
+import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -8,11 +9,14 @@ from typing import Any
 import pytest
 
 from tests.actor import acting
+from tests.databases import fresh_database, server
 from tests.supervision.yard import Yard
 from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.codec import Body
+from tradeproc.store import Store
+from tradeproc.store.migrate import migrate
 from tradeproc.supervision.client import ProgramState
 from tradeproc.supervision.groups import GroupFiles, ProgramSpec, link_group, session_group
 
@@ -28,7 +32,7 @@ slow_retry_seconds = 1.0
 """
 
 
-def yard_in(root: Path, first: float = 0.2, real: tuple[str, ...] = ("warden",)) -> Yard:
+def yard_in(root: Path, first: float = 0.2, real: tuple[str, ...] = ("warden",), intensity: str = "5/60") -> Yard:
     yard = Yard(root, real=real)
     yard.environment["TRADEPROC_DATABASE_URL"] = "postgresql:///nowhere?host=/nonexistent"
     conf = yard.home.conf / "tradeproc.toml"
@@ -36,6 +40,8 @@ def yard_in(root: Path, first: float = 0.2, real: tuple[str, ...] = ("warden",))
     conf.write_text(shipped + QUICK.format(first=first))
     files = GroupFiles(yard.home)
     files.write(session_group(7))
+    declared = files.path("session-7").read_text()
+    files.path("session-7").write_text(declared.replace("intensity=5/60", f"intensity={intensity}"))
     files.write(link_group("paper").with_program(ProgramSpec("orders-A", ("orders", "paper", "A"))))
     return yard
 
@@ -205,12 +211,69 @@ def test_a_hold_goes_on_under_the_next_warden(tmp_path: Path) -> None:
 
         yard.running("session-7.trader")
         yard.running("session-7.account")
-        wait_until("the plan to be done", lambda: "session-7" not in yard.supervisor.notes())
+        wait_until("the plan to be done", lambda: not noted(yard)["holds"])
 
 
-def test_a_removed_group_leaves_no_plans_behind(tmp_path: Path) -> None:
-    with yard_in(tmp_path / "home", first=30.0) as yard:
+def noted(yard: Yard) -> Any:
+    return json.loads(yard.supervisor.notes()["session-7"])
+
+
+def kill_warden(yard: Yard) -> None:
+    """Kill the warden, and wait until its successor has rebuilt everything."""
+    warden = yard.running("warden.warden")
+    yard.signal(warden, "KILL")
+    yard.running("warden.warden", other_than=warden.pid)
+    wait_until("the successor", lambda: status(yard)["pid"] != warden.pid and status(yard)["state"] == "ready")
+
+
+def test_giving_up_goes_on_under_the_next_warden(tmp_path: Path) -> None:
+    halts: list[Body] = []
+    with yard_in(tmp_path / "home", intensity="0/5") as yard:
         wait_ready(yard)
+        yard.behave("trader", "exit 70")
+        yard.signal(yard.running("session-7.trader"), "KILL")
+        wait_until("giving up", lambda: "name=given_up:all" in yard.log("warden.warden"))
+        # no keeper has heard of it yet
+        kill_warden(yard)
+
+        assert alarms(yard) == ["session-7 given_up:all"]
+        with keeper(yard, halts):
+            wait_until("the halt", lambda: noted(yard)["troubles"]["all"]["is_halted"])
+            assert {halt["session"] for halt in halts} == {7}
+            asked = len(halts)
+            # a person may have resumed: the next one does not halt again
+            kill_warden(yard)
+
+            assert alarms(yard) == ["session-7 given_up:all"]
+            yard.behave("trader", "")
+            wait_until("calm", lambda: not status(yard)["statistics"]["alarms"])
+            assert "session-7" not in yard.supervisor.notes()
+            assert len(halts) == asked
+
+
+def test_what_cannot_start_stays_alarmed_under_the_next_warden(tmp_path: Path) -> None:
+    yard = yard_in(tmp_path / "home", first=30.0)
+    file = GroupFiles(yard.home).path("link-paper")
+    python = f'command="{yard.home.root}/.venv/bin/python" -m tradeproc.procs orders'
+    assert python in file.read_text()
+    file.write_text(file.read_text().replace(python, "command=/nonexistent"))
+    with yard:
+        wait_until("the alarm", lambda: alarms(yard) == ["link-paper cannot_start:orders-A"])
+        kill_warden(yard)
+
+        assert alarms(yard) == ["link-paper cannot_start:orders-A"]
+
+
+def test_a_removed_group_leaves_no_plans_and_no_alarms_behind(tmp_path: Path) -> None:
+    yard = yard_in(tmp_path / "home", first=30.0)
+    yard.behave("orders", "exit 78")
+    with yard:
+        wait_ready(yard)
+        wait_until("the alarm", lambda: alarms(yard) == ["link-paper halted:orders-A"])
+        yard.supervisorctl("stop", "link-paper:*")
+        GroupFiles(yard.home).remove("link-paper")
+        yard.supervisor.remove_group("link-paper")
+        wait_until("its end", lambda: not status(yard)["statistics"]["alarms"])
         yard.behave("trader", "exit 70")
         yard.signal(yard.running("session-7.trader"), "KILL")
         wait_until("the hold", lambda: "session-7" in yard.supervisor.notes() and is_down(yard))
@@ -234,6 +297,38 @@ def test_a_halt_is_alarmed_and_left_down(tmp_path: Path) -> None:
 
         assert yard.is_in("core.tokens", ProgramState.EXITED)
         assert alarms(yard) == ["core halted:tokens"]
+
+
+def test_alarms_end_in_the_database_with_their_cause_whoever_raised_them(tmp_path: Path) -> None:
+    yard = yard_in(tmp_path / "home")
+    conf = yard.home.conf / "tradeproc.toml"
+    shipped = conf.read_text().replace("# disk_critical_mb = 256", "disk_critical_mb = 1")
+    roomy, tight = (
+        shipped.replace("# disk_warning_mb = 2048", f"disk_warning_mb = {least}") for least in (1, 1_000_000_000)
+    )
+    conf.write_text(tight)
+    yard.behave("tokens", "exit 78")
+    with server() as server_url, fresh_database(server_url) as url:
+        migrate(url)
+        yard.environment["TRADEPROC_DATABASE_URL"] = url
+        store = Store(url)
+
+        def standing() -> set[str]:
+            return {row.name for row in store.alarms(only_standing=True)}
+
+        with yard:
+            wait_until("both alarms", lambda: standing() == {"core:halted:tokens", "host:disk_low"})
+            conf.write_text(roomy)
+            kill_warden(yard)
+
+            # the disk has room by what the successor knows; tokens are still down
+            wait_until("the end of one", lambda: standing() == {"core:halted:tokens"})
+        # down, mend, up
+        yard.behave("tokens", "")
+        with yard:
+            wait_until("the end of both", lambda: not standing())
+            yard.running("core.tokens")
+        store.close()
 
 
 def test_a_warden_that_hangs_is_killed_by_the_keeper(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """Hung processes are found by silence and by standstill, and nobody else is."""
 
-from tradeproc.supervision.liveness import Hung, Limits, Liveness, kind_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tradeproc.supervision.liveness import Hung, Limits, Liveness, Running, kind_of
 
 LIMITS = Limits(hung=10.0, start=45.0, by_kind={"trader": 8.0})
 TRADER, LINK = "session-1.trader", "link-paper.link"
@@ -8,7 +11,7 @@ TRADER, LINK = "session-1.trader", "link-paper.link"
 
 def watched(*processes: str) -> Liveness:
     liveness = Liveness(LIMITS)
-    liveness.running({process: number for number, process in enumerate(processes, 1)}, 0.0)
+    liveness.running({process: Running(number) for number, process in enumerate(processes, 1)}, 0.0)
     return liveness
 
 
@@ -50,10 +53,45 @@ def test_a_process_that_never_begins_to_beat_is_found() -> None:
     assert look_until(watched("core.postgres"), 0, 120) == []
 
 
+def first_seen(process: str, age: float) -> Liveness:
+    """Be a watcher that begins when the process is this old."""
+    liveness = Liveness(LIMITS)
+    liveness.running({process: Running(1, age)}, 0.0)
+    return liveness
+
+
+def test_a_new_watcher_gives_no_one_a_second_start() -> None:
+    # older than its start may take: as any silence, from when the watcher began to look
+    assert look_until(first_seen(TRADER, 3600.0), 0, 8) == []
+    assert look_until(first_seen(TRADER, 3600.0), 0, 9) == [Hung(TRADER, 1, "no heartbeat in the 8 s that it had")]
+    assert look_until(first_seen("core.postgres", 3600.0), 0, 10) == []
+    assert look_until(first_seen("core.postgres", 3600.0), 0, 11)
+    # still starting: what is left of it
+    assert look_until(first_seen(TRADER, 25.0), 0, 20) == []
+    assert look_until(first_seen(TRADER, 25.0), 0, 21)
+    assert look_until(first_seen("core.postgres", 25.0), 0, 575) == []
+    assert look_until(first_seen("core.postgres", 25.0), 0, 576)
+
+
+def test_an_age_below_zero_is_a_clock_that_jumped_and_no_reason_to_wait_longer() -> None:
+    assert look_until(first_seen(TRADER, -9e9), 0, 45) == []
+    assert look_until(first_seen(TRADER, -9e9), 0, 46)
+
+
+@given(st.sampled_from([TRADER, LINK, "core.postgres"]), st.floats(-1e9, 1e9))
+@settings(max_examples=60, deadline=None)
+def test_whatever_the_age_silence_is_found_and_never_before_the_limit_of_the_kind(process: str, age: float) -> None:
+    liveness = first_seen(process, age)
+    limit = LIMITS.hung_after(kind_of(process))
+
+    assert look_until(liveness, 0, int(limit)) == []
+    assert len(look_until(liveness, int(limit) + 1, 601)) == 1
+
+
 def test_a_restart_begins_anew_and_a_predecessors_heartbeat_does_not_count() -> None:
     liveness = watched(TRADER)
     look_until(liveness, 0, 5, {TRADER: 1})
-    liveness.running({TRADER: 99}, 6.0)
+    liveness.running({TRADER: Running(99)}, 6.0)
 
     assert look_until(liveness, 6, 50, {TRADER: 1}) == []
     assert [hung.pid for hung in look_until(liveness, 51, 53, {TRADER: 1})] == [99]

@@ -25,7 +25,7 @@ from tradeproc.supervision.restarts import (
     Stopped,
     TimePassed,
 )
-from tradeproc.supervision.rules import GroupState, Settings, decide
+from tradeproc.supervision.rules import GroupState, Settings, decide, over
 
 PROGRAMS = ("a", "b", "c")
 PAUSES = Settings(first=1.0, most=8.0, slow=100.0, holds=4)
@@ -147,6 +147,14 @@ def test_what_halted_itself_is_alarmed_and_left_down_until_somebody_starts_it() 
     _, actions = run(state, Started("b"))
 
     assert actions == [ClearAlarm("halted:b")]
+
+
+def test_the_alarms_of_a_removed_group_are_over() -> None:
+    state, raised = run(group(Strategy.ONE_FOR_ONE), HaltedItself("a"), Failed("b", "no such file"))
+
+    names = {alarm.name for alarm in raised if isinstance(alarm, Alarm)}
+    assert names <= {action.name for action in over(state) if isinstance(action, ClearAlarm)}
+    assert over(group(Strategy.ONE_FOR_ONE)) == ()
 
 
 def test_what_is_done_is_left_down() -> None:

@@ -24,4 +24,4 @@ class WardenWatch:
             programs = self._supervisor.processes()
         except SupervisorAway:
             return
-        self._hangs.look({process: pid for process, pid in running_of(programs).items() if process == WARDEN})
+        self._hangs.look({process: each for process, each in running_of(programs).items() if process == WARDEN})

@@ -17,7 +17,7 @@ from tradeproc.bus.node import Node
 from tradeproc.config import Config, SupervisionConfig
 from tradeproc.home import Home, find_home
 from tradeproc.procs.specification import database_of
-from tradeproc.procs.warden_alarms import Alarms
+from tradeproc.procs.warden_alarms import Alarms, tell_of_disk
 from tradeproc.procs.warden_halts import Halts
 from tradeproc.supervision import restarts
 from tradeproc.supervision.client import Supervisor, SupervisorAway
@@ -43,9 +43,9 @@ class Warden:
         self._node, self._home, self._settings = node, home, settings
         self._supervisor = Supervisor(home)
         self._alarms = Alarms(node, database_of(settings, home), settings.database.connect_seconds)
-        self._halts = Halts(node)
         self._hangs = Hangs(node, self._supervisor, settings.supervision)
         self._ward = Ward(home, self._supervisor, _pauses(settings.supervision), random.random, self._tell)
+        self._halts = Halts(node, self._ward.halted)
         self._listener = Listener(self._ward.hear, lambda: node.stop(0))
         self._heard: set[str] = set()
         node.add_statistics(self._statistics)
@@ -63,6 +63,9 @@ class Warden:
             log.warning("rebuild_later reason=%s", away)
             self._node.after(_LOOK_SECONDS, self.begin)
             return
+        self._look_at_disk()
+        # now we hold all that still has a cause
+        self._alarms.forget_others()
         self._listener.begin()
         self._node.set_state("ready")
 
@@ -112,12 +115,7 @@ class Warden:
 
     def _look_at_disk(self) -> None:
         free = shutil.disk_usage(self._home.run).free // _MEGABYTE
-        limits = self._settings.health
-        for name, least in (("disk_low", limits.disk_warning_mb), ("disk_full", limits.disk_critical_mb)):
-            if free < least:
-                self._alarms.raise_alarm("host", name, f"{free} MB free under {self._home.run}, wanted {least} MB")
-            elif free > least + least // 10 and self._alarms.stands("host", name):
-                self._alarms.clear("host", name)
+        tell_of_disk(self._alarms, self._home.run, free, self._settings.health)
 
 
 def _pauses(settings: SupervisionConfig) -> Settings:

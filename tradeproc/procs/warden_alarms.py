@@ -8,17 +8,23 @@ import queue
 import re
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 from tradeproc.bus.node import Node
 from tradeproc.clock import wall_ns
+from tradeproc.config import HealthConfig
 from tradeproc.domain.units import Nanos
-from tradeproc.store import DatabaseDown, Store, StoreFault
+from tradeproc.store import AlarmRow, DatabaseDown, Store, StoreFault
 
 log = logging.getLogger(__name__)
 
 _PAUSE = 2.0
 _MOST_KEPT = 1000
 _SESSION = re.compile(r"session-(\d+)")
+# what comes before the colon in the names of our alarms; others write alarms of sessions too
+_OURS = frozenset({"given_up", "cannot_start", "halted", "declaration_unread", "disk_low", "disk_full"})
 
 
 class Alarms:
@@ -27,7 +33,7 @@ class Alarms:
     def __init__(self, node: Node, url: str, connect_seconds: float) -> None:
         self._node, self._url, self._connect_seconds = node, url, connect_seconds
         self._standing: set[tuple[str, str]] = set()
-        self._waiting: queue.Queue[tuple[str, str, str, Nanos]] = queue.Queue(_MOST_KEPT)
+        self._waiting: queue.Queue[Callable[[Store], None]] = queue.Queue(_MOST_KEPT)
         self._is_closed = False
         node.add_statistics(lambda: {"alarms": sorted(f"{group} {name}" for group, name in self._standing)})
         threading.Thread(target=self._write_all, name="alarms", daemon=True).start()
@@ -47,6 +53,10 @@ class Alarms:
             log.warning("alarm_cleared group=%s name=%s", group, name)
         self._say(group, name, "", is_over=True)
 
+    def forget_others(self) -> None:
+        """Clear in the database what a predecessor left standing there and we do not hold; when all is rebuilt."""
+        self._put(partial(self._forget, frozenset(self._standing), wall_ns()), "host", "of a predecessor")
+
     def stands(self, group: str, name: str) -> bool:
         """Tell whether we raised an alarm that is not over."""
         return (group, name) in self._standing
@@ -58,25 +68,54 @@ class Alarms:
     def _say(self, group: str, name: str, detail: str, *, is_over: bool) -> None:
         at = wall_ns()
         self._node.publish("alarm", {"group": group, "name": name, "detail": detail, "at": at, "cleared": is_over})
+        self._put(partial(_write, group, name, "" if is_over else detail or name, at), group, name)
+
+    def _put(self, write: Callable[[Store], None], group: str, name: str) -> None:
         try:
-            self._waiting.put_nowait((group, name, "" if is_over else detail or name, at))
+            self._waiting.put_nowait(write)
         except queue.Full:
             log.warning("alarm_unsaved group=%s name=%s reason=too many wait for the database", group, name)
 
     def _write_all(self) -> None:
         store = Store(self._url, connect_timeout=self._connect_seconds)
         while True:
-            group, name, detail, at = self._waiting.get()
+            write = self._waiting.get()
             while not self._is_closed:
                 try:
-                    _write(store, group, name, detail, at)
+                    write(store)
                     break
                 except (DatabaseDown, StoreFault):
                     # a fault too: on a new desk the tables may not be there yet
                     time.sleep(_PAUSE)
 
+    def _forget(self, held: frozenset[tuple[str, str]], at: Nanos, store: Store) -> None:
+        for row in store.alarms(only_standing=True):
+            group, name = _group_and_name(row)
+            if name.partition(":")[0] in _OURS and (group, name) not in held:
+                store.clear_alarms(row.session, row.name, at)
+                log.warning("alarm_cleared group=%s name=%s reason=its cause did not outlive a restart", group, name)
+                told = {"group": group, "name": name, "detail": "", "at": at, "cleared": True}
+                self._node.post(partial(self._node.publish, "alarm", told))
 
-def _write(store: Store, group: str, name: str, detail: str, at: Nanos) -> None:
+
+def tell_of_disk(alarms: Alarms, where: Path, free_mb: int, limits: HealthConfig) -> None:
+    """Raise the alarms of a disk with too little room; an alarm is over when there is a tenth more than that."""
+    for name, least in (("disk_low", limits.disk_warning_mb), ("disk_full", limits.disk_critical_mb)):
+        if free_mb < least:
+            alarms.raise_alarm("host", name, f"{free_mb} MB free under {where}, wanted {least} MB")
+        elif free_mb > least + least // 10 and alarms.stands("host", name):
+            alarms.clear("host", name)
+
+
+def _group_and_name(row: AlarmRow) -> tuple[str, str]:
+    """Return what `_write` made a row of."""
+    if row.session is not None:
+        return f"session-{row.session}", row.name
+    group, _, name = row.name.partition(":")
+    return group, name
+
+
+def _write(group: str, name: str, detail: str, at: Nanos, store: Store) -> None:
     found = _SESSION.fullmatch(group)
     session = int(found[1]) if found else None
     title = name if found else f"{group}:{name}"

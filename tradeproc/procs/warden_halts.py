@@ -1,6 +1,7 @@
 """Halting the entries of sessions whose group was given up: through the keeper, again and again until it answers."""
 
 import logging
+from collections.abc import Callable
 
 from tradeproc.bus.node import Answered, NoAnswer, Node, Reply, RequestWasRefused
 
@@ -12,33 +13,46 @@ _AGAIN_SECONDS = 5.0
 
 
 class Halts:
-    """Asks the keeper to halt sessions."""
+    """Asks the keeper to halt sessions; halting one that is halted changes nothing."""
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(self, node: Node, settled: Callable[[str], None]) -> None:
+        """Keep whom to tell.
+
+        Args:
+            node: asks the keeper.
+            settled: gets the group when the keeper has answered for each of its sessions.
+        """
+        self._node, self._settled = node, settled
+        self._open: dict[str, set[int]] = {}
 
     def halt_group(self, group: str, reason: str) -> None:
         """Halt the sessions that a group serves: its own, or those of its login; the core serves none by itself."""
         kind, _, which = group.partition("-")
         if kind == "session":
-            self._halt(int(which), reason)
+            self._halt_all(group, {int(which)}, reason)
         elif kind == "link":
-            self._halt_login(which, reason)
+            self._halt_login(group, which, reason)
 
-    def _halt_login(self, login: str, reason: str) -> None:
+    def _halt_login(self, group: str, login: str, reason: str) -> None:
         def replied(reply: Reply) -> None:
             match reply:
                 case Answered(body):
-                    for row in body["sessions"]:
-                        if row["spec"]["login"] == login and row["desired"] == "running":
-                            self._halt(int(row["id"]), reason)
+                    rows = [row for row in body["sessions"] if row["spec"]["login"] == login]
+                    sessions = {int(row["id"]) for row in rows if row["desired"] == "running"}
+                    self._halt_all(group, sessions, reason)
                 case NoAnswer(why) | RequestWasRefused(why):
                     log.warning("halt_delayed login=%s reason=%s", login, why)
-                    self._node.after(_AGAIN_SECONDS, lambda: self._halt_login(login, reason))
+                    self._node.after(_AGAIN_SECONDS, lambda: self._halt_login(group, login, reason))
 
         self._node.request(_KEEPER, "sessions", {}, seconds=_SECONDS, on_reply=replied)
 
-    def _halt(self, session: int, reason: str) -> None:
+    def _halt_all(self, group: str, sessions: set[int], reason: str) -> None:
+        self._open[group] = self._open.get(group, set()) | sessions
+        for session in sessions:
+            self._halt(group, session, reason)
+        self._settle(group)
+
+    def _halt(self, group: str, session: int, reason: str) -> None:
         def replied(reply: Reply) -> None:
             match reply:
                 case Answered():
@@ -47,7 +61,14 @@ class Halts:
                     log.error("halt_refused session=%d reason=%s", session, why)
                 case NoAnswer(why):
                     log.warning("halt_delayed session=%d reason=%s", session, why)
-                    self._node.after(_AGAIN_SECONDS, lambda: self._halt(session, reason))
+                    self._node.after(_AGAIN_SECONDS, lambda: self._halt(group, session, reason))
+                    return
+            self._open[group].discard(session)
+            self._settle(group)
 
         params = {"session": session, "by": "warden", "reason": reason}
         self._node.request(_KEEPER, "halt", params, seconds=_SECONDS, on_reply=replied)
+
+    def _settle(self, group: str) -> None:
+        if not self._open[group]:
+            self._settled(group)

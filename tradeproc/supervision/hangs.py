@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 
 from tradeproc.bus.codec import Envelope
 from tradeproc.bus.node import Node
-from tradeproc.clock import SECOND, monotonic_ns
+from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.config import SupervisionConfig
 from tradeproc.supervision.client import Program, ProgramState, Supervisor
 from tradeproc.supervision.killing import Killer
-from tradeproc.supervision.liveness import Limits, Liveness
+from tradeproc.supervision.liveness import Limits, Liveness, Running
 
 
 class Hangs:
@@ -32,17 +32,19 @@ class Hangs:
         body = envelope.body
         self._liveness.heard(envelope.publisher, int(body["pid"]), int(body["loop"]), _now())
 
-    def look(self, running: Mapping[str, int]) -> None:
-        """Take who runs with which pid, and kill who hangs."""
+    def look(self, running: Mapping[str, Running]) -> None:
+        """Take who runs, and kill who hangs."""
         now = _now()
         self._liveness.running(running, now)
         for hung in self._liveness.hung(now):
             self._killer.kill(hung)
 
 
-def running_of(programs: Iterable[Program]) -> dict[str, int]:
-    """Return the pids of the processes that run, by name."""
-    return {each.process: each.pid for each in programs if each.state is ProgramState.RUNNING and each.pid}
+def running_of(programs: Iterable[Program]) -> dict[str, Running]:
+    """Return the processes that run, by name; supervisord knows their age, also of those older than we are."""
+    wall = wall_ns() / SECOND
+    running = [each for each in programs if each.state is ProgramState.RUNNING and each.pid]
+    return {each.process: Running(each.pid, wall - each.started_at) for each in running}
 
 
 def _now() -> float:

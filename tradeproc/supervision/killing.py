@@ -5,11 +5,14 @@ import logging
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 
 from tradeproc.supervision.client import Supervisor, SupervisorAway
 from tradeproc.supervision.liveness import Hung
 
 log = logging.getLogger(__name__)
+
+_AGAIN_SECONDS = 1.0
 
 
 class Killer:
@@ -32,15 +35,20 @@ class Killer:
         """Let it dump, then kill it; supervisord starts it again."""
         log.error("process_hung process=%s pid=%d reason=%s", hung.process, hung.pid, hung.reason)
         self.kills += 1
-        self._signal(hung, signal.SIGUSR1)
-        self._after(self._dump_seconds, lambda: self._signal(hung, signal.SIGKILL))
+        end = partial(self._signal, hung, signal.SIGKILL)
+        self._signal(hung, signal.SIGUSR1, lambda: self._after(self._dump_seconds, end))
 
-    def _signal(self, hung: Hung, number: signal.Signals) -> None:
+    def _signal(self, hung: Hung, number: signal.Signals, then: Callable[[], object] | None = None) -> None:
+        """Send a signal, as soon as supervisord can say that the pid is still its own, and go on with `then`."""
         try:
             programs = self._supervisor.processes()
         except SupervisorAway as away:
-            log.warning("signal_unsent process=%s signal=%s reason=%s", hung.process, number.name, away)
+            # nobody else will ask for it: a hung pid is reported once
+            log.warning("signal_delayed process=%s signal=%s reason=%s", hung.process, number.name, away)
+            self._after(_AGAIN_SECONDS, partial(self._signal, hung, number, then))
             return
         if any((each.process, each.pid) == (hung.process, hung.pid) for each in programs):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(hung.pid, number)
+            if then is not None:
+                then()

@@ -21,15 +21,25 @@ class Limits:
         """Return the limit of a kind."""
         return self.by_kind.get(kind, self.hung)
 
-    def start_within(self, kind: str) -> float:
-        """Return what a kind has until its first heartbeat."""
-        return max(self.start, _SLOW_STARTERS.get(kind, 0.0))
+    def patience(self, kind: str, age: float) -> float:
+        """Return what a process has until we first hear it: what its age left of its start, or as any silence."""
+        left = max(self.start, _SLOW_STARTERS.get(kind, 0.0)) - max(age, 0.0)
+        return max(left, self.hung_after(kind))
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A process that runs, and for how many seconds already, by a clock that may jump: less than 0 is not known."""
+
+    pid: int
+    age: float = 0.0
 
 
 @dataclass(slots=True)
 class _Watched:
     pid: int
     since: float
+    patience: float
     heard_at: float | None = None
     loop: int = -1
     turned_at: float = 0.0
@@ -53,14 +63,14 @@ class Liveness:
         self._watched: dict[str, _Watched] = {}
         self._looked_at: float | None = None
 
-    def running(self, processes: Mapping[str, int], now: float) -> None:
-        """Take which processes run, with their pids; another pid is another process with a fresh start."""
+    def running(self, processes: Mapping[str, Running], now: float) -> None:
+        """Take which processes run; another pid is another process with a fresh start."""
         for process in [process for process in self._watched if process not in processes]:
             del self._watched[process]
-        for process, pid in processes.items():
+        for process, each in processes.items():
             known = self._watched.get(process)
-            if known is None or known.pid != pid:
-                self._watched[process] = _Watched(pid, now)
+            if known is None or known.pid != each.pid:
+                self._watched[process] = _Watched(each.pid, now, self._limits.patience(kind_of(process), each.age))
 
     def heard(self, process: str, pid: int, loop: int, now: float) -> None:
         """Take a heartbeat; one of a predecessor is not counted."""
@@ -92,8 +102,8 @@ class Liveness:
         kind = kind_of(process)
         limit = self._limits.hung_after(kind)
         if watched.heard_at is None:
-            patience = self._limits.start_within(kind)
-            return f"no heartbeat within {patience:g} s of its start" if now - watched.since > patience else ""
+            patience = watched.patience
+            return f"no heartbeat in the {patience:g} s that it had" if now - watched.since > patience else ""
         if now - watched.heard_at > limit:
             return f"no heartbeat for {limit:g} s"
         return f"heartbeats, but its loop stands still for {limit:g} s" if now - watched.turned_at > limit else ""

@@ -1,7 +1,7 @@
 """The warden's plans for a group as a note that supervisord keeps for the warden's successor: pure, text and back.
 
 A hold or an unfinished restart is a plan: programs are down, and only this note tells them from programs that a
-person stopped.
+person stopped. How often a group was held is noted until it is calm, so that escalation and giving up go on.
 """
 
 import json
@@ -31,22 +31,26 @@ class Plans:
 
 
 def note_of(state: GroupState, now: float, wall: float) -> str:
-    """Return the note of a group, empty when nothing is planned; `wall` is `now` on the clock that survives."""
-    if not state.holds and not state.to_start:
+    """Return the note of a group, empty when nothing is planned and nothing is wrong.
+
+    `wall` is `now` on the clock that survives; in tenths of a second, so that a note does not change by itself.
+    """
+    held = {unit: trouble for unit, trouble in state.troubles.items() if trouble.holds}
+    if not state.holds and not state.to_start and not held:
         return ""
     holds = {
-        unit: {
-            "programs": list(hold.programs),
-            "until": wall + hold.until - now,
-            "holds": state.troubles.get(unit, Trouble()).holds,
-        }
+        unit: {"programs": list(hold.programs), "until": round(wall + hold.until - now, 1)}
         for unit, hold in state.holds.items()
     }
-    return json.dumps({"holds": holds, "to_start": list(state.to_start)})
+    troubles = {
+        unit: {"holds": trouble.holds, "given_up": trouble.given_up, "is_halted": trouble.is_halted}
+        for unit, trouble in held.items()
+    }
+    return json.dumps({"holds": holds, "to_start": list(state.to_start), "troubles": troubles})
 
 
 def planned(note: str, now: float, wall: float) -> Plans:
-    """Return the plans of a note; none where it cannot be read."""
+    """Return the plans of a note, none where it cannot be read; the time of calm begins anew."""
     if not note:
         return Plans()
     try:
@@ -55,7 +59,10 @@ def planned(note: str, now: float, wall: float) -> Plans:
             str(unit): Hold(tuple(map(str, each["programs"])), now + max(0.0, float(each["until"]) - wall))
             for unit, each in found["holds"].items()
         }
-        troubles = {str(unit): Trouble(holds=int(each["holds"]), last=now) for unit, each in found["holds"].items()}
+        troubles = {
+            str(unit): Trouble((), int(each["holds"]), now, str(each["given_up"]), bool(each["is_halted"]))
+            for unit, each in found["troubles"].items()
+        }
         return Plans(holds, troubles, tuple(map(str, found["to_start"])))
     except (ValueError, KeyError, TypeError, AttributeError):
         return Plans()

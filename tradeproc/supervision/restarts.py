@@ -54,7 +54,12 @@ class TimePassed:
     """Nothing happened but time."""
 
 
-Event = Started | Died | Ended | HaltedItself | Failed | Stopped | TimePassed
+@dataclass(frozen=True, slots=True)
+class EntriesHalted:
+    """The keeper keeps the halt of the group's sessions now; a person may end it."""
+
+
+Event = EntriesHalted | Started | Died | Ended | HaltedItself | Failed | Stopped | TimePassed
 
 # --- actions
 

@@ -21,6 +21,7 @@ from tradeproc.supervision.restarts import (
     ClearAlarm,
     Died,
     Ended,
+    EntriesHalted,
     Event,
     Failed,
     HaltedItself,
@@ -31,6 +32,9 @@ from tradeproc.supervision.restarts import (
     Stopped,
     TimePassed,
 )
+
+# the unit of a group in which all restart together
+_ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +57,16 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What restarts together: recent deaths, holds so far, the last bad moment."""
+    """What restarts together: recent deaths, holds so far, the last bad moment.
+
+    `given_up` says why it was given up, if it was, and `is_halted` that the keeper took the halt that goes with it.
+    """
 
     deaths: tuple[float, ...] = ()
     holds: int = 0
     last: float = 0.0
+    given_up: str = ""
+    is_halted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +108,32 @@ def decide(state: GroupState, event: Event, now: float, chance: float, settings:
             return _went_on(_down(state, program))
         case Stopped(program):
             return _stopped(state, program)
+        case EntriesHalted():
+            troubles = {unit: replace(each, is_halted=bool(each.given_up)) for unit, each in state.troubles.items()}
+            return replace(state, troubles=troubles), ()
         case TimePassed():
             return _time_passed(state, now)
+
+
+def told_again(state: GroupState) -> tuple[Action, ...]:
+    """Return what a successor says again of what was given up: nobody knows whether it was heard.
+
+    A halt that the keeper took is not repeated: a person may have resumed since.
+    """
+    actions: list[Action] = []
+    for unit, trouble in state.troubles.items():
+        if trouble.given_up:
+            actions.append(Alarm(f"given_up:{unit}", trouble.given_up))
+            actions += [] if trouble.is_halted else [HaltEntries(trouble.given_up)]
+    return tuple(actions)
+
+
+def over(state: GroupState) -> tuple[Action, ...]:
+    """Return what ends with a group that was removed: its alarms have no cause any more."""
+    names = [f"halted:{program}" for program in sorted(state.halted)]
+    for unit, trouble in state.troubles.items():
+        names += _names_of(state, unit) if trouble.holds else []
+    return tuple(ClearAlarm(name) for name in names)
 
 
 def _started(state: GroupState, program: str, is_respawn: bool) -> Decision:
@@ -141,7 +174,10 @@ def _hold(state: GroupState, program: str, now: float, chance: float, settings: 
     unit = _unit(state, program)
     trouble = state.troubles.get(unit, Trouble())
     trouble = replace(trouble, holds=trouble.holds + 1, deaths=(), last=now)
-    has_given_up = trouble.holds > settings.holds
+    has_given_up, was_given_up = trouble.holds > settings.holds, bool(trouble.given_up)
+    if has_given_up and not was_given_up:
+        reason = f"{state.declaration.group}: {program} died too often; tried again every {settings.slow:g} s"
+        trouble = replace(trouble, given_up=reason)
     pause = settings.slow if has_given_up else min(settings.first * 2.0 ** (trouble.holds - 1), settings.most)
     together = state.declaration.companions(program)
     was_running = [each for each in together if each in state.up or each in state.to_start]
@@ -155,9 +191,8 @@ def _hold(state: GroupState, program: str, now: float, chance: float, settings: 
         to_start=tuple(each for each in state.to_start if each not in hold.programs),
     )
     actions: tuple[Action, ...] = tuple(Stop(each) for each in to_stop)
-    if trouble.holds == settings.holds + 1:
-        reason = f"{state.declaration.group}: {program} died too often; tried again every {settings.slow:g} s"
-        actions += (Alarm(f"given_up:{unit}", reason), HaltEntries(reason))
+    if has_given_up and not was_given_up:
+        actions += (Alarm(f"given_up:{unit}", trouble.given_up), HaltEntries(trouble.given_up))
     return state, actions
 
 
@@ -191,8 +226,14 @@ def _time_passed(state: GroupState, now: float) -> Decision:
         if unit not in state.holds and calm > state.declaration.intensity.seconds:
             state = replace(state, troubles={key: value for key, value in state.troubles.items() if key != unit})
             if trouble.holds:
-                actions += [ClearAlarm(f"given_up:{unit}"), ClearAlarm(f"cannot_start:{unit}")]
+                actions += [ClearAlarm(name) for name in _names_of(state, unit)]
     return state, tuple(actions)
+
+
+def _names_of(state: GroupState, unit: str) -> list[str]:
+    """Return the names of the alarms that a unit's trouble may have raised."""
+    members = state.declaration.programs if unit == _ALL else (unit,)
+    return [f"given_up:{unit}", *(f"cannot_start:{each}" for each in members)]
 
 
 def _down(state: GroupState, program: str) -> GroupState:
@@ -222,7 +263,7 @@ def _with_last(state: GroupState, unit: str, now: float) -> dict[str, Trouble]:
 
 def _unit(state: GroupState, program: str) -> str:
     """Return whose deaths are counted together."""
-    return "all" if state.declaration.strategy is Strategy.ONE_FOR_ALL else program
+    return _ALL if state.declaration.strategy is Strategy.ONE_FOR_ALL else program
 
 
 def _ordered(state: GroupState, programs: set[str]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from tradeproc.supervision.declared import CAREFUL, DEFAULT, Declaration, Declar
 from tradeproc.supervision.listener import SupervisorEvent
 from tradeproc.supervision.plans import note_of, planned
 from tradeproc.supervision.restarts import Action, Event
-from tradeproc.supervision.rules import GroupState, Settings, decide
+from tradeproc.supervision.rules import GroupState, Settings, decide, over, told_again
 
 log = logging.getLogger(__name__)
 
@@ -61,12 +61,17 @@ class Ward:
             for name in reversed(plans.to_start):
                 if name in up:
                     self._perform(group, restarts.TimePassed(), (restarts.Stop(name),))
+            self._perform(group, restarts.TimePassed(), told_again(self.groups[group]))
             for program in members:
                 self._rebuild(group, program)
 
     def _rebuild(self, group: str, program: Program) -> None:
+        failed = restarts.Failed(program.name, program.error)
         if program.state is ProgramState.FATAL and not self.groups[group].is_held(program.name):
-            self._decide(group, restarts.Failed(program.name, program.error))
+            self._decide(group, failed)
+        elif program.state is ProgramState.FATAL:
+            alarm = restarts.Alarm(f"cannot_start:{program.name}", program.error)
+            self._perform(group, failed, (alarm,))
         elif program.state is ProgramState.EXITED and program.exit_status == EXIT_HALT:
             self._decide(group, restarts.HaltedItself(program.name))
 
@@ -80,6 +85,11 @@ class Ward:
             translated = self._translate(event)
             if translated is not None:
                 self._decide(event.group, translated)
+
+    def halted(self, group: str) -> None:
+        """Take that the keeper halted the sessions of a group that was given up."""
+        if group in self.groups:
+            self._decide(group, restarts.EntriesHalted())
 
     def pass_time(self) -> None:
         """Let time do its work on all groups."""
@@ -176,6 +186,8 @@ class Ward:
         self._tell_unread(found)
         for group in [group for group in self._notes if group not in self._declared]:
             self._note(group, "")
+        for group in self.groups.keys() - self._declared.keys():
+            self._perform(group, restarts.TimePassed(), over(self.groups[group]))
         self.groups = {
             group: replace(state, declaration=self._declared[group])
             for group, state in self.groups.items()
