@@ -203,6 +203,8 @@ def test_one_account_and_product_has_one_running_session(desk: Desk, session: in
     for number in (second, other):
         desk.ask("stop", session=number)
         wait_until("the end", lambda number=number: desk.state_of(number) == "stopped")  # type: ignore[misc]
+    wait_until("the alarm over", lambda: not desk.store.alarms(second, only_standing=True))
+    for number in (second, other):
         desk.ask("remove", session=number)
 
 
