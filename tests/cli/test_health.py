@@ -7,6 +7,7 @@ import pytest
 
 from tradeproc.cli.health import DAY, SECOND, Level, Problem, ago, evaluate, exit_code
 from tradeproc.cli.observations import (
+    AlarmSeen,
     BeatSeen,
     DivergenceSeen,
     LoginSeen,
@@ -63,6 +64,21 @@ def session(is_up: bool, age: int) -> Observations:
     return seen(sessions=Known((SessionSeen(3, "mine", is_up, NOW - age * SECOND),)))
 
 
+def alarm(name: str, session: int | None = 1, *, is_due: bool = True) -> Observations:
+    return seen(alarms=Known((AlarmSeen(session, name, "why", NOW - 300 * SECOND, is_due),)))
+
+
+def starting(process: str, age: int | None) -> Observations:
+    since = None if age is None else NOW - age * SECOND
+    beats = (BeatSeen(process, NOW, "starting", "standing by: 4711", since=since),)
+    return seen(beats=beats, sessions=Known((SessionSeen(1, "mine", True, NOW - DAY, "paper"),)))
+
+
+def stopped(name: str, *, is_up: bool = True, login: str = "paper") -> Observations:
+    sessions = Known((SessionSeen(1, "mine", is_up, NOW, login), SessionSeen(2, "yours", is_up, NOW, login)))
+    return seen(programs=Known((ProgramSeen(name, "STOPPED"),)), sessions=sessions)
+
+
 CRITICAL, WARNING, UNKNOWN = Level.CRITICAL, Level.WARNING, Level.UNKNOWN
 
 
@@ -103,6 +119,30 @@ CRITICAL, WARNING, UNKNOWN = Level.CRITICAL, Level.WARNING, Level.UNKNOWN
             "2 in the last 60 min, newest ESH24",
         ),
         (seen(divergences=Unknown("no keeper")), UNKNOWN, "divergences", "no keeper"),
+        (alarm("position_uncovered"), CRITICAL, "session 1", "alarm position_uncovered for 5 min: why"),
+        (alarm("order_reappeared"), CRITICAL, "session 1", "order_reappeared"),
+        (alarm("close_stuck", is_due=False), CRITICAL, "session 1", "close_stuck"),
+        (alarm("lease_lost"), CRITICAL, "session 1", "lease_lost"),
+        (alarm("given_up:trader"), CRITICAL, "session 1", "given_up:trader"),
+        (alarm("core:given_up:jobs", None), CRITICAL, "host", "core:given_up:jobs"),
+        (alarm("host:disk_full", None), CRITICAL, "host", "disk_full"),
+        (alarm("not_flat_at_end", is_due=False), CRITICAL, "session 1", "not_flat_at_end"),
+        (alarm("strategy_overran"), WARNING, "session 1", "strategy_overran"),
+        (alarm("order_unresolved", is_due=False), WARNING, "session 1", "order_unresolved"),
+        (seen(alarms=Unknown("no keeper")), UNKNOWN, "alarms", "no keeper"),
+        (
+            starting("session-1.trader", 61),
+            WARNING,
+            "session-1.trader",
+            "not ready 61 s after its start: standing by",
+        ),
+        (starting("session-1.trader", 301), CRITICAL, "session-1.trader", "not ready 5 min"),
+        (starting("session-1.account", 301), CRITICAL, "session-1.account", "not ready"),
+        (starting("link-paper.link", 301), CRITICAL, "link-paper.link", "not ready"),
+        (starting("link-other.link", 301), WARNING, "link-other.link", "not ready"),
+        (starting("core.portfolio", 301), WARNING, "core.portfolio", "not ready"),
+        (stopped("link-paper:link"), WARNING, "link-paper:link", "needed by mine, yours; supervisorctl start"),
+        (stopped("session-1:account"), WARNING, "session-1:account", "needed by mine;"),
         (seen(database=Unknown("refused")), CRITICAL, "database", "refused; entries wait"),
         (seen(disk_free_mb=Known(255)), CRITICAL, "disk", "255 MB"),
         (seen(disk_free_mb=Known(2047)), WARNING, "disk", "2047 MB"),
@@ -129,6 +169,11 @@ def test_each_thing_that_is_wrong_is_one_problem(
     [
         WELL,
         program("STARTING"),
+        alarm("strategy_overran", is_due=False),
+        starting("session-1.trader", 60),
+        starting("session-1.trader", None),
+        stopped("session-1:trader", is_up=False),
+        stopped("link-paper:link", login="other"),
         session(True, 1000),
         session(False, 19),
         program("STOPPED"),
@@ -154,11 +199,25 @@ def test_a_database_that_is_down_is_one_problem_with_all_that_follows_from_it() 
     )
 
     [problem] = evaluate(
-        seen(database=away, sessions=away, streams=away, orders=away, divergences=away, beats=beats), LIMITS, NOW
+        seen(database=away, sessions=away, streams=away, orders=away, divergences=away, alarms=away, beats=beats),
+        LIMITS,
+        NOW,
     )
 
     assert problem.subject == "database"
-    assert "not checked: sessions, streams, orders, divergences" in problem.text
+    assert "not checked: sessions, streams, orders, divergences, alarms" in problem.text
+
+
+def test_what_a_trader_is_degraded_by_is_told_once_with_its_detail_and_never_milder() -> None:
+    own = AlarmSeen(1, "close_stuck", "why", NOW), AlarmSeen(1, "order_unresolved", "where", NOW)
+    beat = BeatSeen("session-1.trader", NOW, "degraded", "close_stuck; order_unresolved")
+    mild = replace(beat, detail="order_unresolved")
+
+    both = evaluate(seen(alarms=Known(own), beats=(beat,)), LIMITS, NOW)
+    milder = evaluate(seen(alarms=Known(own[1:]), beats=(mild,)), LIMITS, NOW)
+
+    assert [(each.level, each.subject) for each in both] == [(CRITICAL, "session 1"), (WARNING, "session 1")]
+    assert [(each.level, each.subject) for each in milder] == [(CRITICAL, "session-1.trader"), (WARNING, "session 1")]
 
 
 def test_a_bare_position_is_told_also_while_the_database_is_down() -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import closing, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ import pytest
 from tests.cli.readme import strategy_of_the_readme
 from tests.drills.desk import ACCOUNT, Desk, Late, free_port, wait_for
 from tradeproc.cli import healthcheck, tradectl
+from tradeproc.clock import wall_ns
+from tradeproc.store import Store
 from tradeproc.store.embedded import database_url
 
 pytestmark = pytest.mark.drill
@@ -360,6 +362,30 @@ def test_a_session_that_was_stopped_behind_the_keepers_back_is_told(desk: Runnin
         desk.wait_health(2, ["CRITICAL session 1: mine should run and does not"])
     finally:
         desk.supervisorctl("start", "session-1:*")
+    desk.wait_well()
+
+
+def test_a_standing_alarm_is_one_line_until_it_is_taken_back(desk: RunningDesk) -> None:
+    desk.wait_well()
+    with closing(Store(database_url(desk.home))) as store:
+        store.save_alarm(1, "position_uncovered", "2 contracts have no stop", wall_ns())
+        store.save_alarm(99, "position_uncovered", "of a session that was removed", wall_ns())
+        try:
+            desk.wait_health(2, ["CRITICAL session 1: alarm position_uncovered for "])
+        finally:
+            store.clear_alarms(1, None, wall_ns())
+            store.clear_alarms(99, None, wall_ns())
+    desk.wait_well()
+
+
+def test_a_link_that_a_person_stopped_is_told(desk: RunningDesk) -> None:
+    desk.wait_well()
+    desk.supervisorctl("stop", "link-paper:link")
+    line = "WARNING link-paper:link: stopped by a person, and needed by mine; supervisorctl start link-paper:link"
+    try:
+        wait_for("the line", lambda: line in desk.health()[1])
+    finally:
+        desk.supervisorctl("start", "link-paper:link")
     desk.wait_well()
 
 

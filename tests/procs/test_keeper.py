@@ -1,8 +1,10 @@
 """The keeper over a real supervisord, a real database and the real bus; traders and links are tiny programs."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
@@ -19,8 +21,9 @@ from tradeproc.bus.codec import Body
 from tradeproc.bus.requests import RequestRefused
 from tradeproc.domain import messages
 from tradeproc.domain.broker_orders import BrokerAccount
+from tradeproc.procs.keeper_lists import BadQuestion
 from tradeproc.store import Store
-from tradeproc.supervision.client import ProgramState
+from tradeproc.supervision.client import Program, ProgramState
 from tradeproc.supervision.groups import GroupFiles
 
 SPEC: Body = {
@@ -45,6 +48,11 @@ class Desk:
 
     def ask(self, method: str, seconds: float = 15.0, **params: Any) -> Body:
         return self.client.call("core.keeper", method, params, seconds)
+
+    def client_of_its_own(self, method: str, **params: Any) -> Body:
+        """Ask from another thread; a keeper that dies meanwhile does not answer."""
+        with Client(Directory(self.yard.home.sockets)) as client:
+            return client.call("core.keeper", method, params, 30.0)
 
     def create(self, **changes: Any) -> int:
         return int(self.ask("create", spec={**SPEC, **changes})["session"])
@@ -195,6 +203,8 @@ def test_one_account_and_product_has_one_running_session(desk: Desk, session: in
     for number in (second, other):
         desk.ask("stop", session=number)
         wait_until("the end", lambda number=number: desk.state_of(number) == "stopped")  # type: ignore[misc]
+    wait_until("the alarm over", lambda: not desk.store.alarms(second, only_standing=True))
+    for number in (second, other):
         desk.ask("remove", session=number)
 
 
@@ -307,25 +317,105 @@ def test_a_trader_that_does_not_hear_is_named(desk: Desk) -> None:
     assert answer["latch"] == "stored"
 
 
-def test_stop_with_flatten_waits_until_the_trader_has_ended(desk: Desk, session: int) -> None:
-    trader = desk.yard.running(f"session-{session}.trader")
+def flat_as_told(desk: Desk, trader: Program) -> Callable[[Body], Body]:
+    """Return the answer of a trader that is flat at once, and ends."""
+    told: list[Body] = []
 
     def stop(body: Body) -> Body:
         assert body["flatten"] is True
-        desk.yard.signal(trader, "TERM")
+        if not told:
+            desk.yard.signal(trader, "TERM")
+        told.append(body)
         return {"trading_state": "halted"}
 
-    with node(desk, f"session-{session}.trader", {"stop": stop}):
+    return stop
+
+
+def test_stop_with_flatten_waits_until_the_trader_has_ended(desk: Desk, session: int) -> None:
+    trader = desk.yard.running(f"session-{session}.trader")
+
+    with node(desk, f"session-{session}.trader", {"stop": flat_as_told(desk, trader)}):
         answer = desk.ask("stop", session=session, flatten=True, seconds=40.0)
 
     assert answer == {"session": session, "desired": "stopped"}
 
 
-def test_stop_with_flatten_does_not_stop_a_trader_that_did_not_hear(desk: Desk, session: int) -> None:
-    with pytest.raises(RequestRefused, match="is not stopped"):
+def test_stop_with_flatten_does_not_stop_a_trader_that_did_not_hear_and_tells_it_again(
+    desk: Desk, session: int
+) -> None:
+    trader = desk.yard.running(f"session-{session}.trader")
+
+    with pytest.raises(RequestRefused, match="is not stopped yet"):
+        desk.ask("stop", session=session, flatten=True, seconds=40.0)
+
+    assert desk.row(session)["desired"] == "flattening"
+    with pytest.raises(RequestRefused, match="getting flat"):
+        desk.ask("start", session=session)
+    assert desk.yard.running(f"session-{session}.trader").pid == trader.pid
+    with node(desk, f"session-{session}.trader", {"stop": flat_as_told(desk, trader)}):
+        wait_until("the end", lambda: desk.state_of(session) == "stopped")
+    assert desk.row(session)["desired"] == "stopped"
+
+
+def test_a_trader_that_refuses_to_get_flat_runs_on(desk: Desk, session: int) -> None:
+    def stop(_: Body) -> Body:
+        raise BadQuestion("not now")
+
+    with (
+        node(desk, f"session-{session}.trader", {"stop": stop}),
+        pytest.raises(RequestRefused, match=r"is not stopped, because its trader did not flatten: .*not now"),
+    ):
         desk.ask("stop", session=session, flatten=True, seconds=40.0)
 
     assert desk.row(session)["desired"] == "running"
+
+
+def test_a_session_that_is_getting_flat_stops_also_when_keeper_and_trader_are_killed_meanwhile(
+    desk: Desk, session: int
+) -> None:
+    trader, told = desk.yard.running(f"session-{session}.trader"), Event()
+
+    def stop(_: Body) -> Body:
+        told.set()
+        return {"trading_state": "halted"}
+
+    with ThreadPoolExecutor(1) as lane, node(desk, f"session-{session}.trader", {"stop": stop}):
+        asked = lane.submit(desk.client_of_its_own, "stop", session=session, flatten=True)
+        assert told.wait(60.0)
+        keeper = desk.yard.running("core.keeper")
+        desk.yard.signal(keeper, "KILL")
+        desk.yard.running("core.keeper", other_than=keeper.pid)
+        wait_until("the keeper", desk.is_ready)
+        told.clear()
+        assert told.wait(60.0), "the new keeper does not know"
+        assert desk.row(session)["desired"] == "flattening"
+        assert desk.yard.running(f"session-{session}.trader").pid == trader.pid
+        told.clear()
+        desk.yard.signal(trader, "KILL")
+        desk.yard.supervisorctl("start", f"session-{session}:trader")
+        again = desk.yard.running(f"session-{session}.trader", other_than=trader.pid)
+        assert told.wait(60.0), "the new trader is not told"
+        assert desk.row(session)["desired"] == "flattening"
+        desk.yard.signal(again, "TERM")  # it ends with 0, as one that is flat
+        wait_until("the end", lambda: desk.state_of(session) == "stopped")
+        assert asked.exception() is not None
+
+    assert desk.row(session)["desired"] == "stopped"
+
+
+def test_a_session_that_was_getting_flat_when_the_machine_went_down_comes_up_to_get_flat(
+    server_url: str, tmp_path: Path
+) -> None:
+    with fresh_database(server_url) as url, desk_in(tmp_path / "home", url) as desk:
+        wait_until("the keeper", desk.is_ready)
+        desk.know_accounts()
+        number = desk.create()
+        desk.store.set_desired(number, "flattening")
+
+        trader = desk.yard.running(f"session-{number}.trader")
+        with node(desk, f"session-{number}.trader", {"stop": flat_as_told(desk, trader)}):
+            wait_until("the end", lambda: desk.row(number)["desired"] == "stopped")
+        wait_until("its group gone", lambda: desk.state_of(number) == "stopped")
 
 
 def test_after_a_killed_supervisord_the_sessions_come_back(server_url: str, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ Nothing here decides anything about trading: commands ask the processes over the
     watch.py          gathers what the view shows; listening.py hears many processes at once
     quickstart.py     the first command of the README; preflight.py what it makes sure of before
     health.py         pure: observations.py and thresholds become problems; healthcheck.py collects and prints
+    standing.py       its rules about what stands: alarms, long starts, stopped programs; problems.py what it tells
     bench/            the benchmarks
 
 Start reading at `tradectl.py`.

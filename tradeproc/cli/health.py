@@ -1,14 +1,15 @@
 """What is wrong with a desk: pure, `evaluate(observations, thresholds, now)` gives problems.
 
 Each rule is one function of the list `RULES`. What could not be found out is an `unknown` problem, never
-silence. Collecting the observations and printing the problems is healthcheck.py.
+silence. Rules about what stands still are in standing.py. Collecting the observations and printing the problems is
+healthcheck.py.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator, Sequence
 
 from tradeproc.cli.observations import BeatSeen, LoginSeen, Observations, ProgramSeen
+from tradeproc.cli.problems import Level, Problem, Rule, ago
+from tradeproc.cli.standing import alarms, is_in_alarms, starting, stopped
 from tradeproc.config import HealthConfig
 from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.units import SECOND
@@ -18,35 +19,7 @@ from tradeproc.errors import EXIT_DONE, EXIT_HALT
 DAY = 86_400 * SECOND
 
 
-class Level(StrEnum):
-    """How bad a problem is, the worst last."""
-
-    WARNING = "warning"
-    UNKNOWN = "unknown"
-    CRITICAL = "critical"
-
-    @property
-    def exit_code(self) -> int:
-        """Return the exit code of a check whose worst problem this is."""
-        return {Level.WARNING: 1, Level.CRITICAL: 2, Level.UNKNOWN: 3}[self]
-
-
 _BY_RANK = tuple(Level)
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One line for a person: what it is about, what was found, what to do."""
-
-    level: Level
-    subject: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.level.value.upper()} {self.subject}: {self.text}"
-
-
-Rule = Callable[[Observations, HealthConfig, int], Iterable[Problem]]
 
 
 def evaluate(observations: Observations, thresholds: HealthConfig, now: int) -> list[Problem]:
@@ -66,15 +39,6 @@ def exit_code(problems: Sequence[Problem]) -> int:
     """Return 0 without problems, else the code of the worst: critical 2, unknown 3, warning 1."""
     worst = max((_BY_RANK.index(problem.level) for problem in problems), default=None)
     return 0 if worst is None else _BY_RANK[worst].exit_code
-
-
-def ago(at: int, now: int) -> str:
-    """Return an age as `4 s`, `3 min`, `5 h` or `2 d`."""
-    seconds = max(now - at, 0) // SECOND
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
 
 
 def _programs(seen: Observations, _thresholds: HealthConfig, _now: int) -> Iterator[Problem]:
@@ -156,6 +120,8 @@ _PASSING = frozenset({AlarmName.POSITION_DIVERGED, AlarmName.DATABASE_DOWN, Alar
 
 def _is_told_already(beat: BeatSeen, seen: Observations) -> bool:
     """Tell whether a process is degraded only because of something that has a line of its own."""
+    if is_in_alarms(beat, seen, _severity(beat)):
+        return True
     if isinstance(seen.database, Unknown) and "database" in beat.detail:
         return _severity(beat) is Level.WARNING
     streams = seen.streams.value if isinstance(seen.streams, Known) else ()
@@ -229,7 +195,7 @@ def _database(seen: Observations, _thresholds: HealthConfig, _now: int) -> Itera
         case Unknown(reason):
             unseen = [
                 name
-                for name in ("sessions", "streams", "orders", "divergences")
+                for name in ("sessions", "streams", "orders", "divergences", "alarms")
                 if getattr(seen, name) == seen.database
             ]
             text = f"{reason}; entries wait, exits go on"
@@ -291,5 +257,6 @@ def _calendars(seen: Observations, thresholds: HealthConfig, now: int) -> Iterat
 
 
 RULES: tuple[Rule, ...] = (
-    _programs, _sessions, _beats, _streams, _orders, _divergences, _database, _disk, _logins, _calendars,
+    _programs, _sessions, stopped, _beats, starting, _streams, _orders, _divergences, alarms, _database, _disk,
+    _logins, _calendars,
 )  # fmt: skip

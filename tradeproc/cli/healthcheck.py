@@ -15,6 +15,7 @@ from tradeproc.cli.desk import TOKENS, Desk
 from tradeproc.cli.exits import one_line
 from tradeproc.cli.health import evaluate, exit_code
 from tradeproc.cli.observations import (
+    AlarmSeen,
     BeatSeen,
     DivergenceSeen,
     LoginSeen,
@@ -31,6 +32,7 @@ from tradeproc.domain.orders import OrderState
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import Nanos
 from tradeproc.domain.wanted import wanted_now
+from tradeproc.engine.alarms import AlarmName
 from tradeproc.errors import Outage, Refusal, TradeprocError
 from tradeproc.home import find_home
 from tradeproc.localbroker.client import LocalBroker
@@ -41,6 +43,8 @@ from tradeproc.supervision.client import Program, ProgramState
 UNKNOWN = 3
 _SECONDS = 2.0
 _STARTING_SECONDS = 20
+# a trader's word for it
+_DOUBT = "waiting for reconciliation"
 _BYTES_PER_MB = 1 << 20
 
 
@@ -73,6 +77,7 @@ class Collector:
             streams=self._streams(sessions),
             orders=self._orders(sessions),
             divergences=self._divergences(),
+            alarms=self._alarms(sessions),
             database=Unknown(sessions.reason) if isinstance(sessions, Unknown) else Known(None),
             disk_free_mb=Known(shutil.disk_usage(self.desk.home.run).free // _BYTES_PER_MB),
             logins=self._logins(),
@@ -91,7 +96,21 @@ class Collector:
         except TradeprocError as error:
             return BeatSeen(process, None, detail=str(error))
         self.statuses[process] = told
-        return BeatSeen(process, told["at"], told["state"], told["detail"], told["statistics"].get("clock_skew"))
+        skew = told["statistics"].get("clock_skew")
+        return BeatSeen(process, told["at"], told["state"], told["detail"], skew, self._starting_since(process, told))
+
+    def _starting_since(self, process: str, told: dict[str, Any]) -> int | None:
+        """Return when a start began that is not over; a trader is `starting` also while it doubts its position."""
+        if told["state"] != "starting":
+            return None
+        if told["detail"] == _DOUBT:
+            try:
+                standing = self.desk.client.call(process, "state", {}, _SECONDS)["alarms"]
+            except TradeprocError:
+                return None
+            if AlarmName.NOT_READY not in standing:
+                return None
+        return int(told["started_at"])
 
     def _sessions(self) -> Answer[list[SessionRow]]:
         try:
@@ -162,6 +181,25 @@ class Collector:
             return Unknown(str(error))
         return Known(tuple(DivergenceSeen(r.divergence.session, r.divergence.subject, r.divergence.at) for r in rows))
 
+    def _alarms(self, due: Answer[list[SessionRow]]) -> Answer[tuple[AlarmSeen, ...]]:
+        match due:
+            case Unknown(reason):
+                return Unknown(reason)
+            case Known(rows):
+                running = {None, *(row.id for row in rows)}
+        try:
+            kept = {None, *(row.id for row in self.store.sessions())}
+            standing = self.store.alarms(only_standing=True)
+        except Outage as error:
+            return Unknown(str(error))
+        return Known(
+            tuple(
+                AlarmSeen(row.session, row.name, row.detail, row.at, row.session in running)
+                for row in standing
+                if row.session in kept
+            )
+        )
+
     def _logins(self) -> Answer[tuple[LoginSeen, ...]]:
         try:
             rows = self.desk.ask(TOKENS, "logins", seconds=_SECONDS)["logins"]
@@ -189,7 +227,9 @@ def _sessions_seen(
         case Known(rows):
             return Known(
                 tuple(
-                    SessionSeen(row.id, row.spec.name, f"session-{row.id}.trader" in up, row.changed_at)
+                    SessionSeen(
+                        row.id, row.spec.name, f"session-{row.id}.trader" in up, row.changed_at, row.spec.login
+                    )
                     for row in rows
                 )
             )

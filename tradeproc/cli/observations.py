@@ -23,17 +23,22 @@ class SessionSeen:
     name: str
     is_up: bool
     since: int
+    login: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class BeatSeen:
-    """What a process that has sockets said when asked, or why it did not; times are UTC nanoseconds."""
+    """What a process that has sockets said when asked, or why it did not; times are UTC nanoseconds.
+
+    `since` is when its start began; None when that is over, or nobody knows.
+    """
 
     process: str
     at: int | None
     state: str = ""
     detail: str = ""
     clock_skew: float | None = None
+    since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,17 @@ class DivergenceSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmSeen:
+    """A standing alarm of a session, or of the host (None); `is_due`: whose it is should run now."""
+
+    session: int | None
+    name: str
+    detail: str
+    at: int
+    is_due: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class LoginSeen:
     """A broker login as the tokens process tells it; times are UTC nanoseconds."""
 
@@ -90,6 +106,7 @@ class Observations:
     streams: Answer[tuple[StreamSeen, ...]] = field(default_factory=lambda: Known(()))
     orders: Answer[tuple[OrderWaiting, ...]] = field(default_factory=lambda: Known(()))
     divergences: Answer[tuple[DivergenceSeen, ...]] = field(default_factory=lambda: Known(()))
+    alarms: Answer[tuple[AlarmSeen, ...]] = field(default_factory=lambda: Known(()))
     database: Answer[None] = field(default_factory=lambda: Known(None))
     disk_free_mb: Answer[int] = field(default_factory=lambda: Known(1 << 20))
     logins: Answer[tuple[LoginSeen, ...]] = field(default_factory=lambda: Known(()))

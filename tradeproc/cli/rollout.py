@@ -1,7 +1,8 @@
 """Bringing a running desk onto new code: group after group, each well again before the next one is touched.
 
 What a process was before decides what it must be after: one that was ready must be ready, which for a trader means
-that it has its history and has compared orders and position with the broker. One that was down is left down.
+that it has its history and has compared orders and position with the broker. One that was down is left down. What was
+stopped is started again, whatever happens between: a stopped group counts as a person's wish, nobody else starts it.
 """
 
 import subprocess
@@ -11,11 +12,13 @@ from dataclasses import dataclass
 
 from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import CommandFailed
+from tradeproc.cli.preflight import uninterrupted
 from tradeproc.errors import EXIT_DONE, EXIT_HALT, TradeprocError
-from tradeproc.supervision.client import Program, ProgramState
+from tradeproc.supervision.client import Program, ProgramState, SupervisorAway, SupervisorRefused
 
 _LOOK_SECONDS = 0.1
 _STOP_SECONDS = 15.0
+_START_SECONDS = 30.0
 _CHECK_SECONDS = 60.0
 # a process that dies and is started again this often will not come up
 _MOST_PIDS = 3
@@ -45,6 +48,13 @@ class Batch:
 
 class NotWell(CommandFailed):
     """A process did not come up on the new code; ends the roll-out with code 1."""
+
+
+class Interrupted(CommandFailed):
+    """A person ended the roll-out, or the terminal hung up; ends it with code 1."""
+
+    def __init__(self) -> None:
+        super().__init__("interrupted")
 
 
 def check_new_code(desk: Desk) -> None:
@@ -86,10 +96,14 @@ def plan(programs: Sequence[Program], *, with_postgres: bool) -> list[Batch]:
 
 
 class Rollout:
-    """Restarts batches one after the other; `tell` hears what was done. `at` is the one it is at."""
+    """Restarts batches one after the other; `tell` hears what was done.
+
+    `at` is the one it is at, `begun` those that were started anew, `done` those of them that were seen well.
+    """
 
     def __init__(self, desk: Desk, seconds: float, tell: Callable[[str], None]) -> None:
         self._desk, self._seconds, self._tell = desk, seconds, tell
+        self.begun: list[str] = []
         self.done: list[str] = []
         self.at = ""
 
@@ -98,7 +112,14 @@ class Rollout:
 
         Raises:
             NotWell: one did not come up; those after it were not touched.
+            Interrupted: by a Ctrl-C; the one it was at was started again before.
         """
+        try:
+            self._run(batches)
+        except KeyboardInterrupt:
+            raise Interrupted from None
+
+    def _run(self, batches: Sequence[Batch]) -> None:
         traders = {program.process: self._rank(program) for program in self._programs() if program.name == "trader"}
         for batch in batches:
             began, self.at = time.monotonic(), batch.name
@@ -116,10 +137,18 @@ class Rollout:
             return False
         ranks = {process: self._rank(program) for process, program in before.items()}
         sizes = {process: self._log_size(process) for process in before}
-        self._stop(batch)
-        self._start(batch)
-        pids: dict[str, set[int]] = {process: set() for process in before}
-        members = before
+        with uninterrupted():
+            try:
+                self._stop(batch)
+            finally:
+                self._start(batch)
+                self.begun.append(batch.name)
+        self._wait_well(batch, ranks, sizes)
+        return True
+
+    def _wait_well(self, batch: Batch, ranks: Mapping[str, int], sizes: Mapping[str, int]) -> None:
+        pids: dict[str, set[int]] = {process: set() for process in ranks}
+        members, waiting = self._members(batch), list(batch.processes)
         for members in self._looks(batch, self._seconds):
             waiting = [
                 process
@@ -127,7 +156,7 @@ class Rollout:
                 if not program.pid or self._rank(program) < ranks.get(process, 0)
             ]
             if not waiting and members:
-                return True
+                return
             for process, program in members.items():
                 pids.setdefault(process, set()).add(program.pid)
                 if _has_failed(program, pids[process]):
@@ -157,14 +186,49 @@ class Rollout:
         raise NotWell(f"{batch.name}: did not stop within {_STOP_SECONDS:g} s")
 
     def _start(self, batch: Batch) -> None:
-        """Start a batch; a session whose group the new code describes otherwise is taken out and added again."""
-        supervisor = self._desk.supervisor
-        if batch.group.startswith("session-") and batch.group in supervisor.reread():
-            supervisor.remove_group(batch.group)
-            supervisor.add_group(batch.group)
-            return
-        for process in batch.processes:
-            supervisor.start(*process.split(".", 1))
+        """Start what is down of a batch, and again while supervisord is away or a process still stops.
+
+        Raises:
+            NotWell: not within 30 s; the text says who is down and what to do.
+        """
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                waiting = self._start_once(batch)
+                problem = "still stopping"
+            except SupervisorAway as away:
+                waiting, problem = list(batch.processes), str(away)
+            if not waiting:
+                return
+            if time.monotonic() > deadline:
+                ways = " ".join(process.replace(".", ":", 1) for process in waiting)
+                raise NotWell(f"stopped and not started again: {problem}; supervisorctl start {ways}")
+            time.sleep(_LOOK_SECONDS)
+
+    def _start_once(self, batch: Batch) -> list[str]:
+        """Start what is down and return who cannot be started yet.
+
+        A session whose group the new code describes otherwise is taken out and added again.
+        """
+        supervisor, members = self._desk.supervisor, self._members(batch)
+        stopping = [process for process, program in members.items() if program.state is ProgramState.STOPPING]
+        if stopping:
+            return stopping
+        if batch.group.startswith("session-"):
+            all_down = all(program.state.is_down for program in members.values())
+            if not members or (all_down and batch.group in supervisor.reread()):
+                supervisor.remove_group(batch.group)
+                supervisor.add_group(batch.group)
+                return []
+        refusals: list[SupervisorRefused] = []
+        for process in (process for process, program in members.items() if program.state.is_down):
+            try:
+                supervisor.start(*process.split(".", 1))
+            except SupervisorRefused as refused:
+                refusals.append(refused)
+        if refusals:
+            raise refusals[0]
+        return []
 
     def _looks(self, batch: Batch, seconds: float) -> Iterator[dict[str, Program]]:
         deadline = time.monotonic() + seconds

@@ -34,6 +34,7 @@ from tradeproc.supervision.reconcile import without_conflicts
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS, _AGAIN_SECONDS = 1.0, 0.25
+CONFLICT = "session_conflict"
 
 
 class Keeper:
@@ -47,6 +48,8 @@ class Keeper:
         self.view = SessionView()
         self._told: dict[int, Body] = {}
         self._conflicts: dict[int, int] = {}
+        # whose alarm may stand; None: nobody has looked
+        self._alarmed: set[int] | None = None
         self._migrating: Future[list[str]] | None = None
         self._is_prepared = False
         self._looks = 0
@@ -121,10 +124,26 @@ class Keeper:
                 detail = f"session {holder} trades the same account and product; this one is not started"
                 log.error("session_conflict session=%d holder=%d", session, holder)
                 try:
-                    self.store.save_alarm(session, "session_conflict", detail, wall_ns())
+                    self.store.save_alarm(session, CONFLICT, detail, wall_ns())
                 except DatabaseDown as down:
                     log.warning("alarm_unsaved session=%d reason=%s", session, down)
         self._conflicts = conflicts
+        self._clear_conflicts()
+
+    def _clear_conflicts(self) -> None:
+        """Take back the alarms of sessions that have no conflict any more, also those of a keeper before us."""
+        if self._alarmed is not None and self._alarmed <= self._conflicts.keys():
+            self._alarmed = set(self._conflicts)
+            return
+        try:
+            rows = self.store.alarms(only_standing=True)
+            standing = {row.session for row in rows if row.name == CONFLICT and row.session is not None}
+            for session in standing - self._conflicts.keys():
+                self.store.clear_alarms(session, CONFLICT, wall_ns())
+        except DatabaseDown as down:
+            log.warning("alarms_not_cleared reason=%s", down)
+            return
+        self._alarmed = set(self._conflicts)
 
     def _tell(self, rows: Sequence[SessionRow]) -> None:
         bodies = {row.id: self.view.body(row) for row in rows}

@@ -9,15 +9,17 @@ from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, Reques
 from tradeproc.clock import wall_ns
 from tradeproc.config import BadConfig, Config
 from tradeproc.domain.session import SessionSpec
-from tradeproc.domain.wanted import next_change, wanted_now
+from tradeproc.domain.wanted import RUNNING, next_change, wanted_now
 from tradeproc.errors import Outage, Refusal
 from tradeproc.home import Home
 from tradeproc.procs.keeper_checks import Checks, Verdict
 from tradeproc.procs.keeper_lists import number
+from tradeproc.procs.keeper_schedule import FLATTENING
 from tradeproc.procs.keeper_sessions import SessionView, wanted_of
 from tradeproc.store import SessionRow, Store
-from tradeproc.supervision.client import SupervisorAway
+from tradeproc.supervision.client import Program, SupervisorAway
 from tradeproc.supervision.groups_shell import GroupsShell
+from tradeproc.supervision.reconcile import is_done
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +85,8 @@ class Commands:
 
     def _remove(self, body: Body) -> Body:
         row = self._store.session(_number(body))
-        if row.desired == "running":
-            raise NotNow(f"session {row.id} is to run; stop it first")
+        if row.desired != "stopped":
+            raise NotNow(f"session {row.id} is {'to run' if row.desired == RUNNING else row.desired}; stop it first")
         if self._view.has_group(row.id):
             raise NotNow(f"session {row.id} is still stopping; try again in a moment")
         self._store.remove_session(row.id)
@@ -96,6 +98,8 @@ class Commands:
 
     def _start(self, body: Body) -> Body:
         row = self._store.session(_number(body))
+        if row.desired == FLATTENING:
+            raise NotNow(f"session {row.id} is getting flat to stop; start it then, or stop it as it is first")
         _config(self._groups.home).check_session(row.spec)
         self._refuse_a_second(row)
         self._store.set_desired(row.id, "running")
@@ -114,7 +118,7 @@ class Commands:
         for other in self._store.sessions():
             theirs = wanted_of(other)
             is_same = (theirs.account, theirs.root) == (mine.account, mine.root)
-            if other.id != row.id and is_same and (other.desired == "running" or self._view.has_group(other.id)):
+            if other.id != row.id and is_same and (other.desired != "stopped" or self._view.has_group(other.id)):
                 raise NotNow(
                     f"session {other.id} ({other.spec.name}) trades {mine.root} in account {mine.account} already; "
                     "stop it first"
@@ -124,41 +128,73 @@ class Commands:
         row = self._store.session(_number(body))
         if not body.get("flatten"):
             return self._stopped(row.id)
+        # first of all: whoever dies from here on, it gets flat and does not trade again
+        is_kept = row.desired != "stopped" and self._may_have_trader(row.id)
+        if is_kept and row.desired != FLATTENING:
+            self._store.set_desired(row.id, FLATTENING)
+            log.info("session_unwanted session=%d: to be flat first", row.id)
         deferred = Deferred()
-        trader = f"session-{row.id}.trader"
 
         def replied(reply: Reply) -> None:
             match reply:
                 case Answered():
                     self._wait_flat(row, deferred, int(_FLAT_SECONDS / _LOOK_SECONDS))
+                case NoAnswer(reason) if is_kept:
+                    # it may have heard and be getting flat: to take that back would let it run again
+                    deferred.refuse(
+                        f"session {row.id} is not stopped yet, because its trader did not answer: {reason}; it is "
+                        f"told again until it is flat, and stops then; session stop {row.id} alone stops it as it is"
+                    )
                 case RequestWasRefused(reason) | NoAnswer(reason):
+                    self._take_back(row)
                     deferred.refuse(f"session {row.id} is not stopped, because its trader did not flatten: {reason}")
 
         params = {"flatten": True, "by": str(body.get("by") or "operator")}
-        self._node.request(trader, "stop", params, seconds=_TOLD_SECONDS, on_reply=replied)
+        self._node.request(f"session-{row.id}.trader", "stop", params, seconds=_TOLD_SECONDS, on_reply=replied)
         return deferred
 
+    def _take_back(self, row: SessionRow) -> None:
+        try:
+            if self._store.session(row.id).desired == FLATTENING:
+                self._store.set_desired(row.id, row.desired)
+        except (Outage, Refusal) as error:
+            log.warning("stop_not_taken_back session=%d reason=%s", row.id, error)
+
     def _wait_flat(self, row: SessionRow, deferred: Deferred, looks: int) -> None:
-        """Look until the trader has ended, which it does when it is flat."""
+        """Look until the trader has ended, which it does when it is flat; the keeper's own look does the rest."""
         if self._has_ended(row.id):
             try:
                 deferred.answer(self._stopped(row.id))
             except Outage as outage:
-                deferred.fail(f"session {row.id} is flat, but that it is to stay stopped is not stored: {outage}")
+                deferred.fail(f"session {row.id} is flat; that it has stopped is stored later: {outage}")
         elif looks:
             self._node.after(_LOOK_SECONDS, lambda: self._wait_flat(row, deferred, looks - 1))
         else:
             deferred.refuse(
-                f"session {row.id} is not flat after {_FLAT_SECONDS:g} s; it enters no more and goes on getting flat"
+                f"session {row.id} is not flat after {_FLAT_SECONDS:g} s; it enters no more, goes on getting flat, "
+                "and stops then"
             )
+
+    def _may_have_trader(self, session: int) -> bool:
+        try:
+            trader = self._trader(session)
+        except SupervisorAway:
+            return True
+        return trader is not None and trader.state.is_up
 
     def _has_ended(self, session: int) -> bool:
         try:
-            programs = self._groups.programs()
-        except SupervisorAway:
+            trader = self._trader(session)
+            if trader is not None:
+                return is_done(trader)
+            # without its group it was seen flat, or supervisord has just begun anew
+            return self._store.session(session).desired == "stopped"
+        except Outage:
             return False
-        group = f"session-{session}"
-        return all(program.state.is_down for program in programs if program.process == f"{group}.trader")
+
+    def _trader(self, session: int) -> Program | None:
+        name = f"session-{session}.trader"
+        return next((program for program in self._groups.programs() if program.process == name), None)
 
     def _stopped(self, session: int) -> Body:
         self._store.set_desired(session, "stopped")

@@ -1,13 +1,16 @@
-"""Which sessions are due by their schedules, and how one that is to be flat at its end gets so before it stops."""
+"""Which sessions are due, and how one that is to be flat before it stops gets so: by its schedule, or on command.
+
+A command is a row of the database, so that it outlives keeper, trader and machine.
+"""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from tradeproc.bus.node import Answered, Node, Reply
 from tradeproc.clock import SECOND
 from tradeproc.domain.units import Nanos
-from tradeproc.domain.wanted import wanted_now
+from tradeproc.domain.wanted import RUNNING, wanted_now
 from tradeproc.store import DatabaseDown, SessionRow, Store
 from tradeproc.supervision.client import Program
 from tradeproc.supervision.groups import session_name
@@ -19,57 +22,100 @@ _ASK_AGAIN = 5 * SECOND
 _LATE = 60 * SECOND
 _ANSWER_SECONDS = 4.0
 ALARM = "not_flat_at_end"
+FLATTENING = "flattening"
 
 
 class Schedules:
-    """Remembers which sessions are getting flat, since when, and when their traders were told last."""
+    """Remembers which sessions are getting flat, since when, and which trader was told when last."""
 
     def __init__(self, node: Node, store: Store) -> None:
         self._node, self._store = node, store
         self._since: dict[int, Nanos] = {}
-        self._told: dict[int, Nanos] = {}
+        self._down: dict[int, Nanos] = {}
+        self._told: dict[int, tuple[int, Nanos]] = {}
+        # whose alarm stands; those of `_left` ended without being flat, as far as anybody knows
         self._late: set[int] = set()
+        self._left: set[int] = set()
+        self._is_informed = False
 
     def due(self, rows: Sequence[SessionRow], programs: Iterable[Program], now: Nanos) -> list[SessionRow]:
         """Return the sessions whose groups should be there now.
 
-        Those whose schedule is over and that are to be flat stay until their trader has ended, which it does when it
-        is flat; one that is due again meanwhile ends first and begins anew.
+        Those that are to be flat before they stop, by their schedule or on command, stay until their trader has
+        ended, which it does when it is flat; one that is due again meanwhile ends first and begins anew. One that is
+        told to get flat and has no group, as after a boot, gets one: nobody saw it flat.
         """
+        self._learn_alarms()
         groups: dict[str, list[Program]] = {}
         for program in programs:
             groups.setdefault(program.group, []).append(program)
-        return [row for row in rows if self._is_due(row, groups, now)]
+        return [row for row in rows if self._is_due(row, groups.get(session_name(row.id), ()), now)]
 
-    def _is_due(self, row: SessionRow, groups: Mapping[str, Sequence[Program]], now: Nanos) -> bool:
-        members = groups.get(session_name(row.id), ())
+    def _learn_alarms(self) -> None:
+        """Take over the alarms that a keeper before us raised, or nobody would take them back."""
+        if self._is_informed:
+            return
+        try:
+            standing = self._store.alarms(only_standing=True)
+        except DatabaseDown:
+            return
+        self._late = {row.session for row in standing if row.name == ALARM and row.session is not None}
+        self._left = set(self._late)
+        self._is_informed = True
+
+    def _is_due(self, row: SessionRow, members: Sequence[Program], now: Nanos) -> bool:
         is_wanted = wanted_now(row.spec, row.desired, now)
-        is_flattening = row.spec.schedule is not None and row.spec.schedule.flatten_at_end
-        if row.desired != "running" or not members or not is_flattening or (is_wanted and row.id not in self._since):
-            self._forget(row.id, now)
-            return is_wanted
+        if row.desired == FLATTENING:
+            return self._stays(row, members, now) if members else True
+        is_at_end = row.spec.schedule is not None and row.spec.schedule.flatten_at_end
+        has_begun = row.id in self._since or not is_wanted
+        if row.desired == RUNNING and members and is_at_end and has_begun:
+            return self._stays(row, members, now)
+        self._forget(row.id, now, is_wanted=is_wanted)
+        return is_wanted
+
+    def _stays(self, row: SessionRow, members: Iterable[Program], now: Nanos) -> bool:
+        """Tell whether a session that is getting flat still needs its group; tell its trader if it does."""
         since = self._since.setdefault(row.id, now)
         if now - since > _LATE:
             self._tell_late(row.id, now)
         trader = next((program for program in members if program.name == "trader"), None)
-        if trader is None or is_done(trader):
-            return False
-        if trader.state.is_up:
-            self._get_flat(row.id, now)
+        if trader is not None and is_done(trader):
+            self._left.discard(row.id)
+            return not self._is_over(row)
+        if trader is not None and trader.state.is_up:
+            self._down.pop(row.id, None)
+            self._get_flat(row.id, trader.pid, now)
             return True
         # the warden may be about to start it again; but one that stays down is flat or not, nobody can tell
-        return now - since <= _LATE
+        if now - self._down.setdefault(row.id, now) <= _LATE:
+            return True
+        self._tell_late(row.id, now)
+        self._left.add(row.id)
+        return not self._is_over(row)
 
-    def _get_flat(self, session: int, now: Nanos) -> None:
+    def _is_over(self, row: SessionRow) -> bool:
+        """Store that a session has stopped; False when that is to be tried again, its group staying so long."""
+        if row.desired == FLATTENING:
+            try:
+                self._store.set_desired(row.id, "stopped")
+            except DatabaseDown as down:
+                log.warning("stop_unsaved session=%d reason=%s", row.id, down)
+                return False
+            log.info("session_unwanted session=%d: its trader has ended", row.id)
+        return True
+
+    def _get_flat(self, session: int, pid: int, now: Nanos) -> None:
         """Tell the trader to get flat and end, and again while it lives; that may be repeated without harm."""
-        if abs(now - self._told.get(session, 0)) < _ASK_AGAIN:
+        told, at = self._told.get(session, (0, 0))
+        if told == pid and abs(now - at) < _ASK_AGAIN:
             return
-        self._told[session] = now
-        log.info("session_over session=%d: getting flat by its schedule", session)
+        self._told[session] = (pid, now)
+        log.info("session_over session=%d: its trader is told to get flat", session)
         self._node.request(
             f"session-{session}.trader",
             "stop",
-            {"flatten": True, "by": "schedule"},
+            {"flatten": True, "by": "keeper"},
             seconds=_ANSWER_SECONDS,
             on_reply=partial(_heard, session),
         )
@@ -78,22 +124,23 @@ class Schedules:
         if session in self._late:
             return
         self._late.add(session)
-        detail = "its schedule is over for a minute and its trader has not said that it is flat; look at the broker"
+        detail = "it is to be flat for a minute and its trader has not said that it is; look at the broker"
         log.error("not_flat_at_end session=%d", session)
         try:
             self._store.save_alarm(session, ALARM, detail, now)
         except DatabaseDown as down:
             log.warning("alarm_unsaved session=%d reason=%s", session, down)
 
-    def _forget(self, session: int, now: Nanos) -> None:
-        self._since.pop(session, None)
-        self._told.pop(session, None)
-        if session in self._late:
+    def _forget(self, session: int, now: Nanos, *, is_wanted: bool) -> None:
+        for memory in (self._since, self._told, self._down):
+            memory.pop(session, None)
+        if session in self._late and (is_wanted or session not in self._left):
             try:
                 self._store.clear_alarms(session, ALARM, now)
             except DatabaseDown:
                 return
             self._late.discard(session)
+            self._left.discard(session)
 
 
 def _heard(session: int, reply: Reply) -> None:

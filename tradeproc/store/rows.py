@@ -25,7 +25,10 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """A session as the database keeps it; `desired` is "running" or "stopped", `holder` took the lease last."""
+    """A session as the database keeps it; `holder` took the lease last.
+
+    `desired` is "running", "stopped", or "flattening": to be stopped as soon as it is flat, and not before.
+    """
 
     id: int
     spec: SessionSpec

@@ -105,7 +105,7 @@ class Store:
         return [rows.session_of(row) for row in self._database.rows("sessions", {})]
 
     def set_desired(self, session: int, desired: str) -> None:
-        """Say whether a session should be "running" or "stopped"; the keeper makes it so.
+        """Say whether a session should be "running", "stopped", or first "flattening"; the keeper makes it so.
 
         Raises:
             UnknownSession: there is none, or it was removed.

@@ -3,12 +3,14 @@
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from contextlib import suppress
 
 from rich.text import Text
 
 from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import Exit, NotFound, NotRunning
 from tradeproc.cli.outcome import Outcome, SubParsers
+from tradeproc.cli.preflight import interrupt_on_signals
 from tradeproc.cli.rollout import POSTGRES, Batch, Rollout, check_new_code, plan
 from tradeproc.errors import TradeprocError
 from tradeproc.supervision.client import SupervisorAway
@@ -48,8 +50,11 @@ def upgrade(desk: Desk, arguments: Namespace) -> Outcome:
 
     def tell(text: str) -> None:
         if not arguments.json:
-            print(text, flush=True, file=sys.stderr)
+            # the terminal may be gone
+            with suppress(OSError):
+                print(text, flush=True, file=sys.stderr)
 
+    interrupt_on_signals()
     rollout = Rollout(desk, arguments.seconds, tell)
     try:
         rollout.run(batches)
@@ -61,13 +66,22 @@ def upgrade(desk: Desk, arguments: Namespace) -> Outcome:
 
 def _stopped(error: TradeprocError, rollout: Rollout, batches: Sequence[Batch]) -> Outcome:
     names = [batch.name for batch in batches]
-    left = names[names.index(rollout.at) + 1 :]
-    rest = f"; still on the old code: {', '.join(left)}" if left else ""
+    at = names.index(rollout.at) if rollout.at else 0
+    left = [name for name in names[at:] if name not in rollout.begun]
+    unproven = [name for name in rollout.begun if name not in rollout.done]
+    text = f"the upgrade stopped at {rollout.at or 'its beginning'}: {error}"
+    for what, which in (
+        ("on the new code", rollout.done),
+        ("started anew and not seen well", unproven),
+        ("still on the old code", left),
+    ):
+        text += f"; {what}: {', '.join(which)}" if which else ""
     value = {
         "upgraded": rollout.done,
         "failed": rollout.at,
+        "unproven": unproven,
         "error": str(error),
         "left": left,
         "exit": int(Exit.FAILED),
     }
-    return Outcome(value, Text(f"the upgrade stopped at {rollout.at}: {error}{rest}"), Exit.FAILED)
+    return Outcome(value, Text(text), Exit.FAILED)

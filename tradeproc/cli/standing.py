@@ -1,0 +1,83 @@
+"""Rules of the health check about what stands: alarms, processes that never get ready, programs left stopped."""
+
+from collections.abc import Iterator
+
+from tradeproc.cli.observations import AlarmSeen, BeatSeen, Observations, SessionSeen
+from tradeproc.cli.problems import Level, Problem, ago
+from tradeproc.config import HealthConfig
+from tradeproc.domain.answers import Known, Unknown
+from tradeproc.domain.units import SECOND
+from tradeproc.engine.alarms import AlarmName
+
+_LONG_SECONDS, _TOO_LONG_SECONDS = 60, 300
+_DANGERS = frozenset(
+    {AlarmName.POSITION_UNCOVERED, AlarmName.ORDER_REAPPEARED, AlarmName.CLOSE_STUCK, AlarmName.LEASE_LOST}
+    | {"disk_full", "given_up", "cannot_start", "halted", "not_flat_at_end"}
+)
+# what stays true when nobody of the session is there any more
+_AT_THE_BROKER = frozenset(
+    {AlarmName.POSITION_UNCOVERED, AlarmName.ORDER_REAPPEARED, AlarmName.CLOSE_STUCK}
+    | {AlarmName.ORDER_UNRESOLVED, AlarmName.ORDER_UNKNOWN, AlarmName.POSITION_DIVERGED, "not_flat_at_end"}
+)
+
+
+def alarms(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterator[Problem]:
+    """Tell each standing alarm: of the host, of sessions that should run, and of others what is at the broker."""
+    match seen.alarms:
+        case Unknown(reason):
+            if seen.database != Unknown(reason):
+                yield Problem(Level.UNKNOWN, "alarms", reason)
+        case Known(rows):
+            for row in rows:
+                if row.is_due or _words(row.name) & _AT_THE_BROKER:
+                    subject = "host" if row.session is None else f"session {row.session}"
+                    text = f"alarm {row.name} for {ago(row.at, now)}: {row.detail}; scripts/tradectl alarms"
+                    yield Problem(_level(row.name), subject, text)
+
+
+def is_in_alarms(beat: BeatSeen, seen: Observations, level: Level) -> bool:
+    """Tell whether all a trader is degraded by has its lines as standing alarms, one of them as bad as `level`."""
+    rows: tuple[AlarmSeen, ...] = seen.alarms.value if isinstance(seen.alarms, Known) else ()
+    own = {row.name for row in rows if beat.process == f"session-{row.session}.trader" and row.is_due}
+    told = {word.strip() for word in beat.detail.split(";")}
+    return told <= own and (level is Level.WARNING or any(_level(name) is level for name in told))
+
+
+def _level(name: str) -> Level:
+    return Level.CRITICAL if _words(name) & _DANGERS else Level.WARNING
+
+
+def _words(name: str) -> frozenset[str]:
+    """Return the parts of a name: the warden's are as `given_up:trader`, or `core:given_up:jobs` of the host."""
+    return frozenset(name.split(":"))
+
+
+def starting(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterator[Problem]:
+    """Tell who is not ready long after its start; worse when a session that should run needs it."""
+    needed = {process for each in _due(seen) for process in _needs(each)}
+    for beat in seen.beats:
+        if beat.at is None or beat.state != "starting" or beat.since is None:
+            continue
+        age = now - beat.since
+        if age > _LONG_SECONDS * SECOND:
+            is_bad = beat.process in needed and age > _TOO_LONG_SECONDS * SECOND
+            text = f"not ready {ago(beat.since, now)} after its start: {beat.detail or 'no reason given'}"
+            yield Problem(Level.CRITICAL if is_bad else Level.WARNING, beat.process, text)
+
+
+def stopped(seen: Observations, _thresholds: HealthConfig, _now: int) -> Iterator[Problem]:
+    """Tell what a person stopped and a session that should run needs; one that is down itself has its own line."""
+    programs = seen.programs.value if isinstance(seen.programs, Known) else ()
+    for program in programs:
+        users = [each.name for each in _due(seen) if program.name.replace(":", ".", 1) in _needs(each) and each.is_up]
+        if program.state == "STOPPED" and users:
+            text = f"stopped by a person, and needed by {', '.join(users)}; supervisorctl start {program.name}"
+            yield Problem(Level.WARNING, program.name, text)
+
+
+def _due(seen: Observations) -> tuple[SessionSeen, ...]:
+    return seen.sessions.value if isinstance(seen.sessions, Known) else ()
+
+
+def _needs(session: SessionSeen) -> tuple[str, str, str]:
+    return f"session-{session.id}.trader", f"session-{session.id}.account", f"link-{session.login}.link"
