@@ -64,7 +64,7 @@ def mend(scene: Scene) -> list[str]:
     _quietly(lambda: start_database(Supervisor(scene.desk.home, seconds=20.0)))
     _quietly(lambda: _calm_broker(scene.desk))
     _quietly(lambda: [each.kill() for each in orphans(scene.desk)])
-    if not _quietly(lambda: wait_well(scene, 30.0)):
+    if Supervisor(scene.desk.home).is_up() and not _quietly(lambda: wait_well(scene, 30.0)):
         return []
     failed = _quietly(lambda: rebuild(scene))
     return [f"not well even when built up again: {failed}"] if failed else []
