@@ -11,6 +11,8 @@ DOUBLE_SHARE = 0.1
 # kinds whose effect lasts, so that a second fault can hit meanwhile; and what may hit then
 LASTING = ("freeze", "freeze_warden", "stall", "drop_order_frames", "database_gone", "full_disk", "clock_step")
 SECOND = ("kill", "kill_warden", "freeze", "freeze_warden")
+# those whose end ends a fault of streams as well; the link is not among them
+STREAMS_END = ("localbroker.", "session-", "link-paper.bars-", "link-paper.orders-", "link-paper.positions-")
 WATCHERS = ("core.keeper", "warden.warden")
 
 
@@ -50,14 +52,17 @@ def is_apart(first: str, second: str) -> bool:
 def spared(first: Trouble, first_kind: str, second_kind: str) -> Callable[[str], bool]:
     """Return which processes a second fault must not choose.
 
-    It must not undo the first one by restarting its group. And it must not stop the other one of the two that watch
-    each other: with both stopped, only systemd's watchdog helps, which a desk has not.
+    It must not undo the first one: by restarting its group, or, where frames get lost, the feed that loses them or
+    the session that misses them, because a start asks the broker. And it must not stop the other one of the two that
+    watch each other: with both stopped, only systemd's watchdog helps, which a desk has not.
     """
     gone = {"database_gone": "core.postgres", "full_disk": "core.postgres"}.get(first_kind, first.subject)
     group = gone.split(".")[0] if first_kind.startswith("freeze") else gone
 
     def is_spared(name: str) -> bool:
         if second_kind.startswith("freeze") and gone in WATCHERS and name in WATCHERS:
+            return True
+        if first_kind in ("stall", "drop_order_frames") and name.startswith(STREAMS_END):
             return True
         return name == gone or name.split(".")[0] == group
 

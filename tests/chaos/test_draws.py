@@ -1,10 +1,11 @@
 """What a seed and a number name, without a desk."""
 
+import random
 from pathlib import Path
 
-from tests.chaos.draws import draw, is_apart
+from tests.chaos.draws import Draw, draw, is_apart, second_scene
 from tests.chaos.scene import Scene
-from tests.chaos.troubles import MAKERS
+from tests.chaos.troubles import MAKERS, Trouble
 from tests.drills.desk import ACCOUNTS, Desk
 
 KINDS = tuple(MAKERS)
@@ -39,3 +40,18 @@ def test_a_fault_chooses_among_the_processes_that_are_configured_not_among_those
     assert len(scene.processes) == 17
     assert scene.processes == sorted(scene.processes)
     assert "core.keeper" not in scene.sparing(lambda name: name.startswith("core.")).processes
+
+
+def test_the_second_fault_spares_what_would_end_the_first(tmp_path: Path) -> None:
+    scene = Scene(Desk(tmp_path / "desk"), {ACCOUNTS[0]: 1, ACCOUNTS[1]: 2})
+
+    def left(kind: str, subject: str, second: str) -> set[str]:
+        drawn = Draw((kind, second), random.Random(1))
+        return set(second_scene(scene, Trouble(kind, subject, ""), drawn).processes)
+
+    assert not {name for name in left("freeze", "session-1.trader", "kill") if name.startswith("session-1.")}
+    assert "core.tokens" in left("database_gone", "core.postgres", "kill")
+    assert "core.postgres" not in left("database_gone", "core.postgres", "kill")
+    assert "session-1.trader" in left("database_gone", "core.postgres", "kill")
+    assert "session-1.account" not in left("drop_order_frames", "stream.orders", "kill")
+    assert "core.keeper" not in left("freeze_warden", "warden.warden", "freeze")
