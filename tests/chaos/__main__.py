@@ -6,7 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos.campaign import Campaign, chaotic_desk, table
+from tests.chaos.campaign import Campaign, chaotic_desk
+from tests.chaos.report import table
 from tests.chaos.troubles import MAKERS
 
 
@@ -15,7 +16,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/chaos", description="Random faults on a desk that trades.")
     parser.add_argument("--faults", type=int, default=50, metavar="N")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="equal seeds draw equal faults")
-    parser.add_argument("--only", nargs="+", choices=list(MAKERS), default=(), metavar="KIND", help="%(choices)s")
+    parser.add_argument(
+        "--only", nargs="+", choices=list(MAKERS), default=list(MAKERS), metavar="KIND", help="%(choices)s"
+    )
+    parser.add_argument(
+        "--from", type=int, default=1, dest="first", metavar="K", help="begin with the fault number K"
+    )
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="use and keep this folder, with all logs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there as well")
     options = parser.parse_args()
@@ -23,14 +29,17 @@ def main() -> int:
         folder = options.keep or Path(temporary)
         with chaotic_desk(folder / "desk") as desk:
             campaign = Campaign(desk, options.seed, lambda line: print(line, flush=True), tuple(options.only))
-            campaign.run(options.faults)
-    print()
-    print("\n".join(table(campaign.results)))
+            try:
+                campaign.run(options.faults, options.first)
+            finally:
+                print("\n" + "\n".join(table(campaign.results)), flush=True)
     if options.json:
         rows = [
             {
-                "kind": each.trouble.kind,
-                "subject": each.trouble.subject,
+                "number": each.number,
+                "kind": each.kind,
+                "subject": each.subject,
+                "void": each.is_void,
                 "detected_s": each.detected,
                 "recovered_s": each.recovered,
                 "violations": each.violations,

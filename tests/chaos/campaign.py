@@ -1,219 +1,132 @@
 """A campaign: N random faults, one after the other, on several sessions that trade all the time.
 
 After each fault: it shows in a log; every process is well again; no order was sent twice; database, engine and broker
-agree on orders, fills and position; every open contract was covered by a working stop within ten seconds; nothing
-hangs and nothing is orphaned. Equal seeds draw equal faults in equal order.
+agree on orders, fills and position; every open contract was covered by a working stop within ten seconds; nobody held
+more than its strategy may; nothing hangs and nothing is orphaned. A hung process and a mute stream are noticed within
+15 s. A seed and a number name the same fault always. One fault in ten is double: the second hits during the first.
 """
 
-import os
-import random
-import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
+from tests.chaos.cover import CoverWatch
+from tests.chaos.draws import Draw, draw, make, second_kind, second_scene
 from tests.chaos.evidence import Evidence
+from tests.chaos.mending import FAILURES, LIVE_SPEED, mend, orphans, wait_well
+from tests.chaos.report import Result, line_of
+from tests.chaos.scene import Missed, Scene
 from tests.chaos.troubles import DETECT_SECONDS, MAKERS, Trouble
-from tests.drills.desk import ACCOUNTS, Desk, Late, wait_for
-from tradeproc.errors import TradeprocError
-from tradeproc.supervision.client import Supervisor
+from tests.drills.desk import ACCOUNTS, Desk
 
-COVER_SECONDS = 10.0
-WELL_SECONDS = 90.0
 # an order whose answer was lost is given up after half a minute of confirmed absence
 AGREE_SECONDS = 75.0
-LIVE_SPEED = 20.0
-
-
-@dataclass(frozen=True)
-class Result:
-    """One fault: when it was seen and when all was well again, seconds after it was made; what was violated."""
-
-    number: int
-    trouble: Trouble
-    detected: float | None
-    recovered: float | None
-    violations: tuple[str, ...]
-
-
-class CoverWatch:
-    """Looks four times a second whether open contracts are covered by working stops."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._naked_since: dict[str, float] = {}
-        self._found: list[str] = []
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> "CoverWatch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._is_over.set()
-        self._thread.join()
-
-    def take(self) -> list[str]:
-        """Return what was violated since the last call."""
-        found, self._found = self._found, []
-        return found
-
-    def _run(self) -> None:
-        while not self._is_over.wait(0.25):
-            try:
-                positions = self._desk.broker.exposure()["positions"]
-            except TradeprocError:
-                continue  # the broker itself is down; nothing fills meanwhile
-            now = time.monotonic()
-            naked = {row["account"]: row for row in positions if abs(row["quantity"]) > row["stopped"]}
-            self._naked_since = {account: self._naked_since.get(account, now) for account in naked}
-            for account, since in self._naked_since.items():
-                if now - since > COVER_SECONDS:
-                    self._found.append(f"{account}: {naked[account]} uncovered for {now - since:.1f} s")
-                    self._naked_since[account] = now
 
 
 @dataclass
 class Campaign:
-    """Runs faults and keeps their results; `say` gets a line for each."""
+    """Runs faults and keeps their results; `say` gets a line for each. `kinds`: those to draw from."""
 
     desk: Desk
     seed: int
     say: Callable[[str], None] = print
-    only: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = tuple(MAKERS)
     results: list[Result] = field(default_factory=list)
     sessions: dict[str, int] = field(default_factory=dict)
+    _known: set[str] = field(default_factory=set)
 
-    def run(self, faults: int) -> list[Result]:
-        """Make that many faults."""
-        chance = random.Random(self.seed)
+    def run(self, faults: int, first: int = 1) -> list[Result]:
+        """Make that many faults, from the one of that number on; those that met nothing come on top."""
         evidence = Evidence(self.desk.home.log)
         for account in ACCOUNTS[:2]:
             self.sessions[account] = self.desk.begin(account=account)
         self.desk.broker.speed(LIVE_SPEED)
+        scene = Scene(self.desk, self.sessions)
+        wait_well(scene)
+        number, last = first, first + faults
         with CoverWatch(self.desk) as cover:
-            for number in range(1, faults + 1):
-                time.sleep(chance.uniform(0.0, 1.0))
-                result = self._one(number, chance, evidence, cover)
+            while number < last:
+                result = self._one(number, scene, evidence, cover)
+                last += result.is_void and last < first + 2 * faults
+                number += 1
                 self.results.append(result)
                 self.say(line_of(result))
         return self.results
 
-    def _one(self, number: int, chance: random.Random, evidence: Evidence, cover: CoverWatch) -> Result:
+    def _one(self, number: int, scene: Scene, evidence: Evidence, cover: CoverWatch) -> Result:
+        drawn = draw(self.seed, number, self.kinds)
+        time.sleep(drawn.chance.uniform(0.0, 1.0))
         evidence.mark()
-        kinds = self.only or tuple(MAKERS)
-        make = MAKERS[chance.choices(kinds, [MAKERS[kind][0] for kind in kinds])[0]][1]
-        began = time.monotonic()
-        trouble = make(self.desk, chance)
+        made: list[Trouble] = []
         violations: list[str] = []
         detected = recovered = None
+        is_void = False
         try:
-            if trouble.lasts:
-                detected = self._last(trouble, began, evidence)
-            if trouble.pattern and detected is None:
-                evidence.wait(trouble.pattern, DETECT_SECONDS)
-                detected = time.monotonic() - began
-            if not trouble.lasts:
-                trouble.end()
-            self._wait_well()
-            recovered = time.monotonic() - began - trouble.lasts
+            self._make(drawn, scene, made)
+            detected = self._endure(made, evidence, violations)
+            wait_well(scene)
+            recovered = time.monotonic() - max(each.since + each.lasts for each in made)
             self._check()
-        except (Late, AssertionError) as error:
-            violations.append(str(error))
-        violations += [*cover.take(), *self._orphans()]
-        return Result(number, trouble, detected, recovered, tuple(violations))
+        except Missed:
+            is_void = True
+        except FAILURES as error:
+            violations.append(f"{type(error).__name__}: {error}")
+        violations += cover.take()
+        try:
+            violations += [f"orphan: {each.pid} {' '.join(each.cmdline())[:120]}" for each in orphans(self.desk)]
+        except FAILURES as error:
+            violations.append(f"{type(error).__name__}: {error}")
+        if violations:
+            violations += mend(scene)
+            cover.take()
+        kind = " + ".join(each.kind for each in made) or drawn.kinds[0]
+        subject = " + ".join(each.subject for each in made)
+        return Result(number, kind, subject, detected, recovered, tuple(violations), is_void)
 
-    def _last(self, trouble: Trouble, began: float, evidence: Evidence) -> float | None:
-        """Let a trouble last, end it, and return when it was seen meanwhile."""
-        detected = None
-        with suppress(Late):
-            evidence.wait(trouble.pattern, trouble.lasts)
-            detected = time.monotonic() - began
-        time.sleep(max(began + trouble.lasts - time.monotonic(), 0.0))
-        trouble.end()
-        return detected
+    def _make(self, drawn: Draw, scene: Scene, made: list[Trouble]) -> None:
+        made.append(make(drawn.kinds[0], scene, drawn.chance))
+        if drawn.is_double:
+            first = made[0]
+            time.sleep(drawn.chance.uniform(0.0, 2.0))
+            made.append(make(second_kind(first, drawn), second_scene(scene, first, drawn), drawn.chance))
 
-    def _wait_well(self) -> None:
-        """Wait until supervisord runs everything, every process says it is ready and traders trade again."""
-        names = ["core.postgres", "core.tokens", "core.portfolio", "core.keeper", "core.jobs", "warden.warden"]
-        names += ["localbroker.localbroker", "link-paper.link"]
-        for account, session in self.sessions.items():
-            names += [f"session-{session}.account", f"session-{session}.trader"]
-            names += [f"link-paper.orders-{account}", f"link-paper.positions-{account}"]
-        names.append("link-paper.bars-ESH24-1m")
-        deadline = time.monotonic() + WELL_SECONDS
-        for name in names:
-            wait_for(
-                f"{name} ready",
-                lambda name=name: self.desk.ask(name, "status", {}, 2.0)["state"] == "ready",  # type: ignore[misc]
-                max(deadline - time.monotonic(), 0.5),
-            )
+    def _endure(self, made: Sequence[Trouble], evidence: Evidence, violations: list[str]) -> float | None:
+        """Wait until all faults were seen and are over, and return when the last one was seen."""
+        seen: dict[int, float] = {}
+        running = dict(enumerate(made))
+        # with two at once, who should notice may be down itself
+        patience = DETECT_SECONDS * len(made)
+        while running or any(each.pattern and number not in seen for number, each in enumerate(made)):
+            now, text = time.monotonic(), evidence.text()
+            for number, each in enumerate(made):
+                age = now - each.since
+                if each.pattern and number not in seen and evidence.shows(each.pattern, text):
+                    seen[number] = age
+                    within = each.within if len(made) == 1 else patience
+                    if age > within:
+                        violations.append(f"{each.kind} noticed after {age:.1f} s, {within:g} s allowed")
+                is_settled = number in seen or not each.pattern or age > patience
+                if number in running and age >= each.lasts and (each.lasts or is_settled):
+                    running.pop(number).end()
+                if number not in seen and each.pattern and age > patience + each.lasts:
+                    seen[number] = age
+                    violations.append(f"no line matches {each.pattern!r} within {age:.0f} s")
+            time.sleep(0.05)
+        return max(seen.values(), default=None)
 
     def _check(self) -> None:
-        """Compare all books while the market stands still."""
+        """Compare all books while the market stands still; a difference that stays is told once."""
         self.desk.broker.pause()
         try:
             for account, session in self.sessions.items():
-                self.desk.assert_books_agree(session, account, AGREE_SECONDS)
+                self.desk.assert_books_agree(session, account, AGREE_SECONDS, self._known)
+        except AssertionError as error:
+            self._known.update(str(error).splitlines())
+            raise
         finally:
             self.desk.broker.resume()
-
-    def _orphans(self) -> Iterator[str]:
-        """Yield processes of this desk that supervisord does not know."""
-        known = {each.pid for each in Supervisor(self.desk.home).processes() if each.pid}
-        supervisord = self.desk.supervisord.pid if self.desk.supervisord else 0
-        for process in psutil.process_iter(["pid", "ppid"]):
-            if process.pid in known or process.pid in (supervisord, os.getpid()):
-                continue
-            try:
-                is_ours = process.environ().get("TRADEPROC_HOME") == str(self.desk.home.root)
-                parents = {each.pid for each in process.parents()}
-            except psutil.Error:
-                continue
-            if is_ours and supervisord not in parents:
-                yield f"orphan: {process.pid} {' '.join(process.cmdline())[:120]}"
-
-
-def line_of(result: Result) -> str:
-    """Return one line about one fault."""
-    seen = "      –" if result.detected is None else f"{result.detected:6.2f}s"
-    well = "      –" if result.recovered is None else f"{result.recovered:6.2f}s"
-    verdict = "ok" if not result.violations else "VIOLATED: " + " | ".join(result.violations)
-    return (
-        f"{result.number:4d} {result.trouble.kind:22s} {result.trouble.subject:34s} seen {seen} well {well} {verdict}"
-    )
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """Return the value below which that share lies."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
-def table(results: Sequence[Result]) -> list[str]:
-    """Return a line for each kind of fault: how many, detection and recovery p50, p95 and max, violations."""
-    kinds: dict[str, list[Result]] = defaultdict(list)
-    for result in results:
-        kinds[result.trouble.kind].append(result)
-        kinds["all"].append(result)
-    lines = [f"{'fault':24s} {'n':>4s}  {'detected p50/p95/max':>24s}  {'recovered p50/p95/max':>24s}  violations"]
-    for kind, found in sorted(kinds.items(), key=lambda item: (item[0] == "all", item[0])):
-        cells = [
-            "–" if not values else f"{quantile(values, 0.5):.2f} / {quantile(values, 0.95):.2f} / {max(values):.2f} s"
-            for values in (
-                [each.detected for each in found if each.detected is not None],
-                [each.recovered for each in found if each.recovered is not None],
-            )
-        ]
-        violations = sum(bool(each.violations) for each in found)
-        lines.append(f"{kind:24s} {len(found):4d}  {cells[0]:>24s}  {cells[1]:>24s}  {violations}")
-    return lines
 
 
 @contextmanager

@@ -1,19 +1,24 @@
-"""A short campaign with a fixed seed; the long ones are run with scripts/chaos."""
+"""A short campaign with a fixed seed: a fault of each kind and a double one; long ones are run with scripts/chaos."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.chaos.campaign import Campaign, chaotic_desk, line_of
+from tests.chaos.campaign import Campaign, chaotic_desk
+from tests.chaos.report import line_of
+from tests.chaos.troubles import MAKERS
 
 pytestmark = pytest.mark.drill
 
-FAULTS, SEED = 8, 11
+SEED = 44
+# without the one after which the desk is, by design, half a minute not sure of an order
+KINDS = tuple(kind for kind in MAKERS if kind != "5xx")
 
 
 def test_nothing_is_lost_doubled_uncovered_or_orphaned_in_a_short_campaign(tmp_path: Path) -> None:
     with chaotic_desk(tmp_path / "desk") as desk:
-        results = Campaign(desk, SEED).run(FAULTS)
+        results = Campaign(desk, SEED, kinds=KINDS).run(len(KINDS) + 1)
 
-    assert len(results) == FAULTS
     assert not [line_of(result) for result in results if result.violations]
+    assert not [line_of(result) for result in results if result.is_void]
+    assert " + " in results[-1].kind

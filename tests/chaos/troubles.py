@@ -1,6 +1,9 @@
-"""The kinds of trouble a campaign makes: each is done to a desk, says which log line shows it, and ends by itself."""
+"""The kinds of trouble a campaign makes: each is done to a desk, says which log line shows it, and ends by itself.
 
-import os
+Each draws what it hits from fixed names, never from what happens to live now, so that equal seeds hit equally.
+Not among them: `dual_logon`. A feed that is told that another logon took its place ends for a person to look at.
+"""
+
 import random
 import resource
 import signal
@@ -11,11 +14,16 @@ from dataclasses import dataclass, field
 
 import psutil
 
+from tests.chaos.scene import Missed, Scene
 from tests.drills.desk import Desk, wait_for
+from tradeproc.errors import TradeprocError
 from tradeproc.supervision.client import Supervisor
 
 FAR_TOO_SMALL = 1
+# the product's word for a hung process and a mute stream, and what reading it from a log may add on a busy machine
+NOTICED_SECONDS, MEASURING_SECONDS = 15.0, 2.0
 DETECT_SECONDS = 40.0
+HIT_SECONDS = 30.0
 
 
 def nothing() -> None:
@@ -24,10 +32,10 @@ def nothing() -> None:
 
 @dataclass(frozen=True)
 class Trouble:
-    """A fault under way: what it was done to, the log line that must show it, and how to end it.
+    """A fault under way: what it was done to, the log line that must show it and by when, and how to end it.
 
     `pattern` empty: the fault must pass unnoticed because it harms nothing (a repeated frame). `end` is called after
-    `lasts` seconds.
+    `lasts` seconds. `since`, on the monotonic clock, is the instant from which it did harm.
     """
 
     kind: str
@@ -35,87 +43,119 @@ class Trouble:
     pattern: str
     lasts: float = 0.0
     end: Callable[[], None] = field(default=nothing)
+    since: float = field(default_factory=time.monotonic)
+    within: float = DETECT_SECONDS
 
 
-Maker = Callable[[Desk, random.Random], Trouble]
+Maker = Callable[[Scene, random.Random], Trouble]
 
 
-def processes(desk: Desk) -> dict[str, int]:
-    """Return the pid of every process that supervisord runs, by name."""
-    return {each.process: each.pid for each in Supervisor(desk.home).processes() if each.pid}
-
-
-def kill(desk: Desk, chance: random.Random) -> Trouble:
+def kill(scene: Scene, chance: random.Random) -> Trouble:
     """Kill -9 one process."""
-    name, pid = chance.choice(sorted(processes(desk).items()))
-    os.kill(pid, signal.SIGKILL)
+    name = chance.choice(scene.processes)
+    scene.desk.kill(name)
     return Trouble("kill -9", name, rf"exited: {name.split('.')[1]} \(terminated by SIGKILL")
 
 
-def freeze(desk: Desk, chance: random.Random) -> Trouble:
-    """Stop one process in its tracks; the warden has to notice, dump and kill it."""
-    found = {name: pid for name, pid in processes(desk).items() if not name.startswith("warden.")}
-    name, pid = chance.choice(sorted(found.items()))
-    os.kill(pid, signal.SIGSTOP)
-    return Trouble("SIGSTOP", name, rf"process_hung.*{name}")
+def freeze(scene: Scene, chance: random.Random) -> Trouble:
+    """Stop one process in its tracks; the warden, or the keeper for the warden, has to notice, dump and kill it."""
+    return _freeze(scene, chance.choice([name for name in scene.processes if not name.startswith("warden.")]))
 
 
-def kill_warden(desk: Desk, _: random.Random) -> Trouble:
+def freeze_warden(scene: Scene, _: random.Random) -> Trouble:
+    """Stop the warden itself, which the keeper watches."""
+    return _freeze(scene, "warden.warden")
+
+
+def _freeze(scene: Scene, name: str) -> Trouble:
+    scene.desk.kill(name, signal.SIGSTOP)
+    kind = "SIGSTOP of the warden" if name.startswith("warden.") else "SIGSTOP"
+    return Trouble(kind, name, rf"process_hung.*{name}", within=NOTICED_SECONDS + MEASURING_SECONDS)
+
+
+def kill_warden(scene: Scene, _: random.Random) -> Trouble:
     """Kill the warden."""
-    desk.kill("warden.warden")
-    return Trouble("warden killed", "warden", r"exited: warden \(terminated by SIGKILL")
+    scene.desk.kill("warden.warden")
+    return Trouble("warden killed", "warden.warden", r"exited: warden \(terminated by SIGKILL")
 
 
-def kill_supervisord(desk: Desk, _: random.Random) -> Trouble:
+def kill_supervisord(scene: Scene, _: random.Random) -> Trouble:
     """Kill supervisord; its children must end by themselves, then it is started again, as systemd would."""
-    desk.crash()
-    desk.up()
-    return Trouble("supervisord killed", "supervisord", r"supervisord started with pid")
+    since = time.monotonic()
+    scene.desk.crash()
+    scene.desk.up()
+    return Trouble("supervisord killed", "supervisord", r"supervisord started with pid", since=since)
 
 
-def _stream(name: str, pattern: str, **options: object) -> Maker:
-    def make(desk: Desk, chance: random.Random) -> Trouble:
+def _stream(name: str, pattern: str, within: float = DETECT_SECONDS, **options: object) -> Maker:
+    def make(scene: Scene, chance: random.Random) -> Trouble:
         target = chance.choice(["stream.barcharts", "stream.orders", "stream.positions"])
-        desk.broker.fault(name, target=target, count=1, **options)
-        return Trouble(f"stream {name}", target, pattern, end=lambda: _clear(desk))
+        since = hit(scene, name, target, count=1, **options)
+        return Trouble(f"stream {name}", target, pattern, end=lambda: _clear(scene.desk), since=since, within=within)
+
+    return make
+
+
+def _frames(name: str, targets: list[str]) -> Maker:
+    """Spoil how all streams of a kind come, for some seconds, in a way that nobody may mind."""
+
+    def make(scene: Scene, chance: random.Random) -> Trouble:
+        target = chance.choice(targets)
+        since = hit(scene, name, target, count=None)
+        return Trouble(f"frames {name}", target, "", 6.0, lambda: _clear(scene.desk), since)
 
     return make
 
 
 def _request(name: str, pattern: str, target: str, **options: object) -> Maker:
-    def make(desk: Desk, _: random.Random) -> Trouble:
-        fault = desk.broker.fault(name, target=target, count=1, **options)["id"]
-        ask_now(desk)
-        deadline = time.monotonic() + 8.0
-        while time.monotonic() < deadline and not was_hit(desk, fault):
-            time.sleep(0.05)
-        # a fault that nothing ran into leaves no trace
-        return Trouble(f"request {name}", target, pattern if was_hit(desk, fault) else "", end=lambda: _clear(desk))
+    def make(scene: Scene, _: random.Random) -> Trouble:
+        since = hit(scene, name, target, count=1, **options)
+        return Trouble(f"request {name}", target, pattern, end=lambda: _clear(scene.desk), since=since)
 
     return make
 
 
-def ask_now(desk: Desk) -> None:
+def hit(scene: Scene, name: str, target: str, **options: object) -> float:
+    """Set a fault of the broker, see to it that something runs into it, and return when it had not yet.
+
+    Raises:
+        Missed: nothing did in time; the fault is off again.
+    """
+    desk = scene.desk
+    unhit = time.monotonic()
+    deadline = unhit + HIT_SECONDS
+    fault = desk.broker.fault(name, target=target, **options)["id"]
+    asked = 0.0
+    while (now := time.monotonic()) < deadline:
+        if any(each["hits"] for each in desk.broker.status()["faults"] if each["id"] == fault):
+            return unhit
+        unhit = now
+        if now - asked > 2.0:
+            asked = now
+            ask_now(scene)
+        time.sleep(0.05)
+    _clear(desk)
+    raise Missed(f"{name} met no {target}")
+
+
+def ask_now(scene: Scene) -> None:
     """Let every trader ask the broker at once, so that a fault of requests meets some."""
-    for name in processes(desk):
-        if name.endswith(".trader"):
-            desk.ask(name, "reconcile", {})
-
-
-def was_hit(desk: Desk, fault: int) -> bool:
-    """Tell whether a fault met a request."""
-    return any(each["hits"] for each in desk.broker.status()["faults"] if each["id"] == fault)
+    for session in scene.sessions.values():
+        try:
+            scene.desk.ask(f"session-{session}.trader", "reconcile", {}, 1.0)
+        except TradeprocError:
+            continue  # it is busy with the fault itself
 
 
 def _clear(desk: Desk) -> None:
     desk.broker.clear_faults()
 
 
-def drop_order_frames(desk: Desk, _: random.Random) -> Trouble:
+def drop_order_frames(scene: Scene, _: random.Random) -> Trouble:
     """Lose order frames for some seconds while heartbeats go on."""
-    desk.broker.fault("drop_order_frames", count=1, seconds=9.0)
+    since = hit(scene, "drop_order_frames", "stream.orders", count=1, seconds=9.0)
     pattern = r"order_stream_silent|order_found_by_asking"
-    return Trouble("order frames dropped", "stream.orders", pattern, lasts=9.0, end=lambda: _clear(desk))
+    return Trouble("order frames dropped", "stream.orders", pattern, 9.0, lambda: _clear(scene.desk), since)
 
 
 def stop_database(desk: Desk, supervisor: Supervisor) -> None:
@@ -124,40 +164,47 @@ def stop_database(desk: Desk, supervisor: Supervisor) -> None:
     wait_for("the database down", lambda: desk.pid("core.postgres") == 0)
 
 
-def restart_database(desk: Desk, _: random.Random) -> Trouble:
+def restart_database(scene: Scene, _: random.Random) -> Trouble:
     """Restart the database in an orderly way."""
-    supervisor = Supervisor(desk.home, seconds=20.0)
-    stop_database(desk, supervisor)
+    supervisor, since = Supervisor(scene.desk.home, seconds=20.0), time.monotonic()
+    stop_database(scene.desk, supervisor)
     supervisor.start("core", "postgres")
-    return Trouble("database restart", "core.postgres", r"stopped: postgres")
+    return Trouble("database restart", "core.postgres", r"stopped: postgres", since=since)
 
 
-def database_gone(desk: Desk, chance: random.Random) -> Trouble:
+def database_gone(scene: Scene, chance: random.Random) -> Trouble:
     """Take the database away for a while."""
-    supervisor = Supervisor(desk.home, seconds=20.0)
-    stop_database(desk, supervisor)
+    supervisor, since = Supervisor(scene.desk.home, seconds=20.0), time.monotonic()
     seconds = chance.uniform(3.0, 10.0)
+    stop_database(scene.desk, supervisor)
     return Trouble(
-        "database gone", "core.postgres", r"database_down", seconds, lambda: supervisor.start("core", "postgres")
+        "database gone", "core.postgres", r"database_down", seconds, lambda: start_database(supervisor), since
     )
 
 
-def full_disk(desk: Desk, _: random.Random) -> Trouble:
+def start_database(supervisor: Supervisor) -> None:
+    """Start the embedded database, unless it runs."""
+    supervisor.start("core", "postgres")
+
+
+def full_disk(scene: Scene, _: random.Random) -> Trouble:
     """Let no file of the traders grow and the database go down, as on a full disk, for some seconds."""
-    found = [psutil.Process(pid) for name, pid in processes(desk).items() if name.endswith(".trader")]
-    _limit_files(found, FAR_TOO_SMALL)
+    traders = [scene.desk.pid(f"session-{session}.trader") for session in scene.sessions.values()]
+    found, since = [psutil.Process(pid) for pid in traders if pid], time.monotonic()
+    limit_files(found, FAR_TOO_SMALL)
     # a server whose disk is full goes down; as root it runs as another user, whose limits we may not set
-    supervisor = Supervisor(desk.home, seconds=20.0)
-    stop_database(desk, supervisor)
+    supervisor = Supervisor(scene.desk.home, seconds=20.0)
+    stop_database(scene.desk, supervisor)
 
     def end() -> None:
-        _limit_files(found, resource.RLIM_INFINITY)
-        supervisor.start("core", "postgres")
+        limit_files(found, resource.RLIM_INFINITY)
+        start_database(supervisor)
 
-    return Trouble("disk full", "traders, postgres", r"journal_unwritable", 6.0, end)
+    return Trouble("disk full", "traders, postgres", r"journal_unwritable", 6.0, end, since)
 
 
-def _limit_files(family: list[psutil.Process], size: int) -> None:
+def limit_files(family: list[psutil.Process], size: int) -> None:
+    """Let no file that these processes write grow beyond a size."""
     for process in family:
         try:
             process.rlimit(psutil.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
@@ -165,27 +212,33 @@ def _limit_files(family: list[psutil.Process], size: int) -> None:
             continue
 
 
-def clock_step(desk: Desk, chance: random.Random) -> Trouble:
+def clock_step(scene: Scene, chance: random.Random) -> Trouble:
     """Step the clock of all processes by up to ten minutes, and some seconds later back to the truth."""
     step = chance.choice([-600, -90, -5, 5, 90, 600])
-    _step(desk, step)
-    return Trouble("clock step", f"{step:+d} s", r"clock_stepped", 3.0, lambda: _step(desk, 0))
+    step_clock(scene.desk, step)
+    return Trouble("clock step", f"{step:+d} s", r"clock_stepped", 3.0, lambda: step_clock(scene.desk, 0))
 
 
-def _step(desk: Desk, seconds: int) -> None:
+def step_clock(desk: Desk, seconds: int) -> None:
+    """Let all processes of ours be that far from the truth."""
     with (desk.home.run / "clock_step").open("r+b") as file:
         file.write(struct.pack("<q", seconds * 1_000_000_000))
 
 
+_MUTE = NOTICED_SECONDS + MEASURING_SECONDS
+_ALL_STREAMS = ["stream.barcharts", "stream.orders", "stream.positions"]
 # how often each is drawn, relative to the others
 MAKERS: dict[str, tuple[int, Maker]] = {
     "kill": (30, kill),
     "freeze": (2, freeze),
+    "freeze_warden": (1, freeze_warden),
     "kill_warden": (3, kill_warden),
     "kill_supervisord": (2, kill_supervisord),
     "go_away": (6, _stream("go_away", r"stream_down .*polite=True")),
     "cut": (6, _stream("cut", r"stream_down .*polite=False")),
-    "stall": (3, _stream("stall", r"stream_down .*(silent|silence|deadline|timed out)", seconds=30.0)),
+    "stall": (3, _stream("stall", r"stream_down .*(silent|silence|deadline|timed out)", _MUTE, seconds=30.0)),
+    "split": (2, _frames("split", _ALL_STREAMS)),
+    "repeat_frames": (2, _frames("repeat_frames", ["stream.orders"])),
     "401": (4, _request("401", r"token_refused", "orders")),
     "429": (4, _request("429", r"question_unknown reason=429", "positions")),
     "5xx": (2, _request("5xx", r"outcome=Unanswered.*503", "order_entry", status=503)),

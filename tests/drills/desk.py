@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from psycopg.rows import dict_row
 
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
+from tradeproc.domain.orders import Side
 from tradeproc.errors import TradeprocError
 from tradeproc.home import Home
 from tradeproc.localbroker.client import LocalBroker
@@ -84,6 +85,41 @@ def duplicates(requests: list[dict[str, Any]], account: str) -> list[str]:
         for each in request["confirm_ids"]
     )
     return [f"order {each} was sent {count} times" for each, count in placed.items() if count > 1]
+
+
+def order_differences(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[str]:
+    """Return how the orders that an engine holds for open differ from those that the broker does."""
+    engine = {order["broker_id"]: order for order in ours}
+    broker = {order["id"]: order for order in theirs if not is_over(order["status"])}
+    found = [f"order {each} is open at the broker, not in the engine" for each in broker.keys() - engine.keys()]
+    found += [f"order {engine[each]['id']} ({each}) is open in the engine, not at the broker"
+              for each in engine.keys() - broker.keys()]  # fmt: skip
+    for each in engine.keys() & broker.keys():
+        mine, other = engine[each], broker[each]
+        terms = [
+            ("quantity", int(mine["quantity"]), int(other["quantity"])),
+            ("filled", int(mine["filled"]), int(other["filled"])),
+            ("limit", price(mine["limit_price"]), price(other["limit"])),
+            ("stop", price(mine["stop_price"]), price(other["stop"])),
+        ]
+        found += [f"{mine['id']}: {term} {here} in the engine, {there} at the broker"
+                  for term, here, there in terms if here != there]  # fmt: skip
+    return found
+
+
+def price(text: str | None) -> Decimal | None:
+    """Return a price as a number."""
+    return None if text is None else Decimal(text)
+
+
+def excesses(fills: list[dict[str, Any]], most: int) -> list[str]:
+    """Return after which of the broker's fills of one account more contracts were held than may be: entered twice."""
+    held, found = 0, []
+    for fill in sorted(fills, key=lambda fill: fill["id"]):
+        held += int(fill["quantity"]) * Side(fill["side"]).sign
+        if abs(held) > most:
+            found.append(f"{held} contracts held after fill {fill['id']} of order {fill['order_id']}, {most} allowed")
+    return found
 
 
 class Desk:
@@ -260,14 +296,19 @@ class Desk:
             lambda: (state := self.state(session))["position"] == 0 and not state["orders"],
         )
 
-    def assert_books_agree(self, session: int, account: str = ACCOUNT, seconds: float = 60.0) -> None:
-        """Stop the market, ask for reconciliation, and compare database, engine and broker to the last order."""
+    def assert_books_agree(
+        self, session: int, account: str = ACCOUNT, seconds: float = 60.0, known: Collection[str] = ()
+    ) -> None:
+        """Stop the market, ask for reconciliation, and compare database, engine and broker to the last order.
+
+        `known` differences were told before and are passed over.
+        """
         self.broker.pause()
         wait_for("reconcile", lambda: self.ask(f"session-{session}.trader", "reconcile", {}) is not None)
         seen: list[str] = []
 
         def agree() -> bool:
-            seen[:] = self.differences(session, account)
+            seen[:] = [each for each in self.differences(session, account) if each not in known]
             return not seen
 
         try:
@@ -277,8 +318,11 @@ class Desk:
         finally:
             self.broker.resume()
 
-    def differences(self, session: int, account: str = ACCOUNT) -> list[str]:
-        """Return every difference between database, engine and the broker's own ledger."""
+    def differences(self, session: int, account: str = ACCOUNT, most: int = 1) -> list[str]:
+        """Return every difference between database, engine and the broker's own ledger.
+
+        `most`: contracts that the strategy may hold; a second entry under another id would exceed it.
+        """
         books = self.broker.ledger()
         theirs = {order["id"]: order for order in books["orders"] if order["account"] == account}
         ours = self.rows("select * from orders where session = %s", session)
@@ -297,13 +341,19 @@ class Desk:
         booked = sums(
             self.rows("select broker_id as order_id, quantity, price from fills where session = %s", session)
         )
-        filled = sums([fill for fill in books["fills"] if fill["account"] == account])
+        fills = [fill for fill in books["fills"] if fill["account"] == account]
+        found += excesses(fills, most)
+        filled = sums(fills)
         found += [f"fills: {each} {booked.get(each)} here, {filled.get(each)} there"
                   for each in booked.keys() | filled.keys() if booked.get(each) != filled.get(each)]  # fmt: skip
         held = sum(int(each["quantity"]) for each in books["positions"] if each["account"] == account)
         engine = self.state(session)
         if engine["position"] != held:
             found.append(f"position: {engine['position']} in the engine, {held} at the broker")
+        found += order_differences(engine["orders"], list(theirs.values()))
+        written = self.rows("select quantity from positions where session = %s order by number desc limit 1", session)
+        if (in_row := written[0]["quantity"] if written else 0) != held:
+            found.append(f"position: {in_row} in the database, {held} at the broker")
         return found
 
     # --- asking
