@@ -10,7 +10,7 @@ from tests.chaos.troubles import MAKERS
 
 pytestmark = pytest.mark.drill
 
-SEED = 44
+SEED = 152
 # without the one after which the desk is, by design, half a minute not sure of an order
 KINDS = tuple(kind for kind in MAKERS if kind != "5xx")
 
