@@ -49,16 +49,25 @@ def sessions(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterato
         case Known(_):
             users: dict[str, list[str]] = {}
             for each in due(seen):
-                if now - each.since <= _START_SECONDS * SECOND:
-                    continue
+                coming = _coming(each, seen) if now - each.since <= _START_SECONDS * SECOND else frozenset()
                 own = _own(each)
                 if all(_is_down(seen, name) for name in own):
-                    yield from _session(each, seen)
+                    if not coming & set(own):
+                        yield from _session(each, seen)
                     continue
-                for name in (*own, f"link-{each.login}:link"):
-                    users.setdefault(name, []).append(each.name)
+                for name in (*own, _link(each)):
+                    if name not in coming:
+                        users.setdefault(name, []).append(each.name)
             for name, names in users.items():
                 yield from _needed(name, names, seen)
+
+
+def _coming(session: SessionSeen, seen: Observations) -> frozenset[str]:
+    """Return what the keeper is about to add, or to start: a link that ended because nobody needed it."""
+    programs = _programs(seen)
+    missing = {name for name in (*_own(session), _link(session)) if name not in programs}
+    link = programs.get(_link(session))
+    return frozenset(missing | {link.name} if link is not None and link.state == "EXITED" else missing)
 
 
 def _session(session: SessionSeen, seen: Observations) -> Iterator[Problem]:
@@ -93,11 +102,15 @@ def due(seen: Observations) -> tuple[SessionSeen, ...]:
 
 def needs(session: SessionSeen) -> frozenset[str]:
     """Return the processes without which a session cannot trade."""
-    return frozenset(name.replace(":", ".", 1) for name in (*_own(session), f"link-{session.login}:link"))
+    return frozenset(name.replace(":", ".", 1) for name in (*_own(session), _link(session)))
 
 
 def _own(session: SessionSeen) -> tuple[str, str]:
     return f"session-{session.id}:account", f"session-{session.id}:trader"
+
+
+def _link(session: SessionSeen) -> str:
+    return f"link-{session.login}:link"
 
 
 def _programs(seen: Observations) -> Mapping[str, ProgramSeen]:
