@@ -141,7 +141,7 @@ CRITICAL, WARNING, UNKNOWN = Level.CRITICAL, Level.WARNING, Level.UNKNOWN
         (starting("link-paper.link", 301), CRITICAL, "link-paper.link", "not ready"),
         (starting("link-other.link", 301), WARNING, "link-other.link", "not ready"),
         (starting("core.portfolio", 301), WARNING, "core.portfolio", "not ready"),
-        (stopped("link-paper:link"), WARNING, "link-paper:link", "needed by mine, yours; supervisorctl start"),
+        (stopped("link-paper:link"), WARNING, "link-paper:link", "needed by mine, yours; .venv/bin/supervisorctl"),
         (stopped("session-1:account"), WARNING, "session-1:account", "needed by mine;"),
         (seen(database=Unknown("refused")), CRITICAL, "database", "refused; entries wait"),
         (seen(disk_free_mb=Known(255)), CRITICAL, "disk", "255 MB"),

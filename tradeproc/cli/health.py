@@ -7,6 +7,7 @@ healthcheck.py.
 
 from collections.abc import Iterator, Sequence
 
+from tradeproc.cli.exits import supervisorctl
 from tradeproc.cli.observations import BeatSeen, LoginSeen, Observations, ProgramSeen
 from tradeproc.cli.problems import Level, Problem, Rule, ago
 from tradeproc.cli.standing import alarms, is_in_alarms, starting, stopped
@@ -57,17 +58,18 @@ def _program(program: ProgramSeen) -> Iterator[Problem]:
             return
         case "STOPPED":
             if program.name.split(":")[0] in _ALWAYS_UP:
-                text = f"stopped, and must run; supervisorctl -c supervisord.conf start {program.name}"
+                text = f"stopped, and must run; {supervisorctl('start', program.name)}"
                 yield Problem(Level.CRITICAL, program.name, text)
         case "EXITED" if program.exit_status == EXIT_DONE:
             return
         case "EXITED" if program.exit_status == EXIT_HALT:
-            text = "stopped itself; only a person can mend what its log in run/log says, then supervisorctl start"
+            mend = f"only a person can mend what its log in run/log says, then {supervisorctl('start', program.name)}"
+            text = f"stopped itself; {mend}"
             yield Problem(Level.CRITICAL, program.name, text + detail)
         case "BACKOFF":
             yield Problem(Level.WARNING, program.name, f"fails at start and is tried again; see run/log{detail}")
         case "FATAL" | "EXITED":
-            text = "gave up; mend what its log in run/log says, then supervisorctl start"
+            text = f"gave up; mend what its log in run/log says, then {supervisorctl('start', program.name)}"
             yield Problem(Level.CRITICAL, program.name, text + detail)
         case _:
             yield Problem(Level.UNKNOWN, program.name, f"in state {program.state}{detail}")
@@ -83,7 +85,8 @@ def _sessions(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterat
         case Known(sessions):
             for each in sessions:
                 if not each.is_up and now - each.since > _START_SECONDS * SECOND:
-                    ways = f"supervisorctl start session-{each.id}:* or scripts/tradectl session stop {each.id}"
+                    start = supervisorctl("start", f"session-{each.id}:*")
+                    ways = f"{start} or scripts/tradectl session stop {each.id}"
                     text = f"{each.name} should run and does not; {ways}"
                     yield Problem(Level.CRITICAL, f"session {each.id}", text)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from tradeproc.cli.exits import supervisorctl
 from tradeproc.cli.observations import AlarmSeen, BeatSeen, Observations, SessionSeen
 from tradeproc.cli.problems import Level, Problem, ago
 from tradeproc.config import HealthConfig
@@ -71,7 +72,8 @@ def stopped(seen: Observations, _thresholds: HealthConfig, _now: int) -> Iterato
     for program in programs:
         users = [each.name for each in _due(seen) if program.name.replace(":", ".", 1) in _needs(each) and each.is_up]
         if program.state == "STOPPED" and users:
-            text = f"stopped by a person, and needed by {', '.join(users)}; supervisorctl start {program.name}"
+            start = supervisorctl("start", program.name)
+            text = f"stopped by a person, and needed by {', '.join(users)}; {start}"
             yield Problem(Level.WARNING, program.name, text)
 
 
