@@ -13,13 +13,15 @@ from tests.drills.desk import free_port
 from tests.strategies.views import view
 from tradeproc.cli import preflight, quickstart
 from tradeproc.cli.desk import Desk
-from tradeproc.cli.exits import CommandFailed
+from tradeproc.cli.exits import CommandFailed, exit_of, one_line
 from tradeproc.config import read_session
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.session import SessionSpec
 from tradeproc.engine.bars import TickArrays, TimeBars, bars_of
+from tradeproc.errors import TradeprocError
 from tradeproc.home import Home
 from tradeproc.localbroker.tape import shipped
+from tradeproc.localbroker.tape_files import BadTape
 from tradeproc.strategies.contract import SubmitBracket
 from tradeproc.strategies.loading import BadStrategy, build_arguments, load_strategy
 
@@ -129,6 +131,37 @@ def test_a_strategy_of_somebodys_own_is_found_from_where_they_are(
 def test_a_strategy_that_cannot_be_used_is_refused_before_anything_starts(desk: Desk, strategy: str) -> None:
     with pytest.raises(BadStrategy, match=strategy):
         preflight.specification(desk, strategy)
+    assert not desk.home.run.exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("fast = 2", "fast = 9", "fast must be below slow, not 9 and 5"),
+        ('"ESH24"', '"ESQ24"', "ESQ24 does not exist; ES has the delivery months H (Mar)"),
+        ("max_order = 2", "max_order = 9", "this desk allows 5"),
+    ],
+)
+def test_an_example_that_could_never_trade_is_refused_before_anything_starts(
+    desk: Desk, old: str, new: str, said: str
+) -> None:
+    file = desk.home.conf / "sessions" / "example.toml"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new, 1))
+
+    with pytest.raises(TradeprocError) as refused:
+        preflight.specification(desk, "moving_average_cross")
+
+    assert said in one_line(refused.value)
+    assert exit_of(refused.value) == 1
+    assert not desk.home.run.exists()
+
+
+def test_a_configuration_that_cannot_be_used_stops_the_quickstart_before_anything_starts(desk: Desk) -> None:
+    rewrite(desk, 'tape = "shipped"', 'tape = "nope.csv"')
+
+    with pytest.raises(BadTape, match=r"nope\.csv: cannot be read"):
+        preflight.check(desk)
     assert not desk.home.run.exists()
 
 

@@ -113,7 +113,9 @@ def test_a_supervisord_that_stays_away_is_told_with_what_to_do(yard: Yard, monke
     desk = HookedDesk(yard, process.suspend)
     rollout = Rollout(desk, 60.0, lambda _: None)
     try:
-        with pytest.raises(NotWell, match=r"not started again: .*; supervisorctl start core:portfolio"):
+        with pytest.raises(
+            NotWell, match=r"again: .*; .venv/bin/supervisorctl -c supervisord.conf start core:portfolio"
+        ):
             rollout.run([BATCH])
     finally:
         os.kill(process.pid, signal.SIGCONT)

@@ -102,6 +102,19 @@ class RunningDesk(Desk):
         command = [str(program), "-c", str(self.home.root / "supervisord.conf"), *arguments]
         subprocess.run(command, env=self.environment, capture_output=True, timeout=60, check=False)
 
+    def paste(self, command: str) -> None:
+        """Run a command of a message as a person does who pastes it in the home folder."""
+        pasted = subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.home.root,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert pasted.returncode == 0, f"{command}: {pasted.stdout}{pasted.stderr}"
+
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDesk]:
@@ -185,6 +198,8 @@ def test_a_session_lives_from_create_to_remove(desk: RunningDesk) -> None:
         (["session", "create", "EXAMPLE", "--max-order", "99"], 1, "this desk allows 5"),
         (["session", "create", "EXAMPLE", "--set", "fast"], 2, "write KEY=VALUE"),
         (["session", "create", "EXAMPLE", "--set", "fats=3"], 1, "fast"),
+        (["session", "create", "EXAMPLE", "--set", "fast=9"], 1, "fast must be below slow, not 9 and 5"),
+        (["session", "create", "EXAMPLE", "--contract", "ESQ24"], 1, "H (Mar), M (Jun), U (Sep), Z (Dec)"),
         (["session", "start", "mine", "--json"], 0, "running"),
         (["localbroker", "speed", "0"], 1, "speed"),
         (["localbroker", "fault", "stall", "--target", "rest"], 1, "stall"),
@@ -439,10 +454,9 @@ def test_a_program_that_was_stopped_is_one_line(desk: RunningDesk) -> None:
 def test_a_session_that_was_stopped_behind_the_keepers_back_is_told(desk: RunningDesk) -> None:
     desk.wait_well()
     desk.supervisorctl("stop", "session-1:*")
-    try:
-        desk.wait_health(2, ["CRITICAL session 1: mine should run and does not"])
-    finally:
-        desk.supervisorctl("start", "session-1:*")
+    line = "CRITICAL session 1: mine should run and does not; "
+    desk.wait_health(2, [line])
+    desk.paste(desk.health()[1][0].removeprefix(line).partition(" or ")[0])
     desk.wait_well()
 
 
@@ -490,6 +504,11 @@ def test_a_database_that_is_gone_is_told_once(desk: RunningDesk) -> None:
 
     try:
         desk.wait_health(2, ["CRITICAL core:postgres: stopped", "CRITICAL database: "])
+        code, _, errors = desk.run("sessions")
+        assert (code, "could not answer" in errors, "does not answer" in errors) == (3, True, False)
+        waits = "the job queue waits for the database: "
+        wait_for("a sentence", lambda: desk.ask("core.jobs", "status", {})["detail"].startswith(waits))
+        assert "Exception" not in desk.ask("core.jobs", "status", {})["detail"]
     finally:
         desk.supervisorctl("start", "core:postgres")
     desk.wait_well()

@@ -198,7 +198,9 @@ def test_a_login_whose_secret_is_missing_says_so(home: Home, host: SignInHost) -
     with running_tokens(home) as client:
         with pytest.raises(RequestRefused, match="client_secret"):
             token(client)
-        assert row(client)["state"] == "needs_login"
+        # logging in would not help: the detail says what does
+        assert row(client)["state"] == "error"
+        assert "restart core:tokens" in row(client)["detail"]
         with pytest.raises(RequestRefused, match="has no tokens"):
             ask(client, "token", login="other", refused="")
 

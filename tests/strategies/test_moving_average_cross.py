@@ -7,6 +7,7 @@ from tests.strategies.views import candles, stop_loss, view
 from tradeproc.domain.orders import Side
 from tradeproc.domain.units import Contracts
 from tradeproc.strategies.contract import NOTHING, ClosePosition, SubmitBracket
+from tradeproc.strategies.loading import BadStrategy, build_arguments
 from tradeproc.strategies.moving_average_cross import MovingAverageCross, crossed
 
 ARGUMENTS = MovingAverageCross.Arguments(fast=2, slow=3, stop_ticks=8)
@@ -55,3 +56,9 @@ def test_it_waits_until_there_are_enough_candles() -> None:
     assert MovingAverageCross().on_candle(view(candles([9.0, 8.0, 9.0])), None, ARGUMENTS) == (NOTHING, None)
     assert MovingAverageCross().warmup(ARGUMENTS) == 4
     assert MovingAverageCross().start(ARGUMENTS) is None
+
+
+@pytest.mark.parametrize("given", [{"fast": 5, "slow": 5}, {"fast": 9, "slow": 5}, {"fast": 30}])
+def test_a_fast_average_that_is_not_the_faster_one_is_refused(given: dict[str, int]) -> None:
+    with pytest.raises(BadStrategy, match=r"'moving_average_cross': .*: fast must be below slow, not"):
+        build_arguments(MovingAverageCross(), given)

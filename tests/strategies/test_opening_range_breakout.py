@@ -6,6 +6,7 @@ from tests.strategies.views import MINUTE, candles, stop_loss, view
 from tradeproc.domain.orders import Side
 from tradeproc.domain.units import Contracts
 from tradeproc.strategies.contract import NOTHING, ClosePosition, Decision, SubmitBracket
+from tradeproc.strategies.loading import BadStrategy, build_arguments
 from tradeproc.strategies.opening_range_breakout import OpeningRangeBreakout
 
 ARGUMENTS = OpeningRangeBreakout.Arguments(range_minutes=3, reward=2.0, exit_minutes=60)
@@ -63,3 +64,8 @@ def test_without_market_hours_it_does_not_trade() -> None:
 
     assert OpeningRangeBreakout().on_candle(view(bars), None, ARGUMENTS) == (NOTHING, None)
     assert OpeningRangeBreakout().warmup(ARGUMENTS) == 1440
+
+
+def test_a_day_that_ends_before_its_range_is_known_is_refused() -> None:
+    with pytest.raises(BadStrategy, match="range_minutes must be below exit_minutes, not 60 and 57"):
+        build_arguments(OpeningRangeBreakout(), {"range_minutes": 60, "exit_minutes": 57})

@@ -56,9 +56,8 @@ class Desk:
         try:
             return self.client.call(process, method, dict(params or {}), seconds)
         except Outage as error:
-            raise NotRunning(
-                f"{process} does not answer ({error}); see scripts/tradectl status and run/log"
-            ) from None
+            # it may have answered, as when its database is away: the words are the bus's own
+            raise NotRunning(f"{error}; see scripts/tradectl status and run/log") from None
         except Refusal as error:
             raise CommandFailed(str(error)) from None
 

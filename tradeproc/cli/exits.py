@@ -4,6 +4,7 @@
 """
 
 import json
+import shlex
 import sys
 from enum import IntEnum
 from typing import Any
@@ -39,6 +40,11 @@ class CommandFailed(Refusal):
 
 class NotRunning(Outage):
     """The desk, or the process that should answer, is not there; ends the command with code 3."""
+
+
+def supervisorctl(action: str, *programs: str) -> str:
+    """Return a command for supervisord as it works when it is pasted in the home folder."""
+    return f".venv/bin/supervisorctl -c supervisord.conf {shlex.join((action, *programs))}"
 
 
 def exit_of(error: BaseException) -> Exit:

@@ -7,8 +7,9 @@ observations, healthcheck.py prints the problems.
 
 from collections.abc import Iterator, Sequence
 
+from tradeproc.cli.exits import supervisorctl
 from tradeproc.cli.observations import BeatSeen, LoginSeen, Observations
-from tradeproc.cli.problems import Level, Problem, Rule, ago, supervisorctl
+from tradeproc.cli.problems import Level, Problem, Rule, ago
 from tradeproc.cli.running import programs, sessions
 from tradeproc.cli.standing import alarms, is_in_alarms, starting
 from tradeproc.config import HealthConfig

@@ -3,18 +3,23 @@
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
 
+from tradeproc.cli import configured, tables
 from tradeproc.cli.commands import desks
 from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import CommandFailed
 from tradeproc.config import read_session
 from tradeproc.domain.session import SessionSpec
+from tradeproc.engine.events import TradingState
+from tradeproc.procs.specification import database_of
+from tradeproc.store import Store
 from tradeproc.strategies.loading import build_arguments, load_strategy
 
 NAME = "quickstart"
+LIFT = "scripts/tradectl up && scripts/tradectl resume && scripts/stop"
 _EXAMPLE = "example.toml"
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -24,10 +29,12 @@ def check(desk: Desk) -> None:
 
     Raises:
         CommandFailed: it is up, trades elsewhere than at the local broker, or its port is taken.
+        BadConfig, BadTape: its configuration cannot be used.
     """
     if desks.is_up(desk):
         raise CommandFailed("the desk is up already; look with scripts/tradectl status, end it with scripts/stop")
     check_is_local(desk)
+    configured.check(desk)
     port = desk.config.localbroker.port
     if not is_free(port):
         raise CommandFailed(
@@ -56,11 +63,27 @@ def check_is_local(desk: Desk) -> None:
             )
 
 
+def check_may_trade(desk: Desk) -> None:
+    """Refuse a desk whose trading somebody halted or reduced: the session would look on and trade nothing.
+
+    Raises:
+        CommandFailed: names who did it, and what lifts it.
+    """
+    with closing(Store(database_of(desk.config, desk.home))) as store:
+        latches = [latch for latch in store.latches() if not latch.scope.startswith("session:")]
+    for latch in latches:
+        if latch.state != TradingState.ACTIVE:
+            by = f"by {latch.by}: {latch.reason}" if latch.reason else f"by {latch.by}"
+            since = f"{latch.state} since {tables.when(latch.at)} UTC ({by})"
+            raise CommandFailed(f"trading on this desk is {since}, so nothing would be traded; lift it with: {LIFT}")
+
+
 def specification(desk: Desk, strategy: str) -> SessionSpec:
     """Return the example session of a strategy, or the first example with a strategy of somebody's own.
 
     Raises:
         BadStrategy: it cannot be loaded or does not take the example's arguments.
+        NotAllowedHere: this desk does not allow the example.
     """
     folder = desk.home.conf / "sessions"
     table = read_session(folder / _EXAMPLE).to_dict() | {"arguments": {}}
@@ -73,7 +96,9 @@ def specification(desk: Desk, strategy: str) -> SessionSpec:
     place = strategy.partition(":")[0]
     if place.endswith(".py"):
         strategy = f"{Path(place).expanduser().resolve()}:{type(loaded).__name__}"
-    return SessionSpec.from_dict(table | {"name": NAME, "strategy": strategy})
+    spec = SessionSpec.from_dict(table | {"name": NAME, "strategy": strategy})
+    desk.config.check_session(spec)
+    return spec
 
 
 def is_free(port: int) -> bool:

@@ -34,7 +34,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/quickstart",
         description="Run a whole trading session on an hour of real ES trades, on this machine, without an account.",
-        epilog="exit codes: 0 ok, 1 failed, 2 wrong usage, 3 no answer, 130 Ctrl-C",
+        epilog="exit codes: 0 ok, 1 refused, failed or the books differ, 2 wrong usage, 3 no answer, 130 Ctrl-C",
     )
     parser.add_argument("--speed", type=_speed, default=60.0, metavar="X", help="market seconds per second (60)")
     parser.add_argument(
@@ -80,14 +80,14 @@ class Quickstart:
             self._start()
             session = self._create(spec)
             self._watch(session)
-            self._finish(session)
+            agrees = self._finish(session)
             is_done = True
         finally:
             self.broker.close()
             # what did not come to its end is not kept
             if not (is_done and self.options.keep):
                 self._stop()
-        return Exit.OK
+        return Exit.OK if agrees else Exit.FAILED
 
     def _step(self, text: str) -> None:
         self.console.print(f"[{time.monotonic() - self._began:5.1f} s] {text}", highlight=False, markup=False)
@@ -104,6 +104,7 @@ class Quickstart:
         self._step("the local broker speaks TradeStation's protocol; its market waits")
         self._wait("the keeper answers", lambda: desks.keeper_answers(self.desk))
         self._step("PostgreSQL and the keeper are up")
+        preflight.check_may_trade(self.desk)
 
     def _wait(self, what: str, condition: desks.Condition) -> None:
         desks.wait_until(what, condition, _READY_SECONDS, lambda: desks.halted(self.desk))
@@ -172,8 +173,8 @@ class Quickstart:
         except TradeprocError:
             return False
 
-    def _finish(self, session: int) -> None:
-        """Close what is open, wait for the trades, and compare with the broker's own books."""
+    def _finish(self, session: int) -> bool:
+        """Close what is open, wait for the trades, and tell whether they agree with the broker's own books."""
         self._step("the tape has ended; closing what is open")
         order = {"session": session, "by": preflight.NAME, "reason": "end of the tape"}
         self.desk.ask(KEEPER, "flatten", order, seconds=30.0)
@@ -184,8 +185,15 @@ class Quickstart:
         trades = book.with_market_times(book.ask_rows(self.desk, "trades", session=str(session)), fills)
         self.console.print()
         self.console.print(book.render("trades", tables.DAY_TRADES, trades))
-        self.console.print(self._compared(fills), highlight=False)
+        told, theirs = filled(fills, "broker_id"), filled(self.broker.ledger()["fills"], "order_id")
+        if told != theirs:
+            differences = sorted(told.items() ^ theirs.items())
+            self.console.print(f"The books differ: {differences}; please report this.", highlight=False, markup=False)
+        else:
+            same = f"{len(fills)} fills in the database, the same in the broker's own books."
+            self.console.print(f"{same} Times are market time, UTC.", highlight=False)
         self.console.print(_FURTHER if self.options.keep else _AGAIN, highlight=False)
+        return told == theirs
 
     def _is_flat(self, session: int) -> bool:
         try:
@@ -198,16 +206,6 @@ class Quickstart:
         bought = sum(int(fill["quantity"]) for fill in fills if fill["side"] == "buy")
         trades = book.ask_rows(self.desk, "trades", session=str(session))
         return sum(int(trade["quantity"]) for trade in trades) >= bought
-
-    def _compared(self, fills: Sequence[dict[str, Any]]) -> str:
-        """Return one line that says whether database and broker have the same books."""
-        told = filled(fills, "broker_id")
-        theirs = filled(self.broker.ledger()["fills"], "order_id")
-        if told == theirs:
-            return (
-                f"{len(fills)} fills in the database, the same in the broker's own books. Times are market time, UTC."
-            )
-        return f"The books differ: {sorted(told.items() ^ theirs.items())}; please report this."
 
     def _stop(self) -> None:
         preflight.ignore_signals()

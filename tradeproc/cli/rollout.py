@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tradeproc.cli.desk import Desk
-from tradeproc.cli.exits import CommandFailed
+from tradeproc.cli.exits import CommandFailed, supervisorctl
 from tradeproc.cli.preflight import uninterrupted
 from tradeproc.errors import EXIT_DONE, EXIT_HALT, TradeprocError
 from tradeproc.supervision.client import Program, ProgramState, SupervisorAway, SupervisorRefused
@@ -201,8 +201,8 @@ class Rollout:
             if not waiting:
                 return
             if time.monotonic() > deadline:
-                ways = " ".join(process.replace(".", ":", 1) for process in waiting)
-                raise NotWell(f"stopped and not started again: {problem}; supervisorctl start {ways}")
+                ways = supervisorctl("start", *(process.replace(".", ":", 1) for process in waiting))
+                raise NotWell(f"stopped and not started again: {problem}; {ways}")
             time.sleep(_LOOK_SECONDS)
 
     def _start_once(self, batch: Batch) -> list[str]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
+from tradeproc.cli.exits import supervisorctl
 from tradeproc.cli.observations import Observations, ProgramSeen, SessionSeen
-from tradeproc.cli.problems import Level, Problem, supervisorctl
+from tradeproc.cli.problems import Level, Problem
 from tradeproc.config import HealthConfig
 from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.units import SECOND

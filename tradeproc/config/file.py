@@ -17,6 +17,7 @@ from tradeproc.config.sections import (
     LocalBrokerConfig,
     SupervisionConfig,
 )
+from tradeproc.domain.instruments import NoSuchMonth, check_listed
 from tradeproc.domain.records import BadRecord, BadValue, nearest, read_record
 from tradeproc.domain.session import BadSession, SessionSpec
 from tradeproc.home import Home
@@ -65,7 +66,7 @@ class Config:
             raise BadConfig(self.file, f"[database.url] {bad}") from None
 
     def check_session(self, spec: SessionSpec) -> None:
-        """Check that this desk allows a session: its login, its environment, its limits.
+        """Check that this desk allows a session: its login, its environment, its contract's month, its limits.
 
         Raises:
             NotAllowedHere: names what does not fit.
@@ -76,6 +77,10 @@ class Config:
                 f"session {spec.name!r} asks for environment {spec.environment!r}, "
                 f"but login {spec.login!r} is {login.environment.value!r}"
             )
+        try:
+            check_listed(spec.contract)
+        except NoSuchMonth as bad:
+            raise NotAllowedHere(f"session {spec.name!r}: {bad}") from None
         for key in ("max_order", "max_position"):
             asked, allowed = getattr(spec.limits, key), getattr(self.limits, key)
             if asked > allowed:

@@ -13,6 +13,9 @@ from tradeproc.config.problems import BadConfig, check_positive
 from tradeproc.domain.hosts import is_loopback
 from tradeproc.domain.records import BadValue
 
+_SET = "set it, then scripts/stop && scripts/tradectl up"
+_WRITE = "write it there with mode 0600, then .venv/bin/supervisorctl -c supervisord.conf restart core:tokens"
+
 
 @dataclass(frozen=True, slots=True)
 class Secret:
@@ -146,6 +149,17 @@ class LoginConfig:
             BadConfig: it is not where the configuration says.
         """
         return self._secret("refresh_token")
+
+    def trouble(self) -> str:
+        """Return in one line which secret is not where the configuration says and what to do; empty when none is."""
+        for key in ("client_id", "client_secret", "refresh_token"):
+            secret: Secret | None = getattr(self, key)
+            try:
+                self._secret(key)
+            except BadConfig as bad:
+                remedy = _SET if secret and secret.env else _WRITE
+                return f"login {self.name} cannot be used: {bad.problem}; {remedy}"
+        return ""
 
     def _secret(self, key: str) -> str | None:
         secret: Secret | None = getattr(self, key)

@@ -13,6 +13,7 @@ from tradeproc.domain.units import Money, Price, Ticks, nearest_ticks, to_price,
 from tradeproc.errors import Refusal
 
 MONTH_LETTERS = "FGHJKMNQUVXZ"
+MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class UnknownInstrument(Refusal):
@@ -21,6 +22,14 @@ class UnknownInstrument(Refusal):
     def __init__(self, root: str) -> None:
         self.root = root
         super().__init__(f"unknown instrument {root!r}")
+
+
+class NoSuchMonth(Refusal):
+    """A contract in whose month nothing is delivered; caught by the command or file that asked for a session."""
+
+    def __init__(self, code: str, root: str, months: str) -> None:
+        known = ", ".join(f"{letter} ({MONTH_NAMES[MONTH_LETTERS.index(letter)]})" for letter in months)
+        super().__init__(f"{code} does not exist; {root} has the delivery months {known}")
 
 
 class BadContract(Refusal):
@@ -36,7 +45,7 @@ class Instrument:
     """A futures product.
 
     `tick_size` is in points, `point_value` in `currency` per point and contract, `market_hours` the key
-    of its exchange calendar in `domain/market_hours.py`.
+    of its exchange calendar in `domain/market_hours.py`, `months` the letters of its delivery months.
     """
 
     root: str
@@ -45,6 +54,7 @@ class Instrument:
     point_value: Money
     currency: str
     market_hours: str
+    months: str
     description: str
 
     @property
@@ -112,53 +122,58 @@ def instrument(root: str) -> Instrument:
         raise UnknownInstrument(root) from None
 
 
-# root, exchange, tick size, point value, market hours, description; contract terms of the exchanges
+# root, exchange, tick size, point value, market hours, delivery months (* is every month), description.
+# Source: "Listed Contracts" and the other terms in each product's contract specification at cmegroup.com. Months that
+# are listed only near the present, as the serial ones of currencies and of gold, count as listed.
 _TABLE = """
-ES|CME|0.25|50|cme_equity|E-mini S&P 500
-MES|CME|0.25|5|cme_equity|Micro E-mini S&P 500
-NQ|CME|0.25|20|cme_equity|E-mini Nasdaq-100
-MNQ|CME|0.25|2|cme_equity|Micro E-mini Nasdaq-100
-YM|CBOT|1|5|cme_equity|E-mini Dow
-MYM|CBOT|1|0.5|cme_equity|Micro E-mini Dow
-RTY|CME|0.1|50|cme_equity|E-mini Russell 2000
-M2K|CME|0.1|5|cme_equity|Micro E-mini Russell 2000
-6E|CME|0.00005|125000|cme_fx|Euro FX
-M6E|CME|0.0001|12500|cme_fx|Micro Euro FX
-6B|CME|0.0001|62500|cme_fx|British Pound
-6A|CME|0.00005|100000|cme_fx|Australian Dollar
-6C|CME|0.00005|100000|cme_fx|Canadian Dollar
-6J|CME|0.0000005|12500000|cme_fx|Japanese Yen
-6S|CME|0.00005|125000|cme_fx|Swiss Franc
-6N|CME|0.00005|100000|cme_fx|New Zealand Dollar
-ZB|CBOT|0.03125|1000|cbot_rates|30-Year Treasury Bond
-ZN|CBOT|0.015625|1000|cbot_rates|10-Year Treasury Note
-TN|CBOT|0.015625|1000|cbot_rates|Ultra 10-Year Treasury Note
-ZF|CBOT|0.0078125|1000|cbot_rates|5-Year Treasury Note
-ZT|CBOT|0.00390625|2000|cbot_rates|2-Year Treasury Note
-CL|NYMEX|0.01|1000|cme_energy|Crude Oil
-MCL|NYMEX|0.01|100|cme_energy|Micro Crude Oil
-NG|NYMEX|0.001|10000|cme_energy|Natural Gas
-RB|NYMEX|0.0001|42000|cme_energy|RBOB Gasoline
-HO|NYMEX|0.0001|42000|cme_energy|NY Harbor ULSD
-GC|COMEX|0.1|100|cme_metals|Gold
-MGC|COMEX|0.1|10|cme_metals|Micro Gold
-SI|COMEX|0.005|5000|cme_metals|Silver
-HG|COMEX|0.0005|25000|cme_metals|Copper
-PL|NYMEX|0.1|50|cme_metals|Platinum
-ZC|CBOT|0.25|50|cbot_grains|Corn
-ZS|CBOT|0.25|50|cbot_grains|Soybeans
-ZW|CBOT|0.25|50|cbot_grains|Chicago Wheat
-LE|CME|0.025|400|cme_livestock|Live Cattle
-HE|CME|0.025|400|cme_livestock|Lean Hogs
-GF|CME|0.025|500|cme_livestock|Feeder Cattle
+ES|CME|0.25|50|cme_equity|HMUZ|E-mini S&P 500
+MES|CME|0.25|5|cme_equity|HMUZ|Micro E-mini S&P 500
+NQ|CME|0.25|20|cme_equity|HMUZ|E-mini Nasdaq-100
+MNQ|CME|0.25|2|cme_equity|HMUZ|Micro E-mini Nasdaq-100
+YM|CBOT|1|5|cme_equity|HMUZ|E-mini Dow
+MYM|CBOT|1|0.5|cme_equity|HMUZ|Micro E-mini Dow
+RTY|CME|0.1|50|cme_equity|HMUZ|E-mini Russell 2000
+M2K|CME|0.1|5|cme_equity|HMUZ|Micro E-mini Russell 2000
+6E|CME|0.00005|125000|cme_fx|*|Euro FX
+M6E|CME|0.0001|12500|cme_fx|HMUZ|Micro Euro FX
+6B|CME|0.0001|62500|cme_fx|*|British Pound
+6A|CME|0.00005|100000|cme_fx|*|Australian Dollar
+6C|CME|0.00005|100000|cme_fx|*|Canadian Dollar
+6J|CME|0.0000005|12500000|cme_fx|*|Japanese Yen
+6S|CME|0.00005|125000|cme_fx|*|Swiss Franc
+6N|CME|0.00005|100000|cme_fx|*|New Zealand Dollar
+ZB|CBOT|0.03125|1000|cbot_rates|HMUZ|30-Year Treasury Bond
+ZN|CBOT|0.015625|1000|cbot_rates|HMUZ|10-Year Treasury Note
+TN|CBOT|0.015625|1000|cbot_rates|HMUZ|Ultra 10-Year Treasury Note
+ZF|CBOT|0.0078125|1000|cbot_rates|HMUZ|5-Year Treasury Note
+ZT|CBOT|0.00390625|2000|cbot_rates|HMUZ|2-Year Treasury Note
+CL|NYMEX|0.01|1000|cme_energy|*|Crude Oil
+MCL|NYMEX|0.01|100|cme_energy|*|Micro Crude Oil
+NG|NYMEX|0.001|10000|cme_energy|*|Natural Gas
+RB|NYMEX|0.0001|42000|cme_energy|*|RBOB Gasoline
+HO|NYMEX|0.0001|42000|cme_energy|*|NY Harbor ULSD
+GC|COMEX|0.1|100|cme_metals|*|Gold
+MGC|COMEX|0.1|10|cme_metals|GJMQVZ|Micro Gold
+SI|COMEX|0.005|5000|cme_metals|*|Silver
+HG|COMEX|0.0005|25000|cme_metals|*|Copper
+PL|NYMEX|0.1|50|cme_metals|*|Platinum
+ZC|CBOT|0.25|50|cbot_grains|HKNUZ|Corn
+ZS|CBOT|0.25|50|cbot_grains|FHKNQUX|Soybeans
+ZW|CBOT|0.25|50|cbot_grains|HKNUZ|Chicago Wheat
+LE|CME|0.025|400|cme_livestock|GJMQVZ|Live Cattle
+HE|CME|0.025|400|cme_livestock|GJKMNQVZ|Lean Hogs
+GF|CME|0.025|500|cme_livestock|FHJKQUVX|Feeder Cattle
 """
 
 
 def _read_table() -> dict[str, Instrument]:
     rows = [line.split("|") for line in _TABLE.strip().splitlines()]
+    every = {"*": MONTH_LETTERS}
     return {
-        root: Instrument(root, exchange, Price(Decimal(tick)), Money(Decimal(value)), "USD", hours, description)
-        for root, exchange, tick, value, hours, description in rows
+        root: Instrument(
+            root, exchange, Price(Decimal(tick)), Money(Decimal(value)), "USD", hours, every.get(months, months), name
+        )
+        for root, exchange, tick, value, hours, months, name in rows
     }
 
 
@@ -174,3 +189,16 @@ def instrument_of(code: str) -> Instrument:
         UnknownInstrument: its root is not in the table.
     """
     return instrument(Contract.parse(code).root)
+
+
+def check_listed(code: str) -> None:
+    """Check that the exchange lists a contract in that month at all.
+
+    Raises:
+        NoSuchMonth: it does not; names the months it lists.
+        BadContract: the code has another form.
+        UnknownInstrument: its root is not in the table.
+    """
+    contract, listed = Contract.parse(code), instrument_of(code).months
+    if MONTH_LETTERS[contract.month - 1] not in listed:
+        raise NoSuchMonth(code, contract.root, listed)

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import errno
 import logging
-import re
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +14,7 @@ from pathlib import Path
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from tradeproc.domain.units import Money, from_iso
+from tradeproc.domain.units import Money
 from tradeproc.errors import Fault, Halt
 from tradeproc.localbroker.app import make_app
 from tradeproc.localbroker.desk import Desk
@@ -23,14 +22,9 @@ from tradeproc.localbroker.market import Market, Settings
 from tradeproc.localbroker.matching import Rules
 from tradeproc.localbroker.oauth import OAuthSettings, SignIn
 from tradeproc.localbroker.streams import HEARTBEAT_SECONDS
-from tradeproc.localbroker.tape import Tape, generated, read_tape, shipped
+from tradeproc.localbroker.tape import SHIPPED, open_tape
 
 HOST = "127.0.0.1"
-SHIPPED = "shipped"
-# a random walk: contract and seed; from the open of Sunday 2024-01-07 in Chicago to the next day's close
-GENERATED = re.compile(r"generated:([A-Z0-9]+):(\d+)")
-GENERATED_FROM = from_iso("2024-01-07T23:00:00Z")
-GENERATED_SECONDS = 23 * 3600
 
 # as often as market time is looked at: new ticks wait no longer, and a quiet market costs next to nothing
 _PUMP_SECONDS = 0.02
@@ -133,22 +127,13 @@ def open_desk(settings: ServerSettings) -> Desk:
     settings.folder.mkdir(parents=True, exist_ok=True)
     accounts: Mapping[str, Money] = {account.upper(): settings.cash for account in settings.accounts}
     market = Market(
-        _read(settings.tape),
+        open_tape(settings.tape),
         Settings(accounts, settings.speed, settings.history_minutes, settings.rules),
         journal=settings.folder / "journal",
     )
     if settings.paused:
         market.pause()
     return Desk(market, SignIn(settings.folder, settings.oauth), settings.heartbeat)
-
-
-def _read(tape: str) -> Tape:
-    if tape == SHIPPED:
-        return shipped()
-    walk = GENERATED.fullmatch(Path(tape).name)
-    if walk is not None:
-        return generated(walk[1], int(walk[2]), GENERATED_FROM, GENERATED_SECONDS)
-    return read_tape(Path(tape))
 
 
 async def _serve(settings: ServerSettings, listener: socket.socket, ready: Callable[[int, Desk], None]) -> None:

@@ -3,6 +3,7 @@
 Files are read by `tape_files.py`, bars of it are made by `bars.py`.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import resources
@@ -14,17 +15,22 @@ import numpy.typing as npt
 from tradeproc.domain.candles import Tick
 from tradeproc.domain.instruments import UnknownInstrument, instrument_of
 from tradeproc.domain.market_hours import market_hours
-from tradeproc.domain.units import SECOND, Contracts, Nanos
+from tradeproc.domain.units import SECOND, Contracts, Nanos, from_iso
 from tradeproc.engine.bars import TickArrays
+from tradeproc.errors import Refusal
 from tradeproc.localbroker.bars import Bars
-from tradeproc.localbroker.tape_files import BadTape, read_rows
+from tradeproc.localbroker.tape_files import BadTape, check_head, read_rows
 
 Times = npt.NDArray[np.int64]
 Prices = npt.NDArray[np.float64]
 Sizes = npt.NDArray[np.int64]
 
-SHIPPED = "ESH4_trades_2023-12-25.csv.gz"
-SHIPPED_CONTRACT = "ESH24"
+SHIPPED = "shipped"
+_SHIPPED_FILE, _SHIPPED_CONTRACT = "ESH4_trades_2023-12-25.csv.gz", "ESH24"
+# a random walk: contract and seed; from the open of Sunday 2024-01-07 in Chicago to the next day's close
+_GENERATED = re.compile(r"generated:([A-Z0-9]+):(\d+)")
+_GENERATED_FROM = from_iso("2024-01-07T23:00:00Z")
+_GENERATED_SECONDS = 23 * 3600
 _LARGEST_SIZE = 10
 
 
@@ -84,6 +90,41 @@ class Tape:
         return self._bars[key]
 
 
+def located(tape: str, root: Path) -> str:
+    """Return a tape as configured with its file's place made absolute: a relative one is relative to the home."""
+    return tape if tape == SHIPPED or _GENERATED.fullmatch(tape) else str(root / tape)
+
+
+def check_tape(tape: str) -> None:
+    """Check without reading all of it that a tape can be played: a file's place, header and first line.
+
+    Raises:
+        BadTape: it cannot; says file, line and remedy.
+    """
+    if tape == SHIPPED:
+        return
+    if (walk := _GENERATED.fullmatch(tape)) is None:
+        check_head(Path(tape))
+        return
+    try:
+        instrument_of(walk[1])
+    except Refusal as error:
+        raise BadTape(Path(tape), None, str(error)) from error
+
+
+def open_tape(tape: str) -> Tape:
+    """Return the tape that is shipped, generated, or in a file.
+
+    Raises:
+        BadTape: it cannot be read.
+    """
+    if tape == SHIPPED:
+        return shipped()
+    if walk := _GENERATED.fullmatch(tape):
+        return generated(walk[1], int(walk[2]), _GENERATED_FROM, _GENERATED_SECONDS)
+    return read_tape(Path(tape))
+
+
 def read_tape(path: Path, contract: str | None = None) -> Tape:
     """Return the tape of a CSV file of trades or bars; `tape_files.py` says which columns.
 
@@ -110,8 +151,8 @@ def read_tape(path: Path, contract: str | None = None) -> Tape:
 
 def shipped() -> Tape:
     """Return the real ES trades that come with tradeproc: an hour of ESH24, from 2023-12-25 23:00 UTC."""
-    with resources.as_file(resources.files("tradeproc.localbroker") / "tapes" / SHIPPED) as path:
-        return read_tape(path, SHIPPED_CONTRACT)
+    with resources.as_file(resources.files("tradeproc.localbroker") / "tapes" / _SHIPPED_FILE) as path:
+        return read_tape(path, _SHIPPED_CONTRACT)
 
 
 def generated(

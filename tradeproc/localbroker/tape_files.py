@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TextIO
 
@@ -53,16 +53,30 @@ def read_rows(path: Path, contract: str | None = None) -> list[Row]:
     Raises:
         BadTape: names file, line and remedy.
     """
+    rows = _read(path, contract)
+    _check_order(path, rows)
+    return rows
+
+
+def check_head(path: Path) -> None:
+    """Check that a file is there and that its header and its first line can be read.
+
+    Raises:
+        BadTape: names file, line and remedy.
+    """
+    _read(path, None, 2)
+
+
+def _read(path: Path, contract: str | None, most: int | None = None) -> list[Row]:
     try:
         with _open(path) as lines:
-            rows = _parse(path, lines, contract)
+            rows = _parse(path, islice(lines, most), contract)
     except (OSError, EOFError) as error:
         raise BadTape(path, None, f"cannot be read ({error}); check tape= in the configuration") from error
     except UnicodeDecodeError as error:
         raise BadTape(path, None, "is no text; give a CSV file, plain or .gz") from error
     if not rows:
         raise BadTape(path, None, "holds no trade; give at least one line after the header")
-    _check_order(path, rows)
     return rows
 
 

@@ -19,7 +19,8 @@ from tradeproc.errors import EXIT_DONE
 from tradeproc.home import Home, find_home
 from tradeproc.localbroker.desk import Desk
 from tradeproc.localbroker.oauth import OAuthSettings
-from tradeproc.localbroker.server import GENERATED, SHIPPED, ServerSettings, serve
+from tradeproc.localbroker.server import ServerSettings, serve
+from tradeproc.localbroker.tape import located
 
 PROCESS = "localbroker.localbroker"
 
@@ -49,12 +50,10 @@ def main(arguments: Sequence[str]) -> int:
 def settings_of(home: Home, found: Config) -> ServerSettings:
     """Return how the configuration wants the local broker; its clients are those of the logins that point to it."""
     wanted = found.localbroker
-    is_named = wanted.tape == SHIPPED or GENERATED.fullmatch(wanted.tape)
-    tape = wanted.tape if is_named else str(home.root / wanted.tape)
     return ServerSettings(
         home.run / "localbroker",
         wanted.port,
-        tape,
+        located(wanted.tape, home.root),
         wanted.speed,
         wanted.history_minutes,
         wanted.accounts,

@@ -45,7 +45,7 @@ class NeedsLogin(Refusal):
 
     def __init__(self, login: str, reason: str) -> None:
         self.login = login
-        super().__init__(f"login {login!r} needs a person: {reason}; run tradectl login {login}")
+        super().__init__(f"login {login!r} needs a person: {reason}; run scripts/tradectl login {login}")
 
 
 class NoTokenNow(Outage):

@@ -96,7 +96,7 @@ class QueueWorker:
                 await self._work_until_it_breaks()
                 reason = "the worker ended"
             except (Outage, psycopg.Error, procrastinate.exceptions.ProcrastinateException, OSError) as error:
-                reason = str(error).split("\n", 1)[0] or type(error).__name__
+                reason = _sentence(error)
             if self._is_stopping:
                 return  # the cancel was lost in an error of the same moment, as when the database ends with us
             log.warning("queue_waits seconds=%.1f reason=%s", pause, reason)
@@ -140,3 +140,11 @@ class QueueWorker:
         for job in await app.job_manager.get_stalled_jobs():
             log.warning("job_forgotten task=%s", job.task_name)
             await app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
+
+
+def _sentence(error: BaseException) -> str:
+    """Return why the queue cannot work; the library's own errors say nothing, what they were raised from does."""
+    while isinstance(error, procrastinate.exceptions.ProcrastinateException) and error.__cause__ is not None:
+        error = error.__cause__
+    words = str(error).strip().partition("\n")[0]
+    return f"the job queue waits for the database: {words or type(error).__name__}"

@@ -16,7 +16,7 @@ from tradeproc.bus.addresses import Directory
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.clock import SECOND, monotonic_ns
-from tradeproc.config import BadConfig, Config, LoginConfig, load
+from tradeproc.config import Config, LoginConfig, load
 from tradeproc.domain.hosts import is_loopback
 from tradeproc.domain.records import nearest
 from tradeproc.errors import Halt, Refusal
@@ -57,8 +57,8 @@ class BadArguments(Halt):
 class UnusableLogin(Refusal):
     """A login whose secrets are not where the configuration says."""
 
-    def __init__(self, login: str, reason: str) -> None:
-        super().__init__(f"login {login!r} cannot be used: {reason}")
+    def __init__(self, trouble: str) -> None:
+        super().__init__(trouble)
 
 
 class TokensProcess:
@@ -90,15 +90,15 @@ class TokensProcess:
         its_broker = broker(login.broker)
         if its_broker.credential_kind is not CredentialKind.OAUTH2_CODE:
             return
-        try:
-            authorization = its_broker.authorization(login.login(), login.client())
-            first = login.first_refresh_token()
-        except BadConfig as bad:
-            log.warning("login_unusable login=%s reason=%s", name, bad)
-            self._unusable[name] = str(bad)
+        if trouble := login.trouble():
+            log.warning("login_unusable login=%s reason=%s", name, trouble)
+            self._unusable[name] = trouble
             return
+        authorization = its_broker.authorization(login.login(), login.client())
         by_itself = partial(consent_here, authorization, login.redirect_uri)
-        credentials = Credentials(authorization, vault, first, by_itself if _consents_by_itself(login) else None)
+        credentials = Credentials(
+            authorization, vault, login.first_refresh_token(), by_itself if _consents_by_itself(login) else None
+        )
         self._credentials[name] = credentials
         self._logins[name] = LoginTokens(name, self._node, credentials, partial(self._tell, name))
 
@@ -123,14 +123,14 @@ class TokensProcess:
     def _login(self, params: Body) -> LoginTokens:
         name = str(params["login"])
         if name in self._unusable:
-            raise UnusableLogin(name, self._unusable[name])
+            raise UnusableLogin(self._unusable[name])
         if name not in self._logins:
             raise UnknownLogin(name, list(self._logins))
         return self._logins[name]
 
     def _rows(self) -> list[Body]:
         unusable = [
-            {"login": name, "state": LoginState.NEEDS_LOGIN.value, "detail": reason} | dict.fromkeys(_TIMES)
+            {"login": name, "state": LoginState.ERROR.value, "detail": reason} | dict.fromkeys(_TIMES)
             for name, reason in self._unusable.items()
         ]
         return [*(login.row() for login in self._logins.values()), *unusable]

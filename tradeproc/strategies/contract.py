@@ -159,7 +159,9 @@ class Strategy(Protocol[A_contra, S]):
     """A trading idea. Its class is made without arguments and holds nothing between calls.
 
     `name` is how logs and the database call it. `Arguments` is a frozen dataclass whose fields are int, float,
-    bool, str or Decimal, each made by `argument(...)`: a default, a help text and a range.
+    bool, str or Decimal, each made by `argument(...)`: a default, a help text and a range. What must go together is
+    checked in its `__post_init__`, if it has one: a ValueError there refuses the session in its words, before it is
+    created. `moving_average_cross.py` shows it.
     """
 
     @property

@@ -24,6 +24,11 @@ class MovingAverageCross:
         slow: int = argument(21, help="candles in the slow average", min=2, max=5000)
         stop_ticks: int = argument(40, help="distance of the stop loss from the close, in ticks", min=1, max=10_000)
 
+        def __post_init__(self) -> None:
+            """Refuse what does not go together: without it the averages would cross the wrong way round."""
+            if self.fast >= self.slow:
+                raise ValueError(f"fast must be below slow, not {self.fast} and {self.slow}")
+
     # The state is the side to take once flat. A restart forgets it, and that is fine: the next cross sets it again.
     State = Side | None
 

@@ -26,6 +26,12 @@ class OpeningRangeBreakout:
         reward: float = argument(1.5, help="profit target, in heights of the range", min=0.1, max=20)
         exit_minutes: int = argument(1320, help="minutes after the open at which to be flat", min=2, max=1440)
 
+        def __post_init__(self) -> None:
+            """Refuse a day that is over before its range is known."""
+            if self.range_minutes >= self.exit_minutes:
+                told = f"{self.range_minutes} and {self.exit_minutes}"
+                raise ValueError(f"range_minutes must be below exit_minutes, not {told}")
+
     def warmup(self, arguments: Arguments) -> int:
         """Ask for a whole day of one-minute candles, so that a start at any hour still sees the open."""
         return 1440

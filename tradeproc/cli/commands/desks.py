@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tradeproc.cli import tables
+from tradeproc.cli import configured, tables
 from tradeproc.cli.desk import KEEPER, Desk
 from tradeproc.cli.exits import CommandFailed, NotRunning
 from tradeproc.cli.outcome import Outcome, SubParsers
@@ -40,11 +41,16 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
 
 
 def up(desk: Desk, _arguments: Namespace) -> Outcome:
-    """Start supervisord unless it runs, and wait until the keeper answers."""
+    """Start supervisord unless it runs, and wait until the keeper answers; a bad configuration starts nothing."""
+    if not is_up(desk):
+        configured.check(desk)
     started = start_supervisord(desk)
+    warnings = configured.warnings(desk) if started else []
     wait_until("the keeper answers", lambda: keeper_answers(desk), UP_SECONDS, lambda: halted(desk))
+    for warning in warnings:
+        print(f"tradectl: warning: {warning}", file=sys.stderr)
     text = "the desk is up" if started else "the desk is up already"
-    return Outcome({"started": started}, Text(text))
+    return Outcome({"started": started, "warnings": warnings}, Text(text))
 
 
 def down(desk: Desk, _arguments: Namespace) -> Outcome:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tradeproc.cli import tables
 from tradeproc.cli.desk import Desk
-from tradeproc.cli.exits import CommandFailed
+from tradeproc.cli.exits import CommandFailed, supervisorctl
 from tradeproc.cli.outcome import Outcome, SubParsers
 from tradeproc.localbroker import faults
 from tradeproc.localbroker.client import LocalBroker
@@ -29,7 +29,7 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
         ("resume", "let market time run again"),
         ("ledger", "its own orders and fills"),
         ("expire-tokens", "make all access tokens worthless at once"),
-        ("stop", "end it; supervisorctl start localbroker: brings it back"),
+        ("stop", f"end it; {supervisorctl('start', 'localbroker:')} brings it back"),
     ):
         parser = actions.add_parser(name, help=about, description=about, parents=parents)
         parser.set_defaults(command=simple)
