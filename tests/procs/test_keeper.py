@@ -303,6 +303,22 @@ def test_a_halt_reaches_the_traders_and_the_database(desk: Desk) -> None:
     assert latches == {"host": "active", "session:77": "halted"}
 
 
+def test_a_switch_tells_which_latches_stand_for_whom_it_meant(desk: Desk, session: int) -> None:
+    own, host = {"scope": f"session:{session}", "state": "reducing"}, {"scope": "host", "state": "halted"}
+
+    of_another = desk.ask("halt", session=session + 1)["standing"]
+    desk.ask("reduce", session=session)
+    both = desk.ask("halt")["standing"]
+    lifted = desk.ask("resume", session=session)["standing"]
+    none = desk.ask("resume")["standing"]
+
+    assert of_another == [{"scope": f"session:{session + 1}", "state": "halted"}]
+    assert sorted(both, key=str) == sorted([host, own], key=str)
+    assert lifted == [host]
+    assert none == []
+    desk.ask("resume", session=session + 1)
+
+
 def test_a_trader_that_does_not_hear_is_named(desk: Desk) -> None:
     # a socket file without a process, as a killed trader leaves it
     stale = desk.yard.home.sockets / "session-78.trader.rpc"

@@ -52,6 +52,7 @@ class Latches:
         answer: Body = {"scope": scope}
         deferred = self._fan_out(method, scope, body, answer)
         answer["latch"] = self._latch(scope, _STATES[method], body)
+        answer["standing"] = self._standing(scope)
         return deferred
 
     def _flatten(self, body: Body) -> Deferred:
@@ -61,6 +62,7 @@ class Latches:
         self._fan_out("halt", scope, body, {})
         deferred = self._fan_out("flatten", scope, body, answer)
         answer["latch"] = self._latch(scope, "halted", body)
+        answer["standing"] = self._standing(scope)
         return deferred
 
     def _latch(self, scope: str, state: str, body: Body) -> str:
@@ -74,6 +76,20 @@ class Latches:
             log.warning("latch_unstored scope=%s reason=%s", scope, down)
             return "kept until the database is back"
         return "stored"
+
+    def _standing(self, scope: str) -> list[Body] | None:
+        """Return the latches that close more than nothing, for a session or for the host and all; None: unknown."""
+        if self._unstored:
+            # the database has just not answered; a switch does not wait for it twice
+            return None
+        try:
+            latches = self._store.latches()
+            sessions = {f"session:{row.id}" for row in self._store.sessions()} if scope == "host" else {scope}
+        except DatabaseDown:
+            return None
+        closed = [latch for latch in latches if latch.state != "active"]
+        meant = [each for each in closed if each.scope in sessions or not each.scope.startswith("session:")]
+        return [{"scope": each.scope, "state": each.state} for each in meant]
 
     def _fan_out(self, method: str, scope: str, body: Body, answer: Body) -> Deferred:
         """Tell the traders that the scope means; the answer says who heard it."""
