@@ -603,7 +603,7 @@ def test_halt_and_flatten_reach_the_traders_without_the_keeper(desk: RunningDesk
     assert code == 3
     said = " ".join(output.split())
     assert "the latch is NOT stored and ends with each trader's life: core.keeper is not running" in said
-    assert "repeat scripts/tradectl flatten when the keeper runs" in said
+    assert "repeat scripts/tradectl flatten when that is over" in said
     assert "sessions without a trader: not known to be flat" in said
     assert "core.keeper is not running" in resumed["error"]
     resume_all(desk)

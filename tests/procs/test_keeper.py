@@ -462,8 +462,14 @@ def test_a_database_that_is_away_delays_and_loses_no_halt(server_url: str, tmp_p
         through_door = url.replace(folder, str(door).replace("/", "%2F"))
         with desk_in(tmp_path / "home", through_door) as desk:
             wait_until("the keeper", lambda: desk.ask("status", seconds=1.0)["state"] == "degraded")
+            # a folder in the file's place, as a disk that takes nothing
+            full = desk.yard.home.journal / "latches.new"
+            full.mkdir(parents=True)
+            assert desk.ask("halt", by="me")["latch"] == "not stored"
+            full.rmdir()
             answer = desk.ask("halt", by="me")
             assert "until the database is back" in answer["latch"]
+            assert answer["standing"] is None
             before = desk.yard.running("core.keeper")
             desk.yard.signal(before, "KILL")
             desk.yard.running("core.keeper", other_than=before.pid)

@@ -69,12 +69,12 @@ class Latches:
         by, reason = str(body.get("by") or "operator"), str(body.get("reason") or "")
         log.warning("latch_set scope=%s state=%s by=%s reason=%s", scope, state, by, reason)
         self._unstored[scope] = [state, by, reason]
-        self._write()
+        is_kept = self._write()
         try:
             self.keep_promises()
         except DatabaseDown as down:
             log.warning("latch_unstored scope=%s reason=%s", scope, down)
-            return "kept until the database is back"
+            return "kept until the database is back" if is_kept else "not stored"
         return "stored"
 
     def _standing(self, scope: str) -> list[Body] | None:
@@ -126,7 +126,7 @@ class Latches:
         present = sorted(int(found[1]) for name in names if (found := _TRADER.fullmatch(name)))
         return [session for session in present if scope in ("host", f"session:{session}")]
 
-    def _write(self) -> None:
+    def _write(self) -> bool:
         fresh = self._file.with_suffix(".new")
         try:
             fresh.write_bytes(orjson.dumps(self._unstored))
@@ -134,6 +134,8 @@ class Latches:
         except OSError as error:
             # a full disk must not stop a halt
             log.warning("latches_unwritten file=%s reason=%s", self._file, error)
+            return False
+        return True
 
 
 def _scope(body: Body) -> str:

@@ -55,7 +55,6 @@ def flatten_straight(desk: Desk, number: int, away: NotRunning) -> Outcome:
         "desired": None,
         "already": False,
         "trouble": str(away),
-        "exit": int(Exit.NOT_RUNNING),
     }
     return Outcome(value, Text(text), Exit.NOT_RUNNING)
 

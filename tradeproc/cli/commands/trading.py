@@ -85,10 +85,11 @@ def _left(desk: Desk, session: int | None, answer: Mapping[str, Any]) -> tuple[l
 def _first(name: str, answer: Mapping[str, Any], above: Sequence[Mapping[str, Any]]) -> Text:
     scope = _scope(answer["scope"])
     if answer["latch"] == UNSTORED:
-        remedy = f"repeat scripts/tradectl {name}{_option(answer['scope'])} when the keeper runs"
+        trouble = answer.get("trouble", "neither the database nor the disk took it")
+        remedy = f"repeat scripts/tradectl {name}{_option(answer['scope'])} when that is over"
         return Text(
             f"{scope}: {name} was told to the traders; the latch is NOT stored and ends with each trader's life: "
-            f"{answer['trouble']}; {remedy}"
+            f"{trouble}; {remedy}"
         )
     if above and name in ("resume", "reduce"):
         what = "its latch is lifted" if name == "resume" else "its latch says reducing"
