@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, redirect_stderr, redirect_stdout
+from contextlib import closing, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -557,6 +557,174 @@ def test_thresholds_decide_when_it_speaks(
         desk.wait_health(code, begins)
     finally:
         file.write_text(kept)
+
+
+# --- the switches when not all is well
+
+
+def spec_of(desk: RunningDesk, **changes: Any) -> dict[str, Any]:
+    """Return the specification of session 1 with changes."""
+    return {**desk.ask("core.keeper", "session", {"session": 1})["session"]["spec"], **changes}
+
+
+def wait_flat(desk: RunningDesk) -> None:
+    wait_for("flat", lambda: (state := desk.state(1))["position"] == 0 and not state["orders"])
+
+
+def wait_stopped(desk: RunningDesk) -> None:
+    wait_for("stopped", lambda: desk.ask("core.keeper", "session", {"session": 1})["session"]["state"] == "stopped")
+
+
+def resume_all(desk: RunningDesk) -> None:
+    wait_for("resumed", lambda: desk.tradectl("resume", "--session", "1", code=None)["latch"] == "stored")
+    desk.tradectl("resume")
+    desk.wait_well()
+
+
+def test_a_name_that_commands_could_mistake_is_refused(desk: RunningDesk) -> None:
+    file = str(desk.home.conf / "sessions" / "example.toml")
+
+    digits = desk.tradectl("session", "create", file, "--name", "7", code=1)["error"]
+    twice = desk.tradectl("session", "create", file, "--name", "mine", code=1)["error"]
+
+    assert "would be taken for the number of a session" in digits
+    assert "session 1 is called 'mine' already; give another with --name" in twice
+    assert [row["name"] for row in desk.tradectl("sessions")["sessions"]] == ["mine"]
+
+
+def test_a_name_that_several_sessions_have_reaches_none_of_them(desk: RunningDesk) -> None:
+    twin = int(desk.ask("core.keeper", "create", {"spec": spec_of(desk)}, 15.0)["session"])
+    try:
+        for words in (["flatten", "--session"], ["halt", "--session"], ["session", "stop"]):
+            refused = desk.tradectl(*words, "mine", code=2)["error"]
+            assert f"several sessions are called mine: 1 (running), {twin} (stopped)" in refused
+        assert desk.state(1)["trading_state"] == "active"
+    finally:
+        desk.tradectl("session", "remove", str(twin))
+
+
+def test_what_is_so_already_is_said_at_once(desk: RunningDesk) -> None:
+    idle = int(desk.ask("core.keeper", "create", {"spec": spec_of(desk, name="idle")}, 15.0)["session"])
+    try:
+        stopped = desk.run("session", "stop", "idle", "--flatten")
+        told = desk.tradectl("session", "stop", "idle", "--flatten")
+    finally:
+        desk.tradectl("session", "remove", "idle")
+
+    # what session 1 holds in the same account is not its
+    assert stopped[:2] == (0, f"session {idle} is stopped already; flat as far as is known\n")
+    assert told == {"session": idle, "desired": "stopped", "already": True, "not_flat": []}
+    assert desk.run("session", "start", "mine")[1] == "session 1 runs already\n"
+
+
+def test_a_resumed_session_that_the_desk_still_halts_is_not_called_active(desk: RunningDesk) -> None:
+    desk.tradectl("halt", "--session", "1")
+    try:
+        whole = desk.tradectl("halt")["standing"]
+        text = desk.run("resume", "--session", "1")[1]
+        told = desk.tradectl("resume", "--session", "1")
+        desk.tradectl("halt", "--session", "1")
+        others = desk.run("resume")[1]
+    finally:
+        desk.tradectl("resume")
+        desk.tradectl("resume", "--session", "1")
+
+    assert whole == [{"scope": "host", "state": "halted"}, {"scope": "session:1", "state": "halted"}]
+    line = "session 1: its latch is lifted; still halted by the desk; scripts/tradectl resume lifts that"
+    assert text.startswith(line)
+    assert (told["trading_state"], told["standing"]) == ("halted", [{"scope": "host", "state": "halted"}])
+    assert "the desk: active again" in others
+    assert "session 1 stays halted by its own latch; scripts/tradectl resume --session 1 lifts that" in others
+    assert desk.state(1)["trading_state"] == "active"
+
+
+def test_a_trader_that_does_not_answer_is_named_and_is_not_called_halted(desk: RunningDesk) -> None:
+    pid = desk.kill("session-1.trader", signal.SIGSTOP)
+    try:
+        told = desk.tradectl("halt", code=3)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+    assert [(each["session"], each["ok"]) for each in told["sessions"]] == [(1, False)]
+    assert (told["latch"], told["exit"]) == ("stored", 3)
+    desk.wait_ready(1)
+    resume_all(desk)
+
+
+def test_a_position_without_a_trader_is_told_and_not_called_flat(desk: RunningDesk) -> None:
+    desk.broker.speed(60)
+    wait_for("a position", lambda: desk.state(1)["position"])
+    desk.broker.pause()
+    held = int(wait_for("a position that stays", lambda: desk.state(1)["position"]))
+    desk.broker.speed(1)
+    desk.tradectl("session", "stop", "1")
+    wait_stopped(desk)
+
+    code, output, _ = desk.run("flatten", "--session", "mine")
+    told = desk.tradectl("flatten", code=1)
+    again = desk.run("session", "stop", "1", "--flatten")
+    desk.supervisorctl("stop", "link-paper:link")
+    stored = desk.tradectl("flatten", code=1)
+    desk.supervisorctl("start", "link-paper:link")
+
+    line = f"session 1: NOT flat: {held:+d} ESH24 open at the broker and no trader runs"
+    assert code == 1
+    assert f"{line}; scripts/tradectl session start 1, then flatten" in output
+    one = {"session": 1, "contract": "ESH24", "position": held}
+    assert (told["not_flat"], told["unknown"]) == ([{**one, "source": "broker"}], "")
+    assert stored["not_flat"] == [{**one, "source": "database"}]
+    assert again[0] == 1
+    assert again[1].startswith(f"session 1 is stopped already; {held:+d} ESH24 open at the broker; ")
+    desk.tradectl("session", "start", "1")
+    desk.wait_ready(1)
+    assert desk.tradectl("flatten")["not_flat"] == []
+    wait_flat(desk)
+    desk.broker.resume()
+    resume_all(desk)
+
+
+def test_halt_and_flatten_reach_the_traders_without_the_keeper(desk: RunningDesk) -> None:
+    desk.supervisorctl("stop", "core:keeper")
+    try:
+        by_name = desk.tradectl("halt", "--session", "mine", code=3)["error"]
+        halted = desk.tradectl("halt", "--session", "1", code=3)
+        state = desk.state(1)["trading_state"]
+        code, output, _ = desk.run("flatten")
+        wait_flat(desk)
+        resumed = desk.tradectl("resume", code=3)
+    finally:
+        desk.supervisorctl("start", "core:keeper")
+
+    assert "a name must be looked up, the session's number need not" in by_name
+    assert halted["sessions"] == [{"session": 1, "ok": True, "trading_state": "halted"}]
+    assert (halted["scope"], halted["latch"], state) == ("session:1", "not stored", "halted")
+    assert code == 3
+    said = " ".join(output.split())
+    assert "the latch is NOT stored and ends with each trader's life: core.keeper is not running" in said
+    assert "repeat scripts/tradectl flatten when that is over" in said
+    assert "sessions without a trader: not known to be flat" in said
+    assert "core.keeper is not running" in resumed["error"]
+    resume_all(desk)
+
+
+def test_a_session_gets_flat_and_stops_by_its_number_without_the_database(desk: RunningDesk) -> None:
+    desk.supervisorctl("stop", "core:postgres")
+    try:
+        told = desk.tradectl("flatten", "--session", "1")
+        wait_flat(desk)
+        stopped = desk.tradectl("session", "stop", "1", "--flatten", code=3)
+        there = desk.pid("session-1.trader")
+    finally:
+        desk.supervisorctl("start", "core:postgres")
+
+    assert (told["latch"], told["not_flat"], told["unknown"]) == ("kept until the database is back", [], "")
+    assert (stopped["session"], there) == (1, 0)
+    wait_for("stored", lambda: desk.run("session", "stop", "1")[0] == 0)
+    wait_stopped(desk)
+    desk.tradectl("session", "start", "1")
+    desk.wait_ready(1)
+    resume_all(desk)
 
 
 # --- a second start, and the end

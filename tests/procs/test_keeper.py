@@ -303,6 +303,22 @@ def test_a_halt_reaches_the_traders_and_the_database(desk: Desk) -> None:
     assert latches == {"host": "active", "session:77": "halted"}
 
 
+def test_a_switch_tells_which_latches_stand_for_whom_it_meant(desk: Desk, session: int) -> None:
+    own, host = {"scope": f"session:{session}", "state": "reducing"}, {"scope": "host", "state": "halted"}
+
+    of_another = desk.ask("halt", session=session + 1)["standing"]
+    desk.ask("reduce", session=session)
+    both = desk.ask("halt")["standing"]
+    lifted = desk.ask("resume", session=session)["standing"]
+    none = desk.ask("resume")["standing"]
+
+    assert of_another == [{"scope": f"session:{session + 1}", "state": "halted"}]
+    assert sorted(both, key=str) == sorted([host, own], key=str)
+    assert lifted == [host]
+    assert none == []
+    desk.ask("resume", session=session + 1)
+
+
 def test_a_trader_that_does_not_hear_is_named(desk: Desk) -> None:
     # a socket file without a process, as a killed trader leaves it
     stale = desk.yard.home.sockets / "session-78.trader.rpc"
@@ -446,8 +462,14 @@ def test_a_database_that_is_away_delays_and_loses_no_halt(server_url: str, tmp_p
         through_door = url.replace(folder, str(door).replace("/", "%2F"))
         with desk_in(tmp_path / "home", through_door) as desk:
             wait_until("the keeper", lambda: desk.ask("status", seconds=1.0)["state"] == "degraded")
+            # a folder in the file's place, as a disk that takes nothing
+            full = desk.yard.home.journal / "latches.new"
+            full.mkdir(parents=True)
+            assert desk.ask("halt", by="me")["latch"] == "not stored"
+            full.rmdir()
             answer = desk.ask("halt", by="me")
             assert "until the database is back" in answer["latch"]
+            assert answer["standing"] is None
             before = desk.yard.running("core.keeper")
             desk.yard.signal(before, "KILL")
             desk.yard.running("core.keeper", other_than=before.pid)

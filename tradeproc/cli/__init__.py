@@ -6,6 +6,7 @@ Nothing here decides anything about trading: commands ask the processes over the
     desk.py           one installation as seen from the command line: bus client, supervisord, configuration
     tradectl.py       the arguments of tradectl; commands/ one module a group of commands, outcome.py what one found
     configured.py     what a start makes sure of: the configuration as a whole
+    switches.py       halt and flatten on their way to the traders; exposure.py what is open where no trader runs
     rollout.py        a running desk onto new code; consent_listener.py hears the browser at a login
     tables.py         pure: tables of sessions, orders, trades, processes
     chart.py view.py screen.py   pure: candles as text, the one-screen view, and what it shows

@@ -1,14 +1,16 @@
 """One installation as the command line sees it: its home, its configuration, and the processes on its bus."""
 
 import fcntl
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
-from tradeproc.cli.exits import CommandFailed, NotFound, NotRunning
+from tradeproc.cli.exits import CommandFailed, NotFound, NotRunning, WrongUsage
 from tradeproc.config import Config, load
+from tradeproc.domain.session import is_session_number
 from tradeproc.errors import Outage, Refusal
 from tradeproc.home import Home
 from tradeproc.supervision.client import Supervisor
@@ -16,6 +18,7 @@ from tradeproc.supervision.client import Supervisor
 KEEPER = "core.keeper"
 TOKENS = "core.tokens"
 ANSWER_SECONDS = 5.0
+_TRADER = re.compile(r"session-(\d+)\.trader")
 
 
 class Desk:
@@ -80,17 +83,45 @@ class Desk:
         """Return every session as the keeper tells it, each with the fields of its specification beside its own."""
         return [flat_session(row) for row in self.ask(KEEPER, "sessions")["sessions"]]
 
+    def traders(self) -> list[int]:
+        """Return the sessions whose traders are there, without asking anybody."""
+        found = [_TRADER.fullmatch(process) for process in self.processes()]
+        return sorted(int(trader[1]) for trader in found if trader)
+
     def session(self, named: str) -> dict[str, Any]:
-        """Return the session with this number or name; of several with one name the newest.
+        """Return the session with this number or name.
 
         Raises:
             NotFound: there is none.
+            WrongUsage: several have this name; a command must not choose whose position it closes.
         """
         rows = self.sessions()
         found = [row for row in rows if str(row["id"]) == named] or [row for row in rows if row["name"] == named]
         if not found:
             raise NotFound("session", named, "scripts/tradectl sessions lists them")
-        return max(found, key=lambda row: int(row["id"]))
+        if len(found) > 1:
+            them = ", ".join(f"{row['id']} ({row['state']})" for row in sorted(found, key=lambda row: int(row["id"])))
+            raise WrongUsage(f"several sessions are called {named}: {them}; give the number of the one you mean")
+        return found[0]
+
+    def session_number(self, named: str) -> int:
+        """Return the number of a session; a number counts as it is while nobody can look it up.
+
+        Raises:
+            NotRunning: it is a name, and who could look it up is away.
+            NotFound: there is none.
+            WrongUsage: several have this name.
+        """
+        is_number = is_session_number(named)
+        if is_number and int(named) in self.traders():
+            return int(named)
+        try:
+            return int(self.session(named)["id"])
+        except NotRunning as away:
+            if is_number:
+                return int(named)
+            hint = "; a name must be looked up, the session's number need not" if self.traders() else ""
+            raise NotRunning(f"{away}{hint}") from None
 
     def close(self) -> None:
         """Close the sockets that were opened."""

@@ -132,6 +132,34 @@ class SessionSpec:
             raise BadSession(str(bad)) from None
 
 
+def is_session_number(word: str) -> bool:
+    """Tell whether commands take this word for the number of a session rather than for a name."""
+    return word.isascii() and word.isdecimal()
+
+
+def check_new_name(name: str, taken: Mapping[str, int]) -> None:
+    """Check the name of a session to be: commands must never reach another session by it.
+
+    Names are unique, as those of bots and strategies are on other platforms: `flatten --session NAME` is typed in a
+    hurry. Sessions that exist are not checked; one of an earlier version may have any name and is read as it is.
+
+    Args:
+        name: of the new session.
+        taken: the numbers of the sessions that exist, by name.
+
+    Raises:
+        BadSession: it is a number, or another session has it.
+    """
+    if is_session_number(name):
+        raise BadSession(f"name: {name!r} would be taken for the number of a session; write a letter into it")
+    if name in taken:
+        number = taken[name]
+        raise BadSession(
+            f"name: session {number} is called {name!r} already; give another with --name, "
+            f"or scripts/tradectl session remove {number} first"
+        )
+
+
 def _check_text(key: str, value: str, pattern: str, allowed: str) -> None:
     if not re.fullmatch(pattern, value):
         raise BadValue(key, f"{value!r} is not allowed; write {allowed}")

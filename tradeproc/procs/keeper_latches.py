@@ -52,6 +52,7 @@ class Latches:
         answer: Body = {"scope": scope}
         deferred = self._fan_out(method, scope, body, answer)
         answer["latch"] = self._latch(scope, _STATES[method], body)
+        answer["standing"] = self._standing(scope)
         return deferred
 
     def _flatten(self, body: Body) -> Deferred:
@@ -61,19 +62,34 @@ class Latches:
         self._fan_out("halt", scope, body, {})
         deferred = self._fan_out("flatten", scope, body, answer)
         answer["latch"] = self._latch(scope, "halted", body)
+        answer["standing"] = self._standing(scope)
         return deferred
 
     def _latch(self, scope: str, state: str, body: Body) -> str:
         by, reason = str(body.get("by") or "operator"), str(body.get("reason") or "")
         log.warning("latch_set scope=%s state=%s by=%s reason=%s", scope, state, by, reason)
         self._unstored[scope] = [state, by, reason]
-        self._write()
+        is_kept = self._write()
         try:
             self.keep_promises()
         except DatabaseDown as down:
             log.warning("latch_unstored scope=%s reason=%s", scope, down)
-            return "kept until the database is back"
+            return "kept until the database is back" if is_kept else "not stored"
         return "stored"
+
+    def _standing(self, scope: str) -> list[Body] | None:
+        """Return the latches that close more than nothing, for a session or for the host and all; None: unknown."""
+        if self._unstored:
+            # the database has just not answered; a switch does not wait for it twice
+            return None
+        try:
+            latches = self._store.latches()
+            sessions = {f"session:{row.id}" for row in self._store.sessions()} if scope == "host" else {scope}
+        except DatabaseDown:
+            return None
+        closed = [latch for latch in latches if latch.state != "active"]
+        meant = [each for each in closed if each.scope in sessions or not each.scope.startswith("session:")]
+        return [{"scope": each.scope, "state": each.state} for each in meant]
 
     def _fan_out(self, method: str, scope: str, body: Body, answer: Body) -> Deferred:
         """Tell the traders that the scope means; the answer says who heard it."""
@@ -110,7 +126,7 @@ class Latches:
         present = sorted(int(found[1]) for name in names if (found := _TRADER.fullmatch(name)))
         return [session for session in present if scope in ("host", f"session:{session}")]
 
-    def _write(self) -> None:
+    def _write(self) -> bool:
         fresh = self._file.with_suffix(".new")
         try:
             fresh.write_bytes(orjson.dumps(self._unstored))
@@ -118,6 +134,8 @@ class Latches:
         except OSError as error:
             # a full disk must not stop a halt
             log.warning("latches_unwritten file=%s reason=%s", self._file, error)
+            return False
+        return True
 
 
 def _scope(body: Body) -> str:

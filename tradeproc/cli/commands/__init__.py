@@ -1,7 +1,8 @@
 """The commands of tradectl, one module a group; each has `add(…)` and functions `(desk, arguments) -> Outcome`.
 
     desks.py          up, down, status; upgrade.py new code into a running desk
-    sessions.py       trading sessions; trading.py halt, resume, reduce, flatten
+    sessions.py       trading sessions; stopping.py what a stop says when the keeper has nothing to do, or is away
+    trading.py        halt, resume, reduce, flatten
     book.py           what the database knows; watching.py what the processes say
     login.py          log in at a broker; localbroker.py control the local broker
 

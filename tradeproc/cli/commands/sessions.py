@@ -9,11 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from tradeproc.cli import tables
+from tradeproc.cli.commands import stopping
 from tradeproc.cli.desk import KEEPER, Desk
-from tradeproc.cli.exits import CommandFailed, WrongUsage
+from tradeproc.cli.exits import CommandFailed, NotRunning, WrongUsage
 from tradeproc.cli.outcome import Command, Outcome, SubParsers
 from tradeproc.config import read_session
-from tradeproc.domain.session import SessionSpec
+from tradeproc.domain.session import SessionSpec, check_new_name
 
 STOP_SECONDS = 30.0
 
@@ -81,6 +82,7 @@ def sessions(desk: Desk, _arguments: Namespace) -> Outcome:
 def create(desk: Desk, arguments: Namespace) -> Outcome:
     """Create a session, and start it where asked."""
     spec = spec_from(arguments)
+    check_new_name(spec.name, {row["name"]: int(row["id"]) for row in desk.sessions()})
     number = int(desk.ask(KEEPER, "create", {"spec": spec.to_dict()})["session"])
     if arguments.start:
         try:
@@ -93,20 +95,32 @@ def create(desk: Desk, arguments: Namespace) -> Outcome:
 
 def start(desk: Desk, arguments: Namespace) -> Outcome:
     """Let a session run."""
-    number = int(desk.session(arguments.session)["id"])
+    row = desk.session(arguments.session)
+    number, is_running = int(row["id"]), row["desired"] == "running" and row["state"] == "running"
     starts_at = desk.ask(KEEPER, "start", {"session": number}).get("starts_at")
     when = "is starting" if starts_at is None else f"starts at {tables.when(starts_at)} by its schedule"
     return Outcome(
-        {"session": number, "desired": "running", "starts_at": starts_at}, Text(f"session {number} {when}")
+        {"session": number, "desired": "running", "starts_at": starts_at, "already": is_running},
+        Text(f"session {number} {'runs already' if is_running else when}"),
     )
 
 
 def stop(desk: Desk, arguments: Namespace) -> Outcome:
     """Stop a session."""
-    number = int(desk.session(arguments.session)["id"])
-    answer = desk.ask(KEEPER, "stop", {"session": number, "flatten": arguments.flatten}, seconds=STOP_SECONDS)
-    left = "flat" if arguments.flatten else "its working orders and position stay at the broker"
-    return Outcome({**answer, "session": number, "desired": "stopped"}, Text(f"session {number} stops; {left}"))
+    number, is_flat_wanted = desk.session_number(arguments.session), bool(arguments.flatten)
+    try:
+        row = desk.session(str(number))
+        if row["desired"] == "stopped" and row["state"] == "stopped":
+            return stopping.already_stopped(desk, number, is_flat_wanted=is_flat_wanted)
+        params = {"session": number, "flatten": is_flat_wanted}
+        answer = desk.ask(KEEPER, "stop", params, seconds=STOP_SECONDS)
+    except NotRunning as away:
+        if is_flat_wanted and number in desk.traders():
+            return stopping.flatten_straight(desk, number, away)
+        raise
+    left = "flat" if is_flat_wanted else "its working orders and position stay at the broker"
+    value = {**answer, "session": number, "desired": "stopped", "already": False}
+    return Outcome(value, Text(f"session {number} stops; {left}"))
 
 
 def remove(desk: Desk, arguments: Namespace) -> Outcome:

@@ -1,22 +1,32 @@
 """Halt, resume, reduce, flatten."""
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.text import Text
 
 from tradeproc.cli import tables
-from tradeproc.cli.desk import KEEPER, Desk
+from tradeproc.cli.desk import Desk
+from tradeproc.cli.exits import Exit, NotRunning
+from tradeproc.cli.exposure import Open, untended
 from tradeproc.cli.outcome import Outcome, SubParsers
+from tradeproc.cli.switches import UNSTORED, throw
+from tradeproc.engine.events import TradingState
 
-_SECONDS = 30.0
 _COMMANDS = (
     ("halt", "enter no more positions; exits and protection go on; stays until resumed, over every restart"),
     ("resume", "allow entries again"),
     ("reduce", "exits only: positions may shrink, not grow"),
     ("flatten", "halt, cancel all working orders and close all positions at the market, now"),
 )
+_WORDS = {"halt": "halted", "resume": "active again", "reduce": "reducing", "flatten": "is being flattened"}
+_STATES = {
+    "halt": TradingState.HALTED,
+    "resume": TradingState.ACTIVE,
+    "reduce": TradingState.REDUCING,
+    "flatten": TradingState.HALTED,
+}
 
 
 def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
@@ -29,21 +39,100 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
 
 
 def command(desk: Desk, arguments: Namespace) -> Outcome:
-    """Command the trading state of a session or the desk, through the keeper, which keeps it."""
-    params: dict[str, Any] = {"by": "tradectl", "reason": arguments.reason}
-    if arguments.session is not None:
-        params["session"] = int(desk.session(arguments.session)["id"])
-    answer = desk.ask(KEEPER, arguments.name, params, seconds=_SECONDS)
-    return Outcome(answer, _told(arguments.name, answer))
-
-
-def _told(name: str, answer: dict[str, Any]) -> Text:
-    words = {"halt": "halted", "resume": "active again", "reduce": "reducing", "flatten": "is being flattened"}
-    scope = answer["scope"]
-    line = Text(f"{'the desk' if scope == 'host' else scope.replace(':', ' ')}: {words[name]}; {answer['latch']}")
-    for heard in answer["sessions"]:
-        line.append(f"\n  session {heard['session']}: ", style="dim")
-        line.append_text(tables.state(heard["trading_state"]) if heard["ok"] else Text(heard["reason"], style="red"))
+    """Command the trading state of a session or the desk, and say whom it did not reach and what is open still."""
+    name: str = arguments.name
+    session = None if arguments.session is None else desk.session_number(arguments.session)
+    answer = throw(desk, name, session, arguments.reason)
+    above = _above(name, answer)
+    state = max([_STATES[name], *(TradingState(each["state"]) for each in above)], key=lambda each: each.severity)
+    lines = [_first(name, answer, above), *(_line(heard) for heard in answer["sessions"])]
     if not answer["sessions"]:
-        line.append("\n  no trader runs now; it counts for those that start", style="dim")
-    return line
+        lines.append(Text("  no trader runs now; it counts for those that start", style="dim"))
+    lines += [Text(f"  {line}", style="yellow") for line in _others(name, answer)]
+    value = {**answer, "trading_state": state.value}
+    code = Exit.OK
+    if name == "flatten":
+        left, unknown = _left(desk, session, answer)
+        value |= {"not_flat": [each.to_dict() for each in left], "unknown": unknown}
+        lines += [Text(f"  {not_flat(each)}", style="red") for each in left]
+        lines += [Text(f"  {unknown}", style="red")] if unknown else []
+        code = Exit.FAILED if left else Exit.NOT_RUNNING if unknown else Exit.OK
+    if answer["latch"] == UNSTORED or not all(heard["ok"] for heard in answer["sessions"]):
+        code = Exit.NOT_RUNNING
+    return Outcome({**value, "exit": int(code)}, Text("\n").join(lines), code)
+
+
+def not_flat(position: Open) -> str:
+    """Return the line about a position that nobody looks after."""
+    number = position.session
+    return (
+        f"session {number}: NOT flat: {position} and no trader runs; scripts/tradectl session start {number}, "
+        "then flatten"
+    )
+
+
+def _left(desk: Desk, session: int | None, answer: Mapping[str, Any]) -> tuple[list[Open], str]:
+    """Return what sessions without a trader have open, or the line that this is not known."""
+    # one that did not answer has its own line
+    there = {*desk.traders(), *(heard["session"] for heard in answer["sessions"])}
+    try:
+        return untended(desk, session, there), ""
+    except NotRunning as away:
+        whose = "sessions without a trader" if session is None else f"session {session}, which has no trader"
+        return [], f"{whose}: not known to be flat, look at the broker: {away}"
+
+
+def _first(name: str, answer: Mapping[str, Any], above: Sequence[Mapping[str, Any]]) -> Text:
+    scope = _scope(answer["scope"])
+    if answer["latch"] == UNSTORED:
+        trouble = answer.get("trouble", "neither the database nor the disk took it")
+        remedy = f"repeat scripts/tradectl {name}{_option(answer['scope'])} when that is over"
+        return Text(
+            f"{scope}: {name} was told to the traders; the latch is NOT stored and ends with each trader's life: "
+            f"{trouble}; {remedy}"
+        )
+    if above and name in ("resume", "reduce"):
+        what = "its latch is lifted" if name == "resume" else "its latch says reducing"
+        by = " and ".join(f"{each['state']} by {_scope(each['scope'])}" for each in above)
+        lifts = " and ".join(f"scripts/tradectl resume{_option(each['scope'])}" for each in above)
+        return Text(f"{scope}: {what}; still {by}; {lifts} lifts that; {answer['latch']}")
+    is_closed = any(heard["ok"] and heard["trading_state"] != "active" for heard in answer["sessions"])
+    if name == "resume" and answer.get("standing") is None and is_closed:
+        return Text(f"{scope}: its latch is lifted; another one stands; {answer['latch']}")
+    is_heard = all(heard["ok"] for heard in answer["sessions"])
+    words = _WORDS[name] if is_heard else f"{name} did not reach every trader"
+    return Text(f"{scope}: {words}; {answer['latch']}")
+
+
+def _line(heard: Mapping[str, Any]) -> Text:
+    line = Text(f"  session {heard['session']}: ", style="dim")
+    shown = tables.state(heard["trading_state"]) if heard["ok"] else Text(f"did not do it: {heard['reason']}", "red")
+    return line.append_text(shown)
+
+
+def _above(name: str, answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the latches of others that close more than the one that was set, and so count in its place."""
+    standing = [each for each in answer.get("standing") or () if each["scope"] != answer["scope"]]
+    wider = [each for each in standing if not each["scope"].startswith("session:")]
+    return [each for each in wider if TradingState(each["state"]).severity > _STATES[name].severity]
+
+
+def _others(name: str, answer: Mapping[str, Any]) -> list[str]:
+    """Return a line for each session whose own latch closes more than the one of the desk."""
+    own = [each for each in answer.get("standing") or () if each["scope"].startswith("session:")]
+    stricter = [each for each in own if TradingState(each["state"]).severity > _STATES[name].severity]
+    return [
+        f"{_scope(each['scope'])} stays {each['state']} by its own latch; "
+        f"scripts/tradectl resume{_option(each['scope'])} lifts that"
+        for each in stricter
+        if each["scope"] != answer["scope"]
+    ]
+
+
+def _scope(scope: str) -> str:
+    return "the desk" if scope == "host" else scope.replace(":", " ")
+
+
+def _option(scope: str) -> str:
+    kind, _, number = scope.partition(":")
+    return f" --session {number}" if kind == "session" else ""
