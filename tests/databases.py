@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
 import psycopg
 
 from tradeproc.home import Home
@@ -64,3 +65,15 @@ def forget_everything(url: str) -> None:
             "select setval(format('%I', sequencename)::regclass, 1, false) from pg_sequences"
             " where schemaname = 'public'"
         )
+
+
+def freeze_server(pid: int) -> list[psutil.Process]:
+    """Stop a server and then all its backends, of which some may just be ending, and return who is stopped."""
+    postmaster = psutil.Process(pid)
+    postmaster.suspend()
+    frozen = [postmaster]
+    for backend in postmaster.children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            backend.suspend()
+            frozen.append(backend)
+    return frozen

@@ -45,6 +45,19 @@ def test_a_heartbeat_says_who_how_and_how_far(start: Start, directory: Directory
         assert body["epoch"] == far.node.epoch
 
 
+def test_an_answer_to_status_is_no_heartbeat_and_tells_when_the_last_one_was(
+    start: Start, directory: Directory
+) -> None:
+    start("core.far", heartbeat_seconds=3600)
+
+    with Client(directory) as client:
+        first, second = (client.call("core.far", "status", {}, 20)["at"] for _ in range(2))
+        beat = next(iter(client.tail("core.far", "heartbeat"))).body["at"]
+        third = client.call("core.far", "status", {}, 20)["at"]
+
+    assert first == second < beat == third
+
+
 def test_the_loop_counter_moves_and_lag_is_of_the_last_second_only(start: Start, directory: Directory) -> None:
     start("core.far", lambda node: node.note_event(sent_at=0))
 

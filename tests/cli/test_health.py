@@ -60,8 +60,16 @@ def trader(alarms: str) -> Observations:
     return seen(beats=(BeatSeen("session-1.trader", NOW, "degraded", alarms),))
 
 
-def session(is_up: bool, age: int) -> Observations:
-    return seen(sessions=Known((SessionSeen(3, "mine", is_up, NOW - age * SECOND),)))
+OWN = ("session-1:account", "session-1:trader", "link-paper:link")
+
+
+def session(age: int = DAY // SECOND, **states: str | None) -> Observations:
+    """Be two sessions that should run, and what is the state of the programs of one; None: it is not there."""
+    told = {name: states.get(name.split(":")[1], "RUNNING") for name in OWN}
+    others = ("session-2:account", "session-2:trader")
+    programs = [ProgramSeen(name, state) for name, state in told.items() if state is not None]
+    both = SessionSeen(1, "mine", NOW - age * SECOND, "paper"), SessionSeen(2, "yours", NOW - age * SECOND, "paper")
+    return seen(programs=Known((*programs, *(ProgramSeen(name, "RUNNING") for name in others))), sessions=Known(both))
 
 
 def alarm(name: str, session: int | None = 1, *, is_due: bool = True) -> Observations:
@@ -70,16 +78,20 @@ def alarm(name: str, session: int | None = 1, *, is_due: bool = True) -> Observa
 
 def starting(process: str, age: int | None) -> Observations:
     since = None if age is None else NOW - age * SECOND
-    beats = (BeatSeen(process, NOW, "starting", "standing by: 4711", since=since),)
-    return seen(beats=beats, sessions=Known((SessionSeen(1, "mine", True, NOW - DAY, "paper"),)))
+    return replace(session(), beats=(BeatSeen(process, NOW, "starting", "standing by: 4711", since=since),))
 
 
-def stopped(name: str, *, is_up: bool = True, login: str = "paper") -> Observations:
-    sessions = Known((SessionSeen(1, "mine", is_up, NOW, login), SessionSeen(2, "yours", is_up, NOW, login)))
-    return seen(programs=Known((ProgramSeen(name, "STOPPED"),)), sessions=sessions)
+def idle(name: str, state: str) -> Observations:
+    return replace(program(state, name), idle=frozenset({name}))
+
+
+def mute(age: float | None) -> Observations:
+    at = None if age is None else NOW - int(age * SECOND)
+    return seen(beats=(BeatSeen("core.jobs", at, detail="no answer in 2 s"),))
 
 
 CRITICAL, WARNING, UNKNOWN = Level.CRITICAL, Level.WARNING, Level.UNKNOWN
+CTL = ".venv/bin/supervisorctl -c supervisord.conf"
 
 
 @pytest.mark.parametrize(
@@ -90,15 +102,52 @@ CRITICAL, WARNING, UNKNOWN = Level.CRITICAL, Level.WARNING, Level.UNKNOWN
         (program("BACKOFF"), WARNING, "session-1:trader", "tried again"),
         (program("EXITED", exit_status=70), CRITICAL, "session-1:trader", "gave up"),
         (program("EXITED", exit_status=78), CRITICAL, "session-1:trader", "only a person"),
-        (program("STOPPED", "core:keeper"), CRITICAL, "core:keeper", "must run"),
-        (program("STOPPED", "warden:warden"), CRITICAL, "warden:warden", "must run"),
-        (session(False, 21), CRITICAL, "session 3", "mine should run and does not"),
+        (program("STOPPED", "core:keeper"), CRITICAL, "core:keeper", "stopped, and must run"),
+        (program("EXITED", "core:keeper"), CRITICAL, "core:keeper", f"ended, and must run; {CTL} start core:keeper"),
+        (program("STOPPED", "warden:warden"), CRITICAL, "warden:warden", f"{CTL} start warden:warden"),
+        (program("EXITED", "warden:warden"), CRITICAL, "warden:warden", "ended, and must run"),
+        (program("EXITED", "localbroker:localbroker"), CRITICAL, "localbroker:localbroker", "must run"),
+        (program("EXITED", "core:postgres"), CRITICAL, "core:postgres", "must run"),
+        (
+            session(account="STOPPED", trader="EXITED"),
+            CRITICAL,
+            "session 1",
+            f"mine should run and does not; {CTL} start session-1:* or scripts/tradectl session stop 1",
+        ),
+        (session(21, account=None, trader=None), CRITICAL, "session 1", f"{CTL} restart core:keeper or"),
+        (
+            session(account="EXITED"),
+            CRITICAL,
+            "session-1:account",
+            f"ended, and needed by session mine; {CTL} start session-1:account",
+        ),
+        (session(0, account="STOPPED", trader="STOPPED"), CRITICAL, "session 1", "mine should run and does not"),
+        (session(0, link="STOPPED"), CRITICAL, "link-paper:link", "stopped, and needed by"),
+        (session(trader="STOPPED"), CRITICAL, "session-1:trader", "stopped, and needed by session mine"),
+        (
+            session(link="STOPPED"),
+            CRITICAL,
+            "link-paper:link",
+            f"stopped, and needed by session mine, yours; {CTL} start link-paper:link",
+        ),
+        (session(link="EXITED"), CRITICAL, "link-paper:link", "ended, and needed by session mine, yours"),
+        (
+            session(link=None),
+            CRITICAL,
+            "link-paper:link",
+            f"does not have it, and it is needed by session mine, yours; {CTL}",
+        ),
+        (session(trader="FATAL"), CRITICAL, "session-1:trader", f"{CTL} start session-1:trader"),
+        (session(account="STOPPED", trader="FATAL"), CRITICAL, "session-1:trader", "gave up"),
         (trader("position_diverged"), WARNING, "session-1.trader", "degraded: position_diverged"),
         (trader("position_diverged; position_uncovered"), CRITICAL, "session-1.trader", "position_uncovered"),
         (program("UNKNOWN"), UNKNOWN, "session-1:trader", "UNKNOWN"),
         (beat(6), WARNING, "core.keeper", "6 s ago"),
-        (beat(31), CRITICAL, "core.keeper", "31 s ago"),
-        (seen(beats=(BeatSeen("core.jobs", None, detail="no answer in 1 s"),)), CRITICAL, "core.jobs", "no answer"),
+        (beat(31), CRITICAL, "core.keeper", f"31 s ago; it may hang: see its log, or {CTL} restart core:keeper"),
+        (mute(None), CRITICAL, "core.jobs", "does not answer (no answer in 2 s); it may hang"),
+        (mute(2), WARNING, "core.jobs", "last heartbeat 2 s ago, does not answer (no answer in 2 s)"),
+        (mute(30), WARNING, "core.jobs", "last heartbeat 30 s ago, does not answer"),
+        (mute(31), CRITICAL, "core.jobs", "last heartbeat 31 s ago, does not answer (no answer in 2 s); it may hang"),
         (beat(state="degraded", detail="database down"), WARNING, "core.keeper", "database down"),
         (beat(clock_skew=2.5), WARNING, "core.keeper", "+2.5 s"),
         (beat(clock_skew=-31.0), CRITICAL, "core.keeper", "-31.0 s"),
@@ -141,13 +190,27 @@ CRITICAL, WARNING, UNKNOWN = Level.CRITICAL, Level.WARNING, Level.UNKNOWN
         (starting("link-paper.link", 301), CRITICAL, "link-paper.link", "not ready"),
         (starting("link-other.link", 301), WARNING, "link-other.link", "not ready"),
         (starting("core.portfolio", 301), WARNING, "core.portfolio", "not ready"),
-        (stopped("link-paper:link"), WARNING, "link-paper:link", "needed by mine, yours; supervisorctl start"),
-        (stopped("session-1:account"), WARNING, "session-1:account", "needed by mine;"),
+        (seen(configuration=Unknown("x.toml: ports: unknown key")), UNKNOWN, "configuration", "x.toml: ports"),
         (seen(database=Unknown("refused")), CRITICAL, "database", "refused; entries wait"),
         (seen(disk_free_mb=Known(255)), CRITICAL, "disk", "255 MB"),
         (seen(disk_free_mb=Known(2047)), WARNING, "disk", "2047 MB"),
         (seen(disk_free_mb=Unknown("no such folder")), UNKNOWN, "disk", "no such folder"),
-        (login(state="needs_login"), CRITICAL, "login paper", "scripts/tradectl login paper"),
+        (login(state="needs_login"), CRITICAL, "login paper", "a person must log in: scripts/tradectl login paper"),
+        (login(state="needs_login", detail="revoked"), CRITICAL, "login paper", "revoked; a person must log in"),
+        (
+            login(state="needs_login", detail="x.toml: [logins.paper.client_id] file: /none cannot be read"),
+            CRITICAL,
+            "login paper",
+            f"/none cannot be read; mend that, then {CTL} restart core:tokens",
+        ),
+        (
+            login(
+                state="needs_login", detail="[logins.paper.client_id] env: X is not set in the environment of this"
+            ),
+            CRITICAL,
+            "login paper",
+            "set it where the desk is started, then scripts/tradectl down and scripts/tradectl up",
+        ),
         (login(state="error", detail="refused"), CRITICAL, "login paper", "error: refused"),
         (login(expires_at=NOW - 61 * SECOND), CRITICAL, "login paper", "ran out 61 s ago"),
         (seen(logins=Unknown("no tokens")), UNKNOWN, "logins", "no tokens"),
@@ -172,12 +235,15 @@ def test_each_thing_that_is_wrong_is_one_problem(
         alarm("strategy_overran", is_due=False),
         starting("session-1.trader", 60),
         starting("session-1.trader", None),
-        stopped("session-1:trader", is_up=False),
-        stopped("link-paper:link", login="other"),
-        session(True, 1000),
-        session(False, 19),
+        session(),
+        session(19, account=None, trader=None),
+        session(19, link=None),
+        session(19, link="EXITED"),
         program("STOPPED"),
         program("EXITED", exit_status=0),
+        program("EXITED", "link-paper:bars-ESH24-1m"),
+        idle("core:postgres", "EXITED"),
+        idle("localbroker:localbroker", "STOPPED"),
         beat(5),
         beat(clock_skew=-2.0),
         stream(False, 1000, False),
@@ -208,6 +274,27 @@ def test_a_database_that_is_down_is_one_problem_with_all_that_follows_from_it() 
     assert "not checked: sessions, streams, orders, divergences, alarms" in problem.text
 
 
+def test_a_configuration_that_cannot_be_used_is_one_problem_with_all_that_follows_from_it() -> None:
+    away = Unknown("x.toml: ports: unknown key")
+    unseen = seen(configuration=away, sessions=away, streams=away, orders=away, divergences=away, alarms=away)
+
+    [problem] = evaluate(unseen, LIMITS, NOW)
+    [_, both] = evaluate(Observations(Unknown("does not answer"), configuration=away), LIMITS, NOW)
+
+    assert (problem.level, problem.subject) == (UNKNOWN, "configuration")
+    assert "unknown key; not checked: sessions, streams, orders, divergences, alarms" in problem.text
+    assert both.subject == "configuration"
+
+
+def test_a_link_is_not_needed_by_a_session_that_is_down_itself() -> None:
+    only = replace(session(account="STOPPED", trader="STOPPED", link="STOPPED"))
+    due = only.sessions.value[:1] if isinstance(only.sessions, Known) else ()
+
+    [problem] = evaluate(replace(only, sessions=Known(due)), LIMITS, NOW)
+
+    assert problem.subject == "session 1"
+
+
 def test_what_a_trader_is_degraded_by_is_told_once_with_its_detail_and_never_milder() -> None:
     own = AlarmSeen(1, "close_stuck", "why", NOW), AlarmSeen(1, "order_unresolved", "where", NOW)
     beat = BeatSeen("session-1.trader", NOW, "degraded", "close_stuck; order_unresolved")
@@ -226,6 +313,18 @@ def test_a_bare_position_is_told_also_while_the_database_is_down() -> None:
     problems = evaluate(seen(database=Unknown("refused"), beats=beats), LIMITS, NOW)
 
     assert {problem.subject for problem in problems} == {"database", "session-1.trader"}
+
+
+def test_a_login_in_trouble_is_not_told_again_by_the_process_of_the_tokens() -> None:
+    rows = (LoginSeen("live", "needs_login", None, None, "revoked"), LoginSeen("paper", "error", None, None, "cut"))
+    beats = (
+        BeatSeen("core.tokens", NOW, "degraded", "live: revoked; paper: cut"),
+        BeatSeen("core.jobs", NOW, "degraded", "live: revoked"),
+    )
+
+    problems = evaluate(seen(logins=Known(rows), beats=beats), LIMITS, NOW)
+
+    assert [problem.subject for problem in problems] == ["login live", "login paper", "core.jobs"]
 
 
 def test_a_stream_that_is_down_is_not_told_again_by_those_who_hear_it() -> None:

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.drill
 
 Main = Callable[[Sequence[str]], int]
 OTHER_ACCOUNT = "SIM0000002F"
+CTL = ".venv/bin/supervisorctl -c supervisord.conf"
 
 
 class RunningDesk(Desk):
@@ -39,6 +41,8 @@ class RunningDesk(Desk):
         super().__init__(folder, speed=2.0, history_minutes=20)
         self.redirect_port = free_port()
         self.set("redirect_uri", f'"http://localhost:{self.redirect_port}/"')
+        # a test stops it, and the warden must not mend that
+        self.set("hung", "{ jobs = 3600.0 }")
 
     def set(self, key: str, value: str) -> None:
         """Set a key of the configuration, which may stand there commented out."""
@@ -399,6 +403,83 @@ def test_a_desk_that_is_well_says_nothing_also_while_its_tape_stands_still(desk:
         desk.broker.resume()
 
 
+@pytest.mark.parametrize(
+    ("process", "said"),
+    [
+        ("warden:warden", "ended, and must run"),
+        ("core:jobs", "ended, and must run"),
+        ("core:portfolio", "ended, and must run"),
+        ("core:keeper", "ended, and must run"),
+        ("session-1:account", "ended, and needed by session mine"),
+    ],
+)
+def test_who_ended_by_a_signal_and_stays_down_is_told_with_the_command_that_mends_it(
+    desk: RunningDesk, process: str, said: str
+) -> None:
+    desk.wait_well()
+    name = process.replace(":", ".")
+    desk.kill(name, signal.SIGTERM)
+    wait_for("its end", lambda: [each.state for each in desk.programs() if each.process == name] == ["EXITED"])
+    line = f"CRITICAL {process}: {said}; {CTL} start {process}"
+
+    code, told = desk.health()
+
+    assert (code, line in told) == (2, True), told
+    subprocess.run(line.rpartition("; ")[2].split(), cwd=desk.home.root, env=desk.environment, check=True, timeout=60)
+    desk.wait_well()
+
+
+def test_the_age_of_a_heartbeat_is_that_of_the_last_one_heard(desk: RunningDesk) -> None:
+    desk.wait_well()
+    kept = (file := desk.home.conf / "tradeproc.toml").read_text()
+    desk.set("heartbeat_critical", "3600.0")
+    pid = desk.kill("core.jobs", signal.SIGSTOP)
+    try:
+        desk.wait_health(1, ["WARNING core.jobs: last heartbeat "])
+        desk.set("heartbeat_warning", "1.0")
+        desk.set("heartbeat_critical", "4.0")
+        desk.wait_health(2, ["CRITICAL core.jobs: last heartbeat "])
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        file.write_text(kept)
+    desk.wait_well()
+
+
+def test_a_configuration_that_cannot_be_used_hides_nothing_else(desk: RunningDesk) -> None:
+    desk.wait_well()
+    kept = (file := desk.home.conf / "tradeproc.toml").read_text()
+    file.write_text(f"heatlh = 1\n{kept}")
+    try:
+        code, told = desk.health()
+        assert (code, len(told)) == (3, 1), told
+        assert told[0].startswith(f"UNKNOWN configuration: {file}: heatlh")
+        assert "not checked" not in told[0]
+        desk.supervisorctl("stop", "core:jobs")
+        desk.wait_health(2, ["CRITICAL core:jobs: stopped", "UNKNOWN configuration: "])
+    finally:
+        file.write_text(kept)
+        desk.supervisorctl("start", "core:jobs")
+    desk.wait_well()
+
+
+def test_a_login_whose_secret_is_not_there_is_told_what_helps(desk: RunningDesk) -> None:
+    desk.wait_well()
+    kept = (file := desk.home.conf / "tradeproc.toml").read_text()
+    other = kept[kept.index("[logins.paper]") : kept.index("[localbroker]")].replace("logins.paper", "logins.other")
+    other = other.replace('{ public = "local" }', '{ file = "run/secrets/none" }', 1)
+    file.write_text(f"{kept}\n{other}")
+    try:
+        desk.supervisorctl("restart", "core:tokens")
+        desk.wait_health(2, ["CRITICAL login other: "])
+        [line] = desk.health()[1]
+        assert "run/secrets/none cannot be read" in line
+        assert line.endswith(f"; mend that, then {CTL} restart core:tokens")
+    finally:
+        file.write_text(kept)
+        desk.supervisorctl("restart", "core:tokens")
+    desk.wait_well()
+
+
 def test_a_program_that_was_stopped_is_one_line(desk: RunningDesk) -> None:
     desk.wait_well()
     desk.supervisorctl("stop", "core:jobs")
@@ -436,7 +517,7 @@ def test_a_standing_alarm_is_one_line_until_it_is_taken_back(desk: RunningDesk) 
 def test_a_link_that_a_person_stopped_is_told(desk: RunningDesk) -> None:
     desk.wait_well()
     desk.supervisorctl("stop", "link-paper:link")
-    line = "WARNING link-paper:link: stopped by a person, and needed by mine; supervisorctl start link-paper:link"
+    line = f"CRITICAL link-paper:link: stopped, and needed by session mine; {CTL} start link-paper:link"
     try:
         wait_for("the line", lambda: line in desk.health()[1])
     finally:

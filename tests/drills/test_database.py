@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.databases import fresh_database, server
+from tests.databases import freeze_server, fresh_database, server
 from tests.drills.desk import ACCOUNT, Desk, is_over, wait_for
 from tests.drills.long_tape import write_tape
 from tradeproc.supervision.client import Program, ProgramState, Supervisor
@@ -112,11 +112,7 @@ def test_a_database_that_is_killed_comes_back_with_everything(trading: Desk) -> 
 
 
 def test_a_database_that_hangs_is_noticed_and_started_again(trading: Desk) -> None:
-    server_pid = trading.ask("core.postgres", "status", {})["statistics"]["server_pid"]
-    postmaster = psutil.Process(server_pid)
-    hung = [postmaster, *postmaster.children()]
-    for process in hung:
-        process.suspend()
+    hung = freeze_server(trading.ask("core.postgres", "status", {})["statistics"]["server_pid"])
 
     wait_for("their end", lambda: not any(process.is_running() for process in hung), 120.0)
     wait_for("the database", lambda: trading.rows("select 1 as one from sessions"))

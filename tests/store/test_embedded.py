@@ -11,7 +11,7 @@ import psutil
 import psycopg
 import pytest
 
-from tests.databases import temporary_home
+from tests.databases import freeze_server, temporary_home
 from tests.waiting import wait_until
 from tradeproc.home import Home
 from tradeproc.store.deafness import Deafness
@@ -168,11 +168,11 @@ def test_a_server_that_hangs_is_deaf_and_the_next_one_ends_it(
     assert server.pid is not None
     deafness = Deafness(database_url(home), 5.0)
     wait_until("an answer", lambda: not deafness.is_deaf())
-    postmaster = psutil.Process(server.pid)
-    hung = [postmaster] if is_only_postmaster else [*postmaster.children(), postmaster]
 
-    for process in hung:
-        process.suspend()
+    if is_only_postmaster:
+        psutil.Process(server.pid).suspend()
+    else:
+        freeze_server(server.pid)
 
     wait_until("it is deaf", deafness.is_deaf)
     second = Server(home, durable=False)

@@ -47,6 +47,17 @@ def test_heartbeats_without_a_turning_loop_are_no_life() -> None:
     assert [hung.reason for hung in found] == ["heartbeats, but its loop stands still for 10 s"]
 
 
+def test_the_silence_of_all_who_were_heard_is_known() -> None:
+    liveness = watched(TRADER, LINK, "core.jobs")
+    look_until(liveness, 0, 5, {TRADER: 1, LINK: 2})
+    look_until(liveness, 6, 8, {LINK: 2})
+
+    assert liveness.silence(8.25) == {TRADER: 3.2, LINK: 0.2}
+
+    liveness.running({TRADER: Running(9), LINK: Running(2)}, 8.5)
+    assert liveness.silence(8.5) == {LINK: 0.5}
+
+
 def test_a_process_that_never_begins_to_beat_is_found() -> None:
     assert look_until(watched(TRADER), 0, 45) == []
     assert [hung.process for hung in look_until(watched(TRADER), 0, 46)] == [TRADER]

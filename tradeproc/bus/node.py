@@ -259,6 +259,7 @@ class Node:
         return self._vitals.body(self.epoch, self._loop.turns)
 
     def _beat(self) -> None:
+        self._vitals.note_beat()
         self._publisher.publish(HEARTBEAT, {**self._status(), "topics": self._publisher.sequences()})
 
     def _beat_and_forget(self) -> None:

@@ -14,13 +14,14 @@ class Vitals:
 
     `loop` counts turns of its loop and `last_event_at` is when it last did something of worth: a process whose
     heartbeats go on while these stand still is alive but stuck. `loop` also stands still while a thread of the
-    process is stuck: what the loop does for it, and the thread does not, is not done at all.
+    process is stuck: what the loop does for it, and the thread does not, is not done at all. `at` is the last
+    heartbeat, also in an answer to `status`.
     """
 
     def __init__(self, process: str) -> None:
         self.process = process
         self.state, self.detail = "starting", ""
-        self._started_at = wall_ns()
+        self._started_at = self._beat_at = wall_ns()
         self._last_event_at: int | None = None
         self._market_at: int | None = None
         self._lag = 0
@@ -45,6 +46,10 @@ class Vitals:
         """Count a thread's work as progress of the process."""
         self._threads[name] = is_stuck
 
+    def note_beat(self) -> None:
+        """Take note of a heartbeat, which is about to be said."""
+        self._beat_at = wall_ns()
+
     def forget_lag(self) -> None:
         """Begin a new second."""
         self._lag = 0
@@ -66,7 +71,7 @@ class Vitals:
             "state": self.state,
             "detail": self.detail,
             "started_at": self._started_at,
-            "at": wall_ns(),
+            "at": self._beat_at,
             "last_event_at": self._last_event_at,
             "market_at": self._market_at,
             "lag_ns": self._lag,

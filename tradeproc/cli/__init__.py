@@ -11,8 +11,9 @@ Nothing here decides anything about trading: commands ask the processes over the
     chart.py view.py screen.py   pure: candles as text, the one-screen view, and what it shows
     watch.py          gathers what the view shows; listening.py hears many processes at once
     quickstart.py     the first command of the README; preflight.py what it makes sure of before
-    health.py         pure: observations.py and thresholds become problems; healthcheck.py collects and prints
-    standing.py       its rules about what stands: alarms, long starts, stopped programs; problems.py what it tells
+    health.py         pure: observations.py and thresholds become problems.py; healthcheck.py prints them
+    running.py        its rules about what must run; standing.py those about what stands: alarms, long starts
+    collector.py      looks at supervisord, processes and disk for it; books.py at the database
     bench/            the benchmarks
 
 Start reading at `tradectl.py`.

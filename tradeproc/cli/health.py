@@ -1,20 +1,20 @@
 """What is wrong with a desk: pure, `evaluate(observations, thresholds, now)` gives problems.
 
 Each rule is one function of the list `RULES`. What could not be found out is an `unknown` problem, never
-silence. Rules about what stands still are in standing.py. Collecting the observations and printing the problems is
-healthcheck.py.
+silence. Rules about what must run are in running.py, about what stands still in standing.py; collector.py makes the
+observations, healthcheck.py prints the problems.
 """
 
 from collections.abc import Iterator, Sequence
 
-from tradeproc.cli.observations import BeatSeen, LoginSeen, Observations, ProgramSeen
-from tradeproc.cli.problems import Level, Problem, Rule, ago
-from tradeproc.cli.standing import alarms, is_in_alarms, starting, stopped
+from tradeproc.cli.observations import BeatSeen, LoginSeen, Observations
+from tradeproc.cli.problems import Level, Problem, Rule, ago, supervisorctl
+from tradeproc.cli.running import programs, sessions
+from tradeproc.cli.standing import alarms, is_in_alarms, starting
 from tradeproc.config import HealthConfig
 from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.units import SECOND
 from tradeproc.engine.alarms import AlarmName
-from tradeproc.errors import EXIT_DONE, EXIT_HALT
 
 DAY = 86_400 * SECOND
 
@@ -29,7 +29,8 @@ def evaluate(observations: Observations, thresholds: HealthConfig, now: int) -> 
     """
     match observations.programs:
         case Unknown(reason):
-            return [Problem(Level.CRITICAL, "supervisord", f"{reason}; start the desk: scripts/tradectl up")]
+            away = Problem(Level.CRITICAL, "supervisord", f"{reason}; start the desk: scripts/tradectl up")
+            found = [away, *_configuration(observations, thresholds, now)]
         case Known(_):
             found = [problem for rule in RULES for problem in rule(observations, thresholds, now)]
     return sorted(found, key=lambda problem: -_BY_RANK.index(problem.level))
@@ -41,70 +42,36 @@ def exit_code(problems: Sequence[Problem]) -> int:
     return 0 if worst is None else _BY_RANK[worst].exit_code
 
 
-def _programs(seen: Observations, _thresholds: HealthConfig, _now: int) -> Iterator[Problem]:
-    match seen.programs:
-        case Known(programs):
-            for program in programs:
-                yield from _program(program)
-        case Unknown(_):
-            return
-
-
-def _program(program: ProgramSeen) -> Iterator[Problem]:
-    detail = f" ({program.detail})" if program.detail else ""
-    match program.state:
-        case "RUNNING" | "STARTING" | "STOPPING":
-            return
-        case "STOPPED":
-            if program.name.split(":")[0] in _ALWAYS_UP:
-                text = f"stopped, and must run; supervisorctl -c supervisord.conf start {program.name}"
-                yield Problem(Level.CRITICAL, program.name, text)
-        case "EXITED" if program.exit_status == EXIT_DONE:
-            return
-        case "EXITED" if program.exit_status == EXIT_HALT:
-            text = "stopped itself; only a person can mend what its log in run/log says, then supervisorctl start"
-            yield Problem(Level.CRITICAL, program.name, text + detail)
-        case "BACKOFF":
-            yield Problem(Level.WARNING, program.name, f"fails at start and is tried again; see run/log{detail}")
-        case "FATAL" | "EXITED":
-            text = "gave up; mend what its log in run/log says, then supervisorctl start"
-            yield Problem(Level.CRITICAL, program.name, text + detail)
-        case _:
-            yield Problem(Level.UNKNOWN, program.name, f"in state {program.state}{detail}")
-
-
-_ALWAYS_UP = frozenset({"core", "warden", "localbroker"})
-
-
-def _sessions(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterator[Problem]:
-    match seen.sessions:
+def _configuration(seen: Observations, _thresholds: HealthConfig, _now: int) -> Iterator[Problem]:
+    match seen.configuration:
         case Unknown(reason):
-            yield from _unknown("sessions", reason, seen)
-        case Known(sessions):
-            for each in sessions:
-                if not each.is_up and now - each.since > _START_SECONDS * SECOND:
-                    ways = f"supervisorctl start session-{each.id}:* or scripts/tradectl session stop {each.id}"
-                    text = f"{each.name} should run and does not; {ways}"
-                    yield Problem(Level.CRITICAL, f"session {each.id}", text)
-
-
-_START_SECONDS = 20
+            yield Problem(Level.UNKNOWN, "configuration", f"{reason}{seen.unseen(seen.configuration)}")
+        case Known(_):
+            return
 
 
 def _beats(seen: Observations, thresholds: HealthConfig, now: int) -> Iterator[Problem]:
     for beat in seen.beats:
-        if beat.at is None:
-            yield Problem(Level.CRITICAL, beat.process, f"does not answer ({beat.detail}); it may hang: see its log")
-            continue
-        age = (now - beat.at) / SECOND
-        if age > thresholds.heartbeat_critical:
-            yield Problem(Level.CRITICAL, beat.process, f"last heartbeat {ago(beat.at, now)} ago; it may hang")
-        elif age > thresholds.heartbeat_warning:
-            yield Problem(Level.WARNING, beat.process, f"last heartbeat {ago(beat.at, now)} ago")
+        yield from _silence(beat, thresholds, now)
         if beat.state == "degraded" and not _is_told_already(beat, seen):
             text = f"degraded: {beat.detail or 'no reason given'}"
             yield Problem(_severity(beat), beat.process, text)
         yield from _skew(beat, thresholds)
+
+
+def _silence(beat: BeatSeen, thresholds: HealthConfig, now: int) -> Iterator[Problem]:
+    """Tell who beats no more; one that only does not answer may be busy, and its state is not known."""
+    mute = "" if beat.state else f"does not answer ({beat.detail})"
+    hangs = f"it may hang: see its log, or {supervisorctl('restart', beat.process.replace('.', ':', 1))}"
+    if beat.at is None:
+        yield Problem(Level.CRITICAL, beat.process, f"{mute or 'no heartbeat'}; {hangs}")
+        return
+    age = (now - beat.at) / SECOND
+    text = ", ".join(filter(None, (f"last heartbeat {ago(beat.at, now)} ago", mute)))
+    if age > thresholds.heartbeat_critical:
+        yield Problem(Level.CRITICAL, beat.process, f"{text}; {hangs}")
+    elif age > thresholds.heartbeat_warning or mute:
+        yield Problem(Level.WARNING, beat.process, text)
 
 
 def _severity(beat: BeatSeen) -> Level:
@@ -124,6 +91,11 @@ def _is_told_already(beat: BeatSeen, seen: Observations) -> bool:
         return True
     if isinstance(seen.database, Unknown) and "database" in beat.detail:
         return _severity(beat) is Level.WARNING
+    logins = seen.logins.value if isinstance(seen.logins, Known) else ()
+    if beat.detail and beat.detail == "; ".join(
+        f"{each.name}: {each.detail}" for each in logins if each.state != "ok"
+    ):
+        return True
     streams = seen.streams.value if isinstance(seen.streams, Known) else ()
     down = [stream for stream in streams if stream.is_up is False]
     return any(beat.process == stream.name or (stream.reason and stream.reason in beat.detail) for stream in down)
@@ -193,20 +165,15 @@ def _divergences(seen: Observations, thresholds: HealthConfig, now: int) -> Iter
 def _database(seen: Observations, _thresholds: HealthConfig, _now: int) -> Iterator[Problem]:
     match seen.database:
         case Unknown(reason):
-            unseen = [
-                name
-                for name in ("sessions", "streams", "orders", "divergences", "alarms")
-                if getattr(seen, name) == seen.database
-            ]
-            text = f"{reason}; entries wait, exits go on"
-            yield Problem(Level.CRITICAL, "database", f"{text}; not checked: {', '.join(unseen)}" if unseen else text)
+            text = f"{reason}; entries wait, exits go on{seen.unseen(seen.database)}"
+            yield Problem(Level.CRITICAL, "database", text)
         case Known(_):
             return
 
 
 def _unknown(subject: str, reason: str, seen: Observations) -> Iterator[Problem]:
-    """Say what could not be found out, unless the line about the database says it."""
-    if seen.database != Unknown(reason):
+    """Say what could not be found out, unless the line about its cause says it."""
+    if seen.tells(reason):
         yield Problem(Level.UNKNOWN, subject, reason)
 
 
@@ -234,7 +201,7 @@ def _logins(seen: Observations, thresholds: HealthConfig, now: int) -> Iterator[
 def _login(login: LoginSeen, thresholds: HealthConfig, now: int) -> Iterator[Problem]:
     subject = f"login {login.name}"
     if login.state == "needs_login":
-        yield Problem(Level.CRITICAL, subject, f"a person must log in: scripts/tradectl login {login.name}")
+        yield Problem(Level.CRITICAL, subject, "; ".join(filter(None, (login.detail, _way_to(login)))))
     elif login.state != "ok":
         yield Problem(Level.CRITICAL, subject, f"{login.state}: {login.detail or 'no reason given'}")
     elif login.expires_at is not None and now - login.expires_at > thresholds.token_overdue * SECOND:
@@ -247,6 +214,15 @@ def _login(login: LoginSeen, thresholds: HealthConfig, now: int) -> Iterator[Pro
         yield Problem(Level.WARNING, subject, text)
 
 
+def _way_to(login: LoginSeen) -> str:
+    """Return what helps a login that needs a person: one whose secret is not there cannot be logged in."""
+    if f"[logins.{login.name}." not in login.detail:
+        return f"a person must log in: scripts/tradectl login {login.name}"
+    if "is not set in the environment" in login.detail:
+        return "set it where the desk is started, then scripts/tradectl down and scripts/tradectl up"
+    return f"mend that, then {supervisorctl('restart', 'core:tokens')}"
+
+
 def _calendars(seen: Observations, thresholds: HealthConfig, now: int) -> Iterator[Problem]:
     for name, horizon in seen.calendars:
         left = (horizon - now) // DAY
@@ -257,6 +233,6 @@ def _calendars(seen: Observations, thresholds: HealthConfig, now: int) -> Iterat
 
 
 RULES: tuple[Rule, ...] = (
-    _programs, _sessions, stopped, _beats, starting, _streams, _orders, _divergences, alarms, _database, _disk,
+    _configuration, programs, sessions, _beats, starting, _streams, _orders, _divergences, alarms, _database, _disk,
     _logins, _calendars,
 )  # fmt: skip

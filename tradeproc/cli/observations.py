@@ -1,8 +1,8 @@
-"""What the health check looks at, as values: collected by healthcheck.py, judged by health.py."""
+"""What the health check looks at, as values: collected by collector.py, judged by health.py."""
 
 from dataclasses import dataclass, field
 
-from tradeproc.domain.answers import Answer, Known
+from tradeproc.domain.answers import Answer, Known, Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,19 +17,19 @@ class ProgramSeen:
 
 @dataclass(frozen=True, slots=True)
 class SessionSeen:
-    """A session that should run now; `since` is when that was last changed, UTC nanoseconds."""
+    """A session that should run now; `since` is since when, UTC nanoseconds."""
 
     id: int
     name: str
-    is_up: bool
     since: int
-    login: str = ""
+    login: str
 
 
 @dataclass(frozen=True, slots=True)
 class BeatSeen:
     """What a process that has sockets said when asked, or why it did not; times are UTC nanoseconds.
 
+    `at` is its last heartbeat that anybody knows of, None when nobody does. One that does not answer has no state.
     `since` is when its start began; None when that is over, or nobody knows.
     """
 
@@ -98,9 +98,14 @@ class LoginSeen:
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """Everything that was found out; what was not is an `Unknown` with its reason."""
+    """Everything that was found out; what was not is an `Unknown` with its reason.
+
+    `configuration` is Unknown when it cannot be used; `idle` are the programs that it gives nothing to do.
+    """
 
     programs: Answer[tuple[ProgramSeen, ...]]
+    configuration: Answer[None] = field(default_factory=lambda: Known(None))
+    idle: frozenset[str] = frozenset()
     beats: tuple[BeatSeen, ...] = ()
     sessions: Answer[tuple[SessionSeen, ...]] = field(default_factory=lambda: Known(()))
     streams: Answer[tuple[StreamSeen, ...]] = field(default_factory=lambda: Known(()))
@@ -111,3 +116,13 @@ class Observations:
     disk_free_mb: Answer[int] = field(default_factory=lambda: Known(1 << 20))
     logins: Answer[tuple[LoginSeen, ...]] = field(default_factory=lambda: Known(()))
     calendars: tuple[tuple[str, int], ...] = ()
+
+    def tells(self, reason: str) -> bool:
+        """Tell whether a reason is worth a line: not when that about the database or the configuration has it."""
+        return Unknown(reason) not in (self.database, self.configuration)
+
+    def unseen(self, because: Answer[None]) -> str:
+        """Return the end of a line that names what was not found out because of the same, empty when all was."""
+        answers = ("sessions", "streams", "orders", "divergences", "alarms")
+        names = [name for name in answers if getattr(self, name) == because]
+        return f"; not checked: {', '.join(names)}" if names else ""

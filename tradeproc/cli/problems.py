@@ -44,3 +44,8 @@ def ago(at: int, now: int) -> str:
         if seconds >= 2 * size:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"
+
+
+def supervisorctl(verb: str, program: str) -> str:
+    """Return the command that a person runs in the desk's folder."""
+    return f".venv/bin/supervisorctl -c supervisord.conf {verb} {program}"

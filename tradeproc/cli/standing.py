@@ -1,9 +1,10 @@
-"""Rules of the health check about what stands: alarms, processes that never get ready, programs left stopped."""
+"""Rules of the health check about what stands: alarms, and processes that never get ready."""
 
 from collections.abc import Iterator
 
-from tradeproc.cli.observations import AlarmSeen, BeatSeen, Observations, SessionSeen
+from tradeproc.cli.observations import AlarmSeen, BeatSeen, Observations
 from tradeproc.cli.problems import Level, Problem, ago
+from tradeproc.cli.running import due, needs
 from tradeproc.config import HealthConfig
 from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.units import SECOND
@@ -25,7 +26,7 @@ def alarms(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterator[
     """Tell each standing alarm: of the host, of sessions that should run, and of others what is at the broker."""
     match seen.alarms:
         case Unknown(reason):
-            if seen.database != Unknown(reason):
+            if seen.tells(reason):
                 yield Problem(Level.UNKNOWN, "alarms", reason)
         case Known(rows):
             for row in rows:
@@ -54,7 +55,7 @@ def _words(name: str) -> frozenset[str]:
 
 def starting(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterator[Problem]:
     """Tell who is not ready long after its start; worse when a session that should run needs it."""
-    needed = {process for each in _due(seen) for process in _needs(each)}
+    needed = {process for each in due(seen) for process in needs(each)}
     for beat in seen.beats:
         if beat.at is None or beat.state != "starting" or beat.since is None:
             continue
@@ -63,21 +64,3 @@ def starting(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterato
             is_bad = beat.process in needed and age > _TOO_LONG_SECONDS * SECOND
             text = f"not ready {ago(beat.since, now)} after its start: {beat.detail or 'no reason given'}"
             yield Problem(Level.CRITICAL if is_bad else Level.WARNING, beat.process, text)
-
-
-def stopped(seen: Observations, _thresholds: HealthConfig, _now: int) -> Iterator[Problem]:
-    """Tell what a person stopped and a session that should run needs; one that is down itself has its own line."""
-    programs = seen.programs.value if isinstance(seen.programs, Known) else ()
-    for program in programs:
-        users = [each.name for each in _due(seen) if program.name.replace(":", ".", 1) in _needs(each) and each.is_up]
-        if program.state == "STOPPED" and users:
-            text = f"stopped by a person, and needed by {', '.join(users)}; supervisorctl start {program.name}"
-            yield Problem(Level.WARNING, program.name, text)
-
-
-def _due(seen: Observations) -> tuple[SessionSeen, ...]:
-    return seen.sessions.value if isinstance(seen.sessions, Known) else ()
-
-
-def _needs(session: SessionSeen) -> tuple[str, str, str]:
-    return f"session-{session.id}.trader", f"session-{session.id}.account", f"link-{session.login}.link"

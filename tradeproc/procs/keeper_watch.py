@@ -17,7 +17,9 @@ class WardenWatch:
         self._supervisor = supervisor
         node.subscribe(WARDEN, "heartbeat", self._hangs.hear)
         node.every(_LOOK_SECONDS, self._look)
-        node.add_statistics(lambda: {"warden_heard": self._hangs.beating().get(WARDEN)})
+        node.add_statistics(
+            lambda: {"warden_heard": self._hangs.beating().get(WARDEN), "silence": self._hangs.silence()}
+        )
 
     def _look(self) -> None:
         try:

@@ -74,6 +74,7 @@ class Warden:
             "events": self._listener.events,
             "killed_hung": self._hangs.kills,
             "beating": self._hangs.beating(),
+            "silence": self._hangs.silence(),
             "held": sorted(group for group, state in self._ward.groups.items() if state.holds),
         }
 

@@ -27,6 +27,10 @@ class Hangs:
         """Return the processes whose heartbeat was heard since their start, with their pids."""
         return self._liveness.beating()
 
+    def silence(self) -> dict[str, float]:
+        """Return for how many seconds each process has not beaten, of those heard since their start."""
+        return self._liveness.silence(_now())
+
     def hear(self, envelope: Envelope) -> None:
         """Take a heartbeat."""
         body = envelope.body
