@@ -112,7 +112,7 @@ CTL = ".venv/bin/supervisorctl -c supervisord.conf"
             session(account="STOPPED", trader="EXITED"),
             CRITICAL,
             "session 1",
-            f"mine should run and does not; {CTL} start session-1:* or scripts/tradectl session stop 1",
+            f"mine should run and does not; {CTL} start 'session-1:*' or scripts/tradectl session stop 1",
         ),
         (session(21, account=None, trader=None), CRITICAL, "session 1", f"{CTL} restart core:keeper or"),
         (

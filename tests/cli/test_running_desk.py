@@ -186,6 +186,49 @@ def test_a_session_lives_from_create_to_remove(desk: RunningDesk) -> None:
     assert [row["name"] for row in desk.tradectl("sessions")["sessions"]] == ["mine"]
 
 
+def test_a_session_whose_broker_never_answered_has_an_unknown_position_and_any_text_is_shown_as_it_is(
+    desk: RunningDesk,
+) -> None:
+    folder = desk.home.root / "[" / "a]"
+    folder.mkdir(parents=True)
+    (folder / "mine.py").write_text(strategy_of_the_readme())
+    file = desk.home.conf / "sessions" / "odd.toml"
+    shipped = (desk.home.conf / "sessions" / "example.toml").read_text().partition("[arguments]")[0]
+    odd = re.sub(r"^strategy = .*$", 'strategy = "[/a]/mine.py:ThreeInARow"', shipped, flags=re.MULTILINE)
+    file.write_text('notes = "see [/b]"\n' + odd)
+    desk.broker.fault("5xx", target="positions,stream.positions", account=OTHER_ACCOUNT, count=None)
+    try:
+        number = desk.tradectl(
+            "session", "create", str(file), "--account", OTHER_ACCOUNT, "--name", "odd", "--start"
+        )["session"]
+        trader = f"session-{number}.trader"
+        wait_for("the trader", lambda: desk.ask(trader, "state", {})["reconciled"] is False)
+
+        [mine, unknown] = desk.tradectl("positions")["positions"]
+        assert mine["session"] == 1
+        assert isinstance(mine["quantity"], int)
+        assert (unknown["session"], unknown["quantity"]) == (number, None)
+        assert unknown["reason"]
+        assert "unknown" in desk.run("positions", "--session", "odd")[1]
+        assert "see [/b]" in desk.run("session", "show", "odd")[1]
+        assert "[/a]/mine.py:ThreeInARow" in desk.run("sessions")[1]
+        assert "[/a]/mine.py:ThreeInARow" in desk.run("status")[1]
+    finally:
+        desk.broker.clear_faults()
+    desk.wait_ready(number)
+    known = desk.tradectl("positions", "--session", "odd")["positions"][0]
+    assert isinstance(known["quantity"], int)
+    desk.tradectl("session", "stop", "odd", "--flatten")
+    wait_for("gone", lambda: desk.run("session", "remove", "odd")[0] == 0)
+
+
+@pytest.mark.parametrize("name", ["status", "sessions", "orders", "positions", "trades", "alarms"])
+def test_no_list_is_wider_than_its_terminal(desk: RunningDesk, name: str) -> None:
+    shown = on_a_terminal(desk, [name], columns=80, lines=24)
+
+    assert all(len(line.rstrip()) <= 80 for line in shown.splitlines())
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -203,6 +246,7 @@ def test_a_session_lives_from_create_to_remove(desk: RunningDesk) -> None:
         (["session", "start", "mine", "--json"], 0, "running"),
         (["localbroker", "speed", "0"], 1, "speed"),
         (["localbroker", "fault", "stall", "--target", "rest"], 1, "stall"),
+        (["localbroker", "fault", "stall", "--target", "bogus"], 1, "stall hits stream, stream.barcharts, "),
     ],
 )
 def test_every_end_of_a_command_has_its_code_and_one_line(
@@ -287,6 +331,17 @@ def test_the_local_broker_is_paused_hurried_and_troubled(desk: RunningDesk) -> N
     assert desk.tradectl("localbroker", "clear")["cleared"] == 1
     assert {"orders", "fills", "positions"} <= set(desk.tradectl("localbroker", "ledger"))
     assert desk.tradectl("localbroker", "status")["paused"] is False
+    for words, said in (
+        (["pause"], "market time stands still; "),
+        (["speed", "3"], "market time is 3 times as fast as the clock, once it runs again: it is paused"),
+        (["speed", "2"], "market time is 2 times as fast as the clock, once it runs again: it is paused"),
+        (["resume"], "market time runs, 2 times as fast as the clock"),
+        (["fault", "429", "--target", "balances"], "429 hits the next request to balances; "),
+        (["clear"], "cleared 1 fault"),
+    ):
+        told = desk.run("localbroker", *words)[1]
+        assert told.startswith(said)
+        assert told.count("\n") == 1
 
 
 # --- login

@@ -247,6 +247,18 @@ class Desk:
         **arguments: object,
     ) -> int:
         """Create and start a session, wait until its trader is ready, and return its number."""
+        session = self.create(strategy, account, changes, **arguments)
+        self.wait_ready(session)
+        return session
+
+    def create(
+        self,
+        strategy: str = "busy.py:Busy",
+        account: str = ACCOUNT,
+        changes: dict[str, Any] | None = None,
+        **arguments: object,
+    ) -> int:
+        """Create and start a session, and return its number."""
         spec = {
             "name": f"drill-{account}",
             "login": "paper",
@@ -262,7 +274,6 @@ class Desk:
         }
         session = int(self.ask("core.keeper", "create", {"spec": spec}, 15.0)["session"])
         self.ask("core.keeper", "start", {"session": session})
-        self.wait_ready(session)
         return session
 
     def wait_ready(self, session: int) -> None:

@@ -82,6 +82,17 @@ def test_what_a_stopped_session_needed_is_pruned_and_the_rest_is_not_touched(des
     assert feeds(desk) == {name: pid for name, pid in before.items() if name in OF_ONE}
 
 
+def test_a_feed_that_halted_over_a_contract_that_is_not_there_goes_with_its_session(desk: Desk) -> None:
+    before = feeds(desk)
+    number = desk.create(account=ACCOUNTS[2], changes={"contract": "ESM24"})
+    wait_for("the halt", lambda: "EXITED" in [each.state for each in desk.programs() if each.name == "bars-ESM24-1m"])
+
+    desk.tradectl("session", "stop", str(number))
+
+    wait_for("its feeds gone", lambda: feeds(desk) == before)
+    assert "ESM24" not in (desk.home.groups / "link-paper.conf").read_text()
+
+
 def test_a_link_that_nobody_needs_ends_in_order_and_comes_back_when_it_is_needed(desk: Desk) -> None:
     desk.tradectl("session", "stop", "1")
 

@@ -326,9 +326,10 @@ def test_every_fault_is_seen_in_the_status_before_and_after_it_hit(wire: Wire) -
     ("options", "says"),
     [
         ({"name": "goaway"}, "did you mean 'go_away'?"),
-        ({"name": "cut", "target": "balance"}, "did you mean 'balances'?"),
+        ({"name": "cut", "target": "balance"}, "cut hits stream, rest, order_entry, accounts, balances, "),
+        ({"name": "stall", "target": "bogus"}, "stall hits stream, stream.barcharts, stream.orders, "),
         ({"name": "stall", "target": "place"}, "cannot hit place"),
-        ({"name": "401", "count": 0}, "count must be"),
+        ({"name": "401", "count": 0}, "count must be a whole number from 1, not 0"),
         ({"name": "stall", "seconds": -1}, "seconds must be"),
         ({"name": "5xx", "status": 418}, "status must be"),
     ],

@@ -13,7 +13,7 @@ from tests.waiting import wait_until
 from tradeproc.bus.requests import RequestRefused
 from tradeproc.procs.feed_keeper import FeedKeeper
 from tradeproc.procs.needs import Needs
-from tradeproc.supervision.client import SupervisorAway
+from tradeproc.supervision.client import ProgramState, SupervisorAway
 
 LINK = "link-paper.link"
 BARS: dict[str, Any] = {"feed": "bars", "contract": "ESH24", "minutes": 1, "who": "session-1.trader"}
@@ -22,8 +22,9 @@ BARS: dict[str, Any] = {"feed": "bars", "contract": "ESH24", "minutes": 1, "who"
 class Programs:
     """The supervisor's side: a set of names, and what goes wrong with it."""
 
-    def __init__(self, *running: str) -> None:
-        self.names = set(running)
+    def __init__(self, *up: str, ended: Sequence[str] = ()) -> None:
+        self.names = set(up) | set(ended)
+        self.ended = set(ended)
         self.error: Exception | None = None
         self.slow: threading.Event | None = None
 
@@ -35,10 +36,12 @@ class Programs:
         self.names.add(program)
         return True
 
-    def running(self) -> list[str]:
+    def states(self) -> dict[str, ProgramState]:
         if self.error is not None:
             raise self.error
-        return sorted(self.names)
+        return {
+            name: ProgramState.EXITED if name in self.ended else ProgramState.RUNNING for name in sorted(self.names)
+        }
 
     def remove(self, program: str) -> bool:
         if self.error is not None:
@@ -59,6 +62,27 @@ def test_a_need_starts_a_feed_and_its_end_prunes_it(on_stage: Stage) -> None:
     assert on_stage.ask(LINK, "need", **BARS)["process"] == "link-paper.bars-ESH24-1m"
     assert "bars-ESH24-1m" in programs.names
     wait_until("both are pruned, what a crashed link left as well", lambda: not programs.names)
+
+
+def test_a_feed_that_ended_is_pruned_as_one_that_is_up_and_stays_while_somebody_needs_it(on_stage: Stage) -> None:
+    programs = Programs("orders-OLD", ended=["bars-ESM24-1m", "bars-ESH24-1m"])
+    keep(on_stage, programs)
+
+    def is_pruned() -> bool:
+        on_stage.ask(LINK, "need", **BARS)
+        return programs.names == {"bars-ESH24-1m"}
+
+    wait_until("what nobody needs is pruned", is_pruned)
+    assert on_stage.ask(LINK, "status")["statistics"]["feeds"] == [], "what ended is not told as running"
+
+
+def test_a_link_that_ends_because_nobody_needs_it_leaves_no_feed_that_ended(on_stage: Stage) -> None:
+    programs = Programs("orders-OLD", ended=["bars-ESM24-1m"])
+
+    link = keep(on_stage, programs, need=60.0, idle=0.3)
+
+    link.join()
+    assert (link.node.exit_status, programs.names) == (0, set())
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), SupervisorAway("away")])

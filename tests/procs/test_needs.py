@@ -34,6 +34,17 @@ def test_a_fresh_link_that_nobody_asks_is_idle_only_after_its_time() -> None:
     assert needs.is_idle(100.1 + IDLE)
 
 
+def test_what_nobody_needs_is_stale_and_a_fresh_link_does_not_know_yet() -> None:
+    needs, idle_at_once = Needs(NEED, IDLE, 0.0), Needs(NEED, 1.0, 0.0)
+    there = ["orders-OLD", BARS.program, "bars-ESM24-1m"]
+    needs.renew(BARS, "session-1.trader", 10.0)
+
+    assert needs.stale(NEED)(there) == []
+    assert needs.stale(NEED + 1)(there) == ["bars-ESM24-1m", "orders-OLD"]
+    assert needs.stale(10 + NEED + 1)(there) == sorted(there)
+    assert idle_at_once.stale(2.0)(there) == sorted(there), "who ends prunes all"
+
+
 act = st.tuples(
     st.floats(0, 30), st.sampled_from([BARS, ORDERS, FeedKey("bars", ("NQH24", "5"))]), st.sampled_from("abc")
 )

@@ -18,6 +18,7 @@ from tradeproc.bus.codec import Body
 from tradeproc.store import Store
 from tradeproc.store.migrate import migrate
 from tradeproc.supervision.client import ProgramState
+from tradeproc.supervision.feed_programs import FeedPrograms
 from tradeproc.supervision.groups import GroupFiles, ProgramSpec, link_group, session_group
 
 CORE = ("postgres", "tokens", "portfolio", "keeper", "jobs")
@@ -270,6 +271,11 @@ def test_a_removed_group_leaves_no_plans_and_no_alarms_behind(tmp_path: Path) ->
     with yard:
         wait_ready(yard)
         wait_until("the alarm", lambda: alarms(yard) == ["link-paper halted:orders-A"])
+        feeds = FeedPrograms(yard.home, "paper")
+        feeds.remove("orders-A")
+        wait_until("its end with the feed", lambda: not status(yard)["statistics"]["alarms"])
+        feeds.ensure("orders-A", ["orders", "paper", "A"])
+        wait_until("the alarm again", lambda: alarms(yard) == ["link-paper halted:orders-A"])
         yard.supervisorctl("stop", "link-paper:*")
         GroupFiles(yard.home).remove("link-paper")
         yard.supervisor.remove_group("link-paper")

@@ -41,7 +41,7 @@ def test_a_feed_is_started_beside_the_running_link_and_attached_to_the_second_ti
     bars = yard.running(f"link-paper.{BARS}")
     assert not feeds.ensure(BARS, ARGUMENTS)
 
-    assert feeds.running() == [BARS]
+    assert feeds.states() == {BARS: ProgramState.RUNNING}
     assert yard.program(f"link-paper.{BARS}").pid == bars.pid
     assert yard.program("link-paper.link").pid == link.pid
     assert bars.logfile == str(yard.home.log / f"link-paper.{BARS}.log")
@@ -57,7 +57,7 @@ def test_update_and_restart_of_supervisord_keep_the_feeds(yard: Yard) -> None:
     assert yard.program(f"link-paper.{BARS}").pid == before.pid
     yard.supervisorctl("reload")
     assert yard.running(f"link-paper.{BARS}", other_than=before.pid).pid > 0
-    assert FeedPrograms(yard.home, "paper").running() == [BARS]
+    assert list(FeedPrograms(yard.home, "paper").states()) == [BARS]
 
 
 def test_a_removed_feed_is_gone_and_can_come_again(yard: Yard) -> None:
@@ -70,7 +70,7 @@ def test_a_removed_feed_is_gone_and_can_come_again(yard: Yard) -> None:
     assert feeds.remove(BARS)
 
     assert yard.find(f"link-paper.{BARS}") is None
-    assert feeds.running() == ["orders-SIM1"]
+    assert list(feeds.states()) == ["orders-SIM1"]
     assert not feeds.remove(BARS)
     assert feeds.ensure(BARS, ARGUMENTS)
     assert yard.running("link-paper.link").pid == link.pid
@@ -84,7 +84,7 @@ def test_a_stubborn_feed_is_killed_before_remove_answers(yard: Yard) -> None:
     yard.running(f"link-paper.{BARS}")
 
     assert feeds.remove(BARS)
-    assert feeds.running() == []
+    assert feeds.states() == {}
 
 
 def test_a_feed_that_only_a_person_can_fix_is_not_started_by_the_next_need(yard: Yard) -> None:
@@ -94,7 +94,31 @@ def test_a_feed_that_only_a_person_can_fix_is_not_started_by_the_next_need(yard:
     wait_until("the halt", lambda: yard.is_in(f"link-paper.{BARS}", ProgramState.EXITED))
 
     assert not feeds.ensure(BARS, ARGUMENTS)
-    assert feeds.running() == []
+    assert feeds.states() == {BARS: ProgramState.EXITED}
+
+
+@pytest.mark.parametrize("end", ["exited", "stopped"])
+def test_a_feed_that_is_down_is_listed_and_removed_without_a_trace(yard: Yard, end: str) -> None:
+    feeds = FeedPrograms(yard.home, "paper")
+    if end == "exited":
+        yard.behave("bars", "exit 78")
+    feeds.ensure(BARS, ARGUMENTS)
+    if end == "stopped":
+        yard.running(f"link-paper.{BARS}")
+        yard.supervisor.stop("link-paper", BARS)
+    wait_until("its end", lambda: yard.program(f"link-paper.{BARS}").state.is_down)
+    link = yard.running("link-paper.link")
+
+    assert list(feeds.states()) == [BARS]
+    assert feeds.remove(BARS)
+
+    assert yard.find(f"link-paper.{BARS}") is None
+    assert BARS not in GroupFiles(yard.home).text("link-paper")
+    assert "link-paper" not in yard.supervisorctl("update")
+    assert yard.running("link-paper.link").pid == link.pid
+    yard.behave("bars", "")
+    assert feeds.ensure(BARS, ARGUMENTS), "a new need starts it again"
+    yard.running(f"link-paper.{BARS}")
 
 
 def test_the_link_is_no_feed_and_a_login_without_group_is_refused(yard: Yard, tmp_path: Path) -> None:

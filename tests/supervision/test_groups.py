@@ -13,6 +13,7 @@ from tradeproc.supervision.groups import (
     is_ours,
     link_group,
     parse,
+    prepare,
     render,
     session_group,
 )
@@ -49,6 +50,19 @@ def test_a_file_that_somebody_edited_is_told_from_ours_and_discarded(tmp_path: P
     assert files.discard_edited() == ["link-paper", "session-3"]
     assert files.names() == ["session-4"]
     assert files.discard_edited() == []
+
+
+def test_before_supervisord_starts_the_feeds_of_a_former_life_are_forgotten(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.make_folders()
+    files = GroupFiles(home)
+    files.write(link_group("paper").with_program(feed_program("paper", "bars-ESM24-1m")))
+    files.write(session_group(3))
+
+    prepare(home)
+
+    assert files.read("link-paper") == link_group("paper")
+    assert files.read("session-3") == session_group(3)
 
 
 def test_files_are_listed_by_group_and_others_left_alone(tmp_path: Path) -> None:

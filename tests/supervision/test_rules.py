@@ -19,13 +19,14 @@ from tradeproc.supervision.restarts import (
     Failed,
     HaltedItself,
     HaltEntries,
+    Removed,
     Start,
     Started,
     Stop,
     Stopped,
     TimePassed,
 )
-from tradeproc.supervision.rules import GroupState, Settings, decide, over
+from tradeproc.supervision.rules import GroupState, Settings, decide, over, remembered
 
 PROGRAMS = ("a", "b", "c")
 PAUSES = Settings(first=1.0, most=8.0, slow=100.0, holds=4)
@@ -155,6 +156,21 @@ def test_the_alarms_of_a_removed_group_are_over() -> None:
     names = {alarm.name for alarm in raised if isinstance(alarm, Alarm)}
     assert names <= {action.name for action in over(state) if isinstance(action, ClearAlarm)}
     assert over(group(Strategy.ONE_FOR_ONE)) == ()
+
+
+def test_what_was_known_of_a_program_that_was_removed_is_over_and_the_others_stay() -> None:
+    state, raised = run(
+        group(Strategy.ONE_FOR_ONE), HaltedItself("a"), Failed("b", "no such file"), HaltedItself("c")
+    )
+
+    state, ended = run(state, Removed("a"), Removed("b"))
+
+    names = {alarm.name for alarm in raised if isinstance(alarm, Alarm)} - {"halted:c"}
+    assert names == {"halted:a", "cannot_start:b"}
+    assert names <= {action.name for action in ended if isinstance(action, ClearAlarm)}
+    assert ClearAlarm("halted:c") not in ended
+    assert remembered(state) == {"c"}
+    assert run(state, TimePassed(), at=9e9)[1] == [], "no plan is left"
 
 
 def test_what_is_done_is_left_down() -> None:

@@ -9,6 +9,7 @@ Nothing here decides anything about trading: commands ask the processes over the
     switches.py       halt and flatten on their way to the traders; exposure.py what is open where no trader runs
     rollout.py        a running desk onto new code; consent_listener.py hears the browser at a login
     tables.py         pure: tables of sessions, orders, trades, processes
+    layout.py         pure: columns and rows become a table that fits where it is printed, of texts as they are
     chart.py view.py screen.py   pure: candles as text, the one-screen view, and what it shows
     watch.py          gathers what the view shows; listening.py hears many processes at once
     quickstart.py     the first command of the README; preflight.py what it makes sure of before

@@ -1,29 +1,19 @@
-"""Tables for people: pure, from rows as the processes answer them. Times are UTC with seconds, prices plain."""
+"""Tables for people, from rows as the processes answer them. Times are UTC with seconds, prices plain."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
+from tradeproc.cli.layout import NOTHING, Column, Listing, Row, plain_text
+from tradeproc.clock import wall_ns
 from tradeproc.domain.units import SECOND, plain
 
-Row = Mapping[str, Any]
-Cell = Callable[[Any], str | Text]
-
-NOTHING = "–"
 _GOOD = frozenset({"RUNNING", "running", "ready", "up", "ok", "active", "filled", "trading"})
 _BAD = frozenset({"FATAL", "EXITED", "rejected", "halted", "down", "error", "needs_login", "failed", "critical"})
 _WAITING = frozenset({"STARTING", "BACKOFF", "STOPPING", "starting", "degraded", "reducing", "pending", "pre_sent"})
-
-
-def text(value: Any) -> str:
-    """Return a value as it is."""
-    return str(value)
 
 
 def when(value: Any) -> str:
@@ -32,6 +22,12 @@ def when(value: Any) -> str:
     if nanos <= 0:
         return NOTHING
     return datetime.fromtimestamp(nanos // SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def moment(value: Any) -> str:
+    """Return nanoseconds since the epoch as UTC time of day, with its date when that is not today."""
+    told = when(value)
+    return told[11:] if told[:10] == when(wall_ns())[:10] else told
 
 
 def clock(value: Any) -> str:
@@ -56,11 +52,16 @@ def signed(value: Any) -> str:
     return f"{int(value):+d}" if int(value) else "0"
 
 
+def held(value: Any) -> Text:
+    """Return a position with its sign, or that nobody knows it."""
+    return Text(signed(value)) if isinstance(value, int) else Text(str(value), style="yellow")
+
+
 def state(value: Any) -> Text:
     """Return a state, coloured by whether it is good."""
     word = str(value)
     style = "green" if word in _GOOD else "red" if word in _BAD else "yellow" if word in _WAITING else ""
-    return Text(word, style=style)
+    return Text.assemble(plain_text(word), style=style)
 
 
 def seconds(value: Any) -> str:
@@ -73,75 +74,61 @@ def lag(value: Any) -> str:
     return f"{int(value) / 1e6:.2f} ms"
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column: its heading, the key of the row, how a value is shown."""
-
-    heading: str
-    key: str
-    cell: Cell = text
-    right: bool = False
-
-    def show(self, row: Row) -> str | Text:
-        """Return the cell of a row; what is absent or empty is a dash."""
-        value = row.get(self.key)
-        return NOTHING if value is None or value == "" else self.cell(value)
-
-
 SESSIONS = (
     Column("id", "id", right=True),
-    Column("name", "name"),
+    Column("name", "name", cut=10),
     Column("contract", "contract"),
-    Column("bar", "bar"),
-    Column("strategy", "strategy"),
-    Column("login", "login"),
-    Column("account", "account"),
-    Column("environment", "environment"),
+    Column("bar", "bar", drop=2),
+    Column("strategy", "strategy", cut=10),
+    Column("login", "login", drop=3),
+    Column("account", "account", drop=1),
+    Column("environment", "environment", drop=4),
     Column("wanted", "desired", state),
     Column("is", "state", state),
     Column("trading", "trading_state", state),
 )
 ORDERS = (
-    Column("created", "created_at", when),
-    Column("session", "session", right=True),
+    Column("created", "created_at", moment, right=True),
+    Column("session", "session", right=True, drop=3),
     Column("order", "id"),
-    Column("contract", "contract"),
-    Column("role", "role"),
+    Column("contract", "contract", drop=5),
+    Column("role", "role", drop=4),
     Column("side", "side"),
     Column("quantity", "quantity", right=True),
-    Column("filled", "filled", right=True),
+    Column("filled", "filled", right=True, drop=1),
     Column("price", "price", right=True),
-    Column("average", "average", number, right=True),
+    Column("average", "average", number, right=True, drop=6),
     Column("state", "state", state),
-    Column("reason", "reason"),
+    Column("reason", "reason", cut=10, drop=2),
 )
 POSITIONS = (
     Column("session", "session", right=True),
-    Column("account", "account"),
+    Column("account", "account", drop=2),
     Column("contract", "contract"),
-    Column("position", "quantity", signed, right=True),
+    Column("position", "quantity", held, right=True),
     Column("average", "average", number, right=True),
-    Column("as of", "at", when),
-    Column("from", "source"),
+    Column("as of", "at", moment, right=True),
+    Column("from", "source", drop=1),
+    Column("reason", "reason", cut=20),
 )
 FILLS = (
-    Column("at", "at", when),
-    Column("market time", "market_at", when),
-    Column("session", "session", right=True),
-    Column("order", "order_id"),
+    Column("at", "at", moment, right=True, drop=1),
+    Column("market time", "market_at", moment, right=True),
+    Column("session", "session", right=True, drop=3),
+    Column("order", "order_id", drop=2),
     Column("contract", "contract"),
     Column("side", "side"),
     Column("quantity", "quantity", right=True),
     Column("price", "price", number, right=True),
 )
 TRADES = (
-    Column("session", "session", right=True),
-    Column("contract", "contract"),
+    Column("session", "session", right=True, drop=2),
+    Column("contract", "contract", drop=3),
     Column("side", "side"),
-    Column("quantity", "quantity", right=True),
-    Column("entered (market time)", "entered_market_at", when),
+    Column("quantity", "quantity", right=True, drop=1),
+    Column("entered (market)", "entered_market_at", moment, right=True),
     Column("at", "entry_price", number, right=True),
-    Column("exited (market time)", "exited_market_at", when),
+    Column("exited (market)", "exited_market_at", moment, right=True),
     Column("at", "exit_price", number, right=True),
     Column("profit", "profit", money, right=True),
 )
@@ -155,42 +142,35 @@ DAY_TRADES = (
     Column("profit", "profit", money, right=True),
 )
 DIVERGENCES = (
-    Column("at", "at", when),
+    Column("at", "at", moment, right=True),
     Column("session", "session", right=True),
     Column("what", "kind"),
-    Column("subject", "subject"),
-    Column("ours", "ours"),
-    Column("broker's", "brokers"),
-    Column("cause", "cause"),
+    Column("subject", "subject", cut=10),
+    Column("ours", "ours", cut=10),
+    Column("broker's", "brokers", cut=10),
+    Column("cause", "cause", cut=10, drop=1),
 )
 ALARMS = (
-    Column("at", "at", when),
-    Column("session", "session", right=True),
+    Column("at", "at", moment, right=True),
+    Column("session", "session", right=True, drop=1),
     Column("alarm", "name"),
-    Column("cleared", "cleared_at", when),
-    Column("detail", "detail"),
+    Column("cleared", "cleared_at", moment, right=True),
+    Column("detail", "detail", cut=12),
 )
 PROCESSES = (
     Column("process", "process"),
-    Column("supervisor", "supervisor", state),
+    Column("supervisor", "supervisor", state, drop=1),
     Column("state", "state", state),
-    Column("heartbeat", "age", seconds, right=True),
-    Column("lag", "lag_ns", lag, right=True),
-    Column("pid", "pid", right=True),
-    Column("detail", "detail"),
+    Column("heartbeat", "age", seconds, right=True, drop=3),
+    Column("lag", "lag_ns", lag, right=True, drop=4),
+    Column("pid", "pid", right=True, drop=2),
+    Column("detail", "detail", cut=16),
 )
 
 
-def build(columns: Sequence[Column], rows: Iterable[Row]) -> Table:
-    """Return the rich table of some rows; a column that no row fills is left out."""
-    kept = list(rows)
-    shown = [column for column in columns if any(row.get(column.key) not in (None, "") for row in kept)]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in shown:
-        table.add_column(column.heading, justify="right" if column.right else "left", overflow="fold")
-    for row in kept:
-        table.add_row(*[column.show(row) for column in shown])
-    return table
+def build(columns: Sequence[Column], rows: Iterable[Row]) -> Listing:
+    """Return the table of some rows; a column that no row fills is left out."""
+    return Listing(columns, rows)
 
 
 def total_profit(trades: Iterable[Row]) -> Decimal:

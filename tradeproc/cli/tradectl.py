@@ -17,6 +17,8 @@ from tradeproc.cli.exits import Exit
 from tradeproc.errors import TradeprocError
 from tradeproc.home import find_home
 
+# for what reads a pipe nothing is cut, wrapped or left out
+_PIPE_WIDTH = 10_000
 _MODULES = (desks, upgrade, sessions, trading, watching, book, login, localbroker)
 
 
@@ -56,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if as_json and outcome.value is not None:
         exits.print_json(outcome.value)
     elif not as_json and outcome.shown is not None:
-        Console(width=None if sys.stdout.isatty() else 160).print(outcome.shown)
+        Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(outcome.shown)
     return int(outcome.exit)
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from tradeproc.cli import tables
 from tradeproc.cli.chart import Axis, draw
+from tradeproc.cli.layout import plain_text
 from tradeproc.cli.screen import FillSeen, OrderSeen, Screen
 from tradeproc.domain.units import SECOND
 
@@ -53,7 +54,9 @@ def render(screen: Screen, now: int, *, width: int, height: int) -> RenderableTy
 
 def header(screen: Screen, width: int) -> Text:
     """Return the two lines on top: what runs for which account, and where the clocks and the bus are."""
-    title, account = Text(screen.title, style="bold"), Text(screen.account, style=_account_style(screen.account))
+    title, account = plain_text(screen.title), plain_text(screen.account)
+    title.stylize("bold")
+    account.stylize(_account_style(screen.account))
     title.truncate(max(width - account.cell_len - 2, 10), overflow="ellipsis")
     gap = max(width - title.cell_len - account.cell_len, 2)
     line = market_line(screen)
@@ -76,7 +79,9 @@ def market_line(screen: Screen) -> Text:
         parts.append(f"bus lag {tables.lag(screen.lag_ns)}")
     line = Text(" · ".join(parts), style="dim")
     if screen.alarms:
-        return Text.assemble((f"! {screen.alarms}", "bold red"), " · ", line)
+        alarms = plain_text(f"! {screen.alarms}")
+        alarms.stylize("bold red")
+        return Text.assemble(alarms, " · ", line)
     return line
 
 
@@ -107,32 +112,32 @@ def _chart(screen: Screen, width: int, height: int) -> RenderableType:
     return Panel(drawn, box=box.ROUNDED, title="candles")
 
 
-def _session(rows: Sequence[tuple[str, RenderableType]]) -> RenderableType:
+def _session(rows: Sequence[tuple[str, Text]]) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(style="dim", no_wrap=True, min_width=_HEADINGS)
     grid.add_column(no_wrap=True, overflow="ellipsis")
     for heading, value in rows:
-        grid.add_row(heading, value)
+        grid.add_row(plain_text(heading), value)
     return Panel(grid, box=box.ROUNDED, title="session")
 
 
-def _session_rows(screen: Screen) -> list[tuple[str, RenderableType]]:
+def _session_rows(screen: Screen) -> list[tuple[str, Text]]:
     summary = screen.summary
     if not summary:
         return [("trading", Text("waiting for the trader", style="yellow"))]
-    rows: list[tuple[str, RenderableType]] = [("trading", tables.state(summary["trading_state"]))]
+    rows: list[tuple[str, Text]] = [("trading", tables.state(summary["trading_state"]))]
     position, average = tables.signed(summary["position"]), summary.get("average")
     held = position if average is None else f"{position} at {Decimal(average):.{screen.decimals}f}"
     rows.append(("position", Text(held, style="bold")))
     if summary.get("last") is not None:
-        rows.append(("last", f"{summary['last']:.{screen.decimals}f}"))
+        rows.append(("last", Text(f"{summary['last']:.{screen.decimals}f}")))
     currency = str(summary.get("currency") or "")
     for heading, key in (("closed", "realized"), ("open", "unrealized")):
         if summary.get(key) is not None:
             rows.append((heading, tables.money(summary[key])))
     profit = profit_of(screen)
     if profit is not None:
-        rows.append(("P&L", Text.assemble(tables.money(profit), " ", currency)))
+        rows.append(("P&L", Text.assemble(tables.money(profit), " ", plain_text(currency))))
     rows.append(("streams", _streams(summary.get("streams") or {})))
     is_safe = summary.get("database") == "up" and bool(summary.get("lease"))
     rows.append(("database", Text("up" if is_safe else "down", style="green" if is_safe else "bold red")))
@@ -146,15 +151,16 @@ def _session_rows(screen: Screen) -> list[tuple[str, RenderableType]]:
 def _streams(streams: Mapping[str, str]) -> Text:
     down = [name for name, reason in streams.items() if reason != "up"]
     if down:
-        return Text(f"{', '.join(down)} down", style="bold red")
+        return Text.assemble(plain_text(f"{', '.join(down)} down"), style="bold red")
     return Text(f"{len(streams)} up", style="green")
 
 
 def _order_line(order: OrderSeen) -> Text:
-    line = Text(f"{order.side} {order.quantity} ", style="green" if order.side == "buy" else "red")
+    line = plain_text(f"{order.side} {order.quantity} ")
+    line.stylize("green" if order.side == "buy" else "red")
     # under its own heading a stop loss need not say that it is a stop
     price = f"at {order.price.removeprefix('stop ')}" if order.role in _ROLES else order.price
-    line.append(price, style="default")
+    line.append(plain_text(price).plain, style="default")
     if order.filled:
         line.append(f" ({order.filled} filled)", style="dim")
     return line
@@ -215,5 +221,6 @@ def _fills(newest: Sequence[FillSeen], decimals: int) -> Table:
         style = "green" if fill.side == "buy" else "red"
         moment = tables.clock(fill.market_at or fill.at)
         price = f"{Decimal(fill.price):.{decimals}f}"
-        grid.add_row(Text(moment, style="dim"), Text(fill.side, style=style), str(fill.quantity), price)
+        side = Text.assemble(plain_text(fill.side), style=style)
+        grid.add_row(Text(moment, style="dim"), side, Text(str(fill.quantity)), Text(price))
     return grid

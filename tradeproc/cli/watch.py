@@ -12,10 +12,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from tradeproc.bus.codec import Envelope
 from tradeproc.bus.gaps import Heard, Sequences
 from tradeproc.cli.desk import KEEPER, Desk
+from tradeproc.cli.layout import plain_text
 from tradeproc.cli.listening import Listener
 from tradeproc.cli.screen import Screen
 from tradeproc.cli.view import progress_line, render
@@ -151,6 +153,6 @@ def _print_lines(watch: Watch, console: Console, is_over: Callable[[Screen], boo
         is_last = is_over(screen)
         if is_last or time.monotonic() - printed_at >= _PLAIN_SECONDS:
             printed_at = time.monotonic()
-            console.print(f"  {progress_line(screen)}", highlight=False)
+            console.print(Text("  ").append_text(plain_text(progress_line(screen))))
         if is_last:
             return screen

@@ -148,7 +148,7 @@ class Switchboard:
         fault = Fault(
             self._last_id,
             name,
-            _endpoints(name, target),
+            endpoints_of(name, target),
             target,
             str(options.get("account") or "").upper(),
             _count(options.get("count", 1)),
@@ -203,7 +203,12 @@ def _name(value: object) -> FaultName:
         raise BadFault(f"unknown fault {value!r}; {hint}") from None
 
 
-def _endpoints(name: FaultName, target: str) -> frozenset[str]:
+def endpoints_of(name: FaultName, target: str) -> frozenset[str]:
+    """Return the requests and streams that a fault hits at a target, which may be empty or several with commas.
+
+    Raises:
+        BadFault: there is no such target, or the fault cannot hit it.
+    """
     default, possible = _REACH[name]
     if not target:
         return default
@@ -211,18 +216,24 @@ def _endpoints(name: FaultName, target: str) -> frozenset[str]:
     for word in filter(None, (part.strip() for part in target.split(","))):
         known = _GROUPS.get(word, frozenset({word}))
         if not known <= REQUESTS | STREAMS:
-            raise BadFault(f"unknown target {word!r}; {nearest(word, [*_GROUPS, *sorted(REQUESTS | STREAMS)])}")
+            raise BadFault(f"unknown target {word!r}; {name} hits {_places(possible)}")
         found |= known
     if not found & possible:
-        raise BadFault(f"{name} cannot hit {target}; it hits {', '.join(sorted(possible))}")
+        raise BadFault(f"{name} cannot hit {target}; it hits {_places(possible)}")
     return found & possible
+
+
+def _places(possible: frozenset[str]) -> str:
+    """Return the targets that can be named: groups first, then single endpoints."""
+    groups = [group for group, members in _GROUPS.items() if members & possible]
+    return ", ".join([*groups, *sorted(possible)])
 
 
 def _count(value: object) -> int | None:
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise BadFault(f"count must be a whole number from 1, or null until cleared, not {value!r}")
+        raise BadFault(f"count must be a whole number from 1, not {value!r}")
     return value
 
 

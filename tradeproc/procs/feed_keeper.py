@@ -68,19 +68,19 @@ class FeedKeeper:
         if self._is_ending:
             return
         now = time.monotonic()
-        wanted = {key.program for key in self.needs.wanted(now)}
+        stale_of = self.needs.stale(now)
         self._is_ending = self.needs.is_idle(now)
         is_ending = self._is_ending
 
         def prune(_left: float) -> None:
             try:
-                running = self.programs.running()
-                # a fresh link does not know yet who needs the feeds that a crashed one left behind
-                stale = [name for name in running if name not in wanted] if is_ending or self._may_prune(now) else []
-                for name in stale:
+                states = self.programs.states()
+                # one that ended and that nobody needs would stay down, and be told as halted, for ever
+                for name in stale_of(states):
                     self.programs.remove(name)
-                    log.info("feed_pruned program=%s", name)
-                self.node.post(lambda: self._looked(sorted(set(running) - set(stale))))
+                    log.info("feed_pruned program=%s was=%s", name, states.pop(name))
+                running = sorted(name for name, state in states.items() if state.is_up)
+                self.node.post(lambda: self._looked(running))
             except _TROUBLE as error:
                 log.warning("feeds_unknown reason=%s", error)
             if is_ending:
@@ -93,9 +93,6 @@ class FeedKeeper:
 
         # a look that had to wait for another one is not needed any more
         self._lane.submit(max(1.0, self._look_seconds), prune, too_late)
-
-    def _may_prune(self, now: float) -> bool:
-        return now - self.needs.started_at > self.needs.need_seconds
 
     def _looked(self, running: list[str]) -> None:
         if running != self._running:

@@ -1,9 +1,11 @@
 """Who needs which feed of a link, and since when nobody needs any; pure.
 
 A need is renewed every 15 s, or thrice in `need_seconds` where that is shorter, and forgotten after `need_seconds`.
-What nobody needs is pruned; a link that nobody has needed for `idle_seconds` may end. Times are monotonic seconds.
+A feed that nobody needs is stale, whether it is up or has ended; a link that nobody has needed for `idle_seconds`
+may end. Times are monotonic seconds.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 RENEW_SECONDS = 15.0
@@ -47,6 +49,17 @@ class Needs:
             if not users:
                 del self._renewed[key]
         return {key: sorted(users) for key, users in self._renewed.items()}
+
+    def stale(self, now: float) -> Callable[[Iterable[str]], list[str]]:
+        """Return how to tell which of the feeds that there are, up or ended, nobody needs any more.
+
+        A fresh link does not know yet who needs the feeds that a crashed one left behind: it calls none stale before
+        as much time as a need lasts, unless it is idle.
+        """
+        if now - self.started_at <= self.need_seconds and not self.is_idle(now):
+            return lambda _programs: []
+        kept = {key.program for key in self.wanted(now)}
+        return lambda programs: sorted(set(programs) - kept)
 
     def is_idle(self, now: float) -> bool:
         """Tell whether nobody has needed anything for long enough."""

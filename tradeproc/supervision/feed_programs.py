@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tradeproc.errors import Refusal
 from tradeproc.home import Home
-from tradeproc.supervision.client import Supervisor
+from tradeproc.supervision.client import ProgramState, Supervisor
 from tradeproc.supervision.groups import GroupFiles, GroupSpec, ProgramSpec, link_group, link_name
 
 _LINK = "link"
@@ -44,20 +44,20 @@ class FeedPrograms:
             self._files.write(group.with_program(wanted))
         return self._supervisor.add_program(self._group, program)
 
-    def running(self) -> list[str]:
-        """Return the feeds that are up, by name.
+    def states(self) -> dict[str, ProgramState]:
+        """Return the feeds that there are, by name, with what supervisord says of them; one that ended is among them.
 
         Raises:
             SupervisorAway: supervisord does not answer.
         """
-        return sorted(
-            program.name
+        return {
+            program.name: program.state
             for program in self._supervisor.processes()
-            if program.group == self._group and program.name != _LINK and program.state.is_up
-        )
+            if program.group == self._group and program.name != _LINK
+        }
 
     def remove(self, program: str) -> bool:
-        """End a feed and forget it; False when it was not there.
+        """End a feed that may be up or down, and forget it; False when it was not there.
 
         Raises:
             NoSuchFeed: the name is the link's own.

@@ -10,7 +10,7 @@ import logging
 import os
 import shlex
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tradeproc.home import Home
@@ -177,6 +177,13 @@ class GroupFiles:
         fresh.write_text(render(group, self._home))
         fresh.replace(path)
 
+    def forget_feeds(self) -> None:
+        """Leave of each login's group the link alone; for the time before supervisord starts."""
+        for name in self.names():
+            group = self.read(name)
+            if group is not None and name.startswith("link-") and len(group.programs) > 1:
+                self.write(replace(group, programs=group.programs[:1]))
+
     def discard_edited(self) -> list[str]:
         """Remove the files that somebody edited, which may keep supervisord from starting; return their groups."""
         edited = [name for name in self.names() if not is_ours(self.text(name))]
@@ -190,9 +197,10 @@ class GroupFiles:
 
 
 def prepare(home: Home) -> None:
-    """Make a home ready for supervisord: its folders, and no group file that somebody edited, which it might refuse.
+    """Make a home ready for supervisord: its folders and the files of its groups.
 
-    The keeper writes again what is missing.
+    A group file that somebody edited, which it might refuse, is removed: the keeper writes it again. Feeds of a
+    former life are forgotten, as one may have halted over what nobody needs now: whoever needs one asks its link.
 
     Raises:
         UnsafeFolder: a folder is not ours alone.
@@ -200,3 +208,4 @@ def prepare(home: Home) -> None:
     home.make_folders()
     for group in GroupFiles(home).discard_edited():
         log.warning("edited_group_discarded group=%s", group)
+    GroupFiles(home).forget_feeds()

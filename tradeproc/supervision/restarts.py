@@ -50,6 +50,13 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True)
+class Removed:
+    """supervisord has it no more, while its group goes on: a feed that nobody needs."""
+
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """Nothing happened but time."""
 
@@ -59,7 +66,7 @@ class EntriesHalted:
     """The keeper keeps the halt of the group's sessions now; a person may end it."""
 
 
-Event = EntriesHalted | Started | Died | Ended | HaltedItself | Failed | Stopped | TimePassed
+Event = EntriesHalted | Started | Died | Ended | HaltedItself | Failed | Stopped | Removed | TimePassed
 
 # --- actions
 

@@ -26,6 +26,7 @@ from tradeproc.supervision.restarts import (
     Failed,
     HaltedItself,
     HaltEntries,
+    Removed,
     Start,
     Started,
     Stop,
@@ -108,6 +109,8 @@ def decide(state: GroupState, event: Event, now: float, chance: float, settings:
             return _went_on(_down(state, program))
         case Stopped(program):
             return _stopped(state, program)
+        case Removed(program):
+            return _removed(state, program)
         case EntriesHalted():
             troubles = {unit: replace(each, is_halted=bool(each.given_up)) for unit, each in state.troubles.items()}
             return replace(state, troubles=troubles), ()
@@ -134,6 +137,24 @@ def over(state: GroupState) -> tuple[Action, ...]:
     for unit, trouble in state.troubles.items():
         names += _names_of(state, unit) if trouble.holds else []
     return tuple(ClearAlarm(name) for name in names)
+
+
+def remembered(state: GroupState) -> frozenset[str]:
+    """Return the programs of which we believe anything that their removal would end."""
+    return state.up | state.stopping | state.halted | (state.troubles.keys() - {_ALL})
+
+
+def _removed(state: GroupState, program: str) -> Decision:
+    own = {program: state.troubles[program]} if program in state.troubles else {}
+    ended = over(replace(state, troubles=own, halted=state.halted & {program}))
+    state = _release(_down(state, program), program)
+    state = replace(
+        state,
+        troubles={unit: each for unit, each in state.troubles.items() if unit not in own},
+        halted=state.halted - {program},
+        to_start=tuple(each for each in state.to_start if each != program),
+    )
+    return state, ended
 
 
 def _started(state: GroupState, program: str, is_respawn: bool) -> Decision:

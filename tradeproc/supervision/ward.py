@@ -13,7 +13,7 @@ from tradeproc.supervision.declared import CAREFUL, DEFAULT, Declaration, Declar
 from tradeproc.supervision.listener import SupervisorEvent
 from tradeproc.supervision.plans import note_of, planned
 from tradeproc.supervision.restarts import Action, Event
-from tradeproc.supervision.rules import GroupState, Settings, decide, over, told_again
+from tradeproc.supervision.rules import GroupState, Settings, decide, over, remembered, told_again
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,13 @@ class Ward:
             return
         if self._unread:
             self._read_again()  # a person may have mended it
-        differing: set[tuple[str, Event]] = set()
+        there = {(program.group, program.name) for program in programs}
+        differing: set[tuple[str, Event]] = {
+            (group, restarts.Removed(name))
+            for group, state in self.groups.items()
+            for name in remembered(state)
+            if (group, name) not in there
+        }
         for program in programs:
             state = self.groups.get(program.group)
             if state is None:
@@ -114,7 +120,8 @@ class Ward:
             elif program.state.is_down and name in state.up | state.stopping:
                 differing.add((program.group, restarts.Stopped(name)))
         for group, event in differing & self._differing:
-            log.warning("event_missed group=%s event=%s", group, event)
+            if not isinstance(event, restarts.Removed):  # of which supervisord tells nobody
+                log.warning("event_missed group=%s event=%s", group, event)
             self._decide(group, event)
         self._differing = differing
 

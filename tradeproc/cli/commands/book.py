@@ -10,13 +10,16 @@ from rich.text import Text
 
 from tradeproc.cli import tables
 from tradeproc.cli.desk import KEEPER, Desk
+from tradeproc.cli.layout import Column
 from tradeproc.cli.outcome import Outcome, SubParsers, positive
 from tradeproc.cli.screen import price_of_order
+from tradeproc.errors import TradeprocError
 
+_TRADER_SECONDS = 2.0
 # command, columns, help
-LISTS: tuple[tuple[str, Sequence[tables.Column], str], ...] = (
+LISTS: tuple[tuple[str, Sequence[Column], str], ...] = (
     ("orders", tables.ORDERS, "orders, the newest last"),
-    ("positions", tables.POSITIONS, "the position of each session as last confirmed by the broker"),
+    ("positions", tables.POSITIONS, "the position of each session as last confirmed by the broker, or unknown"),
     ("trades", tables.TRADES, "round-trip trades with profit before fees"),
     ("fills", tables.FILLS, "fills, the newest last"),
     ("divergences", tables.DIVERGENCES, "where our copy differed from the broker, who won"),
@@ -35,15 +38,49 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
 
 def show(name: str, desk: Desk, arguments: Namespace) -> Outcome:
     """List one kind of rows."""
-    rows = ask_rows(desk, name, session=arguments.session, limit=arguments.limit)
+    if name == "positions":
+        rows = _positions(desk, arguments.session)[-arguments.limit :]
+    else:
+        rows = ask_rows(desk, name, session=arguments.session, limit=arguments.limit)
     if name == "trades" and rows:
         rows = with_market_times(rows, ask_rows(desk, "fills", session=arguments.session))
-    if name == "positions" and arguments.session is None:
-        # what a removed session last held is history, not a position
-        listed = {row["id"] for row in desk.sessions()}
-        rows = [row for row in rows if row["session"] in listed]
     columns = next(columns for command, columns, _ in LISTS if command == name)
-    return Outcome({name: rows}, render(name, columns, rows))
+    return Outcome({name: rows}, render(name, columns, rows, name_of_total(rows, arguments.limit)))
+
+
+def name_of_total(rows: Sequence[dict[str, Any]], limit: int) -> str:
+    """Return what the sum of some rows is of; there may be more than a full list shows."""
+    return f"total of the {len(rows)} shown" if len(rows) >= limit else "total"
+
+
+def _positions(desk: Desk, named: str | None) -> list[dict[str, Any]]:
+    """Return the position of each session that is still listed; of one that should run also when nobody knows it."""
+    sessions = desk.sessions() if named is None else [desk.session(named)]
+    listed = {row["id"] for row in sessions}
+    # what a removed session last held is history, not a position
+    rows = [row for row in ask_rows(desk, "positions", session=named) if row["session"] in listed]
+    known = {row["session"] for row in rows}
+    rows += [
+        _unconfirmed(desk, each) for each in sessions if each["desired"] != "stopped" and each["id"] not in known
+    ]
+    return sorted(rows, key=lambda row: int(row["session"]))
+
+
+def _unconfirmed(desk: Desk, session: dict[str, Any]) -> dict[str, Any]:
+    """Return the position of a session of which the database has none: what its trader knows, or why nobody does."""
+    row = {"session": session["id"], "account": session["account"], "contract": session["contract"]}
+    unknown = {**row, "quantity": None, "average": None}
+    trader = f"session-{session['id']}.trader"
+    if not desk.is_alive(trader):
+        return {**unknown, "reason": f"{trader} is not running"}
+    try:
+        told = desk.client.call(trader, "status", {}, _TRADER_SECONDS)
+        state = desk.client.call(trader, "state", {}, _TRADER_SECONDS)
+    except TradeprocError as error:
+        return {**unknown, "reason": str(error)}
+    if not state["reconciled"]:
+        return {**unknown, "reason": told.get("detail") or "the broker has not confirmed it yet"}
+    return {**row, "quantity": state["position"], "average": state["average"], "at": told["at"], "source": "trader"}
 
 
 def ask_rows(desk: Desk, name: str, *, session: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:
@@ -70,13 +107,20 @@ def with_market_times(trades: Sequence[dict[str, Any]], fills: Sequence[dict[str
     ]
 
 
-def render(name: str, columns: Sequence[tables.Column], rows: Sequence[dict[str, Any]]) -> RenderableType:
-    """Return the table of one kind of rows, or a line that there are none."""
+def render(
+    name: str, columns: Sequence[Column], rows: Sequence[dict[str, Any]], total: str = "total"
+) -> RenderableType:
+    """Return the table of one kind of rows, or a line that there are none; `total` names the sum of trades."""
     if not rows:
         return Text(f"no {name}")
     if name == "orders":
         return tables.build(columns, [{**row, "price": price_of_order(row)} for row in rows])
+    if name == "positions":
+        # a blank could be read as none
+        return tables.build(
+            columns, [{**row, "quantity": "unknown" if row["quantity"] is None else row["quantity"]} for row in rows]
+        )
     table = tables.build(columns, rows)
     if name != "trades":
         return table
-    return Group(table, Text.assemble("total ", tables.money(tables.total_profit(rows)), " before fees"))
+    return Group(table, Text.assemble(f"{total} ", tables.money(tables.total_profit(rows)), " before fees"))

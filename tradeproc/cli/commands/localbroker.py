@@ -1,7 +1,7 @@
 """Control the local broker: its pace, its faults, its own books."""
 
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import dedent
 from typing import Any
 
@@ -11,10 +11,14 @@ from rich.text import Text
 from tradeproc.cli import tables
 from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import CommandFailed, supervisorctl
+from tradeproc.cli.layout import NOTHING, pairs, plain_text
 from tradeproc.cli.outcome import Outcome, SubParsers
 from tradeproc.localbroker import faults
 from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.faults import FaultName
+
+# of these faults `seconds` is how long, of the others how late
+_LASTING = frozenset({FaultName.STALL, FaultName.DROP_ORDER_FRAMES})
 
 
 def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
@@ -84,14 +88,21 @@ def simple(desk: Desk, arguments: Namespace) -> Outcome:
             "expire-tokens": broker.expire_tokens,
             "stop": broker.shutdown,
         }[arguments.action]()
-    return Outcome(answer, _lines(answer))
+    done = {
+        "pause": "market time stands still; scripts/tradectl localbroker resume lets it run again",
+        "resume": f"market time runs, {answer.get('speed', 1.0):g} times as fast as the clock",
+        "expire-tokens": "all access tokens are worthless now",
+        "stop": "the local broker ends; supervisorctl start localbroker: brings it back",
+    }.get(arguments.action)
+    return Outcome(answer, _lines(answer) if done is None else Text(done))
 
 
 def set_speed(desk: Desk, arguments: Namespace) -> Outcome:
     """Set the pace of market time."""
     with _control(desk) as broker:
         answer = broker.speed(arguments.factor)
-    return Outcome(answer, _lines(answer))
+    paused = ", once it runs again: it is paused" if answer["paused"] else ""
+    return Outcome(answer, Text(f"market time is {answer['speed']:g} times as fast as the clock{paused}"))
 
 
 def set_fault(desk: Desk, arguments: Namespace) -> Outcome:
@@ -100,22 +111,32 @@ def set_fault(desk: Desk, arguments: Namespace) -> Outcome:
     options = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     with _control(desk) as broker:
         answer = broker.fault(arguments.fault, **options)
-    return Outcome(answer, _lines(answer))
+    return Outcome(answer, plain_text(sentence(answer)))
 
 
 def clear_faults(desk: Desk, arguments: Namespace) -> Outcome:
     """Clear faults."""
     with _control(desk) as broker:
         answer = broker.clear_faults(arguments.fault)
-    return Outcome(answer, _lines(answer))
+    count, which = answer["cleared"], f" {arguments.fault}" if arguments.fault else ""
+    return Outcome(answer, Text(f"cleared {count}{which} {'fault' if count == 1 else 'faults'}"))
+
+
+def sentence(fault: Mapping[str, Any]) -> str:
+    """Return in one sentence what a fault that was ordered will do, and how it ends."""
+    name, left, seconds = FaultName(fault["name"]), fault["left"], fault["seconds"]
+    endpoints = faults.endpoints_of(name, fault["target"])
+    kind = "stream" if endpoints <= faults.STREAMS else "request" if endpoints <= faults.REQUESTS else "call"
+    hits = f"every {kind}" if left is None else f"the next {kind}" if left == 1 else f"the next {left} {kind}s"
+    where = f" to {fault['target']}" if fault["target"] else ""
+    whose = f" of {fault['account']}" if fault["account"] else ""
+    lasts = "" if seconds is None else f" for {seconds:g} s" if name in _LASTING else f", {seconds:g} s late"
+    return f"{name} hits {hits}{where}{whose}{lasts}; scripts/tradectl localbroker clear {name} takes it back"
 
 
 def _lines(answer: dict[str, Any]) -> Table:
-    grid = Table.grid(padding=(0, 2))
-    for key, value in answer.items():
-        rows = value if isinstance(value, list) else [value]
-        grid.add_row(Text(key, style="dim"), "\n".join(_line(key, row) for row in rows) or tables.NOTHING)
-    return grid
+    rows = ((key, value if isinstance(value, list) else [value]) for key, value in answer.items())
+    return pairs((key, "\n".join(_line(key, each) for each in value) or NOTHING) for key, value in rows)
 
 
 def _line(key: str, value: Any) -> str:

@@ -11,6 +11,7 @@ from tradeproc.cli import tables
 from tradeproc.cli.consent_listener import ConsentListener
 from tradeproc.cli.desk import TOKENS, Desk
 from tradeproc.cli.exits import NotFound, WrongUsage
+from tradeproc.cli.layout import Column
 from tradeproc.cli.outcome import Outcome, SubParsers, positive
 
 _SECONDS = 30.0
@@ -41,11 +42,11 @@ def logins(desk: Desk, _arguments: Namespace) -> Outcome:
     """List the logins."""
     rows = desk.ask(TOKENS, "logins")["logins"]
     columns = (
-        tables.Column("login", "login"),
-        tables.Column("state", "state", tables.state),
-        tables.Column("token good until", "expires_at", tables.when),
-        tables.Column("renewed", "refreshed_at", tables.when),
-        tables.Column("detail", "detail"),
+        Column("login", "login"),
+        Column("state", "state", tables.state),
+        Column("token good until", "expires_at", tables.moment, right=True),
+        Column("renewed", "refreshed_at", tables.moment, right=True),
+        Column("detail", "detail", cut=16),
     )
     return Outcome({"logins": rows}, tables.build(columns, rows))
 

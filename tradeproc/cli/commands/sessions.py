@@ -12,6 +12,7 @@ from tradeproc.cli import tables
 from tradeproc.cli.commands import stopping
 from tradeproc.cli.desk import KEEPER, Desk
 from tradeproc.cli.exits import CommandFailed, NotRunning, WrongUsage
+from tradeproc.cli.layout import pairs
 from tradeproc.cli.outcome import Command, Outcome, SubParsers
 from tradeproc.config import read_session
 from tradeproc.domain.session import SessionSpec, check_new_name
@@ -139,15 +140,10 @@ def show(desk: Desk, arguments: Namespace) -> Outcome:
 
 
 def _shown(row: dict[str, Any], state: dict[str, Any] | None) -> Table:
-    grid = Table.grid(padding=(0, 2))
-    for key, value in row.items():
-        if value not in (None, "", {}):
-            grid.add_row(Text(key, style="dim"), _plain(key, value))
-    grid.add_row(Text("trader", style="dim"), "not running" if state is None else "")
-    for key, value in (state or {}).items():
-        if not isinstance(value, list | dict):
-            grid.add_row(Text(f"  {key}", style="dim"), _plain(key, value))
-    return grid
+    rows = [(key, _plain(key, value)) for key, value in row.items() if value not in (None, "", {})]
+    rows.append(("trader", "not running" if state is None else ""))
+    told = [(key, value) for key, value in (state or {}).items() if not isinstance(value, list | dict)]
+    return pairs([*rows, *((f"  {key}", _plain(key, value)) for key, value in told)])
 
 
 def _plain(key: str, value: Any) -> str:

@@ -146,5 +146,5 @@ def _as_text(envelope: Envelope) -> str:
 
 def _short(value: Any) -> str:
     if isinstance(value, list):
-        return f"[{len(value)}]"
+        return f"{len(value)} {'item' if len(value) == 1 else 'items'}" if value else "[]"
     return "{…}" if isinstance(value, dict) else str(value)
