@@ -488,7 +488,7 @@ def test_a_login_whose_secret_is_not_there_is_told_what_helps(desk: RunningDesk)
         desk.wait_health(2, ["CRITICAL login other: "])
         [line] = desk.health()[1]
         assert "run/secrets/none cannot be read" in line
-        assert line.endswith(f"; mend that, then {CTL} restart core:tokens")
+        assert line.endswith(f"; write it there with mode 0600, then {CTL} restart core:tokens")
     finally:
         file.write_text(kept)
         desk.supervisorctl("restart", "core:tokens")

@@ -224,6 +224,8 @@ def test_a_broken_configuration_stops_everything_with_one_clear_line(tmp_path: P
         answer = desk.tradectl("up", code=1)
         assert word in answer["error"]
         assert "tradeproc.toml" in answer["error"]
+        assert left_behind(desk) == {}, "nothing was started"
+        desk.boot()  # as systemd or a person with supervisord does, who does not ask tradectl
         wait_for("all down", lambda: all(each.state.is_down for each in Supervisor(desk.home).processes()))
         for each in Supervisor(desk.home).processes():
             assert (each.state, each.exit_status) == (ProgramState.EXITED, 78), each
@@ -232,6 +234,7 @@ def test_a_broken_configuration_stops_everything_with_one_clear_line(tmp_path: P
             assert "Traceback" not in "".join(lines)
     finally:
         desk.tradectl("down")
+        desk.down()
     assert left_behind(desk) == {}
 
 

@@ -42,7 +42,7 @@ def users(desk: Desk) -> dict[str, Any]:
 
 def test_sessions_of_one_login_share_its_link_and_its_feeds(desk: Desk) -> None:
     assert {program.group for program in desk.programs() if program.group.startswith("link")} == {"link-paper"}
-    assert feeds(desk).keys() == OF_ONE | OF_TWO
+    wait_for("all feeds", lambda: feeds(desk).keys() == OF_ONE | OF_TWO)
     assert users(desk)["bars-ESH24-1m"] == ["session-1.trader", "session-2.trader"]
     assert users(desk)[f"orders-{TWO}"] == ["session-2.account"]
 
