@@ -1,32 +1,11 @@
 """What a start of the desk makes sure of before supervisord is started."""
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
+from tests.cli.conftest import rewrite
 from tradeproc.cli import configured, tradectl
 from tradeproc.cli.commands import desks
 from tradeproc.cli.desk import Desk
-from tradeproc.home import Home
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """A desk that is configured and not up, and cannot come up: it has no environment."""
-    shutil.copy(ROOT / "supervisord.conf", tmp_path)
-    shutil.copytree(ROOT / "conf", tmp_path / "conf")
-    with Desk(Home(tmp_path)) as idle:
-        yield idle
-
-
-def rewrite(desk: Desk, old: str, new: str) -> None:
-    file = desk.home.conf / "tradeproc.toml"
-    assert old in file.read_text()
-    file.write_text(file.read_text().replace(old, new))
 
 
 @pytest.mark.parametrize(
@@ -43,33 +22,33 @@ def rewrite(desk: Desk, old: str, new: str) -> None:
     ],
 )
 def test_up_refuses_a_configuration_that_cannot_be_used_and_starts_nothing(
-    desk: Desk, capsys: pytest.CaptureFixture[str], old: str, new: str, said: str
+    idle_desk: Desk, capsys: pytest.CaptureFixture[str], old: str, new: str, said: str
 ) -> None:
-    (desk.home.root / "ESH24_odd.csv").write_text("when,price,size\n1,2,3\n")
-    (desk.home.root / "ESH24_empty.csv").write_text("time,price,size\n")
-    rewrite(desk, old, new)
+    (idle_desk.home.root / "ESH24_odd.csv").write_text("when,price,size\n1,2,3\n")
+    (idle_desk.home.root / "ESH24_empty.csv").write_text("time,price,size\n")
+    rewrite(idle_desk, old, new)
 
-    code = tradectl.main(["up", "--home", str(desk.home.root)])
+    code = tradectl.main(["up", "--home", str(idle_desk.home.root)])
 
     told = capsys.readouterr()
     assert (code, told.out) == (1, "")
     assert said in told.err
     assert told.err.count("\n") == 1
-    assert not desk.home.run.exists()
-    assert not desks.is_up(desk)
+    assert not idle_desk.home.run.exists()
+    assert not desks.is_up(idle_desk)
 
 
-def test_the_shipped_configuration_can_be_used(desk: Desk) -> None:
-    configured.check(desk)
+def test_the_shipped_configuration_can_be_used(idle_desk: Desk) -> None:
+    configured.check(idle_desk)
 
-    assert configured.warnings(desk) == []
+    assert configured.warnings(idle_desk) == []
 
 
-def test_a_tape_is_nobodys_concern_while_the_local_broker_is_off(desk: Desk) -> None:
-    rewrite(desk, 'tape = "shipped"', 'tape = "nope.csv"')
-    rewrite(desk, "enabled = true", "enabled = false")
+def test_a_tape_is_nobodys_concern_while_the_local_broker_is_off(idle_desk: Desk) -> None:
+    rewrite(idle_desk, 'tape = "shipped"', 'tape = "nope.csv"')
+    rewrite(idle_desk, "enabled = true", "enabled = false")
 
-    configured.check(desk)
+    configured.check(idle_desk)
 
 
 @pytest.mark.parametrize(
@@ -80,13 +59,13 @@ def test_a_tape_is_nobodys_concern_while_the_local_broker_is_off(desk: Desk) -> 
     ],
 )
 def test_a_secret_that_is_not_there_is_one_warning_with_login_key_and_remedy(
-    desk: Desk, secret: str, said: list[str]
+    idle_desk: Desk, secret: str, said: list[str]
 ) -> None:
-    rewrite(desk, 'client_secret = { public = "local" }', f"client_secret = {secret}")
+    rewrite(idle_desk, 'client_secret = { public = "local" }', f"client_secret = {secret}")
 
-    configured.check(desk)
+    configured.check(idle_desk)
 
-    [line] = configured.warnings(desk)
+    [line] = configured.warnings(idle_desk)
     assert line.startswith("login paper cannot be used: [logins.paper.client_secret] ")
     assert [each for each in said if each not in line] == []
     assert "\n" not in line

@@ -1,6 +1,5 @@
 """What the quickstart makes sure of before it starts anything, on a desk that is not up."""
 
-import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import rewrite
 from tests.cli.readme import strategy_of_the_readme
 from tests.drills.desk import free_port
 from tests.strategies.views import view
@@ -19,7 +19,6 @@ from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.session import SessionSpec
 from tradeproc.engine.bars import TickArrays, TimeBars, bars_of
 from tradeproc.errors import TradeprocError
-from tradeproc.home import Home
 from tradeproc.localbroker.tape import shipped
 from tradeproc.localbroker.tape_files import BadTape
 from tradeproc.strategies.contract import SubmitBracket
@@ -30,20 +29,10 @@ SHIPPED = ("moving_average_cross", "opening_range_breakout", "donchian_atr")
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """A desk that is configured and not up."""
-    shutil.copy(ROOT / "supervisord.conf", tmp_path)
-    shutil.copytree(ROOT / "conf", tmp_path / "conf")
-    file = tmp_path / "conf" / "tradeproc.toml"
-    file.write_text(file.read_text().replace("8765", str(free_port())))
-    with Desk(Home(tmp_path)) as idle:
-        yield idle
-
-
-def rewrite(desk: Desk, old: str, new: str) -> None:
-    file = desk.home.conf / "tradeproc.toml"
-    assert old in file.read_text()
-    file.write_text(file.read_text().replace(old, new))
+def desk(idle_desk: Desk) -> Desk:
+    """Take a port that nobody listens on."""
+    rewrite(idle_desk, "8765", str(free_port()))
+    return idle_desk
 
 
 def test_the_shipped_configuration_is_fine(desk: Desk) -> None:
