@@ -61,6 +61,18 @@ def test_new_code_that_cannot_be_imported_restarts_nothing(desk: Desk) -> None:
     os.remove(desk.home.root / "broken")
 
 
+def test_a_configuration_that_cannot_be_used_restarts_nothing(desk: Desk) -> None:
+    before, file = pids(desk), desk.home.conf / "tradeproc.toml"
+    good = file.read_text()
+    file.write_text(good.replace("max_order =", "max_ordr ="))
+
+    answer = desk.tradectl("upgrade", code=1)
+
+    file.write_text(good)
+    assert "max_ordr: unknown key; did you mean 'max_order'?" in answer["error"]
+    assert pids(desk) == before
+
+
 def test_the_upgrade_goes_group_by_group_and_stops_at_the_one_that_does_not_come_up(desk: Desk) -> None:
     before, books = pids(desk), book(desk)
     break_code(desk, "trader 1")

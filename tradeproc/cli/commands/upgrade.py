@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from rich.text import Text
 
+from tradeproc.cli import configured
 from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import Exit, NotFound, NotRunning
 from tradeproc.cli.outcome import Outcome, SubParsers
@@ -46,6 +47,7 @@ def upgrade(desk: Desk, arguments: Namespace) -> Outcome:
             raise NotFound("running group or process", named, "scripts/tradectl status lists them")
     if arguments.groups:
         batches = [batch for batch in batches if {batch.group, batch.name} & set(arguments.groups)]
+    configured.check(desk)
     check_new_code(desk)
 
     def tell(text: str) -> None:
