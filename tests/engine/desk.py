@@ -6,7 +6,7 @@ The shell checks on every effect what must hold whatever happens: written down b
 
 import heapq
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -251,10 +251,11 @@ class Desk:
             self.now = Nanos(turn)
             self.tell(told.TimePassed())
 
-    def start(self, history: int = 3) -> "Desk":
-        """Start, come up, warm up and be confirmed."""
-        known = tuple(self.database.orders.values())
-        self.tell(told.Started(known, self.database.position))
+    def start(self, history: int = 3, forgotten: Sequence[str] = ()) -> "Desk":
+        """Start, come up, warm up and be confirmed; `forgotten` orders are too old to be told."""
+        known = tuple(order for order in self.database.orders.values() if order.id not in forgotten)
+        claimed = {order.broker_id: order.id for order in self.database.orders.values() if order.broker_id}
+        self.tell(told.Started(known, self.database.position, claimed=claimed))
         for kind in StreamKind:
             self.tell(told.StreamChanged(kind, is_up=True))
         self.candles = history

@@ -8,13 +8,15 @@ from tests.engine.desk import Desk, Scripted, candle
 from tests.engine.model_broker import ModelBroker
 from tradeproc.domain.answers import Known
 from tradeproc.domain.broker_orders import Accepted, Refused, Unanswered
-from tradeproc.domain.orders import OrderState, OrderType, Side
+from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side
 from tradeproc.domain.units import Contracts
 from tradeproc.engine import effects as do
 from tradeproc.engine import events as told
+from tradeproc.engine import turn
 from tradeproc.strategies.contract import Decision, ModifyOrders, OrderChange, SubmitBracket, SubmitOrder, View
 
 BUY = SubmitOrder(Side.BUY, Contracts(1))
+SELL = SubmitOrder(Side.SELL, Contracts(1), role=OrderRole.EXIT)
 RESTING = SubmitOrder(Side.BUY, Contracts(1), type=OrderType.LIMIT, limit=4700.0)
 BRACKET = SubmitBracket(Side.BUY, Contracts(2), stop_loss=4790.0, profit_target=4820.0)
 
@@ -189,3 +191,37 @@ def test_a_change_whose_reply_was_lost_is_settled_by_asking() -> None:
     assert desk.orders[1].in_flight is None
     assert desk.setup.instrument.price(desk.orders[1].stop or 0) == 4790
     assert desk.database.events[-1].what == "modify_not_done"
+
+
+def test_an_order_that_was_forgotten_is_not_taken_for_one_that_was_given_up() -> None:
+    desk = Desk(Scripted(BUY, BUY)).start()
+    desk.bar(seconds=5)
+    desk.faults.lost_request = 1.0
+    desk.bar(seconds=60)
+    first, given_up = desk.orders
+    assert (first.state, given_up.state) == (OrderState.FILLED, OrderState.REJECTED)
+
+    again = Desk(Scripted(), broker=desk.broker, database=desk.database, fence=2, now=desk.now)
+    again.start(forgotten=[first.id])
+    again.run(60)
+
+    assert again.database.orders[given_up.id] == given_up
+    assert [fill.order_id for fill in again.database.fills.values()] == [first.id]
+    assert (again.position, again.divergences) == (1, [])
+
+
+def test_a_long_life_forgets_orders_and_not_whose_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn, "KEPT_ORDERS", 1)
+    desk = Desk(Scripted(BUY, SELL, BUY, SELL)).start()
+    for _ in range(4):
+        desk.bar(seconds=2)
+    assert desk.state.broker.ids["900"] not in desk.state.engine.orders
+
+    desk.tell(told.OrderTold(desk.broker.orders["900"]))
+
+    assert desk.state.broker.strays == {}
+    monkeypatch.setattr(turn, "KEPT_IDS", 2)
+    desk.run(1)
+    desk.strategy.plans.append(BUY)
+    desk.bar(seconds=2)
+    assert "900" not in desk.state.broker.ids

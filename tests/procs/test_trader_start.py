@@ -19,10 +19,12 @@ from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.codec import Body
+from tradeproc.domain.orders import OrderState
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import Nanos
 from tradeproc.errors import TradeprocError
 from tradeproc.home import Home
+from tradeproc.procs import trader
 from tradeproc.store import Lease, Store
 from tradeproc.store.journal import Journal
 
@@ -151,3 +153,20 @@ def test_what_only_a_person_can_mend_ends_it_with_one_line(desk: Desk) -> None:
         (line,) = [each for each in lines if "CRITICAL" in each]
         assert expected in line
         assert "Traceback" not in "".join(lines)
+
+
+def test_a_trader_begins_with_the_owners_of_more_orders_than_it_reads(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trader, "KEPT_ORDERS", 1)
+    session = desk.session()
+    orders = [
+        replace(ORDER, id=f"own-{n}", session=session, fence=0, created_at=Nanos(n), state=state, broker_id=f"90{n}")
+        for n, state in enumerate([OrderState.FILLED, OrderState.SUBMITTED, OrderState.FILLED, OrderState.FILLED])
+    ]
+    desk.store.save_orders(orders, [replace(EVENT, order_id=order.id) for order in orders], fence=0)
+
+    started = trader._known(desk.store, desk.store.session(session), [])
+
+    assert [order.id for order in started.orders] == ["own-1", "own-3"]
+    assert started.claimed == {f"90{n}": f"own-{n}" for n in range(4)}

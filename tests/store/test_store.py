@@ -215,6 +215,18 @@ def test_the_newest_rows_come_oldest_first(store: Store, session: int) -> None:
     assert store.orders(session, limit=9) == orders
 
 
+def test_whose_an_order_at_the_broker_is_is_known_of_more_orders_than_are_read(store: Store, session: int) -> None:
+    ids = ["900", None, "901", "902"]
+    orders = [
+        replace(ORDER, id=f"abcd{n}", fence=0, created_at=Nanos(AT + n), broker_id=id_) for n, id_ in enumerate(ids)
+    ]
+    store.save_orders(orders, [replace(EVENT, order_id=order.id) for order in orders], fence=0)
+
+    assert store.claimed(session, limit=2) == {"901": "abcd2", "902": "abcd3"}
+    assert list(store.claimed(session, limit=9)) == ["900", "901", "902"]
+    assert store.claimed(session + 1, limit=9) == {}
+
+
 def test_new_orders_are_entered_as_they_would_be_saved(store: Store, session: int) -> None:
     orders = [replace(ORDER, id=f"abcd1.1.{n}", fence=0) for n in range(3)]
     events = [replace(EVENT, order_id=order.id, details={"why": "because"}) for order in orders]

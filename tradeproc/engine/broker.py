@@ -31,6 +31,8 @@ def order_told(turn: Turn, picture: BrokerOrder) -> None:
     if not matching.is_of_session(state, picture):
         return
     order = matching.claimed(state, picture)
+    if order is None and picture.broker_id in state.broker.ids:
+        return  # of ours, ended long ago and forgotten
     if order is None:
         keep_stray(state, picture)
         claim_strays(turn, OrderSource.BROKER_STREAM)

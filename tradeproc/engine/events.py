@@ -4,7 +4,8 @@ The shell turns bus messages, replies, commands and the passing of time into the
 each, in the order in which they came. Numbers and tickets in an answer are those of the effect that asked.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tradeproc.domain.answers import Answer
@@ -50,13 +51,16 @@ class Started:
 
     `orders` are those still open there (of earlier lives) and some of the newest ended ones, oldest first: an ended
     order of ours must not be taken for another one, and may get a late fill. `position` is the last saved one, None
-    if there never was one; `fills` are those booked after it was saved (where a unit was not written as one). All
-    are our copy; the broker is asked at once, and until it has answered for both no strategy runs.
+    if there never was one; `fills` are those booked after it was saved (where a unit was not written as one).
+    `claimed` are the broker's ids of our orders with ours, of many more than are in `orders`: the broker lists orders
+    that we have forgotten, and one must not be taken for another that looks the same. All are our copy; the broker is
+    asked at once, and until it has answered for both no strategy runs.
     """
 
     orders: tuple[Order, ...] = ()
     position: Position | None = None
     fills: tuple[Fill, ...] = ()
+    claimed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

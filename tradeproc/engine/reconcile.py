@@ -47,6 +47,7 @@ def started(turn: Turn, event: Started) -> None:
     """
     state = turn.state
     state.started_at = turn.now
+    state.broker.ids.update(event.claimed)
     for order in event.orders:
         state.engine.put(order)
         if order.broker_id is not None:

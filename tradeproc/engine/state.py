@@ -232,9 +232,9 @@ class Doubt:
 class BrokerConfirmed:
     """What the broker told.
 
-    `ids` are its order ids with ours. `strays` are pictures of orders not (yet) known as ours, by its id. `foreign`
-    are ids of orders that an answer showed open and that are not ours, or that we took for ended, and since when;
-    `told_foreign` those recorded as not ours.
+    `ids` are its order ids with ours, also of orders that we have forgotten. `strays` are pictures of orders not
+    (yet) known as ours, by its id. `foreign` are ids of orders that an answer showed open and that are not ours, or
+    that we took for ended, and since when; `told_foreign` those recorded as not ours.
     `missing` are open orders of ours that an answer lacked, and since when. `reappeared` are orders of ours that work
     there though we took them for ended. `streams` holds why each stream is down, empty while it is up.
     """

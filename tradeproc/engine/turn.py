@@ -31,6 +31,8 @@ from tradeproc.engine.orders import Applied
 from tradeproc.engine.state import Holding, Question, State
 
 KEPT_ORDERS = 500
+# the broker lists the orders of a day or two: as many more of its ids as orders are known by them
+KEPT_IDS = 20_000
 
 
 @dataclass(slots=True)
@@ -192,11 +194,14 @@ def after_fill(holding: Holding, fill: Fill) -> Holding:
 
 
 def _forget(state: State) -> None:
-    """Drop the oldest ended orders beyond those kept for late fills."""
+    """Drop the oldest ended orders beyond those kept for late fills; whose the broker's ids are is kept longer."""
     orders = state.engine.orders
     if len(orders) <= 2 * KEPT_ORDERS:
         return
     ended = [order for order in orders.values() if order.state.is_terminal and order.id not in state.engine.pending]
     for order in ended[: len(orders) - KEPT_ORDERS]:
         del orders[order.id]
-        state.broker.ids.pop(order.broker_id or "", None)
+    ids = state.broker.ids
+    for broker_id in list(ids)[: max(0, len(ids) - KEPT_IDS)]:
+        if ids[broker_id] not in orders:
+            del ids[broker_id]

@@ -19,7 +19,7 @@ from tradeproc.engine import events
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import TradingState
 from tradeproc.engine.state import Setup, new_state
-from tradeproc.engine.turn import KEPT_ORDERS
+from tradeproc.engine.turn import KEPT_IDS, KEPT_ORDERS
 from tradeproc.home import Home
 from tradeproc.procs import trader_commands
 from tradeproc.procs.ledger import CONNECT_SECONDS, Ledger
@@ -122,11 +122,12 @@ def _known(store: Store, row: SessionRow, fills: Sequence[Fill]) -> events.Start
     newest = store.orders(row.id, limit=KEPT_ORDERS)
     known = {order.id for order in newest}
     older = [order for order in store.open_orders(row.id) if order.id not in known]
+    claimed = store.claimed(row.id, limit=KEPT_IDS)
     saved = [each for each in store.positions(row.id) if each.position.contract == row.spec.contract]
     if not saved:
-        return events.Started((*older, *newest), None, tuple(fills))
+        return events.Started((*older, *newest), None, tuple(fills), claimed)
     later = tuple(fill for fill in fills if fill.at > saved[0].at)
-    return events.Started((*older, *newest), saved[0].position, later)
+    return events.Started((*older, *newest), saved[0].position, later, claimed)
 
 
 def main(arguments: Sequence[str]) -> int:

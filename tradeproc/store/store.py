@@ -238,6 +238,11 @@ class Store:
         """Return the orders of a session that are not closed."""
         return [rows.order_of(row) for row in self._database.rows("open_orders", {"session": session})]
 
+    def claimed(self, session: int, *, limit: int) -> dict[str, str]:
+        """Return our ids of a session's newest orders by the broker's, oldest first."""
+        found = self._database.rows("claimed", {"session": session, "limit": limit})
+        return {row["broker_id"]: row["id"] for row in found}
+
     def order_events(self, order_id: str) -> list[OrderEvent]:
         """Return the history of an order."""
         return [rows.order_event_of(row) for row in self._database.rows("order_events", {"order_id": order_id})]

@@ -107,5 +107,13 @@ select * from orders
 where session = %(session)s and state in ('pre_sent', 'pending', 'submitted', 'partially_filled')
 order by created_at, id
 
+-- name: claimed
+select id, broker_id from (
+    select id, broker_id, created_at from orders
+    where session = %(session)s and broker_id is not null
+    order by created_at desc, id desc
+    limit %(limit)s) newest
+order by created_at, id
+
 -- name: order_events
 select * from order_events where order_id = %(order_id)s order by sequence
