@@ -63,13 +63,14 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
             desk.configure(speed=30.0, history_minutes=10, tape="shipped")
             file = desk.home.conf / "tradeproc.toml"
             file.write_text(file.read_text().replace("enabled = true", "enabled = false"))
-        second.boot()
-        try:
-            with first:
-                assert first.begin() == 1
+        with first:
+            assert first.begin() == 1
+            # not before: both hosts would start the session, and a busy machine lets the second one win
+            second.boot()
+            try:
                 yield Hosts(first, second, url)
-        finally:
-            second.down()
+            finally:
+                second.down()
 
 
 def status(desk: Desk) -> dict[str, Any]:
