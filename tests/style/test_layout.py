@@ -21,7 +21,7 @@ LONG_MODULES = {
     "brokers/contract.py": "the whole contract on one page",
     "domain/calendar_table.py": "generated data",
 }
-LONGEST_MODULE = 300
+LONGEST_MODULE = 400
 SQL_ELSEWHERE = {"cli/bench/floor.py": "the floor of a benchmark uses nothing of ours"}
 LONGEST_FUNCTION = 45
 
