@@ -73,6 +73,11 @@ class Home:
         return self.run / "journal"
 
     @property
+    def recordings(self) -> Path:
+        """What the engine of each trader was told, so that it can be replayed."""
+        return self.run / "recordings"
+
+    @property
     def secrets(self) -> Path:
         """Encryption key and encrypted refresh tokens, mode 0700."""
         return self.run / "secrets"

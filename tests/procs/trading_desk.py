@@ -12,14 +12,17 @@ from tests.procs.stage import Ear, Stage
 from tests.waiting import wait_until
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
+from tradeproc.clock import wall_ns
 from tradeproc.domain import messages
 from tradeproc.domain.book import Position
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.units import Contracts, Price
 from tradeproc.engine import events
+from tradeproc.engine.recording import Header
 from tradeproc.engine.state import Setup, new_state
 from tradeproc.procs import trader_commands
 from tradeproc.procs.ledger import Ledger
+from tradeproc.procs.recorder import Recorder
 from tradeproc.procs.trading import Trader
 from tradeproc.store import Lease, Store
 from tradeproc.store.journal import Journal
@@ -139,8 +142,11 @@ class TradingDesk:
             arguments=Scripted.Arguments(),
         )
 
+        header = Header(self.session, lease.fence, "abcd", row.spec.to_dict(), {}, wall_ns(), "test")
+        recorder = Recorder(self._folder / "recordings", header)
+
         def prepare(node: Node) -> None:
-            self.trader = Trader(node, row, ledger, new_state(setup), ())
+            self.trader = Trader(node, row, ledger, new_state(setup), (), recorder)
             trader_commands.register(self.trader)
             self.trader.begin(events.Started())
 

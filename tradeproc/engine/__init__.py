@@ -14,6 +14,7 @@ event; market time comes with the candles. Equal states and events give equal ef
     protection.py     every open contract has a working stop; closing.py how a position is closed
     commands.py       latches, flatten, reconcile, stop, the lease
     candles.py        closed candles as numpy arrays
+    recording.py      events as lines; replay.py runs a recorded life again
     bars.py           ticks into bars in bulk; bars_live.py the same tick by tick
 
 Start reading at `trader.py`, then `events.py`, `effects.py`, `state.py`, `orders.py` and `limits.py`.

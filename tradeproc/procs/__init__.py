@@ -8,7 +8,8 @@ a decision about money, which is the engine's.
     link.py           REST of a login; lanes.py its threads, feed_keeper.py and needs.py which feeds run
     account.py        order operations and account events of a session; follower.py follows a feed
     trader.py         starts a trader, as specification.py says; trading.py its events, perform.py its effects,
-                      ledger.py where it writes, trader_commands.py summary.py bodies.py tally.py what it tells
+                      ledger.py where it writes, recorder.py what it was told,
+                      trader_commands.py summary.py bodies.py tally.py what it tells
     tokens.py         login_tokens.py one login's, token_supply.py and consent.py where they come from,
                       token_vault.py where they rest, token_source.py how others ask for them
     keeper.py         keeper_commands.py keeper_checks.py keeper_sessions.py keeper_schedule.py which sessions run,

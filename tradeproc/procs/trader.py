@@ -11,18 +11,21 @@ import os
 import socket
 from collections.abc import Sequence
 
+import tradeproc
 from tradeproc.bus.node import Node
-from tradeproc.clock import monotonic_ns
+from tradeproc.clock import monotonic_ns, wall_ns
 from tradeproc.domain.book import Fill
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.engine import events
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import TradingState
-from tradeproc.engine.state import Setup, new_state
+from tradeproc.engine.recording import Header
+from tradeproc.engine.state import Setup, State, new_state
 from tradeproc.engine.turn import KEPT_IDS, KEPT_ORDERS
 from tradeproc.home import Home
 from tradeproc.procs import trader_commands
 from tradeproc.procs.ledger import CONNECT_SECONDS, Ledger
+from tradeproc.procs.recorder import Recorder
 from tradeproc.procs.specification import run_session
 from tradeproc.procs.trading import Trader, read_latches
 from tradeproc.store.database import DatabaseDown
@@ -103,10 +106,23 @@ class Beginning:
         state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in read_latches(store, row.id)})
         started = _known(store, row, fills)
         _forget_alarms(ledger)
-        trader = Trader(self.node, row, ledger, state, fills)
+        recorder = Recorder(self.home.recordings, _header(setup, state))
+        trader = Trader(self.node, row, ledger, state, fills, recorder)
         trader_commands.register(trader)
         trader.begin(started)
         log.info("session_started session=%d fence=%d known_orders=%d", row.id, ledger.fence, len(started.orders))
+
+
+def _header(setup: Setup, state: State) -> Header:
+    return Header(
+        session=setup.session,
+        fence=setup.fence,
+        installation=setup.installation,
+        spec=setup.spec.to_dict(),
+        latches=dict(state.engine.latches),
+        began_at=wall_ns(),
+        program=tradeproc.__version__,
+    )
 
 
 def _forget_alarms(ledger: Ledger) -> None:

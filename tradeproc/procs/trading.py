@@ -22,6 +22,7 @@ from tradeproc.engine.trader import step
 from tradeproc.procs.follower import SILENCE_SECONDS, Follower
 from tradeproc.procs.ledger import Ledger
 from tradeproc.procs.perform import Performer, answer_of
+from tradeproc.procs.recorder import Recorder
 from tradeproc.procs.summary import position_of, summary
 from tradeproc.procs.tally import Tally
 from tradeproc.store.database import DatabaseDown
@@ -39,10 +40,13 @@ _STREAMS = {"orders": StreamKind.ORDERS, "positions": StreamKind.POSITIONS}
 class Trader:
     """One session from the moment its lease is held."""
 
-    def __init__(self, node: Node, row: SessionRow, ledger: Ledger, state: State, fills: Sequence[Fill]) -> None:
+    def __init__(
+        self, node: Node, row: SessionRow, ledger: Ledger, state: State, fills: Sequence[Fill], recorder: Recorder
+    ) -> None:
         self.node, self.session, self.spec = node, row.id, row.spec
         self.ledger, self.state, self.clock = ledger, state, ledger.clock
         self.tally = Tally(state.setup.instrument.point_value, fills)
+        self.recorder = recorder
         self.recent_fills: deque[Fill] = deque(fills, maxlen=_KEPT_FILLS)
         self.link, self.account = f"link-{row.spec.login}.link", f"session-{row.id}.account"
         self.performer = Performer(node, ledger, row.spec, self.account, self.tell)
@@ -96,8 +100,15 @@ class Trader:
         self._say_how_we_are()
 
     def _step(self, event: Event) -> None:
-        began = monotonic_ns()
-        wanted = step(self.state, event, self.clock.now()).effects
+        began, now = monotonic_ns(), self.clock.now()
+        try:
+            wanted = step(self.state, event, now).effects
+        except BaseException:
+            # the process dies of it: what it died of must be on the disk before that
+            self.recorder.note(event, now, ())
+            self.recorder.close()
+            raise
+        self.recorder.note(event, now, wanted)
         if isinstance(event, events.CandleTold) and event.candle.is_closed:
             self._events.append(events.BarTook(Nanos(monotonic_ns() - began)))
         following = deque(wanted)
@@ -275,6 +286,7 @@ class Trader:
             self.state.engine.holding.quantity,
             len(working),
         )
+        self.recorder.close()
         self.ledger.close()
 
 
