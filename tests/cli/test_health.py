@@ -31,6 +31,7 @@ WELL = Observations(
     divergences=Known((DivergenceSeen(1, "ESH24", NOW - 2 * DAY),)),
     logins=Known((LoginSeen("paper", "ok", NOW + 600 * SECOND, NOW - 90 * DAY),)),
     calendars=(("cme_equity", NOW + 300 * DAY),),
+    calendar_checked_at=NOW - 399 * DAY,
 )
 
 
@@ -216,6 +217,7 @@ CTL = ".venv/bin/supervisorctl -c supervisord.conf"
         (seen(logins=Unknown("no tokens")), UNKNOWN, "logins", "no tokens"),
         (seen(calendars=(("cme_fx", NOW + 29 * DAY),)), WARNING, "calendar cme_fx", "29 days"),
         (seen(calendars=(("cme_fx", NOW - DAY),)), CRITICAL, "calendar cme_fx", "in the past"),
+        (seen(calendar_checked_at=NOW - 401 * DAY), WARNING, "calendar", "exchange's schedule 401 d ago; update"),
     ],
 )
 def test_each_thing_that_is_wrong_is_one_problem(

@@ -1,5 +1,6 @@
 """The configuration: the shipped one loads; each thing that can be wrong is one line with file, key and remedy."""
 
+import codecs
 import shutil
 from pathlib import Path
 
@@ -133,3 +134,47 @@ def test_a_misspelt_session_key_names_the_nearest_known_one(tmp_path: Path) -> N
 
     assert str(copy) in str(raised.value)
     assert "'strategy'" in str(raised.value)
+
+
+def test_files_that_begin_with_a_byte_order_mark_are_read_without_it(tmp_path: Path) -> None:
+    home = home_with(tmp_path, "")
+    secret = tmp_path / "token"
+    secret.write_bytes(codecs.BOM_UTF8 + b" abc\r\n")
+    secret.chmod(0o600)
+    text = changed({'client_id = { public = "local" }': 'client_id = { file = "token" }'})
+    (home.conf / "tradeproc.toml").write_bytes(codecs.BOM_UTF8 + text.encode())
+
+    assert load(home).login("paper").client().client_id == "abc"
+    session = tmp_path / "session.toml"
+    session.write_bytes(codecs.BOM_UTF8 + (ROOT / "conf" / "sessions" / "example.toml").read_bytes())
+    assert read_session(session) == read_session(ROOT / "conf" / "sessions" / "example.toml")
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ("abc".encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
+        ("abc".encode("utf-32"), "is UTF-16 text; save it as UTF-8"),
+        (b"\xff", "is not UTF-8 text (byte 0)"),
+        (codecs.BOM_UTF8 + b" \n", "is empty"),
+    ],
+)
+def test_a_secret_in_another_encoding_is_refused_in_one_line(tmp_path: Path, raw: bytes, said: str) -> None:
+    secret = tmp_path / "token"
+    secret.write_bytes(raw)
+    secret.chmod(0o600)
+    text = changed({'client_id = { public = "local" }': 'client_id = { file = "token" }'})
+
+    with pytest.raises(BadConfig) as refused:
+        load(home_with(tmp_path, text)).login("paper").client()
+
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_configuration_in_utf_16_is_refused_by_its_name(tmp_path: Path) -> None:
+    home = home_with(tmp_path, "")
+    (home.conf / "tradeproc.toml").write_bytes(SHIPPED.encode("utf-16"))
+
+    with pytest.raises(BadConfig, match=r"tradeproc\.toml: is UTF-16 text; save it as UTF-8$"):
+        load(home)

@@ -1,6 +1,7 @@
 """Market hours against the exchange's own published hours, and across holidays, early closes and clock changes."""
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -8,7 +9,8 @@ import pytest
 
 from tradeproc.domain.calendar_table import CALENDARS
 from tradeproc.domain.instruments import INSTRUMENTS
-from tradeproc.domain.market_hours import MarketHours, UnknownMarketHours, market_hours
+from tradeproc.domain.market_hours import Changes, MarketHours, UnknownMarketHours, market_hours
+from tradeproc.domain.records import BadValue
 from tradeproc.domain.units import MINUTE, Nanos
 
 CHICAGO = ZoneInfo("America/Chicago")
@@ -41,8 +43,7 @@ def test_an_unknown_calendar_is_refused_with_the_known_names() -> None:
         market_hours("nyse")
 
 
-# Expected hours: pandas_market_calendars 5.5.0 (`get_calendar(...).schedule(day, day)`), read off and written down
-# here in UTC; the holidays agree with the CME Group holiday calendar of these years.
+# Expected hours in UTC, from the CME Group holiday calendar of these years; test_calendar_table.py has more holidays.
 SCHEDULE = [
     ("cme_equity", "2024-01-16 15:00", "2024-01-15 23:00", "2024-01-16 22:00"),  # winter
     ("cme_equity", "2024-07-16 15:00", "2024-07-15 22:00", "2024-07-16 21:00"),  # summer
@@ -54,6 +55,8 @@ SCHEDULE = [
     ("cbot_rates", "2024-12-24 15:00", "2024-12-23 23:00", "2024-12-24 18:15"),
     ("cme_energy", "2024-11-28 15:00", "2024-11-27 23:00", "2024-11-28 19:30"),  # Thanksgiving
     ("cme_energy", "2024-11-29 15:00", "2024-11-28 23:00", "2024-11-29 18:45"),
+    ("cme_energy", "2024-12-24 15:00", "2024-12-23 23:00", "2024-12-24 18:45"),
+    ("cbot_grains", "2024-12-24 15:00", "2024-12-24 01:00", "2024-12-24 18:05"),
     ("cme_metals", "2024-06-03 15:00", "2024-06-02 22:00", "2024-06-03 21:00"),
     ("cbot_grains", "2024-06-03 15:00", "2024-06-03 00:00", "2024-06-03 18:20"),
     ("cme_livestock", "2024-06-03 15:00", "2024-06-03 13:30", "2024-06-03 18:05"),
@@ -167,3 +170,48 @@ def test_no_two_stretches_of_a_calendar_overlap() -> None:
 
         assert all(before < after for before, after in pairwise(edges)), key
         assert 7_500 < len(edges) < 17_000, key
+
+
+@pytest.fixture
+def grains() -> Iterator[MarketHours]:
+    hours = market_hours("cbot_grains")
+    yield hours
+    hours.change(Changes())
+
+
+def test_a_person_closes_a_day_ends_one_early_and_makes_one_usual(grains: MarketHours) -> None:
+    early = {date(2027, 3, 1): time(12, 5), date(2027, 3, 2): time(7, 0), date(2027, 11, 26): time(11, 0)}
+    grains.change(Changes(frozenset({date(2027, 2, 26)}), early, frozenset({date(2027, 6, 18)})))
+
+    assert grains.session_at(chicago("2027-02-26 10:00")) is None
+    assert grains.edges(chicago("2027-03-01 09:00"), chicago("2027-03-01 12:00"))[:2] == [
+        chicago("2027-03-01 08:30"),
+        chicago("2027-03-01 12:05"),
+    ]
+    assert session(grains, chicago("2027-03-02 06:00")) == (chicago("2027-03-01 19:00"), chicago("2027-03-02 07:00"))
+    assert session(grains, chicago("2027-06-18 10:00")) == (chicago("2027-06-17 19:00"), chicago("2027-06-18 13:20"))
+    # the table's late open after Thanksgiving stays
+    assert session(grains, chicago("2027-11-26 09:00")) == (chicago("2027-11-26 08:30"), chicago("2027-11-26 11:00"))
+    grains.change(Changes())
+    assert session(grains, chicago("2027-02-26 10:00")) is not None
+    assert grains.session_at(chicago("2027-06-18 10:00")) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (Changes(closed=frozenset({date(2031, 1, 2)})), "2031-01-02: must be from 2015-01-01 to 2030-12-31"),
+        (
+            Changes(closed=frozenset({date(2027, 3, 6)})),
+            "2027-03-06: is a Saturday; trade dates are Monday to Friday",
+        ),
+        (Changes(frozenset({date(2027, 3, 1)}), {date(2027, 3, 1): time(12)}), "2027-03-01: stands twice"),
+        (Changes(early_close={date(2027, 3, 1): time(13, 20)}), "has an early close before 13:20"),
+        (Changes(early_close={date(2027, 11, 26): time(8, 30)}), "2027-11-26: closes at 08:30"),
+    ],
+)
+def test_a_change_that_cannot_be_changes_nothing(grains: MarketHours, changes: Changes, line: str) -> None:
+    with pytest.raises(BadValue, match=line):
+        grains.change(changes)
+
+    assert session(grains, chicago("2027-03-01 10:00")) == (chicago("2027-02-28 19:00"), chicago("2027-03-01 13:20"))

@@ -20,7 +20,7 @@ from tradeproc.cli.observations import (
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.config import DATABASE_URL, BadConfig, Config, HealthConfig
 from tradeproc.domain.answers import Answer, Known, Unknown
-from tradeproc.domain.market_hours import market_hours
+from tradeproc.domain.market_hours import checked_at, market_hours
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.alarms import AlarmName
@@ -90,6 +90,7 @@ class Collector:
             disk_free_mb=Known(shutil.disk_usage(self.desk.home.run).free // _BYTES_PER_MB),
             logins=self._logins(),
             calendars=self._calendars(sessions),
+            calendar_checked_at=checked_at(),
         )
 
     def _settled(self) -> list[Program]:

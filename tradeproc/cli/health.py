@@ -21,6 +21,7 @@ DAY = 86_400 * SECOND
 
 
 _BY_RANK = tuple(Level)
+_CHANGES = "conf/market_hours.toml"
 
 
 def evaluate(observations: Observations, thresholds: HealthConfig, now: int) -> list[Problem]:
@@ -231,6 +232,10 @@ def _calendars(seen: Observations, thresholds: HealthConfig, now: int) -> Iterat
             yield Problem(Level.CRITICAL, f"calendar {name}", "its holidays ended in the past; update tradeproc")
         elif left < thresholds.calendar_days:
             yield Problem(Level.WARNING, f"calendar {name}", f"its holidays end in {left} days; update tradeproc")
+    limit, checked = thresholds.calendar_check_days, seen.calendar_checked_at
+    if seen.calendars and limit > 0 and checked is not None and now - checked > limit * DAY:
+        text = f"last held against the exchange's schedule {ago(checked, now)} ago; update tradeproc"
+        yield Problem(Level.WARNING, "calendar", f"{text}, or check the next holidays and correct {_CHANGES}")
 
 
 RULES: tuple[Rule, ...] = (

@@ -11,6 +11,7 @@ from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import one_line
 from tradeproc.cli.health import evaluate, exit_code
 from tradeproc.clock import wall_ns
+from tradeproc.domain.calendar_table import CHECKED
 from tradeproc.errors import TradeprocError
 from tradeproc.home import find_home
 
@@ -23,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="scripts/healthcheck",
         description="Silent and 0 when well; else one line a problem.",
         epilog="exit codes: 0 well, 1 warning, 2 critical, 3 unknown; of several 2 wins, then 3. "
-        "cron: * * * * * /path/to/scripts/healthcheck",
+        "cron: * * * * * /path/to/scripts/healthcheck. "
+        f"The exchange calendar was last checked on {CHECKED}.",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document, also when well")
     parser.add_argument("--home", metavar="FOLDER", help="the folder of supervisord.conf (default: the nearest)")
@@ -39,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     code = exit_code(problems)
     if options.json:
         rows = [{"level": each.level.value, "subject": each.subject, "text": each.text} for each in problems]
-        print(json.dumps({"exit": code, "problems": rows}, indent=2))
+        print(json.dumps({"exit": code, "problems": rows, "calendar_checked": CHECKED}, indent=2))
     else:
         for problem in problems:
             print(problem)

@@ -116,6 +116,7 @@ class Observations:
     disk_free_mb: Answer[int] = field(default_factory=lambda: Known(1 << 20))
     logins: Answer[tuple[LoginSeen, ...]] = field(default_factory=lambda: Known(()))
     calendars: tuple[tuple[str, int], ...] = ()
+    calendar_checked_at: int | None = None
 
     def tells(self, reason: str) -> bool:
         """Tell whether a reason is worth a line: not when that about the database or the configuration has it."""

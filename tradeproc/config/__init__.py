@@ -5,11 +5,12 @@ where it is, in the environment or in a file of mode 0600. What a session trades
 (`domain/session.py`), written in `conf/sessions/*.toml` and given to `tradectl session create`.
 
 Start reading at `file.py` (`load`), then `logins.py`; the other sections are in `sections.py`, what can be wrong with
-them in `problems.py`.
+them in `problems.py`. `market_hours.py` reads what a person changes of the exchanges' hours; `text.py` reads files.
 """
 
 from tradeproc.config.file import DATABASE_URL, Config, load, read_session
 from tradeproc.config.logins import LoginConfig, Secret
+from tradeproc.config.market_hours import apply_market_hours
 from tradeproc.config.problems import BadConfig, NotAllowedHere
 from tradeproc.config.sections import (
     KINDS,
@@ -35,6 +36,7 @@ __all__ = [
     "NotAllowedHere",
     "Secret",
     "SupervisionConfig",
+    "apply_market_hours",
     "load",
     "read_session",
 ]

@@ -1,13 +1,13 @@
 """Reading the files: the whole configuration, and what a session file asks for."""
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tradeproc.brokers.registry import broker_keys
 from tradeproc.config.logins import LoginConfig, Secret
+from tradeproc.config.market_hours import apply_market_hours
 from tradeproc.config.problems import BadConfig, NotAllowedHere
 from tradeproc.config.sections import (
     DatabaseConfig,
@@ -17,6 +17,7 @@ from tradeproc.config.sections import (
     LocalBrokerConfig,
     SupervisionConfig,
 )
+from tradeproc.config.text import read_toml
 from tradeproc.domain.instruments import NoSuchMonth, check_listed
 from tradeproc.domain.records import BadRecord, BadValue, nearest, read_record
 from tradeproc.domain.session import BadSession, SessionSpec
@@ -88,13 +89,13 @@ class Config:
 
 
 def load(home: Home) -> Config:
-    """Read and check the whole configuration of a home.
+    """Read and check the whole configuration of a home, and put its changes of market hours in force.
 
     Raises:
         BadConfig: the first thing that is wrong, as one line.
     """
     file = home.conf / FILE
-    table = _read_toml(file)
+    table = read_toml(file)
     logins = table.pop("logins", {})
     try:
         if not isinstance(logins, Mapping):
@@ -104,6 +105,7 @@ def load(home: Home) -> Config:
     except BadRecord as bad:
         raise BadConfig(file, str(bad)) from None
     _check_secret(file, home.root, "database.url", config.database.url)
+    apply_market_hours(home)
     return config
 
 
@@ -114,20 +116,9 @@ def read_session(path: Path) -> SessionSpec:
         BadConfig: the file cannot be read, or the specification cannot be traded.
     """
     try:
-        return SessionSpec.from_dict(_read_toml(path))
+        return SessionSpec.from_dict(read_toml(path))
     except BadSession as bad:
         raise BadConfig(path, str(bad)) from None
-
-
-def _read_toml(file: Path) -> dict[str, object]:
-    try:
-        return tomllib.loads(file.read_text())
-    except OSError as error:
-        raise BadConfig(file, f"cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise BadConfig(file, f"is not UTF-8 text (byte {error.start})") from None
-    except tomllib.TOMLDecodeError as error:
-        raise BadConfig(file, f"is no TOML: {error}") from None
 
 
 def _read_login(file: Path, root: Path, name: str, entry: object) -> LoginConfig:

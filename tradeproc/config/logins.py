@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from tradeproc.brokers.contract import ClientCredentials, Environment, Login
 from tradeproc.config.problems import BadConfig, check_positive
+from tradeproc.config.text import read_text
 from tradeproc.domain.hosts import is_loopback
 from tradeproc.domain.records import BadValue
 
@@ -64,9 +65,13 @@ class Secret:
             return value
         self.check(root)
         try:
-            value = (root / self.file).read_text().strip()
+            value = read_text(root / self.file).strip()
         except OSError as error:
             raise BadValue("file", f"{root / self.file} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError as error:
+            raise BadValue("file", f"{root / self.file} is not UTF-8 text (byte {error.start})") from None
+        except UnicodeError as error:
+            raise BadValue("file", f"{root / self.file} {error}") from None
         if not value:
             raise BadValue("file", f"{root / self.file} is empty")
         return value

@@ -90,6 +90,7 @@ class HealthConfig:
     token_overdue: float = 60.0
     login_age_days: float = 0.0
     calendar_days: int = 30
+    calendar_check_days: int = 400
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -98,7 +99,7 @@ class HealthConfig:
             BadValue: a threshold is not positive, or critical would come before warning.
         """
         check_positive(**{name: getattr(self, name) for name in self.__slots__ if not name.endswith("_days")})
-        for key in ("login_age_days", "calendar_days"):
+        for key in ("login_age_days", "calendar_days", "calendar_check_days"):
             if getattr(self, key) < 0:
                 raise BadValue(key, f"must be 0 or more, not {getattr(self, key):g}")
         for critical, warning in (("heartbeat_critical", "heartbeat_warning"), ("skew_critical", "skew_warning")):

@@ -5,19 +5,21 @@ is one stretch of trading or several with breaks between (grains rest at breakfa
 `calendar_table.py` when they are asked for, and the newest few are remembered.
 
 The table ends at a horizon. Outside it nothing is known: nothing is open and there is no session.
-Known limits: it carries what the library behind it knows; unscheduled closures (days of mourning), the quarter of an
-hour for which equity products rested at 15:15 until June 2021, and early closes of grains are not in it.
+Known limits: closures that were announced after the table was made are not in it (a person writes them into
+conf/market_hours.toml, see `Changes`), nor is the quarter of an hour for which equity products rested at 15:15 until
+June 2021.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from tradeproc.domain.calendar_table import CALENDARS, FIRST, LAST
+from tradeproc.domain.calendar_table import CALENDARS, CHECKED, FIRST, LAST
+from tradeproc.domain.records import BadValue
 from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.errors import Refusal
 
@@ -58,6 +60,15 @@ class MarketSession:
         return self.stretches[-1].closed_at
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a person knows better than the table, by trade date: no trading, an earlier close, hours as on any day."""
+
+    closed: frozenset[date] = frozenset()
+    early_close: Mapping[date, time] = field(default_factory=dict)
+    usual: frozenset[date] = frozenset()
+
+
 class _Clock(NamedTuple):
     """A local time of day relative to the trade date."""
 
@@ -78,11 +89,55 @@ class MarketHours:
         self.key = key
         self.zone = ZoneInfo(zone)
         self._weekly = _pattern(weekly)
-        self._exceptions = {day: _pattern(hours) for hours, days in exceptions.items() for day in _dates(days)}
+        self._table = {day: _pattern(hours) for hours, days in exceptions.items() for day in _dates(days)}
+        self._exceptions = self._table
+        self.changes = Changes()
         self._first, self._last = date.fromisoformat(FIRST), date.fromisoformat(LAST)
         self.known_from = self._instant(self._first, _Clock(0, time(0)))
         self.horizon = self._instant(self._last, self._weekly[-1][1])
         self.session_of = lru_cache(maxsize=32)(self._session_of)
+
+    def change(self, changes: Changes) -> None:
+        """Put a person's changes in force, instead of those before; all of them or none.
+
+        Raises:
+            BadValue: a date or a time that cannot be, as one line.
+        """
+        changed = dict(self._table)
+        for day in sorted({*changes.closed, *changes.early_close, *changes.usual}):
+            self._check_changeable(day, changes)
+            if day in changes.closed:
+                changed[day] = ()
+            elif day in changes.usual:
+                changed[day] = self._weekly
+            else:
+                changed[day] = self._closing_at(day, changes.early_close[day])
+        self._exceptions, self.changes = changed, changes
+        self.session_of.cache_clear()
+
+    def _check_changeable(self, day: date, changes: Changes) -> None:
+        if not self._first <= day <= self._last:
+            raise BadValue(str(day), f"must be from {FIRST} to {LAST}")
+        if day.weekday() > 4:
+            raise BadValue(str(day), f"is a {day:%A}; trade dates are Monday to Friday")
+        if sum(day in group for group in (changes.closed, changes.early_close, changes.usual)) > 1:
+            raise BadValue(str(day), "stands twice; leave one of closed, early_close and usual")
+
+    def _closing_at(self, day: date, close: time) -> Pattern:
+        """Return the usual hours of a date up to an earlier close; a late open that the table knows stays."""
+        opened = (self._table.get(day) or self._weekly)[0][0]
+        last = _Clock(0, close)
+        hours = tuple(
+            (max(start, opened), min(end, last)) for start, end in self._weekly if start < last and end > opened
+        )
+        if not hours or last <= opened or last >= self._weekly[-1][1]:
+            usual = self._weekly[-1][1].at
+            raise BadValue(str(day), f"closes at {close:%H:%M}; {self.key} has an early close before {usual:%H:%M}")
+        return hours
+
+    def local(self, at: Nanos) -> datetime:
+        """Return a moment on the clock of the exchange."""
+        return datetime.fromtimestamp(at // SECOND, self.zone)
 
     def session_at(self, at: Nanos) -> MarketSession | None:
         """Return the session of a moment, its breaks included; None between sessions and outside what is known."""
@@ -141,11 +196,16 @@ class MarketHours:
         )
 
     def _day(self, at: int) -> date:
-        return datetime.fromtimestamp(at // SECOND, self.zone).date()
+        return self.local(Nanos(at)).date()
 
     def _instant(self, day: date, clock: _Clock) -> Nanos:
         local = datetime.combine(day + clock.days * _DAY, clock.at, self.zone)
         return Nanos(int(local.astimezone(UTC).timestamp()) * SECOND)
+
+
+def checked_at() -> Nanos:
+    """Return the day on which a person last held the table against the exchange's published schedule."""
+    return Nanos(int(datetime.fromisoformat(CHECKED).replace(tzinfo=UTC).timestamp()) * SECOND)
 
 
 @cache
