@@ -1,16 +1,13 @@
 """Which candles run a strategy: new, closed, live or missed ones, in order, and nothing else."""
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.engine.desk import Desk, Scripted, candle
+from tests.engine.desk import Desk, candle
 from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.engine import effects as do
 from tradeproc.engine import events as told
 from tradeproc.engine import market
-from tradeproc.engine.market import StrategyFailed
-from tradeproc.strategies.contract import Decision, View
 
 
 def test_history_fills_the_series_and_runs_nothing() -> None:
@@ -62,16 +59,6 @@ def test_forming_candles_are_published_as_they_change_and_repeated_ones_are_not(
     assert [effect for effect in first if isinstance(effect, do.Publish)] == [do.Publish("candle", forming)]
     assert len(closed) == 1
     assert again == ()
-
-
-def test_a_strategy_that_raises_ends_the_process() -> None:
-    def fail(view: View) -> Decision:
-        raise ZeroDivisionError("x")
-
-    desk = Desk(Scripted(fail)).start()
-
-    with pytest.raises(StrategyFailed, match="scripted raised ZeroDivisionError: x"):
-        desk.bar()
 
 
 def test_a_strategy_that_overruns_its_budget_for_a_bar_is_alarmed_by_name_until_a_bar_keeps_to_it() -> None:

@@ -222,7 +222,7 @@ def test_orders_carry_the_number_of_the_lease_that_is_held() -> None:
     assert [(order.id, order.fence) for order in desk.orders] == [("abcd7-1-1", 1), ("abcd7-4-2", 4)]
 
 
-@pytest.mark.parametrize("quantity", [1.5, 0, -1, "2"])
+@pytest.mark.parametrize("quantity", [1.5, 0, -1, float("nan")])
 def test_a_changed_quantity_that_is_no_number_of_contracts_is_refused(quantity: object) -> None:
     def change(view: View) -> Decision:
         assert view.stop_loss is not None

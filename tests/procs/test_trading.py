@@ -395,3 +395,42 @@ def test_a_slow_strategy_is_alarmed_by_name_until_it_is_quick_again(
         return "strategy_overran" not in desk.alarms()
 
     wait_until("a bar within the budget", quick)
+
+
+def fail(view: View) -> Decision:
+    raise ZeroDivisionError("x")
+
+
+def test_a_strategy_that_fails_each_bar_is_latched_by_the_keeper_and_the_trader_lives_on(
+    make: Make, on_stage: Stage
+) -> None:
+    desk = make(*[fail] * 3, ENTER)
+    latched: list[Body] = []
+
+    def reduce(body: Body) -> Body:
+        latched.append(dict(body))
+        return {"latch": "stored"}
+
+    on_stage.enter("core.keeper", lambda node: node.handle("reduce", reduce))
+    desk.ready()
+
+    for _ in range(4):
+        desk.bar()
+
+    wait_until("the keeper is asked", lambda: len(latched) == 1)
+    assert (latched[0]["session"], latched[0]["by"]) == (desk.session, "strategy")
+    assert "it failed on 3 bars in a row: ZeroDivisionError: x" in latched[0]["reason"]
+    assert {"strategy_failed", "strategy_off"} <= desk.alarms()
+    assert desk.state()["trading_state"] == "reducing"
+    assert desk.actor.is_alive
+    assert desk.count("submit") == 0
+
+
+def test_a_resume_forgives_a_strategy_that_failed_once_though_nothing_was_latched(make: Make) -> None:
+    desk = make(fail, ENTER).ready()
+    desk.bar()
+    wait_until("the alarm", lambda: "strategy_failed" in desk.alarms())
+
+    desk.stage.client.call(desk.me, "resume", {"by": "me"}, 2.0)
+
+    assert desk.alarms() == set()

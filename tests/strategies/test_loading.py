@@ -1,11 +1,13 @@
 """Strategies are loaded by file, module or installed name; each way to be wrong has one clear line."""
 
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tradeproc.strategies.donchian_atr import DonchianAtr
-from tradeproc.strategies.loading import BadStrategy, build_arguments, load_strategy
+from tradeproc.strategies.loading import BadStrategy, begin, build_arguments, load_strategy
 from tradeproc.strategies.moving_average_cross import MovingAverageCross
 from tradeproc.strategies.opening_range_breakout import OpeningRangeBreakout
 
@@ -165,3 +167,92 @@ def test_arguments_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(BadStrategy, match="strategy 'mine': arguments do not go together: too long"):
         build_arguments(strategy, {"length": 4})
+
+
+HELPED = GOOD.replace("from decimal", "{imports}\nfrom decimal").replace("arguments.length", "LENGTH")
+
+
+@pytest.mark.parametrize("imports", ["from lengths import LENGTH", "from .lengths import LENGTH"])
+def test_a_helper_beside_the_file_imports_and_each_folder_has_its_own(tmp_path: Path, imports: str) -> None:
+    lengths = []
+    for length in (3, 4):
+        folder = tmp_path / f"of {length}"
+        folder.mkdir()
+        (folder / "lengths.py").write_text(f"LENGTH = {length}\n")
+        written(folder, HELPED.replace("{imports}", imports))
+        lengths.append(load_strategy("mine.py", folder).warmup(None))
+
+    assert lengths == [3, 4]
+
+
+def test_a_helper_that_is_imported_when_it_is_needed_is_found_too(tmp_path: Path) -> None:
+    (tmp_path / "late_lengths.py").write_text("LENGTH = 5\n")
+    written(tmp_path, GOOD.replace("return arguments.length", "from late_lengths import LENGTH; return LENGTH"))
+
+    assert load_strategy("mine.py", tmp_path).warmup(None) == 5
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o602])
+def test_a_file_that_others_may_write_is_refused(tmp_path: Path, mode: int) -> None:
+    file = written(tmp_path, GOOD) / "mine.py"
+    file.chmod(mode)
+
+    with pytest.raises(BadStrategy, match=r"mine\.py may be written by others, .*: chmod go-w "):
+        load_strategy("mine.py", tmp_path)
+
+
+@pytest.mark.parametrize("imports", ["from open_lengths import LENGTH", "from .open_lengths import LENGTH"])
+def test_a_helper_that_others_may_write_is_refused(tmp_path: Path, imports: str) -> None:
+    helper = tmp_path / "open_lengths.py"
+    helper.write_text("LENGTH = 3\n")
+    helper.chmod(0o666)
+    written(tmp_path, HELPED.replace("{imports}", imports))
+
+    with pytest.raises(BadStrategy, match=r"open_lengths\.py may be written by others"):
+        load_strategy("mine.py", tmp_path)
+
+
+def test_a_file_in_a_folder_where_others_may_replace_it_is_refused_unless_only_its_owner_may(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    written(folder, GOOD)
+
+    folder.chmod(0o1777)
+    assert load_strategy("mine.py", folder).name == "mine"
+    folder.chmod(0o777)
+    with pytest.raises(BadStrategy, match="shared may be written by others"):
+        load_strategy("mine.py", folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
+    os.chown(written(tmp_path, GOOD) / "mine.py", 65534, 65534)
+
+    with pytest.raises(BadStrategy, match=r"belongs to .*, who may change what runs here"):
+        load_strategy("mine.py", tmp_path)
+
+
+def test_numpy_arguments_are_numbers(tmp_path: Path) -> None:
+    strategy = load_strategy("mine.py", written(tmp_path, GOOD))
+
+    made = build_arguments(strategy, {"length": np.int64(7), "share": np.float32(0.5), "is_long": np.bool_(False)})
+
+    assert (made.length, made.share, made.is_long) == (7, 0.5, False)
+    assert [type(each) for each in (made.length, made.share, made.is_long)] == [int, float, bool]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "told"),
+    [
+        ("return arguments.length", "return {}['x']", "warmup fails: KeyError: 'x'"),
+        ("return arguments.length", "return '5'", "warmup fails: BadReturn: its number of candles must be a number"),
+        ("arguments): return None", "arguments): raise ValueError('no')", "start fails: ValueError: no"),
+    ],
+)
+def test_a_strategy_that_cannot_begin_is_refused_at_the_door(tmp_path: Path, was: str, now: str, told: str) -> None:
+    strategy = load_strategy("mine.py", written(tmp_path, GOOD.replace(was, now)))
+
+    with pytest.raises(BadStrategy) as raised:
+        begin("mine.py", strategy, build_arguments(strategy, {}))
+
+    assert told in str(raised.value)

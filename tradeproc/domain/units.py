@@ -47,7 +47,15 @@ def to_ticks(price: Decimal, tick_size: Decimal) -> Ticks:
 
 def nearest_ticks(price: float | Decimal, tick_size: Decimal) -> Ticks:
     """Return the tick nearest to an indicator value; for prices that a strategy computed in floats."""
-    return Ticks(int((Decimal(repr(price) if isinstance(price, float) else price) / tick_size).to_integral_value()))
+    return Ticks(int((decimal_of(price) / tick_size).to_integral_value()))
+
+
+def decimal_of(number: float | Decimal) -> Decimal:
+    """Return a number of any kind with the digits that it is written with; numpy's scalars are numbers too."""
+    if isinstance(number, Decimal | int):
+        return Decimal(number)
+    # the subclass that numpy makes of float names its type in its repr
+    return Decimal(float.__repr__(number) if isinstance(number, float) else str(number))
 
 
 def to_price(ticks: int, tick_size: Decimal) -> Price:

@@ -6,7 +6,8 @@ event; market time comes with the candles. Equal states and events give equal ef
     trader.py         what each event leads to; turn.py collects the effects of one event in the order safety wants
     events.py         what can happen; effects.py what the shell then does; alarms.py the names of the alarms
     state.py          the three kinds of state: the strategy's, the engine's, what the broker confirmed
-    market.py         candles in, strategy calls out; decisions.py what a strategy decided; rounding.py its prices
+    market.py         candles in, strategy calls out; strategy.py the calls, and where a fault of a strategy ends
+    decisions.py      what a strategy decided; rounding.py its prices; idle.py why nothing is entered
     limits.py         what may stop an entry, and why nothing stops an exit
     orders.py         the life of an order as a table; sending.py orders on their way; outcomes.py what became of it
     broker.py         what the broker tells by itself; matching.py which of its orders are ours

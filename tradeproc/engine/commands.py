@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from tradeproc.domain.orders import OrderRole, OrderSource
-from tradeproc.engine import closing, sending
+from tradeproc.engine import closing, sending, strategy
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import (
     FlattenCommanded,
@@ -62,6 +62,8 @@ def _set_trading_state(turn: Turn, command: TradingStateSet) -> None:
         by=command.by,
         reason=command.reason,
     )
+    if command.state is TradingState.ACTIVE and command.scope == f"session:{turn.state.setup.session}":
+        strategy.resumed(turn)
     if engine.trading is not TradingState.ACTIVE:
         _cancel_entries(turn, f"trading is {engine.trading.value}")
 

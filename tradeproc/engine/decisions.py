@@ -37,8 +37,12 @@ class BadDecision(Refusal):
 
 def decide(turn: Turn, decision: Decision, candle: Candle, *, is_late: bool) -> None:
     """Carry out a decision, or tell why not."""
+    own = turn.state.strategy
     if isinstance(decision, Nothing):
+        own.quiet += 1
         return
+    own.quiet = 0
+    own.noted += 1
     engine, setup = turn.state.engine, turn.state.setup
     before = engine.counter
     try:
@@ -48,10 +52,11 @@ def decide(turn: Turn, decision: Decision, candle: Candle, *, is_late: bool) -> 
     drafted = (sending.client_id(setup, counter + 1) for counter in range(before, engine.counter))
     made = tuple(order_id for order_id in drafted if order_id in engine.orders)
     name = type(decision).__name__
-    turn.note(
-        DecisionNoted(name, decision.reason, refusal, candle.opened_at, turn.state.strategy.market_at, turn.now, made)
-    )
+    noted = DecisionNoted(name, decision.reason, refusal, candle.opened_at, own.market_at, turn.now, made)
+    turn.note(noted)
     if refusal:
+        own.refused += 1
+        own.refusals.append(noted)
         turn.log("warning", "decision_refused", decision=name, refusal=refusal)
 
 

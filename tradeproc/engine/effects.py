@@ -114,6 +114,15 @@ class ClearAlarm:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepLatch:
+    """Have the keeper store a latch of the session that the engine has set itself; it outlives every restart."""
+
+    state: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionNoted:
     """What a strategy wanted and what became of it, for people who watch; `refusal` is empty when it was done."""
 
@@ -164,6 +173,7 @@ Effect = (
     | SaveDivergence
     | Alarm
     | ClearAlarm
+    | KeepLatch
     | Publish
     | Log
     | Finished

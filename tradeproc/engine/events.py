@@ -53,14 +53,16 @@ class Started:
     order of ours must not be taken for another one, and may get a late fill. `position` is the last saved one, None
     if there never was one; `fills` are those booked after it was saved (where a unit was not written as one).
     `claimed` are the broker's ids of our orders with ours, of many more than are in `orders`: the broker lists orders
-    that we have forgotten, and one must not be taken for another that looks the same. All are our copy; the broker is
-    asked at once, and until it has answered for both no strategy runs.
+    that we have forgotten, and one must not be taken for another that looks the same. `strategy_off` says why an
+    earlier life switched the strategy off, if no person has resumed it since. All are our copy; the broker is asked
+    at once, and until it has answered for both no strategy runs.
     """
 
     orders: tuple[Order, ...] = ()
     position: Position | None = None
     fills: tuple[Fill, ...] = ()
     claimed: Mapping[str, str] = field(default_factory=dict)
+    strategy_off: str = ""
 
 
 @dataclass(frozen=True, slots=True)

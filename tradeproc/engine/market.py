@@ -7,27 +7,18 @@ does, so that the strategy misses nothing, but it may not enter on it.
 
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.units import SECOND, Contracts, Nanos
-from tradeproc.engine import decisions
+from tradeproc.engine import decisions, strategy
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.candles import Placement, merge
 from tradeproc.engine.effects import Publish
 from tradeproc.engine.events import CandleTold
 from tradeproc.engine.state import State, StrategyOwned
 from tradeproc.engine.turn import Turn
-from tradeproc.errors import Fault
 from tradeproc.strategies.contract import View
 
 NOT_READY_AFTER = 60 * SECOND
 # a strategy that needs longer for one bar is reported by name
 BAR_BUDGET = SECOND // 2
-
-
-class StrategyFailed(Fault):
-    """A strategy raised; caught by nobody: the trader dies and is restarted, its stops stay at the broker."""
-
-    def __init__(self, name: str, error: Exception) -> None:
-        self.name = name
-        super().__init__(f"strategy {name} raised {type(error).__name__}: {error}")
 
 
 def warmed_up(turn: Turn, history: tuple[Candle, ...]) -> None:
@@ -86,12 +77,9 @@ def _run(turn: Turn, candle: Candle, *, is_late: bool) -> None:
     if not (state.broker.has_orders and state.broker.has_position):
         turn.log("warning", "strategy_skipped", reason="orders and position are not confirmed since the start")
         return
-    strategy, own = state.setup.strategy, state.strategy
-    try:
-        decision, own.memory = strategy.on_candle(view(state, candle), own.memory, state.setup.arguments)
-    except Exception as error:
-        raise StrategyFailed(strategy.name, error) from error
-    decisions.decide(turn, decision, candle, is_late=is_late)
+    decision = strategy.call(turn, view(state, candle))
+    if decision is not None:
+        decisions.decide(turn, decision, candle, is_late=is_late)
 
 
 def view(state: State, candle: Candle) -> View:

@@ -21,7 +21,7 @@ from tradeproc.domain.book import Divergence, DivergenceKind
 from tradeproc.domain.broker_orders import BrokerOrder
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderState, OrderType
 from tradeproc.domain.units import SECOND, Nanos
-from tradeproc.engine import matching, outcomes
+from tradeproc.engine import matching, outcomes, strategy
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.broker import GIVEN_UP, claim_strays, difference, take, take_first
 from tradeproc.engine.effects import Cancel
@@ -62,6 +62,7 @@ def started(turn: Turn, event: Started) -> None:
         state.engine.holding = Holding(event.position.quantity, event.position.average)
     for fill in event.fills:
         state.engine.holding = after_fill(state.engine.holding, fill)
+    strategy.begin(turn, event.strategy_off)
     turn.ask_orders("start")
     turn.ask_position("start")
 

@@ -15,6 +15,8 @@ from tradeproc.domain.units import Ticks
 from tradeproc.errors import Refusal
 
 _NOISE = Decimal("0.000001")
+# far above every price; ticks beyond it fit into neither a message nor a column
+_MOST = Decimal(10**9)
 
 
 class NoPrice(Refusal):
@@ -46,7 +48,7 @@ def stop_ticks(price: float | Decimal, side: Side, role: OrderRole, tick_size: D
 
 def _rounded(price: float | Decimal, tick_size: Decimal, *, is_up: bool) -> Ticks:
     exact = price if isinstance(price, Decimal) else Decimal(repr(float(price)))
-    if not exact.is_finite() or exact <= 0:
+    if not exact.is_finite() or abs(exact) > _MOST or exact <= 0:
         raise NoPrice(price)
     ticks = exact / tick_size
     nearest = ticks.to_integral_value()

@@ -7,6 +7,7 @@ One session is the only one that trades its contract in its account: the broker 
 sessions on the same contract could not tell theirs apart. The desk must not configure that.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,10 +21,12 @@ from tradeproc.domain.orders import Order, OrderSource
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import SECOND, Contracts, Nanos, Price
 from tradeproc.engine.candles import CandleSeries
-from tradeproc.engine.effects import Send
+from tradeproc.engine.effects import DecisionNoted, Send
 from tradeproc.engine.events import StreamKind, TradingState
 from tradeproc.strategies.contract import AnyStrategy
 
+KEPT_REFUSALS = 5
+"""How many of the newest refused decisions are kept for people."""
 PATIENCE = 30 * SECOND
 """How long a question may be out before it counts as lost."""
 
@@ -62,13 +65,28 @@ class Setup:
 
 @dataclass(slots=True)
 class StrategyOwned:
-    """What the strategy works with. `early` holds candles that came before the history did."""
+    """What the strategy works with. `early` holds candles that came before the history did.
+
+    `failures` counts the bars on which it failed in a row, `failed` all of this life; `off` says why it is not called
+    any more. `wanted` are the bars that it asked for as history. `decided` counts the bars on which it answered,
+    `quiet` the newest in a row without a wish, `noted` its wishes of this life, `refused` those not carried out.
+    """
 
     memory: Any
     candles: CandleSeries = field(default_factory=CandleSeries)
     is_warm: bool = False
     early: list[Candle] = field(default_factory=list)
     market_at: Nanos = Nanos(0)
+    failures: int = 0
+    failed: int = 0
+    failure: str = ""
+    off: str = ""
+    wanted: int = 0
+    decided: int = 0
+    quiet: int = 0
+    noted: int = 0
+    refused: int = 0
+    refusals: deque[DecisionNoted] = field(default_factory=lambda: deque(maxlen=KEPT_REFUSALS))
 
 
 # --- the engine's own ---------------------------------------------------------------------------------------------
@@ -275,6 +293,5 @@ class State:
 
 
 def new_state(setup: Setup, latches: dict[str, TradingState] | None = None) -> State:
-    """Return the state before `Started`; `latches` as stored, by scope."""
-    strategy = StrategyOwned(setup.strategy.start(setup.arguments))
-    return State(setup, strategy, EngineOwned(latches=dict(latches or {})), BrokerConfirmed())
+    """Return the state before `Started`, which makes the strategy's own; `latches` as stored, by scope."""
+    return State(setup, StrategyOwned(None), EngineOwned(latches=dict(latches or {})), BrokerConfirmed())

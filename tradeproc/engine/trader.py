@@ -1,6 +1,6 @@
 """The trader: `step(state, event, now)` applies one event and returns what has to be done.
 
-    a candle      market.py → the strategy → decisions.py → limits.py → sending.py
+    a candle      market.py → strategy.py → decisions.py → limits.py → sending.py
     an order      broker.py → orders.py (the table), or outcomes.py for a reply
     a position    positions.py (ours against the broker's)
     an answer     reconcile.py, positions.py
@@ -31,11 +31,7 @@ class Step:
 
 
 def step(state: State, event: Event, now: Nanos) -> Step:
-    """Apply one event; what does not fit is kept as a row or a log line, and never raises.
-
-    Raises:
-        StrategyFailed: the strategy raised; the process has to die of it.
-    """
+    """Apply one event; what does not fit is kept as a row or a log line, and never raises; nor does a strategy."""
     turn = Turn(state, now)
     _apply(turn, event)
     positions.review(turn)

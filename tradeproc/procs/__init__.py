@@ -9,6 +9,7 @@ a decision about money, which is the engine's.
     account.py        order operations and account events of a session; follower.py follows a feed
     trader.py         starts a trader, as specification.py says; trading.py its events, perform.py its effects,
                       ledger.py where it writes, recorder.py what it was told,
+                      latch_keeping.py its own latches on the way to the keeper,
                       trader_commands.py summary.py bodies.py tally.py what it tells
     tokens.py         login_tokens.py one login's, token_supply.py and consent.py where they come from,
                       token_vault.py where they rest, token_source.py how others ask for them

@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tradeproc.errors import EXIT_DONE, EXIT_HALT
-from tradeproc.strategies.loading import BadStrategy, build_arguments, load_strategy
+from tradeproc.strategies.loading import BadStrategy, begin, build_arguments, load_strategy
 
 
 def check(arguments: Sequence[str]) -> int:
-    """Load the strategy and build its arguments; say in one line on stderr why it cannot be."""
+    """Load the strategy, build its arguments and begin once; say in one line on stderr why it cannot be."""
     reference, folder, given = arguments
     try:
-        build_arguments(load_strategy(reference, Path(folder)), json.loads(given))
+        strategy = load_strategy(reference, Path(folder))
+        begin(reference, strategy, build_arguments(strategy, json.loads(given)))
     except BadStrategy as bad:
         sys.stderr.write(" ".join(str(bad).split()) + "\n")
         return EXIT_HALT

@@ -10,13 +10,14 @@ import logging
 import os
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 
 import tradeproc
 from tradeproc.bus.node import Node
 from tradeproc.clock import monotonic_ns, wall_ns
 from tradeproc.domain.book import Fill
 from tradeproc.domain.market_hours import market_hours
-from tradeproc.engine import events
+from tradeproc.engine import events, strategy
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import TradingState
 from tradeproc.engine.recording import Header
@@ -31,7 +32,7 @@ from tradeproc.procs.trading import Trader, read_latches
 from tradeproc.store.database import DatabaseDown
 from tradeproc.store.journal import Journal, JournalInUse
 from tradeproc.store.lease import Lease, LeaseTaken
-from tradeproc.store.rows import SessionRow
+from tradeproc.store.rows import Latch, SessionRow
 from tradeproc.store.store import Store
 from tradeproc.strategies.loading import build_arguments, load_strategy
 
@@ -103,8 +104,9 @@ class Beginning:
             arguments=self.arguments,
             session_opened_at=market_hours(row.spec.calendar).session_opened_at,
         )
-        state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in read_latches(store, row.id)})
-        started = _known(store, row, fills)
+        latches = read_latches(store, row.id)
+        state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in latches})
+        started = replace(_known(store, row, fills), strategy_off=_off(latches, row.id))
         _forget_alarms(ledger)
         recorder = Recorder(self.home.recordings, _header(setup, state))
         trader = Trader(self.node, row, ledger, state, fills, recorder)
@@ -123,6 +125,12 @@ def _header(setup: Setup, state: State) -> Header:
         began_at=wall_ns(),
         program=tradeproc.__version__,
     )
+
+
+def _off(latches: Sequence[Latch], session: int) -> str:
+    """Return why an earlier life switched the strategy off, empty when none did or a person has resumed since."""
+    closed = [latch for latch in latches if latch.scope == f"session:{session}" and latch.state != "active"]
+    return "".join(latch.reason or "it failed" for latch in closed if latch.by == strategy.BY)
 
 
 def _forget_alarms(ledger: Ledger) -> None:

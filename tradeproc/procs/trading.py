@@ -16,10 +16,12 @@ from tradeproc.domain.answers import Unknown
 from tradeproc.domain.book import Fill
 from tradeproc.domain.units import Nanos
 from tradeproc.engine import effects, events
+from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import Event, StreamKind, TradingState
 from tradeproc.engine.state import State
 from tradeproc.engine.trader import step
 from tradeproc.procs.follower import SILENCE_SECONDS, Follower
+from tradeproc.procs.latch_keeping import keep_latch
 from tradeproc.procs.ledger import Ledger
 from tradeproc.procs.perform import Performer, answer_of
 from tradeproc.procs.recorder import Recorder
@@ -120,6 +122,11 @@ class Trader:
                     self.recent_fills.append(fill)
                 if effect.position is not None:
                     self.tally.settle(effect.position)
+            if isinstance(effect, effects.KeepLatch):
+                # what is stored counts again only when it is newer
+                self._latched_at[f"session:{self.session}"] = self.clock.now()
+                keep_latch(self.node, self.session, effect)
+                continue
             self.performer.perform(effect, following)
 
     # --- what is heard
@@ -212,9 +219,8 @@ class Trader:
         if self._is_asking_history:
             return
         self._is_asking_history = True
-        setup = self.state.setup
-        wanted = setup.strategy.warmup(setup.arguments) if self.spec.warmup is None else self.spec.warmup
-        params = {"contract": self.spec.contract, "minutes": self.spec.minutes, "count": max(wanted + 1, 60)}
+        count = max(self.state.strategy.wanted + 1, 60)
+        params = {"contract": self.spec.contract, "minutes": self.spec.minutes, "count": count}
         self.node.request(self.link, "history", params, seconds=_HISTORY_SECONDS, on_reply=self._history)
 
     def _history(self, reply: Reply) -> None:
@@ -269,7 +275,9 @@ class Trader:
     def latch(self, scope: str, state: TradingState, by: str, reason: str) -> None:
         """Set a latch; what is stored counts again only when it is newer than this."""
         self._latched_at[scope] = self.clock.now()
-        if self.state.engine.latches.get(scope, TradingState.ACTIVE) is not state:
+        is_news = self.state.engine.latches.get(scope, TradingState.ACTIVE) is not state
+        # a resume also forgives the strategy, whatever the latch was
+        if is_news or (state is TradingState.ACTIVE and _is_in_trouble(self.state)):
             self.tell(events.TradingStateSet(scope, state, by, reason))
 
     def summary(self) -> Body:
@@ -288,6 +296,10 @@ class Trader:
         )
         self.recorder.close()
         self.ledger.close()
+
+
+def _is_in_trouble(state: State) -> bool:
+    return bool(state.strategy.off) or AlarmName.STRATEGY_FAILED.value in state.engine.alarms
 
 
 def read_latches(store: Store, session: int) -> list[Latch]:

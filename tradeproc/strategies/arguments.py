@@ -11,6 +11,8 @@ from difflib import get_close_matches
 from math import isfinite
 from typing import Any, get_type_hints
 
+import numpy as np
+
 from tradeproc.errors import Refusal
 
 _TYPES: tuple[type[Any], ...] = (int, float, bool, str, Decimal)
@@ -35,7 +37,8 @@ def declaration_fault(declared: object) -> str | None:
             return f"field {field.name} must be int, float, bool, str or Decimal"
         if field.default is MISSING:
             return f"field {field.name} has no default"
-        if problem := _misfit(field, hints[field.name], field.default):
+        default = field.default.item() if isinstance(field.default, np.generic) else field.default
+        if problem := _misfit(field, hints[field.name], default):
             return f"has a default that does not fit: {problem}"
     return None
 
@@ -49,7 +52,9 @@ def make_arguments(declared: type[Any], given: Mapping[str, Any]) -> Any:
     known = {field.name: field for field in fields(declared)}
     hints = get_type_hints(declared)
     values: dict[str, Any] = {}
-    for name, value in given.items():
+    for name, each in given.items():
+        # a sweep hands in what numpy made; `item` gives Python's own
+        value = each.item() if isinstance(each, np.generic) else each
         if name not in known:
             raise BadArgument(f"unknown argument {name!r}{_nearest(name, list(known))}")
         if problem := _misfit(known[name], hints[name], value):

@@ -7,14 +7,13 @@ A strategy is named in one of three ways:
     moving_average_cross                  an entry point of the group `tradeproc.strategies`
 
 This module reads files and runs the code in them, the one impure thing in this folder: it runs once at start-up,
-before the engine turns. It imports nothing from the rest of tradeproc but the contract and the errors.
+before the engine turns.
 """
 
 import importlib
 import importlib.util
 import inspect
 import sys
-import zlib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib.metadata import entry_points
@@ -23,8 +22,10 @@ from types import ModuleType
 from typing import Any
 
 from tradeproc.errors import Halt
+from tradeproc.strategies import folder
 from tradeproc.strategies.arguments import BadArgument, declaration_fault, make_arguments
 from tradeproc.strategies.contract import AnyStrategy
+from tradeproc.strategies.returned import whole
 
 GROUP = "tradeproc.strategies"
 
@@ -43,19 +44,19 @@ class BadStrategy(Halt):
         super().__init__(f"strategy {reference!r}: {problem}")
 
 
-def load_strategy(reference: str, folder: Path | None = None) -> AnyStrategy:
+def load_strategy(reference: str, base: Path | None = None) -> AnyStrategy:
     """Return the strategy that `reference` names, checked against the contract.
 
     Args:
         reference: file, `module:Class` or entry point name.
-        folder: what a relative file is relative to; the working folder when left out.
+        base: what a relative file is relative to; the working folder when left out.
 
     Raises:
         BadStrategy: it is not there, does not load, or does not keep the contract; one line says which.
     """
     place, _, attribute = reference.strip().partition(":")
     if place.endswith(".py"):
-        module = _load_file(reference, (folder or Path()) / Path(place).expanduser())
+        module = _load_file(reference, (base or Path()) / Path(place).expanduser())
         found = _attribute(reference, module, attribute) if attribute else _only_strategy(reference, module)
     elif attribute:
         found = _attribute(reference, _import(reference, place), attribute)
@@ -77,10 +78,28 @@ def build_arguments(strategy: AnyStrategy, given: Mapping[str, Any]) -> Any:
         raise BadStrategy(strategy.name, str(fault)) from None
 
 
+def begin(reference: str, strategy: AnyStrategy, arguments: Any) -> None:
+    """Ask for the warm-up and the first state, as a trader will.
+
+    Raises:
+        BadStrategy: it raises, or its warm-up is no number of candles.
+    """
+    for method, call in (("warmup", strategy.warmup), ("start", strategy.start)):
+        try:
+            answer = call(arguments)
+            if method == "warmup":
+                whole(answer, "its number of candles")
+        except (Exception, SystemExit) as error:
+            raise BadStrategy(reference, f"{method} fails: {_in_short(error)}") from error
+
+
 def _load_file(reference: str, path: Path) -> ModuleType:
     if not path.is_file():
         raise BadStrategy(reference, f"there is no file {str(path)!r}")
-    name = f"tradeproc_strategy_{path.stem}_{zlib.crc32(str(path.resolve()).encode()):08x}"
+    try:
+        name = folder.enter(path)
+    except folder.Writable as writable:
+        raise BadStrategy(reference, str(writable)) from None
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise BadStrategy(reference, f"{str(path)!r} is no Python file")
@@ -88,6 +107,9 @@ def _load_file(reference: str, path: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses look their module up while it is being executed
     try:
         spec.loader.exec_module(module)
+    except folder.Writable as writable:
+        del sys.modules[name]
+        raise BadStrategy(reference, str(writable)) from None
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise BadStrategy(reference, f"raises while it is loaded: {_in_short(error)}") from error
