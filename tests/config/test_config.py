@@ -61,6 +61,12 @@ def test_each_shipped_session_is_allowed_by_the_shipped_configuration(tmp_path: 
         (LIVE, ["i_accept_real_money"]),
         ({'base_url = "http://127.0.0.1:8765/v3"': 'base_url = "http://example.com"'}, ["base_url", "https://"]),
         ({"[desk]": "[desk"}, ["is no TOML", "line"]),
+        ({"http://127.0.0.1:8765/v3": "http://[x"}, ["base_url", "is no address"]),
+        ({"http://127.0.0.1:8765/v3": "http://127.0.0.1:99999"}, ["base_url", "is no address"]),
+        ({"max_order = 5": "max_order = " + "9" * 5000}, ["is no TOML"]),
+        ({"max_order = 5": "max_order = " + "9" * 30}, ["max_order", "64 bits"]),
+        ({"speed = 60.0": "speed = inf"}, ["speed", "a number", "inf"]),
+        ({'name = "paper desk"': r'name = "a\u0000b"'}, ["name", "NUL"]),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, replacements: dict[str, str], said: list[str]) -> None:

@@ -1,5 +1,6 @@
 """Generated groups read back as what was written."""
 
+import zlib
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tradeproc.home import Home
 from tradeproc.supervision.declared import Intensity, Strategy, read_declarations
 from tradeproc.supervision.groups import (
+    BadGroupFile,
     GroupFiles,
     ProgramSpec,
     feed_program,
@@ -50,6 +52,20 @@ def test_a_file_that_somebody_edited_is_told_from_ours_and_discarded(tmp_path: P
     assert files.discard_edited() == ["link-paper", "session-3"]
     assert files.names() == ["session-4"]
     assert files.discard_edited() == []
+
+
+def test_a_file_of_another_version_that_describes_no_group_is_not_ours(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.make_folders()
+    files = GroupFiles(home)
+    body = render(session_group(3), home).partition("\n")[2].replace("strategy=one_for_all", "strategy=none")
+    checksum = f"{zlib.crc32(body.encode()):08x}"
+    files.path("session-3").write_text(f"; written by tradeproc, do not edit, checksum {checksum}\n{body}")
+
+    assert files.read("session-3") is None
+    assert files.discard_edited() == ["session-3"]
+    with pytest.raises(BadGroupFile, match="none"):
+        parse(body)
 
 
 def test_before_supervisord_starts_the_feeds_of_a_former_life_are_forgotten(tmp_path: Path) -> None:

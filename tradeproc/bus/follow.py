@@ -7,7 +7,7 @@ is awaited is kept; what the snapshot holds already is not told again.
 import logging
 from collections.abc import Callable
 
-from tradeproc.bus.codec import Body, Envelope
+from tradeproc.bus.codec import BadFrames, Body, Envelope
 from tradeproc.bus.node import Node
 from tradeproc.bus.requests import Answered, NoAnswer, Reply, RequestWasRefused
 from tradeproc.errors import Refusal
@@ -96,8 +96,11 @@ class Follow:
             self._ask()
 
     def _begin(self, body: Body) -> None:
-        self._epoch, self._known = body.pop("epoch"), body.pop("sequences")
+        epoch, known = body.pop("epoch", None), body.pop("sequences", None)
         try:
+            if type(epoch) is not int or not isinstance(known, dict) or set(map(type, known.values())) - {int}:
+                raise BadFrames("a snapshot without its epoch and numbers")
+            self._epoch, self._known = epoch, known
             self._on_snapshot(body)
         except Refusal as refusal:
             log.warning("snapshot_refused publisher=%s topic=%s reason=%s", self.process, self.topic, refusal)

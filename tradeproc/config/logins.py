@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from tradeproc.brokers.contract import ClientCredentials, Environment, Login
 from tradeproc.config.problems import BadConfig, check_positive
 from tradeproc.config.text import read_text
-from tradeproc.domain.hosts import is_loopback
+from tradeproc.domain.hosts import is_address, is_loopback
 from tradeproc.domain.records import BadValue
 
 _SET = "set it, then scripts/stop && scripts/tradectl up"
@@ -109,6 +109,8 @@ class LoginConfig:
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,15}", self.name):
             raise BadValue("name", f"{self.name!r} is not allowed; write up to 16 small letters, digits, _ -")
         for key, value in (("base_url", self.base_url), ("auth_url", self.auth_url)):
+            if value and not is_address(value):
+                raise BadValue(key, f"{value!r} is no address; write https://host, or http://127.0.0.1:port")
             if value and urlsplit(value).scheme != "https" and not is_loopback(value):
                 raise BadValue(key, f"{value!r} must begin with https://, or be on 127.0.0.1 with http://")
         if self.can_reach_money and not self.i_accept_real_money:

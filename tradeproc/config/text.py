@@ -24,7 +24,8 @@ def read_toml(file: Path) -> dict[str, object]:
         raise BadConfig(file, f"is not UTF-8 text (byte {error.start})") from None
     except UnicodeError as error:
         raise BadConfig(file, str(error)) from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
+        # TOML's own errors, and numbers of thousands of digits
         raise BadConfig(file, f"is no TOML: {error}") from None
     except RecursionError:
         raise BadConfig(file, "is no TOML that can be read: it is nested too deep") from None

@@ -6,6 +6,7 @@ belong into the dataclass's `__post_init__`, which raises `BadValue`.
 """
 
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -41,6 +42,15 @@ def nearest(name: str, known: list[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known) or 'nothing'}"
 
 
+def is_storable(text: str) -> bool:
+    """Tell whether UTF-8 and PostgreSQL can hold a text: no NUL, no half of a pair of surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
+
+
 def read_record(kind: type[T], table: object, section: str = "", given: Mapping[str, object] = NOTHING) -> T:
     """Return the dataclass that a table describes; `section` is only for messages, as `logins.paper`.
 
@@ -71,6 +81,7 @@ def read_record(kind: type[T], table: object, section: str = "", given: Mapping[
 
 def _read(hint: Any, value: object, section: str, name: str) -> Any:
     """Return `value` as the type that `hint` asks for."""
+    _check_storable(value, section, name)
     while hasattr(hint, "__supertype__"):
         hint = hint.__supertype__
     origin = typing.get_origin(hint)
@@ -92,6 +103,15 @@ def _read(hint: Any, value: object, section: str, name: str) -> Any:
     raise BadRecord(section, f"{name}: expected {_described(hint)}, found {_shown(value)}")
 
 
+def _check_storable(value: object, section: str, name: str) -> None:
+    for text in (value, name):
+        if isinstance(text, str) and not is_storable(text):
+            why = "holds a NUL or half a character, which no database stores"
+            raise BadRecord(section, f"{name!r}: {_shown(text)} {why}")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise BadRecord(section, f"{name}: expected a number of 64 bits, found {_shown(value)}")
+
+
 def _read_union(hint: Any, value: object, section: str, name: str) -> Any:
     options = typing.get_args(hint)
     if value is None and type(None) in options:
@@ -106,7 +126,7 @@ def _read_union(hint: Any, value: object, section: str, name: str) -> Any:
 
 def _is_plain(hint: Any, value: object) -> bool:
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return hint in (str, bool) and isinstance(value, hint)

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from tradeproc import clock
 from tradeproc.domain.units import Money, Nanos
+from tradeproc.errors import Refusal
 from tradeproc.localbroker.bars import Bar, LiveBars
 from tradeproc.localbroker.exchange import Exchange
 from tradeproc.localbroker.journal import BrokenJournal, Journal
@@ -61,8 +62,16 @@ class Market:
         self._wall, self._monotonic = wall, monotonic
         self._journal = None if journal is None else Journal(journal, fsync=settings.fsync)
         known = [] if self._journal is None else self._journal.records
-        self.pace = self._first_pace() if not known else self._continued(known)
-        self.exchange.restore(record for record in known if record["kind"] != "clock")
+        try:
+            self.pace = self._first_pace() if not known else self._continued(known)
+            self.exchange.restore(record for record in known if record["kind"] != "clock")
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, Refusal) as error:
+            if journal is None:
+                raise
+            raise BrokenJournal(
+                journal,
+                f"holds what cannot be continued ({type(error).__name__}: {error}); move the file away to begin anew",
+            ) from error
         self._played_until = self.pace.market
         self._cursor = tape.index_after(self._played_until)
         for contract in tape.contracts:

@@ -48,7 +48,8 @@ def accounts_in_body(call: Call) -> tuple[str, ...]:
     except orjson.JSONDecodeError:
         return ()
     body = found if isinstance(found, dict) else {}
-    orders = [body, *(order for order in body.get("Orders") or [] if isinstance(order, dict))]
+    listed = body.get("Orders")
+    orders = [body, *(order for order in listed if isinstance(order, dict))] if isinstance(listed, list) else [body]
     return tuple({str(order["AccountID"]).upper() for order in orders if "AccountID" in order})
 
 

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from tradeproc.domain.units import Nanos
 from tradeproc.errors import Refusal
 
+FASTEST = 1_000_000.0
+# the year 2200: market time stands still there, before it leaves 64 bits
+_LATEST = 7_258_118_400_000_000_000
+
 
 class BadSpeed(Refusal):
-    """A speed that is not positive; caught where it was asked for. To stop market time, pause."""
+    """A speed that is not positive or beyond reason; caught where it was asked for. To stop market time, pause."""
 
     def __init__(self, speed: float) -> None:
         self.speed = speed
-        super().__init__(f"speed must be above 0, not {speed:g}; pause to stop market time")
+        super().__init__(f"speed must be above 0 and at most {FASTEST:g}, not {speed:g}; pause to stop market time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +34,15 @@ class Pace:
         """Check the speed.
 
         Raises:
-            BadSpeed: it is not positive.
+            BadSpeed: it is not positive, or too high to mean anything.
         """
-        if not self.speed > 0:
+        if not 0 < self.speed <= FASTEST:
             raise BadSpeed(self.speed)
 
     def market_at(self, monotonic: int) -> Nanos:
         """Return market time; never before `market`, also if the clock is asked for an earlier moment."""
         passed = 0 if self.is_paused else max(0, monotonic - self.monotonic)
-        return Nanos(self.market + round(passed * self.speed))
+        return Nanos(max(self.market, min(self.market + round(passed * self.speed), _LATEST)))
 
     def at_speed(self, speed: float, monotonic: int) -> "Pace":
         """Return the pace that goes on from now at another speed; paused stays paused."""

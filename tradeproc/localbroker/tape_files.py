@@ -13,6 +13,7 @@ its volume is dealt out one by one, so a small bar has trades of size 0, which m
 import csv
 import gzip
 import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from tradeproc.domain.units import MINUTE, SECOND, iso
 from tradeproc.errors import Halt, Refusal
 
 TRADES = ("price", "size")
+_EARLIEST, _LATEST = 0, 7_258_118_400_000_000_000
 BARS = ("open", "high", "low", "close", "volume")
 
 
@@ -71,7 +73,9 @@ def _read(path: Path, contract: str | None, most: int | None = None) -> list[Row
     try:
         with _open(path) as lines:
             rows = _parse(path, islice(lines, most), contract)
-    except (OSError, EOFError) as error:
+    except csv.Error as error:
+        raise BadTape(path, None, f"is no CSV ({error})") from error
+    except (OSError, EOFError, zlib.error) as error:
         raise BadTape(path, None, f"cannot be read ({error}); check tape= in the configuration") from error
     except UnicodeDecodeError as error:
         raise BadTape(path, None, "is no text; give a CSV file, plain or .gz") from error
@@ -139,13 +143,13 @@ class _Line:
         text = self.text(name)
         if not re.fullmatch(r"\d{18,19}", text, re.ASCII):
             raise BadTape(self.path, self.number, f"{name} must be nanoseconds since 1970 (19 digits), not {text!r}")
-        return int(text)
+        return self._sane(name, int(text))
 
     def moment(self, name: str, is_utc: bool) -> int:
         text = self.text(name)
         try:
             moment = datetime.fromisoformat(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise BadTape(
                 self.path, self.number, f"{name} must be a time as 2024-01-01T23:01:00Z, not {text!r}"
             ) from None
@@ -153,7 +157,12 @@ class _Line:
             if not is_utc:
                 raise BadTape(self.path, self.number, f"{name} {text!r} has no zone; add Z, or call it timestamp_utc")
             moment = moment.replace(tzinfo=UTC)
-        return int(moment.replace(microsecond=0).timestamp()) * SECOND + moment.microsecond * 1000
+        return self._sane(name, int(moment.replace(microsecond=0).timestamp()) * SECOND + moment.microsecond * 1000)
+
+    def _sane(self, name: str, at: int) -> int:
+        if not _EARLIEST <= at < _LATEST:
+            raise BadTape(self.path, self.number, f"{name} {self.text(name)!r} is no time between 1970 and 2200")
+        return at
 
 
 def _time_column(path: Path, names: Sequence[str]) -> Callable[[_Line], int]:

@@ -149,6 +149,6 @@ def _read(file: Path) -> dict[str, list[str]]:
         return {str(scope): [str(state), str(by), str(reason)] for scope, (state, by, reason) in kept.items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         log.exception("latches_unreadable file=%s", file)
         return {}

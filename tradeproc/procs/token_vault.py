@@ -86,8 +86,11 @@ class Vault:
         _check_private(path)
         try:
             record = orjson.loads(self._cipher.decrypt(path.read_bytes()))
-            return Stored(str(record["refresh_token"]), Nanos(int(record["logged_in_at"])))
-        except (InvalidToken, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            token, logged_in_at = record["refresh_token"], record["logged_in_at"]
+            if not isinstance(token, str) or not isinstance(logged_in_at, int):
+                raise TypeError("no record of a login")
+            return Stored(token, Nanos(logged_in_at))
+        except (InvalidToken, orjson.JSONDecodeError, KeyError, TypeError):
             raise LostToken(f"{path} cannot be decrypted with {self._folder / KEY_FILE}") from None
 
     def save(self, login: str, stored: Stored) -> None:

@@ -193,15 +193,25 @@ class Journal:
         end = self._replayed
         for line in self._content()[end:].splitlines(keepends=True):
             end += len(line)
-            checksum, _, body = line.rstrip(b"\n").partition(b" ")
-            if checksum == b"%08x" % zlib.crc32(body):
-                yield Write(*orjson.loads(body)), end
-            else:
+            write = _read_line(line)
+            if write is None:
                 log.error("journal_line_damaged path=%s ends_at=%d", self.path, end)
-                yield None, end
+            yield write, end
 
     def _put_aside(self, write: Write) -> None:
         with self.path.with_suffix(".refused").open("ab") as aside:
             aside.write(orjson.dumps([write.statement, write.parameters]) + b"\n")
             aside.flush()
             os.fsync(aside.fileno())
+
+
+def _read_line(line: bytes) -> Write | None:
+    """Return the write of a line, None when the line is damaged or holds something else."""
+    checksum, _, body = line.rstrip(b"\n").partition(b" ")
+    if checksum != b"%08x" % zlib.crc32(body):
+        return None
+    try:
+        statement, parameters = orjson.loads(body)
+    except (ValueError, TypeError):
+        return None
+    return Write(statement, parameters) if isinstance(statement, str) and isinstance(parameters, dict) else None

@@ -13,6 +13,7 @@ import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tradeproc.errors import Refusal
 from tradeproc.home import Home
 from tradeproc.supervision.declared import Strategy
 
@@ -40,6 +41,10 @@ stdout_logfile={log}/{process}.log
 stdout_logfile_maxbytes=10MB
 stdout_logfile_backups=3
 """
+
+
+class BadGroupFile(Refusal):
+    """A group's file that describes no group; caught where it is read, and the file is written anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +120,15 @@ def render(group: GroupSpec, home: Home) -> str:
 
 
 def is_ours(text: str) -> bool:
-    """Tell whether a group's file is as some version of tradeproc wrote it."""
+    """Tell whether a group's file is as some version of tradeproc wrote it, and can be read by this one."""
     first, newline, body = text.partition("\n")
-    return first + newline == _FIRST_LINE.format(zlib.crc32(body.encode()))
+    if first + newline != _FIRST_LINE.format(zlib.crc32(body.encode())):
+        return False
+    try:
+        parse(text)
+    except BadGroupFile:
+        return False
+    return True
 
 
 def feed_program(login: str, name: str) -> ProgramSpec:
@@ -130,16 +141,23 @@ def feed_program(login: str, name: str) -> ProgramSpec:
 
 
 def parse(text: str) -> GroupSpec:
-    """Return the group that a rendered file describes."""
+    """Return the group that a rendered file describes.
+
+    Raises:
+        BadGroupFile: it describes none.
+    """
     file = configparser.RawConfigParser(comment_prefixes=(";",))
-    file.read_string(text)
-    name = next(each.removeprefix("group:") for each in file.sections() if each.startswith("group:"))
-    head = file[f"group:{name}"]
-    programs = []
-    for process in filter(None, head["programs"].split(",")):
-        command = shlex.split(file[f"program:{process}"]["command"])
-        programs.append(ProgramSpec(process.removeprefix(f"{name}."), tuple(command[3:])))
-    return GroupSpec(name, Strategy(head["strategy"]), int(head["priority"]), tuple(programs))
+    try:
+        file.read_string(text)
+        (name,) = (each.removeprefix("group:") for each in file.sections() if each.startswith("group:"))
+        head = file[f"group:{name}"]
+        programs = []
+        for process in filter(None, head["programs"].split(",")):
+            command = shlex.split(file[f"program:{process}"]["command"])
+            programs.append(ProgramSpec(process.removeprefix(f"{name}."), tuple(command[3:])))
+        return GroupSpec(name, Strategy(head["strategy"]), int(head["priority"]), tuple(programs))
+    except (configparser.Error, LookupError, ValueError) as error:
+        raise BadGroupFile(" ".join(f"{type(error).__name__}: {error}".split())) from None
 
 
 class GroupFiles:

@@ -29,6 +29,7 @@ AUDIENCE = "https://api.tradestation.com"
 SCOPES = ("openid", "offline_access", "MarketData", "ReadAccount", "Trade")
 _SECONDS = 10.0
 _DEFAULT_LIFE = 1200.0
+_LONGEST_LIFE = 400 * 86_400.0
 _MOST_PENDING = 8
 _CLIENT_ERRORS = frozenset({"invalid_client", "unauthorized_client", "access_denied", "invalid_scope"})
 
@@ -85,7 +86,10 @@ class TradeStationAuthorization:
             ClientRefused: the client is not known.
             SignInDown: the sign-in host cannot be reached.
         """
-        query = {key: values[0] for key, values in parse_qs(urlsplit(redirected_to).query).items()}
+        try:
+            query = {key: values[0] for key, values in parse_qs(urlsplit(redirected_to).query).items()}
+        except ValueError:
+            raise ConsentMissing("that is no address; copy all of what the browser shows") from None
         if "error" in query:
             raise ConsentMissing(f"{query['error']}: {query.get('error_description', 'no reason given')}"[:300])
         if query.get("state") != state:
@@ -143,12 +147,23 @@ class TradeStationAuthorization:
             raise SignInDown(f"{self._token_url}: {type(error).__name__}") from error
         except OAuth2Error as error:
             raise _verdict(error) from None
-        replacement = token.get("refresh_token")
-        return Tokens(
-            str(token["access_token"]),
-            float(token.get("expires_in") or _DEFAULT_LIFE),
-            str(replacement) if replacement and replacement != asked_with else None,
-        )
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+            # the library takes the kinds of the fields for granted
+            raise SignInDown(f"the sign-in host answered with something else than tokens: {error}"[:300]) from None
+        access, replacement = token.get("access_token"), token.get("refresh_token")
+        if not isinstance(access, str) or not access:
+            raise SignInDown("the sign-in host answered without an access token")
+        fresh = replacement if isinstance(replacement, str) and replacement != asked_with else ""
+        return Tokens(access, _life(token.get("expires_in")), fresh or None)
+
+
+def _life(told: object) -> float:
+    """Return for how many seconds a token is good; what cannot be a number of seconds is not told."""
+    try:
+        seconds = float(str(told))
+    except ValueError:
+        return _DEFAULT_LIFE
+    return seconds if 0 < seconds <= _LONGEST_LIFE else _DEFAULT_LIFE
 
 
 def _check_answer(response: requests.Response) -> requests.Response:
@@ -172,6 +187,6 @@ def _verdict(error: OAuth2Error) -> Halt | Outage:
     said = f"{error.error}: {error.description}"[:300]
     if isinstance(error, InvalidGrantError):
         return RefreshTokenDead(said)
-    if error.error in _CLIENT_ERRORS:
+    if str(error.error) in _CLIENT_ERRORS:
         return ClientRefused(said)
     return SignInDown(said)

@@ -19,6 +19,8 @@ Json = Mapping[str, Any]
 _LONGEST_NUMBER = 64
 _LARGEST_EXPONENT = 18
 _LARGEST_QUANTITY = 10_000_000
+# the year 2200; what lies outside 64 bits, or near their end, breaks the bus, the database and arithmetic
+_LATEST = 7_258_118_400_000_000_000
 
 
 def parse_json(raw: bytes) -> object:
@@ -43,10 +45,10 @@ def objects(value: object) -> list[Json] | None:
 
 
 def text(record: Json, key: str) -> str:
-    """Return a string field, empty when blank; numbers are written out."""
+    """Return a string field, empty when blank; numbers are written out, a NUL is replaced: no database takes one."""
     value = record.get(key)
     if isinstance(value, str):
-        return value.strip()
+        return value.replace("\0", "\ufffd").strip()
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
@@ -79,14 +81,15 @@ def count(record: Json, key: str) -> int:
 
 
 def moment(record: Json, key: str) -> Nanos | None:
-    """Return a time, or None when the field is blank or no time."""
+    """Return a time, or None when the field is blank, no time, or one that cannot be (year 1, year 9999)."""
     written = record.get(key)
     if not isinstance(written, str):
         return None
     try:
-        return from_iso(written.strip())
+        found = from_iso(written.strip())
     except (ValueError, OverflowError):
         return None
+    return found if 0 <= found < _LATEST else None
 
 
 def trouble(record: Json) -> str | None:
