@@ -12,6 +12,7 @@ An order: decision → engine/limits.py admits it → effect Persist → store/ 
          stream → engine/orders.py moves the order by its table → store/ appends the event and the fill.
 
 domain/       values: units, instruments, market hours, candles, orders, fills, sessions, answers
+market/       tapes as files hold them, of any vendor: bytes in, numpy arrays out
 engine/       pure: (state, event, now) -> effects; order table, limits, candles, reconciliation
 strategies/   the strategy contract, the loader and three examples
 brokers/      the broker contract, then one folder a broker

@@ -1,10 +1,10 @@
 """The tape: trades of the past, in exchange order, as numpy arrays; shipped with us or generated.
 
-Files are read by `tape_files.py`, bars of it are made by `bars.py`.
+Files are opened by `tape_files.py` and understood by `tradeproc/market/`; bars are made by `bars.py`.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -13,13 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeproc.domain.candles import Tick
-from tradeproc.domain.instruments import UnknownInstrument, instrument_of
+from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.units import SECOND, Contracts, Nanos, from_iso
 from tradeproc.engine.bars import TickArrays
 from tradeproc.errors import Refusal
 from tradeproc.localbroker.bars import Bars
-from tradeproc.localbroker.tape_files import BadTape, check_head, read_rows
+from tradeproc.localbroker.tape_files import BadTape, check_answered, check_head, understand
+from tradeproc.market.findings import betrayed
+from tradeproc.market.reading import NOTHING_SAID, Wanted
 
 Times = npt.NDArray[np.int64]
 Prices = npt.NDArray[np.float64]
@@ -48,6 +50,7 @@ class Tape:
     sizes: Sizes
     which: npt.NDArray[np.int16]
     name: str = "tape"
+    warnings: tuple[str, ...] = ()
     _bars: dict[tuple[str, int], Bars] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -84,9 +87,10 @@ class Tape:
         """Return the bars of a contract; they are made once."""
         key = (contract, minutes)
         if key not in self._bars:
-            mine = self.which == self.contracts.index(contract)
+            # what has one contract is not copied
+            only = slice(None) if len(self.contracts) == 1 else self.which == self.contracts.index(contract)
             hours = market_hours(instrument_of(contract).market_hours)
-            self._bars[key] = Bars(TickArrays(self.times[mine], self.prices[mine], self.sizes[mine]), minutes, hours)
+            self._bars[key] = Bars(TickArrays(self.times[only], self.prices[only], self.sizes[only]), minutes, hours)
         return self._bars[key]
 
 
@@ -95,8 +99,8 @@ def located(tape: str, root: Path) -> str:
     return tape if tape == SHIPPED or _GENERATED.fullmatch(tape) else str(root / tape)
 
 
-def check_tape(tape: str) -> None:
-    """Check without reading all of it that a tape can be played: a file's place, header and first line.
+def check_tape(tape: str, wanted: Wanted = NOTHING_SAID) -> None:
+    """Check without reading all of it that a tape can be played: a file's place, header and first lines.
 
     Raises:
         BadTape: it cannot; says file, line and remedy.
@@ -104,7 +108,7 @@ def check_tape(tape: str) -> None:
     if tape == SHIPPED:
         return
     if (walk := _GENERATED.fullmatch(tape)) is None:
-        check_head(Path(tape))
+        check_head(Path(tape), wanted)
         return
     try:
         instrument_of(walk[1])
@@ -112,8 +116,10 @@ def check_tape(tape: str) -> None:
         raise BadTape(Path(tape), None, str(error)) from error
 
 
-def open_tape(tape: str) -> Tape:
-    """Return the tape that is shipped, generated, or in a file.
+def open_tape(tape: str, wanted: Wanted = NOTHING_SAID, heard: Callable[[int], None] = lambda rows: None) -> Tape:
+    """Return the tape that is shipped, generated, or in a file; `wanted` says how a file is to be read.
+
+    `heard` is told how many rows of a file were read, block by block.
 
     Raises:
         BadTape: it cannot be read.
@@ -122,37 +128,27 @@ def open_tape(tape: str) -> Tape:
         return shipped()
     if walk := _GENERATED.fullmatch(tape):
         return generated(walk[1], int(walk[2]), _GENERATED_FROM, _GENERATED_SECONDS)
-    return read_tape(Path(tape))
+    return read_tape(Path(tape), wanted, heard)
 
 
-def read_tape(path: Path, contract: str | None = None) -> Tape:
-    """Return the tape of a CSV file of trades or bars; `tape_files.py` says which columns.
+def read_tape(path: Path, wanted: Wanted = NOTHING_SAID, heard: Callable[[int], None] = lambda rows: None) -> Tape:
+    """Return the tape of a file of trades or bars; `tape_files.py` says which.
 
     Raises:
-        BadTape: the file cannot be read, or a price is off the tick grid; says file, line and remedy.
+        BadTape: the file cannot be read, or does not say enough; says file, line and remedy.
     """
-    rows = read_rows(path, contract)
-    contracts = tuple(dict.fromkeys(row.contract for row in rows))
-    prices = np.array([row.price for row in rows], dtype=np.float64)
-    which = np.array([contracts.index(row.contract) for row in rows], dtype=np.int16)
-    for number, code in enumerate(contracts):
-        try:
-            step = float(instrument_of(code).tick_size)
-        except UnknownInstrument as error:
-            raise BadTape(path, None, f"{error} in {code}; add it to domain/instruments.py") from error
-        off = np.flatnonzero((which == number) & (np.abs(prices / step - np.round(prices / step)) > 1e-4))
-        if len(off):
-            row = rows[int(off[0])]
-            raise BadTape(path, row.line, f"price {row.price} is off the tick grid of {step} of {code}")
-    times = np.array([row.at for row in rows], dtype=np.int64)
-    sizes = np.array([row.size for row in rows], dtype=np.int64)
-    return Tape(contracts, times, prices, sizes, which, path.name)
+    reading = understand(path, wanted, heard)
+    check_answered(path, reading)
+    contradiction = betrayed(reading)
+    warnings = (*reading.warnings, contradiction) if contradiction else tuple(reading.warnings)
+    trades = reading.trades
+    return Tape(trades.contracts, trades.times, trades.prices, trades.sizes, trades.which, path.name, warnings)
 
 
 def shipped() -> Tape:
     """Return the real ES trades that come with tradeproc: an hour of ESH24, from 2023-12-25 23:00 UTC."""
     with resources.as_file(resources.files("tradeproc.localbroker") / "tapes" / _SHIPPED_FILE) as path:
-        return read_tape(path, _SHIPPED_CONTRACT)
+        return read_tape(path, Wanted(contract=_SHIPPED_CONTRACT))
 
 
 def generated(

@@ -1,33 +1,41 @@
-"""Reading a tape from a CSV file, plain or .gz: of trades, or of bars; the first line names the columns.
+"""Opening a tape's file, plain or packed (.gz, .bz2, .xz, .zip); what can go wrong there is told in one line.
+
+What is in the file is understood by `tradeproc/market/`, which says which forms are read. Our own, with a header:
 
     trades   a time, price, size                            ts_event_ns,price,size,side
     bars     a time (the bar's END), open, high, low, close, volume
 
 The time is `ts_event_ns` (UTC nanoseconds), `timestamp_utc` (text, UTC) or `time` (text with a zone). The contract is
 the column `contract`, or the beginning of the file's name (`ESH24_…`, `ESH4_…`). Other columns are ignored.
-
-A bar becomes four trades: open, then low and high (high and low in a falling bar), then close, spread over the bar;
-its volume is dealt out one by one, so a small bar has trades of size 0, which move the price and fill no limit.
 """
 
-import csv
+import bz2
 import gzip
-import re
+import lzma
+import stat
+import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import islice, pairwise
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from itertools import chain, islice
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol
 
-from tradeproc.domain.instruments import MONTH_LETTERS, Contract
-from tradeproc.domain.units import MINUTE, SECOND, iso
-from tradeproc.errors import Halt, Refusal
+from tradeproc.errors import Halt
+from tradeproc.market.lines import Unreadable
+from tradeproc.market.reading import Reading, Wanted, read
 
-TRADES = ("price", "size")
-_EARLIEST, _LATEST = 0, 7_258_118_400_000_000_000
-BARS = ("open", "high", "low", "close", "volume")
+# so many bytes are in memory at once, beside the trades
+_CHUNK = 1 << 20
+_DAMAGES = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
+_ZSTANDARD = b"\x28\xb5\x2f\xfd"
+
+
+class Stream(Protocol):
+    """What bytes are read from."""
+
+    def read(self, most: int, /) -> bytes:
+        """Return the next bytes, none at the end."""
 
 
 class BadTape(Halt):
@@ -38,187 +46,86 @@ class BadTape(Halt):
         super().__init__(f"{path}{f', line {line}' if line else ''}: {problem}")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One trade as read; `line` is where it stood."""
-
-    line: int
-    contract: str
-    at: int
-    price: float
-    size: int
-
-
-def read_rows(path: Path, contract: str | None = None) -> list[Row]:
-    """Return the trades of a file, in order.
+def understand(path: Path, wanted: Wanted, heard: Callable[[int], None] = lambda rows: None) -> Reading:
+    """Return what is in a file; it may leave questions open. `heard` is told the number of rows as they are read.
 
     Raises:
         BadTape: names file, line and remedy.
     """
-    rows = _read(path, contract)
-    _check_order(path, rows)
-    return rows
+    return _understood(path, wanted, lambda chunks: read(chunks, path.name, wanted, heard))
 
 
-def check_head(path: Path) -> None:
-    """Check that a file is there and that its header and its first line can be read.
+def check_head(path: Path, wanted: Wanted) -> None:
+    """Check that a file is there, and that its header and its first lines can be played.
 
     Raises:
         BadTape: names file, line and remedy.
     """
-    _read(path, None, 2)
+    check_answered(path, _understood(path, wanted, lambda chunks: read(_head(chunks), path.name, wanted)))
 
 
-def _read(path: Path, contract: str | None, most: int | None = None) -> list[Row]:
+def check_answered(path: Path, reading: Reading) -> None:
+    """Check that nothing about a file remains to be said.
+
+    Raises:
+        BadTape: names what is to be said, and how.
+    """
+    if reading.questions:
+        keys = "in [localbroker] of conf/tradeproc.toml: tape_zone, tape_stamp, tape_contract"
+        raise BadTape(path, None, f"{'; '.join(reading.questions)} ({keys})")
+
+
+def _understood(path: Path, wanted: Wanted, reader: Callable[[Iterable[bytes]], Reading]) -> Reading:
     try:
-        with _open(path) as lines:
-            rows = _parse(path, islice(lines, most), contract)
-    except csv.Error as error:
-        raise BadTape(path, None, f"is no CSV ({error})") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadTape(path, None, f"cannot be read ({error}); check tape= in the configuration") from error
-    except UnicodeDecodeError as error:
-        raise BadTape(path, None, "is no text; give a CSV file, plain or .gz") from error
-    if not rows:
-        raise BadTape(path, None, "holds no trade; give at least one line after the header")
-    return rows
+        return reader(_chunks(path))
+    except Unreadable as bad:
+        raise BadTape(path, bad.line, bad.problem) from None
+    except _DAMAGES as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise BadTape(
+            path, None, f"cannot be read ({reason}); is it whole? check tape= in the configuration"
+        ) from error
+    except MemoryError:
+        raise BadTape(path, None, "is too large for this machine's memory; cut it") from None
 
 
-def _open(path: Path) -> TextIO:
-    return gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="")
+def _chunks(path: Path) -> Iterator[bytes]:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise BadTape(path, None, "is no file; give a CSV file, plain or packed")
+    with ExitStack() as stack:
+        stream = stack.enter_context(path.open("rb"))
+        packed = _unpacked(path, stream.read(6), stack)
+        if packed is None:
+            stream.seek(0)
+        while chunk := (packed or stream).read(_CHUNK):
+            yield chunk
 
 
-def _parse(path: Path, lines: Iterator[str], contract: str | None) -> list[Row]:
-    reader = csv.DictReader(lines)
-    names = [name.strip() for name in reader.fieldnames or ()]
-    reader.fieldnames = names
-    read_time = _time_column(path, names)
-    records = [_Line(path, reader.line_num, row) for row in reader]
-    if not records:
-        return []
-    times = [read_time(record) for record in records]
-    contracts = _contracts(path, names, records, contract, times[0])
-    if set(TRADES) <= set(names):
-        return [
-            Row(line.number, name, at, line.price("price"), line.count("size", 1))
-            for line, name, at in zip(records, contracts, times, strict=True)
-        ]
-    if set(BARS) <= set(names):
-        length = _bar_length(times)
-        return [
-            row
-            for line, name, at in zip(records, contracts, times, strict=True)
-            for row in _four_trades(line, name, at, length)
-        ]
-    raise BadTape(path, 1, f"needs the columns {', '.join(TRADES)} (trades) or {', '.join(BARS)} (bars)")
+def _unpacked(path: Path, begin: bytes, stack: ExitStack) -> Stream | None:
+    """Return the stream of what is packed in a file, None when it is not packed; the content tells, not the name."""
+    if begin.startswith(b"\x1f\x8b"):
+        return stack.enter_context(gzip.open(path, "rb"))
+    if begin.startswith(b"BZh"):
+        return stack.enter_context(bz2.open(path, "rb"))
+    if begin == b"\xfd7zXZ\0":
+        return stack.enter_context(lzma.open(path, "rb"))
+    if begin.startswith(_ZSTANDARD):
+        raise BadTape(path, None, "is packed with zstd, which is not read; unpack it first: zstd -d")
+    if begin.startswith(b"PK\x03\x04") or (begin.startswith(b"PK") and path.suffix.lower() == ".zip"):
+        archive = stack.enter_context(zipfile.ZipFile(path))
+        members = [each for each in archive.infolist() if not each.is_dir() and not each.filename.startswith("__")]
+        if len(members) != 1:
+            raise BadTape(path, None, f"holds {len(members)} files where one is expected; unpack it and choose")
+        return stack.enter_context(archive.open(members[0]))
+    return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A line with its number, and its cells as values or a clear error."""
-
-    path: Path
-    number: int
-    cells: dict[str, str | None]
-
-    def text(self, name: str) -> str:
-        return (self.cells[name] or "").strip()
-
-    def price(self, name: str) -> float:
-        try:
-            price = float(self.text(name))
-        except ValueError:
-            price = float("nan")
-        if not 0 < price < float("inf"):
-            raise BadTape(self.path, self.number, f"{name} must be a number above 0, not {self.text(name)!r}")
-        return price
-
-    def count(self, name: str, least: int) -> int:
-        text = self.text(name)
-        if not re.fullmatch(r"\d{1,12}", text, re.ASCII) or int(text) < least:
-            raise BadTape(self.path, self.number, f"{name} must be a whole number from {least} on, not {text!r}")
-        return int(text)
-
-    def nanos(self, name: str) -> int:
-        text = self.text(name)
-        if not re.fullmatch(r"\d{18,19}", text, re.ASCII):
-            raise BadTape(self.path, self.number, f"{name} must be nanoseconds since 1970 (19 digits), not {text!r}")
-        return self._sane(name, int(text))
-
-    def moment(self, name: str, is_utc: bool) -> int:
-        text = self.text(name)
-        try:
-            moment = datetime.fromisoformat(text)
-        except (ValueError, OverflowError):
-            raise BadTape(
-                self.path, self.number, f"{name} must be a time as 2024-01-01T23:01:00Z, not {text!r}"
-            ) from None
-        if moment.tzinfo is None:
-            if not is_utc:
-                raise BadTape(self.path, self.number, f"{name} {text!r} has no zone; add Z, or call it timestamp_utc")
-            moment = moment.replace(tzinfo=UTC)
-        return self._sane(name, int(moment.replace(microsecond=0).timestamp()) * SECOND + moment.microsecond * 1000)
-
-    def _sane(self, name: str, at: int) -> int:
-        if not _EARLIEST <= at < _LATEST:
-            raise BadTape(self.path, self.number, f"{name} {self.text(name)!r} is no time between 1970 and 2200")
-        return at
-
-
-def _time_column(path: Path, names: Sequence[str]) -> Callable[[_Line], int]:
-    if "ts_event_ns" in names:
-        return lambda line: line.nanos("ts_event_ns")
-    if "timestamp_utc" in names:
-        return lambda line: line.moment("timestamp_utc", is_utc=True)
-    if "time" in names:
-        return lambda line: line.moment("time", is_utc=False)
-    raise BadTape(path, 1, "has no time; call the column ts_event_ns, timestamp_utc or time")
-
-
-def _contracts(
-    path: Path, names: Sequence[str], records: Sequence[_Line], contract: str | None, first_at: int
-) -> list[str]:
-    if contract is None and "contract" in names:
-        return [_checked(path, line.number, line.text("contract")) for line in records]
-    code = contract or _from_name(path, first_at)
-    return [_checked(path, None, code)] * len(records)
-
-
-def _checked(path: Path, line: int | None, code: str) -> str:
-    try:
-        return Contract.parse(code).code
-    except Refusal as error:
-        raise BadTape(path, line, str(error)) from error
-
-
-def _from_name(path: Path, first_at: int) -> str:
-    match = re.match(rf"([A-Z0-9]{{1,4}}?[{MONTH_LETTERS}])(\d\d?)(?![A-Za-z0-9])|", path.name)
-    letters, year = match.groups() if match else (None, None)
-    if not letters or not year:
-        raise BadTape(path, None, "tells no contract; begin its name with one, as ESH24_trades.csv")
-    if len(year) == 1:  # the year nearest to the first trade that ends so, the one before it at the earliest
-        last = int(iso(first_at)[:4]) - 1
-        year = f"{next(candidate for candidate in range(last, last + 10) if candidate % 10 == int(year)) % 100:02d}"
-    return f"{letters}{year}"
-
-
-def _bar_length(times: Sequence[int]) -> int:
-    gaps = [later - earlier for earlier, later in pairwise(times) if later > earlier]
-    return min(gaps, default=MINUTE)
-
-
-def _four_trades(line: _Line, contract: str, end: int, length: int) -> list[Row]:
-    opening, high, low, close = (line.price(name) for name in ("open", "high", "low", "close"))
-    if not low <= min(opening, close) <= max(opening, close) <= high:
-        raise BadTape(line.path, line.number, "open and close must lie between low and high")
-    volume = line.count("volume", 0)
-    path = (opening, low, high, close) if close >= opening else (opening, high, low, close)
-    times = (end - length, end - length * 3 // 4, end - length // 2, end - 1)
-    sizes = [(volume + 3 - index) // 4 for index in range(4)]
-    return [Row(line.number, contract, at, price, size) for at, price, size in zip(times, path, sizes, strict=True)]
-
-
-def _check_order(path: Path, rows: Sequence[Row]) -> None:
-    for before, after in pairwise(rows):
-        if after.at < before.at:
-            raise BadTape(path, after.line, "is earlier than the line before it; sort the file by time")
+def _head(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the whole lines of the first chunk, or all when there is no more."""
+    begin = list(islice(chunks, 2))
+    first = b"".join(begin[:1])
+    if len(begin) > 1:
+        whole = max(first.rfind(b"\n"), first.rfind(b"\r")) + 1
+        # text of two bytes a letter is cut between letters
+        first = first[: whole + (1 if first[:2] == b"\xff\xfe" else 0)] if whole else first
+    return chain((first,))
