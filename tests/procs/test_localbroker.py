@@ -15,9 +15,12 @@ import pytest
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.clock import SECOND, monotonic_ns
+from tradeproc.config import load
 from tradeproc.home import Home
+from tradeproc.localbroker.chosen import Choice, choose, chosen
 from tradeproc.localbroker.client import LocalBroker, LocalBrokerDown
-from tradeproc.procs.localbroker import PROCESS
+from tradeproc.market.reading import Wanted
+from tradeproc.procs.localbroker import PROCESS, Pulse, configured_tape, folder_of
 
 CONFIG = """
 [desk]
@@ -140,3 +143,40 @@ def access_token(port: int) -> str:
     form = {"grant_type": "refresh_token"} | dict.fromkeys(("client_id", "client_secret", "refresh_token"), "local")
     token: str = httpx.post(f"http://127.0.0.1:{port}/oauth/token", data=form, trust_env=False).json()["access_token"]
     return token
+
+
+def test_it_beats_and_says_how_far_it_is_while_a_large_tape_is_read(home: Home) -> None:
+    pulse = Pulse(home)
+    try:
+        pulse.hear(0)
+        pulse.hear(1_234_567)
+        with Client(Directory(home.sockets)) as bus:
+            deadline = monotonic_ns() + 60 * SECOND
+            told = bus.call(PROCESS, "status", {}, seconds=5)
+            while "1,234,567 rows" not in told["detail"]:
+                assert monotonic_ns() < deadline
+                told = bus.call(PROCESS, "status", {}, seconds=5)
+    finally:
+        pulse.end()
+
+    assert (told["state"], told["statistics"]["tape_rows"]) == ("starting", 1_234_567)
+
+
+def test_the_end_of_the_tape_is_said_and_a_chosen_tape_is_played_until_another_is_configured(home: Home) -> None:
+    port = configure(home)
+    tape = home.root / "ESH24_two.csv"
+    tape.write_text("20240102 093000;4750.25;3\n20240102 093001;4750.5;1\n")
+    choose(folder_of(home), Choice(str(tape), Wanted("America/New_York")), configured_tape(home, load(home)))
+
+    with running(home, port) as (_, control), Client(Directory(home.sockets)) as bus:
+        deadline = monotonic_ns() + 60 * SECOND
+        told = bus.call(PROCESS, "status", {}, seconds=5)
+        while "the tape is over" not in told["detail"]:
+            assert monotonic_ns() < deadline
+            told = bus.call(PROCESS, "status", {}, seconds=5)
+        name = control.status()["tape"]["name"]
+
+    assert (name, told["statistics"]["tape_is_over"]) == ("ESH24_two.csv", True)
+    config = home.conf / "tradeproc.toml"
+    config.write_text(config.read_text() + 'tape = "generated:ESH24:7"\n')
+    assert chosen(folder_of(home), configured_tape(home, load(home))).tape == "generated:ESH24:7"

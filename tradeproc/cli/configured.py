@@ -1,7 +1,9 @@
 """What a start of the desk makes sure of before supervisord is started: its configuration can be used as a whole."""
 
 from tradeproc.cli.desk import Desk
-from tradeproc.localbroker.tape import check_tape, located
+from tradeproc.localbroker.chosen import chosen
+from tradeproc.localbroker.tape import check_tape
+from tradeproc.procs.localbroker import configured_tape, folder_of
 
 
 def check(desk: Desk) -> None:
@@ -12,9 +14,9 @@ def check(desk: Desk) -> None:
         BadTape: the local broker is enabled and its tape cannot be played.
     """
     desk.config.external_database()
-    configured = desk.config.localbroker
-    if configured.enabled:
-        check_tape(located(configured.tape, desk.home.root))
+    if desk.config.localbroker.enabled:
+        tape = chosen(folder_of(desk.home), configured_tape(desk.home, desk.config))
+        check_tape(tape.tape, tape.reading)
 
 
 def warnings(desk: Desk) -> list[str]:

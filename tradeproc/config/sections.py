@@ -7,6 +7,8 @@ from tradeproc.config.logins import Secret
 from tradeproc.config.problems import check_positive
 from tradeproc.domain.records import BadValue, nearest
 from tradeproc.domain.units import Contracts
+from tradeproc.market.lines import Unreadable
+from tradeproc.market.zones import zone_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,17 @@ class LimitsConfig:
 
 @dataclass(frozen=True, slots=True)
 class LocalBrokerConfig:
-    """The broker on loopback. `speed` is market seconds per wall second; `tape` is "shipped" or a file."""
+    """The broker on loopback. `speed` is market seconds per wall second; `tape` is "shipped" or a file.
+
+    `tape_zone`, `tape_stamp` and `tape_contract` say of a file what it does not say itself, each empty if it does.
+    """
 
     enabled: bool = False
     port: int = 8765
     tape: str = "shipped"
+    tape_zone: str = ""
+    tape_stamp: str = ""
+    tape_contract: str = ""
     speed: float = 60.0
     history_minutes: float = 15.0
     accounts: tuple[str, ...] = ("SIM0000001F",)
@@ -67,6 +75,12 @@ class LocalBrokerConfig:
         """
         if not 1024 <= self.port <= 65535:
             raise BadValue("port", f"must be 1024 to 65535, not {self.port}")
+        if self.tape_stamp not in ("", "start", "end"):
+            raise BadValue("tape_stamp", f"must be start or end, not {self.tape_stamp!r}")
+        try:
+            zone_of(self.tape_zone or "UTC")
+        except Unreadable as bad:
+            raise BadValue("tape_zone", str(bad)) from None
         if not self.accounts:
             raise BadValue("accounts", "name at least one account")
         check_positive(speed=self.speed)

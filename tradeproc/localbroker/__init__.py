@@ -8,6 +8,7 @@ The exchange: nothing of it knows HTTP or a broker's codes; below `market.py` it
                   checks.py refusals, matching.py prices, groups.py siblings and legs, accounts.py money, shelf.py
     ledger.py     every request, change and fill; journal.py the file from which a killed broker comes back
     tape.py       trades of the past, shipped, from a file (tape_files.py) or generated; bars.py the bars made of it
+    chosen.py     which tape is played
     pace.py       market time from monotonic time: start, speed, pause
     market.py     all of it held together, with a clock: what the server talks to
 

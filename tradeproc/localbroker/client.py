@@ -43,6 +43,10 @@ class LocalBroker:
         """Let market time run again."""
         return self._ask("POST", "resume")
 
+    def rewind(self, *, close: bool = False) -> Body:
+        """Begin the tape again; `close` cancels orders and closes positions first, else they are refused."""
+        return self._ask("POST", "rewind", {"close": close})
+
     def fault(self, name: str, **options: object) -> Body:
         """Set a fault of `faults.py`: options are target, account, count, seconds, status, undone."""
         return self._ask("POST", "faults", {"name": name, **options})

@@ -50,6 +50,7 @@ def control_routes(desk: Desk) -> list[Route]:
         ("POST", "speed", lambda body: _set_speed(desk, body)),
         ("POST", "pause", pause),
         ("POST", "resume", resume),
+        ("POST", "rewind", lambda body: _rewind(desk, body)),
         ("POST", "faults", lambda body: _set_fault(desk, body)),
         ("DELETE", "faults", lambda body: _clear_faults(desk, body)),
         ("GET", "ledger", lambda body: ledger(desk)),
@@ -79,6 +80,7 @@ def status(desk: Desk) -> Body:
             "ticks": len(market.tape),
             "first_at": market.tape.first_at,
             "last_at": market.tape.last_at,
+            "warnings": list(market.tape.warnings),
         },
         "accounts": market.exchange.accounts(),
         "revision": market.exchange.revision,
@@ -121,6 +123,11 @@ def _set_speed(desk: Desk, body: Body) -> Body:
         raise BadRequest("speed must be a number above 0")
     desk.market.set_speed(float(speed))
     return status(desk)
+
+
+def _rewind(desk: Desk, body: Body) -> Body:
+    closed = desk.rewind(is_closing=body.get("close") is True)
+    return {**status(desk), **closed}
 
 
 def _set_fault(desk: Desk, body: Body) -> Body:

@@ -71,6 +71,20 @@ class Desk:
         self.tell_changes()
         return played
 
+    def rewind(self, *, is_closing: bool) -> dict[str, int]:
+        """Begin the tape again and return what was closed for it; bars and quotes are asked for anew by all.
+
+        Raises:
+            NotFlat: there are open orders or positions, and they are not to be closed.
+        """
+        closed = self.market.rewind(is_closing=is_closing)
+        self._day, self._minute = 0, 0
+        self.streams.dismiss("stream.barcharts")
+        self.streams.dismiss("stream.quotes")
+        self.advance()
+        self.bells.ring(TICKS)
+        return closed
+
     def _end_day(self) -> None:
         # DAY orders lapse when the exchange closes, on market time
         closes = trading_day(self.played_at)

@@ -186,6 +186,11 @@ class Exchange:
                 self._floor.fills = record["id"]
         self.ledger.load(known)
 
+    def forget_market(self) -> None:
+        """Forget the newest ticks, as before the first one: the tape begins again."""
+        self._floor.last.clear()
+        self._floor.last_price.clear()
+
     def set_last(self, contract: str, tick: Tick) -> None:
         """Set the newest tick without letting it meet the book (at start: the tape's past)."""
         self._floor.set_last(contract, tick)

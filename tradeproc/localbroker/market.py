@@ -9,20 +9,45 @@ from pathlib import Path
 from typing import TypeVar
 
 from tradeproc import clock
-from tradeproc.domain.units import Money, Nanos
+from tradeproc.domain.orders import OrderType, Side
+from tradeproc.domain.units import Contracts, Money, Nanos
 from tradeproc.errors import Refusal
 from tradeproc.localbroker.bars import Bar, LiveBars
 from tradeproc.localbroker.exchange import Exchange
 from tradeproc.localbroker.journal import BrokenJournal, Journal
 from tradeproc.localbroker.ledger import Ledger, Record
 from tradeproc.localbroker.matching import Rules
-from tradeproc.localbroker.orders import Changed, Declined, Moment, Placed, Replacement, TicketGroup
+from tradeproc.localbroker.orders import (
+    Changed,
+    Declined,
+    GroupKind,
+    Holding,
+    Moment,
+    Placed,
+    Replacement,
+    Ticket,
+    TicketGroup,
+)
 from tradeproc.localbroker.pace import Pace
 from tradeproc.localbroker.tape import Tape
 
 T = TypeVar("T")
 
 CLOCK_EVERY = clock.SECOND
+# so many are played in one go: between two goes clients are answered, and a market that is too fast for this machine
+# waits for it
+MOST_TICKS = 20_000
+_REWOUND = "rewound"
+
+
+class NotFlat(Refusal):
+    """A tape that cannot begin again, because what is open would be valued at prices of another time."""
+
+    def __init__(self, orders: int, positions: int) -> None:
+        super().__init__(
+            f"{orders} open orders and {positions} open positions at the local broker; close them first, or rewind "
+            "with --close"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +85,7 @@ class Market:
         self.ledger = Ledger()
         self.exchange = Exchange(tape.contracts, settings.accounts, settings.rules, self.ledger)
         self._wall, self._monotonic = wall, monotonic
+        self._played_until, self._cursor = Nanos(0), 0
         self._journal = None if journal is None else Journal(journal, fsync=settings.fsync)
         known = [] if self._journal is None else self._journal.records
         try:
@@ -72,12 +98,7 @@ class Market:
                 journal,
                 f"holds what cannot be continued ({type(error).__name__}: {error}); move the file away to begin anew",
             ) from error
-        self._played_until = self.pace.market
-        self._cursor = tape.index_after(self._played_until)
-        for contract in tape.contracts:
-            last = tape.last(contract, self._played_until)
-            if last is not None:
-                self.exchange.set_last(contract, last)
+        self._stand_at(self.pace.market)
         self._clock_noted = self._monotonic()
         self._note_opened(is_continued=bool(known))
 
@@ -85,6 +106,11 @@ class Market:
         """Play the ticks that are due and return how many; call it often (every 20 ms)."""
         now = self.now()
         until = self.tape.index_after(now.market)
+        if until - self._cursor > MOST_TICKS:
+            last = int(self.tape.times[self._cursor + MOST_TICKS - 1])
+            until = self.tape.index_after(last)
+            self.pace = Pace(Nanos(last), self._monotonic(), self.pace.speed, self.pace.is_paused)
+            now = Moment(now.wall, Nanos(last))
         played = max(0, until - self._cursor)
         for contract, tick in self.tape.ticks(self._cursor, until):
             self.exchange.tick(contract, tick, Moment(now.wall, tick.at))
@@ -137,6 +163,42 @@ class Market:
     def resume(self) -> None:
         """Let market time run again."""
         self._set_pace(self.pace.resumed(self._monotonic()))
+
+    def rewind(self, *, is_closing: bool = False) -> dict[str, int]:
+        """Begin the tape again, at the pace it has; return how many orders and positions were closed for it.
+
+        Accounts keep their money, orders and fills, and ids go on: nothing that was confirmed is taken back.
+
+        Raises:
+            NotFlat: there are open orders or positions, and `is_closing` is not said.
+        """
+        self.advance()
+        accounts = self.exchange.accounts()
+        orders = [order for each in accounts for order in self.exchange.orders(each) if order.status.is_open]
+        positions = [holding for each in accounts for holding in self.exchange.holdings(each)]
+        if (orders or positions) and not is_closing:
+            raise NotFlat(len(orders), len(positions))
+        now = Moment(self._wall(), self._played_until)
+        for order in orders:
+            self.exchange.cancel(order.id, now)
+        for holding in positions:
+            self.exchange.place(holding.account, _closing(holding), now)
+        first = self._first_pace()
+        self.pace = Pace(first.market, first.monotonic, self.pace.speed, self.pace.is_paused)
+        self._stand_at(first.market)
+        self.ledger.append(self._clock_record() | {"kind": _REWOUND})
+        self._save(with_clock=True)
+        return {"orders": len(orders), "positions": len(positions)}
+
+    def _stand_at(self, market: Nanos) -> None:
+        """Let everything up to a moment be past, and nothing else known."""
+        self._played_until = market
+        self._cursor = self.tape.index_after(market)
+        self.exchange.forget_market()
+        for contract in self.tape.contracts:
+            last = self.tape.last(contract, market)
+            if last is not None:
+                self.exchange.set_last(contract, last)
 
     @property
     def played_until(self) -> Nanos:
@@ -199,10 +261,13 @@ class Market:
         opened = [record for record in records if record["kind"] == "opened"]
         if not opened or opened[-1]["tape"] != self._tape_body():
             path = Path() if self._journal is None else self._journal.path
-            raise BrokenJournal(path, "is of another tape; move it away to begin anew, or choose that tape again")
+            raise BrokenJournal(
+                path, "is of another tape; scripts/tradectl localbroker rewind begins anew, or choose that tape again"
+            )
+        rewound = max((index for index, each in enumerate(records) if each["kind"] == _REWOUND), default=0)
         clocks = [record for record in records if record["kind"] in ("clock", "opened")]
         speed = self.settings.speed if opened[-1]["configured_speed"] != self.settings.speed else clocks[-1]["speed"]
-        market = max(record["market_at"] for record in records)
+        market = max(record["market_at"] for record in records[rewound:])
         return Pace(Nanos(market), self._monotonic(), speed, clocks[-1]["paused"])
 
     def _tape_body(self) -> Record:
@@ -218,3 +283,9 @@ class Market:
         }
         self.ledger.append(record)
         self._save()
+
+
+def _closing(holding: Holding) -> TicketGroup:
+    side = Side.SELL if holding.quantity > 0 else Side.BUY
+    ticket = Ticket(holding.contract, side, Contracts(abs(holding.quantity)), OrderType.MARKET)
+    return TicketGroup(GroupKind.NORMAL, (ticket,))

@@ -23,6 +23,7 @@ from tradeproc.localbroker.matching import Rules
 from tradeproc.localbroker.oauth import OAuthSettings, SignIn
 from tradeproc.localbroker.streams import HEARTBEAT_SECONDS
 from tradeproc.localbroker.tape import SHIPPED, open_tape
+from tradeproc.market.reading import NOTHING_SAID, Wanted
 
 HOST = "127.0.0.1"
 
@@ -46,7 +47,8 @@ class PortTaken(Halt):
 class ServerSettings:
     """How a local broker is run. `port` 0: any free one; `folder` keeps its key and journal.
 
-    `tape` is "shipped", "generated:ESH24:7" (contract and seed) or a path; `cash` is what each account starts with,
+    `tape` is "shipped", "generated:ESH24:7" (contract and seed) or a path, `reading` what such a file does not say;
+    `cash` is what each account starts with,
     in USD. `paused`: market time stands until it is resumed. `heartbeat` is after how many seconds of silence a
     stream sends one.
     """
@@ -54,6 +56,7 @@ class ServerSettings:
     folder: Path
     port: int = 0
     tape: str = SHIPPED
+    reading: Wanted = NOTHING_SAID
     speed: float = 60.0
     history_minutes: float = 20.0
     accounts: tuple[str, ...] = ("SIM0000001F",)
@@ -88,8 +91,12 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(settings: ServerSettings, ready: Callable[[int, Desk], None]) -> None:
+def serve(
+    settings: ServerSettings, ready: Callable[[int, Desk], None], heard: Callable[[int], None] = lambda rows: None
+) -> None:
     """Serve until SIGTERM, SIGINT or the control API says stop; `ready` is told the port once it listens.
+
+    `heard` is told how many rows of the tape's file were read, first 0 when the port is ours.
 
     Raises:
         PortTaken: somebody else listens on the port.
@@ -97,7 +104,8 @@ def serve(settings: ServerSettings, ready: Callable[[int, Desk], None]) -> None:
     listener = listen(settings.port)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
-        asyncio.run(_serve(settings, listener, ready))
+        heard(0)
+        asyncio.run(_serve(settings, listener, ready, heard))
     finally:
         listener.close()
 
@@ -122,12 +130,12 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
-def open_desk(settings: ServerSettings) -> Desk:
+def open_desk(settings: ServerSettings, heard: Callable[[int], None] = lambda rows: None) -> Desk:
     """Return the state of a server, continued from its folder's journal if there is one."""
     settings.folder.mkdir(parents=True, exist_ok=True)
     accounts: Mapping[str, Money] = {account.upper(): settings.cash for account in settings.accounts}
     market = Market(
-        open_tape(settings.tape),
+        open_tape(settings.tape, settings.reading, heard),
         Settings(accounts, settings.speed, settings.history_minutes, settings.rules),
         journal=settings.folder / "journal",
     )
@@ -136,8 +144,13 @@ def open_desk(settings: ServerSettings) -> Desk:
     return Desk(market, SignIn(settings.folder, settings.oauth), settings.heartbeat)
 
 
-async def _serve(settings: ServerSettings, listener: socket.socket, ready: Callable[[int, Desk], None]) -> None:
-    desk = open_desk(settings)
+async def _serve(
+    settings: ServerSettings,
+    listener: socket.socket,
+    ready: Callable[[int, Desk], None],
+    heard: Callable[[int], None],
+) -> None:
+    desk = open_desk(settings, heard)
     config = uvicorn.Config(
         make_app(desk),
         http=_Protocol,
@@ -160,6 +173,8 @@ async def _serve(settings: ServerSettings, listener: socket.socket, ready: Calla
         asyncio.get_running_loop().add_signal_handler(number, stop)
     port: int = listener.getsockname()[1]
     log.info("localbroker_started port=%d tape=%s accounts=%d", port, desk.market.tape.name, len(settings.accounts))
+    for warning in desk.market.tape.warnings:
+        log.warning("tape_warning tape=%s text=%s", desk.market.tape.name, warning)
     pump = asyncio.create_task(_pump(desk, server))
     ready(port, desk)
     try:

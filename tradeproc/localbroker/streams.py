@@ -99,12 +99,27 @@ class Streams:
         self.bells, self.faults, self.heartbeat = bells, faults, heartbeat
         self.open: dict[int, OpenStream] = {}
         self._ids = itertools.count(1)
+        self._dismissed: set[int] = set()
 
     def enter(self, endpoint: str, subject: str, accounts: tuple[str, ...], topics: tuple[str, ...]) -> OpenStream:
         """Register a stream that is about to begin."""
         stream = OpenStream(next(self._ids), endpoint, subject, accounts, topics, wall_ns())
         self.open[stream.id] = stream
         return stream
+
+    def dismiss(self, prefix: str) -> None:
+        """Say GoAway to the streams whose endpoints begin so: what they told is not so any more."""
+        self._dismissed |= {stream.id for stream in self.open.values() if stream.endpoint.startswith(prefix)}
+        self.bells.ring_all()
+
+    def is_ending(self, stream: OpenStream) -> bool:
+        """Tell whether a stream is to say GoAway now."""
+        return self.bells.is_closing or stream.id in self._dismissed
+
+    def leave(self, stream: OpenStream) -> None:
+        """Forget a stream that has ended."""
+        self.open.pop(stream.id, None)
+        self._dismissed.discard(stream.id)
 
 
 class StreamAnswer:
@@ -133,7 +148,7 @@ class StreamAnswer:
         finally:
             watch.cancel()
             self._streams.bells.forget(self._sleeper)
-            self._streams.open.pop(self._stream.id, None)
+            self._streams.leave(self._stream)
 
     async def _begin(self) -> None:
         kind = content_type(is_v3=self._source.is_v3).encode()
@@ -153,7 +168,7 @@ class StreamAnswer:
         stream = self._stream
         if self._is_over:
             return
-        if self._streams.bells.is_closing:
+        if self._streams.is_ending(stream):
             await self._go_away()
             return
         if stream.has(FaultName.STALL):

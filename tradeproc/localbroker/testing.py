@@ -28,6 +28,7 @@ from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.matching import Rules
 from tradeproc.localbroker.oauth import OAuthSettings
 from tradeproc.localbroker.server import ServerSettings
+from tradeproc.market.reading import Wanted
 
 SETTINGS, PORT, LOG = "settings.json", "port", "log"
 _START_SECONDS, _STOP_SECONDS = 60.0, 10.0
@@ -119,6 +120,8 @@ def write_settings(folder: Path, config: Mapping[str, Any]) -> None:
 def settings_from(folder: Path, found: Mapping[str, Any]) -> ServerSettings:
     """Return the settings that were written."""
     values = dict(found) | {"folder": folder}
+    if "reading" in values:
+        values["reading"] = Wanted(**values["reading"])
     if "accounts" in values:
         values["accounts"] = tuple(values["accounts"])
     if "cash" in values:

@@ -1,26 +1,31 @@
 """`localbroker.localbroker`: the broker on this machine, in TradeStation's dialect, on 127.0.0.1.
 
 Owns its port and `run/localbroker` (journal, sign-in key): killed and started again it knows every order it had
-confirmed. Says `heartbeat` only, from a side thread that ends when the event loop is stuck, so that silence tells.
+confirmed. Says `heartbeat` only, from a side thread that ends when the event loop is stuck, so that silence tells; it
+beats also while a large tape is read, and says when the tape has ended.
 """
 
 import logging
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from tradeproc import config
 from tradeproc.bus.addresses import Directory
+from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
 from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.config import Config
 from tradeproc.errors import EXIT_DONE
 from tradeproc.home import Home, find_home
+from tradeproc.localbroker.chosen import Choice, chosen
 from tradeproc.localbroker.desk import Desk
 from tradeproc.localbroker.oauth import OAuthSettings
 from tradeproc.localbroker.server import ServerSettings, serve
 from tradeproc.localbroker.tape import located
+from tradeproc.market.reading import Wanted
 
 PROCESS = "localbroker.localbroker"
 
@@ -29,6 +34,9 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
 _STUCK_SECONDS = 5.0
 _JOIN_SECONDS = 1.0
+# a slow disk may be slow, but not so slow
+_READING_SECONDS = 120.0
+TAPE_IS_OVER = "the tape is over; scripts/tradectl localbroker rewind begins it again"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
         return EXIT_DONE
     pulse = Pulse(home)
     try:
-        serve(settings_of(home, found), pulse.start)
+        serve(settings_of(home, found), pulse.listen, pulse.hear)
     finally:
         pulse.end()
     return pulse.exit_status
@@ -49,16 +57,30 @@ def main(arguments: Sequence[str]) -> int:
 
 def settings_of(home: Home, found: Config) -> ServerSettings:
     """Return how the configuration wants the local broker; its clients are those of the logins that point to it."""
-    wanted = found.localbroker
+    wanted, folder = found.localbroker, folder_of(home)
+    tape = chosen(folder, configured_tape(home, found))
     return ServerSettings(
-        home.run / "localbroker",
+        folder,
         wanted.port,
-        located(wanted.tape, home.root),
+        tape.tape,
+        tape.reading,
         wanted.speed,
         wanted.history_minutes,
         wanted.accounts,
         oauth=OAuthSettings({"local": "local", **_clients(found)}),
     )
+
+
+def folder_of(home: Home) -> Path:
+    """Return where the local broker keeps its journal, its key, and which tape was chosen for it."""
+    return home.run / "localbroker"
+
+
+def configured_tape(home: Home, found: Config) -> Choice:
+    """Return the tape that the configuration names."""
+    wanted = found.localbroker
+    reading = Wanted(wanted.tape_zone, wanted.tape_stamp, wanted.tape_contract)
+    return Choice(located(wanted.tape, home.root), reading)
 
 
 def _clients(found: Config) -> dict[str, str]:
@@ -77,21 +99,32 @@ class Pulse:
         self._directory = Directory(home.sockets)
         self._made: Future[Node] = Future()
         self._thread: threading.Thread | None = None
+        self._desk: Desk | None = None
+        self._port = self._rows = 0
+        self._read_at = monotonic_ns()
 
     @property
     def exit_status(self) -> int:
         """Return the exit code that the node asks for."""
         return self._made.result().exit_status if self._thread is not None else EXIT_DONE
 
-    def start(self, port: int, desk: Desk) -> None:
-        """Begin to beat; called once the server listens.
+    def hear(self, rows: int) -> None:
+        """Take note of how far the tape was read; the first call begins to beat.
 
         Raises:
             NameTaken: another local broker of this home lives.
         """
-        self._thread = threading.Thread(target=self._run, args=(port, desk), name="pulse", daemon=True)
+        self._rows, self._read_at = rows, monotonic_ns()
+        if self._thread is not None:
+            return
+        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
         self._thread.start()
         self._made.result()
+
+    def listen(self, port: int, desk: Desk) -> None:
+        """Take note that the server listens."""
+        self._port, self._desk = port, desk
+        self._made.result().post(self._look)
 
     def end(self) -> None:
         """Stop beating and give the name back."""
@@ -99,22 +132,35 @@ class Pulse:
             self._made.result().stop()
             self._thread.join(_JOIN_SECONDS)
 
-    def _run(self, port: int, desk: Desk) -> None:
+    def _run(self) -> None:
         try:
             node = Node(PROCESS, self._directory)
         except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits for the node
             self._made.set_exception(error)
             return
-
-        def look() -> None:
-            if monotonic_ns() - desk.pumped_at > _STUCK_SECONDS * SECOND:
-                log.error("localbroker_stuck seconds=%.1f", (monotonic_ns() - desk.pumped_at) / SECOND)
-                node.stop()
-                return
-            node.note_event(desk.played_at)
-
-        node.add_statistics(lambda: {"port": port, "streams": len(desk.streams.open), "requests": desk.served})
-        node.every(_LOOK_SECONDS, look)
-        node.set_state("ready", f"port {port}")
+        node.add_statistics(self._statistics)
+        node.every(_LOOK_SECONDS, self._look)
         self._made.set_result(node)
         node.run()
+
+    def _look(self) -> None:
+        """Say how it goes; end when the event loop, or the reading of the tape, stands still."""
+        node, desk = self._made.result(), self._desk
+        at, patience = (self._read_at, _READING_SECONDS) if desk is None else (desk.pumped_at, _STUCK_SECONDS)
+        if monotonic_ns() - at > patience * SECOND:
+            log.error("localbroker_stuck seconds=%.1f", (monotonic_ns() - at) / SECOND)
+            node.stop()
+            return
+        if desk is None:
+            node.set_state("starting", f"reads the tape: {self._rows:,} rows so far" if self._rows else "")
+            return
+        node.note_event(desk.played_at)
+        over = f"; {TAPE_IS_OVER}" if desk.market.is_over else ""
+        node.set_state("ready", f"port {self._port}{over}")
+
+    def _statistics(self) -> Body:
+        desk = self._desk
+        if desk is None:
+            return {"tape_rows": self._rows}
+        tape = {"tape": desk.market.tape.name, "tape_is_over": desk.market.is_over}
+        return {"port": self._port, "streams": len(desk.streams.open), "requests": desk.served, **tape}

@@ -1,0 +1,41 @@
+"""Which tape is played: the configured one, or one that was chosen instead and lies beside the journal that is of it.
+
+The quickstart chooses. What it chose holds until the folder is emptied, or another tape is configured.
+"""
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+
+from tradeproc.market.reading import NOTHING_SAID, Wanted
+
+_FILE = "tape.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A tape as `open_tape` wants it, and what it does not say itself."""
+
+    tape: str
+    reading: Wanted = NOTHING_SAID
+
+
+def choose(folder: Path, choice: Choice, configured: Choice) -> None:
+    """Play a tape instead of the configured one from the next start on."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = folder / f"{_FILE}.new"
+    fresh.write_bytes(orjson.dumps({"chosen": asdict(choice), "instead_of": asdict(configured)}))
+    os.replace(fresh, folder / _FILE)
+
+
+def chosen(folder: Path, configured: Choice) -> Choice:
+    """Return what is to be played; a choice that cannot be read, or made when another was configured, is none."""
+    try:
+        found = orjson.loads((folder / _FILE).read_bytes())
+        if found["instead_of"] != asdict(configured):
+            return configured
+        return Choice(str(found["chosen"]["tape"]), Wanted(**found["chosen"]["reading"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return configured
