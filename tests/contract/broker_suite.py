@@ -1,7 +1,8 @@
 """The promises of `brokers/contract.py`, as tests that any broker can be run through.
 
 Make a `BrokerUnderTest` for your broker (`under_test.py`), and a class `TestMyBroker(BrokerSuite)` with a fixture
-`desk` that yields it; `test_tradestation.py` is the example. What a broker declares not to be is not asked of it.
+`desk` that yields it; `test_tradestation.py` is the example. What a broker declares not to be is not asked of it:
+tests of it are skipped, which `test_toys.py` shows.
 """
 
 from collections.abc import Iterator
@@ -22,12 +23,14 @@ from tradeproc.brokers.contract import (
     BrokerOrder,
     CredentialKind,
     DataSource,
+    Login,
     OrderRequest,
     OrderTold,
     Outcome,
     PositionTold,
     Refused,
     SnapshotEnded,
+    Stream,
     StreamEnded,
     Unanswered,
 )
@@ -89,17 +92,36 @@ def bracket(desk: BrokerUnderTest, entry: OrderRequest) -> BracketRequest:
     )
 
 
+def needs_accounts(desk: BrokerUnderTest) -> None:
+    if not desk.broker.has_account_management:
+        pytest.skip("it declares that it manages no accounts")
+
+
+def needs_data(desk: BrokerUnderTest) -> None:
+    if not desk.broker.is_data_source:
+        pytest.skip("it declares that it serves no data")
+
+
+def any_stream(desk: BrokerUnderTest, login: Login) -> Stream:
+    """A stream that the broker declares to have."""
+    if desk.broker.has_account_management:
+        return desk.broker.order_stream(login, desk.tokens, desk.account)
+    return desk.broker.bar_stream(login, desk.tokens, desk.contract, 1, 5)
+
+
 class BrokerSuite:
     """Run me with a fixture `desk`."""
 
     @pytest.fixture
     def accounts(self, desk: BrokerUnderTest) -> Iterator[AccountManager]:
+        needs_accounts(desk)
         manager = desk.broker.account_manager(desk.login, desk.tokens)
         yield manager
         manager.shutdown()
 
     @pytest.fixture
     def data(self, desk: BrokerUnderTest) -> Iterator[DataSource]:
+        needs_data(desk)
         source = desk.broker.data_source(desk.login, desk.tokens)
         yield source
         source.shutdown()
@@ -330,6 +352,7 @@ class BrokerSuite:
         assert desk.orders_taken() == 1
 
     def test_where_nobody_listens_nothing_is_known_and_nothing_sent(self, desk: BrokerUnderTest) -> None:
+        needs_accounts(desk)
         manager = desk.broker.account_manager(unreachable(desk.login), desk.tokens)
 
         outcome = manager.submit(desk.account, order(desk, "nobody"), SECONDS)
@@ -386,7 +409,7 @@ class BrokerSuite:
     ) -> None:
         desk.make(trouble)
 
-        with listening(desk.broker.order_stream(desk.login, desk.tokens, desk.account)) as heard:
+        with listening(any_stream(desk, desk.login)) as heard:
             end = heard.wait_for(StreamEnded)
 
         assert end.reason
@@ -403,19 +426,20 @@ class BrokerSuite:
             assert heard.events[0] == OrderTold(placed)
 
     def test_a_stream_closed_by_another_thread_ends_soon(self, desk: BrokerUnderTest) -> None:
-        with listening(desk.broker.order_stream(desk.login, desk.tokens, desk.account)) as heard:
+        with listening(any_stream(desk, desk.login)) as heard:
             heard.wait_for(SnapshotEnded)
 
         assert heard.end() == heard.events[-1]
 
     def test_a_stream_that_nobody_serves_ends(self, desk: BrokerUnderTest) -> None:
-        with listening(desk.broker.order_stream(unreachable(desk.login), desk.tokens, desk.account)) as heard:
+        with listening(any_stream(desk, unreachable(desk.login))) as heard:
             assert not heard.wait_for(StreamEnded).is_fatal
 
     # --- logging in -----------------------------------------------------------------------------------------------
 
     def test_a_refresh_token_yields_access_and_a_dead_one_needs_a_person(self, desk: BrokerUnderTest) -> None:
-        assert desk.broker.credential_kind is CredentialKind.OAUTH2_CODE
+        if desk.broker.credential_kind is not CredentialKind.OAUTH2_CODE:
+            pytest.skip("it declares that it has no OAuth2")
         authorization = desk.broker.authorization(desk.login, desk.client)
 
         tokens = authorization.refresh(desk.refresh_token)

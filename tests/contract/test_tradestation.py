@@ -49,7 +49,7 @@ class LocalTokens:
 class TradeStationDesk:
     """TradeStation with one account of a running local broker; satisfies `BrokerUnderTest`."""
 
-    broker = broker("tradestation")
+    broker = data_broker = broker("tradestation")
     client = ClientCredentials("local", "local", "http://localhost:31022/")
     refresh_token = "local"
     contract = Contract("ES", 2024, 3)
@@ -62,7 +62,7 @@ class TradeStationDesk:
         self._last_price = self._ask_last_price()
 
     def _ask_last_price(self) -> Price:
-        source = self.broker.data_source(self.login, self.tokens)
+        source = self.data_broker.data_source(self.login, self.tokens)
         try:
             match source.history(self.contract, 1, 1):
                 case Known((*_, newest)):

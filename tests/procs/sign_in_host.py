@@ -114,7 +114,7 @@ def running_tokens(home: Home) -> Iterator[Client]:
         try:
             node = Node(TOKENS, Directory(home.sockets))
             made.append(node)
-            TokensProcess(node, load(home), Vault(home.secrets)).start()
+            TokensProcess(node, load(home), Vault(home.secrets), lambda: load(home)).start()
             ready.set()
             node.run()
         except BaseException as bug:

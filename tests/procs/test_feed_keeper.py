@@ -3,13 +3,16 @@
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.actor import Actor
+from tests.brokers.toys import DATA_ONLY
 from tests.procs.stage import Stage
 from tests.waiting import wait_until
+from tradeproc.brokers.contract import lacks
 from tradeproc.bus.requests import RequestRefused
 from tradeproc.procs.feed_keeper import FeedKeeper
 from tradeproc.procs.needs import Needs
@@ -62,6 +65,18 @@ def test_a_need_starts_a_feed_and_its_end_prunes_it(on_stage: Stage) -> None:
     assert on_stage.ask(LINK, "need", **BARS)["process"] == "link-paper.bars-ESH24-1m"
     assert "bars-ESH24-1m" in programs.names
     wait_until("both are pruned, what a crashed link left as well", lambda: not programs.names)
+
+
+def test_a_feed_that_the_broker_declares_not_to_have_is_never_started(on_stage: Stage) -> None:
+    programs, needs = Programs(), Needs(0.6, 60.0, time.monotonic())
+    keeper: Any = partial(FeedKeeper, login="paper", needs=needs, programs=programs)
+    on_stage.enter(LINK, lambda node: keeper(node, lacking=lambda kind: lacks(DATA_ONLY, kind)))  # type: ignore[arg-type]
+
+    told = on_stage.ask(LINK, "need", feed="orders", account="SIM1", who="session-1.account")
+
+    assert told == {"never": "login 'paper': Toy Data manages no accounts"}
+    assert not programs.names
+    assert on_stage.ask(LINK, "need", **BARS)["process"] == "link-paper.bars-ESH24-1m"
 
 
 def test_a_feed_that_ended_is_pruned_as_one_that_is_up_and_stays_while_somebody_needs_it(on_stage: Stage) -> None:

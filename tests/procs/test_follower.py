@@ -17,7 +17,7 @@ from tradeproc.brokers.contract import OrderTold, SnapshotEnded
 from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.node import Node
 from tradeproc.domain.messages import BadMessage
-from tradeproc.errors import Refusal
+from tradeproc.errors import Halt, Refusal
 from tradeproc.procs import follower
 from tradeproc.procs.account_feed import AccountFeed
 from tradeproc.procs.follower import Follower
@@ -42,13 +42,14 @@ class Desk:
         self.messages: list[Envelope] = []
         self.states: list[tuple[bool, str]] = []
         self.refuses = False
+        self.never = ""
 
     def link(self) -> Actor:
         def need(body: Body) -> Body:
             self.asked.append(dict(body))
             if self.is_busy:
                 raise Busy("no feed now")
-            return {"process": self.process}
+            return {"never": self.never} if self.never else {"process": self.process}
 
         return self.stage.enter(LINK, lambda node: node.handle("need", need))
 
@@ -233,3 +234,18 @@ def test_a_feed_process_that_is_stopped_and_continued_and_killed_is_known_as_wha
     wait_until("up again", desk.is_up)
     child.kill()
     wait_until("silent for good", lambda: "is silent" in desk.reason())
+
+
+def test_a_feed_that_its_broker_never_has_ends_the_process_with_one_line_and_is_asked_for_once(
+    on_stage: Stage,
+) -> None:
+    desk = Desk(on_stage)
+    desk.link()
+    desk.never = "login 'paper': Toy Data manages no accounts"
+
+    following = desk.follow()
+
+    following.join()
+    assert isinstance(following.error, Halt)
+    assert "Toy Data manages no accounts" in str(following.error)
+    assert len(desk.asked) == 1

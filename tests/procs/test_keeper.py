@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from tests.actor import acting
+from tests.brokers import toys
 from tests.databases import fresh_database, server
 from tests.supervision.yard import Yard
 from tests.waiting import wait_until
@@ -85,6 +86,7 @@ def server_url() -> Iterator[str]:
 def desk_in(root: Path, url: str) -> Iterator[Desk]:
     yard = Yard(root, real=("keeper",))
     yard.environment["TRADEPROC_DATABASE_URL"] = url
+    yard.environment["PYTHONPATH"] = toys.install(root / "site")
     with yard:
         desk = Desk(yard, url)
         try:
@@ -185,6 +187,26 @@ def test_a_login_that_is_newer_than_the_keeper_can_have_sessions(desk: Desk) -> 
         file.write_text(before)
 
     assert [known.account.id for known in desk.store.accounts("second")] == ["SIM0000008F"]
+
+
+@pytest.mark.parametrize(
+    ("broker", "line"),
+    [("toy_data", "Toy Data manages no accounts"), ("toy_accounts", "Toy Accounts serves no market data")],
+)
+def test_a_broker_that_is_not_what_a_session_needs_is_refused_at_its_creation(
+    desk: Desk, broker: str, line: str
+) -> None:
+    file = desk.yard.home.conf / "tradeproc.toml"
+    before = file.read_text()
+    _, _, rest = before.partition("[logins.paper]")
+    half = rest.partition("[localbroker]")[0].replace('"tradestation"', f'"{broker}"')
+    file.write_text(f"{before}\n[logins.half]{half}")
+    try:
+        with pytest.raises(RequestRefused, match=line) as refused:
+            desk.create(login="half")
+    finally:
+        file.write_text(before)
+    assert "\n" not in str(refused.value)
 
 
 def test_one_account_and_product_has_one_running_session(desk: Desk, session: int) -> None:

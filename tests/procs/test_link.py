@@ -294,3 +294,15 @@ def test_nobody_answers_for_a_link_that_is_gone(desk: Desk) -> None:
     desk.link.stop()
     with pytest.raises(NoReply):
         desk.stage.ask(LINK, "orders", seconds=0.2, account=ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("method", "what"), [("orders", "accounts"), ("submit", "accounts"), ("history", "market data")]
+)
+def test_what_the_broker_declares_not_to_be_is_refused_in_words_and_never_asked(
+    on_stage: Stage, method: str, what: str
+) -> None:
+    on_stage.enter("link-half.link", lambda node: Link(node, None, None))
+
+    with pytest.raises(RequestRefused, match=f"{method}: the broker of this login declares that it has no {what}"):
+        on_stage.ask("link-half.link", method)

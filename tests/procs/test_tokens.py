@@ -205,6 +205,33 @@ def test_a_login_whose_secret_is_missing_says_so(home: Home, host: SignInHost) -
             ask(client, "token", login="other", refused="")
 
 
+def test_a_login_added_to_a_running_desk_gets_its_tokens_without_a_restart(home: Home, host: SignInHost) -> None:
+    file = home.conf / "tradeproc.toml"
+    table = file.read_text().partition("[logins.paper]")[2]
+    with running_tokens(home) as client:
+        file.write_text(f"{file.read_text()}\n[logins.second]{table}\n[logins.third]{table}")
+        file.write_text(file.read_text()[::-1].replace('"secret"'[::-1], '"later"'[::-1], 1)[::-1])
+
+        assert ask(client, "token", login="second", refused="")["access_token"]
+        rows = {row["login"]: row["state"] for row in ask(client, "logins")["logins"]}
+        assert rows == {"paper": "ok", "second": "ok", "third": "error"}
+        with pytest.raises(RequestRefused, match="later cannot be read"):
+            ask(client, "token", login="third", refused="")
+
+        secret_file(home, "later", "hush")
+
+        assert ask(client, "token", login="third", refused="")["access_token"], "its secret has come"
+
+
+def test_a_configuration_that_cannot_be_read_any_more_costs_no_login_its_tokens(home: Home, host: SignInHost) -> None:
+    with running_tokens(home) as client:
+        (home.conf / "tradeproc.toml").write_text("[desk")
+
+        assert token(client)
+        with pytest.raises(RequestRefused, match="is no TOML"):
+            ask(client, "token", login="other", refused="")
+
+
 def test_stopping_waits_for_a_refresh_token_on_its_way(home: Home, host: SignInHost) -> None:
     host.rotates = True
     host.answering.clear()

@@ -279,7 +279,12 @@ class AccountManager(Protocol):
 
 
 class Broker(Protocol):
-    """What a broker declares. All attributes are constants; all methods are cheap and open nothing."""
+    """What a broker declares. All attributes are constants; all methods are cheap and open nothing.
+
+    One without `is_data_source` needs no `data_source` and no `bar_stream`, one without `has_account_management` no
+    `account_manager`, `order_stream` and `position_stream`: they are not called, and a session that needs what its
+    broker declares not to be is refused.
+    """
 
     name: str
     key: str
@@ -309,3 +314,15 @@ class Broker(Protocol):
 
     def position_stream(self, login: Login, tokens: TokenSource, account: str) -> Stream:
         """Return a stream of the account's positions: a snapshot, `SnapshotEnded`, then each change in full."""
+
+
+def lacks(broker: Broker, feed: str) -> str:
+    """Return in one line why a broker cannot serve a feed (`bars`, `orders`, `positions`); empty when it can."""
+    if feed == "bars":
+        return "" if broker.is_data_source else f"{broker.name} serves no market data"
+    return "" if broker.has_account_management else f"{broker.name} manages no accounts"
+
+
+def trading_lacks(broker: Broker) -> str:
+    """Return in one line what a session would miss whose only login is at this broker; empty when nothing."""
+    return "; ".join(filter(None, (lacks(broker, "bars"), lacks(broker, "orders"))))

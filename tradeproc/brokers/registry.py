@@ -116,6 +116,8 @@ def _troubles(key: str, candidate: object) -> Iterator[str]:
         yield "has no adapter"
     else:
         yield from (f"adapter has no {name}()" for name in _ADAPTER if not callable(getattr(adapter, name, None)))
+    if not getattr(candidate, "is_data_source", True) and not getattr(candidate, "has_account_management", True):
+        yield "declares neither market data nor accounts"
     yield from (f"has no {name}()" for name in _promised(candidate) if not callable(getattr(candidate, name, None)))
 
 

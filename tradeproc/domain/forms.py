@@ -18,7 +18,8 @@ from tradeproc.errors import Refusal
 T = TypeVar("T")
 Body = dict[str, Any]
 
-_DECIMAL = re.compile(r"-?\d{1,30}(\.\d{1,30})?", re.ASCII)
+# as long as any number that a broker's adapter reads; what the sender takes, the receiver must not refuse
+_DECIMAL = re.compile(r"-?\d{1,40}(\.\d{1,100})?", re.ASCII)
 
 
 class BadMessage(Refusal):

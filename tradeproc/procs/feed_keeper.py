@@ -5,6 +5,7 @@ The answer to a need names the feed's process and says after how many seconds to
 
 import logging
 import time
+from collections.abc import Callable
 
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
@@ -25,10 +26,21 @@ _TROUBLE = (TradeprocError, OSError)
 
 
 class FeedKeeper:
-    """Starts, keeps and prunes the feeds of a link, and ends the link when nobody needs it."""
+    """Starts, keeps and prunes the feeds of a link, and ends the link when nobody needs it.
 
-    def __init__(self, node: Node, login: str, needs: Needs, programs: FeedPrograms) -> None:
+    `lacking` says in one line why the broker can never serve a kind of feed, and is empty for those it serves.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        login: str,
+        needs: Needs,
+        programs: FeedPrograms,
+        lacking: Callable[[str], str] = lambda kind: "",
+    ) -> None:
         self.node, self.login, self.needs, self.programs = node, login, needs, programs
+        self._lacking = lacking
         self._lane = Lanes("feeds", 1)
         self._running: list[str] = []
         self._is_ending = False
@@ -39,11 +51,16 @@ class FeedKeeper:
         node.add_statistics(lambda: {"feeds": self._running})
         node.on_stop(self._stop)
 
-    def _need(self, body: Body) -> Deferred:
-        """Note a need and answer with the feed's process once it is started; already started is fine."""
+    def _need(self, body: Body) -> Deferred | Body:
+        """Note a need and answer with the feed's process once it is started; already started is fine.
+
+        What the broker declares not to serve is answered with `never`: asking again cannot help.
+        """
         if self._is_ending:
             raise BadRequest("the link is ending because nobody needed it; ask the next one")
         key = _feed_key(body)
+        if lacking := self._lacking(key.kind):
+            return {"never": f"login {self.login!r}: {lacking}"}
         self.needs.renew(key, text(body, "who"), time.monotonic())
         deferred = Deferred()
 

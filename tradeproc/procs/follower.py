@@ -7,6 +7,7 @@ from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.follow import Follow
 from tradeproc.bus.node import Answered, NoAnswer, Node, Reply, RequestWasRefused
 from tradeproc.domain.messages import BadMessage
+from tradeproc.errors import Halt
 from tradeproc.procs.needs import RENEW_SECONDS
 
 log = logging.getLogger(__name__)
@@ -17,6 +18,13 @@ _RETRY_SECONDS = 1.0
 _ANSWER_SECONDS = 20.0
 TOPICS = {"bars": "candle", "orders": "order", "positions": "position"}
 _NOT_COMPLETE = "the broker has not told everything yet"
+
+
+class NeverServed(Halt):
+    """A feed that the login's broker declares not to have; caught by the entry point."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(f"{reason}, so there are no {kind} for this session; create it with another login")
 
 
 class Follower:
@@ -66,6 +74,8 @@ class Follower:
                 again = more.get("again")
                 self._again = max(0.1, again) if isinstance(again, int | float) else RENEW_SECONDS
                 self.node.after(self._again, self._ask)
+            case Answered({"never": str(reason)}):
+                raise NeverServed(self.kind, reason)
             case Answered():
                 self._ask_again("the answer names no process")
             case RequestWasRefused(reason) | NoAnswer(reason):

@@ -48,18 +48,21 @@ class Checks:
         self._node, self._home, self._groups, self._link_seconds = node, home, groups, link_seconds
         self._lane = ThreadPoolExecutor(1, "checks")
 
-    def check(self, spec: SessionSpec, known: Sequence[BrokerAccount], then: Callable[[Verdict], None]) -> None:
+    def check(
+        self, spec: SessionSpec, broker: str, known: Sequence[BrokerAccount], then: Callable[[Verdict], None]
+    ) -> None:
         """Check a specification and call `then` once.
 
         Args:
             spec: what was asked for.
+            broker: the key of its login's broker.
             known: the accounts of its login as the broker last listed them; empty when it never did.
             then: gets the verdict, in the node's loop.
         """
 
         def run() -> None:
             try:
-                verdict = self._check(spec, known)
+                verdict = self._check(spec, broker, known)
             except Refusal as refusal:
                 verdict = Verdict(refusal=str(refusal))
             except Exception as error:
@@ -73,8 +76,8 @@ class Checks:
         """Begin nothing more."""
         self._lane.shutdown(wait=False, cancel_futures=True)
 
-    def _check(self, spec: SessionSpec, known: Sequence[BrokerAccount]) -> Verdict:
-        self._check_strategy(spec)
+    def _check(self, spec: SessionSpec, broker: str, known: Sequence[BrokerAccount]) -> Verdict:
+        self._check_strategy(spec, broker)
         if any(account.id == spec.account and account.is_tradable for account in known):
             return Verdict()
         match self._ask_accounts(spec.login):
@@ -85,11 +88,11 @@ class Checks:
                 log.warning("account_unchecked account=%s login=%s reason=%s", spec.account, spec.login, reason)
                 return Verdict(unchecked=f"account {spec.account} could not be checked: {reason}")
 
-    def _check_strategy(self, spec: SessionSpec) -> None:
+    def _check_strategy(self, spec: SessionSpec, broker: str) -> None:
         command = [sys.executable, "-m", "tradeproc.procs.strategy_check", spec.strategy, str(self._home.root)]
         try:
             done = subprocess.run(
-                [*command, json.dumps(dict(spec.arguments))],
+                [*command, json.dumps(dict(spec.arguments)), broker],
                 capture_output=True,
                 text=True,
                 timeout=_STRATEGY_SECONDS,

@@ -80,7 +80,7 @@ class Commands:
             deferred.answer({"session": session, "unchecked": verdict.unchecked})
             self._look()
 
-        self._checks.check(spec, known, decide)
+        self._checks.check(spec, login.broker, known, decide)
         return deferred
 
     def _remove(self, body: Body) -> Body:

@@ -11,6 +11,7 @@ import logging
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from tradeproc.brokers.contract import (
@@ -20,6 +21,7 @@ from tradeproc.brokers.contract import (
     OrderRequest,
     Outcome,
     Unanswered,
+    lacks,
 )
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
@@ -28,7 +30,7 @@ from tradeproc.domain import messages
 from tradeproc.domain.answers import Answer
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.session import LONGEST_BAR
-from tradeproc.errors import Halt, TradeprocError
+from tradeproc.errors import Halt, Refusal, TradeprocError
 from tradeproc.procs.feed import find_place
 from tradeproc.procs.feed_keeper import FeedKeeper
 from tradeproc.procs.lanes import Lanes
@@ -54,6 +56,17 @@ T = TypeVar("T")
 Handler = Callable[[Body], Body | Deferred]
 
 
+_ACCOUNT_METHODS = (
+    *("submit", "modify", "cancel"),
+    *("accounts", "balances", "orders", "open_orders", "position", "positions"),
+)
+_DATA_METHODS = ("contract_details", "front_month", "history")
+
+
+class NotDeclared(Refusal):
+    """A method of what the broker declares not to be; answered as refused, and never asked of the broker."""
+
+
 class Link:
     """Order operations, questions and feeds of one login."""
 
@@ -68,6 +81,8 @@ class Link:
             handlers |= self._account_handlers(manager)
         if data is not None:
             handlers |= self._data_handlers(data)
+        for method in (*_ACCOUNT_METHODS, *_DATA_METHODS):
+            handlers.setdefault(method, partial(_refuse, method))
         for method, handler in handlers.items():
             node.handle(method, handler)
         node.on_stop(self._stop)
@@ -216,6 +231,11 @@ class Link:
                 side.shutdown()
 
 
+def _refuse(method: str, _body: Body) -> Body:
+    what = "market data" if method in _DATA_METHODS else "accounts"
+    raise NotDeclared(f"{method}: the broker of this login declares that it has no {what}")
+
+
 def _ids(request: OrderRequest | BracketRequest) -> list[str]:
     if isinstance(request, OrderRequest):
         return [request.id]
@@ -258,7 +278,7 @@ def main(arguments: Sequence[str]) -> int:
     if manager is not None:
         node.add_statistics(lambda: {"clock_skew": manager.clock_skew()})
     needs = Needs(place.configured.need_seconds, place.configured.idle_seconds, time.monotonic())
-    FeedKeeper(node, login, needs, FeedPrograms(place.home, login))
+    FeedKeeper(node, login, needs, FeedPrograms(place.home, login), lambda kind: lacks(broker, kind))
     node.set_state("ready")
     node.run()
     return node.exit_status

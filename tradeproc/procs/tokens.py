@@ -7,7 +7,8 @@ access token is given out.
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from tradeproc.brokers.contract import CredentialKind
@@ -19,7 +20,7 @@ from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.config import Config, LoginConfig, load
 from tradeproc.domain.hosts import is_loopback
 from tradeproc.domain.records import nearest
-from tradeproc.errors import Halt, Refusal
+from tradeproc.errors import Halt, Refusal, TradeprocError
 from tradeproc.home import Home, find_home
 from tradeproc.procs.consent import consent_here
 from tradeproc.procs.login_tokens import LoginState, LoginTokens
@@ -62,20 +63,24 @@ class UnusableLogin(Refusal):
 
 
 class TokensProcess:
-    """All logins of the desk and the methods that others call."""
+    """All logins of the desk and the methods that others call.
 
-    def __init__(self, node: Node, config: Config, vault: Vault) -> None:
-        self._node = node
+    `reread` reads the configuration again: a login that was added to it, or whose secret has come, gets its tokens
+    when somebody asks for it.
+    """
+
+    def __init__(self, node: Node, config: Config, vault: Vault, reread: Callable[[], Config] | None = None) -> None:
+        self._node, self._vault, self._reread = node, vault, reread
         self._logins: dict[str, LoginTokens] = {}
         self._unusable: dict[str, str] = {}
         self._credentials: dict[str, Credentials] = {}
         self._consents: dict[tuple[str, str], int] = {}
         for name, login in config.logins.items():
-            self._add(name, login, vault)
+            self._add(name, login)
         node.handle("token", self._token)
         node.handle("authorize", self._authorize)
         node.handle("complete", self._complete)
-        node.handle("logins", lambda _: {"logins": self._rows()})
+        node.handle("logins", lambda _: self._logins_now())
         node.snapshot("login", lambda _: {"logins": self._rows()})
         node.add_statistics(lambda: {"logins": {row["login"]: row["state"] for row in self._rows()}})
         node.on_stop(self._wait)
@@ -86,18 +91,24 @@ class TokensProcess:
         for login in self._logins.values():
             login.start()
 
-    def _add(self, name: str, login: LoginConfig, vault: Vault) -> None:
+    def _add(self, name: str, login: LoginConfig) -> None:
+        """Take a login; what is wrong with one is no reason to leave the others without tokens."""
+        try:
+            self._take(name, login)
+        except TradeprocError as error:
+            log.warning("login_unusable login=%s reason=%s", name, error)
+            self._unusable[name] = str(error)
+
+    def _take(self, name: str, login: LoginConfig) -> None:
         its_broker = broker(login.broker)
         if its_broker.credential_kind is not CredentialKind.OAUTH2_CODE:
             return
         if trouble := login.trouble():
-            log.warning("login_unusable login=%s reason=%s", name, trouble)
-            self._unusable[name] = trouble
-            return
+            raise UnusableLogin(trouble)
         authorization = its_broker.authorization(login.login(), login.client())
         by_itself = partial(consent_here, authorization, login.redirect_uri)
         credentials = Credentials(
-            authorization, vault, login.first_refresh_token(), by_itself if _consents_by_itself(login) else None
+            authorization, self._vault, login.first_refresh_token(), by_itself if _consents_by_itself(login) else None
         )
         self._credentials[name] = credentials
         self._logins[name] = LoginTokens(name, self._node, credentials, partial(self._tell, name))
@@ -120,8 +131,37 @@ class TokensProcess:
             raise UnknownConsent
         return login.complete(redirected_to, state)
 
+    def _logins_now(self) -> Body:
+        with suppress(Refusal):
+            self._add_new()
+        return {"logins": self._rows()}
+
+    def _add_new(self) -> None:
+        """Take over what the configuration has now and had not, or not usably, when we last looked.
+
+        Raises:
+            UnusableLogin: the configuration cannot be read.
+        """
+        if self._reread is None:
+            return
+        try:
+            logins = self._reread().logins
+        except Halt as halt:
+            raise UnusableLogin(str(halt)) from None
+        for name, login in logins.items():
+            if name in self._logins or login.trouble() == self._unusable.get(name):
+                continue
+            self._unusable.pop(name, None)
+            self._add(name, login)
+            if name in self._logins:
+                log.info("login_added login=%s", name)
+                self._logins[name].start()
+            self._say_how_we_are()
+
     def _login(self, params: Body) -> LoginTokens:
         name = str(params["login"])
+        if name not in self._logins:
+            self._add_new()
         if name in self._unusable:
             raise UnusableLogin(self._unusable[name])
         if name not in self._logins:
@@ -158,7 +198,7 @@ def run(home: Home) -> int:
     home.make_folders()
     node = Node(TOKENS, Directory(home.sockets))
     try:
-        TokensProcess(node, load(home), Vault(home.secrets)).start()
+        TokensProcess(node, load(home), Vault(home.secrets), lambda: load(home)).start()
         node.run()
     finally:
         node.close()
