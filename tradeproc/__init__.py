@@ -13,6 +13,7 @@ An order: decision → engine/limits.py admits it → effect Persist → store/ 
 
 domain/       values: units, instruments, market hours, candles, orders, fills, sessions, answers
 market/       tapes as files hold them, of any vendor: bytes in, numpy arrays out
+protocol/     pure: what processes say to each other; their names and scopes
 engine/       pure: (state, event, now) -> effects; order table, limits, candles, reconciliation
 strategies/   the strategy contract, the loader and three examples
 brokers/      the broker contract, then one folder a broker

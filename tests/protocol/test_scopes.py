@@ -1,0 +1,32 @@
+"""Scopes of latches and alarms: one text each, read back to what it names."""
+
+import pytest
+
+from tradeproc.protocol import scopes
+from tradeproc.protocol.scopes import BadScope, Scope
+
+
+@pytest.mark.parametrize(
+    ("scope", "text", "session", "login", "portfolio", "in_words"),
+    [
+        (scopes.HOST, "host", None, None, None, "the desk"),
+        (scopes.of_session(7), "session:7", 7, None, None, "session 7"),
+        (scopes.of_login("paper"), "login:paper", None, "paper", None, "login paper"),
+        (scopes.of_portfolio("index"), "portfolio:index", None, None, "index", "portfolio index"),
+    ],
+)
+def test_a_scope_says_what_it_names(
+    scope: Scope, text: str, session: int | None, login: str | None, portfolio: str | None, in_words: str
+) -> None:
+    assert scope == text
+    assert Scope.parse(text) == scope
+    assert (scope.session, scope.login, scope.portfolio, scope.in_words) == (session, login, portfolio, in_words)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "hosts", "session", "session:", "session:x", "session:-1", "session:07", "login:", "login:a b", "desk:1"],
+)
+def test_a_text_that_is_no_scope_is_refused(text: str) -> None:
+    with pytest.raises(BadScope, match="scope"):
+        Scope.parse(text)
