@@ -6,6 +6,8 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tradeproc.domain.calendar_table import CALENDARS
 from tradeproc.domain.instruments import INSTRUMENTS
@@ -88,7 +90,7 @@ def test_there_is_no_session_on_a_holiday_or_weekend(key: str, day: str) -> None
 def test_the_shipped_tape_begins_at_an_open(equity: MarketHours) -> None:
     first_trade = Nanos(1703545200000000000)
 
-    assert equity.session_opened_at(first_trade) == first_trade
+    assert equity.session_opened_at(first_trade, Nanos(first_trade + MINUTE)) == first_trade
     assert equity.session_at(Nanos(first_trade - 1)) is None
 
 
@@ -215,3 +217,58 @@ def test_a_change_that_cannot_be_changes_nothing(grains: MarketHours, changes: C
         grains.change(changes)
 
     assert session(grains, chicago("2027-03-01 10:00")) == (chicago("2027-02-28 19:00"), chicago("2027-03-01 13:20"))
+
+
+# a bar from, to, and the open of the session in which it traded
+BARS = [
+    ("cme_equity", "2024-01-15 16:00", "2024-01-16 16:00", "2024-01-15 17:00"),  # a day's bar begins in the rest
+    ("cme_equity", "2024-11-28 12:15", "2024-11-29 12:15", "2024-11-28 17:00"),  # stamped at an early close
+    ("cme_equity", "2024-11-28 16:00", "2024-11-29 16:00", "2024-11-28 17:00"),  # the same, stamped at the usual one
+    ("cme_equity", "2024-01-15 18:00", "2024-01-16 18:00", "2024-01-15 17:00"),  # reaches into the next session
+    ("cme_equity", "2024-01-12 16:00", "2024-01-16 16:00", "2024-01-15 17:00"),  # over a weekend
+    ("cme_equity", "2024-11-29 12:00", "2024-11-29 13:00", "2024-11-28 17:00"),  # cut short by an early close
+    (
+        "cme_equity",
+        "2024-01-16 15:00",
+        "2024-01-16 19:00",
+        "2024-01-16 17:00",
+    ),  # the first of a session, on the clock
+    ("cme_equity", "2024-01-16 12:00", "2024-01-16 16:00", "2024-01-15 17:00"),
+    ("cme_equity", "2024-01-08 16:00", "2024-01-12 16:00", "2024-01-11 17:00"),  # a week's bar: the current session
+    ("cbot_grains", "2024-06-04 08:20", "2024-06-04 08:35", "2024-06-03 19:00"),
+    ("cbot_grains", "2024-06-03 13:20", "2024-06-04 13:20", "2024-06-03 19:00"),
+    ("cme_livestock", "2024-06-03 13:05", "2024-06-04 13:05", "2024-06-04 08:30"),
+    ("cme_livestock", "2024-06-04 12:30", "2024-06-04 13:30", "2024-06-04 08:30"),
+    ("cme_equity", "2024-01-16 10:00", "2024-01-16 10:00", "2024-01-15 17:00"),  # all its trades at one moment
+    ("cme_equity", "2024-01-13 10:00", "2024-01-13 11:00", None),
+    ("cme_equity", "2033-01-12 10:00", "2033-01-12 11:00", None),
+]
+
+
+@pytest.mark.parametrize(("key", "opened_at", "closed_at", "expected"), BARS)
+def test_a_bar_belongs_to_the_session_in_which_it_traded(
+    key: str, opened_at: str, closed_at: str, expected: str | None
+) -> None:
+    found = market_hours(key).session_opened_at(chicago(opened_at), chicago(closed_at))
+
+    assert found == (None if expected is None else chicago(expected))
+
+
+@given(
+    st.sampled_from(sorted(CALENDARS)),
+    st.integers(chicago("2020-01-01 00:00") // MINUTE, chicago("2030-11-30 00:00") // MINUTE),
+    st.integers(1, 1440),
+)
+def test_a_bar_within_a_session_belongs_to_it_and_one_that_touches_a_session_to_some(
+    key: str, at: int, minutes: int
+) -> None:
+    hours = market_hours(key)
+    opened_at, closed_at = Nanos(at * MINUTE), Nanos((at + minutes) * MINUTE)
+    first, last = hours.session_at(opened_at), hours.session_at(Nanos(closed_at - 1))
+
+    found = hours.session_opened_at(opened_at, closed_at)
+
+    if first is not None and first == last:
+        assert found == first.opened_at
+    if first is not None or last is not None:
+        assert found is not None and found < closed_at

@@ -149,6 +149,7 @@ def test_windows_that_touch_are_one_and_hours_without_an_end_have_no_change() ->
         ({"weekdays": ["monday"]}, "weekdays: 'monday' is none of mon, tue"),
         ({"weekdays": "mon"}, "weekdays: expected a list"),
         ({"warmup_minutes": 600}, "warmup_minutes: must be 0 to 240, not 600"),
+        ({"silent_minutes": 241}, "silent_minutes: must be 0 to 240, not 241"),
         ({"flatten_at_end": "yes"}, "flatten_at_end: expected true or false, found 'yes'"),
     ],
 )

@@ -32,7 +32,7 @@ def close_of(number: int) -> float:
 def desk_for(strategy: Any, arguments: Any) -> Desk:
     desk = Desk(strategy, arguments=arguments)
     opened_at = candle(WARMUP).opened_at
-    calendar = lambda at: Nanos(opened_at) if opened_at <= at < opened_at + DAY * MINUTE else None  # noqa: E731
+    calendar = lambda at, _: Nanos(opened_at) if opened_at <= at < opened_at + DAY * MINUTE else None  # noqa: E731
     desk.setup = Setup(7, 1, "abcd", desk.setup.spec, strategy, arguments, calendar)
     desk.state = new_state(desk.setup)
     return desk

@@ -84,3 +84,41 @@ def test_a_trader_that_is_not_flat_goes_on_past_the_end_with_an_alarm_until_it_i
     clock.ahead(DAY)
     desk.yard.running(f"session-{session}.trader")
     assert desk.row(session)["is_due"]
+
+
+def test_a_trader_that_got_flat_while_no_keeper_looked_begins_anew_when_it_is_due_again(
+    desk: Desk, clock: Clock
+) -> None:
+    now = datetime.now(UTC)
+    hours = f"{now - timedelta(minutes=2):%H:%M}-{now + timedelta(minutes=30):%H:%M}"
+    schedule = {"hours": hours, "zone": "UTC", "holidays": False, "flatten_at_end": True}
+    session = desk.create(schedule=schedule)
+    desk.ask("start", session=session)
+    first = desk.yard.running(f"session-{session}.trader")
+
+    desk.yard.signal(first, "TERM")  # it ends with 0, as one that found its session over by itself
+
+    wait_until("a new trader", lambda: desk.yard.running(f"session-{session}.trader").pid != first.pid)
+    assert desk.row(session)["is_due"]
+
+
+def test_the_keeper_takes_a_change_of_the_market_hours_over_and_survives_a_wrong_one(desk: Desk) -> None:
+    now = datetime.now(UTC)
+    session = desk.create(schedule={"hours": "exchange", "warmup_minutes": 0})
+    desk.ask("start", session=session)
+    wait_until("its next change", lambda: desk.row(session)["next_change_at"] is not None)
+    days = [(now + timedelta(days=days)).date() for days in range(-1, 8)]
+    closed = [f"{day}" for day in days if day.weekday() < 5]
+    file = desk.yard.home.conf / "market_hours.toml"
+
+    file.write_text(f"[cme_equity]\nclosed = {closed}")
+
+    later = int((now + timedelta(days=5)).timestamp()) * 10**9
+    wait_until("the change", lambda: (desk.row(session)["next_change_at"] or 0) > later)
+    assert not desk.row(session)["is_due"]
+    file.write_text("[cme_equity]\nclosed = 1")
+    looked_three_times(desk)
+    wait_until("it is told", lambda: "market_hours_refused" in (desk.yard.home.log / "core.keeper.log").read_text())
+    assert not desk.row(session)["is_due"]
+    file.unlink()
+    wait_until("the table again", lambda: (desk.row(session)["next_change_at"] or later) < later)

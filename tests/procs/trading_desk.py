@@ -37,10 +37,10 @@ class TradingDesk:
 
     trader: Trader
 
-    def __init__(self, stage: Stage, url: str, folder: Path, *plans: Plan | Decision) -> None:
+    def __init__(self, stage: Stage, url: str, folder: Path, *plans: Plan | Decision, **changes: Any) -> None:
         self.stage, self.url = stage, url
         self.store = Store(url)
-        self.session = self.store.create_session(spec())
+        self.session = self.store.create_session(spec(**changes))
         self.broker = ModelBroker()
         self.lock = threading.Lock()
         self.strategy = Scripted(*plans)

@@ -148,10 +148,26 @@ class MarketHours:
                 return session
         return None
 
-    def session_opened_at(self, at: Nanos) -> Nanos | None:
-        """Return when the session of a moment opened, None when there is none."""
-        session = self.session_at(at)
-        return None if session is None else session.opened_at
+    def session_opened_at(self, opened_at: Nanos, closed_at: Nanos | None = None) -> Nanos | None:
+        """Return when the session in which a bar traded opened, None when there is none; a moment is a bar too.
+
+        A bar's times may lie outside the session: those of a day's bar reach into the rest before it, those of one
+        that an early close cut short beyond the close. So it is the newest session that fills half of the bar, or
+        lies half in it; if there is none, the one with the most of it.
+        """
+        end = max(closed_at or 0, opened_at + 1)
+        found: list[tuple[int, MarketSession]] = []
+        day, last = self._day(opened_at) - _DAY, self._day(end) + _DAY
+        while day <= last:
+            session = self.session_of(day)
+            if session is not None:
+                common = min(end, session.closed_at) - max(opened_at, session.opened_at)
+                found += [(common, session)] if common > 0 else []
+            day += _DAY
+        for common, session in reversed(found):
+            if 2 * common >= min(end - opened_at, session.closed_at - session.opened_at):
+                return session.opened_at
+        return max(found, key=lambda each: each[0])[1].opened_at if found else None
 
     def is_open(self, at: Nanos) -> bool:
         """Tell whether the exchange trades at a moment; False in breaks and outside what is known."""

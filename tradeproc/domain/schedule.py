@@ -21,6 +21,7 @@ EXCHANGE = "exchange"
 _DAY = timedelta(days=1)
 _WHOLE_DAY = 1440
 _LONGEST_WARMUP = 240
+_LONGEST_SILENCE = 240
 # a position is closed while there is still somebody to trade with
 FLAT_BEFORE_CLOSE = 5 * MINUTE
 # no exchange rests longer, holidays and all, not even one that is wanted on Mondays only
@@ -42,7 +43,8 @@ class Schedule:
     the clock as "08:30-15:00" in `zone` (an IANA name; empty is the exchange's own); an end that is not after the
     start is the next day's. `weekdays` are trade dates, or for hours of the clock the days on which they begin. With
     `holidays` hours in which the exchange does not trade at all are left out. `flatten_at_end` gets the session flat
-    first: at its end, but no later than five minutes before the exchange closes.
+    first: at its end, but no later than five minutes before the exchange closes; and when no bar came for
+    `silent_minutes` although the calendar has the market open, 0 for never.
     """
 
     hours: str = EXCHANGE
@@ -51,6 +53,7 @@ class Schedule:
     holidays: bool = True
     warmup_minutes: int = 5
     flatten_at_end: bool = False
+    silent_minutes: int = 15
 
     def __post_init__(self) -> None:
         """Check everything.
@@ -71,6 +74,8 @@ class Schedule:
         for day in self.weekdays:
             if day not in WEEKDAYS:
                 raise BadValue("weekdays", f"{day!r} is none of {', '.join(WEEKDAYS)}")
+        if not 0 <= self.silent_minutes <= _LONGEST_SILENCE:
+            raise BadValue("silent_minutes", f"must be 0 to {_LONGEST_SILENCE}, not {self.silent_minutes}")
         if not 0 <= self.warmup_minutes <= _LONGEST_WARMUP:
             raise BadValue("warmup_minutes", f"must be 0 to {_LONGEST_WARMUP}, not {self.warmup_minutes}")
 

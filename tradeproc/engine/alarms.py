@@ -22,6 +22,9 @@ class AlarmName(StrEnum):
     """Open contracts have no working stop; cleared when they have, or are closed."""
     CLOSE_STUCK = "close_stuck"
     """A closing takes long or its exit was refused; it goes on trying. Cleared when flat."""
+    CLOSED_EARLY = "closed_early"
+    """The market seems closed although the calendar has it open; a session that is to be flat closes its position.
+    Cleared by the next bar, or when flat."""
     DATABASE_DOWN = "database_down"
     """Entries stop, exits go on over the journal; cleared when it is back."""
     LEASE_LOST = "lease_lost"

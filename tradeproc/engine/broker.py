@@ -11,7 +11,7 @@ from tradeproc.domain.book import Balance, Divergence, DivergenceKind
 from tradeproc.domain.broker_orders import BrokerOrder
 from tradeproc.domain.orders import Order, OrderSource, OrderState
 from tradeproc.domain.units import SECOND
-from tradeproc.engine import matching, sending
+from tradeproc.engine import early_close, matching, sending
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import SaveBalance
 from tradeproc.engine.events import StreamChanged, StreamKind
@@ -51,6 +51,7 @@ def take(turn: Turn, order: Order, picture: BrokerOrder, source: OrderSource) ->
     state.broker.strays.pop(picture.broker_id, None)
     turn.apply(told(order, picture, state.setup.instrument, source, turn.times))
     _settle(turn, order.id, picture, source)
+    early_close.rejected(turn, state.engine.orders[order.id])
     if picture.state.is_terminal:
         state.broker.reappeared.discard(order.id)
         if not state.broker.reappeared:
@@ -204,6 +205,8 @@ def stream_changed(turn: Turn, event: StreamChanged) -> None:
         turn.log("info", "stream_changed", stream=event.stream.value, up=event.is_up, reason=event.reason)
     if event.stream is StreamKind.MARKET:
         turn.state.broker.market_heard_at = turn.now
+        if was_down or not event.is_up:
+            turn.state.broker.market_up_since = turn.now if event.is_up else None
         return
     if not event.is_up or not turn.state.broker.has_orders:
         return

@@ -24,6 +24,8 @@ _TRUST_OURS_AFTER = 10 * SECOND
 _STUCK_AFTER = 30 * SECOND
 _CANCEL_AGAIN = 5 * SECOND
 _LONGEST_PAUSE = 60
+# a market that is closed takes no exit, however often it is asked
+_LONGEST_PAUSE_CLOSED = 300
 
 
 def begin(turn: Turn, source: OrderSource, reason: str) -> bool:
@@ -134,7 +136,8 @@ def _watch_exit(turn: Turn, closing: Closing) -> bool:
 
 
 def _pause(turn: Turn, closing: Closing, order: Order) -> None:
-    seconds = min(_LONGEST_PAUSE, 2**closing.attempts)
+    is_closed = AlarmName.CLOSED_EARLY.value in turn.state.engine.alarms
+    seconds = min(_LONGEST_PAUSE_CLOSED if is_closed else _LONGEST_PAUSE, 2 ** min(closing.attempts, 10))
     closing.not_before = Nanos(turn.now + seconds * SECOND)
     turn.alarm(AlarmName.CLOSE_STUCK, f"exit {order.id} {order.state.value}: {order.reason}; next in {seconds} s")
 

@@ -125,6 +125,13 @@ class StreamChanged:
     has_gap: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class MarketHoursTold:
+    """The exchange's calendar has the market open now, or closed; told at the start and when that changes."""
+
+    is_open: bool
+
+
 # --- the database -------------------------------------------------------------------------------------------------
 
 
@@ -265,6 +272,7 @@ Event = (
     | CandleTold
     | BarTook
     | StreamChanged
+    | MarketHoursTold
     | Persisted
     | PersistFailed
     | DatabaseChanged

@@ -7,7 +7,7 @@ does, so that the strategy misses nothing, but it may not enter on it.
 
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.units import SECOND, Contracts, Nanos
-from tradeproc.engine import decisions, strategy
+from tradeproc.engine import decisions, early_close, strategy
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.candles import Placement, merge
 from tradeproc.engine.effects import Publish
@@ -45,6 +45,8 @@ def candle_told(turn: Turn, event: CandleTold) -> None:
         _run(turn, candle, is_late=event.is_history)
     if placement not in (Placement.SAME, Placement.TOO_OLD):
         turn.do(Publish("candle", candle))
+        if not event.is_history:
+            early_close.heard(turn)
 
 
 def bar_took(turn: Turn, duration: Nanos) -> None:
@@ -94,7 +96,7 @@ def view(state: State, candle: Candle) -> View:
         instrument=setup.instrument,
         market_at=state.strategy.market_at,
         quantity=setup.spec.quantity,
-        session_opened_at=setup.session_opened_at(candle.opened_at),
+        session_opened_at=setup.session_opened_at(candle.opened_at, candle.closed_at),
     )
 
 

@@ -6,7 +6,7 @@ Unanswered: the orders are marked for `reconcile.py`, which asks; they are never
 
 from tradeproc.domain.broker_orders import Accepted, Outcome, Refused, Unanswered
 from tradeproc.domain.orders import Order, OrderSource
-from tradeproc.engine import broker, sending
+from tradeproc.engine import broker, early_close, sending
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.orders import Move, moved, noted
 from tradeproc.engine.state import Pending, State, Waiting
@@ -30,6 +30,7 @@ def submit_answered(turn: Turn, order_id: str, outcome: Outcome) -> None:
             for order in orders:
                 turn.state.engine.pending.pop(order.id, None)
                 turn.apply(moved(order, Move.REFUSED, _REPLY, turn.now, reason))
+                early_close.rejected(turn, turn.state.engine.orders[order.id])
         case Unanswered(reason, was_sent):
             if was_sent:
                 lost(turn, order_id, reason)

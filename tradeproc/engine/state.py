@@ -31,7 +31,7 @@ PATIENCE = 30 * SECOND
 """How long a question may be out before it counts as lost."""
 
 
-def no_calendar(_: Nanos) -> Nanos | None:
+def no_calendar(_opened_at: Nanos, _closed_at: Nanos) -> Nanos | None:
     """Return None: no calendar is known."""
     return None
 
@@ -41,7 +41,7 @@ class Setup:
     """What a session runs with; only `fence` changes, when the lease is held anew.
 
     `fence` is the lease's number and goes into every new client order id with `installation` and `session`.
-    `session_opened_at` answers when the market session of a market time opened, None where unknown; pure.
+    `session_opened_at` answers when the market session of a bar (from, to) opened, None where unknown; pure.
     """
 
     session: int
@@ -50,7 +50,7 @@ class Setup:
     spec: SessionSpec
     strategy: AnyStrategy
     arguments: Any
-    session_opened_at: Callable[[Nanos], Nanos | None] = no_calendar
+    session_opened_at: Callable[[Nanos, Nanos], Nanos | None] = no_calendar
     contract: Contract = field(init=False)
     instrument: Instrument = field(init=False)
 
@@ -255,6 +255,8 @@ class BrokerConfirmed:
     that we took for ended, and since when; `told_foreign` those recorded as not ours.
     `missing` are open orders of ours that an answer lacked, and since when. `reappeared` are orders of ours that work
     there though we took them for ended. `streams` holds why each stream is down, empty while it is up.
+    `market_up_since` is since when the bars' is up, `traded_at` when a bar last said something new, `said_closed` a
+    rejection since then whose reason is that the market is closed. `calendar_open_since` is None while it is not.
     """
 
     ids: dict[str, str] = field(default_factory=dict)
@@ -269,6 +271,10 @@ class BrokerConfirmed:
     balance: Balance | None = None
     streams: dict[StreamKind, str] = field(default_factory=lambda: {kind: "not heard yet" for kind in StreamKind})
     market_heard_at: Nanos = Nanos(0)
+    market_up_since: Nanos | None = None
+    traded_at: Nanos = Nanos(0)
+    calendar_open_since: Nanos | None = None
+    said_closed: str = ""
     orders: Question = field(default_factory=Question)
     position: Question = field(default_factory=Question)
     orders_known_number: int = 0

@@ -14,7 +14,18 @@ and moments give equal effects, bit for bit. The effects stand in the order in w
 from dataclasses import dataclass
 
 from tradeproc.domain.units import Nanos
-from tradeproc.engine import broker, closing, commands, market, outcomes, positions, protection, reconcile, sending
+from tradeproc.engine import (
+    broker,
+    closing,
+    commands,
+    early_close,
+    market,
+    outcomes,
+    positions,
+    protection,
+    reconcile,
+    sending,
+)
 from tradeproc.engine import events as told
 from tradeproc.engine.effects import Effect
 from tradeproc.engine.events import Event
@@ -64,7 +75,8 @@ def _apply(turn: Turn, event: Event) -> None:
 
 
 Reply = (
-    told.Persisted
+    told.MarketHoursTold
+    | told.Persisted
     | told.PersistFailed
     | told.DatabaseChanged
     | told.SubmitAnswered
@@ -77,6 +89,8 @@ Reply = (
 
 def _apply_reply(turn: Turn, event: Reply | commands.Command) -> None:
     match event:
+        case told.MarketHoursTold():
+            early_close.hours_told(turn, event)
         case told.Persisted(ticket):
             sending.persisted(turn, ticket)
         case told.PersistFailed(ticket, reason):
@@ -104,5 +118,6 @@ def _time_passed(turn: Turn) -> None:
     reconcile.press(turn)
     positions.press(turn)
     protection.press(turn)
+    early_close.press(turn)
     closing.press(turn)
     market.press(turn)

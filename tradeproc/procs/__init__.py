@@ -10,7 +10,9 @@ a decision about money, which is the engine's.
     trader.py         starts a trader, as specification.py says; trading.py its events, perform.py its effects,
                       ledger.py where it writes, recorder.py what it was told,
                       latch_keeping.py its own latches on the way to the keeper,
-                      trader_commands.py summary.py bodies.py tally.py what it tells
+                      trader_commands.py summary.py bodies.py tally.py what it tells,
+                      trader_hours.py when its market and its schedule end; market_hours_file.py what a person
+                      changes of that
     tokens.py         login_tokens.py one login's, token_supply.py and consent.py where they come from,
                       token_vault.py where they rest, token_source.py how others ask for them
     keeper.py         keeper_commands.py keeper_checks.py keeper_sessions.py keeper_schedule.py which sessions run,

@@ -25,6 +25,7 @@ from tradeproc.procs.keeper_lists import register_lists
 from tradeproc.procs.keeper_schedule import Schedules
 from tradeproc.procs.keeper_sessions import SessionView, wanted_of
 from tradeproc.procs.keeper_watch import WardenWatch
+from tradeproc.procs.market_hours_file import follow_market_hours
 from tradeproc.procs.specification import database_of
 from tradeproc.store import DatabaseDown, SessionRow, Store
 from tradeproc.supervision.client import SupervisorAway
@@ -168,6 +169,7 @@ def main(arguments: Sequence[str]) -> int:
     node = Node("core.keeper", Directory(home.sockets))
     store = Store(database_of(settings, home), connect_timeout=settings.database.connect_seconds)
     keeper = Keeper(node, home, settings, store)
+    follow_market_hours(node, home)
     WardenWatch(node, keeper.groups.supervisor, settings.supervision)
     checks = Checks(node, home, keeper.groups)
     Commands(node, store, checks, keeper.groups, keeper.view, keeper.look)

@@ -68,7 +68,7 @@ class Schedules:
         if row.desired == FLATTENING:
             return self._stays(row, members, now) if members else True
         is_at_end = row.spec.schedule is not None and row.spec.schedule.flatten_at_end
-        has_begun = row.id in self._since or not is_wanted
+        has_begun = row.id in self._since or not is_wanted or _has_ended(members)
         if row.desired == RUNNING and members and is_at_end and has_begun:
             return self._stays(row, members, now)
         self._forget(row.id, now, is_wanted=is_wanted)
@@ -141,6 +141,11 @@ class Schedules:
                 return
             self._late.discard(session)
             self._left.discard(session)
+
+
+def _has_ended(members: Iterable[Program]) -> bool:
+    """Tell whether the trader of a group is done: it got flat by itself while nobody looked, and is to begin anew."""
+    return any(program.name == "trader" and is_done(program) for program in members)
 
 
 def _heard(session: int, reply: Reply) -> None:

@@ -26,6 +26,7 @@ from tradeproc.engine.turn import KEPT_IDS, KEPT_ORDERS
 from tradeproc.home import Home
 from tradeproc.procs import trader_commands
 from tradeproc.procs.ledger import CONNECT_SECONDS, Ledger
+from tradeproc.procs.market_hours_file import follow_market_hours
 from tradeproc.procs.recorder import Recorder
 from tradeproc.procs.specification import run_session
 from tradeproc.procs.trading import Trader, read_latches
@@ -111,6 +112,7 @@ class Beginning:
         recorder = Recorder(self.home.recordings, _header(setup, state))
         trader = Trader(self.node, row, ledger, state, fills, recorder)
         trader_commands.register(trader)
+        follow_market_hours(self.node, self.home)
         trader.begin(started)
         log.info("session_started session=%d fence=%d known_orders=%d", row.id, ledger.fence, len(started.orders))
 

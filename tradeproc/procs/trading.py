@@ -27,6 +27,7 @@ from tradeproc.procs.perform import Performer, answer_of
 from tradeproc.procs.recorder import Recorder
 from tradeproc.procs.summary import position_of, summary
 from tradeproc.procs.tally import Tally
+from tradeproc.procs.trader_hours import Hours
 from tradeproc.store.database import DatabaseDown
 from tradeproc.store.rows import Latch, SessionRow
 from tradeproc.store.store import Store
@@ -58,6 +59,7 @@ class Trader:
         self._latches_read: dict[str, Latch] = {}
         self._streams_asked = self._streams_as_of = 0
         self._is_account_silent = self._is_asking_history = False
+        self._hours = Hours(row.spec, self.tell)
         handlers: dict[str, Callable[[Body], object]] = {
             "order": lambda body: self.tell(events.OrderTold(messages.broker_order_from_body(body))),
             "position": lambda body: self.tell(events.PositionTold(messages.position_from_body(body))),
@@ -240,6 +242,7 @@ class Trader:
         self.tell(events.TimePassed())
 
     def _look_after(self) -> None:
+        self._hours.look(self.clock.now())
         self._listen_for_silence()
         self.node.publish("state", self.summary())
 
