@@ -147,7 +147,8 @@ def test_every_program_is_listed_with_what_its_process_says(desk: RunningDesk) -
 
 
 @pytest.mark.parametrize(
-    "name", ["sessions", "orders", "positions", "trades", "fills", "divergences", "alarms", "logins"]
+    "name",
+    ["sessions", "orders", "positions", "trades", "fills", "decisions", "divergences", "alarms", "logins"],
 )
 def test_every_list_is_one_json_document_for_programs_and_a_table_for_people(desk: RunningDesk, name: str) -> None:
     assert isinstance(desk.tradectl(name)[name], list)
@@ -167,6 +168,28 @@ def test_a_strategy_in_one_file_as_the_readme_shows_it_trades(desk: RunningDesk)
     trades = wait_for("a trade", lambda: desk.tradectl("trades", "--session", "mine")["trades"])
     assert {fill["contract"] for fill in fills} == {"ESH24"}
     assert trades[0]["entered_market_at"] < trades[0]["exited_market_at"] < trades[0]["entered_at"]
+
+
+def test_why_a_session_does_not_trade_is_one_command_and_refused_decisions_are_listed(desk: RunningDesk) -> None:
+    desk.tradectl("reduce", "--session", "mine", "--reason", "a test")
+    desk.broker.speed(60)
+    try:
+        wait_for("a refusal", lambda: desk.tradectl("decisions", "--refused", "--session", "mine")["decisions"])
+        shown = desk.tradectl("session", "show", "mine")
+        assert shown["entries"] == "closed: trading is reducing by session:1"
+        assert shown["trader"]["decisions"]["refused"] > 0
+        [newest] = desk.tradectl("decisions", "--refused", "--limit", "1")["decisions"]
+        assert newest["refusal"] == "trading is reducing by session:1"
+        table = desk.run("session", "show", "mine")[1]
+        assert "SubmitBracket: trading is reducing by session:1" in table
+    finally:
+        desk.broker.speed(1)
+        desk.tradectl("resume", "--session", "mine")
+    desk.broker.pause()
+    try:
+        assert desk.tradectl("session", "show", "mine")["entries"].startswith("closed: the local broker's market is")
+    finally:
+        desk.broker.resume()
 
 
 def test_a_session_lives_from_create_to_remove(desk: RunningDesk) -> None:

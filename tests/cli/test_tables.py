@@ -20,6 +20,7 @@ from tradeproc.domain.units import SECOND
 TABLES = {
     "status": tables.PROCESSES, "sessions": tables.SESSIONS, "orders": tables.ORDERS, "positions": tables.POSITIONS,
     "trades": tables.TRADES, "fills": tables.FILLS, "divergences": tables.DIVERGENCES, "alarms": tables.ALARMS,
+    "decisions": tables.DECISIONS,
 }  # fmt: skip
 LONG = "a strategy's own long word about what happened to it, which nobody could foresee"
 NOW = wall_ns()
@@ -31,7 +32,8 @@ VALUES: dict[str, Any] = {
     "side": "sell", "quantity": 2, "filled": 1, "price": "4800.25", "average": "4800.25", "reason": LONG,
     "source": "reconcile", "process": "link-paper.positions-SIM0000001F", "supervisor": "RUNNING", "age": 1.0,
     "lag_ns": 10**6, "pid": 1234567, "detail": LONG, "kind": "order_unknown", "subject": LONG, "ours": LONG,
-    "brokers": LONG, "cause": LONG, "profit": "-1137.50", "entry_price": "4800.25", "exit_price": "4800.25",
+    "brokers": LONG, "refusal": LONG, "decision": "SubmitBracket", "times": 75,
+    "cause": LONG, "profit": "-1137.50", "entry_price": "4800.25", "exit_price": "4800.25",
 }  # fmt: skip
 TIMES = ("at", "created_at", "market_at", "entered_market_at", "exited_market_at", "cleared_at")
 # what is never wrapped nor cut: ids, times, states

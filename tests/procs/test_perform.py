@@ -206,6 +206,7 @@ def test_every_effect_can_be_performed_and_what_is_for_people_is_published(desk:
         effects.Alarm("close_stuck", "why", Nanos(AT)),
         effects.ClearAlarm("close_stuck", Nanos(AT + 1)),
         *(effects.Publish(topic, value) for topic, value in published.items()),  # type: ignore[arg-type]
+        effects.KeepLatch("reducing", "strategy", "it failed"),
         effects.Log("info", "something_happened", {"order": "o1"}),
         effects.Finished("done"),
     ]

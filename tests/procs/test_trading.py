@@ -434,3 +434,19 @@ def test_a_resume_forgives_a_strategy_that_failed_once_though_nothing_was_latche
     desk.stage.client.call(desk.me, "resume", {"by": "me"}, 2.0)
 
     assert desk.alarms() == set()
+
+
+def test_refused_decisions_are_counted_and_written_after_the_hot_path(make: Make) -> None:
+    too_many = SubmitOrder(Side.BUY, Contracts(9))
+    desk = make(too_many, too_many, fail, ENTER).ready()
+    for _ in range(3):
+        desk.bar()
+
+    wait_until("the rows", lambda: len(desk.store.decisions(desk.session)) == 2)
+    refused, failed = desk.store.decisions(desk.session)
+    assert (refused.times, refused.refusal) == (2, "9 contracts are more than max_order 3")
+    assert (failed.decision, failed.times) == ("failed", 1)
+    assert "ZeroDivisionError: x" in failed.refusal
+    told = desk.state()
+    assert (told["decisions"]["refused"], told["decisions"]["failed"]) == (2, 1)
+    assert told["why"].startswith("the strategy failed on the newest bar: ZeroDivisionError")

@@ -18,7 +18,7 @@ from tradeproc.domain.book import Balance
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.orders import Order, OrderState
 from tradeproc.domain.units import Contracts, Money, Nanos, Price
-from tradeproc.store import DatabaseDown, LeaseLost, Store, StoreFault, UnknownSession
+from tradeproc.store import DatabaseDown, DecisionRow, LeaseLost, Store, StoreFault, UnknownSession
 from tradeproc.store.migrate import migrate
 from tradeproc.store.statements import statements
 
@@ -402,3 +402,35 @@ def test_orders_in_every_state_can_be_kept(store: Store, session: int) -> None:
     store.save_orders(orders, [], fence=0)
 
     assert {kept.state for kept in store.open_orders(session)} == {s for s in OrderState if not s.is_terminal}
+
+
+def wish(number: int, session: int, **changes: object) -> DecisionRow:
+    row = DecisionRow(session, Nanos(number), Nanos(number), 1, Nanos(7), "SubmitOrder", "why", "")
+    return replace(row, **changes)  # type: ignore[arg-type]
+
+
+def test_a_refusal_that_goes_on_is_one_row_that_counts(store: Store, session: int) -> None:
+    first = wish(1, session, refusal="halted")
+    store.save_decisions(session, [first, wish(2, session)])
+
+    grown = replace(first, times=40, at=Nanos(90))
+    store.save_decisions(session, [grown])
+
+    assert store.decisions(session) == [grown, wish(2, session)]
+    assert store.decisions(only_refused=True) == [grown]
+    assert store.decision_counts(session) == {"wanted": 41, "refused": 40, "failed": 0}
+
+
+def test_only_the_newest_decisions_of_a_session_are_kept(
+    store: Store, session: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tradeproc.store.store.KEPT_DECISIONS", 3)
+    other = store.create_session(replace(SPEC, name="other"))
+    store.save_decisions(other, [wish(1, other, decision="failed", refusal="x")])
+
+    for number in range(1, 9):
+        store.save_decisions(session, [wish(number, session)])
+
+    assert [row.began_at for row in store.decisions(session)] in ([5, 6, 7, 8], [6, 7, 8])
+    assert [row.began_at for row in store.decisions(session, limit=1)] == [8]
+    assert store.decision_counts(other) == {"wanted": 0, "refused": 0, "failed": 1}

@@ -11,8 +11,10 @@ Nothing here decides anything about trading: commands ask the processes over the
     tables.py         pure: tables of sessions, orders, trades, processes
     layout.py         pure: columns and rows become a table that fits where it is printed, of texts as they are
     chart.py view.py screen.py   pure: candles as text, the one-screen view, and what it shows
+    why.py            why a session does not trade, in one line
     watch.py          gathers what the view shows; listening.py hears many processes at once
-    quickstart.py     the first command of the README; preflight.py what it makes sure of before
+    quickstart.py     the first command of the README; preflight.py what it makes sure of before,
+                      verdict.py what it says of the strategy at the end
     health.py         pure: observations.py and thresholds become problems.py; healthcheck.py prints them
     running.py        its rules about what must run; standing.py those about what stands: alarms, long starts
     collector.py      looks at supervisord, processes and disk for it; books.py at the database

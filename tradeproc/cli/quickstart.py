@@ -19,6 +19,7 @@ from tradeproc.cli import preflight, tables
 from tradeproc.cli.commands import book, desks
 from tradeproc.cli.desk import KEEPER, Desk
 from tradeproc.cli.exits import CommandFailed, Exit, exit_of, one_line
+from tradeproc.cli.verdict import verdict
 from tradeproc.cli.watch import Watch, first_screen, show
 from tradeproc.domain.session import SessionSpec
 from tradeproc.errors import TradeprocError
@@ -34,7 +35,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/quickstart",
         description="Run a whole trading session on an hour of real ES trades, on this machine, without an account.",
-        epilog="exit codes: 0 ok, 1 refused, failed or the books differ, 2 wrong usage, 3 no answer, 130 Ctrl-C",
+        epilog="exit codes: 0 ok, 1 refused, failed, nothing but refused decisions, or the books differ, "
+        "2 wrong usage, 3 no answer, 130 Ctrl-C",
     )
     parser.add_argument("--speed", type=_speed, default=60.0, metavar="X", help="market seconds per second (60)")
     parser.add_argument(
@@ -192,8 +194,17 @@ class Quickstart:
         else:
             same = f"{len(fills)} fills in the database, the same in the broker's own books."
             self.console.print(f"{same} Times are market time, UTC.", highlight=False)
+        is_well = self._tell_decisions(session)
         self.console.print(_FURTHER if self.options.keep else _AGAIN, highlight=False)
-        return told == theirs
+        return told == theirs and is_well
+
+    def _tell_decisions(self, session: int) -> bool:
+        """Say what the strategy wanted and did not get; a session that could not trade did not end well."""
+        told = self.desk.ask(KEEPER, "decisions", {"session": session, "refused": True, "limit": 1000})
+        ending = verdict(told["counts"], told["decisions"], session)
+        for line in ending.lines:
+            self.console.print(line, highlight=False, markup=False)
+        return ending.is_well
 
     def _is_flat(self, session: int) -> bool:
         try:

@@ -141,6 +141,15 @@ DAY_TRADES = (
     Column("at", "exit_price", number, right=True),
     Column("profit", "profit", money, right=True),
 )
+DECISIONS = (
+    Column("newest", "at", moment, right=True, drop=3),
+    Column("market time", "market_at", moment, right=True),
+    Column("session", "session", right=True, drop=2),
+    Column("decision", "decision"),
+    Column("times", "times", right=True),
+    Column("refused because", "refusal", cut=16),
+    Column("its reason", "reason", cut=10, drop=1),
+)
 DIVERGENCES = (
     Column("at", "at", moment, right=True),
     Column("session", "session", right=True),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 from rich import box
 from rich.console import RenderableType
@@ -14,6 +15,7 @@ from tradeproc.cli import tables
 from tradeproc.cli.chart import Axis, draw
 from tradeproc.cli.layout import plain_text
 from tradeproc.cli.screen import FillSeen, OrderSeen, Screen
+from tradeproc.cli.why import entries, headline
 from tradeproc.domain.units import SECOND
 
 _NARROW, _WIDE, _WIDE_FROM = 32, 38, 100
@@ -97,6 +99,8 @@ def progress_line(screen: Screen) -> str:
     profit = profit_of(screen)
     if profit is not None:
         parts.append(f"P&L {tables.money(profit).plain}")
+    if trouble := headline(screen.summary):
+        parts.append(trouble)
     return "  ".join(parts)
 
 
@@ -126,6 +130,7 @@ def _session_rows(screen: Screen) -> list[tuple[str, Text]]:
     if not summary:
         return [("trading", Text("waiting for the trader", style="yellow"))]
     rows: list[tuple[str, Text]] = [("trading", tables.state(summary["trading_state"]))]
+    rows += _why(summary)
     position, average = tables.signed(summary["position"]), summary.get("average")
     held = position if average is None else f"{position} at {Decimal(average):.{screen.decimals}f}"
     rows.append(("position", Text(held, style="bold")))
@@ -145,6 +150,20 @@ def _session_rows(screen: Screen) -> list[tuple[str, Text]]:
     rows.append(("broker", Text("agrees" if is_sure else "being asked", style="green" if is_sure else "yellow")))
     for order in screen.open_orders[-4:]:
         rows.append((_ROLES.get(order.role, order.role), _order_line(order)))
+    return rows
+
+
+def _why(summary: Mapping[str, Any]) -> list[tuple[str, Text]]:
+    """Return why nothing is entered, and how many decisions were refused, where there is something to say."""
+    told = summary.get("decisions") or {}
+    is_open = summary.get("entries", "allowed") == "allowed" and not told.get("off")
+    why = plain_text(entries({}, summary, "").partition(": ")[2])
+    why.stylize("dim" if is_open else "yellow")
+    rows = [("entries", why)] if why.plain else []
+    if told.get("refused"):
+        newest = list(told.get("newest") or ())[-1:]
+        because = f": {newest[0]['refusal']}" if newest else ""
+        rows.append(("refused", plain_text(f"{told['refused']} of {told.get('wanted')}{because}")))
     return rows
 
 

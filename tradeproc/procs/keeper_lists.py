@@ -1,6 +1,7 @@
-"""What the keeper reads from the database for people: orders, fills, trades, positions, divergences, alarms."""
+"""What the keeper reads from the database for people: orders, fills, trades, positions, decisions, alarms."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -34,6 +35,15 @@ def register_lists(node: Node, store: Store) -> None:
     }
     for name, read in lists.items():
         node.handle(name, partial(_answer, name, read))
+    node.handle("decisions", partial(_decisions, store))
+
+
+def _decisions(store: Store, body: Body) -> Body:
+    """Answer with the newest decisions, or those `refused`, and with the counts of all that are kept of a session."""
+    session = _session(body)
+    rows = store.decisions(session, only_refused=body.get("refused") is True, limit=_limit(body))
+    counts = {} if session is None else {"counts": store.decision_counts(session)}
+    return {"decisions": [asdict(row) for row in rows], **counts}
 
 
 def _answer(name: str, read: Callable[[int | None, int], Rows], body: Body) -> Body:

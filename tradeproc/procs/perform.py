@@ -20,6 +20,8 @@ from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import Effect
 from tradeproc.engine.events import Event
 from tradeproc.procs.bodies import order_body
+from tradeproc.procs.decision_book import DecisionBook
+from tradeproc.procs.latch_keeping import keep_latch
 from tradeproc.procs.ledger import Ledger
 
 T = TypeVar("T")
@@ -42,6 +44,7 @@ class Performer:
         self.node, self.ledger, self.tell = node, ledger, tell
         self._contract, self._minutes, self._account = spec.contract, spec.minutes, account
         self.alarms: dict[str, str] = {}
+        self.decisions = DecisionBook(ledger.session)
         self._told = (ledger.is_up, ledger.is_lease_held, ledger.fence)
 
     def perform(self, effect: Effect, following: deque[Effect] | None = None) -> None:
@@ -83,7 +86,11 @@ class Performer:
                 log.info("alarm_cleared name=%s", name)
                 self.ledger.clear_alarm(name, at)
                 self.node.publish("alarm", {"name": name, "detail": "", "at": at, "standing": False})
+            case effects.KeepLatch():
+                keep_latch(self.node, self.ledger.session, effect)
             case effects.Publish(topic, value):
+                if isinstance(value, effects.DecisionNoted):
+                    self.decisions.note(value)
                 self.node.publish(topic, self._body(value))
             case effects.Log(level, event, fields):
                 log.log(_LEVELS[level], "%s %s", event, " ".join(f"{key}={value}" for key, value in fields.items()))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from tradeproc.bus.codec import Body
 from tradeproc.domain.book import Position
+from tradeproc.engine.idle import why_no_entry
 from tradeproc.engine.limits import closed_gate
 from tradeproc.engine.state import State
 from tradeproc.procs.bodies import order_body
@@ -24,6 +25,23 @@ def last_price(state: State) -> float | None:
     return None if newest is None else newest.close
 
 
+def _decisions(state: State) -> Body:
+    """Return how many bars were decided or failed, how many wishes were refused, and the newest refusals."""
+    own = state.strategy
+    return {
+        "bars": own.decided,
+        "failed": own.failed,
+        "failure": own.failure,
+        "off": own.off,
+        "wanted": own.noted,
+        "refused": own.refused,
+        "newest": [
+            {"at": each.at, "market_at": each.market_at, "decision": each.decision, "refusal": each.refusal}
+            for each in own.refusals
+        ],
+    }
+
+
 def summary(state: State, tally: Tally, alarms: Mapping[str, str], ledger: Ledger) -> Body:
     """Return session, position, profit, orders that can still fill, alarms and what is known of the world."""
     setup, spec = state.setup, state.setup.spec
@@ -39,6 +57,8 @@ def summary(state: State, tally: Tally, alarms: Mapping[str, str], ledger: Ledge
         "fence": ledger.fence,
         "trading_state": state.engine.trading.value,
         "entries": closed_gate(state, ledger.clock.now()) or "allowed",
+        "why": why_no_entry(state, ledger.clock.now()),
+        "decisions": _decisions(state),
         "position": position.quantity,
         "average": None if position.average is None else str(position.average),
         "realized": str(tally.realized(position)),

@@ -21,7 +21,6 @@ from tradeproc.engine.events import Event, StreamKind, TradingState
 from tradeproc.engine.state import State
 from tradeproc.engine.trader import step
 from tradeproc.procs.follower import SILENCE_SECONDS, Follower
-from tradeproc.procs.latch_keeping import keep_latch
 from tradeproc.procs.ledger import Ledger
 from tradeproc.procs.perform import Performer, answer_of
 from tradeproc.procs.recorder import Recorder
@@ -127,8 +126,6 @@ class Trader:
             if isinstance(effect, effects.KeepLatch):
                 # what is stored counts again only when it is newer
                 self._latched_at[f"session:{self.session}"] = self.clock.now()
-                keep_latch(self.node, self.session, effect)
-                continue
             self.performer.perform(effect, following)
 
     # --- what is heard
@@ -244,6 +241,7 @@ class Trader:
     def _look_after(self) -> None:
         self._hours.look(self.clock.now())
         self._listen_for_silence()
+        self.performer.decisions.flush(self.ledger)
         self.node.publish("state", self.summary())
 
     def _say_how_we_are(self) -> None:
@@ -298,6 +296,7 @@ class Trader:
             len(working),
         )
         self.recorder.close()
+        self.performer.decisions.flush(self.ledger)
         self.ledger.close()
 
 

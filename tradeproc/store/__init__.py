@@ -16,7 +16,16 @@ from tradeproc.store.journal import Journal, JournalInUse
 from tradeproc.store.lease import Lease, LeaseTaken
 from tradeproc.store.migrate import DatabaseTooNew, MigrationChanged
 from tradeproc.store.round_trips import round_trips
-from tradeproc.store.rows import AccountRow, AlarmRow, DivergenceRow, Latch, LoginRow, PositionRow, SessionRow
+from tradeproc.store.rows import (
+    AccountRow,
+    AlarmRow,
+    DecisionRow,
+    DivergenceRow,
+    Latch,
+    LoginRow,
+    PositionRow,
+    SessionRow,
+)
 from tradeproc.store.store import LeaseLost, Store, UnknownSession
 
 __all__ = [
@@ -24,6 +33,7 @@ __all__ = [
     "AlarmRow",
     "DatabaseDown",
     "DatabaseTooNew",
+    "DecisionRow",
     "DivergenceRow",
     "Journal",
     "JournalInUse",

@@ -81,6 +81,20 @@ class AlarmRow:
 
 
 @dataclass(frozen=True, slots=True)
+class DecisionRow:
+    """What a strategy wanted, and why it was not done (empty when it was); `times` in a row, the newest at `at`."""
+
+    session: int
+    began_at: Nanos
+    at: Nanos
+    times: int
+    market_at: Nanos
+    decision: str
+    reason: str
+    refusal: str
+
+
+@dataclass(frozen=True, slots=True)
 class LoginRow:
     """A login as it was configured when it last changed."""
 

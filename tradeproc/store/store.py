@@ -18,8 +18,18 @@ from tradeproc.errors import Fault, Refusal
 from tradeproc.store import rows, writes
 from tradeproc.store.database import Database, DatabaseDown
 from tradeproc.store.migrate import migrate
-from tradeproc.store.rows import AccountRow, AlarmRow, DivergenceRow, Latch, LoginRow, PositionRow, SessionRow
+from tradeproc.store.rows import (
+    AccountRow,
+    AlarmRow,
+    DecisionRow,
+    DivergenceRow,
+    Latch,
+    LoginRow,
+    PositionRow,
+    SessionRow,
+)
 
+KEPT_DECISIONS = 2000
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
 
@@ -272,6 +282,28 @@ class Store:
         """Return alarms."""
         given = {"session": session, "only_standing": only_standing}
         return [AlarmRow(**row) for row in self._database.rows("alarms", given)]
+
+    # --- decisions: notes for people, the newest KEPT_DECISIONS of each session
+
+    def save_decisions(self, session: int, decisions: Sequence[DecisionRow]) -> None:
+        """Keep the decisions of a session; one that is told again, by its `began_at`, replaces what was kept."""
+        names = ("began_at", "at", "times", "market_at", "decision", "reason", "refusal")
+        plain = [{name: getattr(each, name) for name in names} for each in decisions]
+        given = {"session": session, "decisions": _json(plain), "kept": KEPT_DECISIONS - 1}
+        self._database.rows("save_decisions", given)
+
+    def decisions(
+        self, session: int | None = None, *, only_refused: bool = False, limit: int | None = None
+    ) -> list[DecisionRow]:
+        """Return decisions, or only those that were not carried out."""
+        given = {"session": session, "only_refused": only_refused, "limit": limit}
+        found = self._database.rows("decisions", given)
+        return [DecisionRow(**{key: value for key, value in row.items() if key != "number"}) for row in found]
+
+    def decision_counts(self, session: int) -> dict[str, int]:
+        """Return how many were `wanted`, how many of these `refused`, and on how many bars the strategy `failed`."""
+        found = self._database.rows("decision_counts", {"session": session})[0]
+        return {key: int(value) for key, value in found.items()}
 
     # --- round trips, for the jobs process
 

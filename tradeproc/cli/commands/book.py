@@ -22,6 +22,7 @@ LISTS: tuple[tuple[str, Sequence[Column], str], ...] = (
     ("positions", tables.POSITIONS, "the position of each session as last confirmed by the broker, or unknown"),
     ("trades", tables.TRADES, "round-trip trades with profit before fees"),
     ("fills", tables.FILLS, "fills, the newest last"),
+    ("decisions", tables.DECISIONS, "what strategies wanted and why it was refused; the same again is one row"),
     ("divergences", tables.DIVERGENCES, "where our copy differed from the broker, who won"),
     ("alarms", tables.ALARMS, "what wanted a person's attention"),
 )
@@ -33,6 +34,8 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
         parser = subparsers.add_parser(name, help=text, description=text, parents=parents)
         parser.add_argument("--session", metavar="ID|NAME", help="only this session")
         parser.add_argument("--limit", type=positive, default=50, metavar="N", help="at most the newest N rows (50)")
+        if name == "decisions":
+            parser.add_argument("--refused", action="store_true", help="only those that were not carried out")
         parser.set_defaults(command=partial(show, name))
 
 
@@ -41,7 +44,8 @@ def show(name: str, desk: Desk, arguments: Namespace) -> Outcome:
     if name == "positions":
         rows = _positions(desk, arguments.session)[-arguments.limit :]
     else:
-        rows = ask_rows(desk, name, session=arguments.session, limit=arguments.limit)
+        refused = {"refused": True} if getattr(arguments, "refused", False) else {}
+        rows = ask_rows(desk, name, session=arguments.session, limit=arguments.limit, **refused)
     if name == "trades" and rows:
         rows = with_market_times(rows, ask_rows(desk, "fills", session=arguments.session))
     columns = next(columns for command, columns, _ in LISTS if command == name)
@@ -83,9 +87,11 @@ def _unconfirmed(desk: Desk, session: dict[str, Any]) -> dict[str, Any]:
     return {**row, "quantity": state["position"], "average": state["average"], "at": told["at"], "source": "trader"}
 
 
-def ask_rows(desk: Desk, name: str, *, session: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:
+def ask_rows(
+    desk: Desk, name: str, *, session: str | None = None, limit: int | None = None, **more: object
+) -> list[dict[str, Any]]:
     """Return rows of one kind from the keeper, oldest first; `session` is a number or a name."""
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = dict(more)
     if session is not None:
         params["session"] = int(desk.session(session)["id"])
     if limit is not None:

@@ -14,6 +14,7 @@ from tradeproc.cli.desk import KEEPER, Desk
 from tradeproc.cli.exits import CommandFailed, NotRunning, WrongUsage
 from tradeproc.cli.layout import pairs
 from tradeproc.cli.outcome import Command, Outcome, SubParsers
+from tradeproc.cli.why import market_of, why_rows
 from tradeproc.config import read_session
 from tradeproc.domain.session import SessionSpec, check_new_name
 
@@ -136,14 +137,17 @@ def show(desk: Desk, arguments: Namespace) -> Outcome:
     row = desk.session(arguments.session)
     trader = f"session-{row['id']}.trader"
     state = desk.ask(trader, "state") if desk.is_alive(trader) else None
-    return Outcome({"session": row, "trader": state}, _shown(row, state))
+    why = why_rows(row, state, market_of(desk, row))
+    value = {"session": row, "trader": state, "entries": why[0][1]}
+    return Outcome(value, _shown(row, state, why))
 
 
-def _shown(row: dict[str, Any], state: dict[str, Any] | None) -> Table:
-    rows = [(key, _plain(key, value)) for key, value in row.items() if value not in (None, "", {})]
+def _shown(row: dict[str, Any], state: dict[str, Any] | None, why: Sequence[tuple[str, str]] = ()) -> Table:
+    rows = [*why, *((key, _plain(key, value)) for key, value in row.items() if value not in (None, "", {}))]
     rows.append(("trader", "not running" if state is None else ""))
-    told = [(key, value) for key, value in (state or {}).items() if not isinstance(value, list | dict)]
-    return pairs([*rows, *((f"  {key}", _plain(key, value)) for key, value in told)])
+    plain = {key: value for key, value in (state or {}).items() if not isinstance(value, list | dict)}
+    told = [(f"  {key}", _plain(key, value)) for key, value in plain.items() if key not in ("why", "entries")]
+    return pairs([*rows, *told])
 
 
 def _plain(key: str, value: Any) -> str:

@@ -1,0 +1,68 @@
+"""Why a session does not trade is one line, whatever the reason."""
+
+from typing import Any
+
+import pytest
+
+from tests.drills.desk import ROOT
+from tradeproc.cli import why
+from tradeproc.cli.why import entries, why_rows
+from tradeproc.domain.units import Nanos, from_iso
+
+ROW = {"id": 1, "desired": "running", "state": "running"}
+
+
+def state(**changes: Any) -> dict[str, Any]:
+    told = {"bars": 9, "failed": 0, "failure": "", "off": "", "wanted": 0, "refused": 0, "newest": []}
+    return {"entries": "allowed", "why": "", "decisions": {**told, **changes.pop("decisions", {})}, **changes}
+
+
+STALE = "no market data for 999 s"
+CLOSED = "the market is closed until 2026-11-29 23:00:00 UTC"
+LINES: list[tuple[dict[str, Any] | None, str, str]] = [
+    (state(), "", "open"),
+    (state(why="it wants nothing: 9 bars in a row"), "", "open: it wants nothing: 9 bars in a row"),
+    (state(why="warm-up: 3 of the 22 bars"), "", "open: warm-up: 3 of the 22 bars"),
+    (state(entries=STALE, why=STALE), CLOSED, f"closed: {CLOSED}"),
+    (state(entries=STALE, why=STALE), "", f"closed: {STALE}"),
+    (state(entries="the database is down", why="the database is down"), CLOSED, "closed: the database is down"),
+    (state(entries="the lease is lost", why="the lease is lost"), "", "closed: the lease is lost"),
+    (state(why="x"), "the tape of the local broker is over", "closed: the tape of the local broker is over"),
+    (
+        state(entries="trading is reducing by session:1", why="the strategy is not called any more: it failed",
+              decisions={"off": "it failed"}), CLOSED, "closed: the strategy is not called any more: it failed",
+    ),
+    (None, "", "closed: its trader is not running (running)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("told", "market", "line"), LINES)
+def test_entries_are_open_or_closed_and_why(told: dict[str, Any] | None, market: str, line: str) -> None:
+    assert entries(ROW, told, market) == line
+
+
+def test_a_stopped_session_says_how_to_start_it() -> None:
+    line = entries({**ROW, "desired": "stopped"}, None, "")
+
+    assert line == "closed: the session is stopped; scripts/tradectl session start 1"
+
+
+def test_the_newest_refusals_and_failures_stand_first_in_show() -> None:
+    newest = [{"at": 10**18, "market_at": 0, "decision": "SubmitOrder", "refusal": f"no {n}"} for n in range(5)]
+    told = state(decisions={"wanted": 75, "refused": 75, "failed": 2, "failure": "KeyError", "newest": newest})
+
+    rows = why_rows(ROW, told, "")
+
+    assert [key for key, _ in rows] == ["entries", "strategy", "decisions", "  refused", "  refused", "  refused"]
+    assert rows[1][1] == "failed on 2 bars; the newest: KeyError"
+    assert rows[2][1] == "75 on 9 bars, 75 of them refused"
+    assert rows[3][1].endswith("SubmitOrder: no 4")
+
+
+def test_a_closed_market_says_until_when() -> None:
+    weekend = Nanos(from_iso("2026-11-28T12:00:00Z"))
+
+    assert why._calendar("cme_equity", weekend) == CLOSED
+    assert why._calendar("cme_equity", Nanos(from_iso("2026-11-24T15:00:00Z"))) == ""
+    assert why._calendar("nowhere", weekend) == ""
+    assert ROOT.is_dir()

@@ -1,0 +1,115 @@
+"""Why a session does not trade, in the words of a person: its trader's own reason, and what its market does."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tradeproc.cli import tables
+from tradeproc.cli.desk import Desk
+from tradeproc.clock import wall_ns
+from tradeproc.config import BadConfig
+from tradeproc.domain.instruments import instrument_of
+from tradeproc.domain.market_hours import market_hours
+from tradeproc.domain.units import SECOND, Nanos
+from tradeproc.errors import TradeprocError
+from tradeproc.localbroker.client import LocalBroker
+
+_SECONDS = 2.0
+_AHEAD = 14 * 86_400 * SECOND
+_SHOWN = 3
+# words of the gate that a market which is closed or over explains
+_NO_DATA = ("no market data", "the market stream is down")
+
+Rows = list[tuple[str, str]]
+
+
+def why_rows(row: Mapping[str, Any], state: Mapping[str, Any] | None, market: str) -> Rows:
+    """Return what `session show` says first: entries, the strategy, its decisions and the newest refused ones."""
+    rows: Rows = [("entries", entries(row, state, market))]
+    if state is None:
+        return rows
+    told = state.get("decisions") or {}
+    if told.get("off") or told.get("failed"):
+        rows.append(("strategy", strategy_line(told)))
+    rows.append(("decisions", decisions_line(told)))
+    return [
+        *rows,
+        *(("  refused", refusal_line(each)) for each in list(told.get("newest") or ())[: -_SHOWN - 1 : -1]),
+    ]
+
+
+def entries(row: Mapping[str, Any], state: Mapping[str, Any] | None, market: str) -> str:
+    """Return whether the session may enter now, and why nothing is entered; `market` says why it stands still."""
+    if state is None:
+        if row.get("desired") == "stopped":
+            return f"closed: the session is stopped; scripts/tradectl session start {row.get('id')}"
+        return f"closed: its trader is not running ({row.get('state') or 'not started'})"
+    why, gate = str(state.get("why") or ""), str(state.get("entries") or "allowed")
+    is_off = bool((state.get("decisions") or {}).get("off"))
+    if market and not is_off and (gate == "allowed" or gate.startswith(_NO_DATA)):
+        return f"closed: {market}"
+    if is_off or gate != "allowed":
+        return f"closed: {why or gate}"
+    return f"open: {why}" if why else "open"
+
+
+def strategy_line(told: Mapping[str, Any]) -> str:
+    """Return how the strategy failed since its trader's start."""
+    if told.get("off"):
+        return f"off: {told['off']}"
+    return f"failed on {told.get('failed')} bars; the newest: {told.get('failure')}"
+
+
+def decisions_line(told: Mapping[str, Any]) -> str:
+    """Return how many decisions there were since the trader's start."""
+    return f"{told.get('wanted', 0)} on {told.get('bars', 0)} bars, {told.get('refused', 0)} of them refused"
+
+
+def refusal_line(each: Mapping[str, Any]) -> str:
+    """Return one refused decision: its market time, what it was, why it was refused."""
+    return f"{tables.when(each.get('market_at') or each['at'])} {each['decision']}: {each['refusal']}"
+
+
+def headline(state: Mapping[str, Any]) -> str:
+    """Return in a few words what keeps a session from trading as it should; empty when nothing does."""
+    told = state.get("decisions") or {}
+    if told.get("off"):
+        return "strategy off"
+    if told.get("failed"):
+        return f"strategy failed on {told['failed']} bars"
+    return f"{told['refused']} refused" if told.get("refused") else ""
+
+
+def market_of(desk: Desk, row: Mapping[str, Any]) -> str:
+    """Return why the market of a session stands still: closed until when, or its tape is over; empty if it moves."""
+    try:
+        config = desk.config
+        login = config.logins.get(str(row.get("login")))
+        local = f"127.0.0.1:{config.localbroker.port}"
+        if config.localbroker.enabled and login is not None and local in login.base_url:
+            return _tape(local)
+    except BadConfig:
+        return ""
+    key = row.get("market_hours") or instrument_of(str(row.get("contract"))).market_hours
+    return _calendar(str(key), wall_ns())
+
+
+def _tape(address: str) -> str:
+    try:
+        with LocalBroker(f"http://{address}", seconds=_SECONDS) as broker:
+            told = broker.status()
+    except TradeprocError:
+        return "the local broker does not answer; see scripts/tradectl status"
+    if told["over"]:
+        return "the tape of the local broker is over"
+    return "the local broker's market is paused; scripts/tradectl localbroker resume" if told["paused"] else ""
+
+
+def _calendar(key: str, now: Nanos) -> str:
+    try:
+        hours = market_hours(key)
+    except TradeprocError:
+        return ""
+    if hours.is_open(now):
+        return ""
+    edges: Sequence[Nanos] = [edge for edge in hours.edges(now, Nanos(now + _AHEAD)) if edge > now]
+    return f"the market is closed until {tables.when(edges[0])} UTC" if edges else "the market is closed"

@@ -1,0 +1,31 @@
+-- name: save_decisions
+-- A row that is told again counts further; the oldest beyond those kept go.
+with given as (
+    insert into decisions (session, began_at, at, times, market_at, decision, reason, refusal)
+    select %(session)s, began_at, at, times, market_at, decision, reason, refusal
+    from jsonb_to_recordset(%(decisions)s::jsonb) as told (
+        began_at bigint, at bigint, times integer, market_at bigint, decision text, reason text, refusal text)
+    order by began_at
+    on conflict (session, began_at) do update set at = excluded.at, times = excluded.times,
+        market_at = excluded.market_at, reason = excluded.reason, refusal = excluded.refusal
+)
+delete from decisions
+where session = %(session)s and number < (
+    select number from decisions where session = %(session)s order by number desc offset %(kept)s limit 1)
+returning number
+
+-- name: decisions
+select * from (
+    select number, session, began_at, at, times, market_at, decision, reason, refusal from decisions
+    where (%(session)s::bigint is null or session = %(session)s::bigint)
+        and (not %(only_refused)s::boolean or refusal <> '')
+    order by number desc
+    limit %(limit)s) newest
+order by number
+
+-- name: decision_counts
+select coalesce(sum(times) filter (where decision <> 'failed'), 0)::bigint as wanted,
+    coalesce(sum(times) filter (where decision <> 'failed' and refusal <> ''), 0)::bigint as refused,
+    coalesce(sum(times) filter (where decision = 'failed'), 0)::bigint as failed
+from decisions
+where session = %(session)s
