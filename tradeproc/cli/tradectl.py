@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from tradeproc.cli import exits
-from tradeproc.cli.commands import book, desks, localbroker, login, sessions, trading, upgrade, watching
+from tradeproc.cli.commands import book, desks, localbroker, login, sessions, tape, trading, upgrade, watching
 from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import Exit
 from tradeproc.errors import TradeprocError
@@ -19,7 +19,7 @@ from tradeproc.home import find_home
 
 # for what reads a pipe nothing is cut, wrapped or left out
 _PIPE_WIDTH = 10_000
-_MODULES = (desks, upgrade, sessions, trading, watching, book, login, localbroker)
+_MODULES = (desks, upgrade, sessions, trading, watching, book, login, localbroker, tape)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -5,6 +5,7 @@
     trading.py        halt, resume, reduce, flatten
     book.py           what the database knows; watching.py what the processes say
     login.py          log in at a broker; localbroker.py control the local broker
+    tape.py           what is understood of a tape's file
 
 Start reading at `sessions.py`.
 """

@@ -1,0 +1,150 @@
+"""Say what is understood of a tape's file before it is played."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from tradeproc.cli import tables
+from tradeproc.cli.desk import Desk
+from tradeproc.cli.exits import Exit
+from tradeproc.cli.layout import NOTHING, pairs
+from tradeproc.cli.outcome import Outcome, SubParsers
+from tradeproc.domain.instruments import instrument_of
+from tradeproc.domain.units import SECOND, iso
+from tradeproc.localbroker.tape_files import understand
+from tradeproc.market.findings import Findings, examine
+from tradeproc.market.reading import Reading, Wanted
+
+_MOST_SYMBOLS = 10
+
+
+def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
+    """Add the commands of this module."""
+    text = "tapes: files of trades or bars that the local broker plays"
+    actions = subparsers.add_parser("tape", help=text, description=text).add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    about = "say what is understood of a file, and what remains to be said; leaves with 1 when it cannot be played so"
+    parser = actions.add_parser("check", help=about, description=about, parents=parents)
+    parser.add_argument("file", type=Path, metavar="FILE", help="CSV, plain or packed (.gz, .bz2, .xz, .zip)")
+    add_options(parser)
+    parser.set_defaults(command=check)
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add what a file may not say itself."""
+    parser.add_argument(
+        "--zone", default="", metavar="NAME", help="of times without one, as America/Chicago (conf: tape_zone)"
+    )
+    parser.add_argument(
+        "--stamp", default="", choices=("start", "end"), help="which end of a bar its time is (conf: tape_stamp)"
+    )
+    parser.add_argument(
+        "--contract",
+        default="",
+        metavar="CODE",
+        help="as ESH24, or one of the file's symbols and what it is, as ES.c.0=ESH24 (conf: tape_contract)",
+    )
+
+
+def wanted(arguments: Namespace) -> Wanted:
+    """Return what the options say of a file."""
+    return Wanted(arguments.zone, arguments.stamp, arguments.contract)
+
+
+def check(_desk: Desk, arguments: Namespace) -> Outcome:
+    """Read all of a file and tell what is in it."""
+    reading = understand(arguments.file, wanted(arguments))
+    value = report(arguments.file, reading, examine(reading))
+    return Outcome(value, _shown(value), Exit.OK if value["playable"] else Exit.FAILED)
+
+
+def report(file: Path, reading: Reading, found: Findings) -> dict[str, Any]:
+    """Return what is to be told of a tape, as a program wants it."""
+    trades = reading.trades
+    first, last = int(reading.stamps[0]), int(reading.stamps[-1])
+    products = [instrument_of(code) for code in trades.contracts]
+    return {
+        "file": str(file),
+        "playable": not reading.questions,
+        "format": reading.layout.name,
+        "rows": reading.rows,
+        "trades": len(trades.times),
+        "contracts": list(trades.contracts),
+        "symbols": dict(reading.symbols),
+        "zone": reading.zone or None,
+        "stamp": None if reading.stamp is None else reading.stamp.value,
+        "bar_seconds": None if reading.bar is None else reading.bar / SECOND,
+        "first_at": first,
+        "last_at": last,
+        "first": iso(first),
+        "last": iso(last),
+        "tick_size": [str(each.tick_size) for each in products],
+        "smallest_move_ticks": found.step,
+        "market_hours": [each.market_hours for each in products],
+        "outside_market_hours": found.outside,
+        "equal_rows": found.equal_rows,
+        "gap_count": found.gap_count,
+        "gaps": [
+            {"from": iso(gap.begins), "to": iso(gap.ends), "open_minutes": gap.open_minutes} for gap in found.gaps
+        ],
+        "warnings": [*reading.warnings, *found.warnings],
+        "questions": list(reading.questions),
+    }
+
+
+def _shown(value: dict[str, Any]) -> Table:
+    local = "" if value["zone"] else " (zone not known)"
+    rows = [
+        ("file", value["file"]),
+        ("format", value["format"]),
+        ("rows", f"{value['rows']:,}, played as {value['trades']:,} trades"),
+        ("contract", ", ".join(value["contracts"]) or NOTHING),
+        ("symbols", _symbols(value["symbols"])),
+        ("zone", value["zone"] or NOTHING),
+        ("first", f"{tables.when(value['first_at'])}{local or ' UTC'}"),
+        ("last", f"{tables.when(value['last_at'])}{local or ' UTC'}"),
+        ("bars", _bars(value)),
+        ("tick", _tick(value)),
+        ("outside market hours", f"{value['outside_market_hours']:,} trades" if value["playable"] else NOTHING),
+        ("gaps", _gaps(value) if value["playable"] else NOTHING),
+        ("equal rows", f"{value['equal_rows']:,} (kept: trades may be equal)" if value["equal_rows"] else "none"),
+        ("warnings", "\n".join(value["warnings"]) or "none"),
+        ("to be said", "\n".join(value["questions"]) or "nothing: it can be played"),
+    ]
+    return pairs(rows)
+
+
+def _symbols(symbols: dict[str, int]) -> str:
+    if not symbols:
+        return "no column of symbols"
+    ranked = sorted(symbols, key=lambda each: -symbols[each])
+    more = f" and {len(ranked) - _MOST_SYMBOLS} more" if len(ranked) > _MOST_SYMBOLS else ""
+    return ", ".join(f"{each} ({symbols[each]:,} rows)" for each in ranked[:_MOST_SYMBOLS]) + more
+
+
+def _bars(value: dict[str, Any]) -> str:
+    if value["bar_seconds"] is None:
+        return "none: these are trades"
+    unsaid = any("--stamp" in question for question in value["questions"])
+    stamped = "not known whether stamped at start or end" if unsaid else f"stamped at their {value['stamp']}"
+    return f"of {value['bar_seconds']:g} s, {stamped}"
+
+
+def _tick(value: dict[str, Any]) -> str:
+    if not value["tick_size"]:
+        return NOTHING
+    step = value["smallest_move_ticks"]
+    moves = f"; all moves are multiples of {step} ticks" if step > 1 else ""
+    return f"{value['tick_size'][0]}, all prices are on it{moves}"
+
+
+def _gaps(value: dict[str, Any]) -> str:
+    if not value["gap_count"]:
+        return "none of more than 30 minutes while the market was open"
+    shown = [f"{gap['from']} to {gap['to']} ({gap['open_minutes']} min open)" for gap in value["gaps"]]
+    more = value["gap_count"] - len(shown)
+    return "\n".join(shown + ([f"and {more} more"] if more else []))
