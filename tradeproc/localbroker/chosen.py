@@ -9,6 +9,7 @@ from pathlib import Path
 
 import orjson
 
+from tradeproc.domain.records import BadRecord, read_record
 from tradeproc.market.reading import NOTHING_SAID, Wanted
 
 _FILE = "tape.json"
@@ -36,6 +37,6 @@ def chosen(folder: Path, configured: Choice) -> Choice:
         found = orjson.loads((folder / _FILE).read_bytes())
         if found["instead_of"] != asdict(configured):
             return configured
-        return Choice(str(found["chosen"]["tape"]), Wanted(**found["chosen"]["reading"]))
-    except (OSError, ValueError, TypeError, KeyError):
+        return Choice(str(found["chosen"]["tape"]), read_record(Wanted, found["chosen"]["reading"]))
+    except (OSError, ValueError, TypeError, KeyError, BadRecord):
         return configured
