@@ -14,6 +14,7 @@ Nothing here decides anything about trading: commands ask the processes over the
     why.py            why a session does not trade, in one line
     watch.py          gathers what the view shows; listening.py hears many processes at once
     quickstart.py     the first command of the README; preflight.py what it makes sure of before,
+                      foreign_tape.py a tape of somebody's own,
                       verdict.py what it says of the strategy at the end
     health.py         pure: observations.py and thresholds become problems.py; healthcheck.py prints them
     running.py        its rules about what must run; standing.py those about what stands: alarms, long starts

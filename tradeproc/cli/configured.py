@@ -1,13 +1,13 @@
 """What a start of the desk makes sure of before supervisord is started: its configuration can be used as a whole."""
 
 from tradeproc.cli.desk import Desk
-from tradeproc.localbroker.chosen import chosen
+from tradeproc.localbroker.chosen import Choice, chosen
 from tradeproc.localbroker.tape import check_tape
 from tradeproc.procs.localbroker import configured_tape, folder_of
 
 
-def check(desk: Desk) -> None:
-    """Refuse a configuration that some process would stay down for.
+def check(desk: Desk, tape: Choice | None = None) -> None:
+    """Refuse a configuration that some process would stay down for; `tape` is what is to be played, if it is known.
 
     Raises:
         BadConfig: the file, the key and what is allowed.
@@ -15,7 +15,7 @@ def check(desk: Desk) -> None:
     """
     desk.config.external_database()
     if desk.config.localbroker.enabled:
-        tape = chosen(folder_of(desk.home), configured_tape(desk.home, desk.config))
+        tape = tape or chosen(folder_of(desk.home), configured_tape(desk.home, desk.config))
         check_tape(tape.tape, tape.reading)
 
 

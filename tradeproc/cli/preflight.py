@@ -14,6 +14,8 @@ from tradeproc.cli.exits import CommandFailed
 from tradeproc.config import read_session
 from tradeproc.domain.session import SessionSpec
 from tradeproc.engine.events import TradingState
+from tradeproc.localbroker.chosen import Choice
+from tradeproc.procs.localbroker import configured_tape
 from tradeproc.procs.specification import database_of
 from tradeproc.store import Store
 from tradeproc.strategies.loading import build_arguments, load_strategy
@@ -24,8 +26,8 @@ _EXAMPLE = "example.toml"
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def check(desk: Desk) -> None:
-    """Refuse a desk that the quickstart cannot or must not use.
+def check(desk: Desk, tape: Choice | None = None) -> None:
+    """Refuse a desk that the quickstart cannot or must not use; `tape` is played instead of the configured one.
 
     Raises:
         CommandFailed: it is up, trades elsewhere than at the local broker, or its port is taken.
@@ -34,7 +36,8 @@ def check(desk: Desk) -> None:
     if desks.is_up(desk):
         raise CommandFailed("the desk is up already; look with scripts/tradectl status, end it with scripts/stop")
     check_is_local(desk)
-    configured.check(desk)
+    # one that an earlier quickstart chose is not played again
+    configured.check(desk, tape or configured_tape(desk.home, desk.config))
     port = desk.config.localbroker.port
     if not is_free(port):
         raise CommandFailed(

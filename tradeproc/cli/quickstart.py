@@ -17,14 +17,18 @@ from rich.console import Console
 
 from tradeproc.cli import preflight, tables
 from tradeproc.cli.commands import book, desks
+from tradeproc.cli.commands.tape import add_options
 from tradeproc.cli.desk import KEEPER, Desk
 from tradeproc.cli.exits import CommandFailed, Exit, exit_of, one_line
+from tradeproc.cli.foreign_tape import ForeignTape, fitted, foreign_tape
 from tradeproc.cli.verdict import verdict
 from tradeproc.cli.watch import Watch, first_screen, show
 from tradeproc.domain.session import SessionSpec
 from tradeproc.errors import TradeprocError
 from tradeproc.home import find_home
+from tradeproc.localbroker.chosen import choose
 from tradeproc.localbroker.client import LocalBroker
+from tradeproc.procs.localbroker import configured_tape, folder_of
 
 _READY_SECONDS = 90.0
 _TRADES_SECONDS = 15.0
@@ -48,6 +52,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--keep", action="store_true", help="leave everything running afterwards; scripts/stop ends it"
     )
+    parser.add_argument("--tape", metavar="FILE", help="your own trades or bars, of most vendors as they come")
+    add_options(parser)
     parser.add_argument("--plain", action="store_true", help="lines instead of the full-screen view")
     return parser
 
@@ -75,11 +81,16 @@ class Quickstart:
 
     def run(self) -> int:
         """Run the session to the end of the tape and return the exit code."""
-        preflight.check(self.desk)
+        tape = foreign_tape(self.options)
+        preflight.check(self.desk, None if tape is None else tape.choice)
         spec = preflight.specification(self.desk, self.options.strategy)
+        if tape is not None:
+            spec = fitted(spec, tape, self.desk)
+            for line in tape.lines:
+                self._step(line)
         is_done = False
         try:
-            self._start()
+            self._start(tape)
             session = self._create(spec)
             self._watch(session)
             agrees = self._finish(session)
@@ -94,11 +105,13 @@ class Quickstart:
     def _step(self, text: str) -> None:
         self.console.print(f"[{time.monotonic() - self._began:5.1f} s] {text}", highlight=False, markup=False)
 
-    def _start(self) -> None:
+    def _start(self, tape: ForeignTape | None) -> None:
         home = self.desk.home
         home.make_folders()
         # a tape plays once; a new quickstart begins with a new broker, whose accounts are flat
-        shutil.rmtree(home.run / "localbroker", ignore_errors=True)
+        shutil.rmtree(folder_of(home), ignore_errors=True)
+        if tape is not None:
+            choose(folder_of(home), tape.choice, configured_tape(home, self.desk.config))
         self._step("starting supervisord, the local broker, PostgreSQL, the core")
         with preflight.uninterrupted():
             desks.start_supervisord(self.desk)
@@ -243,7 +256,8 @@ status, orders, trades, watch, tail, --help. Other strategies: --strategy
 opening_range_breakout, donchian_atr, or a file of yours; see README.md.
 """
 _FURTHER = """
-Everything still runs; the session is halted, because its tape is over. Look with
+Everything still runs; the session is halted, because its tape is over:
+scripts/tradectl localbroker rewind --restart-sessions begins it again. Look with
 scripts/tradectl status, orders, trades, watch, tail, --help, or with
 .venv/bin/supervisorctl -c supervisord.conf status. scripts/stop ends it.
 """

@@ -100,7 +100,7 @@ def _tape(address: str) -> str:
     except TradeprocError:
         return "the local broker does not answer; see scripts/tradectl status"
     if told["over"]:
-        return "the tape of the local broker is over"
+        return "the tape of the local broker is over; scripts/tradectl localbroker rewind begins it again"
     return "the local broker's market is paused; scripts/tradectl localbroker resume" if told["paused"] else ""
 
 

@@ -36,7 +36,7 @@ _STUCK_SECONDS = 5.0
 _JOIN_SECONDS = 1.0
 # a slow disk may be slow, but not so slow
 _READING_SECONDS = 120.0
-TAPE_IS_OVER = "the tape is over; scripts/tradectl localbroker rewind begins it again"
+_TAPE_IS_OVER = "the tape is over; scripts/tradectl localbroker rewind begins it again"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -155,7 +155,7 @@ class Pulse:
             node.set_state("starting", f"reads the tape: {self._rows:,} rows so far" if self._rows else "")
             return
         node.note_event(desk.played_at)
-        over = f"; {TAPE_IS_OVER}" if desk.market.is_over else ""
+        over = f"; {_TAPE_IS_OVER}" if desk.market.is_over else ""
         node.set_state("ready", f"port {self._port}{over}")
 
     def _statistics(self) -> Body:
