@@ -283,3 +283,37 @@ def test_a_blocking_question_has_a_connection_of_its_own(start: Start) -> None:
     asker = start("core.ask")
 
     assert asker.do(lambda: asker.node.call("core.far", "ping", {}, seconds=15)) == {}
+
+
+def test_an_answer_that_cannot_be_written_is_no_answer_and_kills_nobody(start: Start) -> None:
+    deferred = Deferred()
+    bodies: dict[str, Body] = {"large": {"at": 2**64}, "early": {"at": -(2**63) - 1}, "text": {"t": "\ud800"}}
+
+    def prepare(node: Node) -> None:
+        for name, body in bodies.items():
+            node.handle(name, lambda _, body=body: body)  # type: ignore[misc]
+        node.handle("later", lambda _: deferred)
+        node.handle("fine", lambda _: {"ok": True})
+
+    start("core.far", prepare)
+    asker = start("core.ask")
+    replies = [ask(asker, name, {}) for name in (*bodies, "later")]
+    deferred.answer({"at": 2**64})
+
+    wait_until(lambda: all(replies))
+    for (reply,) in replies:
+        assert isinstance(reply, NoAnswer)
+        assert "cannot be written" in reply.reason
+    fine = ask(asker, "fine", {})
+    wait_until(lambda: fine)
+    assert fine == [Answered({"ok": True})]
+
+
+def test_a_question_that_cannot_be_written_is_refused_and_was_not_asked(start: Start) -> None:
+    start("core.far", lambda node: node.handle("echo", lambda params: dict(params)))
+    asker = start("core.ask")
+
+    replies = ask(asker, "echo", {"at": 2**64})
+
+    wait_until(lambda: replies)
+    assert isinstance(replies[0], RequestWasRefused)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from tests.engine.desk import Database, Desk, Scripted
 from tradeproc.domain.answers import Known
+from tradeproc.domain.broker_orders import BrokerOrder, ListedOrder, UnreadableRecord
 from tradeproc.domain.orders import OrderState, OrderType, Side
 from tradeproc.domain.units import Contracts
 from tradeproc.engine import effects as do
@@ -172,3 +173,124 @@ def test_fills_that_the_saved_position_does_not_hold_yet_are_counted_at_the_star
     assert again.position == 1
     assert again.state.broker.is_reconciled
     assert again.divergences == []
+
+
+def unreadable(broker_id: str = "", contract: str = "", account: str = "SIM1") -> UnreadableRecord:
+    return UnreadableRecord(broker_id, account, contract, f"order {broker_id or '?'}: Status makes no sense")
+
+
+def answer(desk: Desk, *listed: ListedOrder) -> None:
+    """Let the broker answer with exactly this list for a while."""
+    desk.broker.orders = {order.broker_id: order for order in listed}  # type: ignore[misc]
+    desk.tell(told.ReconcileCommanded("me"))
+    desk.run(11)
+
+
+def test_a_question_asks_for_open_orders_by_their_ids_too() -> None:
+    desk = Desk(Scripted(RESTING)).start()
+    desk.bar()
+
+    desk.tell(told.ReconcileCommanded("me"))
+
+    assert desk.all_of(do.AskOrders)[-1].ids == ("900",)
+
+
+def test_an_order_that_was_not_asked_for_by_its_id_is_never_counted_as_gone() -> None:
+    desk = Desk(Scripted(RESTING)).start()
+    desk.bar()
+
+    for _ in range(5):
+        desk.tell(told.ReconcileCommanded("me"))
+        desk.state.broker.orders.ids = ()
+        desk.tell(told.OrdersAnswered(desk.state.broker.orders.number, Known(())))
+        desk.queue.clear()
+        desk.run(11)
+
+    assert desk.orders[0].state is OrderState.SUBMITTED
+    assert desk.divergences == []
+
+
+def test_an_order_that_is_listed_and_cannot_be_read_is_not_gone_and_people_hear_of_it() -> None:
+    desk = Desk(Scripted(RESTING)).start()
+    desk.bar()
+
+    picture = desk.broker.orders["900"]
+    for _ in range(4):
+        answer(desk, unreadable("900", "ESH24"))
+
+    assert desk.orders[0].state is OrderState.SUBMITTED
+    assert desk.alarms == {"broker_unreadable"}
+    answer(desk, picture)
+    assert desk.alarms == set()
+
+
+def test_what_cannot_be_read_of_other_accounts_and_contracts_is_none_of_our_business() -> None:
+    desk = Desk(Scripted(RESTING)).start()
+    desk.bar()
+    picture = desk.broker.orders["900"]
+
+    answer(desk, picture, unreadable("77", "NQH24"), unreadable("78", account="SIM2"))
+
+    assert desk.alarms == set()
+
+
+def test_an_order_whose_reply_was_lost_is_not_given_up_while_an_order_cannot_be_read() -> None:
+    desk = Desk(Scripted(BUY)).start()
+    desk.faults.lost_request = 1.0
+    desk.bar()
+
+    for _ in range(8):
+        answer(desk, unreadable("55"))
+    assert desk.orders[0].state is OrderState.PRE_SENT
+    for _ in range(8):
+        answer(desk)
+
+    assert (desk.orders[0].state, desk.orders[0].reason) == (OrderState.REJECTED, "the broker does not have it")
+
+
+def test_an_order_that_looks_like_the_lost_one_and_tells_no_time_is_neither_taken_nor_counted_as_absent() -> None:
+    desk = Desk(Scripted(BUY)).start()
+    desk.faults.lost_reply = desk.faults.lost_picture = 1.0
+    desk.bar(seconds=0.001)
+    (picture,) = desk.broker.orders.values()
+    timeless = replace(picture, opened_at=None, doubt="OpenedDateTime '0001-01-01' makes no sense")
+    assert isinstance(picture, BrokerOrder)
+
+    for _ in range(8):
+        answer(desk, timeless)
+    assert desk.orders[0].state is OrderState.PRE_SENT
+    assert "broker_unreadable" in desk.alarms
+    answer(desk, picture)
+
+    assert desk.orders[0].state is OrderState.FILLED
+
+
+def test_a_record_of_the_stream_that_cannot_be_read_is_asked_for_once() -> None:
+    desk = Desk(Scripted(RESTING)).start()
+    desk.bar(seconds=5)
+    desk.effects.clear()
+
+    for _ in range(50):
+        desk.tell(told.RecordUnreadable(StreamKind.ORDERS, unreadable("900", "ESH24")))
+        desk.tell(told.RecordUnreadable(StreamKind.POSITIONS, unreadable(contract="ESH24")))
+
+    assert len(desk.all_of(do.AskOrders)) == len(desk.all_of(do.AskPosition)) == 1
+    assert desk.alarms == {"broker_unreadable"}
+    desk.run(3)
+    assert desk.alarms == set()
+
+
+def test_a_forgotten_order_of_ours_that_works_again_is_seen() -> None:
+    desk = Desk(Scripted(RESTING)).start()
+    desk.bar()
+    picture = desk.broker.orders["900"]
+    order_id = desk.orders[0].id
+    desk.broker.cancel("900")
+    desk.run(5)
+    del desk.state.engine.orders[order_id]
+    desk.broker.orders["900"] = picture
+
+    desk.tell(told.ReconcileCommanded("me"))
+    desk.run(10)
+
+    assert desk.alarms == {"order_unknown"}

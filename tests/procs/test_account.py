@@ -10,7 +10,14 @@ import pytest
 from tests.actor import Actor
 from tests.procs.stage import ACCOUNT, Ear, Script, Stage, picture
 from tests.waiting import wait_until
-from tradeproc.brokers.contract import OrderTold, PositionTold, SnapshotEnded, StreamEnded
+from tradeproc.brokers.contract import (
+    OrderTold,
+    PositionTold,
+    RecordUnreadable,
+    SnapshotEnded,
+    StreamEnded,
+    UnreadableRecord,
+)
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.bus.requests import RequestRefused
@@ -298,3 +305,14 @@ def test_garbage_from_link_and_feeds_kills_nobody(desk: Desk) -> None:
 
     assert desk.streams()["orders"] == "down"
     assert desk.streams()["positions"] == "up"
+
+
+def test_working_orders_are_asked_for_by_their_ids_and_what_cannot_be_read_still_works(desk: Desk) -> None:
+    broken = UnreadableRecord("b1", ACCOUNT, "ESH24", "order b1: Status makes no sense")
+    desk.link.answers["orders"] = lambda _: {"known": [messages.unreadable_to_body(broken)]}
+    desk.orders.tell(OrderTold(picture("b1")), RecordUnreadable(broken))
+
+    wait_until("told on", lambda: messages.unreadable_to_body(broken) in desk.ear.bodies("order"))
+    wait_until("asked twice", lambda: desk.link.count("orders") >= 2)
+    assert ("orders", {"account": ACCOUNT, "ids": ["b1"]}) in desk.link.asked
+    assert desk.stage.ask(ME, "status")["statistics"]["working"] == 1

@@ -3,13 +3,23 @@
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.procs.stage import Ear, Script, Stage, picture
 from tests.waiting import wait_until
-from tradeproc.brokers.contract import OrderTold, SnapshotEnded, Stream, StreamEnded, StreamEvent
-from tradeproc.domain.units import SECOND
+from tradeproc.brokers.contract import (
+    OrderTold,
+    RecordUnreadable,
+    SnapshotEnded,
+    Stream,
+    StreamEnded,
+    StreamEvent,
+    UnreadableRecord,
+)
+from tradeproc.domain.messages import listed_order_from_body
+from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.errors import Halt
 from tradeproc.procs import feed
 from tradeproc.procs.account_feed import AccountFeed
@@ -127,3 +137,33 @@ def test_a_feed_ends_at_once_while_its_stream_waits(on_stage: Stage) -> None:
     feed.stop()
 
     wait_until("the reader ended", lambda: "stream" not in {thread.name for thread in threading.enumerate()})
+
+
+def test_an_order_that_cannot_be_passed_on_ends_its_stream_and_not_the_feed(on_stage: Stage) -> None:
+    bad = picture("b2", opened_at=Nanos(2**64))
+    script = Script(OrderTold(picture("b1")), SnapshotEnded())
+    feed = on_stage.enter(FEED, lambda node: AccountFeed(node, "order", script.connect).feed.start())
+    ear = Ear(on_stage, FEED, "stream")
+
+    def snapshot() -> dict[str, Any]:
+        return on_stage.ask(FEED, "snapshot", topic="order")
+
+    wait_until("complete", lambda: snapshot()["complete"])
+    script.tell(OrderTold(bad), OrderTold(picture("b3")))
+
+    wait_until("connected again", lambda: len(script.connections) == 2 and snapshot()["complete"])
+    assert [order["broker_id"] for order in snapshot()["orders"]] == ["b1"]
+    wait_until("told", lambda: any("cannot be" in body["reason"] for body in ear.bodies("stream")))
+    assert feed.is_alive
+
+
+def test_an_order_that_cannot_be_read_is_told_in_its_place(on_stage: Stage) -> None:
+    broken = UnreadableRecord("b2", "SIM1", "ESH24", "order b2: Status makes no sense")
+    script = Script(OrderTold(picture("b1")), OrderTold(picture("b2")), RecordUnreadable(broken), SnapshotEnded())
+    on_stage.enter(FEED, lambda node: AccountFeed(node, "order", script.connect).feed.start())
+
+    found = wait_until(
+        "complete", lambda: (told := on_stage.ask(FEED, "snapshot", topic="order"))["complete"] and told
+    )
+
+    assert [listed_order_from_body(body) for body in found["orders"]] == [picture("b1"), broken]

@@ -18,7 +18,8 @@ network does; they raise only `Halt` for what a person must mend (a revoked logi
 
 Prices here are Decimal points on the exchange's own scale (an adapter undoes the broker's scaling), symbols
 are canonical contract codes (`ESH24`), quantities are positive with a side, except positions which are signed.
-Times are UTC ns; `BrokerOrder.opened_at` is the broker's clock and may have only whole seconds.
+Times are UTC ns; `BrokerOrder.opened_at` is the broker's clock and may have only whole seconds. A record that cannot
+be read stands in its list as an `UnreadableRecord`: it spoils itself and not the list, and it never counts as absent.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,10 +34,13 @@ from tradeproc.domain.broker_orders import BracketRequest as BracketRequest
 from tradeproc.domain.broker_orders import BrokerAccount as BrokerAccount
 from tradeproc.domain.broker_orders import BrokerOrder as BrokerOrder
 from tradeproc.domain.broker_orders import ContractDetails as ContractDetails
+from tradeproc.domain.broker_orders import ListedOrder as ListedOrder
+from tradeproc.domain.broker_orders import ListedPosition as ListedPosition
 from tradeproc.domain.broker_orders import OrderRequest as OrderRequest
 from tradeproc.domain.broker_orders import Outcome as Outcome
 from tradeproc.domain.broker_orders import Refused as Refused
 from tradeproc.domain.broker_orders import Unanswered as Unanswered
+from tradeproc.domain.broker_orders import UnreadableRecord as UnreadableRecord
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.units import Nanos
@@ -185,6 +189,13 @@ class PositionTold:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordUnreadable:
+    """An order (of an order stream) or position that cannot be read; it spoils itself and not the stream."""
+
+    record: UnreadableRecord
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotEnded:
     """All that was there at connect has been told; what follows is news."""
 
@@ -208,7 +219,7 @@ class StreamEnded:
     is_fatal: bool = False
 
 
-StreamEvent = BarTold | OrderTold | PositionTold | SnapshotEnded | Beat | StreamEnded
+StreamEvent = BarTold | OrderTold | PositionTold | RecordUnreadable | SnapshotEnded | Beat | StreamEnded
 
 
 class Stream(Protocol):
@@ -259,16 +270,20 @@ class AccountManager(Protocol):
     def cancel(self, account: str, broker_id: str, timeout: float) -> Outcome:
         """Request a cancel; `Accepted` means requested, the outcome comes as an order update."""
 
-    def orders(self, account: str) -> Answer[Sequence[BrokerOrder]]:
-        """Return today's orders and all that are still open, terminal ones included."""
+    def orders(self, account: str, ids: Sequence[str] = ()) -> Answer[Sequence[ListedOrder]]:
+        """Return today's orders and all that are still open, terminal ones included.
 
-    def open_orders(self, account: str) -> Answer[Sequence[BrokerOrder]]:
-        """Return the orders that can still fill."""
+        The list is whole, or unknown: one that may have been cut is never given out. Orders of `ids` that it lacks
+        are asked for by their ids, so that one of `ids` that is not in the answer is confirmed not to be there.
+        """
+
+    def open_orders(self, account: str) -> Answer[Sequence[ListedOrder]]:
+        """Return the orders that can still fill; what cannot be read may be one of them."""
 
     def current_position(self, account: str, contract: Contract) -> Answer[Position]:
         """Return the position; quantity 0 only when the broker confirmed that there is none."""
 
-    def positions(self, account: str) -> Answer[Sequence[Position]]:
+    def positions(self, account: str) -> Answer[Sequence[ListedPosition]]:
         """Return all open futures positions of the account."""
 
     def clock_skew(self) -> float | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import zmq
 
 from tradeproc.bus.addresses import Directory
-from tradeproc.bus.codec import BadFrames, Body, Verdict, WireReply, decode_reply, encode_request
+from tradeproc.bus.codec import BadFrames, Body, Unencodable, Verdict, WireReply, decode_reply, encode_request
 from tradeproc.bus.deadlines import new_request
 from tradeproc.bus.loop import Loop
 from tradeproc.bus.sockets import Context, Socket, connect_requester
@@ -91,7 +91,12 @@ class Requests:
         """Ask, and return the question's number at once."""
         socket = self._sockets.get(process) or self._connect(process)
         number = next(self._numbers)
-        frames = encode_request(new_request(number, method, params, seconds))
+        try:
+            frames = encode_request(new_request(number, method, params, seconds))
+        except Unencodable as problem:
+            refused = RequestWasRefused(f"{process}: was not asked {method!r}: {problem}")
+            self._loop.after(0, lambda: on_reply(refused))
+            return number
         reason = silence(process, method, seconds)
         deadline = self._loop.after(seconds, lambda: self._finish(number, NoAnswer(reason)))
         self._pending[number] = _Pending(process, method, on_reply, deadline)

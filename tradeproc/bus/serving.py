@@ -1,7 +1,8 @@
 """The answering side: one socket, methods by name.
 
 A handler's `Refusal` is answered as refused. Its `Outage` is answered as unavailable, which the asker takes as no
-answer. Anything else is a bug: the asker learns that nobody knows whether it was done, and the process dies of it.
+answer; so is an answer that cannot be written. Anything else is a bug: the asker learns that nobody knows whether it
+was done, and the process dies of it.
 """
 
 import logging
@@ -11,7 +12,7 @@ from collections.abc import Callable
 
 import zmq
 
-from tradeproc.bus.codec import BadFrames, Body, Request, Verdict, decode_request, encode_reply
+from tradeproc.bus.codec import BadFrames, Body, Request, Unencodable, Verdict, decode_request, encode_reply
 from tradeproc.bus.deadlines import gives_up_at, is_expired
 from tradeproc.bus.loop import Loop
 from tradeproc.bus.sockets import Socket
@@ -152,7 +153,12 @@ class Server:
             raise
 
     def _send(self, asker: bytes, request: Request, verdict: Verdict, body: Body) -> None:
-        frames = [asker, *encode_reply(verdict, request.id, body)]
+        try:
+            frames = [asker, *encode_reply(verdict, request.id, body)]
+        except Unencodable as problem:
+            # nothing is wrong with this process: what came from outside is too large for a message
+            log.warning("answer_unencodable method=%s reason=%s", request.method, problem)
+            frames = [asker, *encode_reply(Verdict.UNAVAILABLE, request.id, {"reason": str(problem)})]
         if self._loop.is_here():
             self._send_now(frames)
         else:

@@ -97,7 +97,8 @@ def _at_broker(desk: Desk, login: str, account: str) -> list[Row] | None:
     except (Outage, Refusal):
         return None
     known: list[Row] | None = answer.get("known")
-    return known
+    # one that cannot be read may be of any contract
+    return None if known is None or any("unreadable" in row for row in known) else known
 
 
 def _owner(rows: Sequence[Row], stored: Row | None, contract: str) -> int | None:

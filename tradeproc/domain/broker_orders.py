@@ -7,6 +7,7 @@ states. `brokers/contract.py` says who makes and who takes them.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tradeproc.domain.book import Position
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side, TimeInForce
 from tradeproc.domain.units import Contracts, Money, Nanos, Price
@@ -68,7 +69,9 @@ class BrokerOrder:
     `state` is never PRE_SENT; PENDING means the broker has it but it does not work yet (queued, the waiting leg of
     a bracket). `raw_status` is the broker's own word. `filled` is cumulative, `average` the average price of the
     filled part. `client_id` only where the broker echoes one. `parent` is the broker id of the entry of a bracket.
-    `has_cancel_pending` while a cancel is under way.
+    `has_cancel_pending` while a cancel is under way. `average` is None with `filled` above 0 when the broker did not
+    tell the price of the fill; price 0 is a price. `opened_at` is None when the broker told no time that can be.
+    `doubt` says for people which fields were there and made no sense.
     """
 
     broker_id: str
@@ -80,7 +83,7 @@ class BrokerOrder:
     filled: Contracts
     state: OrderState
     raw_status: str
-    opened_at: Nanos
+    opened_at: Nanos | None
     limit: Price | None = None
     stop: Price | None = None
     average: Price | None = None
@@ -89,6 +92,24 @@ class BrokerOrder:
     parent: str | None = None
     has_cancel_pending: bool = False
     reason: str = ""
+    doubt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableRecord:
+    """An order or position that the broker tells and that cannot be read: whatever it is, it is not absent.
+
+    `broker_id` (of an order) and `contract` are empty where not even they could be read; `reason` is for people.
+    """
+
+    broker_id: str
+    account: str
+    contract: str
+    reason: str
+
+
+ListedOrder = BrokerOrder | UnreadableRecord
+ListedPosition = Position | UnreadableRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 `<value>_to_body` writes and `<value>_from_body` reads or raises `BadMessage`. Requests and outcomes carry their kind:
 
+    listed    an order or position, or {unreadable: reason, broker_id, account, contract}
     request   {kind: order, …} or {kind: bracket, entry, stop_loss, profit_target}
     outcome   {outcome: accepted, broker_ids} or {outcome: refused, reason} or {outcome: unanswered, reason, was_sent}
     answer    {known: …} or {unknown: reason}
@@ -15,10 +16,13 @@ from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.broker_orders import (
     Accepted,
     BracketRequest,
+    ListedOrder,
+    ListedPosition,
     OrderRequest,
     Outcome,
     Refused,
     Unanswered,
+    UnreadableRecord,
 )
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.forms import BadMessage, Body, shown
@@ -30,6 +34,7 @@ T = TypeVar("T")
 
 broker_order_to_body, broker_order_from_body = shapes.BROKER_ORDER.encode, shapes.BROKER_ORDER.decode
 position_to_body, position_from_body = shapes.POSITION.encode, shapes.POSITION.decode
+unreadable_to_body, unreadable_from_body = shapes.UNREADABLE_RECORD.encode, shapes.UNREADABLE_RECORD.decode
 balance_to_body, balance_from_body = shapes.BALANCE.encode, shapes.BALANCE.decode
 broker_account_to_body, broker_account_from_body = shapes.BROKER_ACCOUNT.encode, shapes.BROKER_ACCOUNT.decode
 contract_details_to_body, contract_details_from_body = shapes.CONTRACT_DETAILS.encode, shapes.CONTRACT_DETAILS.decode
@@ -37,6 +42,30 @@ order_to_body, order_from_body = shapes.ORDER.encode, shapes.ORDER.decode
 fill_to_body, fill_from_body = shapes.FILL.encode, shapes.FILL.decode
 trade_to_body, trade_from_body = shapes.TRADE.encode, shapes.TRADE.decode
 divergence_to_body, divergence_from_body = shapes.DIVERGENCE.encode, shapes.DIVERGENCE.decode
+
+
+def listed_order_to_body(order: ListedOrder) -> Body:
+    """Return an order of a list, or the record that stands there because it could not be read."""
+    return unreadable_to_body(order) if isinstance(order, UnreadableRecord) else broker_order_to_body(order)
+
+
+def listed_order_from_body(body: Mapping[str, Any]) -> ListedOrder:
+    """Return the order of a body, or the record that could not be read."""
+    return unreadable_from_body(body) if _is_unreadable(body) else broker_order_from_body(body)
+
+
+def listed_position_to_body(position: ListedPosition) -> Body:
+    """Return a position of a list, or the record that stands there because it could not be read."""
+    return unreadable_to_body(position) if isinstance(position, UnreadableRecord) else position_to_body(position)
+
+
+def listed_position_from_body(body: Mapping[str, Any]) -> ListedPosition:
+    """Return the position of a body, or the record that could not be read."""
+    return unreadable_from_body(body) if _is_unreadable(body) else position_from_body(body)
+
+
+def _is_unreadable(body: object) -> bool:
+    return isinstance(body, Mapping) and "unreadable" in body
 
 
 def candle_to_body(candle: Candle, contract: str, minutes: int, is_history: bool = False) -> Body:

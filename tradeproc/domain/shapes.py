@@ -1,7 +1,7 @@
 """The fields of every value that travels, and the form of each; `messages.py` gives them their names."""
 
 from tradeproc.domain.book import Balance, Divergence, DivergenceKind, Fill, Position, Trade
-from tradeproc.domain.broker_orders import BrokerAccount, BrokerOrder, ContractDetails, OrderRequest
+from tradeproc.domain.broker_orders import BrokerAccount, BrokerOrder, ContractDetails, OrderRequest, UnreadableRecord
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.forms import (
     CONTRACT,
@@ -51,7 +51,7 @@ BROKER_ORDER = Shape(
         "filled": COUNT,
         "state": _STATE,
         "raw_status": TEXT,
-        "opened_at": WHOLE,
+        "opened_at": _MAYBE_WHOLE,
         "limit": _MAYBE_DECIMAL,
         "stop": _MAYBE_DECIMAL,
         "average": _MAYBE_DECIMAL,
@@ -60,7 +60,14 @@ BROKER_ORDER = Shape(
         "parent": _MAYBE_TEXT,
         "has_cancel_pending": FLAG,
         "reason": TEXT,
+        "doubt": TEXT,
     },
+)
+UNREADABLE_RECORD = Shape(
+    UnreadableRecord,
+    "unreadable record",
+    {"broker_id": TEXT, "account": TEXT, "contract": TEXT, "reason": TEXT},
+    keys={"reason": "unreadable"},
 )
 POSITION = Shape(
     Position, "position", {"account": TEXT, "contract": TEXT, "quantity": WHOLE, "average": _MAYBE_DECIMAL}

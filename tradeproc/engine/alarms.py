@@ -14,6 +14,8 @@ class AlarmName(StrEnum):
     """An order we took for ended works at the broker; cleared when it is over there."""
     ORDER_UNKNOWN = "order_unknown"
     """An open order on our contract is not ours; cleared when it is gone."""
+    BROKER_UNREADABLE = "broker_unreadable"
+    """The broker tells an order or the position in a form that cannot be read; cleared by an answer that can be."""
     POSITION_DIVERGED = "position_diverged"
     """The broker's position differed and was taken over; cleared by the next agreement."""
     POSITION_UNCONFIRMED = "position_unconfirmed"

@@ -14,7 +14,7 @@ from tradeproc.domain.units import SECOND
 from tradeproc.engine import early_close, matching, sending
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import SaveBalance
-from tradeproc.engine.events import StreamChanged, StreamKind
+from tradeproc.engine.events import RecordUnreadable, StreamChanged, StreamKind
 from tradeproc.engine.orders import noted, told
 from tradeproc.engine.state import Pending, State, Waiting
 from tradeproc.engine.turn import Turn
@@ -214,6 +214,29 @@ def stream_changed(turn: Turn, event: StreamChanged) -> None:
         reason = "gap" if event.has_gap else "reconnect"
         turn.ask_orders(reason)
         turn.ask_position(reason)
+
+
+def record_unreadable(turn: Turn, event: RecordUnreadable) -> None:
+    """Ask for what the stream told and nobody could read; told again and again, it is asked for once."""
+    record = event.record
+    if not matching.is_of_session(turn.state, record) or event.stream in turn.state.broker.unreadable:
+        return
+    turn.log("warning", "record_unreadable", stream=event.stream.value, reason=record.reason)
+    note_unreadable(turn, event.stream, [record.reason])
+    ask = turn.ask_orders if event.stream is StreamKind.ORDERS else turn.ask_position
+    ask("a record cannot be read")
+
+
+def note_unreadable(turn: Turn, stream: StreamKind, reasons: Sequence[str]) -> None:
+    """Hold the alarm about what the broker tells of orders or of the position and nobody can read."""
+    unreadable = turn.state.broker.unreadable
+    unreadable.pop(stream, None)
+    if reasons:
+        unreadable[stream] = "; ".join(reasons)[:500]
+    if unreadable:
+        turn.alarm(AlarmName.BROKER_UNREADABLE, "; ".join(unreadable.values()))
+    else:
+        turn.clear(AlarmName.BROKER_UNREADABLE)
 
 
 def balance_told(turn: Turn, balance: Balance) -> None:

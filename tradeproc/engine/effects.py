@@ -68,10 +68,11 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class AskOrders:
-    """Ask the broker for all orders of the account."""
+    """Ask the broker for all orders of the account, and for those of `ids` by their ids if the list lacks them."""
 
     number: int
     reason: str
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from tradeproc.domain.answers import Answer
 from tradeproc.domain.book import Balance, Fill, Position
-from tradeproc.domain.broker_orders import BrokerOrder, Outcome
+from tradeproc.domain.broker_orders import BrokerOrder, ListedOrder, Outcome, UnreadableRecord
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order
 from tradeproc.domain.units import Nanos
@@ -179,6 +179,14 @@ class PositionTold:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordUnreadable:
+    """The stream told an order or a position that cannot be read."""
+
+    stream: StreamKind
+    record: UnreadableRecord
+
+
+@dataclass(frozen=True, slots=True)
 class BalanceTold:
     """The account's money."""
 
@@ -217,7 +225,7 @@ class OrdersAnswered:
     """The answer to `AskOrders`: today's orders of the account and all open ones, or unknown."""
 
     number: int
-    answer: Answer[tuple[BrokerOrder, ...]]
+    answer: Answer[tuple[ListedOrder, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +286,7 @@ Event = (
     | DatabaseChanged
     | OrderTold
     | PositionTold
+    | RecordUnreadable
     | BalanceTold
     | SubmitAnswered
     | ModifyAnswered

@@ -7,8 +7,9 @@ guessed: pictures of unknown orders wait as strays until it says which they are.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from tradeproc.domain.broker_orders import BrokerOrder
+from tradeproc.domain.broker_orders import BrokerOrder, ListedOrder, UnreadableRecord
 from tradeproc.domain.orders import Order
 from tradeproc.domain.units import SECOND
 from tradeproc.engine.state import State
@@ -17,9 +18,11 @@ OPENED_BEFORE = 15 * SECOND
 OPENED_AFTER = 120 * SECOND
 
 
-def is_of_session(state: State, picture: BrokerOrder) -> bool:
-    """Tell whether a picture is of the session's account and contract."""
+def is_of_session(state: State, picture: ListedOrder) -> bool:
+    """Tell whether a picture is of the session's account and contract; what names neither may be."""
     spec = state.setup.spec
+    if isinstance(picture, UnreadableRecord):
+        return picture.account in ("", spec.account) and picture.contract in ("", spec.contract)
     return picture.account == spec.account and picture.contract == spec.contract
 
 
@@ -39,7 +42,7 @@ def owner(state: State, picture: BrokerOrder, orders: Iterable[Order]) -> Order 
     fitting = [order for order in orders if looks_like(state, order, picture)]
     return min(
         fitting,
-        key=lambda order: (order.state.is_terminal, abs(picture.opened_at - order.created_at), order.id),
+        key=lambda order: (order.state.is_terminal, abs((picture.opened_at or 0) - order.created_at), order.id),
         default=None,
     )
 
@@ -60,5 +63,15 @@ def looks_like(state: State, order: Order, picture: BrokerOrder) -> bool:
         # sibling's fill may have shrunk this one
         parent = state.engine.orders.get(order.parent or "")
         return parent is not None and parent.broker_id == picture.parent
-    opened_in_time = order.created_at - OPENED_BEFORE <= picture.opened_at <= order.created_at + OPENED_AFTER
-    return opened_in_time and picture.quantity == order.quantity
+    if picture.opened_at is None or picture.quantity != order.quantity:
+        return False
+    return order.created_at - OPENED_BEFORE <= picture.opened_at <= order.created_at + OPENED_AFTER
+
+
+def may_be_one_of(state: State, orders: Iterable[Order], picture: ListedOrder) -> bool:
+    """Tell whether this may be one of `orders`: it cannot be read, or is like one and tells no time it was opened."""
+    if isinstance(picture, UnreadableRecord):
+        return picture.broker_id not in state.broker.ids and is_of_session(state, picture)
+    if picture.opened_at is not None or picture.broker_id in state.broker.ids:
+        return False
+    return any(looks_like(state, order, replace(picture, opened_at=order.created_at)) for order in orders)

@@ -15,6 +15,8 @@ from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Divergence, DivergenceKind, Position
 from tradeproc.domain.units import SECOND
 from tradeproc.engine.alarms import AlarmName
+from tradeproc.engine.broker import note_unreadable
+from tradeproc.engine.events import StreamKind
 from tradeproc.engine.state import Reading, Suspicion
 from tradeproc.engine.turn import Turn
 
@@ -41,6 +43,7 @@ def position_answered(turn: Turn, number: int, answer: Answer[Position]) -> None
         case Known(position):
             question.known_at = turn.now
             turn.clear(AlarmName.POSITION_UNCONFIRMED)
+            note_unreadable(turn, StreamKind.POSITIONS, ())
             _read(turn, position)
         case Unknown(reason):
             turn.log("warning", "position_unknown", reason=reason)

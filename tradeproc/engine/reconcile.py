@@ -4,7 +4,8 @@ An answer is applied picture by picture, as the stream's are. What it then shows
 sides and a cause, once it is clear that neither side was merely a moment ahead:
 
     an order further along than the stream told   a row if the stream has not told it 5 s later
-    an open order of ours that is not listed      two answers at least 10 s apart: it ends as the broker sees it
+    an open order of ours that is not listed,     two answers at least 10 s apart: it ends as the broker sees it
+    and that the broker, asked by its id, lacks
     an open order that is not ours                two answers 2 s apart, nothing of ours on its way: a row, an alarm
     an order we took for ended, working           two answers 2 s apart: a row, an alarm, no entries; an entry or exit
                                                   is cancelled (a protecting order is left to protect)
@@ -18,14 +19,22 @@ from collections.abc import Iterable
 
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Divergence, DivergenceKind
-from tradeproc.domain.broker_orders import BrokerOrder
+from tradeproc.domain.broker_orders import BrokerOrder, ListedOrder, UnreadableRecord
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderState, OrderType
 from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.engine import matching, outcomes, strategy
 from tradeproc.engine.alarms import AlarmName
-from tradeproc.engine.broker import GIVEN_UP, claim_strays, difference, take, take_first
+from tradeproc.engine.broker import (
+    GIVEN_UP,
+    claim_strays,
+    difference,
+    note_unreadable,
+    take,
+    take_first,
+    unresolved,
+)
 from tradeproc.engine.effects import Cancel
-from tradeproc.engine.events import Started
+from tradeproc.engine.events import Started, StreamKind
 from tradeproc.engine.limits import is_dormant
 from tradeproc.engine.orders import Move, moved
 from tradeproc.engine.state import Doubt, Holding, Pending, Waiting
@@ -67,7 +76,7 @@ def started(turn: Turn, event: Started) -> None:
     turn.ask_position("start")
 
 
-def orders_answered(turn: Turn, number: int, answer: Answer[tuple[BrokerOrder, ...]]) -> None:
+def orders_answered(turn: Turn, number: int, answer: Answer[tuple[ListedOrder, ...]]) -> None:
     """Apply the answer to the newest question; an older one came too late to mean anything."""
     question = turn.state.broker.orders
     if number != question.number:
@@ -77,13 +86,21 @@ def orders_answered(turn: Turn, number: int, answer: Answer[tuple[BrokerOrder, .
         case Known(pictures):
             question.known_at = turn.now
             ours = [picture for picture in pictures if matching.is_of_session(turn.state, picture)]
+            note_unreadable(turn, StreamKind.ORDERS, list(filter(None, map(_trouble, ours))))
             _compare(turn, ours, number)
         case Unknown(reason):
             turn.log("warning", "orders_unknown", reason=reason)
 
 
-def _compare(turn: Turn, pictures: list[BrokerOrder], number: int) -> None:
+def _trouble(listed: ListedOrder) -> str:
+    if isinstance(listed, UnreadableRecord):
+        return listed.reason
+    return f"order {listed.broker_id}: {listed.doubt}" if listed.doubt else ""
+
+
+def _compare(turn: Turn, listed_orders: list[ListedOrder], number: int) -> None:
     broker = turn.state.broker
+    pictures = [picture for picture in listed_orders if isinstance(picture, BrokerOrder)]
     unknown: list[BrokerOrder] = []
     for picture in pictures:
         order = matching.claimed(turn.state, picture)
@@ -95,9 +112,8 @@ def _compare(turn: Turn, pictures: list[BrokerOrder], number: int) -> None:
             take_first(turn, order, picture)
     claim_strays(turn, _ASKING, unknown)
     broker.orders_known_number = number
-    listed = {picture.broker_id for picture in pictures}
-    _count_absences(turn, number)
-    _look_for_missing(turn, listed)
+    _count_absences(turn, number, listed_orders)
+    _look_for_missing(turn, {each.broker_id for each in listed_orders})
     strange = _look_for_foreign(turn, pictures) | _look_for_reappeared(turn, pictures)
     for broker_id in broker.foreign.keys() - strange:
         del broker.foreign[broker_id]
@@ -127,9 +143,14 @@ def settle_doubts(turn: Turn) -> None:
             turn.diverged(doubt.row)
 
 
-def _count_absences(turn: Turn, number: int) -> None:
-    """Give up orders that the broker does not have: asked three times over the grace, or the entry never came."""
-    engine = turn.state.engine
+def _count_absences(turn: Turn, number: int, listed: list[ListedOrder]) -> None:
+    """Give up orders that the broker does not have: asked three times over the grace, or the entry never came.
+
+    An answer with an order that may be one of them, and cannot be told from it, counts as none.
+    """
+    engine, lost = turn.state.engine, unresolved(turn.state)
+    if any(matching.may_be_one_of(turn.state, lost, picture) for picture in listed):
+        return
     for order_id, pending in list(engine.pending.items()):
         if pending.waiting is not Waiting.RESOLVE or number <= pending.asked_number:
             continue
@@ -143,9 +164,13 @@ def _count_absences(turn: Turn, number: int) -> None:
 
 
 def _look_for_missing(turn: Turn, listed: set[str]) -> None:
-    """End orders that two answers lacked; those on their way are not looked for."""
+    """End orders that two answers lacked; those on their way are not looked for.
+
+    Only an order that the question asked for by its id counts as lacking: a list may be cut.
+    """
     missing, engine = turn.state.broker.missing, turn.state.engine
-    gone = {order.id: order for order in engine.open_orders if order.broker_id and order.broker_id not in listed}
+    lacking = set(turn.state.broker.orders.ids) - listed
+    gone = {order.id: order for order in engine.open_orders if order.broker_id in lacking}
     for order_id in [known for known in missing if known not in gone]:
         del missing[order_id]
     for order_id, order in gone.items():
@@ -166,7 +191,8 @@ def _look_for_foreign(turn: Turn, pictures: Iterable[BrokerOrder]) -> set[str]:
     strange = {
         picture.broker_id: picture
         for picture in pictures
-        if not picture.state.is_terminal and picture.broker_id not in broker.ids
+        # one of ours that ended so long ago that it was forgotten has no business to work either
+        if not picture.state.is_terminal and broker.ids.get(picture.broker_id) not in engine.orders
     }
     for broker_id, picture in strange.items():
         is_old = _seen_twice(turn, broker_id)

@@ -60,8 +60,8 @@ class Recorded:
 # --- events whose fields are one of several values: the value says which
 
 _OUTCOMES = (events.SubmitAnswered, events.ModifyAnswered, events.CancelAnswered)
-_each_order = messages.each(messages.broker_order_to_body)
-_every_order = messages.each(messages.broker_order_from_body)
+_each_order = messages.each(messages.listed_order_to_body)
+_every_order = messages.each(messages.listed_order_from_body)
 
 
 def _fields(event: Event) -> Any:

@@ -222,13 +222,17 @@ class Suspicion:
 
 @dataclass(slots=True)
 class Question:
-    """One kind of question to the broker: the newest one, whether it is out, and whether to ask again after it."""
+    """One kind of question to the broker: the newest one, whether it is out, and whether to ask again after it.
+
+    `ids` are the broker's ids of the orders that it asks for one by one where the list lacks them.
+    """
 
     number: int = 0
     asked_at: Nanos | None = None
     is_out: bool = False
     reason: str = ""
     again: str = ""
+    ids: tuple[str, ...] = ()
     known_at: Nanos | None = None
 
     def is_due(self, now: Nanos, wait: int) -> bool:
@@ -254,7 +258,8 @@ class BrokerConfirmed:
     (yet) known as ours, by its id. `foreign` are ids of orders that an answer showed open and that are not ours, or
     that we took for ended, and since when; `told_foreign` those recorded as not ours.
     `missing` are open orders of ours that an answer lacked, and since when. `reappeared` are orders of ours that work
-    there though we took them for ended. `streams` holds why each stream is down, empty while it is up.
+    there though we took them for ended. `unreadable` says what of its orders and of its position cannot be read.
+    `streams` holds why each stream is down, empty while it is up.
     `market_up_since` is since when the bars' is up, `traded_at` when a bar last said something new, `said_closed` a
     rejection since then whose reason is that the market is closed. `calendar_open_since` is None while it is not.
     """
@@ -266,6 +271,7 @@ class BrokerConfirmed:
     doubts: dict[str, Doubt] = field(default_factory=dict)
     missing: dict[str, Nanos] = field(default_factory=dict)
     reappeared: set[str] = field(default_factory=set)
+    unreadable: dict[StreamKind, str] = field(default_factory=dict)
     reading: Reading | None = None
     suspicion: Suspicion | None = None
     balance: Balance | None = None

@@ -56,12 +56,8 @@ def _apply(turn: Turn, event: Event) -> None:
             market.candle_told(turn, event)
         case told.BarTook(duration):
             market.bar_took(turn, duration)
-        case told.OrderTold(order):
-            broker.order_told(turn, order)
-        case told.PositionTold(position):
-            positions.position_told(turn, position)
-        case told.BalanceTold(balance):
-            broker.balance_told(turn, balance)
+        case told.OrderTold() | told.PositionTold() | told.RecordUnreadable() | told.BalanceTold():
+            _apply_news(turn, event)
         case told.TimePassed():
             _time_passed(turn)
         case told.StreamChanged():
@@ -72,6 +68,20 @@ def _apply(turn: Turn, event: Event) -> None:
             reconcile.started(turn, event)
         case _:
             _apply_reply(turn, event)
+
+
+def _apply_news(
+    turn: Turn, event: told.OrderTold | told.PositionTold | told.RecordUnreadable | told.BalanceTold
+) -> None:
+    match event:
+        case told.OrderTold(order):
+            broker.order_told(turn, order)
+        case told.PositionTold(position):
+            positions.position_told(turn, position)
+        case told.RecordUnreadable():
+            broker.record_unreadable(turn, event)
+        case told.BalanceTold(balance):
+            broker.balance_told(turn, balance)
 
 
 Reply = (

@@ -111,7 +111,9 @@ class Turn:
     def ask_orders(self, reason: str) -> None:
         """Ask the broker for all orders: at once, or after the answer that is under way, once a second at most."""
         if self._may_ask(self.state.broker.orders, reason):
-            self._rest.insert(0, AskOrders(self.state.broker.orders.number, reason))
+            question = self.state.broker.orders
+            question.ids = tuple(order.broker_id for order in self.state.engine.open_orders if order.broker_id)
+            self._rest.insert(0, AskOrders(question.number, reason, question.ids))
 
     def ask_position(self, reason: str) -> None:
         """Ask the broker for the position, with the same patience."""

@@ -16,7 +16,7 @@ from tradeproc.bus.serving import seconds_left
 from tradeproc.clock import monotonic_ns
 from tradeproc.domain import messages
 from tradeproc.domain.answers import Known
-from tradeproc.domain.broker_orders import BrokerOrder, Refused, Unanswered
+from tradeproc.domain.broker_orders import BrokerOrder, Refused, Unanswered, UnreadableRecord
 from tradeproc.home import Home
 from tradeproc.procs.follower import Follower
 from tradeproc.procs.lanes import LEAST_SECONDS
@@ -35,6 +35,7 @@ _GRACE_SECONDS = 1.0
 _ASKERS_GRACE_SECONDS = 2.0
 _LONGEST_SECONDS = 120.0
 _KEPT_ENDED = 1_000
+_MOST_IDS = 500
 OPERATIONS = ("submit", "modify", "cancel")
 QUESTIONS = ("accounts", "balances", "orders", "open_orders", "position", "positions")
 
@@ -115,7 +116,11 @@ class Account:
         self.node.note_event(sent_at=envelope.sent_at)
 
     def _take_order(self, body: Body) -> None:
-        order = messages.broker_order_from_body(body)
+        order = messages.listed_order_from_body(body)
+        if isinstance(order, UnreadableRecord):
+            self._is_expecting = True  # asking may tell it better
+            self.node.publish("order", body)
+            return
         self._orders[order.broker_id] = order
         if self._is_polling:
             self._told_meanwhile.add(order.broker_id)
@@ -168,7 +173,7 @@ class Account:
         self.node.request(
             self.link,
             "orders",
-            {"account": self.account},
+            {"account": self.account, "ids": [order.broker_id for order in self._working()][:_MOST_IDS]},
             seconds=_QUESTION_SECONDS,
             on_reply=lambda reply: self._polled(known, reply),
         )
@@ -178,12 +183,14 @@ class Account:
         self._is_polling = False
         if not isinstance(reply, Answered):
             return
-        answer = messages.answer_from_body(reply.body, messages.each(messages.broker_order_from_body))
+        answer = messages.answer_from_body(reply.body, messages.each(messages.listed_order_from_body))
         if not isinstance(answer, Known):
             return
+        unread = {order.broker_id for order in answer.value if isinstance(order, UnreadableRecord)}
+        readable = [order for order in answer.value if isinstance(order, BrokerOrder)]
         self._is_expecting = False
-        listed = {order.broker_id: order for order in answer.value if order.broker_id not in self._told_meanwhile}
-        for broker_id in known - listed.keys() - self._told_meanwhile:
+        listed = {order.broker_id: order for order in readable if order.broker_id not in self._told_meanwhile}
+        for broker_id in known - listed.keys() - self._told_meanwhile - unread:
             self._orders.pop(broker_id, None)
         changed = [order for order in listed.values() if self._orders.get(order.broker_id) != order]
         for order in changed:

@@ -3,6 +3,7 @@
 A snapshot is complete only after the broker has said so on the present connection; before, it is unknown, not empty.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from tradeproc.brokers.contract import (
     Login,
     OrderTold,
     PositionTold,
+    RecordUnreadable,
     SnapshotEnded,
     Stream,
     StreamEvent,
@@ -19,8 +21,10 @@ from tradeproc.brokers.contract import (
 )
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
-from tradeproc.domain.messages import broker_order_to_body, position_to_body
+from tradeproc.domain.messages import broker_order_to_body, position_to_body, unreadable_to_body
 from tradeproc.procs.feed import Feed, find_place, read_arguments
+
+log = logging.getLogger(__name__)
 
 _KEPT_ENDED = 1_000
 
@@ -56,6 +60,9 @@ class AccountFeed:
                 self._keep_newest(order.broker_id, is_over=order.state.is_terminal)
             case PositionTold(position):
                 self._tell(position.contract, position_to_body(position))
+            case RecordUnreadable(record):
+                log.warning("record_unreadable process=%s reason=%s", self.node.name, record.reason)
+                self._tell(record.broker_id or record.contract, unreadable_to_body(record))
             case SnapshotEnded():
                 self._is_complete = True
                 self.feed.went_up()
@@ -65,8 +72,9 @@ class AccountFeed:
                 pass
 
     def _tell(self, key: str, body: Body) -> None:
-        self._told[key] = body
+        # what cannot be told is not kept either
         self.node.publish(self.topic, body)
+        self._told[key] = body
 
     def _keep_newest(self, broker_id: str, *, is_over: bool) -> None:
         """Forget the orders that ended longest ago: a connection may last for months."""

@@ -36,10 +36,11 @@ class BarsFeed:
             self.node.note_event()
             return
         candle = event.candle
+        # what cannot be told is not kept either
+        self.node.publish("candle", self._body(candle, is_history=event.is_history))
         self._candles[candle.opened_at] = candle
         if len(self._candles) > KEPT:
             del self._candles[min(self._candles)]
-        self.node.publish("candle", self._body(candle, is_history=event.is_history))
         self.node.note_event(market_at=candle.closed_at if candle.is_closed else candle.opened_at)
         self.feed.went_up()
 

@@ -1,7 +1,8 @@
 """What every feed process does: keep one broker stream connected and hand its events to the bus's thread.
 
-A reader thread owns the connection; the node's thread owns everything else. Each connection is a new epoch of the
-node, so that subscribers ask for a snapshot and compare, which is how a reconnect becomes a reconciliation.
+A reader thread owns the connection; the node's thread owns everything else. An event that cannot be written as a
+message ends its connection, as a cut would: the process lives and connects again. Each connection is a new epoch of
+the node, so that subscribers ask for a snapshot and compare, which is how a reconnect becomes a reconciliation.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from tradeproc.brokers.contract import Broker, Login, Stream, StreamEnded, StreamEvent, TokenSource
 from tradeproc.brokers.registry import broker
 from tradeproc.bus.addresses import Directory
+from tradeproc.bus.codec import Unencodable
 from tradeproc.bus.node import Node
 from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.config import LoginConfig, load
@@ -87,6 +89,7 @@ class Feed:
         self.is_up = False
         self._reason = "not connected yet"
         self._pause = _FIRST_PAUSE
+        self._spoilt = ""
         self._connections = 0
         self._stream: Stream | None = None
         self._is_stopping = threading.Event()
@@ -131,7 +134,8 @@ class Feed:
             self.node.post(lambda ended=ended: self._went_down(ended))  # type: ignore[misc]
             if ended.is_fatal:
                 return
-            self._rest(is_polite=ended.is_polite, has_lasted=monotonic_ns() - began >= _LASTING_NS)
+            is_polite = ended.is_polite and not self._spoilt
+            self._rest(is_polite=is_polite, has_lasted=monotonic_ns() - began >= _LASTING_NS)
 
     def _rest(self, *, is_polite: bool, has_lasted: bool) -> None:
         """Pause before connecting again, longer each time; a broker that ends every connection is not hammered."""
@@ -144,14 +148,25 @@ class Feed:
     # --- the node's thread
 
     def _connected(self) -> None:
+        self._spoilt = ""
         self._connections += 1
         if self._connections > 1:
             self.node.renew_epoch()
 
     def _hear(self, event: StreamEvent) -> None:
-        self._on_event(event)
+        if self._spoilt:
+            return  # told before the end of a stream that is not believed any more
+        try:
+            self._on_event(event)
+        except Unencodable as problem:
+            log.warning("stream_spoilt process=%s event=%s reason=%s", self.node.name, type(event).__name__, problem)
+            self._spoilt = f"told something that cannot be passed on: {problem}"
+            if self._stream is not None:
+                self._stream.close()
 
     def _went_down(self, ended: StreamEnded) -> None:
+        if self._spoilt:
+            ended = StreamEnded(self._spoilt)
         self.is_up, self._reason = False, ended.reason
         if self._is_stopping.is_set():
             return

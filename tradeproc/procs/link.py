@@ -18,6 +18,7 @@ from tradeproc.brokers.contract import (
     AccountManager,
     BracketRequest,
     DataSource,
+    ListedOrder,
     OrderRequest,
     Outcome,
     Unanswered,
@@ -35,7 +36,7 @@ from tradeproc.procs.feed import find_place
 from tradeproc.procs.feed_keeper import FeedKeeper
 from tradeproc.procs.lanes import Lanes
 from tradeproc.procs.needs import Needs
-from tradeproc.procs.parameters import number, text, whole
+from tradeproc.procs.parameters import number, text, texts, whole
 from tradeproc.supervision.feed_programs import FeedPrograms
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ _STOP_SECONDS = 2.0
 _GRACE_SECONDS = 1.0
 _LONGEST_SECONDS = 120.0
 _MOST_CANDLES = 100_000
+_MOST_IDS = 500
 SLOW_SECONDS = 1.0
 # a call to the broker that runs so long after its time is stuck: its own limits would have ended it
 _STUCK_SECONDS = 60.0
@@ -98,18 +100,22 @@ class Link:
         def account(body: Body) -> str:
             return text(body, "account")
 
+        def orders(body: Body) -> Answer[Sequence[ListedOrder]]:
+            ids = texts(body, "ids", most=_MOST_IDS)
+            return manager.orders(account(body), ids) if ids else manager.orders(account(body))
+
         ask = self._ask
-        order, position = messages.broker_order_to_body, messages.position_to_body
+        order, position = messages.listed_order_to_body, messages.listed_position_to_body
         return {
             "submit": lambda body: self._submit(manager, body),
             "modify": lambda body: self._modify(manager, body),
             "cancel": lambda body: self._cancel(manager, body),
             "accounts": lambda body: ask(body, manager.accounts, messages.each(messages.broker_account_to_body)),
             "balances": lambda body: ask(body, lambda: manager.balances(account(body)), messages.balance_to_body),
-            "orders": lambda body: ask(body, lambda: manager.orders(account(body)), messages.each(order)),
+            "orders": lambda body: ask(body, lambda: orders(body), messages.each(order)),
             "open_orders": lambda body: ask(body, lambda: manager.open_orders(account(body)), messages.each(order)),
             "position": lambda body: ask(
-                body, lambda: manager.current_position(account(body), contract(body)), position
+                body, lambda: manager.current_position(account(body), contract(body)), messages.position_to_body
             ),
             "positions": lambda body: ask(body, lambda: manager.positions(account(body)), messages.each(position)),
         }

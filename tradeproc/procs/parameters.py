@@ -46,3 +46,15 @@ def whole(body: Body, key: str, *, most: int) -> int:
     if value != int(value):
         raise BadRequest(f"{key}: expected a whole number, found {value:g}")
     return int(value)
+
+
+def texts(body: Body, key: str, *, most: int) -> list[str]:
+    """Return a parameter that must be a list of up to `most` texts, empty where it is left out.
+
+    Raises:
+        BadRequest: it is something else.
+    """
+    value = body.get(key, [])
+    if not isinstance(value, list) or len(value) > most or not all(isinstance(each, str) and each for each in value):
+        raise BadRequest(f"{key}: expected a list of up to {most} texts")
+    return value

@@ -159,10 +159,12 @@ class Performer:
 
             def orders(reply: Reply) -> None:
                 self.tell(
-                    events.OrdersAnswered(number, answer_of(reply, messages.each(messages.broker_order_from_body)))
+                    events.OrdersAnswered(number, answer_of(reply, messages.each(messages.listed_order_from_body)))
                 )
 
-            self.node.request(self._account, "orders", {}, seconds=_QUESTION_SECONDS, on_reply=orders)
+            self.node.request(
+                self._account, "orders", {"ids": list(question.ids)}, seconds=_QUESTION_SECONDS, on_reply=orders
+            )
         else:
 
             def position(reply: Reply) -> None:

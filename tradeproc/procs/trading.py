@@ -14,6 +14,7 @@ from tradeproc.clock import monotonic_ns
 from tradeproc.domain import messages
 from tradeproc.domain.answers import Unknown
 from tradeproc.domain.book import Fill
+from tradeproc.domain.broker_orders import UnreadableRecord
 from tradeproc.domain.units import Nanos
 from tradeproc.engine import effects, events
 from tradeproc.engine.alarms import AlarmName
@@ -60,8 +61,8 @@ class Trader:
         self._is_account_silent = self._is_asking_history = False
         self._hours = Hours(row.spec, self.tell)
         handlers: dict[str, Callable[[Body], object]] = {
-            "order": lambda body: self.tell(events.OrderTold(messages.broker_order_from_body(body))),
-            "position": lambda body: self.tell(events.PositionTold(messages.position_from_body(body))),
+            "order": self._order,
+            "position": self._position,
             "balance": lambda body: self.tell(events.BalanceTold(messages.balance_from_body(body))),
             "stream": self._streams,
             "resync": self._resynced,
@@ -133,6 +134,20 @@ class Trader:
     def _hear(self, handler: Callable[[Body], object], envelope: Envelope) -> None:
         handler(envelope.body)
         self.node.note_event(sent_at=envelope.sent_at)
+
+    def _order(self, body: Body) -> None:
+        listed = messages.listed_order_from_body(body)
+        if isinstance(listed, UnreadableRecord):
+            self.tell(events.RecordUnreadable(StreamKind.ORDERS, listed))
+        else:
+            self.tell(events.OrderTold(listed))
+
+    def _position(self, body: Body) -> None:
+        listed = messages.listed_position_from_body(body)
+        if isinstance(listed, UnreadableRecord):
+            self.tell(events.RecordUnreadable(StreamKind.POSITIONS, listed))
+        else:
+            self.tell(events.PositionTold(listed))
 
     def _candle(self, envelope: Envelope) -> None:
         candle = messages.candle_from_body(envelope.body)

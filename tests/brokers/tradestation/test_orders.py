@@ -10,6 +10,7 @@ from tradeproc.brokers.tradestation.orders import (
     encode_request,
     parse_placement,
     parse_request_answer,
+    refusal_text,
     sent_orders,
     unplaced,
 )
@@ -92,6 +93,18 @@ FAILED = {"OrderID": "78", "Error": "FAILED", "Message": "Order failed. Reason: 
             Unanswered("taken only in part: Order failed. Reason: off-tick price"),
         ),
         ({}, Unanswered("the answer names no order")),
+        ({"Orders": [{"OrderID": "78", "Message": "Order failed. Reason: x"}]}, Refused("Order failed. Reason: x")),
+        ({"Orders": [{"OrderID": "", "Message": "Rejected by risk"}]}, Refused("Rejected by risk")),
+        ({"Message": "Failed to build order"}, Refused("Failed to build order")),
+        (
+            {"Orders": [{"OrderID": "77", "Message": "Being looked at"}]},
+            Unanswered("neither a yes nor a no: Being looked at"),
+        ),
+        (
+            {"Orders": [TAKEN, {"OrderID": "78", "Message": "Order failed."}]},
+            Unanswered("taken only in part: Order failed."),
+        ),
+        ({"StatusCode": "BadRequest", "TraceId": "t", "Message": "no"}, Refused("BadRequest: no")),
         ({"Orders": "x"}, Unanswered("the answer to the order cannot be read")),
     ],
 )
@@ -140,3 +153,44 @@ def test_a_cancel_is_answered_by_the_order_it_names() -> None:
         "BadRequest: Not an open order."
     )
     assert parse_request_answer({}, "a1", "77") == Unanswered("the answer names no order")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"Error": "BadRequest", "Message": "no"}, "400 BadRequest: no"),
+        (
+            {"TraceId": "t", "StatusCode": "400", "Message": "Limit price is missing"},
+            "400 400: Limit price is missing",
+        ),
+        ({"TraceId": "t", "StatusCode": 400, "Message": "no"}, "400 400: no"),
+        ({"error": "invalid_request", "error_description": "no"}, "400 invalid_request: no"),
+        ({"message": "no"}, "400 no"),
+        ({"Errors": [{"Message": "no"}]}, "400 no"),
+        ({"Error": {"Code": 7}}, "400 {'Code': 7}"),
+        (None, "400"),
+    ],
+)
+def test_an_error_body_of_any_shape_keeps_its_reason(body: dict[str, Any] | None, reason: str) -> None:
+    assert refusal_text(body, 400) == reason
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome"),
+    [
+        ({"Message": "Cancel request sent", "OrderID": "77"}, Accepted({"a1": "77"})),
+        ({"Message": "Cancel/Replace order sent.", "OrderID": "77"}, Accepted({"a1": "77"})),
+        (
+            {"Message": "Failed to Cancel/Replace order: Not an open order.", "OrderID": "77"},
+            Refused("Failed to Cancel/Replace order: Not an open order."),
+        ),
+        ({"Message": "Not an open order."}, Refused("Not an open order.")),
+    ],
+)
+def test_a_change_that_failed_in_words_alone_was_not_accepted(body: dict[str, Any], outcome: Outcome) -> None:
+    assert parse_request_answer(body, "a1", "77") == outcome
+
+
+def test_an_order_at_or_below_zero_is_written_as_such() -> None:
+    assert encode_request("SIM1F", request(limit=price("-37.63")))["LimitPrice"] == "-37.63"
+    assert encode_request("SIM1F", request(limit=price("0.00")))["LimitPrice"] == "0"

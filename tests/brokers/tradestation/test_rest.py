@@ -156,7 +156,7 @@ def test_orders_are_read_to_the_last_page() -> None:
             case Unknown(reason):
                 pytest.fail(reason)
 
-    assert server.requests[1].path.endswith("/orders?nextToken=n%2F1")
+    assert server.requests[1].path.endswith("/orders?pageSize=600&nextToken=n%2F1")
 
 
 def test_a_page_that_fails_makes_all_orders_unknown() -> None:

@@ -12,6 +12,7 @@ from tradeproc.brokers.contract import (
     Beat,
     OrderTold,
     PositionTold,
+    RecordUnreadable,
     SnapshotEnded,
     Stream,
     StreamEnded,
@@ -208,3 +209,23 @@ def test_a_stream_closed_before_it_began_connects_to_nothing_lasting() -> None:
 
 def test_a_contract_that_the_broker_cannot_name_has_a_stream_that_is_over() -> None:
     assert ended(list(bar_stream("http://127.0.0.1:1", Tokens(), Contract("QQQQ", 2026, 3), 1, 1))).is_fatal
+
+
+def test_an_order_that_cannot_be_read_spoils_itself_and_not_the_stream() -> None:
+    broken = order_record({"ExecQuantity": "lots"}, OrderID="2")
+    told = read(Streamed([lines(order_record(OrderID="1"), broken, order_record(OrderID="3"), END)]), orders)
+
+    assert kinds(told) == [OrderTold, RecordUnreadable, OrderTold, SnapshotEnded, StreamEnded]
+    assert isinstance(told[1], RecordUnreadable)
+    assert (told[1].record.broker_id, told[1].record.contract) == ("2", "ESH26")
+
+
+def test_a_contract_of_which_one_lot_cannot_be_read_is_unknown_until_that_lot_is_told_well_or_closed() -> None:
+    one, two = position_record(PositionID="1"), position_record(PositionID="2")
+    told = read(
+        Streamed([lines(one, two | {"Quantity": "?"}, one, {"PositionID": "2", "Deleted": True}, two, END)]),
+        positions,
+    )
+
+    assert kinds(told)[:5] == [PositionTold, RecordUnreadable, RecordUnreadable, PositionTold, PositionTold]
+    assert [event.position.quantity for event in told if isinstance(event, PositionTold)] == [-1, -1, -2]

@@ -6,17 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.brokers.tradestation.examples import PATIENT, bar_record, order_record, position_record
-from tradeproc.brokers.contract import BrokerOrder
+from tradeproc.brokers.contract import BrokerOrder, UnreadableRecord
 from tradeproc.brokers.tradestation.market import read_bar, read_details
 from tradeproc.brokers.tradestation.wire import (
     Foreign,
     Unreadable,
     add_positions,
+    must_read_again,
     read_account,
     read_balance,
     read_list,
     read_order,
     read_position,
+    read_positions,
 )
 from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.book import Balance, Position
@@ -69,6 +71,126 @@ def test_a_filled_order_carries_its_average_and_times() -> None:
     assert order.closed_at == from_iso("2026-02-10T15:31:09Z")
 
 
+def test_an_end_without_a_price_of_its_fill_tells_no_price() -> None:
+    for status in ("EXP", "OUT", "REJ", "CAN"):
+        for price in ({"FilledPrice": "0"}, {"FilledPrice": None}, {"FilledPrice": ""}):
+            order = read_order(order_record({"ExecQuantity": "2"}, Status=status, **price))
+
+            assert isinstance(order, BrokerOrder)
+            assert (order.filled, order.average) == (2, None)
+
+
+@pytest.mark.parametrize(
+    ("leg", "fields", "average"),
+    [
+        ({"ExecutionPrice": "0"}, {"Status": "FLL", "OrderType": "Market", "LimitPrice": None}, "0"),
+        ({"ExecutionPrice": "0"}, {"Status": "FLL", "LimitPrice": "0.5"}, "0"),
+        ({"ExecutionPrice": "-37.63"}, {"Status": "FLL", "FilledPrice": "-37.63", "LimitPrice": "1"}, "-37.63"),
+        ({"ExecutionPrice": "-37.63"}, {"Status": "FLL", "FilledPrice": "0", "LimitPrice": "1"}, "-37.63"),
+        ({"ExecutionPrice": "0"}, {"Status": "OUT", "LimitPrice": "0"}, "0"),
+        ({"ExecutionPrice": "0"}, {"Status": "OUT", "LimitPrice": "5312"}, None),
+        ({"ExecutionPrice": "0", "BuyOrSell": "Sell"}, {"Status": "FLL", "LimitPrice": "5312"}, None),
+        ({"ExecutionPrice": "0"}, {"Status": "ACK"}, None),
+        ({}, {"Status": "FLL", "FilledPrice": "0"}, None),
+    ],
+)
+def test_zero_is_the_price_of_a_fill_only_where_the_record_says_so(
+    leg: dict[str, Any], fields: dict[str, Any], average: str | None
+) -> None:
+    order = read_order(order_record({"ExecQuantity": "2", **leg}, **fields))
+
+    assert isinstance(order, BrokerOrder)
+    assert order.average == (None if average is None else Decimal(average))
+
+
+@pytest.mark.parametrize("price", ["0", "-1.25", "-0.0"])
+def test_a_limit_and_a_stop_at_or_below_zero_are_prices(price: str) -> None:
+    limit = read_order(order_record(LimitPrice=price))
+    stop = read_order(order_record(OrderType="StopMarket", LimitPrice="0", StopPrice=price))
+
+    assert isinstance(limit, BrokerOrder)
+    assert limit.limit == Decimal(price)
+    assert isinstance(stop, BrokerOrder)
+    assert (stop.limit, stop.stop) == (None, Decimal(price))
+
+
+def test_a_position_and_a_bar_at_or_below_zero_are_read() -> None:
+    position = read_position(position_record(AveragePrice="0", TotalCost="0"))
+    bar = read_bar(bar_record(Open="1", High="1", Low="-40.32", Close="-37.63"), "CLK20", 1)
+
+    assert isinstance(position, Position)
+    assert position.average == 0
+    assert isinstance(bar, Candle)
+    assert (bar.low, bar.close) == (-40.32, -37.63)
+
+
+def test_a_number_with_separators_of_thousands_is_that_number() -> None:
+    order = read_order(order_record(FULL, Status="FLL", FilledPrice="5,300.25", LimitPrice="12,345,678"))
+
+    assert isinstance(order, BrokerOrder)
+    assert (order.average, order.limit) == (Decimal("5300.25"), Decimal(12_345_678))
+
+
+@pytest.mark.parametrize("price", ["5300,25", "5,30.25", "1_000", "5300.25 USD", "NaN", "1e400", "9" * 40, {"a": 1}])
+def test_a_price_that_is_none_makes_its_order_unreadable_and_never_one_without_a_price(price: object) -> None:
+    order = read_order(order_record(LimitPrice=price))
+
+    assert isinstance(order, UnreadableRecord)
+    assert (order.broker_id, order.contract) == ("1000000001", "ESH26")
+    assert "LimitPrice" in order.reason
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2026-02-10T15:31:09", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2300-01-01T00:00:00Z", "soon", 12345],
+)
+def test_a_time_that_cannot_be_is_unknown_and_said(written: object) -> None:
+    order = read_order(order_record(Status="OUT", OpenedDateTime=written, ClosedDateTime=written))
+
+    assert isinstance(order, BrokerOrder)
+    assert (order.opened_at, order.closed_at) == (None, None)
+    assert "OpenedDateTime" in order.doubt
+    assert "ClosedDateTime" in order.doubt
+
+
+def test_an_order_that_was_told_as_replaced_at_an_absurd_time_is_still_read_again() -> None:
+    record = order_record(Status="UCH", ClosedDateTime="9999-12-31T00:00:00Z")
+    order = read_order(record)
+
+    assert isinstance(order, BrokerOrder)
+    assert order.state is OrderState.PENDING
+    assert must_read_again(order, record, Nanos(1))
+
+
+@pytest.mark.parametrize("word", ["UNKNOWN", "FUTURES", "FUTURE ", "", "Perpetual"])
+def test_a_future_under_a_word_that_we_do_not_know_is_still_a_future(word: str) -> None:
+    order, position = read_order(order_record({"AssetType": word})), read_position(position_record(AssetType=word))
+
+    assert isinstance(order, BrokerOrder)
+    assert isinstance(position, Position)
+    assert (order.contract, position.contract, position.quantity) == ("ESH26", "ESH26", -1)
+
+
+@pytest.mark.parametrize("field", ["CashBalance", "Equity"])
+def test_money_that_cannot_be_read_is_unknown(field: str) -> None:
+    good = {"AccountID": "A", "CashBalance": "50,000.5", "Equity": "1", "BalanceDetail": {"RealizedProfitLoss": "-1"}}
+
+    balance = read_balance(good, Nanos(0))
+    assert isinstance(balance, Balance)
+    assert (balance.cash, balance.realized) == (Decimal("50000.5"), -1)
+    assert isinstance(read_balance(good | {field: "much"}, Nanos(0)), Unreadable)
+    assert isinstance(read_balance(good | {"BalanceDetail": {"RealizedProfitLoss": "bad"}}, Nanos(0)), Unreadable)
+    assert isinstance(read_balance(good | {"BalanceDetail": "none"}, Nanos(0)), Unreadable)
+
+
+def test_texts_are_bounded_and_free_of_what_a_database_does_not_take() -> None:
+    order = read_order(order_record(Status="REJ", RejectReason="no\x00\n\x1b[31m" + "x" * 9_000))
+
+    assert isinstance(order, BrokerOrder)
+    assert len(order.reason) == 500
+    assert order.reason.isprintable()
+
+
 def test_a_waiting_leg_names_its_entry() -> None:
     order = read_order(order_record(Status="OSO", ConditionalOrders=[{"Relationship": "OSP", "OrderID": "55"}]))
 
@@ -112,7 +234,8 @@ def test_an_empty_list_is_empty_only_when_no_error_came_with_it() -> None:
         "Forbidden: Request not supported for account type."
     )
     assert isinstance(read_list({}, "Positions", read_position), Unknown)
-    assert isinstance(read_list({"Positions": [{}]}, "Positions", read_position), Unknown)
+    (broken,) = read_positions([{}])
+    assert isinstance(broken, UnreadableRecord)
 
 
 def test_a_balance_takes_profits_from_the_detail() -> None:
@@ -184,7 +307,7 @@ records = st.dictionaries(
 def test_no_record_makes_a_reader_raise(record: dict[str, Any], is_whole: bool) -> None:
     spoiled = order_record() | position_record() | bar_record() | record if is_whole else record
 
-    assert isinstance(read_order(spoiled), BrokerOrder | Unreadable | Foreign)
-    assert isinstance(read_position(spoiled), Position | Unreadable | Foreign)
+    assert isinstance(read_order(spoiled), BrokerOrder | UnreadableRecord | Foreign)
+    assert isinstance(read_position(spoiled), Position | UnreadableRecord | Foreign)
     assert isinstance(read_bar(spoiled, "ESH26", 1), Candle | Unreadable)
     assert isinstance(read_balance(spoiled, Nanos(0)), Balance | Unreadable)

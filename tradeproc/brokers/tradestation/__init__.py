@@ -3,7 +3,8 @@
 Pure readers: `fields.py` (one field), `wire.py` (accounts, balances, positions, orders), `market.py` (bars, terms of
 contracts), `orders.py` (requests and their outcomes), `statuses.py`, `symbols.py`, `framing.py` (objects out of a
 stream's bytes) and `stream_events.py` (what they mean). Shells around them: `rest.py` (one client on `http.py`, its
-questions paced by `budget.py`), `account_manager.py`, `data_source.py`, `streams.py`, `authorization.py`.
+questions paced by `budget.py`), `lists.py` (whole lists or none), `account_manager.py`, `data_source.py`,
+`streams.py`, `authorization.py`.
 Never here: a decision about an order, a token kept on disk.
 
 Start reading at `broker.py`: what the broker declares.

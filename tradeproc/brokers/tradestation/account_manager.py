@@ -3,7 +3,7 @@
 Source: TradeStation API v3, "Brokerage" and "Order Execution" (paths, partial success, order groups).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -11,13 +11,17 @@ from tradeproc.brokers.contract import (
     BracketRequest,
     BrokerAccount,
     BrokerOrder,
+    ListedOrder,
+    ListedPosition,
     OrderRequest,
     Outcome,
     Refused,
     Unanswered,
+    UnreadableRecord,
 )
 from tradeproc.brokers.tradestation.budget import Resource
-from tradeproc.brokers.tradestation.fields import Json, objects, text
+from tradeproc.brokers.tradestation.fields import Json, text
+from tradeproc.brokers.tradestation.lists import MOST_IDS, AccountLists
 from tradeproc.brokers.tradestation.orders import (
     encode_change,
     encode_request,
@@ -28,13 +32,16 @@ from tradeproc.brokers.tradestation.orders import (
 )
 from tradeproc.brokers.tradestation.rest import NoReply, Reply, RestClient
 from tradeproc.brokers.tradestation.wire import (
+    Unreadable,
     add_positions,
     must_read_again,
     read_account,
     read_balance,
     read_list,
     read_order,
-    read_position,
+    read_orders,
+    read_positions,
+    unread_positions,
 )
 from tradeproc.clock import SECOND, wall_ns
 from tradeproc.domain.answers import Answer, Known, Unknown
@@ -43,8 +50,6 @@ from tradeproc.domain.instruments import Contract
 from tradeproc.domain.units import Contracts, Nanos
 from tradeproc.errors import Refusal
 
-_MOST_PAGES = 20
-_MOST_IDS = 50
 # a replaced order is told as closed for a moment: only an end that is some seconds old is worth a second reading
 _SETTLED = 5 * SECOND
 
@@ -53,21 +58,24 @@ class TradeStationAccounts:
     """Thread-safe; keeps no state but its connections."""
 
     def __init__(self, rest: RestClient) -> None:
-        self._rest = rest
+        self._rest, self._lists = rest, AccountLists(rest)
 
     def accounts(self) -> Answer[Sequence[BrokerAccount]]:
-        """Return the accounts of the login in its environment."""
+        """Return the accounts of the login in its environment; one that cannot be read is listed as not tradable."""
         told = self._rest.ask(Resource.ACCOUNTS, "/brokerage/accounts")
         return told.then(lambda body: read_list(body, "Accounts", read_account))
 
     def balances(self, account: str) -> Answer[Balance]:
         """Return the account's money."""
 
-        def of_account(balances: Sequence[Balance]) -> Answer[Balance]:
-            ours = [balance for balance in balances if balance.account == account]
-            return Known(ours[0]) if ours else Unknown(f"the answer has no balance of {account}")
+        def of_account(balances: Sequence[Balance | Unreadable]) -> Answer[Balance]:
+            for balance in balances:
+                if isinstance(balance, Balance) and balance.account == account:
+                    return Known(balance)
+            reasons = [balance.reason for balance in balances if isinstance(balance, Unreadable)]
+            return Unknown("; ".join(reasons) or f"the answer has no balance of {account}")
 
-        told = self._ask(Resource.BALANCES, account, "balances")
+        told = self._lists.ask(Resource.BALANCES, account, "balances")
         at = wall_ns()
         return told.then(lambda body: read_list(body, "Balances", lambda record: read_balance(record, at))).then(
             of_account
@@ -96,36 +104,48 @@ class TradeStationAccounts:
         """Request a cancel; the broker's later word says what became of it."""
         return self._request("DELETE", account, broker_id, "", (None, timeout))
 
-    def orders(self, account: str) -> Answer[Sequence[BrokerOrder]]:
-        """Return today's orders and all that are still open, terminal ones included."""
+    def orders(self, account: str, ids: Sequence[str] = ()) -> Answer[Sequence[ListedOrder]]:
+        """Return today's orders and all that are still open; those of `ids` that the list lacks are asked for."""
 
-        def settled(records: list[Json]) -> Answer[Sequence[BrokerOrder]]:
-            orders = read_list({"Orders": records}, "Orders", read_order)
-            return orders.then(lambda orders: self._settled(account, orders, records))
+        def settled(records: Sequence[Json]) -> Answer[Sequence[ListedOrder]]:
+            listed = self._settled(account, read_orders(records), records)
+            told = {text(record, "OrderID") for record in records}
+            return Known((*listed, *self._unlisted(account, [each for each in ids if each not in told])))
 
-        return self._all_orders(account).then(settled)
+        return self._lists.orders(account).then(settled)
 
-    def open_orders(self, account: str) -> Answer[Sequence[BrokerOrder]]:
-        """Return the orders that can still fill."""
+    def open_orders(self, account: str) -> Answer[Sequence[ListedOrder]]:
+        """Return the orders that can still fill, and what cannot be read."""
         return self.orders(account).then(
-            lambda orders: Known(tuple(order for order in orders if not order.state.is_terminal))
+            lambda orders: Known(
+                tuple(order for order in orders if isinstance(order, UnreadableRecord) or not order.state.is_terminal)
+            )
         )
 
     def current_position(self, account: str, contract: Contract) -> Answer[Position]:
-        """Return the position; flat only if the whole list was told and does not have it."""
+        """Return the position; flat only if the whole list was told, could be read and does not have it."""
 
-        def in_contract(positions: Sequence[Position]) -> Answer[Position]:
-            held = [position for position in positions if position.contract == contract.code]
+        def in_contract(positions: Sequence[ListedPosition]) -> Answer[Position]:
+            unread = [each for each in unread_positions(positions) if each.contract in ("", contract.code)]
+            if unread:
+                return Unknown("; ".join(each.reason for each in unread))
+            held = [each for each in positions if isinstance(each, Position) and each.contract == contract.code]
             return Known(held[0] if held else Position(account, contract.code, Contracts(0), None))
 
         return self.positions(account).then(in_contract)
 
-    def positions(self, account: str) -> Answer[Sequence[Position]]:
+    def positions(self, account: str) -> Answer[Sequence[ListedPosition]]:
         """Return all open futures positions of the account."""
-        told = self._ask(Resource.POSITIONS, account, "positions")
-        return told.then(lambda body: read_list(body, "Positions", read_position)).then(
-            lambda lots: Known(add_positions(lots))
-        )
+
+        def summed(records: Sequence[Json]) -> Answer[Sequence[ListedPosition]]:
+            lots = read_positions(records)
+            unread = unread_positions(lots)
+            # a contract of which one lot cannot be read is not known by its other lots
+            hidden = {each.contract for each in unread}
+            whole = add_positions(lot for lot in lots if isinstance(lot, Position) and lot.contract not in hidden)
+            return Known((*whole, *unread))
+
+        return self._lists.positions(account).then(summed)
 
     def clock_skew(self) -> float | None:
         """Return the broker's clock minus ours in seconds, by the newest Date header."""
@@ -134,9 +154,6 @@ class TradeStationAccounts:
     def shutdown(self) -> None:
         """Close connections; idempotent."""
         self._rest.close()
-
-    def _ask(self, resource: Resource, account: str, rest: str, params: dict[str, str] | None = None) -> Answer[Json]:
-        return self._rest.ask(resource, f"/brokerage/accounts/{quote(account, safe='')}/{rest}", params)
 
     def _request(
         self, method: str, account: str, broker_id: str, order_id: str, what: tuple[dict[str, Any] | None, float]
@@ -150,49 +167,38 @@ class TradeStationAccounts:
             return parse_request_answer(reply.body, order_id, broker_id)
         return _outcome(reply)
 
-    def _all_orders(self, account: str) -> Answer[list[Json]]:
-        """Return the raw orders of all pages; unknown when one page is."""
-        records: list[Json] = []
-        params: dict[str, str] | None = None
-        for _ in range(_MOST_PAGES):
-            match self._ask(Resource.ORDERS, account, "orders", params):
-                case Known(body):
-                    checked = read_list(body, "Orders", lambda record: record)
-                case Unknown() as unknown:
-                    return unknown
-            match checked:
-                case Known(page):
-                    records.extend(page)
-                case Unknown() as unknown:
-                    return unknown
-            following = text(body, "NextToken")
-            if not following:
-                return Known(records)
-            params = {"nextToken": following}
-        return Unknown(f"more than {_MOST_PAGES} pages of orders")
-
     def _settled(
-        self, account: str, orders: Sequence[BrokerOrder], records: Sequence[Json]
-    ) -> Answer[Sequence[BrokerOrder]]:
+        self, account: str, orders: Sequence[ListedOrder], records: Sequence[Json]
+    ) -> tuple[ListedOrder, ...]:
         """Read once more, by their ids, the orders whose end is doubtful; what stays doubtful stays open."""
-        by_id = {text(record, "OrderID"): record for record in records}
+        by_id: Mapping[str, Json] = {text(record, "OrderID"): record for record in records}
         settled_before = Nanos(wall_ns() - _SETTLED)
         doubtful = [
-            order.broker_id for order in orders if must_read_again(order, by_id[order.broker_id], settled_before)
-        ][:_MOST_IDS]
-        if not doubtful:
-            return Known(orders)
-        match self._ask(Resource.ORDERS, account, f"orders/{','.join(doubtful)}"):
-            case Known(body):
-                again = objects(body.get("Orders")) or []
-            case Unknown():
-                return Known(orders)
-        final = {
-            order.broker_id: order
-            for order in (read_order(record, is_final=True) for record in again)
-            if isinstance(order, BrokerOrder)
-        }
-        return Known(tuple(final.get(order.broker_id, order) for order in orders))
+            order.broker_id
+            for order in orders
+            if isinstance(order, UnreadableRecord) or must_read_again(order, by_id[order.broker_id], settled_before)
+        ]
+        asked = [broker_id for broker_id in doubtful if broker_id][:MOST_IDS]
+        if not asked:
+            return tuple(orders)
+        again = self._lists.orders_by_id(account, asked).found
+        final = {broker_id: read_order(record, is_final=True) for broker_id, record in again.items()}
+        read = {broker_id: order for broker_id, order in final.items() if isinstance(order, BrokerOrder)}
+        return tuple(read.get(order.broker_id, order) for order in orders)
+
+    def _unlisted(self, account: str, ids: Sequence[str]) -> list[ListedOrder]:
+        """Return those of `ids` that the broker knows though its list lacks them, and those nobody knows about."""
+        if not ids:
+            return []
+        told = self._lists.orders_by_id(account, ids)
+        found = read_orders(told.found.values())
+        unknown = [
+            UnreadableRecord(
+                broker_id, account, "", f"order {broker_id} is not listed, and asked for by id: {reason}"
+            )
+            for broker_id, reason in told.unknown.items()
+        ]
+        return [*found, *unknown]
 
 
 def _is_done(reply: Reply) -> bool:

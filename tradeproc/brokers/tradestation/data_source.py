@@ -3,6 +3,7 @@
 Source: TradeStation API v3, "Get Symbol Details" (PriceFormat, Underlying), "Get Bars" (limits of a request).
 """
 
+import logging
 from collections.abc import Sequence
 from urllib.parse import quote
 
@@ -12,11 +13,16 @@ from tradeproc.brokers.tradestation.fields import Json, text
 from tradeproc.brokers.tradestation.market import LONGEST_BAR, bar_query, read_bar, read_details
 from tradeproc.brokers.tradestation.rest import RestClient
 from tradeproc.brokers.tradestation.symbols import SYMBOLS
-from tradeproc.brokers.tradestation.wire import read_list
+from tradeproc.brokers.tradestation.wire import Unreadable, read_list
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Contract
+from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.errors import Refusal
+
+log = logging.getLogger(__name__)
+
+_MOST_QUESTIONS = 12
 
 
 class TradeStationData:
@@ -42,7 +48,10 @@ class TradeStationData:
             return Unknown(str(refusal))
 
     def history(self, contract: Contract, minutes: int, count: int) -> Answer[Sequence[Candle]]:
-        """Return the newest bars, oldest first; fewer than asked where the broker's limits are lower."""
+        """Return the newest bars, oldest first, in as many questions as the limit of one needs.
+
+        A bar that cannot be read is left out, with a line in the log.
+        """
         if not 1 <= minutes <= LONGEST_BAR:
             return Unknown(f"bars of {minutes} minutes are not served; 1 to {LONGEST_BAR} are")
         try:
@@ -50,11 +59,27 @@ class TradeStationData:
         except Refusal as refusal:
             return Unknown(str(refusal))
         path = f"/marketdata/barcharts/{quote(symbol, safe='')}"
-        told = self._rest.ask(Resource.BARS, path, bar_query(minutes, count))
-        bars = told.then(
-            lambda body: read_list(body, "Bars", lambda record: read_bar(record, contract.code, minutes))
-        )
-        return bars.then(lambda bars: Known(_in_order(bars)))
+
+        def read(record: Json) -> Candle | Unreadable:
+            return read_bar(record, contract.code, minutes)
+
+        bars: dict[int, Candle] = {}
+        last: Nanos | None = None
+        for _ in range(_MOST_QUESTIONS):
+            query = bar_query(minutes, count - len(bars), last)
+            told = self._rest.ask(Resource.BARS, path, query)
+            match told.then(lambda body: read_list(body, "Bars", read)):
+                case Known(page):
+                    pass
+                case Unknown() as unknown:
+                    return unknown
+            oldest, known = min(bars, default=None), len(bars)
+            bars |= {bar.opened_at: bar for bar in _readable(page) if oldest is None or bar.opened_at < oldest}
+            # a short page is all there is, and one without anything older would go on for ever
+            if len(page) < int(query["barsback"]) or len(bars) >= count or len(bars) == known:
+                break
+            last = Nanos(bars[min(bars)].closed_at - SECOND)
+        return Known(tuple(bars[opened_at] for opened_at in sorted(bars)))
 
     def shutdown(self) -> None:
         """Close connections; idempotent."""
@@ -76,6 +101,8 @@ def _details(record: Json, contract: Contract) -> Answer[ContractDetails]:
     return Known(details) if isinstance(details, ContractDetails) else Unknown(details.reason)
 
 
-def _in_order(bars: Sequence[Candle]) -> tuple[Candle, ...]:
-    """Return bars oldest first, the newest picture of each."""
-    return tuple({bar.opened_at: bar for bar in sorted(bars, key=lambda bar: bar.opened_at)}.values())
+def _readable(bars: Sequence[Candle | Unreadable]) -> list[Candle]:
+    broken = [bar.reason for bar in bars if isinstance(bar, Unreadable)]
+    if broken:
+        log.warning("bars_unreadable count=%d first=%s", len(broken), broken[0])
+    return [bar for bar in bars if isinstance(bar, Candle)]

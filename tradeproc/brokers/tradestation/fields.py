@@ -1,26 +1,35 @@
 """Reads single fields of what TradeStation sent; whatever the bytes are, the answer is a value or None.
 
 Numbers come as strings, now and then as JSON numbers; blank fields are null or absent. Absurd exponents, NaN and
-infinities are no numbers here: a Decimal of a billion digits would hang us long before it hurt anybody.
+infinities are no numbers here: a Decimal of a billion digits would hang us long before it hurt anybody. Times that no
+order or bar can have (year 1, year 9999, none with a zone) are no times. `nonsense` tells what is blank from what is
+there and cannot be read: the second is never taken for the first.
 
 Source: TradeStation API v3, "HTTP Requests" and "HTTP Streaming" (field conventions).
 """
 
-from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 import orjson
 
-from tradeproc.domain.units import Nanos, from_iso
+from tradeproc.domain.units import SECOND, Nanos, from_iso
 
 Json = Mapping[str, Any]
 
 _LONGEST_NUMBER = 64
 _LARGEST_EXPONENT = 18
+_LONGEST_FRACTION = Decimal(1).scaleb(-20)
+_LARGEST_PRICE = 10**9
 _LARGEST_QUANTITY = 10_000_000
-# the year 2200; what lies outside 64 bits, or near their end, breaks the bus, the database and arithmetic
-_LATEST = 7_258_118_400_000_000_000
+_LARGEST_COUNT = 10**12
+_LONGEST_TEXT = 500
+_LATEST = 7_258_118_400 * SECOND  # the year 2200; 64 bits of nanoseconds end in 2262
+_NUMBER = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+|(?=\.\d))(\.\d*)?(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
+# what neither a database nor a log line takes
+_CONTROLS = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def parse_json(raw: bytes) -> object:
@@ -45,25 +54,30 @@ def objects(value: object) -> list[Json] | None:
 
 
 def text(record: Json, key: str) -> str:
-    """Return a string field, empty when blank; numbers are written out, a NUL is replaced: no database takes one."""
+    """Return a string field, empty when blank and bounded; numbers are written out, control characters replaced."""
     value = record.get(key)
     if isinstance(value, str):
-        return value.replace("\0", "\ufffd").strip()
+        return _CONTROLS.sub("\ufffd", value.strip()[:_LONGEST_TEXT])
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
 def decimal(record: Json, key: str) -> Decimal | None:
-    """Return a number, or None when the field is blank or no sane number."""
+    """Return a number (`"5300.25"`, `"5,300.25"`), or None when the field is blank or no sane number."""
     written = text(record, key)
-    if not written or len(written) > _LONGEST_NUMBER:
+    if len(written) > _LONGEST_NUMBER or not _NUMBER.fullmatch(written):
         return None
-    try:
-        value = Decimal(written)
-    except InvalidOperation:
+    value = Decimal(written.replace(",", ""))
+    if not value:
+        return Decimal(0)
+    if abs(value.adjusted()) > _LARGEST_EXPONENT:
         return None
-    if not value.is_finite() or (value and abs(value.adjusted()) > _LARGEST_EXPONENT):
-        return None
-    return value if value else Decimal(0)
+    return value.quantize(_LONGEST_FRACTION) if abs(value) < 1 else +value
+
+
+def price(record: Json, key: str) -> Decimal | None:
+    """Return a price, which may be zero or negative, or None when the field is blank or no price that can be."""
+    value = decimal(record, key)
+    return value if value is not None and abs(value) <= _LARGEST_PRICE else None
 
 
 def whole(record: Json, key: str) -> int | None:
@@ -74,28 +88,63 @@ def whole(record: Json, key: str) -> int | None:
     return int(value)
 
 
-def count(record: Json, key: str) -> int:
-    """Return a count such as a volume, 0 when it is blank; may be larger than any order's quantity."""
+def count(record: Json, key: str) -> int | None:
+    """Return a count such as a volume, 0 when it is blank and None when it is no count."""
     value = decimal(record, key)
-    return max(int(value), 0) if value is not None else 0
+    if value is None:
+        return 0 if is_blank(record, key) else None
+    return int(value) if 0 <= value <= _LARGEST_COUNT else None
 
 
 def moment(record: Json, key: str) -> Nanos | None:
-    """Return a time, or None when the field is blank, no time, or one that cannot be (year 1, year 9999)."""
+    """Return a time, or None when the field is blank, has no zone or is no time that can be."""
     written = record.get(key)
     if not isinstance(written, str):
         return None
     try:
-        found = from_iso(written.strip())
+        at = from_iso(written.strip())
     except (ValueError, OverflowError):
         return None
-    return found if 0 <= found < _LATEST else None
+    return at if 0 < at < _LATEST else None
+
+
+def is_blank(record: Json, key: str) -> bool:
+    """Tell whether a field says nothing: it is absent, null or an empty text."""
+    value = record.get(key)
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def nonsense(record: Json, read: Callable[[Json, str], object | None], *keys: str) -> str:
+    """Return for people the fields that are there and that `read` cannot read, empty if there is none."""
+    bad = [key for key in keys if read(record, key) is None and not is_blank(record, key)]
+    return ", ".join(f"{key} {_shown(record[key])} makes no sense" for key in bad)
+
+
+def _shown(value: object) -> str:
+    return ascii(value)[:60]
 
 
 def trouble(record: Json) -> str | None:
-    """Return the error that an object tells of itself (`Error`, `Message`, or the sign-in host's forms), if any."""
-    title = text(record, "Error") or text(record, "error")
+    """Return the error that an object tells of itself, if any, in any of the shapes that were seen.
+
+    `Error` and `Message`; the sign-in host's `error` and `error_description`; the older `StatusCode` and `Message`.
+    """
+    title = next((found for key in ("Error", "error") if (found := _title(record, key))), "")
+    if not title:
+        status = text(record, "StatusCode") or text(record, "statusCode")
+        title = "" if status.lower() in ("", "ok", "200", "201") else status
     if not title:
         return None
-    message = text(record, "Message") or text(record, "error_description")
+    message = said_message(record)
     return f"{title}: {message}" if message else title
+
+
+def said_message(record: Json) -> str:
+    """Return the sentence that stands beside an error, or alone, under any of its names."""
+    names = ("Message", "message", "error_description", "ErrorDescription", "detail")
+    return next((found for name in names if (found := text(record, name))), "")
+
+
+def _title(record: Json, key: str) -> str:
+    # an error that is no text is one all the same
+    return text(record, key) or (_shown(record[key]) if record.get(key) else "")

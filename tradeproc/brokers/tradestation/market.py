@@ -4,31 +4,33 @@ Source: TradeStation API v3, "Get Bars", "Stream Bars" (bar schema, limits), "Ge
 """
 
 from tradeproc.brokers.contract import ContractDetails
-from tradeproc.brokers.tradestation.fields import Json, count, decimal, moment, objects, text
+from tradeproc.brokers.tradestation.fields import Json, count, decimal, moment, objects, price, text
 from tradeproc.brokers.tradestation.symbols import from_wire, scale_of
 from tradeproc.brokers.tradestation.wire import Unreadable
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Contract
-from tradeproc.domain.units import MINUTE, Money, Nanos
+from tradeproc.domain.units import MINUTE, Money, Nanos, iso
 
 LONGEST_BAR = 1440
 _MOST_BARS = 57_600
 _MOST_MINUTES = 500_000
 
 
-def bar_query(minutes: int, count: int) -> dict[str, str]:
-    """Return the query of a bar request or stream, cut to what one request may ask for."""
+def bar_query(minutes: int, count: int, last: Nanos | None = None) -> dict[str, str]:
+    """Return the query of a bar request or stream, cut to what one request may ask for; `last` is its newest end."""
     bars = max(1, min(count, _MOST_BARS, _MOST_MINUTES // minutes))
-    return {"interval": str(minutes), "unit": "Minute", "barsback": str(bars)}
+    query = {"interval": str(minutes), "unit": "Minute", "barsback": str(bars)}
+    return query if last is None else query | {"lastdate": iso(last)}
 
 
 def read_bar(record: Json, code: str, minutes: int) -> Candle | Unreadable:
     """Return a bar; TradeStation stamps its end, the start follows from the interval."""
     closed_at = moment(record, "TimeStamp")
-    prices = [decimal(record, key) for key in ("Open", "High", "Low", "Close")]
-    if closed_at is None or None in prices:
-        return Unreadable("a bar without TimeStamp or prices")
-    opened, high, low, close = (float(from_wire(price, code)) for price in prices if price is not None)
+    prices = [price(record, key) for key in ("Open", "High", "Low", "Close")]
+    volume, ticks = count(record, "TotalVolume"), count(record, "TotalTicks")
+    if closed_at is None or None in prices or volume is None or ticks is None or closed_at <= minutes * MINUTE:
+        return Unreadable(f"bar {ascii(record.get('TimeStamp'))[:40]} without a time, prices or volume that can be")
+    opened, high, low, close = (float(from_wire(value, code)) for value in prices if value is not None)
     status = text(record, "BarStatus").lower()
     return Candle(
         opened_at=Nanos(closed_at - minutes * MINUTE),
@@ -37,8 +39,8 @@ def read_bar(record: Json, code: str, minutes: int) -> Candle | Unreadable:
         high=high,
         low=low,
         close=close,
-        volume=count(record, "TotalVolume"),
-        ticks=count(record, "TotalTicks"),
+        volume=volume,
+        ticks=ticks,
         is_closed=status == "closed" if status else record.get("IsRealtime") is not True,
     )
 

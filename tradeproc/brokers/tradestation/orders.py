@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any
 
 from tradeproc.brokers.contract import Accepted, BracketRequest, OrderRequest, Outcome, Refused, Unanswered
-from tradeproc.brokers.tradestation.fields import Json, objects, text, trouble
+from tradeproc.brokers.tradestation.fields import Json, objects, said_message, text, trouble
 from tradeproc.brokers.tradestation.symbols import SYMBOLS, to_wire
 from tradeproc.domain.orders import OrderType, Side, TimeInForce
 from tradeproc.errors import Refusal
@@ -36,8 +36,13 @@ _DURATIONS = {
     TimeInForce.FOK: "FOK",
 }
 _MESSAGE = re.compile(r"\b(buy|sell)\b\D*?(\d+)\s+(\S+)\s+@\s*(.+)", re.IGNORECASE | re.ASCII)
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
+_NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?", re.ASCII)
 _LONGEST_MESSAGE = 500
+_YES = re.compile(r"^\s*(sent|order (sent|placed|accepted|received))", re.IGNORECASE)
+_NO = re.compile(
+    r"^(?!\s*sent).*\b(fail|reject|refus|denied|invalid|error|insufficient|not( an?)? (open|allow|accept|permit))",
+    re.IGNORECASE,
+)
 
 
 class BadRequest(Refusal):
@@ -120,22 +125,36 @@ def parse_placement(body: Json, sent: Sequence[OrderRequest]) -> Outcome:
 
     A bracket that was taken only in part is `Unanswered`: nobody may believe in its stop before having asked.
     """
-    said = trouble(body)
-    if said is not None:
-        return Refused(said)
+    if trouble(body) is not None or ("Orders" not in body and _is_no(body)):
+        return Refused(trouble(body) or said_message(body))
     placed, failed = objects(body.get("Orders") or []), objects(body.get("Errors") or [])
     if placed is None or failed is None:
         return Unanswered("the answer to the order cannot be read")
-    failures = [*failed, *(entry for entry in placed if trouble(entry) is not None)]
-    taken = [entry for entry in placed if trouble(entry) is None and text(entry, "OrderID")]
-    reasons = "; ".join(text(entry, "Message") or trouble(entry) or "no reason given" for entry in failures)
-    if taken and failures:
+    failures = [*failed, *(entry for entry in placed if _is_no(entry))]
+    others = [entry for entry in placed if not _is_no(entry)]
+    taken = [entry for entry in others if _is_yes(entry) and text(entry, "OrderID")]
+    reasons = "; ".join(said_message(entry) or trouble(entry) or "no reason given" for entry in failures)
+    if others and failures:
         return Unanswered(f"taken only in part: {reasons}")
     if failures:
         return Refused(reasons)
+    strange = [said_message(entry) for entry in others if not _is_yes(entry)]
+    if strange:
+        return Unanswered(f"neither a yes nor a no: {'; '.join(strange)}")
     if not taken:
         return Unanswered("the answer names no order")
     return Accepted(match_ids(taken, sent))
+
+
+def _is_no(entry: Json) -> bool:
+    """Tell whether an entry says that nothing was done: by an error, or by its message alone."""
+    return trouble(entry) is not None or bool(_NO.search(said_message(entry)))
+
+
+def _is_yes(entry: Json) -> bool:
+    """Tell whether an entry says that its order was sent; one without a message says so by its id."""
+    message = said_message(entry)
+    return not message or bool(_YES.search(message))
 
 
 def parse_request_answer(body: Json, order_id: str, broker_id: str) -> Outcome:
@@ -143,12 +162,11 @@ def parse_request_answer(body: Json, order_id: str, broker_id: str) -> Outcome:
 
     `order_id` is our id of the order, empty where only the broker's is known.
     """
-    said = trouble(body)
-    if said is not None:
-        return Refused(said)
+    if _is_no(body):
+        return Refused(trouble(body) or said_message(body))
     failed = objects(body.get("Errors") or [])
     if failed:
-        return Refused("; ".join(text(entry, "Message") or trouble(entry) or "no reason given" for entry in failed))
+        return Refused("; ".join(said_message(entry) or trouble(entry) or "no reason given" for entry in failed))
     told = text(body, "OrderID")
     if not told and not text(body, "Message"):
         return Unanswered("the answer names no order")
@@ -160,7 +178,7 @@ def refusal_text(body: Json | None, status: int) -> str:
     said = trouble(body) if body is not None else None
     if said is None and body is not None:
         failed = objects(body.get("Errors") or []) or []
-        said = "; ".join(trouble(entry) or "" for entry in failed) or None
+        said = "; ".join(trouble(entry) or said_message(entry) for entry in failed) or said_message(body)
     return f"{status} {said}" if said else str(status)
 
 
@@ -244,5 +262,5 @@ def _read_message(message: str) -> _Message | None:
         kind = OrderType.LIMIT
     elif "market" in words:
         kind = OrderType.MARKET
-    prices = frozenset(Decimal(number[:30]) for number in _NUMBER.findall(tail))
+    prices = frozenset(Decimal(number[:30].replace(",", "")) for number in _NUMBER.findall(tail))
     return _Message(Side(side.lower()), int(quantity[:9]), symbol.upper(), kind, prices)

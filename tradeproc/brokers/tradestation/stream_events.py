@@ -1,8 +1,8 @@
 """Pure: what the objects of a stream mean, one reader a stream, and how a stream can end.
 
 A reader returns the events of one object; a `StreamEnded` among them is the last. Objects of a kind we do not know
-are counted and passed over; a broken bar too (the next snapshot of it comes soon); a broken order or position ends
-the stream, because what is not told must not be taken for absent.
+are counted and passed over; a broken bar too (the next snapshot of it comes soon); a broken order or position is told
+as what it is, because what is not told would be taken for absent.
 
 Source: TradeStation API v3, "HTTP Streaming" (Heartbeat, StreamStatus, Error), "Stream Orders", "Stream Positions".
 """
@@ -13,11 +13,14 @@ from typing import Protocol
 from tradeproc.brokers.contract import (
     BarTold,
     Beat,
+    ListedPosition,
     OrderTold,
     PositionTold,
+    RecordUnreadable,
     SnapshotEnded,
     StreamEnded,
     StreamEvent,
+    UnreadableRecord,
 )
 from tradeproc.brokers.tradestation.fields import Json, text, trouble
 from tradeproc.brokers.tradestation.market import read_bar
@@ -80,8 +83,8 @@ class OrderReader:
         match read_order(record):
             case Foreign():
                 return ()
-            case Unreadable(reason):
-                return (StreamEnded(f"a record that cannot be read: {reason}"),)
+            case UnreadableRecord() as unread:
+                return (RecordUnreadable(unread),)
             case order:
                 return (OrderTold(order),)
 
@@ -91,7 +94,7 @@ class PositionReader:
 
     def __init__(self) -> None:
         self.skipped = 0
-        self._lots: dict[str, Position] = {}
+        self._lots: dict[str, ListedPosition] = {}
 
     def read(self, record: Json, now: Nanos) -> Sequence[StreamEvent]:
         """Return the contract's position in full, or what the stream says of itself."""
@@ -101,25 +104,26 @@ class PositionReader:
         lot_id = text(record, "PositionID")
         if record.get("Deleted") is True:
             gone = self._lots.pop(lot_id, None)
-            return (PositionTold(self._position_of(gone)),) if gone is not None else ()
+            return () if gone is None else (self._event_of(gone),)
         if not lot_id:
             self.skipped += 1
             return ()
-        match read_position(record):
-            case Foreign():
-                return ()
-            case Unreadable(reason):
-                return (StreamEnded(f"a record that cannot be read: {reason}"),)
-            case lot:
-                self._lots[lot_id] = lot
-                return (PositionTold(self._position_of(lot)),)
+        lot = read_position(record)
+        if isinstance(lot, Foreign):
+            return ()
+        self._lots[lot_id] = lot
+        return (self._event_of(lot),)
 
-    def _position_of(self, lot: Position) -> Position:
-        same = [
-            other for other in self._lots.values() if (other.account, other.contract) == (lot.account, lot.contract)
-        ]
-        summed = add_positions(same)
-        return summed[0] if summed else Position(lot.account, lot.contract, Contracts(0), None)
+    def _event_of(self, lot: ListedPosition) -> StreamEvent:
+        """What is known of the lot's contract now: nothing while one of its lots cannot be read."""
+        same = [other for other in self._lots.values() if other.contract in ("", lot.contract)]
+        for other in same:
+            if isinstance(other, UnreadableRecord):
+                return RecordUnreadable(other)
+        if not lot.contract:
+            return RecordUnreadable(UnreadableRecord("", lot.account, "", "a lot that could not be read is closed"))
+        held = add_positions(each for each in same if isinstance(each, Position) and each.account == lot.account)
+        return PositionTold(held[0] if held else Position(lot.account, lot.contract, Contracts(0), None))
 
 
 def _housekeeping(record: Json, now: Nanos) -> Sequence[StreamEvent] | None:

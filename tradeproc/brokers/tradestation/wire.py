@@ -1,18 +1,31 @@
 """Pure readers of TradeStation's accounts, balances, positions and orders; they survive any bytes.
 
-Each reader takes a JSON object and returns our value, `Foreign` for what is no futures contract (not ours to see),
-or `Unreadable`: an answer with an unreadable record is unknown as a whole, never shorter.
+Each reader takes a JSON object and returns our value, `Foreign` for what is no futures contract (not ours to see), or
+what it could not read: an `UnreadableRecord` stands in the place of its order or position, so that a list with a
+broken record is never shorter than the broker's. A field that is there and makes no sense is never read as 0 or as
+absent: it makes its record unreadable, or the order's `doubt` tells it.
 
 Source: TradeStation API v3, "Get Accounts", "Get Balances", "Get Positions", "Get Orders" (response schemas).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
-from tradeproc.brokers.contract import BrokerAccount, BrokerOrder
-from tradeproc.brokers.tradestation.fields import Json, decimal, moment, objects, text, trouble, whole
+from tradeproc.brokers.contract import BrokerAccount, BrokerOrder, ListedOrder, ListedPosition, UnreadableRecord
+from tradeproc.brokers.tradestation.fields import (
+    Json,
+    decimal,
+    is_blank,
+    moment,
+    nonsense,
+    objects,
+    price,
+    text,
+    trouble,
+    whole,
+)
 from tradeproc.brokers.tradestation.statuses import is_cancelling, is_doubtful, order_state
 from tradeproc.brokers.tradestation.symbols import contract_code, from_wire, looks_like_future
 from tradeproc.domain.answers import Answer, Known, Unknown
@@ -33,6 +46,11 @@ _SIDES = {
     "selltoopen": Side.SELL,
     "selltoclose": Side.SELL,
 }
+# no futures; any other word, or none, leaves it to the symbol
+_SECURITIES = ("STOCK", "STOCKOPTION", "INDEX", "INDEXOPTION", "MUTUALFUND", "MONEYMARKETFUND", "BOND", "EQUITY")
+_OTHER_ASSETS = frozenset({*_SECURITIES, "OPTION", "FUTUREOPTION", "FOREX", "CURRENCYOPTION", "CRYPTO"})
+# the words of a fill; what other words say of one besides may be left over, or not be complete yet
+_FILL_WORDS = frozenset(["FLL", "FLP", "FPR"])
 _TYPES = {
     "market": OrderType.MARKET,
     "limit": OrderType.LIMIT,
@@ -48,7 +66,7 @@ class Foreign:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A record that lacks what it must have."""
+    """An account, balance, bar or contract that lacks what it must have."""
 
     reason: str
 
@@ -56,8 +74,8 @@ class Unreadable:
 FOREIGN = Foreign()
 
 
-def read_list(body: Json, key: str, read: Callable[[Json], T | Foreign | Unreadable]) -> Answer[Sequence[T]]:
-    """Return the records of a list answer; unknown when it carries errors, is cut short or has a broken record.
+def records_of(body: Json, key: str) -> Answer[Sequence[Json]]:
+    """Return the raw records of a list answer; unknown when it carries an error. What is no object is an empty one.
 
     An empty list is confirmed empty only because `Errors` is empty too.
     """
@@ -67,27 +85,32 @@ def read_list(body: Json, key: str, read: Callable[[Json], T | Foreign | Unreada
     errors = objects(body.get("Errors") or [])
     if errors is None or errors:
         return Unknown("; ".join(trouble(error) or "unnamed error" for error in errors or ()) or "errors unreadable")
-    records = objects(body.get(key))
-    if records is None:
+    found = body.get(key)
+    if not isinstance(found, list):
         return Unknown(f"the answer has no list {key}")
-    return _gathered(read(record) for record in records)
+    return Known(tuple(record if isinstance(record, dict) else {} for record in found))
 
 
-def _gathered(found: Iterable[T | Foreign | Unreadable]) -> Answer[Sequence[T]]:
-    values: list[T] = []
-    for entry in found:
-        if isinstance(entry, Unreadable):
-            return Unknown(entry.reason)
-        if not isinstance(entry, Foreign):
-            values.append(entry)
-    return Known(tuple(values))
+def read_list(body: Json, key: str, read: Callable[[Json], T]) -> Answer[Sequence[T]]:
+    """Return the records of a list answer as `read` reads them; unknown as `records_of` is."""
+    return records_of(body, key).then(lambda records: Known(tuple(read(record) for record in records)))
 
 
-def read_account(record: Json) -> BrokerAccount | Unreadable:
-    """Return an account; only active futures accounts are tradable."""
+def read_orders(records: Iterable[Json]) -> tuple[ListedOrder, ...]:
+    """Return the futures orders among records, and what cannot be read."""
+    return tuple(order for order in map(read_order, records) if not isinstance(order, Foreign))
+
+
+def read_positions(records: Iterable[Json]) -> tuple[ListedPosition, ...]:
+    """Return the futures positions among records, lot by lot, and what cannot be read."""
+    return tuple(position for position in map(read_position, records) if not isinstance(position, Foreign))
+
+
+def read_account(record: Json) -> BrokerAccount:
+    """Return an account; only active futures accounts are tradable, one without an id is shown as what it is."""
     account, kind, status = text(record, "AccountID"), text(record, "AccountType"), text(record, "Status")
     if not account:
-        return Unreadable("an account without AccountID")
+        return BrokerAccount("", kind, text(record, "Currency"), is_tradable=False, status="cannot be read")
     tradable = kind.lower() == "futures" and status.lower() == "active"
     return BrokerAccount(account, kind, text(record, "Currency") or "USD", tradable, status)
 
@@ -98,7 +121,10 @@ def read_balance(record: Json, at: Nanos) -> Balance | Unreadable:
     if not account or cash is None or equity is None:
         return Unreadable("a balance without AccountID, CashBalance or Equity")
     found = record.get("BalanceDetail")
-    detail: Json = found if isinstance(found, dict) else {}
+    detail: Json = found if isinstance(found, Mapping) else {}
+    bad = nonsense(detail, decimal, "RealizedProfitLoss", "UnrealizedProfitLoss")
+    if bad or (found and not detail):
+        return Unreadable(f"balance of {account}: {bad or 'BalanceDetail makes no sense'}")
     currencies = objects(record.get("CurrencyDetails")) or [{}]
     return Balance(
         account,
@@ -112,26 +138,41 @@ def read_balance(record: Json, at: Nanos) -> Balance | Unreadable:
 
 
 def _is_foreign(record: Json, symbol: str) -> bool:
+    """Tell whether a record is of no futures contract; a word that we do not know hides no future from us."""
     asset = text(record, "AssetType").upper()
-    return asset != "FUTURE" if asset else not looks_like_future(symbol)
+    if asset == "FUTURE":
+        return False
+    return asset in _OTHER_ASSETS or not looks_like_future(symbol)
 
 
-def read_position(record: Json) -> Position | Foreign | Unreadable:
+def read_position(record: Json) -> Position | Foreign | UnreadableRecord:
     """Return a position; the sign is `LongShort`'s, since shorts come as a negative quantity or a positive one."""
     account, symbol, quantity = text(record, "AccountID"), text(record, "Symbol"), whole(record, "Quantity")
     if not symbol:
-        return Unreadable("a position without Symbol")
+        return UnreadableRecord("", account, "", f"a position without Symbol, id {text(record, 'PositionID') or '?'}")
     if _is_foreign(record, symbol):
         return FOREIGN
-    if not account or quantity is None:
-        return Unreadable(f"position {symbol} without AccountID or Quantity")
+    code = contract_code(symbol)
+    bad = nonsense(record, whole, "Quantity") or nonsense(record, price, "AveragePrice")
+    if not account or quantity is None or bad:
+        return UnreadableRecord("", account, code, f"position {symbol}: {bad or 'no AccountID or no Quantity'}")
     direction = text(record, "LongShort").lower()
     if direction in ("long", "short"):
         quantity = abs(quantity) if direction == "long" else -abs(quantity)
-    code = contract_code(symbol)
-    average = decimal(record, "AveragePrice")
-    is_priced = average is not None and quantity != 0
-    return Position(account, code, Contracts(quantity), from_wire(average, code) if is_priced and average else None)
+    return Position(account, code, Contracts(quantity), _position_price(record, code) if quantity else None)
+
+
+def _position_price(record: Json, code: str) -> Price | None:
+    """The average price of what is held; 0 is a price, unless the position cost something."""
+    average = price(record, "AveragePrice")
+    if average is None or (average == 0 and decimal(record, "TotalCost")):
+        return None
+    return from_wire(average, code)
+
+
+def unread_positions(positions: Iterable[object]) -> tuple[UnreadableRecord, ...]:
+    """Return the records that could not be read."""
+    return tuple(each for each in positions if isinstance(each, UnreadableRecord))
 
 
 def add_positions(positions: Iterable[Position]) -> tuple[Position, ...]:
@@ -151,23 +192,27 @@ def _sum(one: Position, other: Position) -> Position:
     return Position(one.account, one.contract, Contracts(quantity), average)
 
 
-def read_order(record: Json, *, is_final: bool = False) -> BrokerOrder | Foreign | Unreadable:
+def read_order(record: Json, *, is_final: bool = False) -> BrokerOrder | Foreign | UnreadableRecord:
     """Return an order; `is_final` as in `order_state`. Spreads (several legs) are foreign.
 
     `filled` is the leg's cumulative ExecQuantity; `FilledPrice` is the average, "0" while nothing is filled.
     """
     legs = objects(record.get("Legs"))
-    broker_id = text(record, "OrderID")
+    broker_id, account = text(record, "OrderID"), text(record, "AccountID")
     if not broker_id or not legs:
-        return Unreadable(f"order {broker_id or '?'} without OrderID or Legs")
+        return UnreadableRecord(broker_id, account, "", f"order {broker_id or '?'} without OrderID or Legs")
     leg = legs[0]
     symbol = text(leg, "Symbol")
     if len(legs) > 1 or (symbol and _is_foreign(leg, symbol)):
         return FOREIGN
+    code = contract_code(symbol) if symbol else ""
     side, quantity = _SIDES.get(text(leg, "BuyOrSell").lower()), whole(leg, "QuantityOrdered")
-    account = text(record, "AccountID")
-    if not symbol or side is None or quantity is None or quantity <= 0 or not account:
-        return Unreadable(f"order {broker_id} without account, symbol, side or quantity")
+    bad = nonsense(leg, whole, "QuantityOrdered", "ExecQuantity") or nonsense(
+        record, price, "LimitPrice", "StopPrice"
+    )
+    if bad or not symbol or side is None or quantity is None or quantity <= 0 or not account:
+        problem = bad or "no account, symbol, side or quantity"
+        return UnreadableRecord(broker_id, account, code, f"order {broker_id}: {problem}")
     return _order(record, leg, (side, quantity), is_final)
 
 
@@ -177,44 +222,76 @@ def _order(record: Json, leg: Json, what: tuple[Side, int], is_final: bool) -> B
     status, closed_at = text(record, "Status").upper(), moment(record, "ClosedDateTime")
     executed = whole(leg, "ExecQuantity")
     filled = min(max(executed if executed is not None else quantity if status == "FLL" else 0, 0), quantity)
-    state = order_state(status, quantity, filled, is_closed=closed_at is not None, is_final=is_final)
-    limit, stop = _price(record, "LimitPrice", code), _price(record, "StopPrice", code)
-    average = _price(record, "FilledPrice", code) or _price(leg, "ExecutionPrice", code) if filled else None
+    is_closed = not is_blank(record, "ClosedDateTime")
+    state = order_state(status, quantity, filled, is_closed=is_closed, is_final=is_final)
+    kind = _TYPES.get(text(record, "OrderType").lower())
+    limit, stop = _term(record, "LimitPrice", code, kind), _term(record, "StopPrice", code, kind)
+    doubts = (
+        nonsense(record, moment, "OpenedDateTime", "ClosedDateTime"),
+        nonsense(record, price, "FilledPrice"),
+        nonsense(leg, price, "ExecutionPrice"),
+    )
     return BrokerOrder(
         broker_id=text(record, "OrderID"),
         account=text(record, "AccountID"),
         contract=code,
         side=side,
-        type=_TYPES.get(text(record, "OrderType").lower()) or _guessed_type(limit, stop),
+        type=kind or _guessed_type(limit, stop),
         quantity=Contracts(quantity),
         filled=Contracts(filled),
         state=state,
         raw_status=status,
-        opened_at=moment(record, "OpenedDateTime") or Nanos(0),
+        opened_at=moment(record, "OpenedDateTime"),
         limit=limit,
         stop=stop,
-        average=average,
+        average=_average(record, leg, (side, limit, stop), code) if filled else None,
         closed_at=closed_at if state.is_terminal else None,
         parent=_parent(record),
         has_cancel_pending=is_cancelling(status) and not state.is_terminal,
         reason=text(record, "RejectReason"),
+        doubt=", ".join(doubt for doubt in doubts if doubt),
     )
+
+
+def _average(record: Json, leg: Json, terms: tuple[Side, Price | None, Price | None], code: str) -> Price | None:
+    """The average price of the filled part, None when the record does not tell it.
+
+    "0" stands there while nothing is filled, so zero counts only where the leg, which has a price only when it was
+    filled, says the same, the order's limit allows it and its status speaks of a fill. With any other status it is
+    believed of an order that names a price at or below zero itself.
+    """
+    told, of_leg = price(record, "FilledPrice"), price(leg, "ExecutionPrice")
+    if told or of_leg:
+        return from_wire(told or of_leg or _ZERO, code)
+    side, limit, stop = terms
+    if of_leg is None or (limit is not None and limit * side.sign < 0):
+        return None
+    if text(record, "Status").upper() not in _FILL_WORDS and not any(
+        term is not None and term <= 0 for term in (limit, stop)
+    ):
+        return None
+    return Price(_ZERO)
 
 
 def must_read_again(order: BrokerOrder, record: Json, settled_before: Nanos) -> bool:
     """Tell whether a second reading has to settle the broker's word for this order, and can by now.
 
-    A replaced order is told as closed for a moment: only an end before `settled_before` is worth believing.
+    A replaced order is told as closed for a moment: only an end before `settled_before` is worth believing. A fill
+    without a price is read again at once.
     """
+    if order.filled and order.average is None:
+        return True
     closed_at = moment(record, "ClosedDateTime")
-    if closed_at is None or closed_at > settled_before or order.state.is_terminal:
+    if is_blank(record, "ClosedDateTime") or (closed_at or 0) > settled_before or order.state.is_terminal:
         return False
     return is_doubtful(order.raw_status, is_closed=True)
 
 
-def _price(record: Json, key: str, code: str) -> Price | None:
-    value = decimal(record, key)
-    return from_wire(value, code) if value is not None and value != 0 else None
+def _term(record: Json, key: str, code: str, kind: OrderType | None) -> Price | None:
+    """A limit or stop price; 0 is one where the order's type has such a price, and blank elsewhere."""
+    value = price(record, key)
+    has_it = kind is not None and (kind.has_limit if key == "LimitPrice" else kind.has_stop)
+    return None if value is None or (value == 0 and not has_it) else from_wire(value, code)
 
 
 def _guessed_type(limit: Price | None, stop: Price | None) -> OrderType:

@@ -1,0 +1,146 @@
+"""Whole lists or none: pages read to the last one, and single orders asked for by their ids.
+
+TradeStation cuts a list of orders at 600 and says nothing when it was not asked for pages. So pages are always asked
+for, and a list counts as whole only when its last page was not full. An order that a whole list lacks is asked for by
+its id, among today's orders and among the closed ones: only then it is not there.
+
+Source: TradeStation API v3, "Get Orders" (pageSize, nextToken), "Get Orders by OrderID", "Get Historical Orders by
+OrderID" (at most 50 ids, since).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+from tradeproc.brokers.tradestation.budget import Resource
+from tradeproc.brokers.tradestation.fields import Json, objects, text, trouble
+from tradeproc.brokers.tradestation.rest import RestClient
+from tradeproc.brokers.tradestation.wire import records_of
+from tradeproc.clock import SECOND, wall_ns
+from tradeproc.domain.answers import Answer, Known, Unknown
+
+LARGEST_PAGE = 600
+MOST_IDS = 50
+_MOST_PAGES = 40
+_DAYS_BACK = 30
+_NOT_THERE = ("not found", "notfound", "invalid order id", "no such order")
+
+
+@dataclass(frozen=True, slots=True)
+class ById:
+    """What asking for orders by their ids told: the records found, and why of others nothing is known."""
+
+    found: dict[str, Json] = field(default_factory=dict)
+    unknown: dict[str, str] = field(default_factory=dict)
+
+
+class AccountLists:
+    """The lists of an account; thread-safe, keeps nothing."""
+
+    def __init__(self, rest: RestClient) -> None:
+        self._rest = rest
+
+    def ask(self, resource: Resource, account: str, rest: str, params: dict[str, str] | None = None) -> Answer[Json]:
+        """Ask for something of an account."""
+        return self._rest.ask(resource, f"/brokerage/accounts/{quote(account, safe='')}/{rest}", params)
+
+    def orders(self, account: str) -> Answer[Sequence[Json]]:
+        """Return the raw orders of all pages, each once; unknown when one page is, or when some may be missing."""
+        told = self._pages(Resource.ORDERS, account, "orders", "Orders", LARGEST_PAGE)
+        # as many orders as a page has lines look like a cut: pages of another size settle it
+        if isinstance(told, _Cut):
+            told = self._pages(Resource.ORDERS, account, "orders", "Orders", LARGEST_PAGE - 1)
+        return Unknown(told.reason) if isinstance(told, _Cut) else told
+
+    def positions(self, account: str) -> Answer[Sequence[Json]]:
+        """Return the raw positions; there is no size to ask for, but a list that is told to go on is read on."""
+        told = self._pages(Resource.POSITIONS, account, "positions", "Positions", None)
+        return Unknown(told.reason) if isinstance(told, _Cut) else told
+
+    def orders_by_id(self, account: str, ids: Sequence[str]) -> ById:
+        """Return the raw orders of some ids; one that is neither found nor unknown is confirmed not to be there."""
+        told = ById()
+        for start in range(0, len(ids), MOST_IDS):
+            chunk = ids[start : start + MOST_IDS]
+            self._ask_by_id(account, "orders", chunk, told)
+            closed = [each for each in chunk if each not in told.found and each not in told.unknown]
+            if closed:
+                self._ask_by_id(account, "historicalorders", closed, told)
+        return told
+
+    def _pages(
+        self, resource: Resource, account: str, rest: str, key: str, size: int | None
+    ) -> "Answer[Sequence[Json]] | _Cut":
+        records: dict[str, Json] = {}
+        params = {} if size is None else {"pageSize": str(size)}
+        tokens: set[str] = set()
+        for _ in range(_MOST_PAGES):
+            match self.ask(resource, account, rest, params or None).then(lambda body: _page(body, key)):
+                case Known((page, token)):
+                    pass
+                case Unknown() as unknown:
+                    return unknown
+            known = len(records)
+            # orders move to the next page when new ones come: the later picture is the newer one
+            records |= {_key(record, len(records) + n): record for n, record in enumerate(page)}
+            if not token and len(page) >= (size or LARGEST_PAGE):
+                return _Cut(f"{len(page)} {rest} on the last page: there may be more, the list may be cut")
+            if not token:
+                return Known(tuple(records.values()))
+            if token in tokens or len(records) == known:
+                return Unknown(f"the pages of {rest} go round in circles: the list may be cut")
+            tokens.add(token)
+            params = params | {"nextToken": token}
+        return Unknown(f"more than {_MOST_PAGES} pages of {rest}")
+
+    def _ask_by_id(self, account: str, which: str, ids: Sequence[str], told: ById) -> None:
+        path = f"{which}/{','.join(quote(each, safe='') for each in ids)}"
+        params = {"since": _since()} if which == "historicalorders" else None
+        match self.ask(Resource.ORDERS, account, path, params):
+            case Known(body):
+                _take(body, ids, told)
+            case Unknown(reason) if reason.startswith("404 ") or reason == "404":
+                # one unknown id must not hide the others
+                for each in ids if len(ids) > 1 else ():
+                    self._ask_by_id(account, which, [each], told)
+            case Unknown(reason):
+                told.unknown.update(dict.fromkeys(ids, reason))
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A list whose last page is full: nobody can tell whether it is whole."""
+
+    reason: str
+
+
+def _page(body: Json, key: str) -> Answer[tuple[Sequence[Json], str]]:
+    token = body.get("NextToken")
+    if token is not None and not isinstance(token, str):
+        return Unknown(f"the answer's NextToken {ascii(token)[:40]} is no text: the list may be cut")
+    return records_of(body, key).then(lambda records: Known((records, (token or "").strip())))
+
+
+def _key(record: Json, number: int) -> str:
+    return text(record, "OrderID") or f"{text(record, 'PositionID')}#{number}"
+
+
+def _take(body: Json, ids: Sequence[str], told: ById) -> None:
+    """Sort an answer by id into found and unknown; an id that is refused as not found stays in neither."""
+    said = trouble(body)
+    records, errors = objects(body.get("Orders") or []), objects(body.get("Errors") or [])
+    if said is not None or records is None or errors is None:
+        told.unknown.update(dict.fromkeys(ids, said or "the answer by id cannot be read"))
+        return
+    told.found.update((text(record, "OrderID"), record) for record in records if text(record, "OrderID") in ids)
+    for error in errors:
+        reason = trouble(error) or "unnamed error"
+        about = [each for each in text(error, "OrderID").split(",") if each in ids] or list(ids)
+        if not any(words in reason.lower() for words in _NOT_THERE):
+            told.unknown.update((each, reason) for each in about if each not in told.found)
+
+
+def _since() -> str:
+    day = datetime.fromtimestamp(wall_ns() / SECOND, UTC) - timedelta(days=_DAYS_BACK)
+    return f"{day:%Y-%m-%d}"
