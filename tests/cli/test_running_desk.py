@@ -349,7 +349,7 @@ def test_the_local_broker_is_paused_hurried_and_troubled(desk: RunningDesk) -> N
     assert desk.tradectl("localbroker", "pause")["paused"] is True
     assert desk.tradectl("localbroker", "resume")["paused"] is False
     assert desk.tradectl("localbroker", "speed", "2")["speed"] == 2.0
-    fault = desk.tradectl("localbroker", "fault", "429", "--target", "balances", "--count", "2")
+    fault = desk.tradectl("localbroker", "fault", "429", "--target", "routes", "--count", "2")
     assert (fault["name"], fault["left"], fault["active"]) == ("429", 2, True)
     assert desk.tradectl("localbroker", "clear")["cleared"] == 1
     assert {"orders", "fills", "positions"} <= set(desk.tradectl("localbroker", "ledger"))
@@ -359,7 +359,7 @@ def test_the_local_broker_is_paused_hurried_and_troubled(desk: RunningDesk) -> N
         (["speed", "3"], "market time is 3 times as fast as the clock, once it runs again: it is paused"),
         (["speed", "2"], "market time is 2 times as fast as the clock, once it runs again: it is paused"),
         (["resume"], "market time runs, 2 times as fast as the clock"),
-        (["fault", "429", "--target", "balances"], "429 hits the next request to balances; "),
+        (["fault", "429", "--target", "routes"], "429 is armed: it hits the next request to routes; "),
         (["clear"], "cleared 1 fault"),
     ):
         told = desk.run("localbroker", *words)[1]

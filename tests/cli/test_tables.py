@@ -186,11 +186,19 @@ def test_a_position_that_nobody_knows_is_not_read_as_none() -> None:
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ({"name": "stall"}, "stall hits the next stream; scripts/tradectl localbroker clear stall takes it back"),
-        ({"name": "stall", "seconds": 20.0, "left": 2}, "stall hits the next 2 streams for 20 s; "),
-        ({"name": "429", "target": "balances", "left": 2}, "429 hits the next 2 requests to balances; "),
-        ({"name": "401", "account": "SIM1", "left": None}, "401 hits every call of SIM1; "),
-        ({"name": "slow", "seconds": 3.0}, "slow hits the next request, 3 s late; "),
+        ({"name": "stall"}, "stall is armed: it hits the next stream; "),
+        ({"name": "stall", "seconds": 20.0, "left": 2}, "stall is armed: it hits the next 2 streams for 20 s; "),
+        ({"name": "429", "target": "balances", "left": 2}, "429 is armed: it hits the next 2 requests to balances; "),
+        ({"name": "401", "account": "SIM1", "left": None}, "401 is armed: it hits every call of SIM1; "),
+        (
+            {"name": "cut", "left": 0, "state": "used up", "hit": [{"where": "stream.orders SIM1F", "at": 1}]},
+            "cut hit stream.orders SIM1F; it is used up",
+        ),
+        (
+            {"name": "cut", "left": 2, "state": "armed", "hit": [{"where": "stream.orders SIM1F", "at": 1}]},
+            "cut hit stream.orders SIM1F; it is armed and also hits the next 2 streams; ",
+        ),
+        ({"name": "slow", "seconds": 3.0}, "slow is armed: it hits the next request, 3 s late; "),
     ],
 )
 def test_a_fault_is_told_in_one_sentence(fault: dict[str, Any], said: str) -> None:

@@ -351,6 +351,24 @@ def test_each_fault_is_spent_after_its_count_and_can_be_cleared(name: FaultName)
     assert (board.active, board.clear(name), fault.is_cleared) == ([], 0, True)
 
 
+def test_each_fault_says_what_it_hit_and_when_it_was_used_up(wire: Wire) -> None:
+    account = wire.account()
+    with wire.stream(orders_of(account)) as orders, wire.stream(BARS) as bars:
+        orders.snapshot()
+        bars.next()
+        armed = wire.control.fault("cut", target="stream.orders,balances", count=2)
+        with pytest.raises(httpx.HTTPError):
+            orders.until(lambda _: False)
+    with pytest.raises(httpx.HTTPError):
+        wire.get(f"/v3/brokerage/accounts/{account}/balances")
+
+    [told] = [each for each in wire.control.faults()["faults"] if each["id"] == armed["id"]]
+
+    assert (armed["state"], told["state"], told["left"]) == ("armed", "used up", 0)
+    assert [hit["where"] for hit in told["hit"]] == [f"stream.orders {account}", f"balances {account}"]
+    assert all(hit["at"] >= armed["set_at"] for hit in told["hit"])
+
+
 def test_a_control_that_reaches_nobody_says_so(wire: Wire) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

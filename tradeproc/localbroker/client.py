@@ -51,6 +51,10 @@ class LocalBroker:
         """Set a fault of `faults.py`: options are target, account, count, seconds, status, undone."""
         return self._ask("POST", "faults", {"name": name, **options})
 
+    def faults(self) -> Body:
+        """Return the faults that are armed, and the newest that were used up or cleared, with what each hit."""
+        return self._ask("GET", "faults")
+
     def clear_faults(self, name: str = "") -> Body:
         """Clear all faults, or those of a name; streams that suffer from one recover."""
         return self._ask("DELETE", "faults", query={"name": name} if name else {})

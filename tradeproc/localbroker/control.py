@@ -52,6 +52,7 @@ def control_routes(desk: Desk) -> list[Route]:
         ("POST", "resume", resume),
         ("POST", "rewind", lambda body: _rewind(desk, body)),
         ("POST", "faults", lambda body: _set_fault(desk, body)),
+        ("GET", "faults", lambda body: {"faults": desk.faults.bodies()}),
         ("DELETE", "faults", lambda body: _clear_faults(desk, body)),
         ("GET", "ledger", lambda body: ledger(desk)),
         ("GET", "accounts", lambda body: _accounts(desk)),

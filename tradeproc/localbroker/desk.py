@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tradeproc.clock import monotonic_ns
+from tradeproc.clock import monotonic_ns, wall_ns
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.units import MINUTE, SECOND
 from tradeproc.localbroker.account_shapes import Relatives, Valued, order_body, position_body
@@ -36,7 +36,7 @@ class Desk:
     sign_in: SignIn
     heartbeat: float = HEARTBEAT_SECONDS
     bells: Bells = field(default_factory=Bells)
-    faults: Switchboard = field(default_factory=Switchboard)
+    faults: Switchboard = field(default_factory=lambda: Switchboard(now=wall_ns))
     stop: Callable[[], None] = lambda: None
     requests: dict[str, int] = field(default_factory=dict)
     served: int = 0

@@ -1,7 +1,7 @@
 """The fault switchboard: which troubles the local broker shall make, where, how often and how long. Pure.
 
 A fault is set, hits the requests or streams it matches, and is spent after `count` hits; past faults stay
-visible. A stream is hit by one fault once: a count of 3 hits three streams.
+visible, each with what it hit. A stream is hit by one fault once: a count of 3 hits three streams.
 
     name                  where by default     what happens
     go_away               streams              the stream says GoAway and ends
@@ -18,7 +18,7 @@ visible. A stream is hit by one fault once: a count of 3 hits three streams.
 """
 
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -76,10 +76,19 @@ _REACH: Mapping[FaultName, tuple[frozenset[str], frozenset[str]]] = {
     FaultName.TRUNCATED: (REQUESTS - {"token"}, REQUESTS),
 }
 _STATUSES = (500, 502, 503, 504)
+_KEPT_HITS = 20
 
 
 class BadFault(Refusal):
     """A fault that cannot be ordered; answered to whoever asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What a fault hit: an endpoint and whose or what it was about, as `stream.orders SIM1F`; `at` is wall time."""
+
+    where: str
+    at: int
 
 
 @dataclass(slots=True)
@@ -98,6 +107,7 @@ class Fault:
     hits: int = 0
     set_at: int = 0
     is_cleared: bool = False
+    newest: deque[Hit] = field(default_factory=lambda: deque(maxlen=_KEPT_HITS))
 
     def matches(self, endpoint: str, accounts: Collection[str]) -> bool:
         """Tell whether a request or stream is one to hit."""
@@ -123,6 +133,8 @@ class Fault:
             "status": self.status,
             "undone": self.undone,
             "hits": self.hits,
+            "hit": [{"where": hit.where, "at": hit.at} for hit in self.newest],
+            "state": "used up" if self.left == 0 else "cleared" if self.is_cleared else "armed",
             "set_at": self.set_at,
             "active": not self.is_spent,
         }
@@ -134,6 +146,7 @@ class Switchboard:
 
     active: list[Fault] = field(default_factory=list)
     past: deque[Fault] = field(default_factory=lambda: deque(maxlen=100))
+    now: Callable[[], int] = lambda: 0
     _last_id: int = 0
 
     def set(self, options: Mapping[str, Any], now: int) -> Fault:
@@ -161,12 +174,21 @@ class Switchboard:
         return fault
 
     def take(
-        self, names: Collection[FaultName], endpoint: str, accounts: Collection[str], spared: Collection[int] = ()
+        self,
+        names: Collection[FaultName],
+        endpoint: str,
+        accounts: Collection[str],
+        spared: Collection[int] = (),
+        subject: str = "",
     ) -> Fault | None:
-        """Return the oldest fault of these names that hits, counted as one hit; `spared` are ids that may not."""
+        """Return the oldest fault of these names that hits, counted as one hit; `spared` are ids that may not.
+
+        `subject` says in words what the endpoint was about; the accounts when left out.
+        """
         for fault in self.active:
             if fault.name in names and fault.id not in spared and fault.matches(endpoint, accounts):
-                self._hit(fault)
+                about = subject or ",".join(sorted(accounts))
+                self._hit(fault, Hit(f"{endpoint} {about}".rstrip(), self.now()))
                 return fault
         return None
 
@@ -184,8 +206,9 @@ class Switchboard:
         """Return all faults, active ones first, as the control API shows them."""
         return [fault.body for fault in (*self.active, *reversed(self.past))]
 
-    def _hit(self, fault: Fault) -> None:
+    def _hit(self, fault: Fault, hit: Hit) -> None:
         fault.hits += 1
+        fault.newest.append(hit)
         if fault.left is not None:
             fault.left -= 1
         self._retire()

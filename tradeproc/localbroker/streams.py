@@ -185,7 +185,7 @@ class StreamAnswer:
 
     async def _suffer(self, names: frozenset[FaultName]) -> None:
         stream = self._stream
-        fault = self._streams.faults.take(names, stream.endpoint, stream.accounts, stream.suffered)
+        fault = self._streams.faults.take(names, stream.endpoint, stream.accounts, stream.suffered, stream.subject)
         if fault is None:
             return
         stream.suffer(fault)

@@ -1,22 +1,26 @@
 """Control the local broker: its pace, its faults, its own books."""
 
+import time
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from textwrap import dedent
 from typing import Any
 
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from tradeproc.cli import tables
 from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import CommandFailed, supervisorctl
-from tradeproc.cli.layout import NOTHING, pairs, plain_text
+from tradeproc.cli.layout import NOTHING, Column, Listing, pairs, plain_text
 from tradeproc.cli.outcome import Outcome, SubParsers
+from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.localbroker import faults
 from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.faults import FaultName
 
+_HIT_SECONDS, _LOOK_SECONDS = 1.0, 0.05
 # of these faults `seconds` is how long, of the others how late
 _LASTING = frozenset({FaultName.STALL, FaultName.DROP_ORDER_FRAMES})
 
@@ -31,6 +35,7 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
         ("status", "pace, market time, open streams and faults"),
         ("pause", "stop market time; heartbeats go on"),
         ("resume", "let market time run again"),
+        ("faults", "the faults that are armed, and those used up: what each hit, and when"),
         ("ledger", "its own orders and fills"),
         ("expire-tokens", "make all access tokens worthless at once"),
         ("stop", f"end it; {supervisorctl('start', 'localbroker:')} brings it back"),
@@ -84,6 +89,7 @@ def simple(desk: Desk, arguments: Namespace) -> Outcome:
             "status": broker.status,
             "pause": broker.pause,
             "resume": broker.resume,
+            "faults": broker.faults,
             "ledger": broker.ledger,
             "expire-tokens": broker.expire_tokens,
             "stop": broker.shutdown,
@@ -94,6 +100,8 @@ def simple(desk: Desk, arguments: Namespace) -> Outcome:
         "expire-tokens": "all access tokens are worthless now",
         "stop": "the local broker ends; supervisorctl start localbroker: brings it back",
     }.get(arguments.action)
+    if arguments.action == "faults":
+        return Outcome(answer, _table_of_faults(answer["faults"]))
     return Outcome(answer, _lines(answer) if done is None else Text(done))
 
 
@@ -110,8 +118,17 @@ def set_fault(desk: Desk, arguments: Namespace) -> Outcome:
     names = ("target", "account", "count", "seconds", "status")
     options = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     with _control(desk) as broker:
-        answer = broker.fault(arguments.fault, **options)
+        answer = _after_a_moment(broker, broker.fault(arguments.fault, **options))
     return Outcome(answer, plain_text(sentence(answer)))
+
+
+def _after_a_moment(broker: LocalBroker, fault: dict[str, Any]) -> dict[str, Any]:
+    """Return a fault once it is used up, or as it stands after a second: what it hits is often there already."""
+    deadline = monotonic_ns() + _HIT_SECONDS * SECOND
+    while fault["state"] == "armed" and monotonic_ns() < deadline:
+        time.sleep(_LOOK_SECONDS)
+        fault = next((each for each in broker.faults()["faults"] if each["id"] == fault["id"]), fault)
+    return fault
 
 
 def clear_faults(desk: Desk, arguments: Namespace) -> Outcome:
@@ -123,7 +140,7 @@ def clear_faults(desk: Desk, arguments: Namespace) -> Outcome:
 
 
 def sentence(fault: Mapping[str, Any]) -> str:
-    """Return in one sentence what a fault that was ordered will do, and how it ends."""
+    """Return in one sentence what a fault hit, and what it will hit yet and how that ends, or that it is used up."""
     name, left, seconds = FaultName(fault["name"]), fault["left"], fault["seconds"]
     endpoints = faults.endpoints_of(name, fault["target"])
     kind = "stream" if endpoints <= faults.STREAMS else "request" if endpoints <= faults.REQUESTS else "call"
@@ -131,7 +148,36 @@ def sentence(fault: Mapping[str, Any]) -> str:
     where = f" to {fault['target']}" if fault["target"] else ""
     whose = f" of {fault['account']}" if fault["account"] else ""
     lasts = "" if seconds is None else f" for {seconds:g} s" if name in _LASTING else f", {seconds:g} s late"
-    return f"{name} hits {hits}{where}{whose}{lasts}; scripts/tradectl localbroker clear {name} takes it back"
+    done = [hit["where"] for hit in fault.get("hit") or ()]
+    for_how_long = f" for {seconds:g} s" if seconds is not None and name in _LASTING else ""
+    past = f"{name} hit {', '.join(done)}{for_how_long}; " if done else ""
+    if past and fault["state"] != "armed":
+        return f"{past}it is {fault['state']}"
+    armed = f"it is armed and {'also ' if done else ''}hits" if past else f"{name} is armed: it hits"
+    takes_back = f"scripts/tradectl localbroker clear {name} takes it back"
+    return f"{past}{armed} {hits}{where}{whose}{lasts}; scripts/tradectl localbroker faults shows what; {takes_back}"
+
+
+def _table_of_faults(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+    if not rows:
+        return Text("no fault was ordered since the local broker's start")
+    return Listing(_FAULTS, rows)
+
+
+def _hits(value: Any) -> str:
+    return ", ".join(f"{tables.clock(hit['at'])} {hit['where']}" for hit in value)
+
+
+_FAULTS = (
+    Column("id", "id", right=True),
+    Column("fault", "name"),
+    Column("state", "state"),
+    Column("left", "left", right=True, drop=2),
+    Column("target", "target", drop=1),
+    Column("account", "account", drop=3),
+    Column("ordered", "set_at", tables.moment, drop=4),
+    Column("hit", "hit", _hits, cut=20),
+)
 
 
 def _lines(answer: dict[str, Any]) -> Table:
