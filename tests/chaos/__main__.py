@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.chaos.campaign import Campaign, chaotic_desk
 from tests.chaos.report import table
 from tests.chaos.troubles import MAKERS
+from tradeproc.cli import reader
 
 
 def main() -> int:
@@ -51,4 +52,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(reader.run(main))

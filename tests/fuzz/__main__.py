@@ -5,6 +5,7 @@ import sys
 
 from tests.fuzz.harness import run
 from tests.fuzz.targets import TARGETS
+from tradeproc.cli import reader
 
 
 def main() -> int:
@@ -28,4 +29,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(reader.run(main))

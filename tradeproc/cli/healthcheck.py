@@ -5,7 +5,9 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 
+from tradeproc.cli import reader
 from tradeproc.cli.collector import Collector
 from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import one_line
@@ -20,6 +22,10 @@ UNKNOWN = 3
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Look at the desk, print its problems, and return the exit code."""
+    return reader.run(partial(_run, argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(
         prog="scripts/healthcheck",
         description="Silent and 0 when well; else one line a problem.",

@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tradeproc.cli import preflight, tables
+from tradeproc.cli import preflight, reader, tables
 from tradeproc.cli.commands import book, desks
 from tradeproc.cli.commands.tape import add_options
 from tradeproc.cli.desk import KEEPER, Desk
@@ -265,6 +265,10 @@ scripts/tradectl status, orders, trades, watch, tail, --help, or with
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the quickstart and return its exit code."""
+    return reader.run(partial(_run, argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
     options = make_parser().parse_args(argv)
     preflight.interrupt_on_signals()
     try:

@@ -4,13 +4,13 @@ Every command takes `--json` (one JSON document on stdout) and leaves with a sta
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from rich.console import Console
 
-from tradeproc.cli import exits
+from tradeproc.cli import exits, reader
 from tradeproc.cli.commands import book, desks, localbroker, login, sessions, tape, trading, upgrade, watching
 from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import Exit
@@ -41,6 +41,10 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    return reader.run(partial(_run, argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
     arguments = make_parser().parse_args(argv)
     as_json = getattr(arguments, "json", False)
     arguments.json = as_json
@@ -51,10 +55,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exits.report(error, as_json=as_json)
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        # whoever read our output has seen enough; leave nothing for the interpreter to flush
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
     if as_json and outcome.value is not None:
         exits.print_json(outcome.value)
     elif not as_json and outcome.shown is not None:

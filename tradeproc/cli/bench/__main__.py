@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tradeproc.cli import reader
 from tradeproc.cli.bench.bus import measure_bus
 from tradeproc.cli.bench.candles import measure_candles
 from tradeproc.cli.bench.figures import Measured
@@ -80,4 +81,4 @@ def _fill(table: Table, measured: Measured) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(reader.run(main))

@@ -9,7 +9,7 @@ import orjson
 from rich.console import Console
 
 from tradeproc.bus.codec import Envelope
-from tradeproc.cli import tables
+from tradeproc.cli import reader, tables
 from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import NotFound, NotRunning, WrongUsage
 from tradeproc.cli.listening import Listener
@@ -49,12 +49,12 @@ def watch(desk: Desk, arguments: Namespace) -> Outcome:
         if arguments.json:
             for number, line in enumerate(_lines(watched), 1):
                 print(line, flush=True)
-                if number == arguments.count:
+                if number == arguments.count or reader.is_gone():
                     break
             return Outcome(None)
         looks = iter(range(1, 1_000_000_000))
         most = None if arguments.count is None else arguments.count * _LOOKS_A_SECOND
-        show(watched, Console(), lambda _: next(looks) == most)
+        show(watched, Console(), lambda _: next(looks) == most or reader.is_gone())
     return Outcome(None)
 
 
@@ -118,7 +118,7 @@ def tail(desk: Desk, arguments: Namespace) -> Outcome:
 def _heard(desk: Desk, listener: Listener, arguments: Namespace) -> Iterator[Envelope]:
     """Yield what is said, also by processes that come later."""
     wants_heartbeats = arguments.heartbeats or "heartbeat".startswith(arguments.topic or "-")
-    while True:
+    while not reader.is_gone():
         for process in [arguments.process] if arguments.process else desk.processes():
             listener.follow(process, arguments.topic)
         for envelope in listener.hear(_SECOND):
