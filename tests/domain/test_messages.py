@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tradeproc.domain import messages as m
 from tradeproc.domain.answers import Answer, Known, Unknown
-from tradeproc.domain.book import Balance, Divergence, DivergenceKind, Fill, Position, Trade
+from tradeproc.domain.book import Balance, Divergence, DivergenceKind, Fill, FillKind, Position, Trade
 from tradeproc.domain.broker_orders import (
     Accepted,
     BracketRequest,
@@ -54,8 +54,9 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     "Contract": CONTRACTS,
     **{kind.__name__: st.sampled_from(kind) for kind in (Side, OrderType, OrderRole, OrderState, TimeInForce)},
     "DivergenceKind": st.sampled_from(DivergenceKind),
+    "FillKind": st.sampled_from(FillKind),
 }
-POSITIVE = {OrderRequest: ["quantity"], Order: ["quantity"], Fill: ["quantity", "cumulative"], Trade: ["quantity"]}
+POSITIVE = {OrderRequest: ["quantity"], Order: ["quantity"], Fill: ["quantity"], Trade: ["quantity"]}
 
 
 def values_of(kind: Any) -> st.SearchStrategy[Any]:

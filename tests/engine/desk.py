@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 
 from tests.engine.model_broker import ACCOUNT, ModelBroker
 from tradeproc.domain.answers import Answer, Known, Unknown
-from tradeproc.domain.book import Divergence, Fill, Position
+from tradeproc.domain.book import Divergence, Fill, FillKind, Position
 from tradeproc.domain.broker_orders import BrokerOrder, Outcome, Unanswered
 from tradeproc.domain.candles import Candle
+from tradeproc.domain.fills import standing
 from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.session import SessionLimits, SessionSpec, StopPolicy
 from tradeproc.domain.units import MINUTE, SECOND, Contracts, Nanos
@@ -110,16 +111,21 @@ class Database:
     is_up: bool = True
     orders: dict[str, Order] = field(default_factory=dict)
     events: list[OrderEvent] = field(default_factory=list)
-    fills: dict[tuple[str, int], Fill] = field(default_factory=dict)
+    fills: dict[tuple[str, int, int], Fill] = field(default_factory=dict)
     position: Position | None = None
+    saved_at: Nanos = Nanos(0)
+    latch: do.KeepLatch | None = None
 
     def write(self, effect: do.Persist) -> None:
         self.orders.update((order.id, order) for order in effect.orders)
         self.events += effect.events
         for fill in effect.fills:
-            assert (fill.order_id, fill.cumulative) not in self.fills, "a fill is booked once"
-            self.fills[fill.order_id, fill.cumulative] = fill
-        self.position = effect.position or self.position
+            key = (fill.order_id, fill.revision, fill.cumulative)
+            assert key not in self.fills, "a fill is booked once"
+            self.fills[key] = fill
+        if effect.position is not None:
+            self.position = effect.position
+            self.saved_at = max([self.saved_at, *(fill.at for fill in effect.fills)])
 
 
 class Desk:
@@ -177,6 +183,8 @@ class Desk:
         match effect:
             case do.Persist():
                 self._write(effect)
+            case do.KeepLatch():
+                self.database.latch = effect
             case do.Send():
                 self._send(effect)
             case do.Modify(order_id, broker_id, change):
@@ -255,7 +263,19 @@ class Desk:
         """Start, come up, warm up and be confirmed; `forgotten` orders are too old to be told."""
         known = tuple(order for order in self.database.orders.values() if order.id not in forgotten)
         claimed = {order.broker_id: order.id for order in self.database.orders.values() if order.broker_id}
-        self.tell(told.Started(known, self.database.position, claimed=claimed))
+        external = tuple(fill for fill in standing(self.database.fills.values()) if fill.kind is FillKind.EXTERNAL)
+        latch = self.database.latch
+        self.state.engine.latches.update({latch.scope: latch.state} if latch else {})
+        self.tell(
+            told.Started(
+                known,
+                self.database.position,
+                claimed=claimed,
+                saved_at=self.database.saved_at,
+                externals=external,
+                latched=latch.reason if latch else "",
+            )
+        )
         for kind in StreamKind:
             self.tell(told.StreamChanged(kind, is_up=True))
         self.candles = history

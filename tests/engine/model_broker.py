@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from tradeproc.domain.book import Position
 from tradeproc.domain.broker_orders import Accepted, BracketRequest, BrokerOrder, OrderRequest, Outcome, Refused
-from tradeproc.domain.orders import OrderState, OrderType
+from tradeproc.domain.orders import OrderState, OrderType, Side
 from tradeproc.domain.units import Contracts, Nanos, Price
 
 ACCOUNT = "SIM1"
@@ -31,7 +31,8 @@ class ModelBroker:
     orders: dict[str, BrokerOrder] = field(default_factory=dict)
     client_ids: dict[str, str] = field(default_factory=dict)
     position: int = 0
-    cost: Decimal = Decimal(0)
+    average: Price | None = None
+    realized: Decimal = Decimal(0)
     told: list[BrokerOrder | Position] = field(default_factory=list)
     received: list[str] = field(default_factory=list)
     largest: int = 0
@@ -102,11 +103,59 @@ class ModelBroker:
         filled = order.filled + quantity
         average = ((order.average or Decimal(0)) * order.filled + self.price * quantity) / filled
         state = OrderState.FILLED if filled == order.quantity else OrderState.PARTIALLY_FILLED
-        self.position += quantity * order.side.sign
+        self._move(quantity * order.side.sign)
         self.largest = max(self.largest, abs(self.position))
         self._tell(replace(order, filled=Contracts(filled), average=Price(average), state=state))
         self.told.append(self.current_position())
         self._follow(self.orders[broker_id], quantity)
+
+    def _move(self, change: int) -> None:
+        """Keep the books as a broker does: an average cost, and what closing realizes, in points."""
+        before, after = self.position, self.position + change
+        closed = min(abs(before), abs(change)) if before * change < 0 else 0
+        if closed and self.average is not None:
+            self.realized += (self.price - self.average) * closed * (1 if before > 0 else -1)
+        if before * change >= 0:
+            total = (self.average if self.average is not None else Decimal(0)) * abs(before) + self.price * abs(
+                change
+            )
+            self.average = Price(total / abs(after))
+        elif before * after < 0:
+            self.average = Price(self.price)
+        elif after == 0:
+            self.average = None
+        self.position = after
+
+    def by_hand(self, change: int, *, is_listed: bool = True) -> None:
+        """Somebody else trades a signed number of contracts, by an order that the list shows or does not."""
+        self._move(change)
+        if is_listed:
+            self._tell(
+                BrokerOrder(
+                    broker_id=f"hand-{len(self.orders)}",
+                    account=ACCOUNT,
+                    contract="ESH24",
+                    side=Side.BUY if change > 0 else Side.SELL,
+                    type=OrderType.MARKET,
+                    quantity=Contracts(abs(change)),
+                    filled=Contracts(abs(change)),
+                    state=OrderState.FILLED,
+                    raw_status="FLL",
+                    opened_at=self.now,
+                    closed_at=self.now,
+                    average=Price(self.price),
+                )
+            )
+        self.told.append(self.current_position())
+
+    def take_back(self, broker_id: str, *, moves: bool = True) -> None:
+        """Tell an order as ended without the fill that was told before; the position follows unless it did before."""
+        order = self.orders[broker_id]
+        if moves:
+            self._move(-order.filled * order.side.sign)
+            self.realized = Decimal(0)
+        self._tell(replace(order, filled=Contracts(0), average=None, state=OrderState.EXPIRED))
+        self.told.append(self.current_position())
 
     def _follow(self, order: BrokerOrder, quantity: int) -> None:
         """Wake the legs of an entry; shrink or end the sibling of a leg."""
@@ -155,7 +204,8 @@ class ModelBroker:
         return Accepted()
 
     def current_position(self) -> Position:
-        return Position(ACCOUNT, "ESH24", Contracts(self.position), Price(self.price) if self.position else None)
+        average = Price(self.price) if self.average is None else self.average
+        return Position(ACCOUNT, "ESH24", Contracts(self.position), average if self.position else None)
 
     def open(self) -> list[BrokerOrder]:
         return [order for order in self.orders.values() if not order.state.is_terminal]

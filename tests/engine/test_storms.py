@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.engine.desk import Desk, Faults, Killed, Scripted
 from tests.engine.model_broker import ModelBroker
+from tradeproc.domain.book import FillKind
 from tradeproc.domain.orders import OrderRole, OrderType, Side
 from tradeproc.domain.session import StopPolicy
 from tradeproc.domain.units import SECOND, Contracts
@@ -93,9 +94,9 @@ def check(desk: Desk) -> None:
         assert len(pictures) <= 1
         if pictures and not desk.state.broker.reappeared:
             assert (order.filled, order.state.is_terminal) == (pictures[0].filled, pictures[0].state.is_terminal)
-    resolved = {effect.divergence.subject for effect in desk.all_of(do.SaveDivergence)}
-    if "ESH24" not in resolved:
-        assert sum(f.quantity * f.side.sign for f in desk.database.fills.values()) == desk.position
+    assert sum(f.quantity * f.side.sign for f in desk.database.fills.values()) == desk.position
+    assert {f.kind for f in desk.database.fills.values()} <= {FillKind.OWN}, "nobody else traded"
+    assert desk.all_of(do.KeepLatch) == []
 
 
 weather = st.tuples(

@@ -87,7 +87,7 @@ def test_three_failed_bars_in_a_row_switch_it_off_and_latch_the_session_once() -
         desk.bar()
 
     (latch,) = latches(desk)
-    assert (latch.state, latch.by) == ("reducing", "strategy")
+    assert (latch.scope, latch.state, latch.by) == ("session:7", "reducing", "strategy")
     assert "it failed on 3 bars in a row: ZeroDivisionError: x (desk.py, line" in latch.reason
     assert "raised in test_strategy.py, line" in latch.reason
     assert [name for name, _ in alarms(desk)] == ["strategy_failed", "strategy_off"]

@@ -23,7 +23,7 @@ from tradeproc.domain.instruments import Contract
 from tradeproc.domain.orders import OrderRole, OrderType, Side
 from tradeproc.domain.units import Contracts, Money, Nanos
 from tradeproc.engine import effects, events
-from tradeproc.engine.events import Event
+from tradeproc.engine.events import Event, TradingState
 from tradeproc.procs import perform
 from tradeproc.procs.ledger import Ledger
 from tradeproc.procs.perform import Performer
@@ -202,11 +202,11 @@ def test_every_effect_can_be_performed_and_what_is_for_people_is_published(desk:
         *(SEND, MODIFY, CANCEL),
         *(effects.AskOrders(1, ""), effects.AskPosition(1, "")),
         effects.SaveBalance(BALANCE),
+        effects.KeepLatch("session:1", TradingState.REDUCING, "external_policy", "why", Nanos(AT)),
         effects.SaveDivergence(replace(DIVERGENCE, session=desk.session)),
         effects.Alarm("close_stuck", "why", Nanos(AT)),
         effects.ClearAlarm("close_stuck", Nanos(AT + 1)),
         *(effects.Publish(topic, value) for topic, value in published.items()),  # type: ignore[arg-type]
-        effects.KeepLatch("reducing", "strategy", "it failed"),
         effects.Log("info", "something_happened", {"order": "o1"}),
         effects.Finished("done"),
     ]

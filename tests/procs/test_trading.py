@@ -401,25 +401,16 @@ def fail(view: View) -> Decision:
     raise ZeroDivisionError("x")
 
 
-def test_a_strategy_that_fails_each_bar_is_latched_by_the_keeper_and_the_trader_lives_on(
-    make: Make, on_stage: Stage
-) -> None:
-    desk = make(*[fail] * 3, ENTER)
-    latched: list[Body] = []
-
-    def reduce(body: Body) -> Body:
-        latched.append(dict(body))
-        return {"latch": "stored"}
-
-    on_stage.enter("core.keeper", lambda node: node.handle("reduce", reduce))
-    desk.ready()
+def test_a_strategy_that_fails_each_bar_is_latched_in_the_database_and_the_trader_lives_on(make: Make) -> None:
+    desk = make(*[fail] * 3, ENTER).ready()
 
     for _ in range(4):
         desk.bar()
 
-    wait_until("the keeper is asked", lambda: len(latched) == 1)
-    assert (latched[0]["session"], latched[0]["by"]) == (desk.session, "strategy")
-    assert "it failed on 3 bars in a row: ZeroDivisionError: x" in latched[0]["reason"]
+    wait_until("the latch is stored", lambda: desk.store.latch(f"session:{desk.session}").state == "reducing")
+    latch = desk.store.latch(f"session:{desk.session}")
+    assert latch.by == "strategy"
+    assert "it failed on 3 bars in a row: ZeroDivisionError: x" in latch.reason
     assert {"strategy_failed", "strategy_off"} <= desk.alarms()
     assert desk.state()["trading_state"] == "reducing"
     assert desk.actor.is_alive

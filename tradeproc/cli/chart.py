@@ -79,7 +79,8 @@ class Axis:
 
     def label(self, price: float) -> str:
         """Return the nearest price that can be traded."""
-        return f"{round(price / self.tick) * self.tick:.{self.decimals}f}"
+        # adding zero makes -0.00 the 0.00 that it is
+        return f"{round(price / self.tick) * self.tick + 0.0:.{self.decimals}f}"
 
 
 def draw(bars: Sequence[Bar], width: int, height: int, axis: Axis) -> Text:
@@ -91,7 +92,7 @@ def draw(bars: Sequence[Bar], width: int, height: int, axis: Axis) -> Text:
     if not bars:
         return Text("waiting for the first bar", style="dim")
     rows = max(height - 1, _FEWEST_ROWS)
-    label = max(len(axis.label(bar.high)) for bar in bars)
+    label = max(len(axis.label(price)) for bar in bars for price in (bar.high, bar.low))
     room = max(width - label - 1, 1)
     shown = list(bars)[-room:]
     apart = " " if len(shown) * 2 <= room else ""

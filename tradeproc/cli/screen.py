@@ -35,11 +35,11 @@ class CandleSeen:
 
 @dataclass(frozen=True, slots=True)
 class FillSeen:
-    """A fill of the session; `market_at` places it in the chart, 0 when unknown."""
+    """A fill of the session; `market_at` places it in the chart, 0 when unknown. A `price` of None is unknown."""
 
     side: str
     quantity: int
-    price: str
+    price: str | None
     market_at: int
     at: int
 
@@ -163,7 +163,7 @@ class Screen:
         fill = FillSeen(
             side=str(body["side"]),
             quantity=int(body["quantity"]),
-            price=str(body["price"]),
+            price=None if body["price"] is None else str(body["price"]),
             market_at=int(body.get("market_at") or 0),
             at=int(body["at"]),
         )

@@ -11,6 +11,7 @@ from tradeproc.cli.layout import NOTHING, Column, Listing, Row, plain_text
 from tradeproc.clock import wall_ns
 from tradeproc.domain.units import SECOND, plain
 
+UNKNOWN = "unknown"
 _GOOD = frozenset({"RUNNING", "running", "ready", "up", "ok", "active", "filled", "trading"})
 _BAD = frozenset({"FATAL", "EXITED", "rejected", "halted", "down", "error", "needs_login", "failed", "critical"})
 _WAITING = frozenset({"STARTING", "BACKOFF", "STOPPING", "starting", "degraded", "reducing", "pending", "pre_sent"})
@@ -40,8 +41,15 @@ def number(value: Any) -> str:
     return f"{plain(Decimal(str(value))):f}"
 
 
+def known(value: Any) -> str:
+    """Return a price as `number` does, or the word for one that nobody knows."""
+    return UNKNOWN if value == UNKNOWN else number(value)
+
+
 def money(value: Any) -> Text:
-    """Return an amount of money with sign and cents, losses red."""
+    """Return an amount of money with sign and cents, losses red; one that nobody knows as that."""
+    if value == UNKNOWN:
+        return Text(UNKNOWN, style="yellow")
     amount = Decimal(str(value))
     style = "green" if amount > 0 else "red" if amount < 0 else ""
     return Text(f"{amount:+,.2f}" if amount else "0.00", style=style)
@@ -119,7 +127,8 @@ FILLS = (
     Column("contract", "contract"),
     Column("side", "side"),
     Column("quantity", "quantity", right=True),
-    Column("price", "price", number, right=True),
+    Column("price", "price", known, right=True),
+    Column("what", "kind"),
 )
 TRADES = (
     Column("session", "session", right=True, drop=2),
@@ -127,18 +136,18 @@ TRADES = (
     Column("side", "side"),
     Column("quantity", "quantity", right=True, drop=1),
     Column("entered (market)", "entered_market_at", moment, right=True),
-    Column("at", "entry_price", number, right=True),
+    Column("at", "entry_price", known, right=True),
     Column("exited (market)", "exited_market_at", moment, right=True),
-    Column("at", "exit_price", number, right=True),
+    Column("at", "exit_price", known, right=True),
     Column("profit", "profit", money, right=True),
 )
 DAY_TRADES = (
     Column("side", "side"),
     Column("quantity", "quantity", right=True),
     Column("entered", "entered_market_at", clock),
-    Column("at", "entry_price", number, right=True),
+    Column("at", "entry_price", known, right=True),
     Column("exited", "exited_market_at", clock),
-    Column("at", "exit_price", number, right=True),
+    Column("at", "exit_price", known, right=True),
     Column("profit", "profit", money, right=True),
 )
 DECISIONS = (
@@ -183,5 +192,5 @@ def build(columns: Sequence[Column], rows: Iterable[Row]) -> Listing:
 
 
 def total_profit(trades: Iterable[Row]) -> Decimal:
-    """Return the sum of the trades' profits, in the one currency we trade so far."""
-    return sum((Decimal(str(trade["profit"])) for trade in trades), Decimal(0))
+    """Return the sum of the profits that are known, in the one currency we trade so far."""
+    return sum((Decimal(str(trade["profit"])) for trade in trades if trade["profit"] is not None), Decimal(0))

@@ -105,8 +105,10 @@ def progress_line(screen: Screen) -> str:
 
 
 def profit_of(screen: Screen) -> Decimal | None:
-    """Return realized and unrealized profit together, None while the trader has told neither."""
+    """Return realized and unrealized profit together, None while the trader has told neither or does not know."""
     told = [screen.summary.get(key) for key in ("realized", "unrealized")]
+    if "realized" in screen.summary and told[0] is None:
+        return None  # a price is unknown: the rest alone would pass for the whole
     amounts = [Decimal(str(amount)) for amount in told if amount is not None]
     return sum(amounts, Decimal(0)) if amounts else None
 
@@ -239,7 +241,7 @@ def _fills(newest: Sequence[FillSeen], decimals: int) -> Table:
     for fill in newest:
         style = "green" if fill.side == "buy" else "red"
         moment = tables.clock(fill.market_at or fill.at)
-        price = f"{Decimal(fill.price):.{decimals}f}"
+        price = "unknown" if fill.price is None else f"{Decimal(fill.price):.{decimals}f}"
         side = Text.assemble(plain_text(fill.side), style=style)
         grid.add_row(Text(moment, style="dim"), side, Text(str(fill.quantity)), Text(price))
     return grid

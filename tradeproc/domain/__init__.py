@@ -7,6 +7,7 @@ Inside: frozen values and arithmetic on them. Never: a clock, a socket, a file, 
     candles.py        ticks and candles
     orders.py         our orders; broker_orders.py the broker's, what is asked of it and the three outcomes
     book.py           what orders lead to: fills, positions, trades, balances, divergences
+    fills.py          which fills stand when some were taken back
     answers.py        known or unknown: what asking the outside world can answer
     session.py        what a trading session is asked to do; schedule.py and wanted.py when it should run
     messages.py       values as message bodies, by the fields in shapes.py and the forms in forms.py

@@ -7,12 +7,24 @@ from tradeproc.domain.orders import Side
 from tradeproc.domain.units import Contracts, Money, Nanos, Price
 
 
+class FillKind(StrEnum):
+    """Why a row of the fills exists; position, trades and profit follow from all of them."""
+
+    OWN = "own"
+    """Contracts that an order of ours traded."""
+    EXTERNAL = "external"
+    """The position changed by no order of ours; the row is the difference, `broker_id` the order if it is known."""
+    REVERSAL = "reversal"
+    """The broker took back a fill that it had told: the opposite side at the price at which it was booked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """An increase of an order's cumulative filled quantity.
+    """A change of the position: an increase of an order's cumulative filled quantity, or what `kind` says.
 
-    `cumulative` is the filled quantity after it: (order, cumulative) is unique, so a fill told twice is booked
-    once. `price` is the price of this increase, derived from the broker's averages; it may lie off the grid.
+    `cumulative` is the filled quantity after it: (order, revision, cumulative) is unique, so a fill told twice is
+    booked once. `revision` counts how often the broker took fills of the order back. `price` is the price of this
+    increase, derived from the broker's averages; it may lie off the grid, and is None when nobody knows it.
     """
 
     order_id: str
@@ -22,14 +34,16 @@ class Fill:
     side: Side
     quantity: Contracts
     cumulative: Contracts
-    price: Price
+    price: Price | None
     at: Nanos
     market_at: Nanos
+    kind: FillKind = FillKind.OWN
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A signed number of contracts (+ long, - short, 0 flat) at an average price (None when flat)."""
+    """A signed number of contracts (+ long, - short, 0 flat) at an average price (None when flat or unknown)."""
 
     account: str
     contract: str
@@ -39,17 +53,20 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """A round trip: contracts opened and closed again, with profit in the instrument's currency before fees."""
+    """A round trip: contracts opened and closed again, with profit in the instrument's currency before fees.
+
+    A price that nobody knows is None, and so is the profit then.
+    """
 
     session: int
     contract: str
     side: Side
     quantity: Contracts
-    entry_price: Price
-    exit_price: Price
+    entry_price: Price | None
+    exit_price: Price | None
     entered_at: Nanos
     exited_at: Nanos
-    profit: Money
+    profit: Money | None
     entry_order: str
     exit_order: str
 

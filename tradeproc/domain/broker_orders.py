@@ -70,8 +70,8 @@ class BrokerOrder:
     a bracket). `raw_status` is the broker's own word. `filled` is cumulative, `average` the average price of the
     filled part. `client_id` only where the broker echoes one. `parent` is the broker id of the entry of a bracket.
     `has_cancel_pending` while a cancel is under way. `average` is None with `filled` above 0 when the broker did not
-    tell the price of the fill; price 0 is a price. `opened_at` is None when the broker told no time that can be.
-    `doubt` says for people which fields were there and made no sense.
+    tell the price of the fill, which is asked for; price 0 is a price. `opened_at` is None when the broker told no
+    time that can be. `doubt` says for people which fields were there and made no sense.
     """
 
     broker_id: str

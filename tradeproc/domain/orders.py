@@ -105,8 +105,9 @@ class Order:
     """One order of a session.
 
     `id` is our client order id: at most 22 characters, unique for ever (installation, session, fence, counter).
-    `quantity` and `filled` are positive. `average` is the broker's average fill price. `parent` is the entry's
-    id for the legs of a bracket. `in_flight` is "modify" or "cancel" while the broker has not answered one.
+    `quantity` and `filled` are positive. `average` is the broker's average fill price (None: unknown). `parent`
+    is the entry's id for the legs of a bracket. `in_flight` is "modify" or "cancel" while the broker has not answered
+    one. `revision` counts how often the broker took back fills that it had told.
     Times are UTC wall clock; `market_at` is market time of the last market event before the decision.
     """
 
@@ -131,6 +132,7 @@ class Order:
     in_flight: str | None = None
     changed_at: Nanos = Nanos(0)
     reason: str = ""
+    revision: int = 0
 
     @property
     def remaining(self) -> Contracts:

@@ -36,6 +36,15 @@ class StopPolicy(StrEnum):
     FLATTEN = "flatten"
 
 
+class ExternalPolicy(StrEnum):
+    """What to do when the position, or a stop that protects it, changed by no order of the session."""
+
+    REDUCE = "reduce"
+    """Exits only, until a person resumes the session with a reason."""
+    IGNORE = "ignore"
+    """Book it and go on."""
+
+
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
     """What no order of the session may exceed, in contracts; a limit has no default."""
@@ -77,6 +86,7 @@ class SessionSpec:
     arguments: Mapping[str, Argument] = field(default_factory=dict)
     warmup: int | None = None
     stop_policy: StopPolicy = StopPolicy.ALARM
+    external_policy: ExternalPolicy = ExternalPolicy.REDUCE
     market_hours: str = ""
     notes: str = ""
     schedule: Schedule | None = None
@@ -117,6 +127,7 @@ class SessionSpec:
         plain = asdict(self)
         plain["arguments"] = dict(self.arguments)
         plain["stop_policy"] = self.stop_policy.value
+        plain["external_policy"] = self.external_policy.value
         return {key: value for key, value in plain.items() if value is not None}
 
     @classmethod

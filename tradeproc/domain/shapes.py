@@ -1,6 +1,6 @@
 """The fields of every value that travels, and the form of each; `messages.py` gives them their names."""
 
-from tradeproc.domain.book import Balance, Divergence, DivergenceKind, Fill, Position, Trade
+from tradeproc.domain.book import Balance, Divergence, DivergenceKind, Fill, FillKind, Position, Trade
 from tradeproc.domain.broker_orders import BrokerAccount, BrokerOrder, ContractDetails, OrderRequest, UnreadableRecord
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.forms import (
@@ -144,6 +144,7 @@ ORDER = Shape(
         "in_flight": _MAYBE_TEXT,
         "changed_at": WHOLE,
         "reason": TEXT,
+        "revision": COUNT,
     },
 )
 FILL = Shape(
@@ -156,10 +157,12 @@ FILL = Shape(
         "contract": TEXT,
         "side": _SIDE,
         "quantity": QUANTITY,
-        "cumulative": QUANTITY,
-        "price": DECIMAL,
+        "cumulative": COUNT,
+        "price": _MAYBE_DECIMAL,
         "at": WHOLE,
         "market_at": WHOLE,
+        "kind": one_of(FillKind),
+        "revision": COUNT,
     },
 )
 TRADE = Shape(
@@ -170,11 +173,11 @@ TRADE = Shape(
         "contract": TEXT,
         "side": _SIDE,
         "quantity": QUANTITY,
-        "entry_price": DECIMAL,
-        "exit_price": DECIMAL,
+        "entry_price": _MAYBE_DECIMAL,
+        "exit_price": _MAYBE_DECIMAL,
         "entered_at": WHOLE,
         "exited_at": WHOLE,
-        "profit": DECIMAL,
+        "profit": _MAYBE_DECIMAL,
         "entry_order": TEXT,
         "exit_order": TEXT,
     },

@@ -11,11 +11,11 @@ from tradeproc.domain.book import Balance, Divergence, DivergenceKind
 from tradeproc.domain.broker_orders import BrokerOrder
 from tradeproc.domain.orders import Order, OrderSource, OrderState
 from tradeproc.domain.units import SECOND
-from tradeproc.engine import early_close, matching, sending
+from tradeproc.engine import early_close, matching, sending, unpriced, vanished
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import SaveBalance
 from tradeproc.engine.events import RecordUnreadable, StreamChanged, StreamKind
-from tradeproc.engine.orders import noted, told
+from tradeproc.engine.orders import lacks_price, noted, told
 from tradeproc.engine.state import Pending, State, Waiting
 from tradeproc.engine.turn import Turn
 
@@ -49,6 +49,12 @@ def take(turn: Turn, order: Order, picture: BrokerOrder, source: OrderSource) ->
     state = turn.state
     state.broker.ids[picture.broker_id] = order.id
     state.broker.strays.pop(picture.broker_id, None)
+    if lacks_price(order, picture):
+        picture = unpriced.hold(turn, order, picture, source)
+    else:
+        unpriced.settle(turn, order.id)
+        order = unpriced.price_later(turn, order, picture, source)
+    vanished.note(turn, order, picture)
     turn.apply(told(order, picture, state.setup.instrument, source, turn.times))
     _settle(turn, order.id, picture, source)
     early_close.rejected(turn, state.engine.orders[order.id])

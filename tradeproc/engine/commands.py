@@ -64,6 +64,7 @@ def _set_trading_state(turn: Turn, command: TradingStateSet) -> None:
     )
     if command.state is TradingState.ACTIVE and command.scope == f"session:{turn.state.setup.session}":
         strategy.resumed(turn)
+        turn.clear(AlarmName.EXTERNAL_CHANGE)
     if engine.trading is not TradingState.ACTIVE:
         _cancel_entries(turn, f"trading is {engine.trading.value}")
 

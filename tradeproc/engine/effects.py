@@ -2,6 +2,7 @@
 
 The rules for a shell:
 
+- A `KeepLatch` must be done before the effects after it, as a `Persist` without a ticket is.
 - A `Persist` with a ticket must be in the database itself; answer with `Persisted` or `PersistFailed`. Only an entry
   hangs on one, and its `Send` comes as an effect of `Persisted`.
 - A `Persist` without a ticket must be done before the effects after it, in the database or, when that is down, in the
@@ -18,6 +19,7 @@ from tradeproc.domain.broker_orders import BracketRequest, OrderRequest
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.units import Nanos
+from tradeproc.engine.events import TradingState
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,20 @@ class SaveBalance:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepLatch:
+    """Keep a latch that the engine has set by itself; like a person's it stands until a person resumes.
+
+    One that stands already and closes as much or more is not touched. `by` says which rule set it.
+    """
+
+    scope: str
+    state: TradingState
+    by: str
+    reason: str
+    at: Nanos
+
+
+@dataclass(frozen=True, slots=True)
 class SaveDivergence:
     """Write down a difference to the broker; our side is corrected already, so it is closed as it is written."""
 
@@ -112,15 +128,6 @@ class ClearAlarm:
 
     name: str
     at: Nanos
-
-
-@dataclass(frozen=True, slots=True)
-class KeepLatch:
-    """Have the keeper store a latch of the session that the engine has set itself; it outlives every restart."""
-
-    state: str
-    by: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +178,10 @@ Effect = (
     | AskOrders
     | AskPosition
     | SaveBalance
+    | KeepLatch
     | SaveDivergence
     | Alarm
     | ClearAlarm
-    | KeepLatch
     | Publish
     | Log
     | Finished

@@ -54,8 +54,10 @@ class Started:
     if there never was one; `fills` are those booked after it was saved (where a unit was not written as one).
     `claimed` are the broker's ids of our orders with ours, of many more than are in `orders`: the broker lists orders
     that we have forgotten, and one must not be taken for another that looks the same. `strategy_off` says why an
-    earlier life switched the strategy off, if no person has resumed it since. All are our copy; the broker is asked
-    at once, and until it has answered for both no strategy runs.
+    earlier life switched the strategy off, if no person has resumed it since. `saved_at` is when the position was
+    saved, `externals` are the newest rows booked for changes by no order of ours, and `latched` is why the engine has
+    latched the session for one, empty when it has not or a person has resumed it. All are our copy; the broker is
+    asked at once, and until it has answered for both no strategy runs.
     """
 
     orders: tuple[Order, ...] = ()
@@ -63,6 +65,9 @@ class Started:
     fills: tuple[Fill, ...] = ()
     claimed: Mapping[str, str] = field(default_factory=dict)
     strategy_off: str = ""
+    saved_at: Nanos = Nanos(0)
+    externals: tuple[Fill, ...] = ()
+    latched: str = ""
 
 
 @dataclass(frozen=True, slots=True)

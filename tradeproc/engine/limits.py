@@ -114,6 +114,8 @@ def _unknown(state: State, now: Nanos) -> str | None:
         return "orders and position are not confirmed since the start"
     if broker.suspicion is not None:
         return "the position is not reconciled"
+    if broker.unpriced:
+        return f"order {min(broker.unpriced)} is told as filled without a price"
     if broker.reappeared:
         return f"order {min(broker.reappeared)} works at the broker though we took it for ended"
     for order_id, pending in state.engine.pending.items():

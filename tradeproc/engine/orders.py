@@ -9,6 +9,8 @@ A picture that is merely late (working, told after filled) leads to the state we
 that is not in the table contradicts what we know: the order stays as it is, the contradiction becomes a row of its
 history and an alarm. Fills are increases of the cumulative quantity, never counted messages, so it does not matter
 how often or in which order pictures arrive; a fill that comes after a cancel, or before the accept, is booked once.
+A price comes from the broker or is unknown; an order's own limit is no fill price. What the broker takes back
+(`taken_back`) is reversed by a row of its own, and is the one thing that moves an ended order to another end.
 """
 
 from collections.abc import Mapping
@@ -16,13 +18,16 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
-from tradeproc.domain.book import Fill
+from tradeproc.domain.book import Fill, FillKind
 from tradeproc.domain.broker_orders import BrokerOrder
-from tradeproc.domain.instruments import Instrument
+from tradeproc.domain.instruments import Instrument, instrument_of
 from tradeproc.domain.orders import Order, OrderEvent, OrderSource, OrderState
-from tradeproc.domain.units import Contracts, Nanos, Price, Ticks, nearest_ticks, plain
+from tradeproc.domain.units import Contracts, Nanos, Price, Ticks, nearest_ticks, plain, to_price
 
 _PLACES = Decimal(1).scaleb(-10)
+# half a unit of the tenth decimal, doubled for what is computed with it
+_ROUNDING = _PLACES
+_ABSURD = Decimal(10) ** 12
 
 
 class Move(StrEnum):
@@ -145,7 +150,7 @@ def told(
     after = TRANSITIONS.get((order.state, move))
     changed = replace(order, broker_id=order.broker_id or picture.broker_id)
     if fill is not None:
-        changed = replace(changed, filled=picture.filled, average=picture.average or fill.price)
+        changed = replace(changed, filled=picture.filled, average=average_of(picture))
     if after is None:
         return _illegal(changed, move, source, at, picture.reason, fill)
     if not after.is_terminal and order.in_flight != "modify":
@@ -205,19 +210,81 @@ def _fill(order: Order, picture: BrokerOrder, now: tuple[Nanos, Nanos]) -> Fill:
         side=order.side,
         quantity=Contracts(quantity),
         cumulative=picture.filled,
-        price=_increment_price(order, picture, quantity),
+        price=_difference_price(order, picture),
         at=now[0],
         market_at=now[1],
+        revision=order.revision,
     )
 
 
-def _increment_price(order: Order, picture: BrokerOrder, quantity: int) -> Price:
-    """Return the price of the increase: what brings the old average to the new one.
+def taken_back(order: Order, picture: BrokerOrder, source: OrderSource, now: tuple[Nanos, Nanos]) -> Applied:
+    """Return the order after the broker took back fills that it had told: fewer filled, reversed by a row.
 
-    Where the broker tells no average, the order's own price is the best that is known.
+    The caller has made sure that the picture is not merely late. An ended order takes the end that is told now.
     """
-    if picture.average is None:
-        return order.average or picture.limit or picture.stop or Price(Decimal(0))
-    before = (order.average or Decimal(0)) * order.filled
-    price = (picture.average * picture.filled - before) / quantity
-    return Price(plain(price.quantize(_PLACES)))
+    quantity = order.filled - picture.filled
+    average = average_of(picture) if picture.filled else None
+    state = picture.state if picture.state.is_terminal else order.state
+    changed = replace(
+        order,
+        state=state,
+        filled=picture.filled,
+        average=average,
+        revision=order.revision + 1,
+        changed_at=now[0],
+        reason=picture.reason or order.reason,
+    )
+    if state.is_terminal:
+        changed = replace(changed, in_flight=None)
+    fill = Fill(
+        order_id=order.id,
+        broker_id=picture.broker_id,
+        session=order.session,
+        contract=order.contract,
+        side=order.side.opposite,
+        quantity=Contracts(quantity),
+        cumulative=picture.filled,
+        price=_difference_price(order, picture),
+        at=now[0],
+        market_at=now[1],
+        kind=FillKind.REVERSAL,
+        revision=changed.revision,
+    )
+    return Applied(changed, noted(order, changed, source, now[0], "fill_taken_back", picture.reason), fill)
+
+
+def average_of(picture: BrokerOrder) -> Price | None:
+    """Return the average fill price that a picture tells, None when it tells none that can be; zero is a price."""
+    average = picture.average
+    return average if average is not None and average.is_finite() and abs(average) < _ABSURD else None
+
+
+def lacks_price(order: Order, picture: BrokerOrder) -> bool:
+    """Tell whether a picture shows more contracts filled than we know and no price for them."""
+    return picture.filled > order.filled and average_of(picture) is None
+
+
+def _difference_price(order: Order, picture: BrokerOrder) -> Price | None:
+    """Return the price of the contracts by which order and picture differ, None when nobody knows it.
+
+    It is what leads from one average to the other. Averages are rounded to ten decimals, which an increase of few
+    contracts after many multiplies; contracts trade on the grid, so what lies within that rounding of it is on it.
+    """
+    quantity = picture.filled - order.filled
+    ours, theirs = order.average if order.filled else None, average_of(picture) if picture.filled else None
+    if (ours is None and order.filled) or (theirs is None and picture.filled):
+        return None
+    exact = (theirs or Decimal(0)) * picture.filled - (ours or Decimal(0)) * order.filled
+    tick_size = instrument_of(order.contract).tick_size
+    on_grid = to_price(nearest_ticks(exact, tick_size), tick_size)
+    if abs(on_grid - exact) <= _ROUNDING * (picture.filled + order.filled):
+        exact = on_grid
+    return Price(plain((exact / quantity).quantize(_PLACES)))
+
+
+def is_on_grid(fill: Fill, instrument: Instrument) -> bool:
+    """Tell whether the contracts of a fill can have traded at prices of the grid; an unknown price can."""
+    if fill.price is None:
+        return True
+    total = fill.price * fill.quantity / instrument.tick_size
+    return abs(total - total.to_integral_value()) * instrument.tick_size <= _PLACES * fill.quantity

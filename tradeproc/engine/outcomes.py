@@ -70,6 +70,9 @@ def learn(turn: Turn, order: Order, broker_id: str) -> None:
         turn.keep(changed, noted(order, changed, _REPLY, turn.now, "told_id"))
         order = changed
     state.broker.ids[broker_id] = order.id
+    listed = state.broker.foreign_filled.pop(broker_id, None)
+    if listed is not None:
+        broker.keep_stray(state, listed)  # an answer showed it filled before the reply said whose it is
     picture = state.broker.strays.get(broker_id)
     if picture is not None:
         broker.take(turn, order, picture, OrderSource.BROKER_STREAM)

@@ -3,10 +3,12 @@
 Ours is counted from fills. The broker's comes as readings: told by the stream, and asked for every 30 s, at start,
 after a reconnect and after a gap. A reading that differs is not a divergence yet: streams race each other, and a fill
 may be on its way. It becomes a suspicion, which closes the gate for entries and makes us ask for orders (whose
-filled quantities explain most differences) and for the position again. Only when the orders were answered after it
-arose, no order of ours is without its reply (its fill may be the whole difference), and a later reading at least 2 s
-after it is the same while ours is too, is it a divergence: the broker's side becomes ours, and a row tells both. A
-suspicion ends without a row as soon as both sides agree.
+filled quantities explain most differences) and for the position again. Only what is asked for counts further, since
+the stream may tell what is old. When the position was answered, then the orders, then the position again at least 2 s
+later, both times the same while ours is too, and no order of ours is without its reply or its price (its fill may be
+the whole difference), is it a divergence: the broker's side becomes ours by rows of the books (`external.py`), and a
+row tells both. A suspicion ends without a row as soon as both sides agree. What no order of ours explains closes
+entries (`external_policy`), but for the position that a session finds at its very first start.
 """
 
 from dataclasses import replace
@@ -14,6 +16,7 @@ from dataclasses import replace
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Divergence, DivergenceKind, Position
 from tradeproc.domain.units import SECOND
+from tradeproc.engine import external
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.broker import note_unreadable
 from tradeproc.engine.events import StreamKind
@@ -30,7 +33,7 @@ def position_told(turn: Turn, position: Position) -> None:
     """Take a reading from the stream."""
     spec = turn.state.setup.spec
     if (position.account, position.contract) == (spec.account, spec.contract):
-        _read(turn, position)
+        _read(turn, position, is_answer=False)
 
 
 def position_answered(turn: Turn, number: int, answer: Answer[Position]) -> None:
@@ -44,7 +47,7 @@ def position_answered(turn: Turn, number: int, answer: Answer[Position]) -> None
             question.known_at = turn.now
             turn.clear(AlarmName.POSITION_UNCONFIRMED)
             note_unreadable(turn, StreamKind.POSITIONS, ())
-            _read(turn, position)
+            _read(turn, position, is_answer=True)
         case Unknown(reason):
             turn.log("warning", "position_unknown", reason=reason)
 
@@ -55,10 +58,13 @@ def review(turn: Turn) -> None:
     if broker.reading is None or not broker.has_orders:
         return
     agrees = broker.reading.position.quantity == turn.state.engine.holding.quantity
+    if agrees and broker.reading.at == turn.now:
+        broker.agreed_at = turn.now
     if agrees and broker.suspicion is not None:
         broker.suspicion = None
     if agrees and not broker.has_position and broker.position.known_at is not None:
         broker.has_position = True
+        turn.state.engine.is_first_start = False
         turn.log("info", "position_confirmed", quantity=turn.state.engine.holding.quantity)
         _take_average(turn, broker.reading.position)
 
@@ -82,7 +88,7 @@ def press(turn: Turn) -> None:
         turn.alarm(AlarmName.POSITION_UNCONFIRMED, "the broker has not told the position for two minutes")
 
 
-def _read(turn: Turn, position: Position) -> None:
+def _read(turn: Turn, position: Position, *, is_answer: bool) -> None:
     broker, ours = turn.state.broker, turn.state.engine.holding.quantity
     broker.reading = Reading(position, turn.now)
     if not broker.has_orders:
@@ -91,34 +97,43 @@ def _read(turn: Turn, position: Position) -> None:
         broker.suspicion = None
         turn.clear(AlarmName.POSITION_DIVERGED)
         return
-    suspicion = broker.suspicion
+    suspicion, number = broker.suspicion, broker.orders.number
     if suspicion is None or (suspicion.ours, suspicion.brokers) != (ours, position.quantity):
-        broker.suspicion = Suspicion(ours, position.quantity, turn.now, broker.orders.number)
+        broker.suspicion = Suspicion(ours, position.quantity, turn.now, number, is_answered=is_answer)
+        return
+    if not is_answer:
+        return  # the stream may tell, even twice, what was so before
+    if not suspicion.is_answered:
+        broker.suspicion = Suspicion(ours, position.quantity, turn.now, number, is_answered=True)
         return
     is_asked = broker.orders_known_number > suspicion.orders_number
-    # the fill of an order whose fate is unknown belongs to us, and must not be counted twice
-    if is_asked and not turn.state.engine.has_unanswered and turn.now - suspicion.since >= _CONFIRM_AFTER:
+    # the fill of an order whose fate or price is unknown belongs to us, and must not be counted twice
+    is_complete = not turn.state.engine.has_unanswered and not broker.unpriced
+    if is_asked and is_complete and turn.now - suspicion.since >= _CONFIRM_AFTER:
         _adopt(turn, position)
 
 
 def _adopt(turn: Turn, position: Position) -> None:
     state = turn.state
     ours, broker = state.engine.holding, state.broker
-    cause = "no fill of ours explains it" if broker.has_position else "changed while the trader was not running"
+    when = "" if broker.has_position else "changed while the trader was not running: "
+    causes, changed = external.book(turn, position)
     divergence = Divergence(
         session=state.setup.session,
         kind=DivergenceKind.POSITION,
         subject=position.contract,
         ours=f"{ours.quantity} at {ours.average}",
         brokers=f"{position.quantity} at {position.average}",
-        cause=cause,
+        cause=when + "; ".join(causes),
         at=turn.now,
     )
-    turn.adopt(position)
+    told = f"ours {ours.quantity}, the broker's {position.quantity}: {divergence.cause}"
     turn.diverged(divergence)
-    turn.alarm(AlarmName.POSITION_DIVERGED, f"ours {ours.quantity}, the broker's {position.quantity}: {cause}")
+    turn.alarm(AlarmName.POSITION_DIVERGED, told)
     turn.log("error", "position_diverged", ours=ours.quantity, brokers=position.quantity)
     broker.suspicion = None
+    if changed and not state.engine.is_first_start:
+        turn.changed_by_others(told)
 
 
 def _take_average(turn: Turn, position: Position) -> None:

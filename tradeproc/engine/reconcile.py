@@ -9,6 +9,8 @@ sides and a cause, once it is clear that neither side was merely a moment ahead:
     an open order that is not ours                two answers 2 s apart, nothing of ours on its way: a row, an alarm
     an order we took for ended, working           two answers 2 s apart: a row, an alarm, no entries; an entry or exit
                                                   is cancelled (a protecting order is left to protect)
+    an order with fewer filled than were booked   two answers 10 s apart: the fill is reversed by a row once the
+                                                  position says so too
     an order whose reply was lost                 found by looks: it is ours. In none of three answers over 30 s: it
                                                   never arrived. Either way it is not sent again
 
@@ -22,7 +24,7 @@ from tradeproc.domain.book import Divergence, DivergenceKind
 from tradeproc.domain.broker_orders import BrokerOrder, ListedOrder, UnreadableRecord
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderState, OrderType
 from tradeproc.domain.units import SECOND, Nanos
-from tradeproc.engine import matching, outcomes, strategy
+from tradeproc.engine import external, matching, outcomes, strategy, unpriced
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.broker import (
     GIVEN_UP,
@@ -37,7 +39,7 @@ from tradeproc.engine.effects import Cancel
 from tradeproc.engine.events import Started, StreamKind
 from tradeproc.engine.limits import is_dormant
 from tradeproc.engine.orders import Move, moved
-from tradeproc.engine.state import Doubt, Holding, Pending, Waiting
+from tradeproc.engine.state import Doubt, Holding, Pending, Shrunk, Waiting
 from tradeproc.engine.turn import Turn, after_fill
 
 ABSENCES = 3
@@ -71,6 +73,12 @@ def started(turn: Turn, event: Started) -> None:
         state.engine.holding = Holding(event.position.quantity, event.position.average)
     for fill in event.fills:
         state.engine.holding = after_fill(state.engine.holding, fill)
+    state.engine.is_first_start = event.position is None and not (event.fills or event.orders)
+    state.broker.agreed_at = event.saved_at
+    for fill in event.externals:
+        external.remember(turn, fill)
+    if event.latched:
+        turn.changed_by_others(event.latched)
     strategy.begin(turn, event.strategy_off)
     turn.ask_orders("start")
     turn.ask_position("start")
@@ -102,16 +110,20 @@ def _compare(turn: Turn, listed_orders: list[ListedOrder], number: int) -> None:
     broker = turn.state.broker
     pictures = [picture for picture in listed_orders if isinstance(picture, BrokerOrder)]
     unknown: list[BrokerOrder] = []
+    broker.foreign_filled = {}
     for picture in pictures:
         order = matching.claimed(turn.state, picture)
         if order is None:
             unknown.append(picture)
+            if picture.filled and picture.broker_id not in broker.ids:
+                broker.foreign_filled[picture.broker_id] = picture
         elif broker.has_orders:
             _take_and_doubt(turn, order, picture)
         else:
             take_first(turn, order, picture)
     claim_strays(turn, _ASKING, unknown)
     broker.orders_known_number = number
+    _look_for_shrunk(turn, pictures)
     _count_absences(turn, number, listed_orders)
     _look_for_missing(turn, {each.broker_id for each in listed_orders})
     strange = _look_for_foreign(turn, pictures) | _look_for_reappeared(turn, pictures)
@@ -120,6 +132,25 @@ def _compare(turn: Turn, listed_orders: list[ListedOrder], number: int) -> None:
     if not broker.has_orders:
         broker.has_orders = True
         turn.log("info", "orders_confirmed", open=len(turn.state.engine.open_orders))
+
+
+def _look_for_shrunk(turn: Turn, pictures: Iterable[BrokerOrder]) -> None:
+    """Note orders of which fewer contracts are filled than were booked; reverse those booked out already."""
+    broker = turn.state.broker
+    known, broker.shrunk = broker.shrunk, {}
+    for picture in pictures:
+        order = matching.claimed(turn.state, picture)
+        if order is None or picture.filled >= order.filled:
+            continue
+        since = known[order.id].since if order.id in known else turn.now
+        broker.shrunk[order.id] = Shrunk(picture, since)
+        is_agreed = (
+            broker.reading is not None and broker.reading.position.quantity == turn.state.engine.holding.quantity
+        )
+        if is_agreed and broker.is_reconciled and turn.now - since >= _MISSING_AFTER:
+            cause = external.take_back(turn, order, picture)
+            if cause is not None:
+                turn.differed(order, picture.state.value, picture.filled, cause)
 
 
 def _take_and_doubt(turn: Turn, order: Order, picture: BrokerOrder) -> None:
@@ -261,6 +292,12 @@ def _most_urgent(turn: Turn) -> tuple[str, int]:
         return "start", 2 * SECOND
     if any(pending.waiting is Waiting.RESOLVE for pending in engine.pending.values()):
         return "an order's fate is unknown", 3 * SECOND
+    if broker.unpriced:
+        return "a fill has no price", unpriced.ASK_EVERY
+    if broker.vanished:
+        return "a stop ended by no order of ours", 2 * SECOND
+    if broker.shrunk:
+        return "fewer contracts are filled than were booked", 5 * SECOND
     if broker.foreign.keys() - broker.told_foreign:
         return "an order is not where it should be", 3 * SECOND
     if broker.missing:

@@ -20,7 +20,10 @@ _MOST = Decimal(10**9)
 
 
 class NoPrice(Refusal):
-    """A strategy's price that is none (not finite, or not above zero); caught where its decision is read."""
+    """A strategy's price that is none (not finite, or beyond any market's); caught where its decision is read.
+
+    Zero and negative prices are prices: crude oil settled at -37.63 on 2020-04-20, spreads are often negative.
+    """
 
     def __init__(self, price: float | Decimal) -> None:
         self.price = price
@@ -31,7 +34,7 @@ def limit_ticks(price: float | Decimal, side: Side, tick_size: Decimal) -> Ticks
     """Return a limit price in ticks.
 
     Raises:
-        NoPrice: not finite, or not above zero.
+        NoPrice: not finite, or beyond any market's.
     """
     return _rounded(price, tick_size, is_up=side is Side.SELL)
 
@@ -40,7 +43,7 @@ def stop_ticks(price: float | Decimal, side: Side, role: OrderRole, tick_size: D
     """Return a stop price in ticks; an `ENTRY` rounds away from the market, everything else towards it.
 
     Raises:
-        NoPrice: not finite, or not above zero.
+        NoPrice: not finite, or beyond any market's.
     """
     away = side is Side.BUY
     return _rounded(price, tick_size, is_up=away if role is OrderRole.ENTRY else not away)
@@ -48,7 +51,7 @@ def stop_ticks(price: float | Decimal, side: Side, role: OrderRole, tick_size: D
 
 def _rounded(price: float | Decimal, tick_size: Decimal, *, is_up: bool) -> Ticks:
     exact = price if isinstance(price, Decimal) else Decimal(repr(float(price)))
-    if not exact.is_finite() or abs(exact) > _MOST or exact <= 0:
+    if not exact.is_finite() or abs(exact) > _MOST:
         raise NoPrice(price)
     ticks = exact / tick_size
     nearest = ticks.to_integral_value()

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from tradeproc.domain.book import Balance, Divergence, Position
+from tradeproc.domain.book import Balance, Divergence, Fill, Position
 from tradeproc.domain.broker_orders import BrokerOrder
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Contract, Instrument, instrument
-from tradeproc.domain.orders import Order, OrderSource
+from tradeproc.domain.orders import Order, OrderSource, OrderState
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import SECOND, Contracts, Nanos, Price
 from tradeproc.engine.candles import CandleSeries
@@ -152,7 +152,8 @@ class EngineOwned:
     """Orders (newest last, a bounded number of ended ones kept for late fills), our position, and flags.
 
     `tickets` are entries that wait for their row. `cancels_wanted` are orders to cancel as soon as their broker id is
-    known. `contradictions` are illegal facts already told, by order and event.
+    known. `is_first_start` until the position of a session that never had one is confirmed. `contradictions` are
+    illegal facts already told, by order and event.
     """
 
     orders: dict[str, Order] = field(default_factory=dict)
@@ -174,6 +175,7 @@ class EngineOwned:
     uncovered_since: Nanos | None = None
     protected_at: Nanos = Nanos(0)
     last_fill_at: Nanos = Nanos(0)
+    is_first_start: bool = False
 
     @property
     def trading(self) -> TradingState:
@@ -212,12 +214,16 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """A reading that differs from our count and may yet be explained by a fill that is on its way."""
+    """A reading that differs from our count and may yet be explained by a fill that is on its way.
+
+    `is_answered` once the broker, asked after it arose, said the same; `since` and `orders_number` are of then.
+    """
 
     ours: Contracts
     brokers: Contracts
     since: Nanos
     orders_number: int
+    is_answered: bool = False
 
 
 @dataclass(slots=True)
@@ -251,6 +257,33 @@ class Doubt:
 
 
 @dataclass(slots=True)
+class Unpriced:
+    """What the broker told of an order as filled without a price, since when, and how many answers repeated it."""
+
+    picture: BrokerOrder
+    since: Nanos
+    answers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """A stop of ours that ended by no order of ours: as it was, how it ended, and the newest question then."""
+
+    order: Order
+    state: OrderState
+    since: Nanos
+    asked_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shrunk:
+    """An order of which the broker's list shows fewer contracts filled than were booked, and since when it does."""
+
+    picture: BrokerOrder
+    since: Nanos
+
+
+@dataclass(slots=True)
 class BrokerConfirmed:
     """What the broker told.
 
@@ -262,6 +295,9 @@ class BrokerConfirmed:
     `streams` holds why each stream is down, empty while it is up.
     `market_up_since` is since when the bars' is up, `traded_at` when a bar last said something new, `said_closed` a
     rejection since then whose reason is that the market is closed. `calendar_open_since` is None while it is not.
+    `unpriced` are orders told as filled without a price, `shrunk` those of which fewer are filled than were booked,
+    `vanished` stops that ended by no order of ours. `foreign_filled` are orders of others that the newest answer
+    showed filled, `externals` the rows booked for them; `agreed_at` is when the position agreed last.
     """
 
     ids: dict[str, str] = field(default_factory=dict)
@@ -272,6 +308,12 @@ class BrokerConfirmed:
     missing: dict[str, Nanos] = field(default_factory=dict)
     reappeared: set[str] = field(default_factory=set)
     unreadable: dict[StreamKind, str] = field(default_factory=dict)
+    unpriced: dict[str, Unpriced] = field(default_factory=dict)
+    shrunk: dict[str, Shrunk] = field(default_factory=dict)
+    vanished: dict[str, Vanished] = field(default_factory=dict)
+    foreign_filled: dict[str, BrokerOrder] = field(default_factory=dict)
+    externals: list[Fill] = field(default_factory=list)
+    agreed_at: Nanos = Nanos(0)
     reading: Reading | None = None
     suspicion: Suspicion | None = None
     balance: Balance | None = None

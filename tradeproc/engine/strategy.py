@@ -12,8 +12,7 @@ from types import CodeType, TracebackType
 from typing import Any, TypeVar
 
 from tradeproc.engine.alarms import AlarmName
-from tradeproc.engine.effects import DecisionNoted, KeepLatch
-from tradeproc.engine.events import TradingState
+from tradeproc.engine.effects import DecisionNoted
 from tradeproc.engine.state import Setup
 from tradeproc.engine.turn import Turn
 from tradeproc.strategies.contract import Decision, View
@@ -117,16 +116,8 @@ def _failed(turn: Turn, view: View, reason: str) -> None:
 
 def latch_off(turn: Turn, reason: str) -> None:
     """Switch the strategy off and latch the session, so that a restart does not try it again."""
-    engine, session = turn.state.engine, turn.state.setup.session
     switch_off(turn, reason)
-    scope = f"session:{session}"
-    if engine.latches.get(scope, TradingState.ACTIVE) is TradingState.ACTIVE:
-        engine.latches[scope] = TradingState.REDUCING
-        turn.do(
-            KeepLatch(
-                TradingState.REDUCING.value, BY, storable(f"strategy {turn.state.setup.strategy.name}: {reason}")
-            )
-        )
+    turn.latch(BY, storable(f"strategy {turn.state.setup.strategy.name}: {reason}"))
 
 
 def _called(setup: Setup, method: str, action: Callable[[], T]) -> T | Failure:

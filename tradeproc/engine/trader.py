@@ -25,6 +25,8 @@ from tradeproc.engine import (
     protection,
     reconcile,
     sending,
+    unpriced,
+    vanished,
 )
 from tradeproc.engine import events as told
 from tradeproc.engine.effects import Effect
@@ -125,6 +127,8 @@ def _time_passed(turn: Turn) -> None:
     """Look at every deadline; each has one owner."""
     reconcile.press_pending(turn)
     reconcile.settle_doubts(turn)
+    unpriced.press(turn)
+    vanished.press(turn)
     reconcile.press(turn)
     positions.press(turn)
     protection.press(turn)

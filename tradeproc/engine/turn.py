@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from tradeproc.domain.book import Divergence, Fill, Position
+from tradeproc.domain.book import Divergence, DivergenceKind, Fill, FillKind, Position
 from tradeproc.domain.orders import Order, OrderEvent
+from tradeproc.domain.session import ExternalPolicy
 from tradeproc.domain.units import SECOND, Contracts, Nanos, Price, plain
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import (
@@ -20,6 +21,7 @@ from tradeproc.engine.effects import (
     ClearAlarm,
     DecisionNoted,
     Effect,
+    KeepLatch,
     Log,
     Modify,
     Persist,
@@ -27,8 +29,12 @@ from tradeproc.engine.effects import (
     SaveDivergence,
     Send,
 )
-from tradeproc.engine.orders import Applied
+from tradeproc.engine.events import TradingState
+from tradeproc.engine.orders import Applied, is_on_grid
 from tradeproc.engine.state import Holding, Question, State
+
+EXTERNAL = "external_policy"
+"""Who set the latch of a session whose position changed by no order of ours; lifting it takes a reason."""
 
 KEPT_ORDERS = 500
 # the broker lists the orders of a day or two: as many more of its ids as orders are known by them
@@ -48,6 +54,7 @@ class Turn:
     _gated: list[Effect] = field(default_factory=list)
     _sent: list[Effect] = field(default_factory=list)
     _rest: list[Effect] = field(default_factory=list)
+    _latches: list[KeepLatch] = field(default_factory=list)
 
     @property
     def times(self) -> tuple[Nanos, Nanos]:
@@ -84,23 +91,42 @@ class Turn:
             self.state.engine.contradictions.add(contradiction)
         self.keep(applied.order, applied.event)
         if applied.fill is not None:
-            self._book(applied.fill)
+            self.book(applied.fill)
         if applied.is_illegal and applied.event is not None:
             self.alarm(
                 AlarmName.ILLEGAL_TRANSITION, f"{applied.order.id} {applied.event.before} {applied.event.what}"
             )
 
-    def _book(self, fill: Fill) -> None:
+    def book(self, fill: Fill) -> None:
+        """Book a fill: the only thing that changes our count of the position."""
         engine = self.state.engine
         self._fills.append(fill)
         engine.holding = after_fill(engine.holding, fill)
         engine.last_fill_at = self.now
+        if fill.kind is not FillKind.OWN:
+            self._source = "reconciliation"
         self._source = self._source or "fills"
+        if not is_on_grid(fill, self.state.setup.instrument):
+            self.log("warning", "fill_off_grid", order=fill.order_id, price=fill.price, quantity=fill.quantity)
 
-    def adopt(self, position: Position) -> None:
-        """Take over the broker's position in place of our count."""
-        self.state.engine.holding = Holding(position.quantity, position.average if position.quantity else None)
-        self._source = "reconciliation"
+    def latch(self, by: str, reason: str) -> None:
+        """Close the session to entries until a person resumes it; a latch that closes more stays as it is."""
+        engine = self.state.engine
+        scope = f"session:{self.state.setup.session}"
+        if engine.latches.get(scope, TradingState.ACTIVE) is not TradingState.ACTIVE:
+            return
+        engine.latches[scope] = TradingState.REDUCING
+        self._latches.append(KeepLatch(scope, TradingState.REDUCING, by, reason, self.now))
+        self.log("warning", "session_latched", scope=scope, state="reducing", reason=reason)
+
+    def changed_by_others(self, detail: str) -> None:
+        """Close entries and tell people, where the session's policy says so, after a change by no order of ours."""
+        setup = self.state.setup
+        if setup.spec.external_policy is not ExternalPolicy.REDUCE:
+            return
+        self.latch(EXTERNAL, detail)
+        remedy = f"scripts/tradectl resume --session {setup.session} --reason WHY opens it again"
+        self.alarm(AlarmName.EXTERNAL_CHANGE, f"{detail}; entries are closed; {remedy}")
 
     # --- what goes out
 
@@ -111,8 +137,11 @@ class Turn:
     def ask_orders(self, reason: str) -> None:
         """Ask the broker for all orders: at once, or after the answer that is under way, once a second at most."""
         if self._may_ask(self.state.broker.orders, reason):
-            question = self.state.broker.orders
-            question.ids = tuple(order.broker_id for order in self.state.engine.open_orders if order.broker_id)
+            question, broker = self.state.broker.orders, self.state.broker
+            ids = [order.broker_id for order in self.state.engine.open_orders if order.broker_id]
+            ids += [held.picture.broker_id for held in broker.unpriced.values()]
+            ids += [shrunk.picture.broker_id for shrunk in broker.shrunk.values()]
+            question.ids = tuple(dict.fromkeys(ids))
             self._rest.insert(0, AskOrders(question.number, reason, question.ids))
 
     def ask_position(self, reason: str) -> None:
@@ -155,6 +184,12 @@ class Turn:
         self.do(SaveDivergence(divergence))
         self.do(Publish("divergence", divergence))
 
+    def differed(self, ours: Order, state: str, filled: int, cause: str) -> None:
+        """Record that the broker sees an order otherwise."""
+        kind = DivergenceKind.ORDER_FILLED if filled != ours.filled else DivergenceKind.ORDER_STATE
+        sides = f"{ours.state.value} filled {ours.filled}", f"{state} filled {filled}"
+        self.diverged(Divergence(ours.session, kind, ours.id, *sides, cause, self.now))
+
     def note(self, decision: DecisionNoted) -> None:
         """Tell what a strategy wanted and what became of it."""
         self.do(Publish("decision", decision))
@@ -168,7 +203,8 @@ class Turn:
 
     def effects(self) -> tuple[Effect, ...]:
         """Return all effects of the turn: written down, sent, asked, told."""
-        found: list[Effect] = []
+        # before the position that explains it: killed between the two, a trader sees the difference and latches again
+        found: list[Effect] = [*self._latches]
         if self._orders or self._source:
             position = self.position() if self._source else None
             orders = tuple(self._orders.values())
@@ -184,15 +220,31 @@ class Turn:
 
 
 def after_fill(holding: Holding, fill: Fill) -> Holding:
-    """Return the holding after a fill: averaged when it grows, kept when it shrinks, new when it turns over."""
+    """Return the holding after a fill: averaged when it grows, kept when it shrinks, new when it turns over.
+
+    A reversal takes its own price out of the average. An unknown price makes the average unknown until flat.
+    """
     before, change = holding.quantity, fill.quantity * fill.side.sign
     after = before + change
     if after == 0:
         return Holding()
-    if before * change >= 0:
-        total = (holding.average or Decimal(0)) * abs(before) + fill.price * fill.quantity
-        return Holding(Contracts(after), Price(plain(total / abs(after))))
-    return Holding(Contracts(after), holding.average if before * after > 0 else fill.price)
+    if before * after < 0:
+        return Holding(Contracts(after), fill.price)
+    if before * change >= 0 or fill.kind is FillKind.REVERSAL:
+        return Holding(Contracts(after), _average((before, holding.average), (change, fill.price)))
+    return Holding(Contracts(after), holding.average)
+
+
+def _average(*parts: tuple[int, Price | None]) -> Price | None:
+    """Return the average price of signed quantities, None when the price of one is unknown; zero is a price."""
+    total, quantity = Decimal(0), 0
+    for count, price in parts:
+        if count and price is None:
+            return None
+        if count and price is not None:
+            total += count * price
+            quantity += count
+    return Price(plain(total / quantity))
 
 
 def _forget(state: State) -> None:

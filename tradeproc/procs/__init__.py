@@ -10,7 +10,6 @@ a decision about money, which is the engine's.
     trader.py         starts a trader, as specification.py says; trading.py its events, perform.py its effects,
                       ledger.py where it writes, recorder.py what it was told,
                       decision_book.py what its strategy wanted,
-                      latch_keeping.py its own latches on the way to the keeper,
                       trader_commands.py summary.py bodies.py tally.py what it tells,
                       trader_hours.py when its market and its schedule end; market_hours_file.py what a person
                       changes of that

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from tradeproc.clock import SECOND, SteadyClock, monotonic_ns
 from tradeproc.domain.book import Balance, Divergence
 from tradeproc.domain.units import Nanos
-from tradeproc.engine.effects import Persist
+from tradeproc.engine.effects import KeepLatch, Persist
 from tradeproc.errors import Fault
 from tradeproc.store.background import begun
 from tradeproc.store.database import DatabaseDown, StoreFault
@@ -122,6 +122,10 @@ class Ledger:
     def save_alarm(self, name: str, detail: str, at: Nanos) -> None:
         """Keep an alarm."""
         self.write(lambda writer: writer.save_alarm(self.session, name, detail, at))
+
+    def keep_latch(self, latch: KeepLatch) -> None:
+        """Keep a latch that the engine has set."""
+        self.write(lambda writer: writer.trip_latch(latch.scope, latch.state.value, latch.by, latch.reason, latch.at))
 
     def clear_alarm(self, name: str, at: Nanos) -> None:
         """Keep that an alarm is over."""

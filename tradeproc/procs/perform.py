@@ -21,7 +21,6 @@ from tradeproc.engine.effects import Effect
 from tradeproc.engine.events import Event
 from tradeproc.procs.bodies import order_body
 from tradeproc.procs.decision_book import DecisionBook
-from tradeproc.procs.latch_keeping import keep_latch
 from tradeproc.procs.ledger import Ledger
 
 T = TypeVar("T")
@@ -72,6 +71,8 @@ class Performer:
 
     def _record(self, effect: Effect) -> None:
         match effect:
+            case effects.KeepLatch():
+                self.ledger.keep_latch(effect)
             case effects.SaveBalance(balance):
                 self.ledger.save_balance(balance)
             case effects.SaveDivergence(divergence):
@@ -86,8 +87,6 @@ class Performer:
                 log.info("alarm_cleared name=%s", name)
                 self.ledger.clear_alarm(name, at)
                 self.node.publish("alarm", {"name": name, "detail": "", "at": at, "standing": False})
-            case effects.KeepLatch():
-                keep_latch(self.node, self.ledger.session, effect)
             case effects.Publish(topic, value):
                 if isinstance(value, effects.DecisionNoted):
                     self.decisions.note(value)

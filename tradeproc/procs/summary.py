@@ -1,6 +1,7 @@
 """What a trader says about itself: the body of its topic `state` and of the method of the same name."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from tradeproc.bus.codec import Body
 from tradeproc.domain.book import Position
@@ -60,9 +61,9 @@ def summary(state: State, tally: Tally, alarms: Mapping[str, str], ledger: Ledge
         "why": why_no_entry(state, ledger.clock.now()),
         "decisions": _decisions(state),
         "position": position.quantity,
-        "average": None if position.average is None else str(position.average),
-        "realized": str(tally.realized(position)),
-        "unrealized": None if last is None else str(tally.unrealized(position, last)),
+        "average": _text(position.average),
+        "realized": _text(tally.realized),
+        "unrealized": None if last is None else _text(tally.unrealized(last)),
         "currency": setup.instrument.currency,
         "fills": tally.fills,
         "orders": [order_body(order) for order in state.engine.open_orders],
@@ -76,3 +77,7 @@ def summary(state: State, tally: Tally, alarms: Mapping[str, str], ledger: Ledge
         "streams": {kind.value: reason or "up" for kind, reason in state.broker.streams.items()},
         "alarms": dict(alarms),
     }
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else str(value)

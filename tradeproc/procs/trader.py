@@ -15,14 +15,17 @@ from dataclasses import replace
 import tradeproc
 from tradeproc.bus.node import Node
 from tradeproc.clock import monotonic_ns, wall_ns
-from tradeproc.domain.book import Fill
+from tradeproc.domain.book import Fill, FillKind, Position
+from tradeproc.domain.fills import standing
 from tradeproc.domain.market_hours import market_hours
+from tradeproc.domain.units import Nanos
 from tradeproc.engine import events, strategy
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import TradingState
+from tradeproc.engine.external import KEPT_EXTERNALS
 from tradeproc.engine.recording import Header
-from tradeproc.engine.state import Setup, State, new_state
-from tradeproc.engine.turn import KEPT_IDS, KEPT_ORDERS
+from tradeproc.engine.state import Holding, Setup, State, new_state
+from tradeproc.engine.turn import EXTERNAL, KEPT_IDS, KEPT_ORDERS, after_fill
 from tradeproc.home import Home
 from tradeproc.procs import trader_commands
 from tradeproc.procs.ledger import CONNECT_SECONDS, Ledger
@@ -107,7 +110,11 @@ class Beginning:
         )
         latches = read_latches(store, row.id)
         state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in latches})
-        started = replace(_known(store, row, fills), strategy_off=_off(latches, row.id))
+        started = replace(
+            _known(store, row, fills),
+            strategy_off=_latched_by(strategy.BY, latches, row.id),
+            latched=_latched_by(EXTERNAL, latches, row.id),
+        )
         _forget_alarms(ledger)
         recorder = Recorder(self.home.recordings, _header(setup, state))
         trader = Trader(self.node, row, ledger, state, fills, recorder)
@@ -129,10 +136,10 @@ def _header(setup: Setup, state: State) -> Header:
     )
 
 
-def _off(latches: Sequence[Latch], session: int) -> str:
-    """Return why an earlier life switched the strategy off, empty when none did or a person has resumed since."""
+def _latched_by(rule: str, latches: Sequence[Latch], session: int) -> str:
+    """Return why a rule of an earlier life latched the session, empty when none did or a person has resumed since."""
     closed = [latch for latch in latches if latch.scope == f"session:{session}" and latch.state != "active"]
-    return "".join(latch.reason or "it failed" for latch in closed if latch.by == strategy.BY)
+    return "".join(latch.reason or "no reason is known" for latch in closed if latch.by == rule)
 
 
 def _forget_alarms(ledger: Ledger) -> None:
@@ -144,16 +151,26 @@ def _forget_alarms(ledger: Ledger) -> None:
 
 
 def _known(store: Store, row: SessionRow, fills: Sequence[Fill]) -> events.Started:
-    """Return our copy: open orders and the newest ended ones, the last position, fills booked after it was saved."""
+    """Return our copy: open orders and the newest ended ones, and the position that all fills of the session make."""
     newest = store.orders(row.id, limit=KEPT_ORDERS)
     known = {order.id for order in newest}
     older = [order for order in store.open_orders(row.id) if order.id not in known]
-    claimed = store.claimed(row.id, limit=KEPT_IDS)
     saved = [each for each in store.positions(row.id) if each.position.contract == row.spec.contract]
-    if not saved:
-        return events.Started((*older, *newest), None, tuple(fills), claimed)
-    later = tuple(fill for fill in fills if fill.at > saved[0].at)
-    return events.Started((*older, *newest), saved[0].position, later, claimed)
+    held = [fill for fill in standing(fills) if fill.contract == row.spec.contract]
+    return events.Started(
+        (*older, *newest),
+        _position(row, held) if held or saved else None,
+        claimed=store.claimed(row.id, limit=KEPT_IDS),
+        saved_at=saved[0].at if saved else Nanos(0),
+        externals=tuple(fill for fill in held if fill.kind is FillKind.EXTERNAL)[-KEPT_EXTERNALS:],
+    )
+
+
+def _position(row: SessionRow, fills: Sequence[Fill]) -> Position:
+    holding = Holding()
+    for fill in fills:
+        holding = after_fill(holding, fill)
+    return Position(row.spec.account, row.spec.contract, holding.quantity, holding.average)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -25,7 +25,7 @@ from tradeproc.procs.follower import SILENCE_SECONDS, Follower
 from tradeproc.procs.ledger import Ledger
 from tradeproc.procs.perform import Performer, answer_of
 from tradeproc.procs.recorder import Recorder
-from tradeproc.procs.summary import position_of, summary
+from tradeproc.procs.summary import summary
 from tradeproc.procs.tally import Tally
 from tradeproc.procs.trader_hours import Hours
 from tradeproc.store.database import DatabaseDown
@@ -122,11 +122,9 @@ class Trader:
                 for fill in effect.fills:
                     self.tally.add(fill)
                     self.recent_fills.append(fill)
-                if effect.position is not None:
-                    self.tally.settle(effect.position)
             if isinstance(effect, effects.KeepLatch):
                 # what is stored counts again only when it is newer
-                self._latched_at[f"session:{self.session}"] = self.clock.now()
+                self._latched_at[effect.scope] = self.clock.now()
             self.performer.perform(effect, following)
 
     # --- what is heard
@@ -298,7 +296,6 @@ class Trader:
 
     def summary(self) -> Body:
         """Return everything that people and the portfolio want to know of the session."""
-        self.tally.settle(position_of(self.state))
         return summary(self.state, self.tally, self.performer.alarms, self.ledger)
 
     def _say_goodbye(self) -> None:

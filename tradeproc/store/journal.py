@@ -168,6 +168,10 @@ class Journal:
         """Keep an alarm."""
         self.append(writes.alarm_write(session, name, detail, at))
 
+    def trip_latch(self, scope: str, state: str, by: str, reason: str, at: Nanos) -> None:
+        """Keep that a scope was closed."""
+        self.append(writes.latch_write(scope, state, by, reason, at))
+
     def clear_alarms(self, session: int | None, name: str | None, at: Nanos) -> None:
         """Keep that alarms were cleared."""
         self.append(writes.alarms_cleared_write(session, name, at))

@@ -2,7 +2,8 @@
 
 An entry's contracts are closed by later fills of the other side, oldest first; what a closing fill has too much
 opens the other direction (a reversal). Contracts of different codes never meet. A partial close gives a trade of
-its own for each pair of entry and exit fill. Pure; `procs/jobs.py` runs it.
+its own for each pair of entry and exit fill. What the broker took back never was: a reversal and the fills that it
+undoes make no trades. Pure; `procs/jobs.py` runs it.
 """
 
 from collections import deque
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tradeproc.domain.book import Fill, Trade
+from tradeproc.domain.fills import standing
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.units import Contracts, Money
 
@@ -22,7 +24,7 @@ def round_trips(fills: Sequence[Fill]) -> list[Trade]:
     """
     open_fills: dict[str, deque[Fill]] = {}
     trades: list[Trade] = []
-    for fill in fills:
+    for fill in standing(fills):
         waiting = open_fills.setdefault(fill.contract, deque())
         left: int = fill.quantity
         while left and waiting and waiting[0].side is not fill.side:
@@ -39,6 +41,9 @@ def round_trips(fills: Sequence[Fill]) -> list[Trade]:
 
 def _trade(entry: Fill, exit_: Fill, quantity: Contracts) -> Trade:
     point_value = instrument_of(entry.contract).point_value
+    profit = None
+    if entry.price is not None and exit_.price is not None:
+        profit = Money((exit_.price - entry.price) * entry.side.sign * quantity * point_value)
     return Trade(
         session=entry.session,
         contract=entry.contract,
@@ -48,7 +53,7 @@ def _trade(entry: Fill, exit_: Fill, quantity: Contracts) -> Trade:
         exit_price=exit_.price,
         entered_at=entry.at,
         exited_at=exit_.at,
-        profit=Money((exit_.price - entry.price) * entry.side.sign * quantity * point_value),
+        profit=profit,
         entry_order=entry.order_id,
         exit_order=exit_.order_id,
     )

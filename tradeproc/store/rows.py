@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from tradeproc.domain.book import Divergence, DivergenceKind, Fill, Position, Trade
+from tradeproc.domain.book import Divergence, DivergenceKind, Fill, FillKind, Position, Trade
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.orders import (
     Order,
@@ -143,6 +143,7 @@ def order_of(row: Row) -> Order:
         in_flight=row["in_flight"],
         changed_at=Nanos(row["changed_at"]),
         reason=row["reason"],
+        revision=row["revision"],
     )
 
 
@@ -170,9 +171,11 @@ def fill_of(row: Row) -> Fill:
         side=Side(row["side"]),
         quantity=Contracts(row["quantity"]),
         cumulative=Contracts(row["cumulative"]),
-        price=Price(plain(row["price"])),
+        price=_price(row["price"]),
         at=Nanos(row["at"]),
         market_at=Nanos(row["market_at"]),
+        kind=FillKind(row["kind"]),
+        revision=row["revision"],
     )
 
 
@@ -183,11 +186,11 @@ def trade_of(row: Row) -> Trade:
         contract=row["contract"],
         side=Side(row["side"]),
         quantity=Contracts(row["quantity"]),
-        entry_price=Price(plain(row["entry_price"])),
-        exit_price=Price(plain(row["exit_price"])),
+        entry_price=_price(row["entry_price"]),
+        exit_price=_price(row["exit_price"]),
         entered_at=Nanos(row["entered_at"]),
         exited_at=Nanos(row["exited_at"]),
-        profit=Money(plain(row["profit"])),
+        profit=None if row["profit"] is None else Money(plain(row["profit"])),
         entry_order=row["entry_order"],
         exit_order=row["exit_order"],
     )

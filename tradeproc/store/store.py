@@ -223,6 +223,10 @@ class Store:
         """Keep an alarm of a session, or of the host (None); told twice it is kept once."""
         self.write(writes.alarm_write(session, name, detail, at))
 
+    def trip_latch(self, scope: str, state: str, by: str, reason: str, at: Nanos) -> None:
+        """Close a scope that stands open, as a process does by itself; told twice it is closed once."""
+        self.write(writes.latch_write(scope, state, by, reason, at))
+
     def clear_alarms(self, session: int | None, name: str | None, at: Nanos) -> None:
         """Clear the standing alarms of a session or of the host (None), of one name if given."""
         self.write(writes.alarms_cleared_write(session, name, at))

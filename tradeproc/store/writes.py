@@ -39,7 +39,7 @@ def orders_write(
             "fence": fence,
             "orders": _json([_order(order) for order in orders]),
             "events": _json([_event(ordinal, event) for ordinal, event in enumerate(events)]),
-            "fills": _json([_fill(fill) for fill in fills]),
+            "fills": _json([{**_fill(fill), "ordinal": ordinal} for ordinal, fill in enumerate(fills)]),
         },
     )
 
@@ -124,6 +124,11 @@ def alarms_cleared_write(session: int | None, name: str | None, at: Nanos) -> Wr
     return Write("clear_alarms", {"session": session, "name": name, "at": at})
 
 
+def latch_write(scope: str, state: str, by: str, reason: str, at: Nanos) -> Write:
+    """Return the write of a latch that closes a scope which stands open; one that is closed stays as it is."""
+    return Write("trip_latch", {"scope": scope, "state": state, "by": by, "reason": reason, "at": at})
+
+
 def trade_values(number: int, trade: Trade) -> Values:
     """Return a trade as the columns of its table."""
     return {
@@ -166,6 +171,7 @@ def _order(order: Order) -> Values:
         "in_flight": order.in_flight,
         "changed_at": order.changed_at,
         "reason": order.reason,
+        "revision": order.revision,
     }
 
 
@@ -195,6 +201,8 @@ def _fill(fill: Fill) -> Values:
         "price": _text(fill.price),
         "at": fill.at,
         "market_at": fill.market_at,
+        "kind": fill.kind.value,
+        "revision": fill.revision,
     }
 
 

@@ -126,7 +126,18 @@ def render(
         return tables.build(
             columns, [{**row, "quantity": "unknown" if row["quantity"] is None else row["quantity"]} for row in rows]
         )
-    table = tables.build(columns, rows)
+    if name == "fills":
+        # what our orders did needs no word; what they did not, and what was taken back, does
+        own = [{**row, "kind": "" if row.get("kind") == "own" else row.get("kind")} for row in rows]
+        return tables.build(columns, [_with_unknown(row, "price") for row in own])
     if name != "trades":
-        return table
-    return Group(table, Text.assemble(f"{total} ", tables.money(tables.total_profit(rows)), " before fees"))
+        return tables.build(columns, rows)
+    table = tables.build(columns, [_with_unknown(row, "entry_price", "exit_price", "profit") for row in rows])
+    unknown = sum(row["profit"] is None for row in rows)
+    rest = f"; the profit of {unknown} is unknown" if unknown else ""
+    return Group(table, Text.assemble(f"{total} ", tables.money(tables.total_profit(rows)), f" before fees{rest}"))
+
+
+def _with_unknown(row: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """Return the row with a word for what nobody knows: a blank could be read as none, and none as 0."""
+    return {**row, **{key: tables.UNKNOWN for key in keys if row.get(key) is None}}

@@ -27,21 +27,22 @@ with holder as materialized (
 ), kept as (
     insert into orders (id, session, fence, contract, side, quantity, type, role, created_at, market_at,
         limit_ticks, limit_price, stop_ticks, stop_price, time_in_force, state, filled, average, broker_id, parent,
-        in_flight, changed_at, reason)
+        in_flight, changed_at, reason, revision)
     select o.id, holder.id, o.fence, o.contract, o.side, o.quantity, o.type, o.role, o.created_at, o.market_at,
         o.limit_ticks, o.limit_price, o.stop_ticks, o.stop_price, o.time_in_force, o.state, o.filled, o.average,
-        o.broker_id, o.parent, o.in_flight, o.changed_at, o.reason
+        o.broker_id, o.parent, o.in_flight, o.changed_at, o.reason, coalesce(o.revision, 0)
     from holder, jsonb_to_recordset(%(orders)s::jsonb) as o (
         id text, fence bigint, contract text, side side, quantity integer, type order_type, role order_role,
         created_at bigint, market_at bigint, limit_ticks bigint, limit_price numeric, stop_ticks bigint,
         stop_price numeric, time_in_force time_in_force, state order_state, filled integer, average numeric,
-        broker_id text, parent text, in_flight text, changed_at bigint, reason text)
+        broker_id text, parent text, in_flight text, changed_at bigint, reason text, revision integer)
     on conflict (id) do update set
         quantity = excluded.quantity, limit_ticks = excluded.limit_ticks, limit_price = excluded.limit_price,
         stop_ticks = excluded.stop_ticks, stop_price = excluded.stop_price, state = excluded.state,
         filled = excluded.filled, average = excluded.average,
         broker_id = coalesce(excluded.broker_id, orders.broker_id), parent = excluded.parent,
-        in_flight = excluded.in_flight, changed_at = excluded.changed_at, reason = excluded.reason
+        in_flight = excluded.in_flight, changed_at = excluded.changed_at, reason = excluded.reason,
+        revision = excluded.revision
     where (
         exists (select from news where news.order_id = orders.id)
         or not exists (select from told where told.order_id = orders.id)
@@ -53,13 +54,14 @@ with holder as materialized (
     returning id
 ), booked as (
     insert into fills
-        (order_id, broker_id, session, contract, side, quantity, cumulative, price, at, market_at)
-    select f.order_id, f.broker_id, holder.id, f.contract, f.side, f.quantity, f.cumulative, f.price, f.at, f.market_at
+        (order_id, broker_id, session, contract, side, quantity, cumulative, price, at, market_at, kind, revision)
+    select f.order_id, f.broker_id, holder.id, f.contract, f.side, f.quantity, f.cumulative, f.price, f.at,
+        f.market_at, coalesce(f.kind, 'own'), coalesce(f.revision, 0)
     from holder, jsonb_to_recordset(%(fills)s::jsonb) as f (
         order_id text, broker_id text, contract text, side side, quantity integer, cumulative integer, price numeric,
-        at bigint, market_at bigint)
-    order by f.at, f.order_id, f.cumulative
-    on conflict (order_id, cumulative) do nothing
+        at bigint, market_at bigint, kind text, revision integer, ordinal integer)
+    order by f.at, f.ordinal, f.order_id, f.cumulative
+    on conflict (order_id, revision, cumulative) do nothing
     returning order_id
 )
 select (select count(*) from holder) as held, (select count(*) from kept) as kept,

@@ -45,3 +45,17 @@ with kept as (
     returning scope, state, by, reason, at
 )
 insert into latch_changes (scope, state, by, reason, at) select scope, state, by, reason, at from kept
+
+-- name: trip_latch
+-- A process closes what stands open; what a person closed, as much or more, is not touched. A journal may repeat it
+-- after a person has resumed: what is in the history is not done again.
+with kept as (
+    insert into latches (scope, state, by, reason, at)
+    select %(scope)s, %(state)s::trading_state, %(by)s, %(reason)s, %(at)s
+    where not exists (select from latch_changes where scope = %(scope)s and by = %(by)s and at = %(at)s)
+    on conflict (scope) do update set state = excluded.state, by = excluded.by, reason = excluded.reason,
+        at = excluded.at
+    where latches.state = 'active'
+    returning scope, state, by, reason, at
+)
+insert into latch_changes (scope, state, by, reason, at) select scope, state, by, reason, at from kept

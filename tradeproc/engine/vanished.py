@@ -1,0 +1,57 @@
+"""Stops of ours that ended by no order of ours while the position they protected is still open.
+
+A stop that a broker ends because its target filled, or with its entry, is no such one. So a stop that ends without a
+cancel of ours is only noted; once orders and position were asked for after it and agree with us, what is still open
+under it is a row that tells both sides. A stop that somebody cancelled closes entries as a position that somebody
+changed does (`external_policy`); one that expired or was rejected is an alarm of `protection.py`.
+"""
+
+from tradeproc.domain.broker_orders import BrokerOrder
+from tradeproc.domain.orders import Order, OrderRole, OrderState
+from tradeproc.domain.units import SECOND
+from tradeproc.engine.protection import uncovered
+from tradeproc.engine.state import State, Vanished
+from tradeproc.engine.turn import Turn
+
+_JUDGED_AFTER = 2 * SECOND
+_CAUSE = "ended by no order of ours while the position is open"
+
+
+def note(turn: Turn, order: Order, picture: BrokerOrder) -> None:
+    """Note a working stop that a picture shows ended, not filled, and not cancelled by us."""
+    engine = turn.state.engine
+    is_ours = order.in_flight == "cancel" or order.id in engine.cancels_wanted or engine.closing is not None
+    is_ended = picture.state.is_terminal and picture.state is not OrderState.FILLED
+    if order.role is not OrderRole.STOP_LOSS or not order.state.is_working or is_ours or not is_ended:
+        return
+    number = turn.state.broker.orders.number
+    turn.state.broker.vanished[order.id] = Vanished(order, picture.state, turn.now, number)
+    turn.ask_orders(f"stop {order.id} ended by no order of ours")
+    turn.ask_position(f"stop {order.id} ended by no order of ours")
+
+
+def press(turn: Turn) -> None:
+    """Judge what was noted as soon as the broker has answered after it; called when time passes."""
+    broker, engine = turn.state.broker, turn.state.engine
+    for order_id, gone in list(broker.vanished.items()):
+        is_asked = broker.orders_known_number > gone.asked_number and (broker.position.known_at or 0) > gone.since
+        if not is_asked or not broker.is_reconciled or turn.now - gone.since < _JUDGED_AFTER:
+            continue
+        del broker.vanished[order_id]
+        if engine.closing is not None or not _leaves_open(turn.state, gone.order):
+            continue
+        turn.differed(gone.order, gone.state.value, gone.order.filled, _CAUSE)
+        if gone.state is OrderState.CANCELLED:
+            turn.changed_by_others(f"stop {order_id} was cancelled by no order of ours")
+
+
+def _leaves_open(state: State, stop: Order) -> bool:
+    """Tell whether a stop that ended leaves contracts open: its bracket's own, unless a sibling closed them."""
+    orders = state.engine.orders
+    if state.engine.holding.quantity * stop.side.sign >= 0 or not uncovered(state):
+        return False
+    entry = orders.get(stop.parent or "")
+    if entry is None:
+        return True
+    closed = sum(order.filled for order in orders.values() if order.parent == entry.id)
+    return entry.filled > closed
