@@ -180,7 +180,7 @@ def test_immediate_orders_leave_nothing_behind() -> None:
     [
         (ticket(BUY, 0), Why.BAD_QUANTITY),
         (ticket(BUY, 1, limit="4800.1"), Why.OFF_TICK),
-        (ticket(BUY, 1, stop="-4800"), Why.OFF_TICK),
+        (ticket(BUY, 1, stop="-4800.1"), Why.OFF_TICK),
         (dataclasses.replace(ticket(BUY, 1), contract="NQH24"), Why.UNKNOWN_SYMBOL),
         (dataclasses.replace(ticket(BUY, 1), type=OrderType.LIMIT), Why.MISSING_PRICE),
         (dataclasses.replace(ticket(BUY, 1, limit="4800"), type=OrderType.STOP_LIMIT), Why.MISSING_PRICE),
@@ -357,13 +357,65 @@ def test_a_fill_of_one_leg_takes_as_much_off_the_other() -> None:
     assert (pit.order(target).status, pit.order(target).filled) == (OrderStatus.CANCELLED, 2)
 
 
-def test_a_stop_that_the_price_has_passed_protects_as_soon_as_the_entry_fills() -> None:
+def test_the_stop_of_a_bracket_that_the_price_has_passed_is_rejected_and_the_position_is_bare() -> None:
     pit = Pit()
-    pit.place(bracket(1, "4799", "4798", "4805"))
+    _, stop, target = pit.place(bracket(1, "4799", "4798", "4805"))
 
     pit.ticks("4797")
 
-    assert pit.fills() == [("buy", 1, "4799"), ("sell", 1, "4797")]
+    assert pit.fills() == [("buy", 1, "4799")]
+    assert pit.story(stop) == [What.PLACED, What.ACTIVATED, What.REJECTED]
+    assert pit.order(target).status is OrderStatus.WORKING
+
+
+@pytest.mark.parametrize(
+    ("side", "stop", "says"),
+    [
+        (SELL, "4800", "Stop Price must be below current market"),
+        (SELL, "4805", "Stop Price must be below current market"),
+        (BUY, "4800", "Stop Price must be above current market"),
+        (BUY, "4795", "Stop Price must be above current market"),
+    ],
+)
+@pytest.mark.parametrize("limit", [None, "4800"])
+def test_a_stop_on_the_wrong_side_of_the_market_is_accepted_and_then_rejected(
+    side: Side, stop: str, says: str, limit: str | None
+) -> None:
+    pit = Pit()
+
+    (order,) = pit.place(ticket(side, 1, stop=stop, limit=limit))
+
+    assert pit.story(order) == [What.PLACED, What.REJECTED]
+    assert (pit.order(order).status, pit.order(order).reason) == (OrderStatus.REJECTED, says)
+    assert pit.fills() == []
+
+
+def test_a_stop_that_is_moved_to_the_wrong_side_is_rejected() -> None:
+    pit = Pit()
+    pit.place(ticket(BUY, 1))
+    (stop,) = pit.place(ticket(SELL, 1, stop="4790"))
+
+    pit.exchange.replace(stop.id, Replacement(stop=Price(Decimal(4801))), pit.now())
+
+    assert pit.order(stop).status is OrderStatus.REJECTED
+    assert pit.position == 1
+
+
+def test_prices_at_and_below_zero_are_prices() -> None:
+    pit = Pit(last="1")
+    (below,) = pit.place(ticket(BUY, 1, limit="-37.75"))
+    (zero,) = pit.place(ticket(BUY, 1, limit="5"))[:1]
+    (resting,) = pit.place(ticket(BUY, 1, limit="0.5"))
+
+    changed = pit.exchange.replace(resting.id, Replacement(limit=Price(Decimal(0))), pit.now())
+    pit.ticks("0", "-40")
+
+    assert isinstance(changed, Changed)
+    assert changed.order.limit == 0
+    assert [pit.order(order).average for order in (zero, resting, below)] == [1, 0, Decimal("-37.75")]
+    (stop,) = pit.place(ticket(SELL, 3, stop="-41"))
+    pit.ticks("-42")
+    assert (pit.order(stop).average, pit.position) == (-42, 0)
 
 
 def test_the_legs_of_an_entry_that_never_filled_go_with_it() -> None:
@@ -393,11 +445,12 @@ def test_a_leg_that_is_changed_while_it_waits_still_waits() -> None:
     pit = Pit()
     _, stop, _ = pit.place(bracket(2, "4799", "4795", "4805"))
 
-    pit.exchange.replace(stop.id, Replacement(stop=Price(Decimal(4801))), pit.now())
+    pit.exchange.replace(stop.id, Replacement(stop=Price(Decimal(4798))), pit.now())
     assert (pit.order(stop).status, pit.order(stop).released) == (OrderStatus.WAITING, 0)
     pit.ticks("4799", size=1)
 
-    assert pit.fills() == [("buy", 1, "4799"), ("sell", 1, "4799")]
+    changed = pit.order(stop)
+    assert (changed.status, changed.released, changed.stop) == (OrderStatus.WORKING, 1, Decimal(4798))
 
 
 def test_a_bracket_with_a_bad_leg_is_declined_whole() -> None:

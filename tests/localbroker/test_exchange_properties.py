@@ -132,7 +132,9 @@ def test_a_bracket_never_turns_the_position_round_and_ends_protected_or_flat(
         stop, target = (pit.order(leg) for leg in legs)
         assert 0 <= pit.position == pit.order(entry).filled - stop.filled - target.filled
         if pit.position:
-            assert stop.released - stop.filled == target.released - target.filled == pit.position
+            assert target.released - target.filled == pit.position
+            # a stop that the price has passed when it arrives is rejected: whoever holds the position has to see that
+            assert stop.status is OrderStatus.REJECTED or stop.released - stop.filled == pit.position
 
 
 @settings(max_examples=60, deadline=None)

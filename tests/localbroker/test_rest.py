@@ -129,9 +129,9 @@ def test_a_bracket_is_three_orders_that_know_each_other(wire: Wire) -> None:
 
     entry, stop, target = [row["OrderID"] for row in answer["Orders"]]
     assert [row["Message"] for row in answer["Orders"]] == [
-        "Sent order: Buy 1 ESH24 @ 4000 Limit",
-        "Sent order: Sell 1 ESH24 @ 3990 Stop Market",
-        "Sent order: Sell 1 ESH24 @ 5000 Limit",
+        "Sent order: Buy 1 ESH24 @ 4000.00 Limit",
+        "Sent order: Sell 1 ESH24 @ 3990.00 Stop Market",
+        "Sent order: Sell 1 ESH24 @ 5000.00 Limit",
     ]
     shown = wire.order(account, stop)
     assert shown["Status"] == "OSO"
@@ -211,6 +211,71 @@ def test_orders_come_newest_first_in_pages(wire: Wire) -> None:
     assert "NextToken" not in rest
 
 
+def test_without_pages_a_list_of_orders_is_cut_at_600_and_nothing_says_so(wire: Wire) -> None:
+    account = wire.account()
+    ids = [wire.place(limit(account, "4000")) for _ in range(603)]
+    path = f"/v3/brokerage/accounts/{account}/orders"
+
+    cut, first = wire.get(path), wire.get(path, pageSize="600")
+    wire.place(limit(account, "4000"))
+    rest = wire.get(path, pageSize="600", nextToken=first["NextToken"])
+
+    assert [row["OrderID"] for row in cut["Orders"]] == ids[:2:-1]
+    assert "NextToken" not in cut
+    # what came meanwhile moves nothing into or out of the next page
+    assert [row["OrderID"] for row in first["Orders"] + rest["Orders"]] == ids[::-1]
+    assert wire.http.get(path, params={"pageSize": "601"}).status_code == 400
+    assert wire.http.get(path, params={"pageSize": "2", "nextToken": "bm9uZQ=="}).status_code == 400
+
+
+def test_a_stop_on_the_wrong_side_is_accepted_and_told_as_rejected_with_its_reason(wire: Wire) -> None:
+    account = wire.account()
+
+    placed = wire.place(order(account, OrderType="StopMarket", StopPrice="9000", TradeAction="SELL"))
+
+    told = wire.order(account, placed)
+    assert (told["Status"], told["StatusDescription"], told["FilledPrice"]) == ("REJ", "Rejected", "0")
+    assert told["RejectReason"] == "Stop Price must be below current market"
+
+
+def test_a_failed_placement_carries_the_id_of_an_order_that_never_was(wire: Wire) -> None:
+    account = wire.account()
+
+    failed = wire.http.post(ORDERS, json=limit(account, "4000.1")).json()["Errors"][0]
+    placed = wire.place(limit(account, "4000"))
+
+    assert failed["OrderID"].isdigit()
+    assert failed["OrderID"] != placed
+    path = f"/v3/brokerage/accounts/{account}/orders"
+    assert wire.get(f"{path}/{failed['OrderID']}")["Errors"][0]["Error"] == "NotFound"
+
+
+@pytest.mark.parametrize(("asked", "told"), [("DAY", "DAY"), ("DYP", "DAY+"), ("GCP", "GTC+"), ("GTC+", "GTC+")])
+def test_a_duration_with_the_extended_session_is_told_with_a_plus(wire: Wire, asked: str, told: str) -> None:
+    account = wire.account()
+
+    placed = wire.place(limit(account, "4000", TimeInForce={"Duration": asked}))
+
+    assert wire.order(account, placed)["Duration"] == told
+
+
+def test_a_stop_tells_what_sets_it_off(wire: Wire) -> None:
+    account = wire.account()
+
+    stop = wire.place(order(account, OrderType="StopMarket", StopPrice="4000", TradeAction="SELL"))
+
+    assert wire.order(account, stop)["AdvancedOptions"] == "STPTRG=STT;"
+    assert "AdvancedOptions" not in wire.order(account, wire.place(limit(account, "4000")))
+
+
+def test_a_price_at_or_below_zero_is_taken(wire: Wire) -> None:
+    account = wire.account()
+
+    placed = [wire.place(limit(account, price)) for price in ("0", "-37.75")]
+
+    assert [wire.order(account, each)["LimitPrice"] for each in placed] == ["0", "-37.75"]
+
+
 def test_history_has_closed_orders_and_needs_a_date(wire: Wire) -> None:
     account = wire.account()
     filled, _open = wire.place(order(account)), wire.place(limit(account, "4000"))
@@ -247,6 +312,17 @@ def test_bars_of_a_span_of_dates(wire: Wire) -> None:
     assert wire.http.get(path, params={"unit": "Daily", "interval": "5"}).status_code == 400
     (day,) = wire.get(path)["Bars"]
     assert day["BarStatus"] == "Open"
+
+
+def test_bars_back_from_a_last_date_are_the_newest_up_to_it(wire: Wire) -> None:
+    path = "/v3/marketdata/barcharts/%40ES"
+    last = {"unit": "Minute", "interval": "1", "lastdate": "2023-12-25T23:07:30Z"}
+
+    def ends(**query: str) -> list[str]:
+        return [bar["TimeStamp"][11:16] for bar in wire.get(path, **last, **query)["Bars"]]
+
+    assert ends(barsback="3") == ["23:05", "23:06", "23:07"]
+    assert ends() == ["23:07"]
 
 
 def test_symbols_come_sorted_with_increments_and_a_continuous_one_names_its_front_month(wire: Wire) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from tradeproc.domain.instruments import Contract, instrument
 from tradeproc.domain.orders import OrderType, Side, TimeInForce
 from tradeproc.domain.units import SECOND, iso
-from tradeproc.localbroker.numbers import wire_price, wire_symbol, written
+from tradeproc.localbroker.numbers import wire_average, wire_price, wire_symbol, written
 from tradeproc.localbroker.orders import ExchangeOrder, Funds, GroupKind, Holding, OrderStatus
 
 Body = dict[str, Any]
@@ -48,6 +48,8 @@ _TYPES = {
 }
 _DURATIONS = {TimeInForce.DAY: "DAY", TimeInForce.GTC: "GTC", TimeInForce.IOC: "IOC", TimeInForce.FOK: "FOK"}
 _GTC_DAYS = 90
+# what sets off a stop here and by default at the broker: a single trade
+_TRIGGER = "STPTRG=STT;"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +75,18 @@ def order_body(
     `commission` is per contract and side.
     """
     code = status or status_code(order)
-    used = order.limit or order.stop or order.average
+    used = next((price for price in (order.limit, order.stop, order.average) if price is not None), None)
+    has_stop = order.type.has_stop
     is_gtc = order.time_in_force is TimeInForce.GTC
     fields: dict[str, object] = {
         "AccountID": order.account,
+        "AdvancedOptions": _TRIGGER if has_stop else None,
         "CommissionFee": written(commission * order.filled),
         "ClosedDateTime": iso(order.closed_at) if order.closed_at is not None and with_closing else None,
         "ConditionalOrders": _conditional(order, relatives) or None,
         "Currency": "USD",
-        "Duration": _DURATIONS[order.time_in_force],
-        "FilledPrice": wire_price(order.average, order.contract) if order.average is not None else "0",
+        "Duration": _DURATIONS[order.time_in_force] + ("+" if order.is_extended else ""),
+        "FilledPrice": wire_average(order.average, order.contract) if order.average is not None else "0",
         "GoodTillDate": _good_till(order.opened_at) if is_gtc else None,
         "GroupName": f"{order.group_kind} {order.group.lstrip('g')}"
         if order.group_kind is not GroupKind.NORMAL
@@ -92,7 +96,7 @@ def order_body(
         "OrderID": order.id,
         "OpenedDateTime": iso(order.opened_at),
         "OrderType": _TYPES[order.type],
-        "PriceUsedForBuyingPower": wire_price(used, order.contract) if used is not None else "0",
+        "PriceUsedForBuyingPower": wire_average(used, order.contract) if used is not None else "0",
         "RejectReason": order.reason if order.status is OrderStatus.REJECTED else None,
         "Status": code,
         "StatusDescription": DESCRIPTIONS[code],
@@ -117,7 +121,7 @@ def _leg(order: ExchangeOrder) -> Body:
         "AssetType": "FUTURE",
     }
     if order.average is not None:
-        leg["ExecutionPrice"] = wire_price(order.average, order.contract)
+        leg["ExecutionPrice"] = wire_average(order.average, order.contract)
     return leg
 
 
@@ -171,7 +175,7 @@ def position_body(valued: Valued) -> Body:
     margin = valued.margin * count
     fields: dict[str, object] = {
         "AccountID": holding.account,
-        "AveragePrice": wire_price(holding.average, holding.contract) if holding.average is not None else "0",
+        "AveragePrice": wire_average(holding.average, holding.contract) if holding.average is not None else "0",
         "AssetType": "FUTURE",
         "Last": wire_price(valued.last, holding.contract),
         "Bid": wire_price(valued.bid, holding.contract),
@@ -189,7 +193,7 @@ def position_body(valued: Valued) -> Body:
         "TodaysProfitLoss": written(valued.unrealized),
         "TotalCost": written(cost),
         "MarketValue": written(valued.last * holding.quantity * value),
-        "MarkToMarketPrice": wire_price(holding.average or Decimal(0), holding.contract),
+        "MarkToMarketPrice": wire_average(holding.average or Decimal(0), holding.contract),
         "UnrealizedProfitLoss": written(valued.unrealized),
         "UnrealizedProfitLossPercent": written(_percent(valued.unrealized, cost)),
         "UnrealizedProfitLossQty": written(valued.unrealized / count if count else Decimal(0)),

@@ -164,11 +164,12 @@ def _is_wanted(call: Call, order: ExchangeOrder) -> bool:
 
 def _page(call: Call, found: list[ExchangeOrder], errors: Errors) -> Body:
     size = _page_size(call)
-    start = _start(call.query.get("nexttoken", ""))
-    rows = [call.desk.order(order) for order in found[start : start + size]]
-    answer = dict(listing("Orders", rows, errors))
+    start = _start(call.query.get("nexttoken", ""), found)
+    shown = found[start : start + size]
+    answer = dict(listing("Orders", [call.desk.order(order) for order in shown], errors))
+    # without a page size the rest is left out, and nothing says so: as the real broker does
     if "pagesize" in call.query and start + size < len(found):
-        answer["NextToken"] = base64.urlsafe_b64encode(str(start + size).encode()).decode()
+        answer["NextToken"] = base64.urlsafe_b64encode(shown[-1].id.encode()).decode()
     return answer
 
 
@@ -179,9 +180,13 @@ def _page_size(call: Call) -> int:
     return int(text)
 
 
-def _start(token: str) -> int:
+def _start(token: str, found: list[ExchangeOrder]) -> int:
+    """Return where the next page begins: behind the last order shown, wherever that stands now."""
+    if not token:
+        return 0
     try:
-        return int(base64.urlsafe_b64decode(token)) if token else 0
+        last = base64.urlsafe_b64decode(token).decode()
+        return [order.id for order in found].index(last) + 1
     except ValueError:
         raise ApiError(400, "Invalid nextToken.") from None
 

@@ -70,8 +70,9 @@ def _check_prices(contract: str, *prices: Price | None) -> Declined | None:
     terms = instrument_of(contract)
     for price in prices:
         try:
-            if price is not None and terms.ticks(price) <= 0:
-                return Declined(Why.OFF_TICK, f"Price must be above 0, not {price}.")
+            # zero and below are prices too
+            if price is not None:
+                terms.ticks(price)
         except OffGrid as error:
             return Declined(Why.OFF_TICK, f"Off-tick price: {error}.")
     return None

@@ -3,8 +3,8 @@
 How it executes (all of it in `Rules`): market orders and hit stops take the tick's (or last) price plus slippage; a
 limit that rests fills at its own price when a tick touches or passes it, at most the tick's size; a limit that is
 marketable when it arrives fills at the last price. A stop is hit by the first tick at or through it and fills at that
-tick's price. The best price goes first, then the oldest order. Deterministic: equal calls at equal moments give equal
-orders, fills and revisions.
+tick's price; one that the last price has passed when it arrives is accepted and then rejected. The best price goes
+first, then the oldest order. Deterministic: equal calls at equal moments give equal orders, fills and revisions.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -73,9 +73,11 @@ class Exchange:
         problem = self._check_placement(account, group)
         orders = [] if problem is not None else self._write_orders(account, group, None, now)
         confirm_ids = [ticket.confirm_id for ticket in checks.flattened(group) if ticket.confirm_id]
-        self._note_request("place", account, orders, confirm_ids, problem, ticket_details(group), now)
         if problem is not None:
-            return problem
+            failed = self._orders.new_id()
+            self._note_request("place", account, [failed], confirm_ids, problem, ticket_details(group), now)
+            return replace(problem, order_id=failed)
+        self._note_request("place", account, orders, confirm_ids, problem, ticket_details(group), now)
         for order in orders:
             self._floor.set(order, What.PLACED, now)
         for order in orders:
@@ -180,10 +182,13 @@ class Exchange:
         for record in known:
             self._floor.revision = max(self.revision, record.get("revision", 0))
             if record["kind"] == "order":
-                self._orders.put(ORDER.decode(record["order"]))
+                # an older journal does not tell the session of an order
+                self._orders.put(ORDER.decode({"is_extended": False, **record["order"]}))
             elif record["kind"] == "fill":
                 self._book.book(FILL.decode(record))
                 self._floor.fills = record["id"]
+            elif record["kind"] == "request" and record["call"] == "place":
+                self._orders.skip(record["order_ids"])
         self.ledger.load(known)
 
     def forget_market(self) -> None:
@@ -232,6 +237,7 @@ class Exchange:
                 group=name,
                 group_kind=group.kind,
                 parent=parent,
+                is_extended=ticket.is_extended,
             )
             written.append(order)
             for children in ticket.groups:
@@ -246,8 +252,8 @@ class Exchange:
             order,
             quantity=quantity,
             released=quantity if is_free else Contracts(min(quantity, order.released)),
-            limit=change.limit or order.limit,
-            stop=change.stop or order.stop,
+            limit=order.limit if change.limit is None else change.limit,
+            stop=order.stop if change.stop is None else change.stop,
         )
         return replace(changed, type=OrderType.MARKET, limit=None, stop=None) if change.to_market else changed
 

@@ -15,7 +15,7 @@ from tradeproc.domain.units import Contracts, Money, Price
 from tradeproc.localbroker import groups
 from tradeproc.localbroker.accounts import Book
 from tradeproc.localbroker.ledger import Ledger, fill_record, order_record
-from tradeproc.localbroker.matching import Rules, execution, fillable, is_hit, priority
+from tradeproc.localbroker.matching import Rules, execution, fillable, is_hit, priority, wrong_side
 from tradeproc.localbroker.orders import (
     BalanceUpdate,
     Changed,
@@ -67,8 +67,16 @@ class Floor:
             size_left -= self._attempt(order_id, size_left, now, arriving=is_new)
 
     def arrive(self, order_id: str, now: Moment) -> None:
-        """Let an order that is new, changed or released meet the last price."""
-        if self.orders[order_id].status.is_working:
+        """Let an order that is new, changed or released meet the last price.
+
+        A stop that the market has passed already is rejected, after it was accepted.
+        """
+        order = self.orders[order_id]
+        if not order.status.is_working:
+            return
+        if is_hit(order, self.last_price[order.contract]):
+            self.end(order, OrderStatus.REJECTED, wrong_side(order), now)
+        else:
             self._attempt(order_id, 0, now, arriving=True)
 
     def _attempt(self, order_id: str, size_left: int, now: Moment, *, arriving: bool) -> int:

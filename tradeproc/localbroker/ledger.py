@@ -59,6 +59,7 @@ ORDER = Shape(
         "parent": or_none(TEXT),
         "closed_at": or_none(WHOLE),
         "reason": TEXT,
+        "is_extended": FLAG,
     },
 )
 FILL = Shape(

@@ -23,12 +23,14 @@ from tradeproc.localbroker.wakes import FAULTS
 Body = Mapping[str, Any]
 
 _MOST_SYMBOLS, _MOST_QUOTES, _MOST_BARS, _LONGEST_MINUTES = 50, 100, 57_600, 1440
+# more than any tape holds: what is asked for is counted within its dates
+_EVERY_BAR = 10_000_000
 _INVALID = "FAILED, INVALID SYMBOL"
 
 
 @dataclass(frozen=True, slots=True)
 class BarQuery:
-    """Which bars are asked for; `first` and `last` are market time of their ends, None without a bound."""
+    """Which bars are asked for: the newest `count` whose ends lie within the market times `first` and `last`."""
 
     code: str
     minutes: int
@@ -66,8 +68,10 @@ def bars(call: Call) -> Body:
     """Answer with bars, oldest first."""
     query = _bar_query(call)
     desk = call.desk
-    found = desk.market.bars(query.code, query.minutes, query.count)
-    return {"Bars": bar_bodies([bar for bar in found if _is_within(bar, query)], query.code)}
+    is_bounded = query.first is not None or query.last is not None
+    found = desk.market.bars(query.code, query.minutes, _EVERY_BAR if is_bounded else query.count)
+    wanted = [bar for bar in found if _is_within(bar, query)][-query.count :]
+    return {"Bars": bar_bodies(wanted, query.code)}
 
 
 def stream_bars(call: Call) -> StreamAnswer | Response:
@@ -121,8 +125,9 @@ def _bar_query(call: Call) -> BarQuery:
         raise ApiError(400, "lastdate and startdate are mutually exclusive.")
     first = _moment(call, "firstdate")
     last = _moment(call, "lastdate") or _moment(call, "startdate")
-    count = _number(call, "barsback", 1, _MOST_BARS)
-    return BarQuery(code, _minutes(call), _MOST_BARS if first is not None or last is not None else count, first, last)
+    # with a first date all bars since then are meant; with a last one the newest up to it
+    count = _number(call, "barsback", 1 if first is None else _MOST_BARS, _MOST_BARS)
+    return BarQuery(code, _minutes(call), count, first, last)
 
 
 def _minutes(call: Call) -> int:

@@ -99,7 +99,8 @@ def quote_body(symbol: str, code: str, tick: Tick, days: Sequence[Candle]) -> Bo
         "Bid": wire_price(around.bid, code),
         "BidSize": size,
         "NetChange": wire_price(change, code),
-        "NetChangePct": repr(float(change) / previous * 100),
+        # a change from zero has no percentage
+        "NetChangePct": repr(float(change) / abs(previous) * 100 if previous else 0.0),
         "High52Week": wire_price(today.high, code),
         "High52WeekTimestamp": at,
         "Low52Week": wire_price(today.low, code),

@@ -44,6 +44,11 @@ def is_hit(order: ExchangeOrder, price: Decimal) -> bool:
     return price >= order.stop if order.side is Side.BUY else price <= order.stop
 
 
+def wrong_side(order: ExchangeOrder) -> str:
+    """Return why a stop that would be hit at once is rejected."""
+    return f"Stop Price must be {'above' if order.side is Side.BUY else 'below'} current market"
+
+
 def takes_market(order: ExchangeOrder) -> bool:
     """Tell whether the order executes at any price now: a market order, or a stop that was hit."""
     return order.type is OrderType.MARKET or (order.type is OrderType.STOP and order.triggered)

@@ -6,21 +6,35 @@ Source: tradestation.md, "Hosts and conventions", "Bar object" and "Futures symb
 from decimal import Decimal
 
 from tradeproc.brokers.tradestation.symbols import SYMBOLS, from_wire, scale_of
-from tradeproc.domain.instruments import Contract
+from tradeproc.domain.instruments import Contract, instrument_of
 from tradeproc.domain.units import Price, plain
 from tradeproc.errors import Refusal
+
+AVERAGE_PLACES = 10
 
 
 def written(value: Decimal | float | int) -> str:
     """Return a number as a string, all its digits, no padding."""
     exact = value if isinstance(value, Decimal) else Decimal(repr(value))
-    return f"{plain(exact):f}"
+    return f"{plain(exact):f}" if exact else "0"
 
 
 def wire_price(price: Decimal | float, code: str) -> str:
     """Return a price of our contract on TradeStation's scale."""
     exact = price if isinstance(price, Decimal) else Decimal(repr(price))
     return written(exact * scale_of(code))
+
+
+def wire_average(price: Decimal, code: str) -> str:
+    """Return an average price: the broker tells at most ten decimals of one."""
+    exact = price * scale_of(code)
+    return written(round(exact, AVERAGE_PLACES) if -int(exact.as_tuple().exponent) > AVERAGE_PLACES else exact)
+
+
+def padded_price(price: Decimal, code: str) -> str:
+    """Return a price as messages write it: with as many decimals as the contract's tick has, two at least."""
+    tick = wire_price(instrument_of(code).tick_size, code)
+    return f"{price * scale_of(code):.{max(2, len(tick.partition('.')[2]))}f}"
 
 
 def exchange_price(price: Decimal, code: str) -> Price:

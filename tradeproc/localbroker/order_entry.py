@@ -130,7 +130,7 @@ def _place(call: Call, read: Reader) -> Body:
     if isinstance(placed, Declined):
         if placed.why in _BAD_REQUESTS:
             raise ApiError(400, _BAD_REQUESTS[placed.why])
-        failed = refusal("FAILED", f"Order failed. Reason: {placed.text}", OrderID="")
+        failed = refusal("FAILED", f"Order failed. Reason: {placed.text}", OrderID=placed.order_id)
         return {"Orders": [], "Errors": [failed]}
     return {"Orders": [{"Message": sent_message(order), "OrderID": order.id} for order in placed.orders]}
 
@@ -143,7 +143,8 @@ def _confirm(call: Call, read: Reader) -> Body:
 def _confirmation(call: Call, account: str, ticket: Ticket) -> Body:
     exchange = call.desk.market.exchange
     tick = exchange.last(ticket.contract)
-    price = ticket.limit or ticket.stop or (Decimal(repr(tick.price)) if tick is not None else Decimal(0))
+    last = Decimal(repr(tick.price)) if tick is not None else Decimal(0)
+    price = next((price for price in (ticket.limit, ticket.stop) if price is not None), last)
     margin = exchange.rules.margins.get(Contract.parse(ticket.contract).root, Decimal(0)) * ticket.quantity
     priced = {
         key: wire_price(value, ticket.contract)
@@ -154,7 +155,7 @@ def _confirmation(call: Call, account: str, ticket: Ticket) -> Body:
         "OrderAssetCategory": "FUTURE",
         "Currency": "USD",
         "Route": "Intelligent",
-        "TimeInForce": {"Duration": ticket.time_in_force.value.upper()},
+        "TimeInForce": {"Duration": ticket.time_in_force.value.upper() + ("+" if ticket.is_extended else "")},
         "AccountID": account,
         "OrderConfirmID": ticket.confirm_id or secrets.token_urlsafe(16)[:22],
         **priced,

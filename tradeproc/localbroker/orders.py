@@ -62,7 +62,10 @@ _OPEN = frozenset({OrderStatus.QUEUED, OrderStatus.WAITING, OrderStatus.WORKING,
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """An order as asked for. `confirm_id` is the client's OrderConfirmID; `groups` are its OSO children."""
+    """An order as asked for. `confirm_id` is the client's OrderConfirmID; `groups` are its OSO children.
+
+    `is_extended`: asked for with a duration that includes the extended session, which is only told again.
+    """
 
     contract: str
     side: Side
@@ -73,6 +76,7 @@ class Ticket:
     time_in_force: TimeInForce = TimeInForce.DAY
     confirm_id: str = ""
     groups: "tuple[TicketGroup, ...]" = ()
+    is_extended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,7 @@ class ExchangeOrder:
     parent: str | None = None
     closed_at: Nanos | None = None
     reason: str = ""
+    is_extended: bool = False
 
     @property
     def remaining(self) -> Contracts:
@@ -205,10 +210,14 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """A request that was refused as a whole; `text` is one sentence for people."""
+    """A request that was refused as a whole; `text` is one sentence for people.
+
+    A placement that failed has an `order_id` all the same, of an order that there never was.
+    """
 
     why: Why
     text: str
+    order_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

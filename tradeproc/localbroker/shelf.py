@@ -1,6 +1,6 @@
 """All orders of the exchange, with the indexes that matching and groups need. No rules here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tradeproc.localbroker.orders import ExchangeOrder, OrderStatus
 
@@ -23,6 +23,11 @@ class Shelf:
         """Return the next order id."""
         self._next_id += 1
         return str(self._next_id - 1)
+
+    def skip(self, order_ids: Iterable[str]) -> None:
+        """Give these ids to no other order: they were told to a client."""
+        for order_id in order_ids:
+            self._next_id = max(self._next_id, int(order_id) + 1)
 
     def put(self, order: ExchangeOrder) -> None:
         """Add an order, or replace it by its newer value."""

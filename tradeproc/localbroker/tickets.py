@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from tradeproc.domain.orders import OrderType, Side, TimeInForce
 from tradeproc.domain.units import Contracts, Price
 from tradeproc.errors import Refusal
-from tradeproc.localbroker.numbers import exchange_price, find_contract, wire_price, wire_symbol
+from tradeproc.localbroker.numbers import exchange_price, find_contract, padded_price, wire_symbol
 from tradeproc.localbroker.orders import ExchangeOrder, GroupKind, Replacement, Ticket, TicketGroup
 
 Json = Mapping[str, Any]
@@ -32,9 +32,12 @@ _DURATIONS = {
     "DYP": TimeInForce.DAY,
     "GTC": TimeInForce.GTC,
     "GCP": TimeInForce.GTC,
+    "DAY+": TimeInForce.DAY,
+    "GTC+": TimeInForce.GTC,
     "IOC": TimeInForce.IOC,
     "FOK": TimeInForce.FOK,
 }
+_EXTENDED = frozenset({"DYP", "GCP", "DAY+", "GTC+"})
 _SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
 _KINDS = {"NORMAL": GroupKind.NORMAL, "BRK": GroupKind.BRK, "OCO": GroupKind.OCO}
 _NUMBER = re.compile(r"-?\d{1,12}(\.\d{1,12})?", re.ASCII)
@@ -96,10 +99,10 @@ def read_replacement(body: Json, order: ExchangeOrder) -> Replacement:
 
 
 def summary(ticket: Ticket) -> str:
-    """Return a ticket in words, as `Buy 1 ESH26 @ 5000 Limit`."""
+    """Return a ticket in words, as `Buy 1 ESH26 @ 5000.00 Limit`."""
     verb = "Buy" if ticket.side is Side.BUY else "Sell"
-    limit = f"{wire_price(ticket.limit, ticket.contract)} Limit" if ticket.limit is not None else ""
-    stop = f"{wire_price(ticket.stop, ticket.contract)} Stop" if ticket.stop is not None else ""
+    limit = f"{padded_price(ticket.limit, ticket.contract)} Limit" if ticket.limit is not None else ""
+    stop = f"{padded_price(ticket.stop, ticket.contract)} Stop" if ticket.stop is not None else ""
     price = {
         OrderType.MARKET: "Market",
         OrderType.LIMIT: limit,
@@ -125,6 +128,7 @@ def _ticket(body: Json, traded: tuple[str, ...], depth: int) -> Ticket:
     if code is None:
         raise BadTicket("Failed to build order: FAILED, INVALID SYMBOL")
     kind = _choice(_TYPES, _required(keys, "ordertype", "OrderType").lower(), "OrderType")
+    duration, is_extended = _duration(keys)
     confirm_id = _word(keys, "orderconfirmid")
     if confirm_id and not _CONFIRM_ID.fullmatch(confirm_id):
         raise BadTicket("OrderConfirmID must be 1 to 22 characters.")
@@ -135,9 +139,10 @@ def _ticket(body: Json, traded: tuple[str, ...], depth: int) -> Ticket:
         kind,
         _price(keys, "limitprice", code) if kind.has_limit else None,
         _price(keys, "stopprice", code) if kind.has_stop else None,
-        _time_in_force(keys),
+        duration,
         confirm_id,
         tuple(_group(group, traded, depth + 1) for group in _list(body, "osos")),
+        is_extended,
     )
 
 
@@ -150,12 +155,14 @@ def _group(body: Json, traded: tuple[str, ...], depth: int) -> TicketGroup:
     return TicketGroup(kind, tuple(_ticket(order, traded, depth) for order in orders))
 
 
-def _time_in_force(keys: Json) -> TimeInForce:
+def _duration(keys: Json) -> tuple[TimeInForce, bool]:
+    """Return how long an order stands, and whether in the extended session too."""
     found = keys.get("timeinforce")
     duration = _word(_folded(found), "duration") if isinstance(found, Mapping) else _word(keys, "timeinforce")
     if not duration:
         raise BadTicket("TimeInForce.Duration is required.")
-    return _choice(_DURATIONS, duration.upper(), "Duration")
+    word = duration.upper()
+    return _choice(_DURATIONS, word, "Duration"), word in _EXTENDED
 
 
 def _refuse_advanced(keys: Json) -> None:
