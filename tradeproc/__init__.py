@@ -25,7 +25,8 @@ supervision/  supervisord: groups, restart rules, its extension
 localbroker/  a broker on loopback that speaks the real wire protocol, and breaks on demand
 cli/          tradectl, quickstart and its view, healthcheck, benchmarks
 
-errors.py has the four verdicts, clock.py the only reader of time, home.py the folders of an installation.
+errors.py has the four verdicts, clock.py the only reader of time, home.py the folders of an installation, durable.py
+files that outlive a loss of power.
 """
 
 __version__ = "0.1.0"

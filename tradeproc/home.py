@@ -1,7 +1,8 @@
 """Where things are on disk: everything hangs under one home, the folder that holds `supervisord.conf`.
 
     home/supervisord.conf   home/conf/*.toml   home/.venv/
-    home/run/log/  home/run/groups/  home/run/postgres/  home/run/journal/  home/run/secrets/  home/run/sockets/
+    home/run/log/  home/run/groups/  home/run/postgres/  home/run/journal/  home/run/latches/  home/run/secrets/
+    home/run/sockets/
 
 Unix socket addresses are limited to 107 bytes, so a deep home keeps its sockets under the temporary folder.
 """
@@ -78,6 +79,11 @@ class Home:
         return self.run / "recordings"
 
     @property
+    def latches(self) -> Path:
+        """Switches that the database has not got yet; the keeper's alone, read by all."""
+        return self.run / "latches"
+
+    @property
     def secrets(self) -> Path:
         """Encryption key and encrypted refresh tokens, mode 0700."""
         return self.run / "secrets"
@@ -102,7 +108,7 @@ class Home:
         Raises:
             UnsafeFolder: the socket folder belongs to somebody else or is open to others.
         """
-        for folder in (self.run, self.log, self.groups, self.journal):
+        for folder in (self.run, self.log, self.groups, self.journal, self.latches):
             folder.mkdir(parents=True, exist_ok=True)
         for folder in (self.secrets, self.run / "sockets", self.sockets):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -61,6 +61,22 @@ def test_a_reply_comes_out_as_it_went_in(verdict: Verdict, number: int, body: di
     assert decode_reply(encode_reply(verdict, number, body)) == WireReply(verdict, number, body)
 
 
+ODD = st.text(st.characters(codec=None), max_size=20)
+
+
+@settings(max_examples=60)
+@given(body=st.dictionaries(ODD, ODD | NUMBERS | st.lists(ODD), max_size=4))
+def test_a_message_with_what_json_cannot_hold_goes_out_all_the_same(body: dict[str, Any]) -> None:
+    """A halt whose reason has half a surrogate pair in it is a halt."""
+    request = Request(1, 2, 3, 4, "halt", {"scope": "host", **body})
+
+    told = decode_request(encode_request(request)).body
+
+    assert told.keys() >= {key for key in request.body if key.isascii()}
+    assert decode_reply(encode_reply(Verdict.ANSWERED, 1, body)).verdict is Verdict.ANSWERED
+    assert decode_published("p", encode_published(b"t", 1, 2, 3, body)).topic == "t"
+
+
 GOOD = st.sampled_from(
     [
         *encode_published(b"t", 1, 1, 1, {}),

@@ -287,7 +287,7 @@ def test_a_blocking_question_has_a_connection_of_its_own(start: Start) -> None:
 
 def test_an_answer_that_cannot_be_written_is_no_answer_and_kills_nobody(start: Start) -> None:
     deferred = Deferred()
-    bodies: dict[str, Body] = {"large": {"at": 2**64}, "early": {"at": -(2**63) - 1}, "text": {"t": "\ud800"}}
+    bodies: dict[str, Body] = {"large": {"at": 2**64}, "early": {"at": -(2**63) - 1}}
 
     def prepare(node: Node) -> None:
         for name, body in bodies.items():

@@ -184,3 +184,24 @@ def test_a_configuration_in_utf_16_is_refused_by_its_name(tmp_path: Path) -> Non
 
     with pytest.raises(BadConfig, match=r"tradeproc\.toml: is UTF-16 text; save it as UTF-8$"):
         load(home)
+
+
+@pytest.mark.parametrize(
+    ("before", "line", "key"),
+    [
+        ("", 'notes = "a \\u0000 b"', "notes"),
+        ("", 'market_hours = "\\u0000"', "market_hours"),
+        ("[arguments]\n", 'text = "\\u0000"', "text"),
+    ],
+)
+def test_a_text_that_no_database_can_hold_is_refused_in_one_line(
+    tmp_path: Path, before: str, line: str, key: str
+) -> None:
+    file = tmp_path / "session.toml"
+    text = (ROOT / "conf" / "sessions" / "example.toml").read_text()
+    file.write_text(text.replace(before, f"{before}{line}\n", 1))
+
+    with pytest.raises(BadConfig, match=rf"{key}: holds a NUL or half a character") as raised:
+        read_session(file)
+
+    assert str(raised.value).isprintable()

@@ -17,15 +17,16 @@ from tests.fuzz.harness import Target
 from tradeproc.bus.codec import encode_body
 from tradeproc.config import BadConfig, apply_market_hours, file, load, read_session
 from tradeproc.config.market_hours import file_of
+from tradeproc.domain.answers import Known
 from tradeproc.domain.session import BadSession, SessionSpec
 from tradeproc.domain.units import Nanos
 from tradeproc.domain.wanted import wanted_now, window_of
 from tradeproc.home import Home
 from tradeproc.localbroker.tape import open_tape
 from tradeproc.localbroker.tape_files import BadTape
-from tradeproc.procs import keeper_latches
 from tradeproc.procs.token_vault import LostToken, Stored, Vault
-from tradeproc.store.journal import Journal
+from tradeproc.store import kept
+from tradeproc.store.journal import Journal, read_line
 from tradeproc.supervision import groups
 from tradeproc.supervision.declared import read_declarations
 
@@ -251,28 +252,31 @@ def _read_journal(content: bytes) -> None:
     journal = Journal(path, wait_seconds=0)
     try:
         journal.is_empty()
-        for write, _ in journal._writes():
+        for line, _ in journal._lines():
+            write = read_line(line)
             if write is not None:
                 assert isinstance(write.statement, str) and isinstance(write.parameters, dict)
     finally:
         journal.close()
 
 
-_LATCHES = orjson.dumps({"host": ["halted", "operator", "why"], "session:1": ["reducing", "x", ""]})
+_FORMER_LATCHES = orjson.dumps({"host": ["halted", "operator", "why"], "session:1": ["reducing", "x", ""]})
+_LATCHES = orjson.dumps([["host", "halted", "operator", "why", 5], ["session:1", "reducing", "x", "", 6]])
 
 
 def _draw_latches(random: Random) -> bytes:
-    found = orjson.dumps(mutations.tree(random, _LATCHES), default=str, option=orjson.OPT_NON_STR_KEYS)
-    return mutations.raw(random, found, random.randrange(3))
+    whole = random.choice((_FORMER_LATCHES, _LATCHES))
+    found = orjson.dumps(mutations.tree(random, whole), default=str, option=orjson.OPT_NON_STR_KEYS)
+    return mutations.raw(random, _line(found) if whole is _LATCHES else found, random.randrange(3))
 
 
 def _read_latches(content: bytes) -> None:
     path = folder() / "latches.json"
     path.write_bytes(content)
-    kept = keeper_latches._read(path)
-    for scope, parts in kept.items():
-        state, by, reason = parts[:3]
-        assert isinstance(scope + state + by + reason, str)
+    for answer in (kept.read_kept(path), kept.read_former(path)):
+        if isinstance(answer, Known):
+            counting = kept.standing([], answer)
+            assert all(isinstance(each.scope + each.state + each.by + each.reason, str) for each in counting)
 
 
 _VAULT_SEED = orjson.dumps({"refresh_token": "r", "logged_in_at": 1_790_000_000_000_000_000})

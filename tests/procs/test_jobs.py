@@ -128,7 +128,7 @@ def test_what_happened_while_no_worker_was_there_is_found_at_its_start(home: Hom
     store.save_fill(fill(1, Side.BUY, "100"))
     with psycopg.connect(url, autocommit=True) as direct:
         direct.execute("delete from procrastinate_jobs")
-    journal = Journal(home.journal / "session-1")
+    journal = Journal(home.journal / "session-1.jsonl")
     journal.save_fill(fill(2, Side.SELL, "102"))
     journal.close()
 

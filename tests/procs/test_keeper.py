@@ -24,6 +24,7 @@ from tradeproc.domain import messages
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.procs.keeper_lists import BadQuestion
 from tradeproc.store import Store
+from tradeproc.store.kept import kept_file
 from tradeproc.supervision.client import Program, ProgramState
 from tradeproc.supervision.groups import GroupFiles
 
@@ -485,10 +486,10 @@ def test_a_database_that_is_away_delays_and_loses_no_halt(server_url: str, tmp_p
         with desk_in(tmp_path / "home", through_door) as desk:
             wait_until("the keeper", lambda: desk.ask("status", seconds=1.0)["state"] == "degraded")
             # a folder in the file's place, as a disk that takes nothing
-            full = desk.yard.home.journal / "latches.new"
-            full.mkdir(parents=True)
+            kept = kept_file(desk.yard.home)
+            kept.mkdir(parents=True)
             assert desk.ask("halt", by="me")["latch"] == "not stored"
-            full.rmdir()
+            kept.rmdir()
             answer = desk.ask("halt", by="me")
             assert "until the database is back" in answer["latch"]
             assert answer["standing"] is None

@@ -36,7 +36,9 @@ class Desk:
         self.session = self.store.create_session(SPEC)
         lease = Lease.acquire(url, self.session, "us")
         journal = Journal(folder / "journal.jsonl")
-        self.ledger = Ledger(Store(url, connect_timeout=0.5), journal, lease, self.session, "us")
+        self.ledger = Ledger(
+            Store(url, connect_timeout=0.5), journal, lease, self.session, "us", folder / "kept.json"
+        )
 
     def order(self, number: int, **changes: object) -> Order:
         return replace(EXIT, id=f"abcd1-1-{number}", session=self.session, **changes)  # type: ignore[arg-type]
@@ -226,8 +228,21 @@ def test_alarms_and_balances_find_their_way_too(desk: Desk) -> None:
     assert [alarm.name for alarm in desk.store.alarms(desk.session, only_standing=True)] == ["close_stuck"]
 
 
+@pytest.mark.parametrize("reason", ["a text with a \x00 in it", "half a pair: \ud800"])
+def test_a_text_that_no_database_can_hold_stops_neither_entry_nor_exit(desk: Desk, reason: str) -> None:
+    entry, leaving = desk.order(1, role=OrderRole.ENTRY, reason=reason), desk.order(2, reason=reason)
+
+    assert desk.ledger.persist(unit(entry, ticket=1)) == ""
+    assert desk.ledger.persist(unit(leaving)) == ""
+    desk.ledger.save_alarm("close_stuck", reason, Nanos(AT))
+
+    assert ["\ufffd" in order.reason for order in desk.store.orders(desk.session)] == [True, True]
+    assert not desk.ledger.refusal
+    assert desk.ledger.is_up
+
+
 def test_a_row_that_the_database_does_not_take_stops_no_exit_and_is_put_aside(desk: Desk) -> None:
-    order = desk.order(1, reason="a text with a \x00 in it")
+    order = desk.order(1, quantity=Contracts(2**40))
 
     assert desk.ledger.persist(unit(order, ticket=1)) != "", "an entry is not sent without its row"
     desk.ledger.persist(unit(order))

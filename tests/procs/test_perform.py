@@ -48,7 +48,9 @@ class Desk:
         self.asked: list[str] = []
         self.answers: dict[str, Callable[[Body], Body | Deferred]] = {}
         lease = Lease.acquire(url, self.session, "us")
-        self.ledger = Ledger(Store(url), Journal(folder / "journal.jsonl"), lease, self.session, "us")
+        self.ledger = Ledger(
+            Store(url), Journal(folder / "journal.jsonl"), lease, self.session, "us", folder / "kept.json"
+        )
         self.account = stage.enter(ACCOUNT, self._prepare_account)
         self.trader = stage.enter("session-1.trader", self._prepare)
 

@@ -13,6 +13,7 @@ from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.node import Node
+from tradeproc.home import Home
 from tradeproc.procs.portfolio import Portfolio
 from tradeproc.procs.portfolio_sum import BadReport, most_severe, read_report, sum_up
 from tradeproc.store import Store
@@ -104,7 +105,7 @@ def test_without_a_database_the_trading_state_is_not_known_and_traders_are_heard
         node = Node("core.portfolio", directory)
         nodes.append(node)
         store = Store("postgresql:///nowhere?host=/nonexistent")
-        Portfolio(node, directory, store)
+        Portfolio(node, directory, store, Home(directory.folder))
         node.run()
         store.close()
 

@@ -131,7 +131,9 @@ class TradingDesk:
         """Let the trader live."""
         lease = Lease.acquire(self.url, self.session, "us")
         journal = Journal(self._folder / "journal.jsonl")
-        ledger = Ledger(Store(self.url, connect_timeout=0.5), journal, lease, self.session, "us")
+        ledger = Ledger(
+            Store(self.url, connect_timeout=0.5), journal, lease, self.session, "us", self._folder / "kept.json"
+        )
         row = self.store.session(self.session)
         setup = Setup(
             session=self.session,

@@ -9,7 +9,7 @@ from tests.store.book import AT, DIVERGENCE, EVENT, FILL, ORDER, POSITION, SPEC,
 from tradeproc.domain.orders import OrderState
 from tradeproc.domain.units import Contracts, Nanos
 from tradeproc.store import DatabaseDown, Journal, JournalInUse, Store
-from tradeproc.store.journal import replay_left
+from tradeproc.store.journal import DAMAGED_ALARM, REFUSED_ALARM, replay_left
 from tradeproc.store.writes import Write
 
 NOWHERE = "postgresql://nobody@/nothing?host=/tmp/tradeproc-nowhere"
@@ -71,8 +71,8 @@ def test_nothing_leaves_the_journal_while_the_database_is_down(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("left", [1, 9, 30])
-def test_a_torn_last_line_is_dropped_and_the_next_one_is_whole(store: Store, tmp_path: Path, left: int) -> None:
-    path = tmp_path / "j"
+def test_a_torn_last_line_is_put_aside_and_the_next_one_is_whole(store: Store, tmp_path: Path, left: int) -> None:
+    path = tmp_path / "session-1.jsonl"
     journal = Journal(path)
     journal.save_fill(FILL)
     whole = path.stat().st_size
@@ -80,16 +80,20 @@ def test_a_torn_last_line_is_dropped_and_the_next_one_is_whole(store: Store, tmp
     journal.close()
     with path.open("r+b") as file:
         file.truncate(whole + left)
+    torn = path.read_bytes()
 
     again = Journal(path)
+    assert path.read_bytes() == torn, "opening a journal changes nothing"
     again.save_fill(replace(FILL, cumulative=Contracts(3)))
 
     assert again.replay(store) == 2
     assert [fill.cumulative for fill in store.fills()] == [1, 3]
+    assert path.with_suffix(".damaged").read_bytes() == torn[whole:] + b"\n"
+    assert [(alarm.session, alarm.name) for alarm in store.alarms()] == [(1, DAMAGED_ALARM)]
     again.close()
 
 
-def test_damage_in_the_middle_costs_one_line_only(store: Store, tmp_path: Path) -> None:
+def test_damage_in_the_middle_costs_one_line_only_which_is_put_aside(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "j"
     journal = Journal(path)
     for number in (1, 2, 3):
@@ -100,7 +104,58 @@ def test_damage_in_the_middle_costs_one_line_only(store: Store, tmp_path: Path) 
 
     assert journal.replay(store) == 2
     assert [fill.cumulative for fill in store.fills()] == [1, 3]
+    assert path.with_suffix(".damaged").read_bytes() == lines[1]
     journal.close()
+
+
+@pytest.mark.parametrize("garbage", [bytes(4096), b"00000000 ", b"00000000 \n\n", b"\r\n\r", b"[1, 2", b"\xff" * 99])
+def test_whatever_a_file_holds_stops_no_replay_and_is_not_lost(store: Store, tmp_path: Path, garbage: bytes) -> None:
+    path = tmp_path / "session-1.jsonl"
+    path.write_bytes(garbage)
+    journal = Journal(path)
+    journal.save_fill(FILL)
+
+    assert journal.replay(store) == 1
+    assert journal.is_empty()
+    assert store.fills() == [FILL]
+    assert path.with_suffix(".damaged").read_bytes().replace(b"\n", b"") == garbage.translate(None, b"\n")
+    journal.close()
+
+
+def test_a_disk_that_does_not_take_what_is_put_aside_keeps_it_in_the_journal(store: Store, tmp_path: Path) -> None:
+    path, other = tmp_path / "session-1.jsonl", Journal(tmp_path / "session-2.jsonl")
+    path.write_bytes(b"torn")
+    path.with_suffix(".damaged").mkdir()
+    other.save_fill(FILL)
+    other.close()
+
+    assert replay_left(tmp_path, store) == 1, "it holds up no other journal"
+
+    assert path.read_bytes() == b"torn"
+
+
+def test_the_sweep_takes_only_journals(store: Store, tmp_path: Path) -> None:
+    line = Journal(tmp_path / "session-1.jsonl")
+    line.save_fill(FILL)
+    line.close()
+    content = line.path.read_bytes()
+    others = [
+        "latches.json",
+        "session-1",
+        "session-1.refused",
+        "session-x.jsonl",
+        "session-01.jsonl",
+        "notes",
+        ".new",
+    ]
+    for name in others:
+        (tmp_path / name).write_bytes(content[:-1])
+    (tmp_path / "session-7.jsonl").symlink_to(tmp_path / "notes")
+    line.path.unlink()
+
+    assert replay_left(tmp_path, store) == 0
+
+    assert {(tmp_path / name).read_bytes() for name in others} == {content[:-1]}
 
 
 def test_a_write_that_the_database_refuses_is_put_aside_and_the_others_go_on(store: Store, tmp_path: Path) -> None:
@@ -114,16 +169,34 @@ def test_a_write_that_the_database_refuses_is_put_aside_and_the_others_go_on(sto
 
     assert store.fills() == [FILL]
     assert len((tmp_path / "j.refused").read_bytes().splitlines()) == 3
+    assert [alarm.name for alarm in store.alarms()] == [REFUSED_ALARM]
+    journal.close()
+
+
+@pytest.mark.parametrize("text", ["a \x00 in it", "half a pair \ud83d", "\\u0000 is six characters"])
+def test_a_text_that_no_database_can_hold_costs_no_row(store: Store, tmp_path: Path, text: str) -> None:
+    kept = text.replace("\x00", "\ufffd").replace("\ud83d", "\ufffd")
+    store.create_session(SPEC)
+    journal = Journal(tmp_path / "j")
+    journal.save_orders([replace(ORDER, reason=text)], [replace(EVENT, details={"reason": text})], fence=1)
+    journal.save_alarm(1, "x", text, Nanos(AT))
+
+    assert journal.replay(store) == 2
+
+    assert [order.reason for order in store.orders()] == [kept]
+    assert [event.details for event in store.order_events(ORDER.id)] == [{"reason": kept}]
+    assert [alarm.detail for alarm in store.alarms()] == [kept]
+    assert not (tmp_path / "j.refused").exists()
     journal.close()
 
 
 def test_a_journal_belongs_to_one_process_and_those_of_the_dead_are_replayed(store: Store, tmp_path: Path) -> None:
-    living, dead = Journal(tmp_path / "living"), Journal(tmp_path / "dead")
+    living, dead = Journal(tmp_path / "session-1.jsonl"), Journal(tmp_path / "session-2.jsonl")
     living.save_fill(FILL)
     dead.save_fill(replace(FILL, cumulative=Contracts(2)))
     dead.close()
     with pytest.raises(JournalInUse):
-        Journal(tmp_path / "living", wait_seconds=0)
+        Journal(living.path, wait_seconds=0)
 
     assert replay_left(tmp_path, store) == 1
 

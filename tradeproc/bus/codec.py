@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from tradeproc.domain.texts import storable_value
 from tradeproc.errors import Refusal
 
 Body = dict[str, Any]
@@ -76,13 +77,20 @@ class WireReply:
 
 
 def encode_body(body: Body) -> bytes:
-    """Return a body as bytes.
+    """Return a body as bytes; half a character in a text, as odd bytes of a command line leave it, is replaced.
 
     Raises:
         Unencodable: something in it cannot be written.
     """
     try:
         return orjson.dumps(body, option=_OPTIONS)
+    except (TypeError, ValueError, RecursionError):
+        return _encode_storable(body)
+
+
+def _encode_storable(body: Body) -> bytes:
+    try:
+        return orjson.dumps(storable_value(body), option=_OPTIONS)
     except (TypeError, ValueError, RecursionError) as error:
         raise Unencodable(f"a message that cannot be written: {error}") from error
 

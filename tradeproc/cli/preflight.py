@@ -18,6 +18,7 @@ from tradeproc.localbroker.chosen import Choice
 from tradeproc.procs.localbroker import configured_tape
 from tradeproc.procs.specification import database_of
 from tradeproc.store import Store
+from tradeproc.store.kept import all_latches
 from tradeproc.strategies.loading import build_arguments, load_strategy
 
 NAME = "quickstart"
@@ -73,7 +74,7 @@ def check_may_trade(desk: Desk) -> None:
         CommandFailed: names who did it, and what lifts it.
     """
     with closing(Store(database_of(desk.config, desk.home))) as store:
-        latches = [latch for latch in store.latches() if not latch.scope.startswith("session:")]
+        latches = [latch for latch in all_latches(store, desk.home) if not latch.scope.startswith("session:")]
     for latch in latches:
         if latch.state != TradingState.ACTIVE:
             by = f"by {latch.by}: {latch.reason}" if latch.reason else f"by {latch.by}"

@@ -4,6 +4,7 @@ Every command takes `--json` (one JSON document on stdout) and leaves with a sta
 """
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -45,6 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # a name with odd bytes is shown, not died of
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = make_parser().parse_args(argv)
     as_json = getattr(arguments, "json", False)
     arguments.json = as_json

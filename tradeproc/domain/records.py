@@ -14,6 +14,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from typing import Any, TypeVar
 
+from tradeproc.domain.texts import is_storable, storable
 from tradeproc.errors import Refusal
 
 T = TypeVar("T")
@@ -40,15 +41,6 @@ def nearest(name: str, known: list[str]) -> str:
     """Return a hint for a misspelt name: the nearest known one, or all of them."""
     close = difflib.get_close_matches(name, known, 1, 0.5)
     return f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known) or 'nothing'}"
-
-
-def is_storable(text: str) -> bool:
-    """Tell whether UTF-8 and PostgreSQL can hold a text: no NUL, no half of a pair of surrogates."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in text
 
 
 def read_record(kind: type[T], table: object, section: str = "", given: Mapping[str, object] = NOTHING) -> T:
@@ -106,8 +98,9 @@ def _read(hint: Any, value: object, section: str, name: str) -> Any:
 def _check_storable(value: object, section: str, name: str) -> None:
     for text in (value, name):
         if isinstance(text, str) and not is_storable(text):
+            # not shown: it may be a secret
             why = "holds a NUL or half a character, which no database stores"
-            raise BadRecord(section, f"{name!r}: {_shown(text)} {why}")
+            raise BadRecord(section, f"{storable(name)}: {why}")
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise BadRecord(section, f"{name}: expected a number of 64 bits, found {_shown(value)}")
 

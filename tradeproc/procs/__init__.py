@@ -17,7 +17,8 @@ a decision about money, which is the engine's.
                       token_vault.py where they rest, token_source.py how others ask for them
     keeper.py         keeper_commands.py keeper_checks.py keeper_sessions.py keeper_schedule.py which sessions run,
                       strategy_check.py a strategy tried in a process of its own,
-                      keeper_latches.py halts, keeper_lists.py what people ask for, keeper_watch.py the warden
+                      keeper_latches.py halts, unstored.py until they are stored,
+                      keeper_lists.py what people ask for, keeper_watch.py the warden
     warden.py         warden_alarms.py what it tells, warden_halts.py how it has entries halted
     portfolio.py      portfolio_sum.py the sum over sessions
     jobs.py           queue_worker.py the job queue

@@ -69,7 +69,7 @@ class Keeper:
                 return
             rows = self.store.sessions()
             self.latches.keep_promises()
-            self.view.latches = {latch.scope: latch.state for latch in self.store.latches()}
+            self.view.latches = {latch.scope: latch.state for latch in self.latches.standing()}
         except DatabaseDown as down:
             self._say("degraded", f"database: {down}")
             return
@@ -155,6 +155,8 @@ class Keeper:
         self._told = bodies
 
     def _say(self, state: str, detail: str = "") -> None:
+        if trouble := self.latches.unstored.trouble:
+            state, detail = "degraded", f"{trouble}; {detail}" if detail else trouble
         if (state, detail) != self._said:
             self._said = (state, detail)
             log.info("keeper_state state=%s detail=%s", state, detail)

@@ -1,21 +1,21 @@
 """Halt, reduce, resume, flatten: told to the traders at once, and kept in the database so that it lasts.
 
 The traders are told first and without asking the database: a switch that waits for a database is none. A latch that
-cannot be stored yet is kept in a file and stored when the database is back; traders read stored latches themselves.
+is not stored yet lies in a file (`store/kept.py`), which traders read beside the database; it is stored as soon as
+the database takes it. A file that cannot be read halts the host, with an alarm, until a person resumes.
 """
 
 import logging
 import re
 from functools import partial
-from pathlib import Path
-
-import orjson
 
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
+from tradeproc.domain.texts import storable
 from tradeproc.home import Home
 from tradeproc.procs.keeper_lists import number
-from tradeproc.store import DatabaseDown, Store
+from tradeproc.procs.unstored import Unstored
+from tradeproc.store import DatabaseDown, Latch, Store
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,7 @@ class Latches:
 
     def __init__(self, node: Node, store: Store, home: Home) -> None:
         self._node, self._store, self._sockets = node, store, home.sockets
-        self._file = home.journal / "latches.json"
-        self._unstored: dict[str, list[str]] = _read(self._file)
+        self.unstored = Unstored(store, home)
         for method in _STATES:
             node.handle(method, partial(self._switch, method))
         node.handle("flatten", self._flatten)
@@ -41,11 +40,15 @@ class Latches:
         Raises:
             DatabaseDown: it is still away.
         """
-        for scope, (state, by, reason) in list(self._unstored.items()):
-            self._store.set_latch(scope, state, by, reason)
-            del self._unstored[scope]
-            self._write()
-            log.info("latch_stored scope=%s state=%s by=%s", scope, state, by)
+        self.unstored.store_all()
+
+    def standing(self) -> list[Latch]:
+        """Return the latches that count, stored or not yet.
+
+        Raises:
+            DatabaseDown: the database is away.
+        """
+        return self.unstored.standing()
 
     def _switch(self, method: str, body: Body) -> Deferred:
         scope = _scope(body)
@@ -66,24 +69,17 @@ class Latches:
         return deferred
 
     def _latch(self, scope: str, state: str, body: Body) -> str:
-        by, reason = str(body.get("by") or "operator"), str(body.get("reason") or "")
+        by, reason = _words(body)
         log.warning("latch_set scope=%s state=%s by=%s reason=%s", scope, state, by, reason)
-        self._unstored[scope] = [state, by, reason]
-        is_kept = self._write()
-        try:
-            self.keep_promises()
-        except DatabaseDown as down:
-            log.warning("latch_unstored scope=%s reason=%s", scope, down)
-            return "kept until the database is back" if is_kept else "not stored"
-        return "stored"
+        return self.unstored.set(scope, state, by, reason)
 
     def _standing(self, scope: str) -> list[Body] | None:
         """Return the latches that close more than nothing, for a session or for the host and all; None: unknown."""
-        if self._unstored:
+        if self.unstored.is_waiting:
             # the database has just not answered; a switch does not wait for it twice
             return None
         try:
-            latches = self._store.latches()
+            latches = self.standing()
             sessions = {f"session:{row.id}" for row in self._store.sessions()} if scope == "host" else {scope}
         except DatabaseDown:
             return None
@@ -107,7 +103,8 @@ class Latches:
             if len(results) == len(sessions):
                 deferred.answer({**answer, "sessions": [results[one] for one in sessions]})
 
-        params = {"scope": scope, "by": str(body.get("by") or "operator"), "reason": str(body.get("reason") or "")}
+        by, reason = _words(body)
+        params = {"scope": scope, "by": by, "reason": reason}
         for session in sessions:
             self._node.request(
                 f"session-{session}.trader",
@@ -126,29 +123,12 @@ class Latches:
         present = sorted(int(found[1]) for name in names if (found := _TRADER.fullmatch(name)))
         return [session for session in present if scope in ("host", f"session:{session}")]
 
-    def _write(self) -> bool:
-        fresh = self._file.with_suffix(".new")
-        try:
-            fresh.write_bytes(orjson.dumps(self._unstored))
-            fresh.replace(self._file)
-        except OSError as error:
-            # a full disk must not stop a halt
-            log.warning("latches_unwritten file=%s reason=%s", self._file, error)
-            return False
-        return True
-
 
 def _scope(body: Body) -> str:
     session = body.get("session")
     return "host" if session is None else f"session:{number(session, 'session')}"
 
 
-def _read(file: Path) -> dict[str, list[str]]:
-    try:
-        kept = orjson.loads(file.read_bytes())
-        return {str(scope): [str(state), str(by), str(reason)] for scope, (state, by, reason) in kept.items()}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError, AttributeError):
-        log.exception("latches_unreadable file=%s", file)
-        return {}
+def _words(body: Body) -> tuple[str, str]:
+    """Return who throws the switch and why; no word of it may hold up a halt."""
+    return storable(str(body.get("by") or "operator")), storable(str(body.get("reason") or ""))

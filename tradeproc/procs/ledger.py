@@ -9,16 +9,20 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 
 from tradeproc.clock import SECOND, SteadyClock, monotonic_ns
 from tradeproc.domain.book import Balance, Divergence
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import KeepLatch, Persist
+from tradeproc.engine.events import concerns
 from tradeproc.errors import Fault
 from tradeproc.store.background import begun
 from tradeproc.store.database import DatabaseDown, StoreFault
 from tradeproc.store.journal import Journal
+from tradeproc.store.kept import read_kept, standing
 from tradeproc.store.lease import Lease, LeaseTaken
+from tradeproc.store.rows import Latch
 from tradeproc.store.store import LeaseLost, Store, UnknownSession
 
 log = logging.getLogger(__name__)
@@ -42,10 +46,14 @@ class Superseded(Fault):
 
 
 class Ledger:
-    """The store, the journal and the lease of one trader; remembers whether the database is up."""
+    """The store, the journal and the lease of one trader; remembers whether the database is up.
 
-    def __init__(self, store: Store, journal: Journal, lease: Lease, session: int, holder: str) -> None:
+    `kept` is the keeper's file of latches that are not stored yet.
+    """
+
+    def __init__(self, store: Store, journal: Journal, lease: Lease, session: int, holder: str, kept: Path) -> None:
         self.store, self.journal, self.session, self.holder = store, journal, session, holder
+        self._kept = kept
         self.lease = lease
         self.clock = SteadyClock()
         self.is_up = True
@@ -59,6 +67,17 @@ class Ledger:
     def fence(self) -> int:
         """Return the fence under which rows are written."""
         return self.lease.fence
+
+    def latches(self) -> list[Latch]:
+        """Return the latches of our session that count; while the database is away, those that wait for it.
+
+        Raises:
+            DatabaseDown: it has just gone away.
+        """
+        # the file first: one that is stored meanwhile is then in the database
+        kept = read_kept(self._kept)
+        counting = standing(self.store.latches() if self.is_up else (), kept)
+        return [latch for latch in counting if concerns(latch.scope, self.session)]
 
     def persist(self, unit: Persist, meanwhile: Callable[[], None] = lambda: None) -> str:
         """Write one unit and return why it is not in the database itself, empty when it is.
@@ -165,7 +184,10 @@ class Ledger:
             action(self.journal)
         except OSError as error:
             if not self._unwritten:
+                self.refusal = f"the journal cannot be written: {error}; rows are in memory only until it can"
                 log.critical("journal_unwritable session=%d reason=%s", self.session, error)
+            if len(self._unwritten) == _MOST_UNWRITTEN:
+                log.critical("row_lost session=%d reason=more than memory may keep", self.session)
             self._unwritten.append(action)
 
     def _flush(self) -> None:

@@ -16,10 +16,11 @@ from tradeproc.bus.node import Node
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.domain.wanted import wanted_now
 from tradeproc.errors import Refusal
-from tradeproc.home import find_home
+from tradeproc.home import Home, find_home
 from tradeproc.procs.portfolio_sum import Report, most_severe, read_report, sum_up
 from tradeproc.procs.specification import database_of
 from tradeproc.store import DatabaseDown, Store, StoreFault
+from tradeproc.store.kept import all_latches
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +32,8 @@ _FORGOTTEN = 60 * SECOND
 class Portfolio:
     """The sessions of this host, together."""
 
-    def __init__(self, node: Node, directory: Directory, store: Store) -> None:
-        self._node, self._directory, self._store = node, directory, store
+    def __init__(self, node: Node, directory: Directory, store: Store, home: Home) -> None:
+        self._node, self._directory, self._store, self._home = node, directory, store, home
         self._reports: dict[int, Report] = {}
         self._heard: set[str] = set()
         self._expected: list[int] | None = None
@@ -88,7 +89,7 @@ class Portfolio:
             self._expected = [row.id for row in self._store.sessions() if wanted_now(row.spec, row.desired, now)]
             self._latches = [
                 latch.state
-                for latch in self._store.latches()
+                for latch in all_latches(self._store, self._home)
                 if latch.scope == "host" or latch.scope.startswith("portfolio:")
             ]
             self._database = "up"
@@ -115,7 +116,7 @@ def main(arguments: Sequence[str]) -> int:
     store = Store(database_of(settings, home), connect_timeout=settings.database.connect_seconds)
     directory = Directory(home.sockets)
     node = Node("core.portfolio", directory)
-    Portfolio(node, directory, store)
+    Portfolio(node, directory, store, home)
     node.run()
     store.close()
     return node.exit_status

@@ -32,9 +32,10 @@ from tradeproc.procs.ledger import CONNECT_SECONDS, Ledger
 from tradeproc.procs.market_hours_file import follow_market_hours
 from tradeproc.procs.recorder import Recorder
 from tradeproc.procs.specification import run_session
-from tradeproc.procs.trading import Trader, read_latches
+from tradeproc.procs.trading import Trader
 from tradeproc.store.database import DatabaseDown
-from tradeproc.store.journal import Journal, JournalInUse
+from tradeproc.store.journal import Journal, JournalInUse, journal_path
+from tradeproc.store.kept import kept_file
 from tradeproc.store.lease import Lease, LeaseTaken
 from tradeproc.store.rows import Latch, SessionRow
 from tradeproc.store.store import Store
@@ -65,23 +66,27 @@ class Beginning:
         """
         try:
             lease = Lease.acquire(self.store.url, self.row.id, self.holder, connect_timeout=CONNECT_SECONDS)
-            journal = Journal(self.home.journal / f"session-{self.row.id}.jsonl", wait_seconds=0.2)
+            journal = Journal(journal_path(self.home.journal, self.row.id), wait_seconds=0.2)
         except LeaseTaken as taken:
             if not taken.holder:
                 raise
             self._stand_by(taken)
         except DatabaseDown as down:
             self._wait(f"waiting for the database: {down}")
-        except JournalInUse as used:
+        except (JournalInUse, OSError) as unusable:
             lease.release()
-            self._wait(str(used))
+            self._wait(f"waiting for the journal: {unusable}")
         else:
-            ledger = Ledger(self.store, journal, lease, self.row.id, self.holder)
+            ledger = Ledger(self.store, journal, lease, self.row.id, self.holder, kept_file(self.home))
             try:
                 self._begin(ledger)
             except DatabaseDown as down:
                 ledger.close()
                 self._wait(f"waiting for the database: {down}")
+            except OSError as error:
+                # a full disk, say, that does not take what is to be put aside
+                ledger.close()
+                self._wait(f"waiting for the journal: {error}")
 
     def _wait(self, reason: str) -> None:
         self.node.set_state("starting", reason)
@@ -108,7 +113,7 @@ class Beginning:
             arguments=self.arguments,
             session_opened_at=market_hours(row.spec.calendar).session_opened_at,
         )
-        latches = read_latches(store, row.id)
+        latches = ledger.latches()
         state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in latches})
         started = replace(
             _known(store, row, fills),

@@ -30,7 +30,6 @@ from tradeproc.procs.tally import Tally
 from tradeproc.procs.trader_hours import Hours
 from tradeproc.store.database import DatabaseDown
 from tradeproc.store.rows import Latch, SessionRow
-from tradeproc.store.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -270,10 +269,8 @@ class Trader:
 
         Clocks may be set, so a latch that closes more counts whenever it is stored anew, whatever its time.
         """
-        if not self.ledger.is_up:
-            return
         try:
-            stored = read_latches(self.ledger.store, self.session)
+            stored = self.ledger.latches()
         except DatabaseDown as down:
             self.ledger.went_down(down)
             self.performer.tell_of_changes()
@@ -314,12 +311,3 @@ class Trader:
 
 def _is_in_trouble(state: State) -> bool:
     return bool(state.strategy.off) or AlarmName.STRATEGY_FAILED.value in state.engine.alarms
-
-
-def read_latches(store: Store, session: int) -> list[Latch]:
-    """Return the stored latches that concern a session.
-
-    Raises:
-        DatabaseDown: the database is away.
-    """
-    return [latch for latch in store.latches() if events.concerns(latch.scope, session)]

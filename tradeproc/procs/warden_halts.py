@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 
 from tradeproc.bus.node import Answered, NoAnswer, Node, Reply, RequestWasRefused
+from tradeproc.procs.unstored import UNSTORED
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,10 @@ class Halts:
     def _halt(self, group: str, session: int, reason: str) -> None:
         def replied(reply: Reply) -> None:
             match reply:
+                case Answered(body) if body.get("latch") == UNSTORED:
+                    log.warning("halt_unstored session=%d: the traders know, a restart would forget it", session)
+                    self._node.after(_AGAIN_SECONDS, lambda: self._halt(group, session, reason))
+                    return
                 case Answered():
                     log.warning("entries_halted session=%d reason=%s", session, reason)
                 case RequestWasRefused(why):

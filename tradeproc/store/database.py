@@ -20,6 +20,7 @@ from psycopg.types.json import set_json_loads
 from psycopg.waiting import Ready, Wait
 
 from tradeproc.clock import SECOND, monotonic_ns
+from tradeproc.domain.texts import storable
 from tradeproc.errors import Fault, Outage
 from tradeproc.store.background import begun
 from tradeproc.store.statements import statements
@@ -208,8 +209,10 @@ class Database:
         if text is None:
             raise StoreFault(statement, "there is no such statement")
 
+        given = {key: storable(value) if isinstance(value, str) else value for key, value in parameters.items()}
+
         def run(connection: Patient) -> list[DictRow]:
-            cursor = connection.execute(text, parameters)
+            cursor = connection.execute(text, given)
             return cursor.fetchall() if cursor.description else []
 
         return self._run(statement, run)

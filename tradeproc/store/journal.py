@@ -1,14 +1,16 @@
 """Rows that could not reach the database: an append-only file, replayed when the database is back.
 
-A line is a checksum and one write as JSON, on the disk before `append` returns. A line that was torn by a crash is
-dropped: nobody was told that it is safe. Replaying is harmless at any time and any number of times, but replay before
-writing to the database again, so that history keeps its order.
+A line is a checksum and one write as JSON; file and name are on the disk before `append` returns. Nothing is thrown
+away: opening changes nothing, and at the replay a line that is damaged goes into `<name>.damaged`, a write that the
+database refuses into `<name>.refused`, each with an alarm. Replaying is harmless at any time and any number of times,
+but replay before writing to the database again, so that history keeps its order.
 """
 
 import errno
 import fcntl
 import logging
 import os
+import re
 import time
 import zlib
 from collections.abc import Iterator, Sequence
@@ -20,13 +22,23 @@ from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.domain.book import Balance, Divergence, Fill, Position
 from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.units import Nanos
+from tradeproc.durable import append_durably, sync_folder
 from tradeproc.errors import Outage
 from tradeproc.store import writes
 from tradeproc.store.database import StoreFault
 from tradeproc.store.store import LeaseLost, Store
-from tradeproc.store.writes import Write
+from tradeproc.store.writes import Write, packed
 
 log = logging.getLogger(__name__)
+
+# only these are journals: the sweep takes no other file of the folder for one
+_NAME = re.compile(r"session-([1-9]\d{0,17})\.jsonl")
+DAMAGED_ALARM, REFUSED_ALARM = "journal_damaged", "journal_refused"
+
+
+def journal_path(folder: Path, session: int) -> Path:
+    """Return where the journal of a session's trader is."""
+    return folder / f"session-{session}.jsonl"
 
 
 def replay_left(folder: Path, store: Store) -> int:
@@ -36,18 +48,25 @@ def replay_left(folder: Path, store: Store) -> int:
         DatabaseDown: the rest stays where it is.
     """
     done = 0
-    for path in sorted(folder.glob("*")):
-        if path.suffix == ".refused" or not path.is_file() or path.stat().st_size == 0:
+    for path in sorted(folder.glob("session-*.jsonl")):
+        if not _NAME.fullmatch(path.name) or path.is_symlink() or not path.is_file() or path.stat().st_size == 0:
             continue
         try:
-            journal = Journal(path, wait_seconds=0)
+            done += _replay_one(path, store)
         except JournalInUse:
             continue
-        try:
-            done += journal.replay(store)
-        finally:
-            journal.close()
+        except OSError as error:
+            # a full disk, say: it holds up neither the other journals nor whoever sweeps
+            log.warning("journal_not_replayed path=%s reason=%s", path, error)
     return done
+
+
+def _replay_one(path: Path, store: Store) -> int:
+    journal = Journal(path, wait_seconds=0)
+    try:
+        return journal.replay(store)
+    finally:
+        journal.close()
 
 
 class JournalInUse(Outage):
@@ -64,15 +83,23 @@ class Journal:
     """
 
     def __init__(self, path: Path, *, wait_seconds: float = 5.0) -> None:
+        """Open or create the file; what is in it stays as it is.
+
+        Raises:
+            JournalInUse: another process has it.
+            OSError: it cannot be opened, or the disk does not take its name.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._replayed = 0
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self._lock(monotonic_ns() + int(wait_seconds * SECOND))
-        content = self._content()
-        if content and not content.endswith(b"\n"):
-            os.ftruncate(self._file, content.rfind(b"\n") + 1)
-            log.warning("journal_line_torn path=%s", path)
+        try:
+            # what is appended is on the disk only when the file's name is
+            sync_folder(path.parent)
+        except OSError:
+            os.close(self._file)
+            raise
 
     def close(self) -> None:
         """Close the file; what is in it stays."""
@@ -88,49 +115,53 @@ class Journal:
         Raises:
             OSError: the disk is full or broken; the file is as it was before.
         """
-        body = orjson.dumps([write.statement, write.parameters])
-        line = b"%08x %b\n" % (zlib.crc32(body), body)
+        body = packed([write.statement, write.parameters])
         before = os.fstat(self._file).st_size
+        # a line that was torn by a crash must not spoil ours
+        line = b"%b%08x %b\n" % (self._end_of_line(before), zlib.crc32(body), body)
         try:
             if os.write(self._file, line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
             os.fsync(self._file)
         except OSError:
-            # half a line would spoil the next one as well
+            # half a line would be taken for damage
             os.ftruncate(self._file, before)
             raise
 
     def replay(self, store: Store, seconds: float = float("inf")) -> int:
         """Do the kept writes in their order, then empty the file; return how many there were.
 
-        A write that the database refuses is put aside into `<name>.refused` and logged, and does not stop the others.
-        After `seconds` it returns, and the next call goes on: look at `is_empty`.
+        What is damaged or refused is put aside and does not stop the others. After `seconds` it returns, and the next
+        call goes on: look at `is_empty`.
 
         Raises:
             DatabaseDown: what was not done stays in the file.
+            OSError: what is to be put aside cannot be; it and what follows stay in the file.
         """
         done, began = 0, monotonic_ns()
-        for write, end in self._writes():
-            if write is not None:
-                self._do(write, store)
+        for line, end in self._lines():
+            write = read_line(line)
+            if write is None:
+                self._put_aside(line, ".damaged", DAMAGED_ALARM, "a line cannot be read", store)
+            else:
+                self._do(write, line, store)
                 done += 1
             self._replayed = end
             if (monotonic_ns() - began) / SECOND > seconds:
                 return done
-        if self._replayed:
+        if self._replayed and self._replayed == os.fstat(self._file).st_size:
             os.ftruncate(self._file, 0)
             os.fsync(self._file)
             self._replayed = 0
             log.info("journal_replayed path=%s writes=%d", self.path, done)
         return done
 
-    def _do(self, write: Write, store: Store) -> None:
+    def _do(self, write: Write, line: bytes, store: Store) -> None:
         try:
             store.write(write)
         except (StoreFault, LeaseLost) as fault:
             # unchecked, so LeaseLost means that the database has no such session: it is another database
-            log.error("journal_write_refused statement=%s reason=%s", write.statement, fault)  # noqa: TRY400
-            self._put_aside(write)
+            self._put_aside(line, ".refused", REFUSED_ALARM, str(fault), store)
 
     # --- the writing methods of Store
 
@@ -189,28 +220,35 @@ class Journal:
                     raise JournalInUse(self.path) from None
                 time.sleep(0.02)
 
-    def _content(self) -> bytes:
-        return os.pread(self._file, os.fstat(self._file).st_size, 0)
+    def _end_of_line(self, size: int) -> bytes:
+        return b"\n" if size and os.pread(self._file, 1, size - 1) != b"\n" else b""
 
-    def _writes(self) -> Iterator[tuple[Write | None, int]]:
-        """Yield what was not replayed yet, None for a damaged line, and where each line ends."""
+    def _lines(self) -> Iterator[tuple[bytes, int]]:
+        """Yield the lines that were not replayed yet, and where each ends."""
         end = self._replayed
         for line in self._content()[end:].splitlines(keepends=True):
             end += len(line)
-            write = _read_line(line)
-            if write is None:
-                log.error("journal_line_damaged path=%s ends_at=%d", self.path, end)
-            yield write, end
+            yield line, end
 
-    def _put_aside(self, write: Write) -> None:
-        with self.path.with_suffix(".refused").open("ab") as aside:
-            aside.write(orjson.dumps([write.statement, write.parameters]) + b"\n")
-            aside.flush()
-            os.fsync(aside.fileno())
+    def _content(self) -> bytes:
+        return os.pread(self._file, os.fstat(self._file).st_size, 0)
+
+    def _put_aside(self, line: bytes, suffix: str, alarm: str, reason: str, store: Store) -> None:
+        """Keep a line for a person, who is told: a row of the audit trail is missing."""
+        aside = self.path.with_suffix(suffix)
+        append_durably(aside, line.rstrip(b"\n") + b"\n")
+        log.error("journal_line_put_aside path=%s reason=%s", aside, reason)
+        found = _NAME.fullmatch(self.path.name)
+        session = int(found[1]) if found else None
+        try:
+            if not any(row.name == alarm for row in store.alarms(session, only_standing=True)):
+                store.save_alarm(session, alarm, f"{reason}; it is in {aside}", wall_ns())
+        except StoreFault as fault:
+            log.warning("alarm_unsaved name=%s reason=%s", alarm, fault)
 
 
-def _read_line(line: bytes) -> Write | None:
-    """Return the write of a line, None when the line is damaged or holds something else."""
+def read_line(line: bytes) -> Write | None:
+    """Return the write that a line holds; None for one that is not as it was written."""
     checksum, _, body = line.rstrip(b"\n").partition(b" ")
     if checksum != b"%08x" % zlib.crc32(body):
         return None

@@ -5,6 +5,7 @@ Every read or write of rows is one statement, one round trip and one transaction
 
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 import orjson
 
@@ -143,8 +144,11 @@ class Store:
 
     def set_latch(self, scope: str, state: str, by: str, reason: str) -> None:
         """Set a latch to active, reducing or halted; it survives everything until a person sets it again."""
-        given = {"scope": scope, "state": state, "by": by, "reason": reason, "at": wall_ns()}
-        self._database.rows("set_latch", given)
+        self.keep_latch(Latch(scope, state, by, reason, wall_ns()))
+
+    def keep_latch(self, latch: Latch, *, is_late: bool = False) -> None:
+        """Set a latch; one that `is_late` counts only when it is newer than what is stored, or closes more."""
+        self._database.rows("set_latch", {**asdict(latch), "is_late": is_late})
 
     def save_login(self, name: str, broker: str, environment: str, base_url: str) -> None:
         """Keep a login as configured; nothing changes when it is what the database knows."""
@@ -323,4 +327,4 @@ class Store:
 
 
 def _json(plain: object) -> str:
-    return orjson.dumps(plain, option=orjson.OPT_NON_STR_KEYS).decode()
+    return writes.packed(plain, orjson.OPT_NON_STR_KEYS).decode()

@@ -15,9 +15,13 @@ import orjson
 from tradeproc.domain.book import Balance, Divergence, Fill, Position, Trade
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import Order, OrderEvent
+from tradeproc.domain.texts import storable_value
 from tradeproc.domain.units import Nanos
 
 Values = dict[str, Any]
+
+# as JSON writes it; a text may hold these six characters too, which costs it a second look
+_NUL = b"\\u0000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,8 @@ def entry_values(
     return (
         b"%d" % session,
         b"%d" % fence,
-        orjson.dumps([_order(order) for order in orders]),
-        orjson.dumps([_event(ordinal, event) for ordinal, event in enumerate(events)]),
+        packed([_order(order) for order in orders]),
+        packed([_event(ordinal, event) for ordinal, event in enumerate(events)]),
     )
 
 
@@ -129,6 +133,26 @@ def latch_write(scope: str, state: str, by: str, reason: str, at: Nanos) -> Writ
     return Write("trip_latch", {"scope": scope, "state": state, "by": by, "reason": reason, "at": at})
 
 
+def packed(value: object, option: int = 0) -> bytes:
+    """Return a value as JSON that PostgreSQL takes, its texts made storable where they are not.
+
+    A number that JSON cannot hold becomes its digits, which the database refuses: no journal fails over it.
+    """
+    try:
+        plain = orjson.dumps(value, option=option)
+    except TypeError:
+        return orjson.dumps(_digits(storable_value(value)), option=option)
+    return orjson.dumps(storable_value(value), option=option) if _NUL in plain else plain
+
+
+def _digits(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _digits(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_digits(each) for each in value]
+    return str(value) if isinstance(value, int) and value.bit_length() > 63 else value
+
+
 def trade_values(number: int, trade: Trade) -> Values:
     """Return a trade as the columns of its table."""
     return {
@@ -186,7 +210,7 @@ def _event(ordinal: int, event: OrderEvent) -> Values:
         "filled": event.filled,
         "details": event.details,
     }
-    digest = hashlib.blake2b(orjson.dumps(told, option=orjson.OPT_SORT_KEYS), digest_size=8).digest()
+    digest = hashlib.blake2b(packed(told, orjson.OPT_SORT_KEYS), digest_size=8).digest()
     return {**told, "ordinal": ordinal, "fingerprint": int.from_bytes(digest, "big", signed=True)}
 
 
@@ -211,4 +235,4 @@ def _text(value: Decimal | None) -> str | None:
 
 
 def _json(values: list[Values]) -> str:
-    return orjson.dumps(values).decode()
+    return packed(values).decode()

@@ -12,6 +12,7 @@ from tradeproc.cli.exits import Exit, NotRunning
 from tradeproc.cli.exposure import Open, untended
 from tradeproc.cli.outcome import Outcome, SubParsers
 from tradeproc.cli.switches import UNSTORED, throw
+from tradeproc.domain.texts import storable
 from tradeproc.engine.events import TradingState
 
 _COMMANDS = (
@@ -34,7 +35,7 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
     for name, text in _COMMANDS:
         parser = subparsers.add_parser(name, help=text, description=text, parents=parents)
         parser.add_argument("--session", metavar="ID|NAME", help="only this session; default: the whole desk")
-        parser.add_argument("--reason", default="", help="goes into the history")
+        parser.add_argument("--reason", default="", type=storable, help="goes into the history")
         parser.set_defaults(command=command)
 
 

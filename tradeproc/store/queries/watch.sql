@@ -36,12 +36,15 @@ select scope, state, by, reason, at from latches where scope = %(scope)s
 select scope, state, by, reason, at from latches order by scope
 
 -- name: set_latch
+-- One that comes late, from a file of an earlier life, counts only when it is newer than what is stored or closes
+-- more. Any other counts whatever the clock says, and is told once.
 with kept as (
     insert into latches (scope, state, by, reason, at)
     values (%(scope)s, %(state)s, %(by)s, %(reason)s, %(at)s)
     on conflict (scope) do update set state = excluded.state, by = excluded.by, reason = excluded.reason,
-        at = excluded.at
+        at = case when %(is_late)s::boolean then greatest(excluded.at, latches.at + 1) else excluded.at end
     where latches.at <> excluded.at
+        and (not %(is_late)s::boolean or excluded.at > latches.at or excluded.state > latches.state)
     returning scope, state, by, reason, at
 )
 insert into latch_changes (scope, state, by, reason, at) select scope, state, by, reason, at from kept

@@ -1,0 +1,36 @@
+"""Texts that UTF-8 or PostgreSQL cannot hold: half a surrogate pair, and NUL.
+
+They come from command lines with odd bytes, from brokers and from strategies. Whatever records them replaces what
+cannot be held and loses nothing else, because a halt or a fill is worth more than a letter of its reason. Files that
+a person writes are refused instead.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """Return the text with the replacement character for each one that cannot be stored."""
+    if text.isascii() and "\x00" not in text:
+        return text
+    return _UNSTORABLE.sub(_REPLACEMENT, text)
+
+
+def is_storable(text: str) -> bool:
+    """Tell whether UTF-8 and PostgreSQL can hold a text as it is."""
+    return storable(text) == text
+
+
+def storable_value(value: Any) -> Any:
+    """Return a JSON value with all its texts storable."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, Mapping):
+        return {storable_value(key): storable_value(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable_value(each) for each in value]
+    return value

@@ -1,0 +1,67 @@
+"""Files that outlive a loss of power: nothing counts as written before the disk has the file and its name.
+
+A file that is written beside and moved into place without this can be there with no content after a loss of power.
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Replace a file as a whole, private to the user; the disk has it when this returns, the old one when it raises.
+
+    Raises:
+        OSError: the disk is full or broken.
+    """
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def append_durably(path: Path, content: bytes) -> None:
+    """Append to a file, private to the user; the disk has it when this returns.
+
+    Raises:
+        OSError: the disk is full or broken; a part may be there.
+    """
+    is_new = not path.exists()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "ab") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    if is_new:
+        sync_folder(path.parent)
+
+
+def remove_durably(path: Path) -> None:
+    """Remove a file, if it is there, so that it does not come back with the power.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    path.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the disk know the names in a folder.
+
+    Raises:
+        OSError: the disk is broken.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

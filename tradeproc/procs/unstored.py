@@ -1,0 +1,181 @@
+"""The keeper's latches on their way into the database: in its file first, and there until they are stored.
+
+Each is in `store/kept.py`'s file, on the disk, before anybody is told that it is kept. What an earlier keeper left
+there is late: it yields to what is newer in the database. A latch that the database refuses stays in the file, where
+the traders read it, and there is an alarm.
+"""
+
+import logging
+import os
+from pathlib import Path
+
+from tradeproc.clock import wall_ns
+from tradeproc.domain.answers import Answer, Known, Unknown
+from tradeproc.domain.units import Nanos
+from tradeproc.durable import remove_durably, sync_folder
+from tradeproc.home import Home
+from tradeproc.store import DatabaseDown, Latch, Store, StoreFault
+from tradeproc.store.kept import kept_file, read_former, read_kept, standing, unread, write_kept
+
+log = logging.getLogger(__name__)
+
+STORED, UNSTORED = "stored", "not stored"
+_AWAY = "kept until the database is back"
+_REFUSED = "kept on the disk, because the database refuses it"
+UNREAD_ALARM, REFUSED_ALARM = "latches_unread", "latch_refused"
+
+
+class Unstored:
+    """The latches that the database has not got, and their file."""
+
+    def __init__(self, store: Store, home: Home) -> None:
+        self._store, self._file = store, kept_file(home)
+        self._former = home.journal / "latches.json"
+        # those of an earlier life are late
+        self._latches: dict[str, Latch] = {}
+        self._late: set[str] = set()
+        self._refusals: dict[str, str] = {}
+        self._alarms: list[tuple[str, str, Nanos]] = []
+        # files that could not be read and have their name still
+        self._unread: set[Path] = set()
+        self._is_written = True
+        self._take_over()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Tell whether there is a latch that waits for the database."""
+        return bool(self._latches.keys() - self._refusals.keys())
+
+    @property
+    def trouble(self) -> str:
+        """Return what a person must look at, empty when there is nothing."""
+        return "; ".join(f"the latch of {scope} is not stored: {why}" for scope, why in self._refusals.items())
+
+    def set(self, scope: str, state: str, by: str, reason: str) -> str:
+        """Keep a latch and try to store it; return in words how safe it is."""
+        self._latches[scope] = Latch(scope, state, by, reason, wall_ns())
+        self._late.discard(scope)
+        self._refusals.pop(scope, None)
+        self._is_written = False
+        self._write()
+        try:
+            self.store_all()
+        except DatabaseDown as down:
+            log.warning("latch_unstored scope=%s reason=%s", scope, down)
+            return _AWAY if self._is_written else UNSTORED
+        if scope not in self._latches:
+            return STORED
+        return _REFUSED if self._is_written else UNSTORED
+
+    def store_all(self) -> None:
+        """Store what waits, and write the file again when the disk did not take it.
+
+        Raises:
+            DatabaseDown: the rest is kept.
+        """
+        self._write()
+        for scope, latch in list(self._latches.items()):
+            try:
+                self._store.keep_latch(latch, is_late=scope in self._late)
+            except StoreFault as fault:
+                self._note_refusal(scope, fault)
+                continue
+            self._stored(latch)
+        self._write()
+        while self._alarms:
+            self._tell(*self._alarms[0])
+            self._alarms.pop(0)
+
+    def standing(self) -> list[Latch]:
+        """Return the latches that count: ours where they are not stored yet.
+
+        Raises:
+            DatabaseDown: the database is away.
+        """
+        return standing(self._store.latches(), Known(tuple(self._latches.values())))
+
+    # --- what an earlier keeper left
+
+    def _take_over(self) -> None:
+        for file, left in ((self._former, read_former(self._former)), (self._file, read_kept(self._file))):
+            self._add(file, left)
+        if self._former.exists() and self._former not in self._unread:
+            self._is_written = False
+        self._write()
+
+    def _add(self, file: Path, left: Answer[tuple[Latch, ...]]) -> None:
+        match left:
+            case Known(latches):
+                self._latches |= {latch.scope: latch for latch in latches}
+                self._late |= {latch.scope for latch in latches}
+            case Unknown(reason):
+                log.critical("latches_unread file=%s reason=%s: the host is halted", file, reason)
+                safe = unread(reason, wall_ns())
+                self._latches[safe.scope] = safe
+                self._late.discard(safe.scope)
+                self._alarms.append((UNREAD_ALARM, safe.reason, safe.at))
+                self._unread.add(file)
+                self._is_written = False
+
+    # --- the database
+
+    def _stored(self, latch: Latch) -> None:
+        log.info("latch_stored scope=%s state=%s by=%s", latch.scope, latch.state, latch.by)
+        del self._latches[latch.scope]
+        self._late.discard(latch.scope)
+        self._is_written = False
+        if self._refusals.pop(latch.scope, None) is not None and not self._refusals:
+            self._alarms.append((REFUSED_ALARM, "", wall_ns()))
+        if latch.scope == "host" and latch.state == "active":
+            # a person has looked at what the alarm is about
+            self._alarms.append((UNREAD_ALARM, "", wall_ns()))
+
+    def _note_refusal(self, scope: str, fault: StoreFault) -> None:
+        if self._refusals.get(scope) != str(fault):
+            self._refusals[scope] = str(fault)
+            log.critical("latch_refused scope=%s reason=%s: it holds from %s", scope, fault, self._file)
+            self._alarms.append((REFUSED_ALARM, f"{scope}: {fault}; it holds from {self._file}", wall_ns()))
+
+    def _tell(self, name: str, detail: str, at: Nanos) -> None:
+        try:
+            self._store.clear_alarms(None, name, at)
+            if detail:
+                self._store.save_alarm(None, name, detail, at)
+        except StoreFault as fault:
+            log.warning("alarm_unsaved name=%s reason=%s", name, fault)
+
+    # --- the file
+
+    def _write(self) -> None:
+        """Bring the file up to date; one that could not be read gets another name first, and stays."""
+        if self._is_written:
+            return
+        try:
+            if self._file in self._unread:
+                _set_aside(self._file, is_replaced=bool(self._latches))
+                self._unread.remove(self._file)
+            write_kept(self._file, self._latches.values())
+            if self._former in self._unread:
+                _set_aside(self._former, is_replaced=False)
+                self._unread.remove(self._former)
+            elif self._former.exists():
+                remove_durably(self._former)
+        except OSError as error:
+            # a full disk must not stop a halt
+            log.warning("latches_unwritten file=%s reason=%s", self._file, error)
+            return
+        self._is_written = True
+
+
+def _set_aside(file: Path, *, is_replaced: bool) -> None:
+    """Give a file another name; one that is about to be replaced keeps its own too, so that nobody finds none."""
+    aside = file.with_name(f"{file.name}.{wall_ns()}.unread")
+    try:
+        if is_replaced:
+            os.link(file, aside)
+        else:
+            file.rename(aside)
+    except OSError:
+        # a disk without second names, or a folder in the file's place
+        file.rename(aside)
+    sync_folder(file.parent)

@@ -1,0 +1,122 @@
+"""Switches that the database has not got yet: one file of the keeper, which every reader takes as the truth too.
+
+Whoever reads latches reads both, the database and this file, in whatever order the processes came back: a halt that
+was confirmed holds before the keeper has stored it. A file that is there and cannot be read may have held a halt, so
+it is read as one of the whole host, until a person says otherwise.
+"""
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import astuple
+from pathlib import Path
+
+import orjson
+
+from tradeproc.domain.answers import Answer, Known, Unknown
+from tradeproc.domain.texts import storable_value
+from tradeproc.domain.units import Nanos
+from tradeproc.durable import remove_durably, write_durably
+from tradeproc.engine.events import TradingState
+from tradeproc.home import Home
+from tradeproc.store.rows import Latch
+from tradeproc.store.store import Store
+
+
+def kept_file(home: Home) -> Path:
+    """Return where the keeper keeps them."""
+    return home.latches / "unstored.json"
+
+
+def write_kept(file: Path, latches: Iterable[Latch]) -> None:
+    """Replace what is kept; the disk has it when this returns. Without latches there is no file.
+
+    Raises:
+        OSError: the disk did not take it; what was kept before still is.
+    """
+    rows = [astuple(latch) for latch in latches]
+    if not rows:
+        # works on a full disk too: what is stored must not be read here again after the next start
+        remove_durably(file)
+        return
+    body = orjson.dumps(storable_value(rows))
+    write_durably(file, b"%08x %b\n" % (zlib.crc32(body), body))
+
+
+def read_kept(file: Path) -> Answer[tuple[Latch, ...]]:
+    """Return what is kept; Unknown when there is a file and it does not hold what was written."""
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return Known(())
+    except OSError as error:
+        return Unknown(f"{file}: {error.strerror}")
+    checksum, _, body = content.rstrip(b"\n").partition(b" ")
+    if not body or checksum != b"%08x" % zlib.crc32(body):
+        return Unknown(f"{file}: {_picture(content)}")
+    return _parsed(file, body)
+
+
+def read_former(file: Path) -> Answer[tuple[Latch, ...]]:
+    """Return what the keeper of an earlier version left in its file, which had another place and form."""
+    try:
+        kept = orjson.loads(file.read_bytes())
+        # it has no times; the file was written when the newest of them was set
+        rows = [[scope, *row, file.stat().st_mtime_ns] for scope, row in kept.items()]
+    except FileNotFoundError:
+        return Known(())
+    except OSError as error:
+        return Unknown(f"{file}: {error.strerror}")
+    except (ValueError, AttributeError, TypeError):
+        return Unknown(f"{file}: {_picture(file.read_bytes())}")
+    return _parsed(file, orjson.dumps(rows))
+
+
+def standing(stored: Iterable[Latch], kept: Answer[tuple[Latch, ...]]) -> list[Latch]:
+    """Return the latches that count: a kept one where it is newer than the stored one of its scope or closes more."""
+    found = {latch.scope: latch for latch in stored}
+    match kept:
+        case Known(latches):
+            late = latches
+        case Unknown(reason):
+            late = (unread(reason, Nanos(0)),)
+    for latch in late:
+        present = found.get(latch.scope)
+        if present is None or latch.at > present.at or _severity(latch) > _severity(present):
+            found[latch.scope] = latch
+    return list(found.values())
+
+
+def all_latches(store: Store, home: Home) -> list[Latch]:
+    """Return the latches that count, stored or kept.
+
+    Raises:
+        DatabaseDown: the database is away.
+    """
+    # the file first: one that is stored meanwhile is then in the database
+    kept = read_kept(kept_file(home))
+    return standing(store.latches(), kept)
+
+
+def unread(reason: str, at: Nanos) -> Latch:
+    """Return the safe reading of a file that cannot be read."""
+    why = f"{reason}; a halt that was in it may be lost: look at each session, then resume"
+    return Latch("host", TradingState.HALTED.value, "keeper", why, at)
+
+
+def _parsed(file: Path, body: bytes) -> Answer[tuple[Latch, ...]]:
+    try:
+        latches = tuple(
+            Latch(str(scope), TradingState(state).value, str(by), str(reason), Nanos(int(at)))
+            for scope, state, by, reason, at in orjson.loads(body)
+        )
+    except (ValueError, TypeError) as error:
+        return Unknown(f"{file}: {error}")
+    return Known(latches)
+
+
+def _picture(content: bytes) -> str:
+    return f"{len(content)} bytes that are not what was written" if content else "empty, which it never is"
+
+
+def _severity(latch: Latch) -> int:
+    return TradingState(latch.state).severity
