@@ -148,3 +148,74 @@ def test_while_closing_a_strategy_cannot_add_orders() -> None:
 
     assert desk.refusals == ["the position is being closed"] * 2
     assert exits(desk) == [2]
+
+
+def working_stops(desk: Desk) -> int:
+    return sum(order.state.is_working and order.type is OrderType.STOP for order in desk.broker.open())
+
+
+def test_a_broker_that_answers_no_question_keeps_the_stop_until_it_has_taken_the_exit() -> None:
+    desk = Desk(Scripted(BRACKET)).start()
+    desk.bar()
+    desk.faults.unknown = 1.0
+    desk.broker.rejects = True
+
+    desk.tell(told.FlattenCommanded("me"))
+    desk.run(9)
+    assert exits(desk) == []
+    desk.run(11)
+
+    assert exits(desk)[0] == 2, "an exit is tried all the same"
+    assert (desk.broker.position, working_stops(desk)) == (2, 1), "refused: the stop still protects"
+    (alarm,) = [each for each in desk.all_of(do.Alarm) if each.name == "close_stuck"]
+    assert alarm.detail.startswith("not flat yet")
+    desk.broker.rejects = False
+    desk.run(60)
+    assert (desk.broker.position, desk.broker.open()) == (0, [])
+    assert desk.broker.largest == 2
+
+
+def test_a_broker_that_tells_nothing_any_more_is_closed_by_one_exit_and_loses_its_stop_only_then() -> None:
+    """Neither streams nor questions: only operations are answered, as with a feed that dies of each picture."""
+    desk = Desk(Scripted(BRACKET)).start()
+    desk.bar()
+    desk.faults.unknown = desk.faults.lost_picture = 1.0
+
+    desk.tell(told.FlattenCommanded("me"))
+    desk.run(60)
+
+    assert exits(desk) == [2]
+    assert desk.broker.position == 0
+    assert "close_stuck" in desk.alarms
+    assert desk.state.engine.closing is not None, "nobody has confirmed that it is flat"
+    desk.faults.unknown = desk.faults.lost_picture = 0.0
+    desk.run(60)
+    assert (desk.state.engine.closing, desk.broker.open()) == (None, [])
+    assert desk.alarms == set()
+
+
+def test_a_link_that_takes_no_operation_costs_no_stop() -> None:
+    desk = Desk(Scripted(BRACKET)).start()
+    desk.bar()
+    desk.faults.unknown = desk.faults.lost_request = 1.0
+
+    desk.tell(told.FlattenCommanded("me"))
+    desk.run(120)
+
+    cancelled = {effect.broker_id for effect in desk.all_of(do.Cancel)}
+    assert not any(desk.broker.orders[each].type is OrderType.STOP for each in cancelled)
+    assert working_stops(desk) == 1
+    assert "close_stuck" in desk.alarms
+
+
+def test_a_cancel_that_is_never_confirmed_does_not_hold_up_the_exit() -> None:
+    desk = Desk(Scripted(BRACKET)).start()
+    desk.bar()
+
+    desk.tell(told.FlattenCommanded("me"))
+    desk.run(0.2)
+    desk.faults.unknown = desk.faults.lost_picture = 1.0
+    desk.run(40)
+
+    assert desk.broker.position == 0
+    assert exits(desk) == [2]

@@ -5,12 +5,15 @@ from decimal import Decimal
 from itertools import permutations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tradeproc.domain.book import FillKind
 from tradeproc.domain.broker_orders import BrokerOrder
 from tradeproc.domain.instruments import instrument
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderState, OrderType, Side
 from tradeproc.domain.units import Contracts, Nanos, Price, Ticks
-from tradeproc.engine.orders import TRANSITIONS, Move, moved, told
+from tradeproc.engine.orders import TRANSITIONS, Move, is_on_grid, lacks_price, moved, taken_back, told
 
 ES = instrument("ES")
 NOW = (Nanos(1_000), Nanos(500))
@@ -174,3 +177,86 @@ def test_terms_follow_the_broker_except_while_a_change_is_in_flight() -> None:
 
     assert (followed.limit, followed.quantity) == (19204, 2)
     assert (kept.order.limit, kept.event) == (19200, None)
+
+
+PLACES = Decimal(1).scaleb(-10)
+
+
+@given(
+    st.sampled_from(["ES", "ZN", "6J", "CL", "6E"]),
+    st.integers(-4000, 40_000),
+    st.lists(st.tuples(st.integers(1, 40), st.integers(-8, 8)), min_size=1, max_size=12),
+)
+def test_increments_of_an_average_rounded_to_ten_decimals_are_on_the_grid_and_add_up(
+    root: str, start: int, parts: list[tuple[int, int]]
+) -> None:
+    """At, above and below zero; an increase may be of several fills, so its price may lie between two ticks."""
+    product = instrument(root)
+    size = sum(quantity for quantity, _ in parts)
+    found = order(contract=f"{root}H24", quantity=Contracts(size), limit=None, type=OrderType.MARKET)
+    filled, cost, booked = 0, Decimal(0), Decimal(0)
+    for quantity, ticks in parts:
+        filled, price = filled + quantity, product.price(start + ticks)
+        cost += price * quantity
+        state = OrderState.FILLED if filled == size else OrderState.PARTIALLY_FILLED
+        average = str((cost / filled).quantize(PLACES))
+        shown = picture(state, filled, average, quantity=Contracts(size), limit=None)
+
+        applied = told(found, shown, product, OrderSource.BROKER_STREAM, NOW)
+
+        assert applied.fill is not None
+        assert applied.fill.price == price
+        assert is_on_grid(applied.fill, product)
+        booked += price * quantity
+        found = applied.order
+    assert booked == cost
+
+
+def test_an_increase_of_two_fills_keeps_its_half_tick() -> None:
+    first = told(order(), picture(OrderState.PARTIALLY_FILLED, 1, "4800"), ES, OrderSource.BROKER_STREAM, NOW)
+
+    second = told(first.order, picture(OrderState.FILLED, 3, "4800.0833333333"), ES, OrderSource.BROKER_STREAM, NOW)
+
+    assert second.fill is not None
+    assert second.fill.price == Decimal("4800.125")
+    assert is_on_grid(second.fill, ES)
+
+
+def test_a_price_that_is_truly_off_the_grid_stays_and_is_told() -> None:
+    applied = told(order(), picture(OrderState.FILLED, 3, "4800.1"), ES, OrderSource.BROKER_STREAM, NOW)
+
+    assert applied.fill is not None
+    assert applied.fill.price == Decimal("4800.1")
+    assert not is_on_grid(applied.fill, ES)
+
+
+@pytest.mark.parametrize("average", [None, "1e30", "NaN"])
+def test_what_is_no_price_is_unknown_and_never_the_orders_own_limit(average: str | None) -> None:
+    shown = picture(OrderState.EXPIRED, 1, average)
+
+    applied = told(order(), shown, ES, OrderSource.BROKER_STREAM, NOW)
+
+    assert lacks_price(order(), shown)
+    assert applied.fill is not None
+    assert (applied.fill.price, applied.order.average) == (None, None)
+
+
+def test_zero_is_a_price() -> None:
+    assert not lacks_price(order(), picture(OrderState.FILLED, 3, "0"))
+    first = told(order(), picture(OrderState.PARTIALLY_FILLED, 1, "0"), ES, OrderSource.BROKER_STREAM, NOW)
+    second = told(first.order, picture(OrderState.FILLED, 3, "-0.5"), ES, OrderSource.BROKER_STREAM, NOW)
+
+    assert first.fill is not None
+    assert second.fill is not None
+    assert (first.fill.price, first.order.average, second.fill.price) == (0, 0, Decimal("-0.75"))
+
+
+def test_what_the_broker_takes_back_is_reversed_at_its_own_price_and_ends_as_told() -> None:
+    filled = told(order(), picture(OrderState.FILLED, 3, "4801"), ES, OrderSource.BROKER_STREAM, NOW).order
+
+    undone = taken_back(filled, picture(OrderState.EXPIRED, 1, "4800"), OrderSource.RECONCILIATION, NOW)
+
+    assert undone.fill is not None
+    assert (undone.fill.kind, undone.fill.side, undone.fill.quantity) == (FillKind.REVERSAL, Side.SELL, 2)
+    assert (undone.fill.price, undone.fill.cumulative, undone.fill.revision) == (Decimal("4801.5"), 1, 1)
+    assert (undone.order.state, undone.order.filled, undone.order.revision) == (OrderState.EXPIRED, 1, 1)

@@ -1,7 +1,8 @@
 """Closing the position: cancel all orders, wait until they are over, then one exit for what the broker confirms.
 
-    cancelling   every open order is being cancelled; one whose fate is unknown is waited for (`reconcile.py` asks),
-                 and meanwhile the stops stay
+    cancelling   every open order is being cancelled; one whose fate is unknown is waited for (`reconcile.py` asks).
+                 The stops of the position stay until the close can be sent: nothing's fate is unknown, and the broker
+                 has answered for orders and position since the closing began
     confirming   all are over; the exit is sized by a reading of the broker's that agrees with our count
     exiting      one market order is out; when it is over, confirm again: flat ends it, a rest is closed the same way
 
@@ -9,6 +10,10 @@ Nothing of it is refused by limits, latches, a database that is down or a lost l
 and one exit at a time: asking again changes nothing, and an exit whose reply was lost is asked about, not repeated.
 An exit that the broker refused is tried again with a growing pause. If the broker does not tell the position for
 10 s, the exit is sized by our own count, which comes from the broker's fills.
+
+A broker that does not answer for orders or position may not take the exit either, so its stops are not cancelled
+then. After 10 s the exit is sent all the same, with the stops in place; they are cancelled when it is accepted, and
+go on protecting when it is not. Until it is flat, the alarm says that it is not.
 """
 
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderState, Side
@@ -35,6 +40,9 @@ def begin(turn: Turn, source: OrderSource, reason: str) -> bool:
         return False
     engine.closing = Closing(source, reason, turn.now, changed_at=turn.now)
     turn.log("info", "closing_started", source=source.value, reason=reason)
+    if any(_protects(turn, order) for order in engine.open_orders):
+        turn.ask_orders("closing")
+        turn.ask_position("closing")
     return True
 
 
@@ -61,12 +69,15 @@ def press(turn: Turn) -> None:
     closing = turn.state.engine.closing
     if closing is None:
         return
-    if turn.now - closing.since > _STUCK_AFTER:
-        turn.alarm(AlarmName.CLOSE_STUCK, f"closing for more than 30 s, {closing.phase.value}: {closing.reason}")
+    is_deaf = not _is_answered(turn, closing) and bool(turn.state.engine.holding.quantity)
+    if turn.now - closing.since > (_TRUST_OURS_AFTER if is_deaf else _STUCK_AFTER):
+        turn.alarm(AlarmName.CLOSE_STUCK, f"not flat yet: {_where(turn, closing)}")
     if closing.phase is ClosePhase.CANCELLING and turn.now - closing.changed_at >= _CANCEL_AGAIN:
         closing.changed_at = turn.now
         turn.ask_orders("cancels are not confirmed")
-        for order in _to_cancel(turn):
+        if not _is_answered(turn, closing):
+            turn.ask_position("closing")
+        for order in _to_cancel(turn, closing):
             sending.cancel(turn, order, closing.source, closing.reason)
     is_waiting = closing.phase is ClosePhase.CONFIRMING and turn.now >= closing.not_before
     if is_waiting and turn.state.broker.position.is_due(turn.now, SECOND):
@@ -74,27 +85,79 @@ def press(turn: Turn) -> None:
 
 
 def _cancel_all(turn: Turn, closing: Closing) -> bool:
-    for order in _to_cancel(turn):
+    for order in _to_cancel(turn, closing):
         is_asked = order.in_flight == "cancel" or order.id in turn.state.engine.cancels_wanted
         # a leg that waits for its entry goes with it; if it does not, it is cancelled 5 s later
         if not is_asked and not is_dormant(turn.state, order):
             sending.cancel(turn, order, closing.source, closing.reason)
-    if turn.state.engine.open_orders:
+    left = turn.state.engine.open_orders
+    if left and not _may_go_first(turn, closing):
         return False
     _enter(turn, closing, ClosePhase.CONFIRMING)
     return True
 
 
-def _to_cancel(turn: Turn) -> list[Order]:
-    """Return the open orders to cancel; a stop goes on protecting while the fate of another order is unknown."""
+def _to_cancel(turn: Turn, closing: Closing) -> list[Order]:
+    """Return the open orders to cancel; what protects goes on protecting until the close can be sent."""
     engine = turn.state.engine
-    is_unknown = engine.has_unanswered
-    return [order for order in engine.open_orders if not (is_unknown and order.role is OrderRole.STOP_LOSS)]
+    is_sure = not engine.has_unanswered and (_is_answered(turn, closing) or _is_taken(turn, closing))
+    return [order for order in engine.open_orders if is_sure or not _protects(turn, order)]
+
+
+def _protects(turn: Turn, order: Order) -> bool:
+    """Tell whether an order is a stop of the position that is to be closed, or of an entry whose fate is unknown."""
+    return order.role is OrderRole.STOP_LOSS and bool(turn.state.engine.holding.quantity or _is_unsure(turn))
+
+
+def _is_unsure(turn: Turn) -> bool:
+    return turn.state.engine.has_unanswered or bool(turn.state.broker.unpriced)
+
+
+def _is_answered(turn: Turn, closing: Closing) -> bool:
+    """Tell whether the broker has answered for orders and position since the closing began."""
+    questions = turn.state.broker.orders, turn.state.broker.position
+    return all((question.known_at or Nanos(0)) > closing.since for question in questions)
+
+
+def _may_go_first(turn: Turn, closing: Closing) -> bool:
+    """Tell whether the exit goes out before what is left of the orders is over: the broker has not answered for 10 s.
+
+    What is left protects, or its cancel is under way; an exit whose fate is unknown is never doubled.
+    """
+    engine, broker = turn.state.engine, turn.state.broker
+    heard_at = max(closing.since, broker.orders.known_at or 0)
+    if not _is_answered(turn, closing):
+        heard_at = closing.since
+    is_early = turn.now - heard_at < _TRUST_OURS_AFTER or turn.now < closing.not_before
+    if is_early or not engine.holding.quantity:
+        return False
+    return all(
+        order.role is not OrderRole.EXIT and (_protects(turn, order) or order.in_flight == "cancel")
+        for order in engine.open_orders
+    )
+
+
+def _is_taken(turn: Turn, closing: Closing) -> bool:
+    """Tell whether the broker has taken the exit: it works or is filled, or the position is gone since."""
+    order = turn.state.engine.orders.get(closing.exit_id or "")
+    if order is None:
+        return False
+    reading = turn.state.broker.reading
+    is_gone = reading is not None and reading.at > order.created_at and reading.position.quantity == 0
+    return order.state.is_working or order.state is OrderState.FILLED or is_gone
+
+
+def _where(turn: Turn, closing: Closing) -> str:
+    """Return for people where a closing stands."""
+    stops = [order.id for order in turn.state.engine.open_orders if _protects(turn, order)]
+    kept = f"; the broker has not answered, so the stops stay: {', '.join(stops)}" if stops else ""
+    return f"{closing.phase.value}: {closing.reason}{kept if not _is_answered(turn, closing) else ''}"
 
 
 def _confirm(turn: Turn, closing: Closing) -> bool:
     state = turn.state
-    if state.engine.open_orders:
+    left = state.engine.open_orders
+    if left and not _may_go_first(turn, closing):
         _enter(turn, closing, ClosePhase.CANCELLING)
         return True
     if not _is_confirmed(turn, closing):
@@ -115,7 +178,7 @@ def _confirm(turn: Turn, closing: Closing) -> bool:
 def _exit(turn: Turn, closing: Closing, held: int) -> bool:
     side = Side.SELL if held > 0 else Side.BUY
     order = sending.draft(turn.state, turn.now, side, abs(held), role=OrderRole.EXIT)
-    admitted = exit_of(turn.state, order)
+    admitted = exit_of(turn.state, order, is_closing=True)
     if isinstance(admitted, Denied):
         return False
     closing.exit_id = order.id
@@ -128,6 +191,8 @@ def _exit(turn: Turn, closing: Closing, held: int) -> bool:
 def _watch_exit(turn: Turn, closing: Closing) -> bool:
     order = turn.state.engine.orders.get(closing.exit_id or "")
     if order is not None and not order.state.is_terminal:
+        if _is_taken(turn, closing):
+            _cancel_stops(turn, closing)
         return False
     if order is not None and order.state is not OrderState.FILLED:
         _pause(turn, closing, order)
@@ -135,11 +200,21 @@ def _watch_exit(turn: Turn, closing: Closing) -> bool:
     return True
 
 
+def _cancel_stops(turn: Turn, closing: Closing) -> None:
+    """Cancel stops that stayed until the exit was taken: its fill would leave them to open a position."""
+    for order in turn.state.engine.open_orders:
+        if order.role is OrderRole.STOP_LOSS and order.in_flight != "cancel":
+            sending.cancel(turn, order, closing.source, closing.reason)
+
+
 def _pause(turn: Turn, closing: Closing, order: Order) -> None:
     is_closed = AlarmName.CLOSED_EARLY.value in turn.state.engine.alarms
     seconds = min(_LONGEST_PAUSE_CLOSED if is_closed else _LONGEST_PAUSE, 2 ** min(closing.attempts, 10))
     closing.not_before = Nanos(turn.now + seconds * SECOND)
-    turn.alarm(AlarmName.CLOSE_STUCK, f"exit {order.id} {order.state.value}: {order.reason}; next in {seconds} s")
+    turn.alarm(
+        AlarmName.CLOSE_STUCK,
+        f"not flat yet: exit {order.id} {order.state.value}: {order.reason}; next in {seconds} s",
+    )
 
 
 def _enter(turn: Turn, closing: Closing, phase: ClosePhase) -> None:
@@ -155,7 +230,9 @@ def _is_confirmed(turn: Turn, closing: Closing) -> bool:
         if is_new and reading.position.quantity == engine.holding.quantity:
             return True
     told_at = broker.position.known_at or turn.state.started_at
-    is_silent = turn.now - max(told_at, closing.changed_at) >= _TRUST_OURS_AFTER
+    # a closing that has waited already, with the stops in place, does not wait once more
+    since = closing.since if engine.open_orders else closing.changed_at
+    is_silent = turn.now - max(told_at, since) >= _TRUST_OURS_AFTER
     if is_silent and broker.has_orders:
         turn.log("warning", "closing_by_our_count", quantity=engine.holding.quantity)
         return True

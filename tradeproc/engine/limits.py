@@ -66,11 +66,12 @@ def admit_change(state: State, order: Order, changed: Order, now: Nanos) -> Deni
     return None if reason is None else Denied(reason)
 
 
-def exit_of(state: State, order: Order) -> Exit | Denied:
+def exit_of(state: State, order: Order, *, is_closing: bool = False) -> Exit | Denied:
     """Return an order of any role but entry as an exit, cut to what it can close.
 
     Orders of the same role that work already count: two exits never close one contract twice. A stop loss and a
-    target may both cover all of it, but all of them filled may not lead beyond `max_position` on the other side.
+    target may both cover all of it, but all of them filled may not lead beyond `max_position` on the other side. That
+    does not count for the exit of a closing: what else works is being cancelled.
     """
     held = state.engine.holding.quantity
     if held * order.side.sign >= 0:
@@ -81,7 +82,7 @@ def exit_of(state: State, order: Order) -> Exit | Denied:
         if other.role is order.role and other.side is order.side and not is_dormant(state, other)
     )
     beyond = state.setup.spec.limits.max_position - worst_position(state, order.side)
-    left = min(abs(held) - working, max(beyond, 0))
+    left = abs(held) - working if is_closing else min(abs(held) - working, max(beyond, 0))
     if left <= 0:
         return Denied("orders that close all of it are working already; to leave for sure, close the position")
     return Exit(replace(order, quantity=Contracts(min(order.quantity, left))))

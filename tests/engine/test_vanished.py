@@ -1,0 +1,108 @@
+"""A stop that ended by no order of ours, with its position still open, leaves a row; others leave none."""
+
+from decimal import Decimal
+
+import pytest
+
+from tests.engine.desk import Desk, Scripted
+from tradeproc.domain.orders import OrderRole, OrderType, Side
+from tradeproc.domain.session import ExternalPolicy
+from tradeproc.domain.units import Contracts
+from tradeproc.engine import events as told
+from tradeproc.engine.events import TradingState
+from tradeproc.strategies.contract import CancelOrders, ClosePosition, SubmitBracket, SubmitOrder, View
+
+BRACKET = SubmitBracket(Side.BUY, Contracts(1), stop_loss=4790.0, profit_target=4820.0)
+
+
+def stop_of(desk: Desk) -> str:
+    (stop,) = [each.broker_id for each in desk.broker.open() if each.type is OrderType.STOP]
+    return stop
+
+
+def found(desk: Desk) -> list[tuple[str, str, str]]:
+    return [(row.kind.value, row.ours, row.brokers) for row in desk.divergences]
+
+
+def test_a_stop_cancelled_by_hand_is_a_row_and_closes_entries() -> None:
+    desk = Desk(Scripted(BRACKET)).start()
+    desk.bar()
+
+    desk.broker.cancel(stop_of(desk))
+    desk.run(15)
+
+    assert found(desk) == [("order_state", "submitted filled 0", "cancelled filled 0")]
+    assert {"external_change", "position_uncovered"} <= desk.alarms
+    assert desk.state.engine.trading is TradingState.REDUCING
+    assert desk.database.latch is not None
+    assert "was cancelled by no order of ours" in desk.database.latch.reason
+
+
+def test_a_policy_to_ignore_leaves_the_row_and_the_alarm_of_the_uncovered_position() -> None:
+    desk = Desk(Scripted(BRACKET), external_policy=ExternalPolicy.IGNORE).start()
+    desk.bar()
+
+    desk.broker.cancel(stop_of(desk))
+    desk.run(15)
+
+    assert len(desk.divergences) == 1
+    assert desk.alarms == {"position_uncovered"}
+
+
+def test_a_stop_that_expired_is_a_row_and_closes_nothing() -> None:
+    desk = Desk(Scripted(BRACKET)).start()
+    desk.bar()
+
+    desk.broker.expire(stop_of(desk))
+    desk.run(15)
+
+    assert found(desk) == [("order_state", "submitted filled 0", "expired filled 0")]
+    assert desk.database.latch is None
+
+
+def cancel_stop(view: View) -> CancelOrders:
+    return CancelOrders(tuple(order.id for order in view.orders if order.role is OrderRole.STOP_LOSS))
+
+
+def the_target_fills(desk: Desk) -> None:
+    desk.broker.trade(Decimal("4821"))
+
+
+def the_stop_fills(desk: Desk) -> None:
+    desk.broker.trade(Decimal("4789"))
+
+
+RIGHT = {
+    "target": the_target_fills,
+    "stop": the_stop_fills,
+    "flatten": lambda desk: desk.tell(told.FlattenCommanded("me")),
+    "strategy": lambda desk: desk.bar(),
+}
+
+
+@pytest.mark.parametrize("end", RIGHT.values(), ids=list(RIGHT))
+@pytest.mark.parametrize("slowest", [0.0, 4.0])
+def test_a_stop_that_ended_with_its_position_or_by_us_is_none(end: object, slowest: float) -> None:
+    desk = Desk(Scripted(BRACKET, cancel_stop)).start()
+    desk.bar()
+    desk.faults.slowest = slowest
+
+    end(desk)  # type: ignore[operator]
+    desk.run(60)
+
+    assert desk.divergences == []
+    assert desk.database.latch is None
+
+
+def test_the_target_of_one_bracket_does_not_accuse_its_stop_while_another_position_is_open() -> None:
+    naked = SubmitOrder(Side.BUY, Contracts(1))
+    desk = Desk(Scripted(BRACKET, naked, ClosePosition("end"))).start()
+    desk.bar()
+    desk.bar()
+
+    the_target_fills(desk)
+    desk.run(30)
+
+    assert desk.position == 1
+    assert desk.divergences == []
+    assert desk.database.latch is None
