@@ -58,6 +58,14 @@ class Journal:
         os.close(self._file)
 
 
+def put_aside(path: Path) -> Path | None:
+    """Give the journal of a broker that does not run another name, and return it; None when there is no journal."""
+    if not path.exists():
+        return None
+    number = next(each for each in range(1, 1_000_000) if not path.with_suffix(f".{each}").exists())
+    return path.rename(path.with_suffix(f".{number}"))
+
+
 def _read(path: Path, content: bytes) -> tuple[list[Record], int]:
     """Return the records and how many bytes of `content` they take."""
     records: list[Record] = []

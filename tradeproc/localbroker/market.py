@@ -262,7 +262,9 @@ class Market:
         if not opened or opened[-1]["tape"] != self._tape_body():
             path = Path() if self._journal is None else self._journal.path
             raise BrokenJournal(
-                path, "is of another tape; scripts/tradectl localbroker rewind begins anew, or choose that tape again"
+                path,
+                "is of another tape; choose that one again, or put these books aside and begin with flat accounts: "
+                "scripts/tradectl localbroker rewind --new-books",
             )
         rewound = max((index for index, each in enumerate(records) if each["kind"] == _REWOUND), default=0)
         clocks = [record for record in records if record["kind"] in ("clock", "opened")]

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tradeproc.cli import tables
+from tradeproc.cli.commands import rewinding
 from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import CommandFailed, supervisorctl
 from tradeproc.cli.layout import NOTHING, Column, Listing, pairs, plain_text
@@ -46,11 +47,31 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
     speed = actions.add_parser("speed", help=about, description=about, parents=parents)
     speed.add_argument("factor", type=float, metavar="X")
     speed.set_defaults(command=set_speed)
+    _add_rewind(actions, parents)
     _add_fault(actions, parents)
     about = "clear all faults, or those of one name"
     clear = actions.add_parser("clear", help=about, description=about, parents=parents)
     clear.add_argument("fault", nargs="?", default="", metavar="FAULT")
     clear.set_defaults(command=clear_faults)
+
+
+def _add_rewind(actions: SubParsers, parents: Sequence[ArgumentParser]) -> None:
+    about = "begin the tape again; accounts keep their money, orders and fills"
+    parser = actions.add_parser("rewind", help=about, description=about, parents=parents)
+    parser.add_argument(
+        "--restart-sessions", action="store_true", help="stop the sessions on it flat first, start them again after"
+    )
+    parser.add_argument("--close", action="store_true", help="cancel what works and close what is held, first")
+    parser.add_argument(
+        "--new-books", action="store_true", help="of a local broker that is not running: put its books aside"
+    )
+    parser.set_defaults(command=rewind)
+
+
+def rewind(desk: Desk, arguments: Namespace) -> Outcome:
+    """Begin the tape again."""
+    with _control(desk) as broker:
+        return rewinding.rewind(desk, broker, arguments)
 
 
 def _add_fault(actions: SubParsers, parents: Sequence[ArgumentParser]) -> None:
