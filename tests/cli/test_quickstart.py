@@ -8,11 +8,13 @@ import psycopg
 import pytest
 
 from tests.drills.desk import ROOT, Desk, wait_for
-from tradeproc.cli import healthcheck, preflight
+from tradeproc.cli import healthcheck, preflight, tradectl
 from tradeproc.cli.commands import desks
 from tradeproc.cli.desk import Desk as Line
 from tradeproc.cli.exits import CommandFailed, Exit
 from tradeproc.cli.quickstart import Quickstart, make_parser
+from tradeproc.domain.units import SECOND
+from tradeproc.localbroker.tape import shipped
 from tradeproc.store.embedded import database_url
 
 pytestmark = pytest.mark.drill
@@ -114,6 +116,50 @@ def test_a_desk_that_is_halted_is_refused_until_what_the_refusal_says_was_done_a
     output = capsys.readouterr().out
     assert "The books differ: [('nobodys', 1)]" in output
     assert "nothing is left running" in output
+
+
+def test_a_foreign_tape_is_traded_its_end_is_said_everywhere_and_it_begins_again(
+    home: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tape = shipped()
+    file = home.home.root / "ES 03-24.Last.txt"
+    local = (tape.times - 6 * 3600 * SECOND).astype("datetime64[ns]").astype(str)
+    days, clocks = zip(*((at[:10].replace("-", ""), at[11:27]) for at in local), strict=True)
+    rows = zip(days, clocks, tape.prices, tape.sizes, strict=True)
+    file.write_text(
+        "".join(
+            f"{day} {clock.replace(':', '').replace('.', ' ')};{price};{price};{price};{size}\r\n"
+            for day, clock, price, size in rows
+        )
+    )
+    options = make_parser().parse_args(
+        ["--plain", "--speed", "3600", "--keep", "--tape", str(file), "--zone", "America/Chicago"]
+    )
+
+    with Line(home.home) as line:
+        try:
+            assert Quickstart(line, options).run() == Exit.OK
+            output = capsys.readouterr().out
+            assert (
+                "2,973 trades of ESH24 (NinjaTrader trades), 2023-12-25T23:00:00Z to 2023-12-25T23:59:56Z" in output
+            )
+            session = str(line.sessions()[-1]["id"])
+            wait_for("the end is told", lambda: any("tape is over" in str(row) for row in desks.process_rows(line)))
+            for words in (["status"], ["session", "show", session], ["watch", "--count", "2"]):
+                assert tradectl.main([*words, "--home", str(home.home.root)]) == Exit.OK
+                assert "tape" in capsys.readouterr().out, words
+            assert not [each for each in health(home, capsys) if "no data" in each]
+            refused = tradectl.main(["localbroker", "rewind", "--home", str(home.home.root)])
+            assert (refused, "add --restart-sessions" in capsys.readouterr().err) == (Exit.FAILED, True)
+
+            command = ["localbroker", "rewind", "--restart-sessions", "--home", str(home.home.root)]
+            assert tradectl.main(command) == Exit.OK
+
+            assert "begins again; market time is 2023-12-25 23:" in capsys.readouterr().out
+            trader = line.ask(f"session-{session}.trader", "state")
+            assert (trader["position"], trader["orders"]) == (0, [])
+        finally:
+            desks.stop_supervisord(line)
 
 
 def health(home: Desk, capsys: pytest.CaptureFixture[str]) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from tradeproc.cli.screen import Screen
-from tradeproc.cli.view import progress_line, render
+from tradeproc.cli.view import market_line, progress_line, render
 from tradeproc.domain.units import MINUTE, SECOND
 
 NOW = 500 * SECOND
@@ -140,4 +140,6 @@ def test_prices_have_the_decimals_of_their_tick(tick: float, decimals: int) -> N
 
 def test_without_a_terminal_it_is_one_line() -> None:
     assert progress_line(full()) == ("2023-12-25 23:09:00  30 bars  position +1  1 working  1 fills  P&L +162.50")
+    assert progress_line(replace(full(), note="the tape is over")).endswith("P&L +162.50  the tape is over")
+    assert "the tape is over" in market_line(replace(full(), note="the tape is over")).plain
     assert progress_line(Screen()) == "no market time yet  0 bars  position 0  0 working  0 fills"

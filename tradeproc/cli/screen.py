@@ -68,7 +68,8 @@ class Screen:
     """Everything the view shows at one moment.
 
     `summary` is the trader's own state message; `speed` how much faster than the wall clock market time runs;
-    `programs` what supervisord says of each process; `tick` the step of prices in points.
+    `programs` what supervisord says of each process; `tick` the step of prices in points; `note` what people should
+    know of the market.
     """
 
     title: str = ""
@@ -84,6 +85,7 @@ class Screen:
     processes: Mapping[str, ProcessSeen] = field(default_factory=dict)
     programs: Mapping[str, str] = field(default_factory=dict)
     tick: float = 0.01
+    note: str = ""
 
     @property
     def bars(self) -> list[Bar]:

@@ -80,6 +80,8 @@ def market_line(screen: Screen) -> Text:
     if screen.lag_ns is not None:
         parts.append(f"bus lag {tables.lag(screen.lag_ns)}")
     line = Text(" · ".join(parts), style="dim")
+    if screen.note:
+        line = Text.assemble((screen.note, "yellow"), " · ", line)
     if screen.alarms:
         alarms = plain_text(f"! {screen.alarms}")
         alarms.stylize("bold red")
@@ -101,6 +103,8 @@ def progress_line(screen: Screen) -> str:
         parts.append(f"P&L {tables.money(profit).plain}")
     if trouble := headline(screen.summary):
         parts.append(trouble)
+    if screen.note:
+        parts.append(screen.note)
     return "  ".join(parts)
 
 

@@ -24,12 +24,14 @@ from tradeproc.cli.view import progress_line, render
 from tradeproc.clock import monotonic_ns, wall_ns
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.errors import TradeprocError
+from tradeproc.procs import localbroker
 from tradeproc.supervision.reconcile import is_done
 
 _FRAME_SECONDS = 0.25
 _AROUND_SECONDS = 1.0
 _PLAIN_SECONDS = 5.0
 _ANSWER_SECONDS = 1.0
+_TAPE_IS_OVER = "the tape is over"
 _OTHERS = re.compile(r"(session|link)-")
 
 
@@ -52,6 +54,7 @@ class Watch:
         self._desk, self._session, self.screen = desk, session, screen
         self._trader = f"session-{session}.trader"
         self._groups = (f"session-{session}.", f"link-{login}.")
+        self._tape = localbroker.PROCESS if is_at_local_broker(desk, login) else ""
         self._listener = Listener(desk.directory)
         self._sequences = Sequences()
         self._is_behind = True
@@ -94,10 +97,15 @@ class Watch:
     def _take(self, envelope: Envelope) -> None:
         topic, body, screen = envelope.topic, envelope.body, self.screen
         if topic == "heartbeat":
-            self.screen = screen.with_heartbeat(body, monotonic_ns())
+            screen = self.screen = screen.with_heartbeat(body, monotonic_ns())
+            if envelope.publisher == self._tape:
+                is_over = bool(body["statistics"].get("tape_is_over"))
+                self.screen = replace(screen, note=_TAPE_IS_OVER if is_over else "")
         if envelope.publisher != self._trader:
             return
         if self._sequences.is_new(envelope.epoch):
+            # a trader's new life begins with all it knows; its tape may have been begun again
+            self.screen = screen = replace(self.screen, candles={}, market_at=None)
             self._is_behind = True
         if topic != "heartbeat" and self._sequences.hear(topic, envelope.sequence) is Heard.GAP:
             self._is_behind = True
@@ -132,6 +140,12 @@ class Watch:
             return self._desk.client.call(process, method, params, _ANSWER_SECONDS)
         except TradeprocError:
             return None
+
+
+def is_at_local_broker(desk: Desk, login: str) -> bool:
+    """Tell whether a login is at the broker on this machine, whose market is a tape."""
+    configured, found = desk.config.localbroker, desk.config.logins.get(login)
+    return configured.enabled and found is not None and f"127.0.0.1:{configured.port}/" in f"{found.base_url}/"
 
 
 def show(watch: Watch, console: Console, is_over: Callable[[Screen], bool]) -> Screen:

@@ -48,7 +48,7 @@ def entries(row: Mapping[str, Any], state: Mapping[str, Any] | None, market: str
     if market and not is_off and (gate == "allowed" or gate.startswith(_NO_DATA)):
         return f"closed: {market}"
     if is_off or gate != "allowed":
-        return f"closed: {why or gate}"
+        return f"closed: {why or gate}" + (f"; {market}" if market else "")
     return f"open: {why}" if why else "open"
 
 

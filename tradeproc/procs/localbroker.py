@@ -155,8 +155,8 @@ class Pulse:
             node.set_state("starting", f"reads the tape: {self._rows:,} rows so far" if self._rows else "")
             return
         node.note_event(desk.played_at)
-        over = f"; {_TAPE_IS_OVER}" if desk.market.is_over else ""
-        node.set_state("ready", f"port {self._port}{over}")
+        over = f"{_TAPE_IS_OVER}; " if desk.market.is_over else ""
+        node.set_state("ready", f"{over}port {self._port}")
 
     def _statistics(self) -> Body:
         desk = self._desk

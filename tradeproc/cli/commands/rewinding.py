@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ from tradeproc.localbroker.journal import put_aside
 from tradeproc.procs.localbroker import PROCESS, folder_of
 from tradeproc.supervision.client import SupervisorAway, SupervisorRefused
 
-_STOP_SECONDS, _FEED_SECONDS = 60.0, 30.0
+_STOP_SECONDS, _FEED_SECONDS, _READY_SECONDS = 60.0, 30.0, 60.0
 _LINK, _BARS = "link-", "bars-"
 
 Row = Mapping[str, Any]
@@ -46,16 +47,33 @@ def rewind(desk: Desk, broker: LocalBroker, arguments: Namespace) -> Outcome:
             f"{_named(sessions)} would see the market jump back; stop it first with scripts/tradectl session stop "
             f"{number} --flatten, or add --restart-sessions: each is stopped flat, and started again afterwards"
         )
+    was_paused = bool(broker.status()["paused"])
     for row in sessions:
         desk.ask(KEEPER, "stop", {"session": row["id"], "flatten": True}, seconds=_STOP_SECONDS)
     for row in sessions:
         wait_until(f"session {row['id']} is flat and stopped", partial(_has_stopped, desk, row), _STOP_SECONDS)
     answer = broker.rewind(close=bool(arguments.close or arguments.restart_sessions))
-    _restart_bars(desk)
-    for row in sessions:
-        desk.ask(KEEPER, "start", {"session": row["id"]})
-    value = {**answer, "restarted": [row["id"] for row in sessions]}
-    return Outcome(value, Text(". ".join(_told(answer, sessions))))
+    # the market waits for the sessions, or they would miss its beginning
+    broker.pause()
+    try:
+        _restart_bars(desk)
+        for row in sessions:
+            desk.ask(KEEPER, "start", {"session": row["id"]})
+        with suppress(NotRunning):
+            # one that starts by its schedule may have to wait
+            wait_until("the traders are ready", lambda: all(_is_ready(desk, row) for row in sessions), _READY_SECONDS)
+    finally:
+        if not was_paused:
+            broker.resume()
+    value = {**answer, "paused": was_paused, "restarted": [row["id"] for row in sessions]}
+    return Outcome(value, Text(". ".join(_told(value, sessions))))
+
+
+def _is_ready(desk: Desk, row: Row) -> bool:
+    try:
+        return bool(desk.client.call(f"session-{row['id']}.trader", "status", {}, 1.0)["state"] == "ready")
+    except TradeprocError:
+        return False
 
 
 def _told(answer: Row, sessions: Sequence[Row]) -> list[str]:
@@ -68,7 +86,7 @@ def _told(answer: Row, sessions: Sequence[Row]) -> list[str]:
     if answer["paused"]:
         lines.append("it is paused: scripts/tradectl localbroker resume")
     if sessions:
-        lines.append(f"{_named(sessions)} stopped flat and is starting again")
+        lines.append(f"{_named(sessions)} stopped flat and was started again")
     lines += [
         f"session {row['id']} is {row['trading_state']}, so it enters nothing before scripts/tradectl resume "
         f"--session {row['id']}"
