@@ -17,6 +17,7 @@ _SECONDS = 2.0
 _AHEAD = 14 * 86_400 * SECOND
 _SHOWN = 3
 # words of the gate that a market which is closed or over explains
+_TAPE = "the tape of the local broker"
 _NO_DATA = ("no market data", "the market stream is down")
 
 Rows = list[tuple[str, str]]
@@ -48,7 +49,8 @@ def entries(row: Mapping[str, Any], state: Mapping[str, Any] | None, market: str
     if market and not is_off and (gate == "allowed" or gate.startswith(_NO_DATA)):
         return f"closed: {market}"
     if is_off or gate != "allowed":
-        return f"closed: {why or gate}" + (f"; {market}" if market else "")
+        # a tape that is over does not go on by itself, whatever else is so
+        return f"closed: {why or gate}" + (f"; {market}" if market.startswith(_TAPE) else "")
     return f"open: {why}" if why else "open"
 
 
@@ -100,7 +102,7 @@ def _tape(address: str) -> str:
     except TradeprocError:
         return "the local broker does not answer; see scripts/tradectl status"
     if told["over"]:
-        return "the tape of the local broker is over; scripts/tradectl localbroker rewind begins it again"
+        return f"{_TAPE} is over; scripts/tradectl localbroker rewind begins it again"
     return "the local broker's market is paused; scripts/tradectl localbroker resume" if told["paused"] else ""
 
 
