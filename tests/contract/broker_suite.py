@@ -60,6 +60,14 @@ def accepted(outcome: Outcome) -> Accepted:
     return outcome
 
 
+def orders_of(accounts: AccountManager, desk: BrokerUnderTest) -> list[BrokerOrder]:
+    """The orders of the account, all of which can be read."""
+    listed = known(accounts.orders(desk.account))
+    found = [order for order in listed if isinstance(order, BrokerOrder)]
+    assert len(found) == len(listed), listed
+    return found
+
+
 def away(desk: BrokerUnderTest, ticks: int) -> Price:
     """A price on the grid, some ticks from the last one."""
     return Price(desk.last_price() + ticks * instrument(desk.contract.root).tick_size)
@@ -363,6 +371,31 @@ class BrokerSuite:
         manager.shutdown()
         manager.shutdown()
         assert isinstance(manager.accounts(), Unknown)
+
+    def test_an_order_that_is_named_is_told_once_and_one_that_never_was_is_confirmed_not_to_be_there(
+        self, desk: BrokerUnderTest, accounts: AccountManager
+    ) -> None:
+        placed = self.rest_one(desk, accounts)
+
+        told = known(accounts.orders(desk.account, [placed.broker_id, "123456789"]))
+
+        assert told == (placed,)
+
+    def test_a_stop_that_the_market_has_passed_does_not_fill(
+        self, desk: BrokerUnderTest, accounts: AccountManager
+    ) -> None:
+        wrong = order(desk, "wrong", side=Side.SELL, type=OrderType.STOP, limit=None, stop=away(desk, 80))
+
+        outcome = accounts.submit(desk.account, wrong, SECONDS)
+
+        if isinstance(outcome, Accepted):
+            wait_until(
+                "it is rejected",
+                lambda: [one.state for one in orders_of(accounts, desk)] == [OrderState.REJECTED],
+            )
+            (rejected,) = orders_of(accounts, desk)
+            assert rejected.reason
+        assert known(accounts.current_position(desk.account, desk.contract)).quantity == 0
 
     # --- streams --------------------------------------------------------------------------------------------------
 

@@ -15,14 +15,14 @@ from tests.actor import Actor
 from tests.procs.stage import ACCOUNT, Stage, picture
 from tests.waiting import wait_until
 from tradeproc.brokers.contract import BracketRequest, BrokerAccount, BrokerOrder, OrderRequest, Outcome
-from tradeproc.bus.requests import Answered, NoReply, Reply, RequestRefused
+from tradeproc.bus.requests import Answered, NoAnswer, NoReply, Reply, RequestRefused
 from tradeproc.domain import messages
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Balance, Position
 from tradeproc.domain.broker_orders import Accepted
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.orders import OrderRole, OrderType, Side
-from tradeproc.domain.units import Contracts, Price
+from tradeproc.domain.units import Contracts, Nanos, Price
 from tradeproc.errors import Halt
 from tradeproc.home import Home
 from tradeproc.procs import link
@@ -48,6 +48,8 @@ class Broker:
     questions_hang: bool = False
     orders_hang: bool = False
     is_shut: bool = False
+    listed: tuple[BrokerOrder, ...] = field(default_factory=lambda: (picture("1"),))
+    wanted: Sequence[str] = ()
 
     def accounts(self) -> Answer[Sequence[BrokerAccount]]:
         return Unknown("not asked here")
@@ -73,13 +75,13 @@ class Broker:
             raise self.error
         return Accepted()
 
-    def orders(self, account: str) -> Answer[Sequence[BrokerOrder]]:
-        self.asked += 1
+    def orders(self, account: str, ids: Sequence[str] = ()) -> Answer[Sequence[BrokerOrder]]:
+        self.asked, self.wanted = self.asked + 1, ids
         if self.questions_hang:
             self.gate.wait(20)
         if self.error is not None:
             raise self.error
-        return Known((picture("1"),))
+        return Known(self.listed)
 
     open_orders = orders
 
@@ -306,3 +308,19 @@ def test_what_the_broker_declares_not_to_be_is_refused_in_words_and_never_asked(
 
     with pytest.raises(RequestRefused, match=f"{method}: the broker of this login declares that it has no {what}"):
         on_stage.ask("link-half.link", method)
+
+
+def test_an_order_from_year_9999_is_no_answer_to_its_asker_and_the_link_lives(desk: Desk) -> None:
+    desk.broker.listed = (picture("1", opened_at=Nanos(253_402_300_799 * 10**9)),)
+    reply = wait_until("a reply", desk.ask("orders"))
+
+    assert isinstance(reply, NoAnswer)
+    assert "cannot be written" in reply.reason
+    desk.broker.listed = (picture("1"),)
+    assert isinstance(wait_until("a reply", desk.ask("orders")), Answered)
+
+
+def test_orders_are_asked_for_by_the_ids_that_the_asker_names(desk: Desk) -> None:
+    wait_until("a reply", desk.ask("orders", ids=["7", "8"]))
+
+    assert desk.broker.wanted == ["7", "8"]

@@ -35,7 +35,6 @@ _GRACE_SECONDS = 1.0
 _ASKERS_GRACE_SECONDS = 2.0
 _LONGEST_SECONDS = 120.0
 _KEPT_ENDED = 1_000
-_MOST_IDS = 500
 OPERATIONS = ("submit", "modify", "cancel")
 QUESTIONS = ("accounts", "balances", "orders", "open_orders", "position", "positions")
 
@@ -173,7 +172,7 @@ class Account:
         self.node.request(
             self.link,
             "orders",
-            {"account": self.account, "ids": [order.broker_id for order in self._working()][:_MOST_IDS]},
+            {"account": self.account, "ids": [order.broker_id for order in self._working()]},
             seconds=_QUESTION_SECONDS,
             on_reply=lambda reply: self._polled(known, reply),
         )

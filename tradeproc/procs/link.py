@@ -49,7 +49,7 @@ _STOP_SECONDS = 2.0
 _GRACE_SECONDS = 1.0
 _LONGEST_SECONDS = 120.0
 _MOST_CANDLES = 100_000
-_MOST_IDS = 500
+_MOST_IDS = 20_000
 SLOW_SECONDS = 1.0
 # a call to the broker that runs so long after its time is stuck: its own limits would have ended it
 _STUCK_SECONDS = 60.0

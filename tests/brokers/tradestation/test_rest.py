@@ -44,6 +44,9 @@ def accounts_at(url: str, tokens: Tokens | None = None, seconds: float = 10.0) -
         (answer(400, {"Error": "BadRequest", "Message": "FAILED, INVALID SYMBOL"}), Refused),
         (DOWN, Unanswered("503 ServiceUnavailable: x")),
         (PAGE, Unanswered("the answer is no JSON object")),
+        (answer(403, b"Quota Exceeded"), Refused("403 Quota Exceeded")),
+        (answer(403, b"<html>Quota Exceeded</html>"), Refused("403")),
+        (answer(400, {"StatusCode": "400", "Message": "no", "TraceId": "t"}), Refused("400 400: no")),
         (answer(200, b""), Unanswered("the answer is no JSON object")),
         (
             answer(429, {"Error": "TooManyRequests", "Message": "x"}),

@@ -150,7 +150,7 @@ def test_bytes_that_never_make_an_object_are_silence() -> None:
     assert "no object" in ended(read(Trickle([]), orders, silence_seconds=0.3)).reason
 
 
-def test_unknown_objects_and_broken_bars_are_counted_and_passed_over() -> None:
+def test_unknown_objects_and_broken_bars_are_counted_and_passed_over(caplog: pytest.LogCaptureFixture) -> None:
     raw = lines({"Something": "new"}, bar_record(Close="?"), bar_record())
     with WireServer(Streamed([raw])) as server:
         stream = bar_stream(server.url, Tokens(), ES, 1, 10)
@@ -158,6 +158,7 @@ def test_unknown_objects_and_broken_bars_are_counted_and_passed_over() -> None:
 
     assert isinstance(stream, TradeStationStream)
     assert stream.skipped == 2
+    assert caplog.text.count("stream_skipped") == 2
 
 
 def test_a_refused_token_is_told_and_the_stream_opened_with_another() -> None:

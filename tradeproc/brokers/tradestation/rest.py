@@ -28,6 +28,7 @@ from tradeproc.errors import Outage
 QUESTION_SECONDS = 10.0
 _CONNECT_SECONDS = 4.0
 _LARGEST_ANSWER = 64 << 20
+_LONGEST_REASON = 200
 _HOLD_SECONDS = 5.0
 _LONGEST_HOLD = 300.0
 _HEADERS = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
@@ -36,16 +37,20 @@ _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.Pr
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer of the broker: status, JSON object if it was one, and how long it wants to be left alone."""
+    """An answer of the broker: status, JSON object if it was one, and how long it wants to be left alone.
+
+    `plain` is the beginning of an answer that is a text, as older parts of the API give reasons.
+    """
 
     status: int
     body: Json | None
     retry_after: float | None = None
+    plain: str = ""
 
     @property
     def text(self) -> str:
         """Return status and reason as one line."""
-        return refusal_text(self.body, self.status)
+        return refusal_text({"Message": self.plain} if self.body is None else self.body, self.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +166,8 @@ class RestClient:
             return NoReply(error_text(error), was_sent=True)
         if raw is None:
             return NoReply("the answer did not end in time, or never", was_sent=True)
-        return Reply(response.status_code, parse_object(raw), _retry_after(response))
+        body = parse_object(raw)
+        return Reply(response.status_code, body, _retry_after(response), _plain(raw) if body is None else "")
 
     def _note_date(self, response: httpx.Response, asked_at: int) -> None:
         date = response.headers.get("Date")
@@ -182,6 +188,12 @@ def _read(response: httpx.Response, deadline: int) -> bytes | None:
         if len(raw) > _LARGEST_ANSWER or monotonic_ns() > deadline:
             return None
     return bytes(raw)
+
+
+def _plain(raw: bytes) -> str:
+    """Return the beginning of a text; of a page, which says nothing to us, nothing."""
+    words = raw[:_LONGEST_REASON].decode("utf-8", "replace").strip().strip('"')
+    return "" if words.startswith("<") else words
 
 
 def _retry_after(response: httpx.Response) -> float | None:

@@ -34,9 +34,10 @@ _FATAL_WORDS = ("invalid symbol", "invalid_symbol", "not entitled", "not_entitle
 
 
 class Reader(Protocol):
-    """Makes events of the objects of one stream; `skipped` counts what it passed over."""
+    """Makes events of the objects of one stream; `skipped` counts what it passed over, `why` is the newest reason."""
 
     skipped: int
+    why: str
 
     def read(self, record: Json, now: Nanos) -> Sequence[StreamEvent]:
         """Return the events of one object, none if it tells nothing."""
@@ -46,7 +47,7 @@ class BarReader:
     """Bars of one contract; `SnapshotEnded` once, behind the bar that ends the history."""
 
     def __init__(self, code: str, minutes: int) -> None:
-        self.skipped = 0
+        self.skipped, self.why = 0, ""
         self._code, self._minutes = code, minutes
         self._has_history = False
 
@@ -57,7 +58,7 @@ class BarReader:
             return told
         bar = read_bar(record, self._code, self._minutes)
         if isinstance(bar, Unreadable):
-            self.skipped += 1
+            self.skipped, self.why = self.skipped + 1, bar.reason
             return ()
         events: list[StreamEvent] = [BarTold(bar, is_history=record.get("IsRealtime") is not True)]
         if record.get("IsEndOfHistory") is True and not self._has_history:
@@ -70,7 +71,7 @@ class OrderReader:
     """Orders of one account."""
 
     def __init__(self) -> None:
-        self.skipped = 0
+        self.skipped, self.why = 0, ""
 
     def read(self, record: Json, now: Nanos) -> Sequence[StreamEvent]:
         """Return the order in full, or what the stream says of itself."""
@@ -78,7 +79,7 @@ class OrderReader:
         if told is not None:
             return told
         if "OrderID" not in record:
-            self.skipped += 1
+            self.skipped, self.why = self.skipped + 1, "no OrderID"
             return ()
         match read_order(record):
             case Foreign():
@@ -93,7 +94,7 @@ class PositionReader:
     """Positions of one account; keeps the lots by their ids, because a closed one is told by its id alone."""
 
     def __init__(self) -> None:
-        self.skipped = 0
+        self.skipped, self.why = 0, ""
         self._lots: dict[str, ListedPosition] = {}
 
     def read(self, record: Json, now: Nanos) -> Sequence[StreamEvent]:
@@ -106,7 +107,7 @@ class PositionReader:
             gone = self._lots.pop(lot_id, None)
             return () if gone is None else (self._event_of(gone),)
         if not lot_id:
-            self.skipped += 1
+            self.skipped, self.why = self.skipped + 1, "no PositionID"
             return ()
         lot = read_position(record)
         if isinstance(lot, Foreign):

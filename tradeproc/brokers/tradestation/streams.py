@@ -8,6 +8,7 @@ Source: TradeStation API v3, "HTTP Streaming", "Stream Bars", "Stream Orders", "
 """
 
 import contextlib
+import logging
 import socket
 import threading
 from collections.abc import Generator, Iterator
@@ -32,6 +33,8 @@ from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.domain.hosts import is_loopback
 from tradeproc.domain.instruments import Contract
 from tradeproc.errors import Outage, Refusal
+
+log = logging.getLogger(__name__)
 
 # heartbeats come every 5 s: two were missed, and with that known a silent stream is down within 15 s
 SILENCE_SECONDS = 13.0
@@ -124,7 +127,11 @@ class TradeStationStream:
         for chunk in response.iter_raw():
             for record in framer.feed(chunk):
                 last_object = monotonic_ns()
-                for event in self._reader.read(record, wall_ns()):
+                skipped = self._reader.skipped
+                events = self._reader.read(record, wall_ns())
+                if self._reader.skipped != skipped:
+                    self._say_skipped()
+                for event in events:
                     if isinstance(event, StreamEnded):
                         return event
                     yield event
@@ -133,6 +140,12 @@ class TradeStationStream:
             if monotonic_ns() - last_object > self.silence_seconds * SECOND:
                 return StreamEnded(f"bytes but no object for {self.silence_seconds:g} s")
         return StreamEnded("ended in the middle of an object" if framer.has_rest else "ended by the server")
+
+    def _say_skipped(self) -> None:
+        """Say the first object that was passed over, and then ever more seldom."""
+        count = self._reader.skipped
+        if count & (count - 1) == 0:
+            log.warning("stream_skipped count=%d url=%s reason=%s", count, self._url, self._reader.why)
 
 
 class UnservedStream:
