@@ -43,7 +43,9 @@ def commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Ar
 
 
 def test_every_command_is_in_the_table_and_the_reverse() -> None:
-    known = {name for name, _ in commands(make_parser()) if not name.startswith(("localbroker ", "session ", "tape "))}
+    known = {
+        name for name, _ in commands(make_parser()) if not name.startswith(("localbroker ", "session ", "tape "))
+    }
     table = TEXT.partition("| `scripts/tradectl …` | does |")[2].partition("\n\n")[0]
     cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
 

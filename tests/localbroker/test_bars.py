@@ -3,12 +3,15 @@
 from functools import cache
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tradeproc.domain.candles import Candle, Tick
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.units import MINUTE, SECOND, from_iso, iso
 from tradeproc.engine.bars import TickArrays
+from tradeproc.engine.bars_live import BarBuilder
 from tradeproc.localbroker.bars import DAY_MINUTES, Bar, Bars
 from tradeproc.localbroker.tape import Tape, shipped
 
@@ -56,11 +59,17 @@ def test_bars_are_the_newest_as_they_stood_at_a_moment(minutes: int, minute: flo
     assert [bar.candle.is_closed for bar in made] == [bar.candle.closed_at <= until for bar in made]
 
 
-@given(st.sampled_from([1, 5, 60]), st.lists(st.integers(0, 200 * SECOND), min_size=1, max_size=40))
-def test_live_bars_tell_what_changed_and_lead_to_the_bars_of_history(minutes: int, steps: list[int]) -> None:
+@given(
+    st.sampled_from([1, 5, 60, DAY_MINUTES]),
+    st.floats(0, 55),
+    st.lists(st.integers(0, 200 * SECOND), min_size=1, max_size=40),
+)
+def test_live_bars_tell_what_changed_and_lead_to_the_bars_of_history(
+    minutes: int, begin: float, steps: list[int]
+) -> None:
     tape = shipped_once()
     bars = tape.bars("ESH24", minutes)
-    at = tape.first_at + 10 * MINUTE
+    at = tape.first_at + round(begin * MINUTE)
     live = bars.live(at)
     told = {bar.candle.opened_at: bar for bar in bars.until(at, 100)}
 
@@ -72,6 +81,28 @@ def test_live_bars_tell_what_changed_and_lead_to_the_bars_of_history(minutes: in
         assert list(told.values()) == bars.until(at, 100)
         stood = bars.until(before, 100)
         assert all(bar not in stood for bar in changed)
+
+
+def test_a_stream_that_begins_late_in_a_busy_day_does_not_go_through_its_trades_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tape = shipped_once()
+    bars = tape.bars("ESH24", DAY_MINUTES)
+    taken = 0
+
+    class Counting(BarBuilder):
+        __slots__ = ()
+
+        def add(self, tick: Tick) -> list[Candle]:
+            nonlocal taken
+            taken += 1
+            return super().add(tick)
+
+    monkeypatch.setattr("tradeproc.localbroker.bars.BarBuilder", Counting)
+
+    bars.live(tape.last_at)
+
+    assert taken == 1
 
 
 def test_nothing_is_told_before_the_first_tick() -> None:

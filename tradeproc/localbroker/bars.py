@@ -70,9 +70,22 @@ class LiveBars:
     """The forming bar of a stream and those after it: each change once, as market time passes."""
 
     def __init__(self, bars: Bars, first_tick: int, market: int) -> None:
-        self._bars, self._next = bars, first_tick
+        self._bars, self._next = bars, bars.known(market)
         self._builder = BarBuilder(bars.rule, bars.hours)
+        self._catch_up(bars.ticks[first_tick : self._next])
         self.until(market)
+
+    def _catch_up(self, ticks: TickArrays) -> None:
+        """Let the builder have the ticks of the forming bar, which may be those of a whole day, in one go."""
+        for tick in _ticks(ticks[:1]):
+            self._builder.add(tick)
+        forming = self._builder.live
+        if forming is None:
+            return
+        forming.high, forming.low = float(ticks.prices.max()), float(ticks.prices.min())
+        forming.close = float(ticks.prices[-1])
+        forming.volume, forming.ticks = int(ticks.sizes.sum()), len(ticks)
+        self._builder.advance(Nanos(int(ticks.at[-1])))
 
     def until(self, market: int) -> list[Bar]:
         """Return the bars that changed since the last call, oldest first, as they stand at `market`."""
