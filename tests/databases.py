@@ -28,10 +28,9 @@ def server() -> Iterator[str]:
 
 @contextlib.contextmanager
 def temporary_home() -> Iterator[Home]:
-    """Make a home that other users may pass through, as the server's user must when the tests run as root."""
+    """Make a home that nobody but us may enter."""
     folder = Path(tempfile.mkdtemp(prefix="tp-"))
     try:
-        folder.chmod(0o755)
         home = Home(folder)
         home.make_folders()
         yield home

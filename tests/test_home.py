@@ -22,3 +22,5 @@ def test_a_deep_home_has_its_sockets_where_their_addresses_fit(
     assert len(os.fsencode(str(deep.sockets) + LONGEST_NAME)) <= 107
     assert deep.sockets != Home(Path("/srv") / ("e" * 120)).sockets
     assert len(os.fsencode(deep.supervisor_socket)) <= 98
+    for home in (deep, Home(Path("/srv") / ("e" * 120))):
+        home.forget_short_sockets()

@@ -4,18 +4,15 @@
     home/run/log/  home/run/groups/  home/run/postgres/  home/run/journal/  home/run/latches/  home/run/secrets/
     home/run/sockets/
 
-Unix socket addresses are limited to 107 bytes, so a deep home keeps its sockets under the temporary folder.
+Unix socket addresses are limited to 107 bytes, so a deep home reaches its sockets by a short name, see `folders.py`.
 """
 
-import contextlib
-import hashlib
 import os
-import stat
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from tradeproc.errors import Halt
+from tradeproc.folders import check_unwritable, forget_short_names, make_private, short_name, write_private
 
 # longest socket file name we make is about 48 characters: "link-<login>.positions-<account>.pub"
 _LONGEST_SOCKET_FOLDER = 56
@@ -28,13 +25,6 @@ class NoHome(Halt):
 
     def __init__(self, looked_at: str) -> None:
         super().__init__(f"{looked_at}: no supervisord.conf here or above; run in a tradeproc folder or give --home")
-
-
-class UnsafeFolder(Halt):
-    """A folder that other users can enter or own; caught by the entry points."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"{path}: must be a folder of yours with mode 0700; remove it or chmod 700 it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +80,8 @@ class Home:
 
     @property
     def sockets(self) -> Path:
-        """Folder of all unix sockets (bus, supervisord, database), mode 0700."""
-        near = self.run / "sockets"
-        if len(os.fsencode(near)) <= _LONGEST_SOCKET_FOLDER:
-            return near
-        return short_folder(f"tradeproc-{os.getuid()}", self.root)
+        """Folder of all unix sockets (bus, supervisord), mode 0700; of a deep home a short name of it."""
+        return short_name(self.run / "sockets", _LONGEST_SOCKET_FOLDER)
 
     @property
     def supervisor_socket(self) -> Path:
@@ -106,8 +93,9 @@ class Home:
         """Create what is missing, private to the user, and tell supervisord where its socket is.
 
         Raises:
-            UnsafeFolder: the socket folder belongs to somebody else or is open to others.
+            UnsafeFolder: a folder or file is not ours alone, so that somebody else may have laid it there.
         """
+<<<<<<< HEAD
         for folder in (self.run, self.log, self.groups, self.journal, self.latches):
             folder.mkdir(parents=True, exist_ok=True)
         for folder in (self.secrets, self.run / "sockets", self.sockets):
@@ -115,27 +103,26 @@ class Home:
             found = folder.stat(follow_symlinks=False)
             if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
                 raise UnsafeFolder(folder)
+=======
+        check_unwritable(self.root, self.root / "supervisord.conf", self.conf, *self.conf.glob("*.toml"))
+        # the embedded server looks after its own folder, and as root it is another user's
+        make_private(self.run, self.postgres, self.postgres.with_suffix(".new"))
+        for folder in (self.log, self.groups, self.journal, self.secrets, self.run / "sockets"):
+            folder.mkdir(mode=0o700, exist_ok=True)
+>>>>>>> 5825111 (Everything under run is ours alone whatever the umask, nothing is opened for root's PostgreSQL, and a deep home's socket folder cannot be taken by others (issue 6: 34, parts of 37, 41))
         self._tell_supervisord()
 
     def forget_short_sockets(self) -> None:
-        """Remove the socket folder of a deep home; only when nothing is in it, so when nothing runs."""
-        if not self.sockets.is_relative_to(self.run):
-            with contextlib.suppress(OSError):
-                self.sockets.rmdir()
+        """Remove the short names of a deep home's folders; when nothing runs."""
+        for folder in (self.run / "sockets", self.postgres):
+            forget_short_names(folder)
 
     def _tell_supervisord(self) -> None:
         told = self.groups / "sockets.conf"
         if self.supervisor_socket.is_relative_to(self.run):
             told.unlink(missing_ok=True)
         else:
-            told.write_text(f"[unix_http_server]\nfile={self.supervisor_socket}\n")
-
-
-def short_folder(kind: str, root: Path) -> Path:
-    """Return where a home's folder of sockets is to be when its own place has too long a name."""
-    name = f"{kind}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:12]}"
-    usual = Path(tempfile.gettempdir()) / name
-    return usual if len(os.fsencode(usual)) <= _LONGEST_SOCKET_FOLDER else Path("/tmp") / name  # noqa: S108
+            write_private(told, f"[unix_http_server]\nfile={self.supervisor_socket}\n")
 
 
 def find_home(given: str | None = None) -> Home:

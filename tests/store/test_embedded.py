@@ -1,7 +1,9 @@
 """The private server: made whole or not at all, reachable by its socket only, and never two on one folder."""
 
 import os
+import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ import pytest
 from tests.databases import freeze_server, temporary_home
 from tests.waiting import wait_until
 from tradeproc.home import Home
+from tradeproc.store import embedded
 from tradeproc.store.deafness import Deafness
 from tradeproc.store.embedded import Server, database_url, socket_folder
 
@@ -52,6 +55,59 @@ def ask(home: Home, question: str) -> str:
 def keep_a_row(home: Home) -> None:
     with psycopg.connect(database_url(home), autocommit=True) as connection:
         connection.execute("create table kept as select 7 as n")
+
+
+def test_no_folder_above_the_data_is_opened_for_the_server(home: Home, server: Server) -> None:
+    home.root.chmod(0o700)
+    before = {folder: folder.stat().st_mode for folder in home.root.parents}
+
+    server.start()
+
+    assert ask(home, "select 1") == "1"
+    assert {folder: folder.stat().st_mode for folder in home.root.parents} == before
+    assert [folder.stat().st_mode & 0o077 for folder in (home.root, home.run, home.postgres)] == [0, 0, 0]
+
+
+def test_programs_in_a_folder_of_ours_alone_are_copied_to_where_the_server_may_run_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "_PROGRAMS_FOR_ALL", tmp_path / "for all")
+    installed = embedded._programs().resolve()
+    package = installed.parent.parent
+    private = tmp_path / "private"
+    for tree in (installed.parent, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(tree, private / tree.relative_to(package.parent), symlinks=True)
+    private.chmod(0o700)
+
+    found = embedded._readable_programs(private / installed.relative_to(package.parent))
+
+    assert stat.S_IMODE(private.stat().st_mode) == 0o700
+    assert found.is_relative_to(tmp_path / "for all")
+    assert "PostgreSQL" in subprocess.run([found / "initdb", "-V"], check=True, capture_output=True, text=True).stdout
+    assert all(path.stat().st_mode & 0o004 for path in (tmp_path / "for all").rglob("*"))
+    (found / "postgres").chmod(0o777)
+    with pytest.raises(embedded.ServerImpossible, match="writable by nobody else"):
+        embedded._readable_programs(private / installed.relative_to(package.parent))
+
+
+def test_only_our_user_on_the_socket_may_come_in(home: Home, server: Server) -> None:
+    server.start()
+
+    rules = ask(
+        home, "select string_agg(concat_ws(' ', type, user_name[1], auth_method), ';') from pg_hba_file_rules"
+    )
+    assert rules == "local tradeproc trust;local all reject;host all reject"
+    server.stop()
+    (home.postgres / "pg_hba.conf").write_text("local all all trust\nhost all all 0.0.0.0/0 trust\n")
+    server.start()
+    assert ask(home, "select count(*) from pg_hba_file_rules") == "3"
+
+
+def test_a_data_folder_that_is_a_link_is_refused(home: Home, server: Server, tmp_path: Path) -> None:
+    home.postgres.symlink_to(tmp_path)
+
+    with pytest.raises(embedded.ServerImpossible, match="not a link"):
+        server.start()
 
 
 def test_a_new_server_is_sound_and_has_no_network(home: Home, server: Server) -> None:
@@ -157,6 +213,7 @@ def test_a_home_too_deep_for_a_socket_gets_one_elsewhere(tmp_path: Path) -> None
 
     assert len(os.fsencode(socket_folder(deep) / ".s.PGSQL.5432")) <= 107
     assert str(socket_folder(deep)) in database_url(deep).replace("%2F", "/")
+    deep.forget_short_sockets()
 
 
 @pytest.mark.parametrize("is_only_postmaster", [True, False])

@@ -135,7 +135,7 @@ def test_a_supervisord_makes_the_folder_of_the_sockets_before_its_first_program_
 ) -> None:
     # long enough for a folder of sockets elsewhere, and short enough for supervisord's own socket
     yard = Yard(tmp_path_factory.mktemp("deep") / "home")
-    yard.home.sockets.rmdir()  # as a boot does that empties the temporary folder
+    yard.home.forget_short_sockets()  # as a boot does that empties the temporary folder
 
     with yard:
         yard.running("core.jobs")

@@ -15,6 +15,7 @@ from tradeproc.cli.health import evaluate, exit_code
 from tradeproc.clock import wall_ns
 from tradeproc.domain.calendar_table import CHECKED
 from tradeproc.errors import TradeprocError
+from tradeproc.folders import keep_to_ourselves
 from tradeproc.home import find_home
 
 UNKNOWN = 3
@@ -35,6 +36,7 @@ def _run(argv: Sequence[str] | None) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document, also when well")
     parser.add_argument("--home", metavar="FOLDER", help="the folder of supervisord.conf (default: the nearest)")
+    keep_to_ourselves()
     options = parser.parse_args(argv)
     try:
         with Desk(find_home(options.home)) as desk, closing(Collector(desk)) as collector:

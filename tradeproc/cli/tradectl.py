@@ -16,6 +16,7 @@ from tradeproc.cli.commands import book, desks, localbroker, login, sessions, ta
 from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import Exit
 from tradeproc.errors import TradeprocError
+from tradeproc.folders import keep_to_ourselves
 from tradeproc.home import find_home
 
 # for what reads a pipe nothing is cut, wrapped or left out
@@ -42,6 +43,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+<<<<<<< HEAD
     return reader.run(partial(_run, argv))
 
 
@@ -49,6 +51,9 @@ def _run(argv: Sequence[str] | None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # a name with odd bytes is shown, not died of
         sys.stdout.reconfigure(errors="backslashreplace")
+=======
+    keep_to_ourselves()
+>>>>>>> 5825111 (Everything under run is ours alone whatever the umask, nothing is opened for root's PostgreSQL, and a deep home's socket folder cannot be taken by others (issue 6: 34, parts of 37, 41))
     arguments = make_parser().parse_args(argv)
     as_json = getattr(arguments, "json", False)
     arguments.json = as_json

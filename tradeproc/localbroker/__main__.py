@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from tradeproc.errors import EXIT_DONE, TradeprocError, exit_code
+from tradeproc.folders import keep_to_ourselves
 from tradeproc.localbroker.desk import Desk
 from tradeproc.localbroker.server import ServerSettings, serve
 from tradeproc.localbroker.testing import PORT, SETTINGS, settings_from
@@ -23,6 +24,7 @@ _PR_SET_PDEATHSIG = 1
 
 def main() -> int:
     """Serve until told to stop; the parent's end ends it too."""
+    keep_to_ourselves()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     folder = Path(sys.argv[1])

@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tradeproc.domain.units import Money
 from tradeproc.errors import Fault, Halt
+from tradeproc.folders import make_private
 from tradeproc.localbroker.app import make_app
 from tradeproc.localbroker.desk import Desk
 from tradeproc.localbroker.market import Market, Settings
@@ -132,7 +133,7 @@ def listen(port: int) -> socket.socket:
 
 def open_desk(settings: ServerSettings, heard: Callable[[int], None] = lambda rows: None) -> Desk:
     """Return the state of a server, continued from its folder's journal if there is one."""
-    settings.folder.mkdir(parents=True, exist_ok=True)
+    make_private(settings.folder)
     accounts: Mapping[str, Money] = {account.upper(): settings.cash for account in settings.accounts}
     market = Market(
         open_tape(settings.tape, settings.reading, heard),

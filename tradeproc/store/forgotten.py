@@ -66,9 +66,11 @@ def _serves(pid: int, data: Path) -> bool:
     process = Path("/proc") / str(pid)
     try:
         words = (process / "cmdline").read_bytes().split(b"\0")
+        # an earlier version named the folder, now it is the server's current one
+        is_its = os.fsencode(data) in words or (process / "cwd").readlink() == data.resolve()
     except OSError:
         return False
-    return _state(pid) not in ("", "Z") and words[0].endswith(b"/postgres") and os.fsencode(data) in words
+    return _state(pid) not in ("", "Z") and words[0].endswith(b"/postgres") and is_its
 
 
 def _children(pid: int) -> list[int]:

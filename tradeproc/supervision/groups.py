@@ -7,13 +7,13 @@ somebody edited from one that another version of tradeproc wrote.
 
 import configparser
 import logging
-import os
 import shlex
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tradeproc.errors import Refusal
+from tradeproc.folders import write_private
 from tradeproc.home import Home
 from tradeproc.supervision.declared import Strategy
 
@@ -190,10 +190,7 @@ class GroupFiles:
 
     def write(self, group: GroupSpec) -> None:
         """Write a group's file."""
-        path = self.path(group.name)
-        fresh = path.with_suffix(f".{os.getpid()}.new")
-        fresh.write_text(render(group, self._home))
-        fresh.replace(path)
+        write_private(self.path(group.name), render(group, self._home))
 
     def forget_feeds(self) -> None:
         """Leave of each login's group the link alone; for the time before supervisord starts."""

@@ -16,6 +16,7 @@ from supervisor.rpcinterface import SupervisorNamespaceRPCInterface
 from supervisor.states import RUNNING_STATES, STOPPED_STATES, ProcessStates
 from supervisor.xmlrpc import Faults, RPCError
 
+from tradeproc.folders import keep_to_ourselves
 from tradeproc.home import Home
 from tradeproc.supervision.ending import Ending
 from tradeproc.supervision.waking import Waker
@@ -147,6 +148,7 @@ def make_rpcinterface(supervisord: Any, **_config: str) -> TradeprocNamespace:
     wakes supervisord's loop when a child dies, tells systemd, where it listens, that supervisord runs, and every 5 s
     that its loop still turns, and bounds the time of the end.
     """
+    keep_to_ourselves()
     Home(Path(supervisord.options.here)).make_folders()
     Waker(supervisord, Ending(supervisord).turn)
     events.subscribe(events.SupervisorRunningEvent, lambda _: notify("READY=1"))

@@ -114,7 +114,7 @@ def temporary_desk(speed: float = SPEED) -> Iterator[TemporaryDesk]:
         raise BenchFailed(f"{error}; its logs are in {home.log}") from error
     else:
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(home.sockets, ignore_errors=True)
+        home.forget_short_sockets()
     finally:
         sink.kill()
         sink.wait()
