@@ -53,7 +53,7 @@ def test_everything_under_run_is_private_whatever_the_umask(
 
     home.make_folders()
 
-    assert {path.name for path in home.run.iterdir()} == {"log", "groups", "journal", "secrets", "sockets"}
+    assert {path.name for path in home.run.iterdir()} == {"log", "groups", "journal", "latches", "secrets", "sockets"}
     assert open_to_others(home.run) == []
 
 

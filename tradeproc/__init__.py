@@ -25,13 +25,8 @@ supervision/  supervisord: groups, restart rules, its extension
 localbroker/  a broker on loopback that speaks the real wire protocol, and breaks on demand
 cli/          tradectl, quickstart and its view, healthcheck, benchmarks
 
-<<<<<<< HEAD
-errors.py has the four verdicts, clock.py the only reader of time, home.py the folders of an installation, durable.py
-files that outlive a loss of power.
-=======
-errors.py has the four verdicts, clock.py the only reader of time, home.py the folders of an installation,
-folders.py keeps them ours alone.
->>>>>>> 5825111 (Everything under run is ours alone whatever the umask, nothing is opened for root's PostgreSQL, and a deep home's socket folder cannot be taken by others (issue 6: 34, parts of 37, 41))
+errors.py has the four verdicts, clock.py the only reader of time, home.py the folders of an installation, folders.py
+keeps them ours alone, durable.py files that outlive a loss of power.
 """
 
 __version__ = "0.1.0"

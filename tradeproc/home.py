@@ -95,21 +95,11 @@ class Home:
         Raises:
             UnsafeFolder: a folder or file is not ours alone, so that somebody else may have laid it there.
         """
-<<<<<<< HEAD
-        for folder in (self.run, self.log, self.groups, self.journal, self.latches):
-            folder.mkdir(parents=True, exist_ok=True)
-        for folder in (self.secrets, self.run / "sockets", self.sockets):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            found = folder.stat(follow_symlinks=False)
-            if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
-                raise UnsafeFolder(folder)
-=======
         check_unwritable(self.root, self.root / "supervisord.conf", self.conf, *self.conf.glob("*.toml"))
         # the embedded server looks after its own folder, and as root it is another user's
         make_private(self.run, self.postgres, self.postgres.with_suffix(".new"))
-        for folder in (self.log, self.groups, self.journal, self.secrets, self.run / "sockets"):
+        for folder in (self.log, self.groups, self.journal, self.latches, self.secrets, self.run / "sockets"):
             folder.mkdir(mode=0o700, exist_ok=True)
->>>>>>> 5825111 (Everything under run is ours alone whatever the umask, nothing is opened for root's PostgreSQL, and a deep home's socket folder cannot be taken by others (issue 6: 34, parts of 37, 41))
         self._tell_supervisord()
 
     def forget_short_sockets(self) -> None:

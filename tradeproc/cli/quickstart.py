@@ -266,14 +266,11 @@ scripts/tradectl status, orders, trades, watch, tail, --help, or with
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the quickstart and return its exit code."""
-<<<<<<< HEAD
     return reader.run(partial(_run, argv))
 
 
 def _run(argv: Sequence[str] | None) -> int:
-=======
     keep_to_ourselves()
->>>>>>> 5825111 (Everything under run is ours alone whatever the umask, nothing is opened for root's PostgreSQL, and a deep home's socket folder cannot be taken by others (issue 6: 34, parts of 37, 41))
     options = make_parser().parse_args(argv)
     preflight.interrupt_on_signals()
     try:

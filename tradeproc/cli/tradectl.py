@@ -43,7 +43,6 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-<<<<<<< HEAD
     return reader.run(partial(_run, argv))
 
 
@@ -51,9 +50,7 @@ def _run(argv: Sequence[str] | None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # a name with odd bytes is shown, not died of
         sys.stdout.reconfigure(errors="backslashreplace")
-=======
     keep_to_ourselves()
->>>>>>> 5825111 (Everything under run is ours alone whatever the umask, nothing is opened for root's PostgreSQL, and a deep home's socket folder cannot be taken by others (issue 6: 34, parts of 37, 41))
     arguments = make_parser().parse_args(argv)
     as_json = getattr(arguments, "json", False)
     arguments.json = as_json
