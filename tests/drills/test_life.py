@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,11 @@ import pytest
 
 from tests.drills.desk import ACCOUNT, Desk, is_over, wait_for
 from tests.drills.long_tape import write_tape
+from tradeproc.domain import messages
+from tradeproc.domain.broker_orders import BracketRequest, OrderRequest
+from tradeproc.domain.instruments import Contract
+from tradeproc.domain.orders import OrderRole, OrderType, Side
+from tradeproc.domain.units import Contracts, Price
 from tradeproc.supervision.client import Program, ProgramState, Supervisor
 
 pytestmark = pytest.mark.drill
@@ -36,6 +42,7 @@ PROCESSES = [
     "warden.warden",
     "localbroker.localbroker",
 ]
+LINK = "link-paper.link"
 PATIENT: dict[str, Any] = {"hold": 100_000, "stop_ticks": 900, "target_ticks": 900}
 
 
@@ -148,6 +155,45 @@ def test_a_process_that_is_told_to_stop_ends_by_itself_and_can_be_started_again(
     supervisor.start(group, name)
     wait_for(f"{process} well", lambda: holding.ask(process, "status", {}, 2.0)["state"] == "ready")
     holding.wait_ready(1)
+
+
+def flood(desk: Desk, brackets: int) -> None:
+    """Place brackets far from the market and cancel them: three ended orders of today each, none of them ours."""
+    for number in range(brackets):
+        parts = [("e", "buy", "limit", "100"), ("s", "sell", "stop", "50"), ("p", "sell", "limit", "9000")]
+        entry, stop, target = (
+            OrderRequest(
+                f"flood-{number}-{name}",
+                Contract.parse("ESH24"),
+                Side(side),
+                Contracts(1),
+                OrderType(kind),
+                OrderRole.ENTRY,
+                **{"stop" if kind == "stop" else "limit": Price(Decimal(price))},
+            )
+            for name, side, kind, price in parts
+        )
+        request = messages.request_to_body(BracketRequest(entry, stop, target))
+        told = desk.ask(LINK, "submit", {"account": ACCOUNT, "request": request, "timeout": 10.0}, 15.0)
+        cancel = {"account": ACCOUNT, "broker_id": told["broker_ids"][entry.id], "timeout": 10.0}
+        assert desk.ask(LINK, "cancel", cancel, 15.0)["outcome"] == "accepted"
+
+
+def test_a_day_of_more_than_600_orders_hides_neither_the_stop_nor_what_flatten_has_to_cancel(holding: Desk) -> None:
+    orders, position = at_the_broker(holding)
+    assert (len(orders), bool(position)) == (2, True)
+
+    flood(holding, 205)
+
+    # an order that two answers lacked, ten seconds apart, used to count as gone
+    end = time.monotonic() + 13.0
+    wait_for("answers", lambda: holding.ask("session-1.trader", "reconcile", {}) and time.monotonic() > end)
+    assert {order["broker_id"] for order in holding.state(1)["orders"]} == orders
+    assert at_the_broker(holding) == (orders, position)
+    assert not holding.rows("select * from divergences where session = 1")
+    assert not holding.rows("select * from alarms where session = 1 and cleared_at is null")
+    holding.flatten(1)
+    wait_for("nothing left at the broker", lambda: at_the_broker(holding) == (set(), 0))
 
 
 def test_the_end_of_everything_leaves_nothing(private_tmp: Path, tmp_path: Path) -> None:
