@@ -12,7 +12,7 @@ from tradeproc.errors import Refusal
 from tradeproc.procs.bodies import order_body
 from tradeproc.store import AlarmRow, DivergenceRow, PositionRow, Store
 
-_MOST = 10_000
+MOST = 10_000
 
 Rows = list[Body]
 
@@ -22,17 +22,20 @@ class BadQuestion(Refusal):
 
 
 def register_lists(node: Node, store: Store) -> None:
-    """Serve one method a list: `{session?, limit?}` gives the newest rows, oldest first, of one session or of all."""
+    """Serve one method a list: `{session?, limit?}` gives the newest rows, oldest first, of one session or of all.
+
+    The answer's `cut` tells whether there are older rows. Positions are one a session and contract, and never cut.
+    """
     lists: dict[str, Callable[[int | None, int], Rows]] = {
         "orders": lambda session, limit: [order_body(order) for order in store.orders(session, limit=limit)],
         "fills": lambda session, limit: [messages.fill_to_body(fill) for fill in store.fills(session, limit=limit)],
         "trades": lambda session, limit: [
             messages.trade_to_body(trade) for trade in store.trades(session, limit=limit)
         ],
-        "positions": lambda session, limit: [_position(row) for row in store.positions(session)][-limit:],
         "divergences": lambda session, limit: [_divergence(row) for row in store.divergences(session)][-limit:],
         "alarms": lambda session, limit: [_alarm(row) for row in store.alarms(session)][-limit:],
     }
+    node.handle("positions", lambda body: {"positions": [_position(row) for row in store.positions(_session(body))]})
     for name, read in lists.items():
         node.handle(name, partial(_answer, name, read))
     node.handle("decisions", partial(_decisions, store))
@@ -47,7 +50,10 @@ def _decisions(store: Store, body: Body) -> Body:
 
 
 def _answer(name: str, read: Callable[[int | None, int], Rows], body: Body) -> Body:
-    return {name: read(_session(body), _limit(body))}
+    most = _limit(body)
+    # one row more than wanted tells whether there are more
+    rows = read(_session(body), most + 1)
+    return {name: rows[-most:], "cut": len(rows) > most}
 
 
 def _session(body: Body) -> int | None:
@@ -56,8 +62,10 @@ def _session(body: Body) -> int | None:
 
 
 def _limit(body: Body) -> int:
-    limit = body.get("limit")
-    return _MOST if limit is None else min(number(limit, "limit"), _MOST)
+    limit = number(body.get("limit", MOST), "limit")
+    if limit > MOST:
+        raise BadQuestion(f"limit: at most {MOST} rows are told at once, not {limit}")
+    return limit
 
 
 def number(value: Any, name: str) -> int:
