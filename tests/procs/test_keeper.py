@@ -22,6 +22,7 @@ from tradeproc.bus.codec import Body
 from tradeproc.bus.requests import RequestRefused
 from tradeproc.domain import messages
 from tradeproc.domain.broker_orders import BrokerAccount
+from tradeproc.domain.units import Nanos
 from tradeproc.procs.keeper_lists import BadQuestion
 from tradeproc.store import Store
 from tradeproc.store.kept import kept_file
@@ -340,6 +341,22 @@ def test_a_switch_tells_which_latches_stand_for_whom_it_meant(desk: Desk, sessio
     assert lifted == [host]
     assert none == []
     desk.ask("resume", session=session + 1)
+
+
+def test_the_latch_of_a_change_by_no_order_of_ours_is_lifted_only_for_a_reason(desk: Desk, session: int) -> None:
+    scope = f"session:{session}"
+    desk.store.trip_latch(
+        scope, "reducing", "external_policy", "ours 1, the broker's 0", Nanos(desk.store.latch(scope).at + 1)
+    )
+
+    for reason in ("", "  "):
+        with pytest.raises(RequestRefused, match="ours 1, the broker's 0; look at it, then resume it with --reason"):
+            desk.ask("resume", session=session, reason=reason)
+    assert desk.store.latch(scope).state == "reducing"
+
+    desk.ask("resume", session=session, reason="sold by me")
+
+    assert desk.store.latch(scope).state == "active"
 
 
 def test_a_trader_that_does_not_hear_is_named(desk: Desk) -> None:

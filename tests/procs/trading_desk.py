@@ -17,10 +17,10 @@ from tradeproc.domain import messages
 from tradeproc.domain.book import Position
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.units import Contracts, Price
-from tradeproc.engine import events
+from tradeproc.engine.events import TradingState
 from tradeproc.engine.recording import Header
 from tradeproc.engine.state import Setup, new_state
-from tradeproc.procs import trader_commands
+from tradeproc.procs import trader, trader_commands
 from tradeproc.procs.ledger import Ledger
 from tradeproc.procs.recorder import Recorder
 from tradeproc.procs.trading import Trader
@@ -147,10 +147,14 @@ class TradingDesk:
         header = Header(self.session, lease.fence, "abcd", row.spec.to_dict(), {}, wall_ns(), "test")
         recorder = Recorder(self._folder / "recordings", header)
 
+        fills, latches = self.store.fills(self.session), ledger.latches()
+        state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in latches})
+        started = trader._known(self.store, row, fills, latches)
+
         def prepare(node: Node) -> None:
-            self.trader = Trader(node, row, ledger, new_state(setup), (), recorder)
+            self.trader = Trader(node, row, ledger, state, fills, recorder)
             trader_commands.register(self.trader)
-            self.trader.begin(events.Started())
+            self.trader.begin(started)
 
         self.actor = self.stage.enter(self.me, prepare)
         return self

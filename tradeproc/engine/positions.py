@@ -64,7 +64,9 @@ def review(turn: Turn) -> None:
         broker.suspicion = None
     if agrees and not broker.has_position and broker.position.known_at is not None:
         broker.has_position = True
-        turn.state.engine.is_first_start = False
+        if turn.state.engine.is_first_start:
+            turn.state.engine.is_first_start = False
+            turn.save_position()  # from now on the session has one, and a change of it is one
         turn.log("info", "position_confirmed", quantity=turn.state.engine.holding.quantity)
         _take_average(turn, broker.reading.position)
 

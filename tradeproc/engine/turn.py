@@ -109,6 +109,10 @@ class Turn:
         if not is_on_grid(fill, self.state.setup.instrument):
             self.log("warning", "fill_off_grid", order=fill.order_id, price=fill.price, quantity=fill.quantity)
 
+    def save_position(self) -> None:
+        """Write our count of the position down though no fill changed it."""
+        self._source = self._source or "reconciliation"
+
     def latch(self, by: str, reason: str) -> None:
         """Close the session to entries until a person resumes it; a latch that closes more stays as it is."""
         engine = self.state.engine

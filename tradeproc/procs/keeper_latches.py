@@ -12,6 +12,8 @@ from functools import partial
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
 from tradeproc.domain.texts import storable
+from tradeproc.engine.turn import EXTERNAL
+from tradeproc.errors import Refusal
 from tradeproc.home import Home
 from tradeproc.procs.keeper_lists import number
 from tradeproc.procs.unstored import Unstored
@@ -22,6 +24,14 @@ log = logging.getLogger(__name__)
 _STATES = {"halt": "halted", "reduce": "reducing", "resume": "active"}
 _ANSWER_SECONDS = 3.0
 _TRADER = re.compile(r"session-(\d+)\.trader")
+
+
+class ReasonNeeded(Refusal):
+    """A resume without a reason where one is needed; caught by the bus, told to the person."""
+
+    def __init__(self, scope: str, latched: str) -> None:
+        whose = scope.replace(":", " ")
+        super().__init__(f"{whose} is latched: {latched}; look at it, then resume it with --reason WHY")
 
 
 class Latches:
@@ -52,6 +62,8 @@ class Latches:
 
     def _switch(self, method: str, body: Body) -> Deferred:
         scope = _scope(body)
+        if method == "resume":
+            self._check_reason(scope, body)
         answer: Body = {"scope": scope}
         deferred = self._fan_out(method, scope, body, answer)
         answer["latch"] = self._latch(scope, _STATES[method], body)
@@ -67,6 +79,22 @@ class Latches:
         answer["latch"] = self._latch(scope, "halted", body)
         answer["standing"] = self._standing(scope)
         return deferred
+
+    def _check_reason(self, scope: str, body: Body) -> None:
+        """Lift the latch of a change by no order of ours only for a reason: somebody has looked.
+
+        Raises:
+            ReasonNeeded: there is none.
+        """
+        if _words(body)[1].strip():
+            return
+        try:
+            standing = [latch for latch in self.standing() if latch.scope == scope and latch.state != "active"]
+        except DatabaseDown:
+            return  # nobody knows who set it
+        for latch in standing:
+            if latch.by == EXTERNAL:
+                raise ReasonNeeded(scope, latch.reason)
 
     def _latch(self, scope: str, state: str, body: Body) -> str:
         by, reason = _words(body)

@@ -80,4 +80,4 @@ def summary(state: State, tally: Tally, alarms: Mapping[str, str], ledger: Ledge
 
 
 def _text(value: Decimal | None) -> str | None:
-    return None if value is None else str(value)
+    return None if value is None else format(value, "f")

@@ -10,7 +10,6 @@ import logging
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import replace
 
 import tradeproc
 from tradeproc.bus.node import Node
@@ -115,11 +114,7 @@ class Beginning:
         )
         latches = ledger.latches()
         state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in latches})
-        started = replace(
-            _known(store, row, fills),
-            strategy_off=_latched_by(strategy.BY, latches, row.id),
-            latched=_latched_by(EXTERNAL, latches, row.id),
-        )
+        started = _known(store, row, fills, latches)
         _forget_alarms(ledger)
         recorder = Recorder(self.home.recordings, _header(setup, state))
         trader = Trader(self.node, row, ledger, state, fills, recorder)
@@ -155,7 +150,7 @@ def _forget_alarms(ledger: Ledger) -> None:
             ledger.clear_alarm(alarm.name, ledger.clock.now())
 
 
-def _known(store: Store, row: SessionRow, fills: Sequence[Fill]) -> events.Started:
+def _known(store: Store, row: SessionRow, fills: Sequence[Fill], latches: Sequence[Latch] = ()) -> events.Started:
     """Return our copy: open orders and the newest ended ones, and the position that all fills of the session make."""
     newest = store.orders(row.id, limit=KEPT_ORDERS)
     known = {order.id for order in newest}
@@ -168,6 +163,8 @@ def _known(store: Store, row: SessionRow, fills: Sequence[Fill]) -> events.Start
         claimed=store.claimed(row.id, limit=KEPT_IDS),
         saved_at=saved[0].at if saved else Nanos(0),
         externals=tuple(fill for fill in held if fill.kind is FillKind.EXTERNAL)[-KEPT_EXTERNALS:],
+        strategy_off=_latched_by(strategy.BY, latches, row.id),
+        latched=_latched_by(EXTERNAL, latches, row.id),
     )
 
 
