@@ -309,6 +309,18 @@ def test_what_a_trader_is_degraded_by_is_told_once_with_its_detail_and_never_mil
     assert [(each.level, each.subject) for each in milder] == [(CRITICAL, "session-1.trader"), (WARNING, "session 1")]
 
 
+def test_what_a_person_has_acknowledged_is_told_no_more_and_explains_its_trader_still() -> None:
+    seen_by = [AlarmSeen(1, name, "why", NOW, True, True) for name in ("close_stuck", "order_unresolved")]
+    new = AlarmSeen(1, "position_uncovered", "look", NOW)
+    beat = BeatSeen("session-1.trader", NOW, "degraded", "close_stuck; order_unresolved")
+    worse = replace(beat, detail="close_stuck; order_unresolved; position_uncovered")
+
+    assert evaluate(seen(alarms=Known(tuple(seen_by)), beats=(beat,)), LIMITS, NOW) == []
+    [problem] = evaluate(seen(alarms=Known((*seen_by, new)), beats=(worse,)), LIMITS, NOW)
+    assert (problem.level, problem.subject) == (CRITICAL, "session 1")
+    assert problem.text.endswith("scripts/tradectl acknowledge --session 1 --reason WHY")
+
+
 def test_a_bare_position_is_told_also_while_the_database_is_down() -> None:
     beats = (BeatSeen("session-1.trader", NOW, "degraded", "database_down; position_uncovered"),)
 

@@ -206,6 +206,11 @@ def test_a_session_lives_from_create_to_remove(desk: RunningDesk) -> None:
     stopped = desk.tradectl("session", "stop", "second", "--flatten")
     assert stopped["desired"] == "stopped"
     wait_for("gone", lambda: desk.run("session", "remove", "second")[0] == 0)
+    removed = desk.tradectl("session", "show", "second")
+    assert removed["session"]["id"] == number
+    assert removed["entries"].startswith("closed: the session was removed at 20")
+    assert "second" in desk.run("session", "show", str(number))[1]
+    assert desk.run("orders", "--session", "second")[0] == 0
     assert [row["name"] for row in desk.tradectl("sessions")["sessions"]] == ["mine"]
 
 
@@ -584,6 +589,9 @@ def test_a_database_that_is_gone_is_told_once(desk: RunningDesk) -> None:
         desk.wait_health(2, ["CRITICAL core:postgres: stopped", "CRITICAL database: "])
         code, _, errors = desk.run("sessions")
         assert (code, "could not answer" in errors, "does not answer" in errors) == (3, True, False)
+        shown = desk.tradectl("session", "show", "mine")
+        assert (shown["session"]["id"], shown["trader"]["database"], bool(shown["away"])) == (1, "down", True)
+        assert "not up to date" in desk.run("session", "show", "mine")[1]
         waits = "the job queue waits for the database: "
         wait_for("a sentence", lambda: desk.ask("core.jobs", "status", {})["detail"].startswith(waits))
         assert "Exception" not in desk.ask("core.jobs", "status", {})["detail"]

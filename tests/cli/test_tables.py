@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from tradeproc.cli import tables
-from tradeproc.cli.commands import book, localbroker, sessions, watching
+from tradeproc.cli import tables, words
+from tradeproc.cli.commands import book, localbroker, sessions
 from tradeproc.cli.layout import Column, pairs
 from tradeproc.cli.screen import Screen
 from tradeproc.cli.view import render
@@ -35,7 +35,7 @@ VALUES: dict[str, Any] = {
     "brokers": LONG, "refusal": LONG, "decision": "SubmitBracket", "times": 75,
     "cause": LONG, "profit": "-1137.50", "entry_price": "4800.25", "exit_price": "4800.25",
 }  # fmt: skip
-TIMES = ("at", "created_at", "market_at", "entered_market_at", "exited_market_at", "cleared_at")
+TIMES = ("at", "created_at", "market_at", "entered_market_at", "exited_market_at", "cleared_at", "acknowledged_at")
 # what is never wrapped nor cut: ids, times, states
 WHOLE = ("id", "order_id", "process", "desired", "state", "trading_state", "contract", "account", "kind")
 
@@ -151,8 +151,8 @@ def test_any_text_survives_the_live_view(text: str) -> None:
 def test_a_list_in_a_message_is_told_by_its_length_in_words() -> None:
     told = {"missing": [], "orders": [{}], "fills": [{}, {}], "limits": {"a": 1}, "name": string.ascii_letters}
 
-    assert [watching._short(value) for value in told.values()] == [
-        "[]", "1 item", "2 items", "{…}", string.ascii_letters
+    assert [words.pair(key, value) for key, value in told.items()] == [
+        "missing=[]", "orders=1 item", "fills=2 items", "limits={…}", f"name={string.ascii_letters}"
     ]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from tradeproc.domain.book import Balance
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.orders import Order, OrderState
 from tradeproc.domain.units import Contracts, Money, Nanos, Price
-from tradeproc.store import DatabaseDown, DecisionRow, LeaseLost, Store, StoreFault, UnknownSession
+from tradeproc.store import Acknowledged, DatabaseDown, DecisionRow, LeaseLost, Store, StoreFault, UnknownSession
 from tradeproc.store.migrate import migrate
 from tradeproc.store.statements import statements
 
@@ -195,6 +195,34 @@ def test_divergences_and_alarms_are_kept_once_and_closed(store: Store, session: 
     assert store.divergences(1, only_open=True) == []
     assert [row.closed_at for row in store.divergences(1)] == [AT + 1]
     assert [row.name for row in store.alarms(only_standing=True)] == ["disk_full"]
+
+
+def test_what_a_person_has_seen_is_kept_with_who_and_why_and_a_new_one_is_new(store: Store, session: int) -> None:
+    store.save_divergence(DIVERGENCE)
+    store.save_divergence(replace(DIVERGENCE, session=2))
+    for each in (1, 2, None):
+        store.save_alarm(each, "position_diverged", "look", Nanos(AT))
+    store.save_alarm(1, "close_stuck", "look", Nanos(AT))
+    store.save_alarm(1, "order_unknown", "look", Nanos(AT))
+    store.clear_alarms(1, "order_unknown", Nanos(AT + 1))
+
+    seen = store.acknowledge_divergences(1, "anna", "sold by hand", Nanos(AT + 5))
+    assert [(row["session"], row["subject"]) for row in seen] == [(1, DIVERGENCE.subject)]
+    assert store.acknowledge_divergences(1, "bert", "again", Nanos(AT + 6)) == []
+    found = {row.divergence.session: row.acknowledged for row in store.divergences()}
+    assert found == {1: Acknowledged(Nanos(AT + 5), "anna", "sold by hand"), 2: None}
+
+    assert [row["name"] for row in store.acknowledge_alarms(1, "close_stuck", "anna", "w", Nanos(AT + 7))] == [
+        "close_stuck"
+    ]
+    assert [row["name"] for row in store.acknowledge_alarms(1, None, "anna", "w", Nanos(AT + 7))] == [
+        "position_diverged"
+    ]
+    assert [row["session"] for row in store.acknowledge_alarms(None, None, "anna", "w", Nanos(AT + 7))] == [None]
+    everywhere = store.acknowledge_alarms(None, None, "anna", "w", Nanos(AT + 8), everywhere=True)
+    assert [row["session"] for row in everywhere] == [2]
+    store.save_alarm(1, "close_stuck", "look again", Nanos(AT + 9))
+    assert [row.detail for row in store.alarms(only_standing=True) if row.acknowledged is None] == ["look again"]
 
 
 def test_logins_and_their_accounts_are_kept_as_last_told(store: Store) -> None:

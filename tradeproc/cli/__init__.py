@@ -4,6 +4,7 @@ Nothing here decides anything about trading: commands ask the processes over the
 
     exits.py          exit codes and how an error becomes one line with a remedy
     desk.py           one installation as seen from the command line: bus client, supervisord, configuration
+    lookup.py         the session that a person names, to look at; words.py pure: fields as times and words
     reader.py         output that nobody reads to the end
     tradectl.py       the arguments of tradectl; commands/ one module a group of commands, outcome.py what one found
     configured.py     what a start makes sure of: the configuration as a whole

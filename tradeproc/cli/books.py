@@ -35,13 +35,17 @@ class Books:
                 )
 
     def divergences(self) -> Answer[tuple[DivergenceSeen, ...]]:
-        """Return the newest divergences."""
-        return self._ask(
-            lambda store: tuple(
+        """Return the divergences of sessions that still exist, but for those that a person has acknowledged."""
+
+        def read(store: Store) -> tuple[DivergenceSeen, ...]:
+            kept = {row.id for row in store.sessions()}
+            return tuple(
                 DivergenceSeen(row.divergence.session, row.divergence.subject, row.divergence.at)
                 for row in store.divergences()
+                if row.divergence.session in kept and row.acknowledged is None
             )
-        )
+
+        return self._ask(read)
 
     def alarms(self, due: Answer[list[SessionRow]]) -> Answer[tuple[AlarmSeen, ...]]:
         """Return the standing alarms of the host and of sessions that still exist."""
@@ -54,7 +58,9 @@ class Books:
         def read(store: Store) -> tuple[AlarmSeen, ...]:
             kept = {None, *(row.id for row in store.sessions())}
             return tuple(
-                AlarmSeen(row.session, row.name, row.detail, row.at, row.session in running)
+                AlarmSeen(
+                    row.session, row.name, row.detail, row.at, row.session in running, row.acknowledged is not None
+                )
                 for row in store.alarms(only_standing=True)
                 if row.session in kept
             )

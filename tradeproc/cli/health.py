@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from tradeproc.cli.exits import supervisorctl
 from tradeproc.cli.observations import BeatSeen, LoginSeen, Observations
-from tradeproc.cli.problems import Level, Problem, Rule, ago
+from tradeproc.cli.problems import Level, Problem, Rule, acknowledge_way, ago
 from tradeproc.cli.running import programs, sessions
 from tradeproc.cli.standing import alarms, is_in_alarms, starting
 from tradeproc.config import HealthConfig
@@ -160,7 +160,7 @@ def _divergences(seen: Observations, thresholds: HealthConfig, now: int) -> Iter
                 yield Problem(
                     Level.WARNING,
                     f"session {session}",
-                    f"differed from the broker: {text}; scripts/tradectl divergences",
+                    f"differed from the broker: {text}; scripts/tradectl divergences{acknowledge_way(session)}",
                 )
 
 

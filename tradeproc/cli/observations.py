@@ -67,7 +67,7 @@ class OrderWaiting:
 
 @dataclass(frozen=True, slots=True)
 class DivergenceSeen:
-    """A divergence row."""
+    """A divergence row that nobody has acknowledged."""
 
     session: int
     subject: str
@@ -76,13 +76,17 @@ class DivergenceSeen:
 
 @dataclass(frozen=True, slots=True)
 class AlarmSeen:
-    """A standing alarm of a session, or of the host (None); `is_due`: whose it is should run now."""
+    """A standing alarm of a session, or of the host (None); `is_due`: whose it is should run now.
+
+    `is_acknowledged`: a person has seen it; it is told no more, and still explains why its process is degraded.
+    """
 
     session: int | None
     name: str
     detail: str
     at: int
     is_due: bool = True
+    is_acknowledged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,12 @@ class Problem:
 Rule = Callable[[Observations, HealthConfig, int], Iterable[Problem]]
 
 
+def acknowledge_way(session: int | None) -> str:
+    """Return how a person says that they have seen what a session, or the host (None), is warned about."""
+    whose = "--host" if session is None else f"--session {session}"
+    return f", and when you have seen it: scripts/tradectl acknowledge {whose} --reason WHY"
+
+
 def ago(at: int, now: int) -> str:
     """Return an age as `4 s`, `3 min`, `5 h` or `2 d`."""
     seconds = max(now - at, 0) // SECOND

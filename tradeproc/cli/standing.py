@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tradeproc.cli.observations import AlarmSeen, BeatSeen, Observations
-from tradeproc.cli.problems import Level, Problem, ago
+from tradeproc.cli.problems import Level, Problem, acknowledge_way, ago
 from tradeproc.cli.running import due, needs
 from tradeproc.config import HealthConfig
 from tradeproc.domain.answers import Known, Unknown
@@ -30,9 +30,10 @@ def alarms(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterator[
                 yield Problem(Level.UNKNOWN, "alarms", reason)
         case Known(rows):
             for row in rows:
-                if row.is_due or _words(row.name) & _AT_THE_BROKER:
+                if not row.is_acknowledged and (row.is_due or _words(row.name) & _AT_THE_BROKER):
                     subject = "host" if row.session is None else f"session {row.session}"
-                    text = f"alarm {row.name} for {ago(row.at, now)}: {row.detail}; scripts/tradectl alarms"
+                    what = f"alarm {row.name} for {ago(row.at, now)}: {row.detail}"
+                    text = f"{what}; scripts/tradectl alarms{acknowledge_way(row.session)}"
                     yield Problem(_level(row.name), subject, text)
 
 
@@ -40,7 +41,10 @@ def is_in_alarms(beat: BeatSeen, seen: Observations, level: Level) -> bool:
     """Tell whether all a trader is degraded by has its lines as standing alarms, one of them as bad as `level`."""
     rows: tuple[AlarmSeen, ...] = seen.alarms.value if isinstance(seen.alarms, Known) else ()
     own = {row.name for row in rows if beat.process == f"session-{row.session}.trader" and row.is_due}
-    told = {word.strip() for word in beat.detail.split(";")}
+    silenced = {row.name for row in rows if beat.process == f"session-{row.session}.trader" and row.is_acknowledged}
+    told = {word.strip() for word in beat.detail.split(";")} - silenced
+    if not told:
+        return True
     return told <= own and (level is Level.WARNING or any(_level(name) is level for name in told))
 
 

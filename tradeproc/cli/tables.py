@@ -167,12 +167,14 @@ DIVERGENCES = (
     Column("ours", "ours", cut=10),
     Column("broker's", "brokers", cut=10),
     Column("cause", "cause", cut=10, drop=1),
+    Column("seen", "acknowledged_at", moment, right=True, drop=2),
 )
 ALARMS = (
     Column("at", "at", moment, right=True),
     Column("session", "session", right=True, drop=1),
     Column("alarm", "name"),
     Column("cleared", "cleared_at", moment, right=True),
+    Column("seen", "acknowledged_at", moment, right=True, drop=2),
     Column("detail", "detail", cut=12),
 )
 PROCESSES = (

@@ -12,7 +12,18 @@ from functools import partial
 from rich.console import Console
 
 from tradeproc.cli import exits, reader
-from tradeproc.cli.commands import book, desks, localbroker, login, sessions, tape, trading, upgrade, watching
+from tradeproc.cli.commands import (
+    acknowledge,
+    book,
+    desks,
+    localbroker,
+    login,
+    sessions,
+    tape,
+    trading,
+    upgrade,
+    watching,
+)
 from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import Exit
 from tradeproc.errors import TradeprocError
@@ -21,7 +32,7 @@ from tradeproc.home import find_home
 
 # for what reads a pipe nothing is cut, wrapped or left out
 _PIPE_WIDTH = 10_000
-_MODULES = (desks, upgrade, sessions, trading, watching, book, login, localbroker, tape)
+_MODULES = (desks, upgrade, sessions, trading, watching, book, acknowledge, login, localbroker, tape)
 
 
 def make_parser() -> argparse.ArgumentParser:

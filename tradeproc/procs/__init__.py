@@ -18,7 +18,8 @@ a decision about money, which is the engine's.
     keeper.py         keeper_commands.py keeper_checks.py keeper_sessions.py keeper_schedule.py which sessions run,
                       strategy_check.py a strategy tried in a process of its own,
                       keeper_latches.py halts, unstored.py until they are stored,
-                      keeper_lists.py what people ask for, keeper_watch.py the warden
+                      keeper_lists.py what people ask for, keeper_watch.py the warden,
+                      keeper_acknowledge.py what a person has seen
     warden.py         warden_alarms.py what it tells, warden_halts.py how it has entries halted
     portfolio.py      portfolio_sum.py the sum over sessions
     jobs.py           queue_worker.py the job queue

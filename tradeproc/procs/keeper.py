@@ -18,6 +18,7 @@ from tradeproc.clock import wall_ns
 from tradeproc.config import Config
 from tradeproc.errors import Refusal
 from tradeproc.home import Home, find_home
+from tradeproc.procs.keeper_acknowledge import register_acknowledge
 from tradeproc.procs.keeper_checks import Checks
 from tradeproc.procs.keeper_commands import Commands
 from tradeproc.procs.keeper_latches import Latches
@@ -176,6 +177,7 @@ def main(arguments: Sequence[str]) -> int:
     checks = Checks(node, home, keeper.groups)
     Commands(node, store, checks, keeper.groups, keeper.view, keeper.look)
     register_lists(node, store)
+    register_acknowledge(node, store)
     node.every(LOOK_SECONDS, keeper.look)
     node.every(_AGAIN_SECONDS, keeper.look_again)
     node.after(0.0, keeper.look)

@@ -48,6 +48,7 @@ class Commands:
         self._groups, self._view, self._look = groups, view, look
         node.handle("sessions", lambda _: {"sessions": [view.body(row) for row in store.sessions()]})
         node.handle("session", lambda body: {"session": view.body(store.session(_number(body)))})
+        node.handle("removed", lambda body: {"sessions": store.removed_sessions(str(body["named"]))})
         node.handle("create", self._create)
         node.handle("start", self._start)
         node.handle("stop", self._stop)

@@ -10,7 +10,7 @@ from tradeproc.bus.node import Node
 from tradeproc.domain import messages
 from tradeproc.errors import Refusal
 from tradeproc.procs.bodies import order_body
-from tradeproc.store import AlarmRow, DivergenceRow, PositionRow, Store
+from tradeproc.store import Acknowledged, AlarmRow, DivergenceRow, PositionRow, Store
 
 MOST = 10_000
 
@@ -85,7 +85,8 @@ def _position(row: PositionRow) -> Body:
 
 
 def _divergence(row: DivergenceRow) -> Body:
-    return {**messages.divergence_to_body(row.divergence), "closed_at": row.closed_at}
+    told = messages.divergence_to_body(row.divergence)
+    return {**told, "closed_at": row.closed_at, **_acknowledged(row.acknowledged)}
 
 
 def _alarm(row: AlarmRow) -> Body:
@@ -95,4 +96,11 @@ def _alarm(row: AlarmRow) -> Body:
         "detail": row.detail,
         "at": row.at,
         "cleared_at": row.cleared_at,
+        **_acknowledged(row.acknowledged),
     }
+
+
+def _acknowledged(seen: Acknowledged | None) -> Body:
+    if seen is None:
+        return {"acknowledged_at": None}
+    return {"acknowledged_at": seen.at, "acknowledged_by": seen.by, "acknowledged_reason": seen.reason}

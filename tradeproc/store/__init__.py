@@ -19,6 +19,7 @@ from tradeproc.store.migrate import DatabaseTooNew, MigrationChanged
 from tradeproc.store.round_trips import round_trips
 from tradeproc.store.rows import (
     AccountRow,
+    Acknowledged,
     AlarmRow,
     DecisionRow,
     DivergenceRow,
@@ -31,6 +32,7 @@ from tradeproc.store.store import LeaseLost, Store, UnknownSession
 
 __all__ = [
     "AccountRow",
+    "Acknowledged",
     "AlarmRow",
     "DatabaseDown",
     "DatabaseTooNew",

@@ -62,22 +62,33 @@ class PositionRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """Who has seen a divergence or an alarm, when, and what they said about it."""
+
+    at: Nanos
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class DivergenceRow:
-    """A divergence, and when both sides agreed again (None while it is open)."""
+    """A divergence, when both sides agreed again (None while it is open), and who has seen it."""
 
     divergence: Divergence
     closed_at: Nanos | None
+    acknowledged: Acknowledged | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AlarmRow:
-    """An alarm of a session (None: of the host), and when it was cleared (None while it stands)."""
+    """An alarm of a session (None: of the host), when it was cleared (None while it stands), and who has seen it."""
 
     session: int | None
     name: str
     detail: str
     at: Nanos
     cleared_at: Nanos | None
+    acknowledged: Acknowledged | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +219,18 @@ def divergence_of(row: Row) -> DivergenceRow:
     told = Divergence(
         row["session"], kind, row["subject"], row["ours"], row["brokers"], row["cause"], Nanos(row["at"])
     )
-    return DivergenceRow(told, row["closed_at"])
+    return DivergenceRow(told, row["closed_at"], _acknowledged_of(row))
+
+
+def alarm_of(row: Row) -> AlarmRow:
+    """Return an alarm."""
+    at, cleared_at = Nanos(row["at"]), row["cleared_at"]
+    return AlarmRow(row["session"], row["name"], row["detail"], at, cleared_at, _acknowledged_of(row))
+
+
+def _acknowledged_of(row: Row) -> Acknowledged | None:
+    at = row["acknowledged_at"]
+    return None if at is None else Acknowledged(at, row["acknowledged_by"], row["acknowledged_reason"])
 
 
 def account_of(row: Row) -> AccountRow:

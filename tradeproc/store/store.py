@@ -6,6 +6,7 @@ Every read or write of rows is one statement, one round trip and one transaction
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import orjson
 
@@ -114,6 +115,10 @@ class Store:
     def sessions(self) -> list[SessionRow]:
         """Return all sessions that were not removed, by number."""
         return [rows.session_of(row) for row in self._database.rows("sessions", {})]
+
+    def removed_sessions(self, named: str, limit: int = 100) -> list[dict[str, Any]]:
+        """Return the newest removed sessions with this number or name as they were kept, oldest first."""
+        return self._database.rows("removed_sessions", {"named": named, "limit": limit})[::-1]
 
     def set_desired(self, session: int, desired: str) -> None:
         """Say whether a session should be "running", "stopped", or first "flattening"; the keeper makes it so.
@@ -235,6 +240,18 @@ class Store:
         """Clear the standing alarms of a session or of the host (None), of one name if given."""
         self.write(writes.alarms_cleared_write(session, name, at))
 
+    def acknowledge_divergences(self, session: int | None, by: str, reason: str, now: Nanos) -> list[dict[str, Any]]:
+        """Note that a person has seen the divergences of a session or of all; return those that were new to them."""
+        given = {"session": session, "by": by, "reason": reason, "now": now}
+        return self._database.rows("acknowledge_divergences", given)
+
+    def acknowledge_alarms(
+        self, session: int | None, name: str | None, by: str, reason: str, now: Nanos, *, everywhere: bool = False
+    ) -> list[dict[str, Any]]:
+        """Note that a person has seen the standing alarms, of a session, of the host (None) or everywhere."""
+        given = {"session": session, "name": name, "by": by, "reason": reason, "now": now, "everywhere": everywhere}
+        return self._database.rows("acknowledge_alarms", given)
+
     def write(self, write: writes.Write) -> int:
         """Do a write that a journal may have kept; return how many rows the statement told.
 
@@ -289,7 +306,7 @@ class Store:
     def alarms(self, session: int | None = None, *, only_standing: bool = False) -> list[AlarmRow]:
         """Return alarms."""
         given = {"session": session, "only_standing": only_standing}
-        return [AlarmRow(**row) for row in self._database.rows("alarms", given)]
+        return [rows.alarm_of(row) for row in self._database.rows("alarms", given)]
 
     # --- decisions: notes for people, the newest KEPT_DECISIONS of each session
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tradeproc.cli import tables
+from tradeproc.cli import lookup, tables
 from tradeproc.cli.desk import KEEPER, Desk
 from tradeproc.cli.layout import Column
 from tradeproc.cli.outcome import Outcome, SubParsers, positive
@@ -93,7 +93,7 @@ def ask_rows(
     """Return rows of one kind from the keeper, oldest first; `session` is a number or a name."""
     params: dict[str, Any] = dict(more)
     if session is not None:
-        params["session"] = int(desk.session(session)["id"])
+        params["session"] = int(lookup.find(desk, session).row["id"])
     if limit is not None:
         params["limit"] = limit
     rows: list[dict[str, Any]] = desk.ask(KEEPER, name, params)[name]

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from tradeproc.cli import tables
+from tradeproc.cli import lookup, tables, words
 from tradeproc.cli.commands import stopping
 from tradeproc.cli.desk import KEEPER, Desk
 from tradeproc.cli.exits import CommandFailed, NotRunning, WrongUsage
@@ -134,28 +134,33 @@ def remove(desk: Desk, arguments: Namespace) -> Outcome:
 
 def show(desk: Desk, arguments: Namespace) -> Outcome:
     """Show a session's specification, and its trader's own summary while it runs."""
-    row = desk.session(arguments.session)
-    trader = f"session-{row['id']}.trader"
+    found = lookup.find(desk, arguments.session)
+    row, trader = found.row, f"session-{found.row['id']}.trader"
     state = desk.ask(trader, "state") if desk.is_alive(trader) else None
+    value = {"session": row, "trader": state}
+    if row.get("removed_at") is not None:
+        text = f"closed: the session was removed at {tables.when(row['removed_at'])}; its rows stay in the database"
+        return Outcome({**value, "entries": text}, _shown(row, state, [("entries", text)]))
     why = why_rows(row, state, market_of(desk, row))
-    value = {"session": row, "trader": state, "entries": why[0][1]}
-    return Outcome(value, _shown(row, state, why))
+    if found.away:
+        old = ("not up to date", f"{found.away}; what follows is as it was known before, the trader's part is new")
+        return Outcome({**value, "entries": why[0][1], "away": found.away}, _shown(row, state, [old, *why]))
+    return Outcome({**value, "entries": why[0][1]}, _shown(row, state, why))
 
 
 def _shown(row: dict[str, Any], state: dict[str, Any] | None, why: Sequence[tuple[str, str]] = ()) -> Table:
-    rows = [*why, *((key, _plain(key, value)) for key, value in row.items() if value not in (None, "", {}))]
+    rows = [
+        *why,
+        *((words.label(key), words.said(key, value)) for key, value in row.items() if value not in (None, "", {})),
+    ]
     rows.append(("trader", "not running" if state is None else ""))
     plain = {key: value for key, value in (state or {}).items() if not isinstance(value, list | dict)}
-    told = [(f"  {key}", _plain(key, value)) for key, value in plain.items() if key not in ("why", "entries")]
+    told = [
+        (f"  {words.label(key)}", words.said(key, value))
+        for key, value in plain.items()
+        if key not in ("why", "entries") and value is not None
+    ]
     return pairs([*rows, *told])
-
-
-def _plain(key: str, value: Any) -> str:
-    if key.endswith("_at") and isinstance(value, int):
-        return tables.when(value)
-    if isinstance(value, dict):
-        return ", ".join(f"{name} = {each}" for name, each in value.items())
-    return str(value)
 
 
 def spec_from(arguments: Namespace) -> SessionSpec:

@@ -9,7 +9,7 @@ import orjson
 from rich.console import Console
 
 from tradeproc.bus.codec import Envelope
-from tradeproc.cli import reader, tables
+from tradeproc.cli import lookup, reader, tables, words
 from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import NotFound, NotRunning, WrongUsage
 from tradeproc.cli.listening import Listener
@@ -63,8 +63,10 @@ _LOOKS_A_SECOND = 4
 
 def _running_session(desk: Desk, named: str | None) -> dict[str, Any]:
     if named is not None:
-        row = desk.session(named)
-        if row["desired"] != "running":
+        row = lookup.find(desk, named).row
+        if row.get("removed_at") is not None:
+            raise NotFound("session", named, "it was removed; scripts/tradectl session show tells about it")
+        if row.get("desired", "running") != "running":
             raise NotRunning(f"session {row['id']} is stopped; scripts/tradectl session start {row['id']}")
         return row
     running = [row for row in desk.sessions() if row["desired"] == "running"]
@@ -140,11 +142,5 @@ def _as_json(envelope: Envelope) -> str:
 
 
 def _as_text(envelope: Envelope) -> str:
-    fields = " ".join(f"{key}={_short(value)}" for key, value in envelope.body.items() if value not in (None, "", {}))
+    fields = " ".join(words.pair(key, value) for key, value in envelope.body.items() if value not in (None, "", {}))
     return f"{tables.clock(envelope.sent_at)} {envelope.publisher} {envelope.topic} {fields}"
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, list):
-        return f"{len(value)} {'item' if len(value) == 1 else 'items'}" if value else "[]"
-    return "{…}" if isinstance(value, dict) else str(value)

@@ -12,6 +12,12 @@ from sessions where removed_at is null order by id
 select id, spec, desired, fence, holder, leased_at, created_at, changed_at
 from sessions where id = %(id)s and removed_at is null
 
+-- name: removed_sessions
+-- The specification as it was kept: a newer version may not read it any more.
+select id, name, spec, fence, holder, created_at, changed_at, removed_at
+from sessions where removed_at is not null and (name = %(named)s or id::text = %(named)s)
+order by id desc limit %(limit)s
+
 -- name: set_desired
 update sessions set desired = %(desired)s, changed_at = %(at)s
 where id = %(id)s and removed_at is null

@@ -9,10 +9,28 @@ where session = %(session)s and closed_at is null and (%(kind)s::text is null or
     and (%(subject)s::text is null or subject = %(subject)s)
 
 -- name: divergences
-select session, kind, subject, ours, brokers, cause, at, closed_at from divergences
+select session, kind, subject, ours, brokers, cause, at, closed_at,
+    acknowledged_at, acknowledged_by, acknowledged_reason
+from divergences
 where (%(session)s::bigint is null or session = %(session)s::bigint)
     and (not %(only_open)s::boolean or closed_at is null)
 order by number
+
+-- name: acknowledge_divergences
+update divergences
+set acknowledged_at = %(now)s, acknowledged_by = %(by)s, acknowledged_reason = %(reason)s
+where acknowledged_at is null and at <= %(now)s::bigint
+    and (%(session)s::bigint is null or session = %(session)s::bigint)
+returning session, kind, subject, at
+
+-- name: acknowledge_alarms
+-- Only what stands: one that is over speaks no more anyway.
+update alarms
+set acknowledged_at = %(now)s, acknowledged_by = %(by)s, acknowledged_reason = %(reason)s
+where acknowledged_at is null and cleared_at is null
+    and (%(everywhere)s::boolean or session is not distinct from %(session)s::bigint)
+    and (%(name)s::text is null or name = %(name)s)
+returning session, name, at
 
 -- name: save_alarm
 insert into alarms (session, name, detail, at) values (%(session)s, %(name)s, %(detail)s, %(at)s)
@@ -24,7 +42,8 @@ where session is not distinct from %(session)s::bigint and cleared_at is null
     and (%(name)s::text is null or name = %(name)s)
 
 -- name: alarms
-select session, name, detail, at, cleared_at from alarms
+select session, name, detail, at, cleared_at, acknowledged_at, acknowledged_by, acknowledged_reason
+from alarms
 where (%(session)s::bigint is null or session = %(session)s::bigint)
     and (not %(only_standing)s::boolean or cleared_at is null)
 order by number
