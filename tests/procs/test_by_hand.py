@@ -116,5 +116,5 @@ def test_a_stop_cancelled_by_hand_leaves_a_row_and_the_latch(make: Make) -> None
         desk.tell_pictures()
 
     wait_until("it is latched", lambda: latch(desk) == ("reducing", "external_policy"), 30)
-    rows = [row.divergence for row in desk.store.divergences(desk.session)]
-    assert [row.brokers for row in rows] == ["cancelled filled 0"]
+    wait_until("the row", lambda: desk.store.divergences(desk.session))
+    assert [row.divergence.brokers for row in desk.store.divergences(desk.session)] == ["cancelled filled 0"]
