@@ -1,6 +1,7 @@
 """The journal: what was confirmed is there after a kill, what was torn was never confirmed."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -204,3 +205,34 @@ def test_kill_nine_in_the_middle_of_writing_loses_nothing_that_was_confirmed(jou
     assert len(found) in (confirmed, confirmed + 1)
     assert all(order.status is OrderStatus.FILLED for order in found)
     assert sum(fill["quantity"] for fill in desk.ledger.fills()) == len(found)
+
+
+def test_a_torn_line_is_put_aside(journal: Path) -> None:
+    books = Journal(journal)
+    books.write([["a", 1]])  # type: ignore[list-item]
+    books.close()
+    with journal.open("ab") as file:
+        file.write(b'[["b", 2')
+
+    again = Journal(journal)
+
+    assert again.records == [["a", 1]]
+    assert journal.with_name("localbroker.journal.torn").read_bytes() == b'[["b", 2\n'
+    again.close()
+
+
+def test_what_a_full_disk_did_not_take_goes_before_the_next_and_leaves_no_half_line(journal: Path) -> None:
+    books = Journal(journal)
+    books.write([["a", 1]])  # type: ignore[list-item]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (journal.stat().st_size + 4, before[1]))
+    try:
+        with pytest.raises(OSError, match="large"):
+            books.write([["b", 2]])  # type: ignore[list-item]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    books.write([["c", 3]])  # type: ignore[list-item]
+
+    assert Journal(journal).records == [["a", 1], ["b", 2], ["c", 3]]
+    books.close()

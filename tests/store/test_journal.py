@@ -1,5 +1,8 @@
 """What could not reach the database reaches it later, once."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -203,3 +206,51 @@ def test_a_journal_belongs_to_one_process_and_those_of_the_dead_are_replayed(sto
     assert [fill.cumulative for fill in store.fills()] == [2]
     assert not living.is_empty()
     living.close()
+
+
+APPENDING = """
+import sys
+from pathlib import Path
+from tradeproc.store.journal import Journal
+journal = Journal(Path(sys.argv[1]))
+for number in range(100_000):
+    journal.save_alarm(1, f"alarm {number}", "", number + 1)
+    print(number, flush=True)
+"""
+
+
+def test_what_a_killed_process_was_told_is_kept_is_replayed(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "session-1.jsonl"
+    with subprocess.Popen([sys.executable, "-c", APPENDING, str(path)], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        for _ in range(50):
+            child.stdout.readline()
+        child.kill()
+        told = [int(line) for line in child.stdout.read().splitlines()]
+    last = told[-1] if told else 49
+
+    assert replay_left(tmp_path, store) >= last + 1
+
+    assert {alarm.name for alarm in store.alarms()} >= {f"alarm {number}" for number in range(last + 1)}
+    assert path.read_bytes() == b""
+
+
+def test_an_append_returns_when_the_disk_has_the_line_and_the_file_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[tuple[str, int]] = []
+    real = os.fsync
+
+    def fsync(fd: int) -> None:
+        flushed.append((os.readlink(f"/proc/self/fd/{fd}"), os.fstat(fd).st_size))
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    path = tmp_path / "session-1.jsonl"
+    journal = Journal(path)
+    assert [each for each, _ in flushed] == [str(tmp_path)]
+
+    journal.save_fill(FILL)
+
+    assert flushed[1:] == [(str(path), path.stat().st_size)]
+    journal.close()

@@ -66,6 +66,13 @@ def test_every_program_of_supervisord_is_in_the_table_and_in_its_group() -> None
                 assert groups[program.strip()] == group
 
 
+def test_everything_that_is_confirmed_has_a_test() -> None:
+    rows = table_rows("confirmed")
+
+    assert len(rows) > 8
+    assert [row for row in rows if not (ROOT / row[3].strip("`")).is_file()] == []
+
+
 def test_the_page_names_every_order_state() -> None:
     for state in OrderState:
         assert f"`{state.value}`" in PAGE

@@ -1,8 +1,9 @@
 """The journal: an append-only file from which a killed local broker comes back with all that it had confirmed.
 
 One line is what one call changed, as a JSON list of ledger records: a kill in the middle of a write tears the last
-line only, and a torn line was never confirmed. Lines are written in one piece before the call is answered; they
-survive the death of the process. With `fsync` they also survive the death of the machine.
+line only, and a torn line was never confirmed; it is put aside into `<name>.torn`. Lines are written in one piece
+before the call is answered; they survive the death of the process, and with `fsync` that of the machine too. What a
+full disk did not take is written before anything that comes later.
 """
 
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import orjson
 
+from tradeproc.durable import append_durably, sync_folder
 from tradeproc.errors import Halt
 from tradeproc.localbroker.ledger import Record
 
@@ -27,31 +29,46 @@ class Journal:
     """An open journal. One process at a time writes it."""
 
     def __init__(self, path: Path, *, fsync: bool = False) -> None:
-        """Open or create the file; a torn last line is cut off.
+        """Open or create the file; a torn last line is put aside.
 
         Raises:
             BrokenJournal: a line before the last is damaged, or the file cannot be opened.
         """
         self.path, self._fsync = path, fsync
+        self._unwritten: list[Record] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             content = path.read_bytes()
+            self.records, whole = _read(path, content)
+            if whole < len(content):
+                append_durably(path.with_name(path.name + ".torn"), content[whole:] + b"\n")
+                os.ftruncate(self._file, whole)
+            sync_folder(path.parent)
         except OSError as error:
             raise BrokenJournal(
                 path, f"cannot be opened ({error.strerror}); give another place or the rights"
             ) from error
-        self.records, whole = _read(path, content)
-        if whole < len(content):
-            os.ftruncate(self._file, whole)
 
     def write(self, records: Sequence[Record]) -> None:
-        """Append the records of one call; returns when the operating system has them."""
-        rest = memoryview(orjson.dumps(list(records)) + b"\n")
-        while rest:
-            rest = rest[os.write(self._file, rest) :]
-        if self._fsync:
-            os.fsync(self._file)
+        """Append the records of one call; returns when the operating system has them.
+
+        Raises:
+            OSError: the disk is full or broken; the file is as it was, and the records go before the next ones.
+        """
+        self._unwritten += records
+        before = os.fstat(self._file).st_size
+        rest = memoryview(orjson.dumps(self._unwritten) + b"\n")
+        try:
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+            if self._fsync:
+                os.fsync(self._file)
+        except OSError:
+            # half a line would end the books at the next start
+            os.ftruncate(self._file, before)
+            raise
+        self._unwritten = []
 
     def close(self) -> None:
         """Close the file."""

@@ -22,6 +22,7 @@ import orjson
 
 from tradeproc.domain.hosts import is_loopback
 from tradeproc.domain.units import SECOND
+from tradeproc.durable import write_durably
 from tradeproc.errors import Refusal
 
 _CODE_SECONDS = 600
@@ -226,9 +227,7 @@ class SignIn:
         self._codes = {code: consent for code, consent in self._codes.items() if consent.expires_at > now}
 
     def _write_revoked(self) -> None:
-        fresh = self._revoked_file.with_suffix(".new")
-        fresh.write_bytes(orjson.dumps(self._revoked))
-        fresh.replace(self._revoked_file)
+        write_durably(self._revoked_file, orjson.dumps(self._revoked))
 
 
 def _authorize_refusal(query: Fields) -> tuple[str, str] | None:
@@ -254,10 +253,7 @@ def _decode(text: str) -> bytes:
 def _read_key(path: Path) -> bytes:
     # anybody who can read the key can sign in at this simulator, hence 0600 and no more ceremony
     if not path.exists():
-        fresh = path.with_suffix(".new")
-        fresh.touch(mode=0o600)
-        fresh.write_bytes(secrets.token_bytes(32))
-        fresh.replace(path)
+        write_durably(path, secrets.token_bytes(32))
     return path.read_bytes()
 
 

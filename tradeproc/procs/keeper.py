@@ -128,7 +128,10 @@ class Keeper:
                 try:
                     self.store.save_alarm(session, CONFLICT, detail, wall_ns())
                 except DatabaseDown as down:
+                    # the next look finds the same and tries again
                     log.warning("alarm_unsaved session=%d reason=%s", session, down)
+                    return
+                self._conflicts = {**self._conflicts, session: holder}
         self._conflicts = conflicts
         self._clear_conflicts()
 

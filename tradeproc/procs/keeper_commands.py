@@ -147,19 +147,24 @@ class Commands:
                         f"told again until it is flat, and stops then; session stop {row.id} alone stops it as it is"
                     )
                 case RequestWasRefused(reason) | NoAnswer(reason):
-                    self._take_back(row)
-                    deferred.refuse(f"session {row.id} is not stopped, because its trader did not flatten: {reason}")
+                    still = self._take_back(row)
+                    deferred.refuse(
+                        f"session {row.id} is not stopped, because its trader did not flatten: {reason}{still}"
+                    )
 
         params = {"flatten": True, "by": str(body.get("by") or "operator")}
         self._node.request(f"session-{row.id}.trader", "stop", params, seconds=_TOLD_SECONDS, on_reply=replied)
         return deferred
 
-    def _take_back(self, row: SessionRow) -> None:
+    def _take_back(self, row: SessionRow) -> str:
+        """Let the session run again; return what is to be added when the database does not take that."""
         try:
             if self._store.session(row.id).desired == FLATTENING:
                 self._store.set_desired(row.id, row.desired)
         except (Outage, Refusal) as error:
             log.warning("stop_not_taken_back session=%d reason=%s", row.id, error)
+            return f"; it is told again until it is flat, and stops then, because {error}"
+        return ""
 
     def _wait_flat(self, row: SessionRow, deferred: Deferred, looks: int) -> None:
         """Look until the trader has ended, which it does when it is flat; the keeper's own look does the rest."""

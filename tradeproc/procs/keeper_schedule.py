@@ -123,13 +123,15 @@ class Schedules:
     def _tell_late(self, session: int, now: Nanos) -> None:
         if session in self._late:
             return
-        self._late.add(session)
         detail = "it is to be flat for a minute and its trader has not said that it is; look at the broker"
         log.error("not_flat_at_end session=%d", session)
         try:
             self._store.save_alarm(session, ALARM, detail, now)
         except DatabaseDown as down:
+            # the next look finds the same and tries again
             log.warning("alarm_unsaved session=%d reason=%s", session, down)
+            return
+        self._late.add(session)
 
     def _forget(self, session: int, now: Nanos, *, is_wanted: bool) -> None:
         for memory in (self._since, self._told, self._down):

@@ -152,6 +152,12 @@ def connect(url: str, *, connect_seconds: float, answer_seconds: float) -> Patie
         )
     except psycopg.Error as error:
         raise DatabaseDown(_line(error)) from error
+    try:
+        # what is called stored outlives a loss of power, whatever the server's own setting; stronger ones stay
+        connection.execute(statements()["commit_durably"], prepare=False)
+    except psycopg.Error as error:
+        connection.close()
+        raise DatabaseDown(_line(error)) from error
     connection.answer_seconds = answer_seconds + 0.2
     connection.add_notice_handler(connection.hear)
     set_json_loads(orjson.loads, connection)

@@ -24,6 +24,7 @@ from urllib.parse import quote
 import psycopg
 
 from tradeproc.clock import SECOND, monotonic_ns
+from tradeproc.durable import sync_folder
 from tradeproc.errors import Halt
 from tradeproc.folders import short_name
 from tradeproc.home import Home
@@ -298,6 +299,7 @@ class Server:
             raise ServerFailed(f"initdb ended with {code}; see its words above")
         shutil.rmtree(self.home.postgres, ignore_errors=True)
         fresh.rename(self.home.postgres)
+        sync_folder(self.home.run)
         log.info("database_made folder=%s", self.home.postgres)
 
     def _write_hba(self) -> None:

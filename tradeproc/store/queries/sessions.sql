@@ -46,6 +46,9 @@ select prefix from installation
 -- name: create_installation
 insert into installation (prefix, created_at) values (%(prefix)s, %(at)s) on conflict do nothing
 
+-- name: commit_durably
+select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'
+
 -- name: is_up
 select 1 as up
 

@@ -1,0 +1,188 @@
+"""Everything that was confirmed to a person or to the engine is there, whoever is killed right afterwards.
+
+The table "What is confirmed" of ARCHITECTURE.md names what proves each row; this file proves those whose proof is a
+committed row, over the embedded server as it runs on a desk.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+import psycopg
+import pytest
+
+from tests.databases import temporary_home
+from tests.store.book import AT, DIVERGENCE, EVENT, FILL, ORDER, POSITION, SPEC
+from tests.waiting import wait_until
+from tradeproc.bus.addresses import Directory
+from tradeproc.bus.client import Client
+from tradeproc.bus.codec import Body
+from tradeproc.domain.orders import OrderRole
+from tradeproc.domain.units import Nanos
+from tradeproc.engine.effects import Persist
+from tradeproc.home import Home
+from tradeproc.procs.ledger import Ledger
+from tradeproc.store import Journal, Lease, Store
+from tradeproc.store.database import connect
+from tradeproc.store.embedded import database_url
+from tradeproc.store.kept import kept_file
+
+ROOT = Path(__file__).parents[2]
+
+
+class Desk:
+    """The embedded database and the keeper of a home, as real processes."""
+
+    def __init__(self, home: Home) -> None:
+        self.home, self.url = home, database_url(home)
+        shutil.copy(ROOT / "supervisord.conf", home.root)
+        shutil.copytree(ROOT / "conf", home.conf)
+        self.client = Client(Directory(home.sockets))
+        self._alive: dict[str, subprocess.Popen[bytes]] = {}
+
+    def begin(self) -> "Desk":
+        for kind in ("postgres", "keeper"):
+            if kind not in self._alive:
+                self._start(kind)
+        wait_until("the database", lambda: self.ask("postgres", "status")["state"] == "ready")
+        wait_until("the keeper", lambda: self.ask("keeper", "sessions") is not None)
+        return self
+
+    def _start(self, kind: str) -> None:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("TRADEPROC_")}
+        environment["TRADEPROC_HOME"] = str(self.home.root)
+        with (self.home.log / f"{kind}.log").open("ab") as log:
+            command = [sys.executable, "-m", "tradeproc.procs", kind]
+            self._alive[kind] = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+    def ask(self, kind: str, method: str, **params: Any) -> Body:
+        return self.client.call(f"core.{kind}", method, params, 15.0)
+
+    def kill(self, *kinds: str) -> None:
+        """Kill processes and all that they started, at the same moment."""
+        dying = [psutil.Process(self._alive[kind].pid) for kind in kinds]
+        dying += [child for each in list(dying) for child in each.children(recursive=True)]
+        for process in dying:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGKILL)
+        for kind in kinds:
+            self._alive.pop(kind).wait(60)
+        psutil.wait_procs(dying, 60)
+
+    def close(self) -> None:
+        self.kill(*list(self._alive))
+        self.client.close()
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    with temporary_home() as home:
+        made = Desk(home)
+        try:
+            yield made.begin()
+        finally:
+            made.close()
+
+
+def facts(desk: Desk) -> dict[str, Any]:
+    """Return what the database holds of everything that `confirm` was told is stored."""
+    store = Store(desk.url)
+    try:
+        return {
+            "sessions": [(row.id, row.spec, row.desired, row.fence) for row in store.sessions()],
+            "latches": store.latches(),
+            "orders": store.orders(),
+            "events": [store.order_events(order.id) for order in store.orders()],
+            "fills": store.fills(),
+            "positions": store.positions(),
+            "divergences": store.divergences(),
+            "alarms": store.alarms(),
+        }
+    finally:
+        store.close()
+
+
+def confirm(desk: Desk, folder: Path) -> dict[str, Any]:
+    """Have everything confirmed that can be, and return it as it was then."""
+    first, second, third = (
+        desk.ask("keeper", "create", spec={**SPEC_BODY, "name": name, "contract": contract})["session"]
+        for name, contract in (("one", "ESH24"), ("two", "NQH24"), ("three", "CLH24"))
+    )
+    assert desk.ask("keeper", "start", session=first)["desired"] == "running"
+    assert desk.ask("keeper", "start", session=second)["desired"] == "running"
+    assert desk.ask("keeper", "stop", session=second)["desired"] == "stopped"
+    assert desk.ask("keeper", "remove", session=third)["session"] == third
+    for method, session in (("halt", None), ("reduce", first), ("halt", second), ("resume", second)):
+        told = {} if session is None else {"session": session}
+        assert desk.ask("keeper", method, by="me", reason="drill", **told)["latch"] == "stored"
+    ledger = Ledger(
+        Store(desk.url),
+        Journal(folder / f"session-{first}.jsonl"),
+        Lease.acquire(desk.url, first, "us"),
+        first,
+        "us",
+        kept_file(desk.home),
+    )
+    for number, role in enumerate((OrderRole.ENTRY, OrderRole.EXIT)):
+        order = replace(ORDER, id=f"abcd{first}-{number}", session=first, role=role)
+        fill = replace(FILL, order_id=order.id, session=first)
+        unit = Persist(
+            (order,),
+            (replace(EVENT, order_id=order.id),),
+            fills=() if role is OrderRole.ENTRY else (fill,),
+            position=POSITION,
+            source="fills",
+            ticket=1 if role is OrderRole.ENTRY else None,
+        )
+        assert ledger.persist(unit) == ""
+    ledger.save_alarm("close_stuck", "drill", Nanos(AT))
+    ledger.save_divergence(replace(DIVERGENCE, session=first))
+    assert ledger.journal.is_empty()
+    told = facts(desk)
+    ledger.close()
+    return told
+
+
+SPEC_BODY = {**SPEC.to_dict(), "strategy": "moving_average_cross", "arguments": {}}
+
+
+def test_what_was_confirmed_is_there_after_every_way_of_dying(desk: Desk, tmp_path: Path) -> None:
+    told = confirm(desk, tmp_path)
+    assert [len(told[key]) for key in ("sessions", "latches", "orders", "fills", "divergences", "alarms")] == [
+        2, 3, 2, 1, 1, 1,
+    ]  # fmt: skip
+
+    for dying in (("keeper",), ("postgres",), ("postgres", "keeper")):
+        desk.kill(*dying)
+        desk.begin()
+        assert facts(desk) == told, dying
+
+
+def test_a_commit_is_on_the_disk_also_on_a_server_that_is_set_otherwise(desk: Desk) -> None:
+    """Nobody can take the power away in a test; what waits for the disk is a setting that can be asked for."""
+    with psycopg.connect(desk.url, autocommit=True) as admin:
+        assert [admin.execute(f"show {name}".encode()).fetchone() for name in ("fsync", "full_page_writes")] == [
+            ("on",), ("on",),
+        ]  # fmt: skip
+        admin.execute("alter database tradeproc set synchronous_commit = off")
+        assert setting_of_ours(desk) == "on"
+        admin.execute("alter database tradeproc set synchronous_commit = remote_apply")
+        assert setting_of_ours(desk) == "remote_apply"
+
+
+def setting_of_ours(desk: Desk) -> str:
+    connection = connect(desk.url, connect_seconds=5.0, answer_seconds=5.0)
+    try:
+        row = connection.execute(b"show synchronous_commit").fetchone()
+        assert row is not None
+        return str(row["synchronous_commit"])
+    finally:
+        connection.close()
