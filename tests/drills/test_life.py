@@ -196,6 +196,46 @@ def test_a_day_of_more_than_600_orders_hides_neither_the_stop_nor_what_flatten_h
     wait_for("nothing left at the broker", lambda: at_the_broker(holding) == (set(), 0))
 
 
+def test_a_position_closed_by_hand_is_booked_as_the_broker_has_it_and_stays_closed_until_a_person_says_why(
+    holding: Desk,
+) -> None:
+    holding.tradectl("resume", "--session", "1", "--reason", "flat again")
+    wait_for("a protected position", lambda: holding.state(1)["position"] and len(holding.state(1)["orders"]) == 2)
+    held = holding.state(1)["position"]
+    by_hand = OrderRequest(
+        "by-hand",
+        Contract.parse("ESH24"),
+        Side.SELL if held > 0 else Side.BUY,
+        Contracts(abs(held)),
+        OrderType.MARKET,
+        OrderRole.EXIT,
+    )
+    body = {"account": ACCOUNT, "request": messages.request_to_body(by_hand), "timeout": 10.0}
+    assert holding.ask(LINK, "submit", body, 15.0)["outcome"] == "accepted"
+
+    wait_for("it is latched", lambda: holding.state(1)["trading_state"] == "reducing")
+    wait_for("stop and target are gone", lambda: at_the_broker(holding) == (set(), 0))
+    holding.kill("session-1.trader")
+    wait_for("it lives again", lambda: holding.state(1)["reconciled"] and holding.state(1)["warm"])
+
+    state = holding.state(1)
+    assert (state["position"], state["trading_state"]) == (0, "reducing")
+    assert "external_change" in state["alarms"]
+    fills = [each for each in holding.broker.ledger()["fills"] if each["account"] == ACCOUNT]
+    cash = sum(
+        Decimal(each["price"]) * each["quantity"] * 50 * (1 if each["side"] == "sell" else -1) for each in fills
+    )
+    assert Decimal(state["realized"]) == cash
+    wait_for("the trades", lambda: holding.rows("select sum(profit) as profit from trades")[0]["profit"] == cash)
+    bars = state["bars"]
+    wait_for("another bar", lambda: holding.state(1)["bars"] > bars)
+    assert at_the_broker(holding) == (set(), 0), "it does not enter again"
+    assert "--reason" in str(holding.tradectl("resume", "--session", "1", code=None))
+    assert holding.state(1)["trading_state"] == "reducing"
+    holding.tradectl("resume", "--session", "1", "--reason", "closed by me")
+    wait_for("it may enter again", lambda: holding.state(1)["trading_state"] == "active")
+
+
 def test_the_end_of_everything_leaves_nothing(private_tmp: Path, tmp_path: Path) -> None:
     home = tmp_path / "desk"
     home.mkdir()
