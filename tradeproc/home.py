@@ -2,7 +2,7 @@
 
     home/supervisord.conf   home/conf/*.toml   home/.venv/
     home/run/log/  home/run/groups/  home/run/postgres/  home/run/journal/  home/run/latches/  home/run/secrets/
-    home/run/sockets/
+    home/run/sockets/  home/run/deaths/
 
 Unix socket addresses are limited to 107 bytes, so a deep home reaches its sockets by a short name, see `folders.py`.
 """
@@ -72,6 +72,11 @@ class Home:
     def latches(self) -> Path:
         """Switches that the database has not got yet; the keeper's alone, read by all."""
         return self.run / "latches"
+
+    @property
+    def deaths(self) -> Path:
+        """The last words of processes that died, one file each."""
+        return self.run / "deaths"
 
     @property
     def secrets(self) -> Path:

@@ -9,6 +9,7 @@ from tradeproc.cli.health import DAY, SECOND, Level, Problem, ago, evaluate, exi
 from tradeproc.cli.observations import (
     AlarmSeen,
     BeatSeen,
+    DeathSeen,
     DivergenceSeen,
     LoginSeen,
     Observations,
@@ -99,6 +100,12 @@ CTL = ".venv/bin/supervisorctl -c supervisord.conf"
     ("observations", "level", "subject", "part"),
     [
         (seen(programs=Unknown("not running")), CRITICAL, "supervisord", "scripts/tradectl up"),
+        (
+            seen(wardens_deaths=tuple(DeathSeen(NOW - each * SECOND, "KeyError") for each in (60, 90, 120))),
+            WARNING,
+            "warden.warden",
+            "died 3 times within an hour, the last time 60 s ago: KeyError",
+        ),
         (program("FATAL"), CRITICAL, "session-1:trader", "gave up"),
         (program("BACKOFF"), WARNING, "session-1:trader", "tried again"),
         (program("EXITED", exit_status=70), CRITICAL, "session-1:trader", "gave up"),

@@ -87,6 +87,9 @@ def test_everything_is_on_one_screen() -> None:
         assert part in text, part
 
 
+REFUSED = [{"refusal": "no"}]
+
+
 @pytest.mark.parametrize(
     ("screen", "shown"),
     [
@@ -100,6 +103,15 @@ def test_everything_is_on_one_screen() -> None:
         (
             full().with_summary(summary(alarms={"position_uncovered": "1 contract"})),
             "! position_uncovered: 1 contract",
+        ),
+        (
+            replace(full(), death="2026-11-27 14:00:00 session-1.trader: KeyError"),
+            "! died: 2026-11-27 14:00:00 session-1",
+        ),
+        (full().with_summary(summary(entries="halted", why="trading is halted by host")), "trading is halted"),
+        (
+            full().with_summary(summary(decisions={"refused": 7, "wanted": 9, "newest": [{"refusal": "no"}]})),
+            "7 of 9: no",
         ),
         (replace(full(), account="123 live"), "123 live"),
         (Screen(), "waiting for the trader"),
@@ -143,3 +155,11 @@ def test_without_a_terminal_it_is_one_line() -> None:
     assert progress_line(replace(full(), note="the tape is over")).endswith("P&L +162.50  the tape is over")
     assert "the tape is over" in market_line(replace(full(), note="the tape is over")).plain
     assert progress_line(Screen()) == "no market time yet  0 bars  position 0  0 working  0 fills"
+
+
+def test_a_line_says_what_keeps_a_session_from_trading() -> None:
+    told = {"refused": 7, "wanted": 9, "failed": 0, "off": "", "newest": []}
+
+    assert progress_line(full().with_summary(summary(decisions=told))).endswith("7 refused")
+    assert progress_line(full().with_summary(summary(decisions={**told, "failed": 2}))).endswith("failed on 2 bars")
+    assert progress_line(full().with_summary(summary(decisions={**told, "off": "x"}))).endswith("strategy off")

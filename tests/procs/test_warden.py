@@ -18,6 +18,7 @@ from tradeproc.bus.codec import Body
 from tradeproc.store import Store
 from tradeproc.store.migrate import migrate
 from tradeproc.supervision.client import ProgramState
+from tradeproc.supervision.deaths import read_deaths
 from tradeproc.supervision.feed_programs import FeedPrograms
 from tradeproc.supervision.groups import GroupFiles, ProgramSpec, link_group, session_group
 
@@ -237,7 +238,7 @@ def test_giving_up_goes_on_under_the_next_warden(tmp_path: Path) -> None:
         # no keeper has heard of it yet
         kill_warden(yard)
 
-        assert alarms(yard) == ["session-7 given_up:all"]
+        assert alarms(yard) == ["session-7 dies:trader", "session-7 given_up:all"]
         with keeper(yard, halts):
             wait_until("the halt", lambda: noted(yard)["troubles"]["all"]["is_halted"])
             assert {halt["session"] for halt in halts} == {7}
@@ -245,7 +246,7 @@ def test_giving_up_goes_on_under_the_next_warden(tmp_path: Path) -> None:
             # a person may have resumed: the next one does not halt again
             kill_warden(yard)
 
-            assert alarms(yard) == ["session-7 given_up:all"]
+            assert alarms(yard) == ["session-7 dies:trader", "session-7 given_up:all"]
             yard.behave("trader", "")
             wait_until("calm", lambda: not status(yard)["statistics"]["alarms"])
             assert "session-7" not in yard.supervisor.notes()
@@ -355,3 +356,37 @@ def test_a_warden_that_hangs_is_killed_by_the_keeper(tmp_path: Path) -> None:
 
 def alarms(yard: Yard) -> Any:
     return wait_until("the warden's numbers", lambda: status(yard)["statistics"]["alarms"])
+
+
+def test_a_process_that_dies_of_the_same_again_is_an_alarm_with_its_own_words(tmp_path: Path) -> None:
+    with yard_in(tmp_path / "home", intensity="99/60") as yard:
+        wait_ready(yard)
+        yard.behave("trader", "fail settlement")
+        yard.supervisorctl("restart", "session-7:*")
+
+        wait_until("the alarm", lambda: "dies:trader" in str(status(yard)["statistics"]["alarms"]))
+
+        log = yard.log("warden.warden")
+        reason = "KeyError: 'settlement' (program.py, line "
+        why = "died 3 times of the same cause, and in none of these lives a bar was decided"
+        assert f"session-7: trader {why}: {reason}" in log
+        newest = read_deaths(yard.home, "session-7.trader")[0]
+        assert newest.reason.startswith(reason)
+        assert newest.code == 70
+
+        yard.signal(yard.program("warden.warden"), "KILL")
+        wait_until("its successor tells it too", lambda: "dies:trader" in str(status(yard)["statistics"]["alarms"]))
+        yard.behave("trader", "beat")
+        yard.supervisorctl("restart", "session-7:*")
+        wait_until("a person began anew", lambda: "dies:trader" not in str(status(yard)["statistics"]["alarms"]))
+
+
+def test_who_died_without_a_word_has_one_from_the_warden(yard: Yard) -> None:
+    killed = yard.running("link-paper.link")
+    yard.signal(killed, "KILL")
+    yard.running("link-paper.link", other_than=killed.pid)
+
+    def word() -> str:
+        return next((each.reason for each in read_deaths(yard.home, "link-paper.link") if each.pid == killed.pid), "")
+
+    wait_until("a word", lambda: word() == "ended by a signal, without a word")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tradeproc.domain.instruments import instrument
 from tradeproc.domain.orders import OrderRole, Side
+from tradeproc.domain.texts import one_line
 from tradeproc.strategies.contract import (
     NOTHING,
     CancelOrders,
@@ -21,7 +22,7 @@ from tradeproc.strategies.contract import (
     SubmitBracket,
     SubmitOrder,
 )
-from tradeproc.strategies.returned import BadReturn, read_return, storable, whole
+from tradeproc.strategies.returned import BadReturn, read_return, whole
 
 
 def read(decision: Any) -> Any:
@@ -114,7 +115,7 @@ def test_lists_are_tuples_and_a_reason_may_be_anything() -> None:
 
 @given(st.text(st.characters(exclude_categories=())))
 def test_every_text_becomes_one_that_utf8_and_the_database_can_hold(text: str) -> None:
-    told = storable(f"a{text}\0\ud800")
+    told = one_line(f"a{text}\0\ud800")
 
     assert told.encode()
     assert not set(told) & set("\0\n\r")

@@ -129,3 +129,15 @@ def test_the_kind_is_read_off_the_name() -> None:
     assert kind_of("link-paper.bars-ESH24-1m") == "bars"
     assert kind_of("session-12.trader") == "trader"
     assert kind_of("core.postgres") == "postgres"
+
+
+def test_work_is_known_of_the_living_and_of_the_dead() -> None:
+    liveness = watched(TRADER, LINK)
+    liveness.heard(TRADER, 1, 1, 1.0, work=3)
+    liveness.heard(LINK, 2, 1, 1.0, work=0)
+    assert liveness.working() == {TRADER}
+
+    liveness.running({TRADER: Running(7), LINK: Running(2)}, 2.0)
+
+    assert liveness.working() == frozenset()
+    assert [liveness.has_worked(pid) for pid in (1, 2, 7)] == [True, False, False]

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradeproc.supervision.declared import Declaration, Intensity, Strategy
+from tradeproc.supervision.repeats import Repeat, told
 from tradeproc.supervision.restarts import (
     Action,
     Alarm,
@@ -83,13 +84,14 @@ def test_two_that_die_together_do_not_restart_each_other_twice() -> None:
 def test_beyond_the_intensity_the_pause_doubles_until_giving_up_and_then_is_slow() -> None:
     state = group(Strategy.ONE_FOR_ONE)
     now, pauses, seen = 0.0, [], []
+    dies = Alarm("dies:b", "g: " + told("b", "b", Repeat("", 5, 5)))
     for _ in range(3):
         state, actions = run(state, Died("b"), Started("b", True), at=now)
         assert actions == []
     for _ in range(7):
         state, actions = run(state, Died("b"), at=now)
         assert actions[0] == Stop("b")
-        seen += actions[1:]
+        seen += [each for each in actions[1:] if each != dies]
         pauses.append(state.holds["b"].until - now)
         state, actions = run(state, Stopped("b"), at=now)
         assert actions == []

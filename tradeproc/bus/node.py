@@ -245,6 +245,10 @@ class Node:
         """Say that something of worth was done; `sent_at` of what caused it gives our lag."""
         self._vitals.note_event(market_at, sent_at)
 
+    def note_work(self) -> None:
+        """Say that the work we are there for was done once more: a death without any may repeat for ever."""
+        self._vitals.note_work()
+
     def add_statistics(self, source: Callable[[], Body]) -> None:
         """Take the numbers of `source` into heartbeats and `status`."""
         self._vitals.add_source(source)

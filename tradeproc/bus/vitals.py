@@ -25,6 +25,7 @@ class Vitals:
         self._last_event_at: int | None = None
         self._market_at: int | None = None
         self._lag = 0
+        self._work = 0
         self._sources: list[Callable[[], Body]] = []
         self._threads: dict[str, Callable[[], bool]] = {}
         self._loop = 0
@@ -37,6 +38,10 @@ class Vitals:
             self._market_at = market_at
         if sent_at is not None:
             self._lag = max(self._lag, now - sent_at)
+
+    def note_work(self) -> None:
+        """Count a piece of the work that the process is there for."""
+        self._work += 1
 
     def add_source(self, source: Callable[[], Body]) -> None:
         """Take the numbers of `source` into every report."""
@@ -76,6 +81,7 @@ class Vitals:
             "market_at": self._market_at,
             "lag_ns": self._lag,
             "loop": self._loop,
+            "work": self._work,
             "epoch": epoch,
             "statistics": statistics,
         }

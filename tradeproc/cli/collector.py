@@ -12,6 +12,7 @@ from tradeproc.cli.books import Books, sessions_seen
 from tradeproc.cli.desk import TOKENS, Desk
 from tradeproc.cli.observations import (
     BeatSeen,
+    DeathSeen,
     LoginSeen,
     Observations,
     ProgramSeen,
@@ -24,12 +25,15 @@ from tradeproc.domain.market_hours import checked_at, market_hours
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.alarms import AlarmName
-from tradeproc.errors import Outage, Refusal, TradeprocError
+from tradeproc.errors import EXIT_HALT, Outage, Refusal, TradeprocError
+from tradeproc.home import Home
 from tradeproc.localbroker.client import LocalBroker
 from tradeproc.procs.specification import database_of
+from tradeproc.protocol import names
 from tradeproc.store import SessionRow, Store
 from tradeproc.store.embedded import database_url
 from tradeproc.supervision.client import Program, ProgramState
+from tradeproc.supervision.deaths import read_deaths
 from tradeproc.supervision.reconcile import is_done
 
 _SECONDS = 2.0
@@ -77,7 +81,7 @@ class Collector:
         sessions = books.due(wall_ns())
         is_down = isinstance(self.store, Known) and isinstance(sessions, Unknown)
         return Observations(
-            programs=Known(tuple(_program(program) for program in programs)),
+            programs=Known(tuple(_program(self.desk.home, program) for program in programs)),
             configuration=_trouble(self.store if isinstance(self.config, Known) else self.config),
             idle=self._idle(programs),
             beats=beats,
@@ -90,6 +94,9 @@ class Collector:
             disk_free_mb=Known(shutil.disk_usage(self.desk.home.run).free // _BYTES_PER_MB),
             logins=self._logins(),
             calendars=self._calendars(sessions),
+            wardens_deaths=tuple(
+                DeathSeen(each.at, each.reason) for each in read_deaths(self.desk.home, names.WARDEN)
+            ),
             calendar_checked_at=checked_at(),
         )
 
@@ -247,7 +254,11 @@ def _trouble(answer: Answer[Any]) -> Answer[None]:
     return Unknown(answer.reason) if isinstance(answer, Unknown) else Known(None)
 
 
-def _program(program: Program) -> ProgramSeen:
+def _program(home: Home, program: Program) -> ProgramSeen:
+    """Return a program, and why it stays down where it said so itself."""
+    if not program.error and program.exit_status == EXIT_HALT and program.state is ProgramState.EXITED:
+        words = next((each.reason for each in read_deaths(home, program.process) if each.code == EXIT_HALT), "")
+        return ProgramSeen(_name(program), program.state.value, words, program.exit_status)
     return ProgramSeen(_name(program), program.state.value, program.error, program.exit_status)
 
 

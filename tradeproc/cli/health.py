@@ -11,7 +11,7 @@ from tradeproc.cli.exits import supervisorctl
 from tradeproc.cli.observations import BeatSeen, LoginSeen, Observations
 from tradeproc.cli.problems import Level, Problem, Rule, acknowledge_way, ago
 from tradeproc.cli.running import programs, sessions
-from tradeproc.cli.standing import alarms, is_in_alarms, starting
+from tradeproc.cli.standing import alarms, is_in_alarms, starting, warden
 from tradeproc.config import HealthConfig
 from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.units import SECOND
@@ -240,5 +240,5 @@ def _calendars(seen: Observations, thresholds: HealthConfig, now: int) -> Iterat
 
 RULES: tuple[Rule, ...] = (
     _configuration, programs, sessions, _beats, starting, _streams, _orders, _divergences, alarms, _database, _disk,
-    _logins, _calendars,
+    _logins, _calendars, warden,
 )  # fmt: skip

@@ -101,6 +101,14 @@ class LoginSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class DeathSeen:
+    """A death of the warden, which counts those of all others; `at` is UTC nanoseconds."""
+
+    at: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Observations:
     """Everything that was found out; what was not is an `Unknown` with its reason.
 
@@ -120,6 +128,7 @@ class Observations:
     disk_free_mb: Answer[int] = field(default_factory=lambda: Known(1 << 20))
     logins: Answer[tuple[LoginSeen, ...]] = field(default_factory=lambda: Known(()))
     calendars: tuple[tuple[str, int], ...] = ()
+    wardens_deaths: tuple[DeathSeen, ...] = ()
     calendar_checked_at: int | None = None
 
     def tells(self, reason: str) -> bool:

@@ -23,16 +23,20 @@ from tradeproc.cli.exits import CommandFailed, Exit, exit_of, one_line
 from tradeproc.cli.foreign_tape import ForeignTape, fitted, foreign_tape
 from tradeproc.cli.verdict import verdict
 from tradeproc.cli.watch import Watch, first_screen, show
+from tradeproc.cli.why import death_line, needed_by
+from tradeproc.clock import wall_ns
 from tradeproc.domain.session import SessionSpec
-from tradeproc.errors import TradeprocError
+from tradeproc.errors import EXIT_FAULT, TradeprocError
 from tradeproc.folders import keep_to_ourselves
 from tradeproc.home import find_home
 from tradeproc.localbroker.chosen import choose
 from tradeproc.localbroker.client import LocalBroker
 from tradeproc.procs.localbroker import configured_tape, folder_of
+from tradeproc.supervision.deaths import read_deaths
 
 _READY_SECONDS = 90.0
 _TRADES_SECONDS = 15.0
+_MOST_DEATHS = 5
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -77,7 +81,7 @@ class Quickstart:
         width = None if sys.stdout.isatty() else 120
         self.console = Console(width=width, force_terminal=False if options.plain else None)
         self.broker = LocalBroker(f"http://127.0.0.1:{desk.config.localbroker.port}")
-        self._began = time.monotonic()
+        self._began, self._began_at = time.monotonic(), wall_ns()
         self._session = 0
 
     def run(self) -> int:
@@ -218,7 +222,21 @@ class Quickstart:
         ending = verdict(told["counts"], told["decisions"], session)
         for line in ending.lines:
             self.console.print(line, highlight=False, markup=False)
-        return ending.is_well
+        return self._tell_deaths(session) and ending.is_well
+
+    def _tell_deaths(self, session: int) -> bool:
+        """Say which of the session's processes died meanwhile, and why."""
+        row, home = self.desk.session(str(session)), self.desk.home
+        found = [
+            (process, death)
+            for process in needed_by(row)
+            for death in reversed(read_deaths(home, process))
+            if death.at >= self._began_at
+        ]
+        for process, death in found[-_MOST_DEATHS:]:
+            line = f"A process died: {death_line(process, death)}"
+            self.console.print(line, highlight=False, markup=False)
+        return not any(death.code == EXIT_FAULT for _, death in found)
 
     def _is_flat(self, session: int) -> bool:
         try:

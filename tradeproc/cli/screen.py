@@ -69,7 +69,7 @@ class Screen:
 
     `summary` is the trader's own state message; `speed` how much faster than the wall clock market time runs;
     `programs` what supervisord says of each process; `tick` the step of prices in points; `note` what people should
-    know of the market.
+    know of the market; `death` the newest death of a process in the last minutes, empty when there was none.
     """
 
     title: str = ""
@@ -86,6 +86,7 @@ class Screen:
     programs: Mapping[str, str] = field(default_factory=dict)
     tick: float = 0.01
     note: str = ""
+    death: str = ""
 
     @property
     def bars(self) -> list[Bar]:

@@ -11,9 +11,11 @@ from tradeproc.domain.units import SECOND
 from tradeproc.engine.alarms import AlarmName
 
 _LONG_SECONDS, _TOO_LONG_SECONDS = 60, 300
+_HOUR, _MOST_DEATHS = 3600 * SECOND, 3
 _DANGERS = frozenset(
     {AlarmName.POSITION_UNCOVERED, AlarmName.ORDER_REAPPEARED, AlarmName.CLOSE_STUCK, AlarmName.LEASE_LOST}
-    | {"disk_full", "given_up", "cannot_start", "halted", "not_flat_at_end"}
+    | {AlarmName.STRATEGY_FAILED, AlarmName.STRATEGY_OFF}
+    | {"disk_full", "given_up", "cannot_start", "halted", "dies", "not_flat_at_end"}
 )
 # what stays true when nobody of the session is there any more
 _AT_THE_BROKER = frozenset(
@@ -55,6 +57,16 @@ def _level(name: str) -> Level:
 def _words(name: str) -> frozenset[str]:
     """Return the parts of a name: the warden's are as `given_up:trader`, or `core:given_up:jobs` of the host."""
     return frozenset(name.split(":"))
+
+
+def warden(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterator[Problem]:
+    """Tell a warden that dies again and again: it counts the deaths of all others, and nobody counts its own."""
+    recent = [each for each in seen.wardens_deaths if now - each.at < _HOUR]
+    if len(recent) >= _MOST_DEATHS:
+        text = (
+            f"died {len(recent)} times within an hour, the last time {ago(recent[0].at, now)} ago: {recent[0].reason}"
+        )
+        yield Problem(Level.WARNING, "warden.warden", text)
 
 
 def starting(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterator[Problem]:

@@ -82,8 +82,9 @@ def market_line(screen: Screen) -> Text:
     line = Text(" · ".join(parts), style="dim")
     if screen.note:
         line = Text.assemble((screen.note, "yellow"), " · ", line)
-    if screen.alarms:
-        alarms = plain_text(f"! {screen.alarms}")
+    wrong = "; ".join(filter(None, (screen.alarms, screen.death and f"died: {screen.death}")))
+    if wrong:
+        alarms = plain_text(f"! {wrong}")
         alarms.stylize("bold red")
         return Text.assemble(alarms, " · ", line)
     return line

@@ -21,10 +21,13 @@ from tradeproc.cli.layout import plain_text
 from tradeproc.cli.listening import Listener
 from tradeproc.cli.screen import Screen
 from tradeproc.cli.view import progress_line, render
+from tradeproc.cli.why import death_line
 from tradeproc.clock import monotonic_ns, wall_ns
 from tradeproc.domain.instruments import instrument_of
+from tradeproc.domain.units import SECOND
 from tradeproc.errors import TradeprocError
 from tradeproc.procs import localbroker
+from tradeproc.supervision.deaths import read_deaths
 from tradeproc.supervision.reconcile import is_done
 
 _FRAME_SECONDS = 0.25
@@ -32,6 +35,8 @@ _AROUND_SECONDS = 1.0
 _PLAIN_SECONDS = 5.0
 _ANSWER_SECONDS = 1.0
 _TAPE_IS_OVER = "the tape is over"
+# for so long a death is worth a line on the screen
+_DEATH_SECONDS = 600
 _OTHERS = re.compile(r"(session|link)-")
 
 
@@ -89,7 +94,14 @@ class Watch:
         seen = {
             each.process: each.state.value for each in programs if self._concerns(each.process) and not is_done(each)
         }
-        self.screen = self.screen.with_programs(seen)
+        self.screen = replace(self.screen.with_programs(seen), death=self._last_death(list(seen)))
+
+    def _last_death(self, processes: list[str]) -> str:
+        """Return the newest death of the last minutes among the processes shown, empty when there is none."""
+        since = wall_ns() - _DEATH_SECONDS * SECOND
+        found = [(each, death) for each in processes for death in read_deaths(self._desk.home, each)[:1]]
+        newest = max(found, key=lambda pair: pair[1].at, default=None)
+        return "" if newest is None or newest[1].at < since else death_line(*newest)
 
     def _concerns(self, process: str) -> bool:
         return process.startswith(self._groups) or not _OTHERS.match(process)

@@ -11,7 +11,10 @@ from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.errors import TradeprocError
+from tradeproc.home import Home
 from tradeproc.localbroker.client import LocalBroker
+from tradeproc.protocol import names
+from tradeproc.supervision.deaths import Death, read_deaths
 
 _SECONDS = 2.0
 _AHEAD = 14 * 86_400 * SECOND
@@ -59,6 +62,28 @@ def strategy_line(told: Mapping[str, Any]) -> str:
     if told.get("off"):
         return f"off: {told['off']}"
     return f"failed on {told.get('failed')} bars; the newest: {told.get('failure')}"
+
+
+def death_rows(home: Home, row: Mapping[str, Any]) -> Rows:
+    """Return the last death of each process that a session needs, the newest first, where any is kept."""
+    rows = [
+        (each, death) for each in needed_by(row) if (death := next(iter(read_deaths(home, each)), None)) is not None
+    ]
+    rows.sort(key=lambda pair: -pair[1].at)
+    return [("last death", death_line(process, death)) for process, death in rows[:_SHOWN]]
+
+
+def needed_by(row: Mapping[str, Any]) -> list[str]:
+    """Return the names of the processes that a session needs."""
+    session, login, account = int(row["id"]), str(row.get("login")), str(row.get("account"))
+    feeds = [names.account_feed(login, kind, account) for kind in ("orders", "positions")]
+    bars = names.bars_feed(login, str(row.get("contract")), int(row.get("minutes") or 0))
+    return [names.trader(session), names.account(session), names.link(login), bars, *feeds]
+
+
+def death_line(process: str, death: Death) -> str:
+    """Return a death in one line: when, who, why."""
+    return f"{tables.when(death.at)} {process}: {death.reason}"
 
 
 def decisions_line(told: Mapping[str, Any]) -> str:

@@ -20,6 +20,12 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub(_REPLACEMENT, text)
 
 
+def one_line(text: str, longest: int = 500) -> str:
+    """Return a text of any origin as one storable line of bounded length."""
+    told = " ".join(storable(text[: longest + 1]).split())
+    return told if len(told) <= longest else f"{told[: longest - 1]}…"
+
+
 def is_storable(text: str) -> bool:
     """Tell whether UTF-8 and PostgreSQL can hold a text as it is."""
     return storable(text) == text

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from types import CodeType, TracebackType
 from typing import Any, TypeVar
 
+from tradeproc.domain.texts import one_line
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import DecisionNoted
 from tradeproc.engine.state import Setup
 from tradeproc.engine.turn import Turn
 from tradeproc.strategies.contract import Decision, View
-from tradeproc.strategies.returned import BadReturn, read_return, storable, whole
+from tradeproc.strategies.returned import BadReturn, read_return, whole
 
 MOST_FAILURES = 3
 BY = "strategy"
@@ -117,7 +118,7 @@ def _failed(turn: Turn, view: View, reason: str) -> None:
 def latch_off(turn: Turn, reason: str) -> None:
     """Switch the strategy off and latch the session, so that a restart does not try it again."""
     switch_off(turn, reason)
-    turn.latch(BY, storable(f"strategy {turn.state.setup.strategy.name}: {reason}"))
+    turn.latch(BY, one_line(f"strategy {turn.state.setup.strategy.name}: {reason}"))
 
 
 def _called(setup: Setup, method: str, action: Callable[[], T]) -> T | Failure:
@@ -125,10 +126,10 @@ def _called(setup: Setup, method: str, action: Callable[[], T]) -> T | Failure:
     try:
         return action()
     except BadReturn as bad:
-        return Failure(storable(f"{bad}{_at(_code(setup, method), None)}"))
+        return Failure(one_line(f"{bad}{_at(_code(setup, method), None)}"))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is the strategy's
         where = _at(_code(setup, method), error.__traceback__)
-        return Failure(storable(f"{type(error).__name__}: {_text_of(error)}{where}"))
+        return Failure(one_line(f"{type(error).__name__}: {_text_of(error)}{where}"))
 
 
 def _text_of(error: BaseException) -> str:

@@ -76,6 +76,7 @@ class Account:
         def replied(reply: Reply) -> None:
             match reply:
                 case Answered(outcome):
+                    self.node.note_work()
                     deferred.answer(outcome)
                 case RequestWasRefused(reason):
                     deferred.answer(messages.outcome_to_body(Refused(reason)))
@@ -97,6 +98,7 @@ class Account:
         def replied(reply: Reply) -> None:
             match reply:
                 case Answered(answer):
+                    self.node.note_work()
                     deferred.answer(answer)
                 case RequestWasRefused(reason) | NoAnswer(reason):
                     deferred.answer({"unknown": reason})
@@ -112,6 +114,7 @@ class Account:
             self._take_order(envelope.body)
         elif envelope.topic == "position":
             self.node.publish("position", envelope.body)
+        self.node.note_work()
         self.node.note_event(sent_at=envelope.sent_at)
 
     def _take_order(self, body: Body) -> None:

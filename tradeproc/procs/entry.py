@@ -18,8 +18,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tradeproc.clock import wall_ns
+from tradeproc.domain.texts import one_line
 from tradeproc.errors import EXIT_DONE, EXIT_FAULT, EXIT_HALT, Halt, Outage, TradeprocError, exit_code
 from tradeproc.folders import keep_to_ourselves
+from tradeproc.home import NoHome, find_home
+from tradeproc.supervision.deaths import Death, reason_of, supervised_name, write_death
 
 log = logging.getLogger(__name__)
 
@@ -46,19 +50,49 @@ def run(kind: str, arguments: Sequence[str], main: Callable[[Sequence[str]], int
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     try:
         die_with_parent()
-        return main(arguments)
+        code = main(arguments)
+    except Orphaned as error:
+        log.critical("process_failed kind=%s error=Orphaned: %s", kind, error)
+        return exit_code(error)
     except TradeprocError as error:
         event = "process_halted" if isinstance(error, Halt) else "process_failed"
         log.critical("%s kind=%s error=%s: %s", event, kind, type(error).__name__, " ".join(str(error).split()))
-        return exit_code(error)
+        return _leave_word(exit_code(error), reason_of(error))
     except SystemExit as end:
         # argparse ends this way: a command line that nobody but a person can mend
-        return end.code if end.code in (EXIT_DONE, EXIT_FAULT, EXIT_HALT) else _usage(kind, end)
+        return end.code if end.code in (EXIT_DONE, EXIT_FAULT, EXIT_HALT) else _usage(kind, arguments, end)
     except KeyboardInterrupt:
         return EXIT_DONE
-    except Exception:
+    except Exception as error:
         log.critical("process_crashed kind=%s", kind, exc_info=True)
-        return EXIT_FAULT
+        return _leave_word(EXIT_FAULT, reason_of(error))
+    return code if code == EXIT_DONE else _leave_word(code, _LAST.said or "it did not say why")
+
+
+class _LastError(logging.Handler):
+    """Remembers the last line that told of an error: the reason of an end that raised nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the message."""
+        self.said = record.getMessage()
+
+
+_LAST = _LastError()
+
+
+def _leave_word(code: int, reason: str) -> int:
+    """Write down why we die, for the warden and for people; a process that a person started by hand told them."""
+    name = supervised_name(os.environ)
+    if name is not None:
+        try:
+            write_death(find_home(), name, Death(wall_ns(), os.getpid(), one_line(reason), code))
+        except NoHome:
+            log.warning("death_unwritten kind=%s", name)
+    return code
 
 
 def prepare_logs() -> None:
@@ -68,7 +102,7 @@ def prepare_logs() -> None:
     form.converter = time.gmtime
     handler.setFormatter(form)
     level = logging.getLevelNamesMapping().get(os.environ.get("TRADEPROC_LOG", "INFO"), logging.INFO)
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[handler, _LAST], force=True)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
 
@@ -111,6 +145,6 @@ def _words(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
 
 
-def _usage(kind: str, end: SystemExit) -> int:
+def _usage(kind: str, arguments: Sequence[str], end: SystemExit) -> int:
     log.critical("process_halted kind=%s error=BadArguments: exit %s", kind, end.code)
-    return EXIT_HALT
+    return _leave_word(EXIT_HALT, f"BadArguments: {kind} {' '.join(arguments)}")

@@ -163,6 +163,9 @@ class Feed:
             self._spoilt = f"told something that cannot be passed on: {problem}"
             if self._stream is not None:
                 self._stream.close()
+            return
+        if self.is_up:
+            self.node.note_work()
 
     def _went_down(self, ended: StreamEnded) -> None:
         if self._spoilt:

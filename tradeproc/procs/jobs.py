@@ -81,8 +81,13 @@ def main(arguments: Sequence[str]) -> int:
     def work(session: int) -> None:
         jobs.compute_trades(session)
         node.post(node.note_event)
+        node.note_work()
 
-    worker = QueueWorker(url, Work(work, jobs.sweep), tell, give_up)
+    def sweep() -> None:
+        jobs.sweep()
+        node.note_work()
+
+    worker = QueueWorker(url, Work(work, sweep), tell, give_up)
     node.add_statistics(jobs.statistics)
     node.on_stop(worker.stop)
     node.add_thread("queue", worker.is_stuck)

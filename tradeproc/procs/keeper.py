@@ -84,6 +84,7 @@ class Keeper:
             return
         self._tell(rows)
         self._say("ready")
+        self.node.note_work()
 
     def look_again(self) -> None:
         """Look sooner while something is away."""

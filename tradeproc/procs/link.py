@@ -156,6 +156,8 @@ class Link:
             except Exception as error:  # noqa: BLE001  a broker's bug is an unknown, not the end of the link
                 _log_unless_expected("question_failed", error)
                 answer = {"unknown": f"{type(error).__name__}: {error}"}
+            if "unknown" not in answer:
+                self.node.note_work()
             _log_answer(answer, time.monotonic() - began)
             self.node.post(lambda: deferred.answer(answer))
 
@@ -205,6 +207,8 @@ class Link:
                 _log_unless_expected(f"{what}_failed", error)
                 outcome = Unanswered(f"{type(error).__name__}: {error}")
                 answer = messages.outcome_to_body(outcome)
+            if not isinstance(outcome, Unanswered):
+                self.node.note_work()
             finish(outcome, answer)
 
         def too_late(reason: str) -> None:

@@ -155,6 +155,7 @@ class Pulse:
             node.set_state("starting", f"reads the tape: {self._rows:,} rows so far" if self._rows else "")
             return
         node.note_event(desk.played_at)
+        node.note_work()
         over = f"{_TAPE_IS_OVER}; " if desk.market.is_over else ""
         node.set_state("ready", f"{over}port {self._port}")
 

@@ -81,6 +81,7 @@ class Portfolio:
         report = read_report(envelope.body, monotonic_ns())
         self._reports[report.session] = report
         self._node.note_event(sent_at=envelope.sent_at)
+        self._node.note_work()
 
     def _read(self) -> None:
         """Read what should report and what is latched; the last known stands while the database is away."""

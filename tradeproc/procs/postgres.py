@@ -43,6 +43,8 @@ def main(arguments: Sequence[str]) -> int:
             if code is not None:
                 log.error("database_ended code=%d", code)
                 node.stop(EXIT_FAULT)
+            else:
+                node.note_work()
 
         node.every(_LOOK_SECONDS, look)
         node.add_thread("server", Deafness(database_url(home), _DEAF_SECONDS).is_deaf)

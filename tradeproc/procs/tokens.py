@@ -114,7 +114,9 @@ class TokensProcess:
         self._logins[name] = LoginTokens(name, self._node, credentials, partial(self._tell, name))
 
     def _token(self, params: Body) -> Body | Deferred:
-        return self._login(params).token(str(params.get("refused") or ""))
+        token = self._login(params).token(str(params.get("refused") or ""))
+        self._node.note_work()
+        return token
 
     def _authorize(self, params: Body) -> Body:
         name = self._login(params).name

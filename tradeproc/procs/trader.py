@@ -39,9 +39,12 @@ from tradeproc.store.lease import Lease, LeaseTaken
 from tradeproc.store.rows import Latch, SessionRow
 from tradeproc.store.store import Store
 from tradeproc.strategies.loading import build_arguments, load_strategy
+from tradeproc.supervision.restarts import BY_TRADER
 
 log = logging.getLogger(__name__)
 
+# whose latch of a session means that its strategy is not called before a person resumes
+_SWITCH_OFF = (strategy.BY, BY_TRADER)
 _AGAIN_SECONDS, _STANDBY_SECONDS = 0.5, 1.0
 
 
@@ -136,10 +139,10 @@ def _header(setup: Setup, state: State) -> Header:
     )
 
 
-def _latched_by(rule: str, latches: Sequence[Latch], session: int) -> str:
+def _latched_by(rules: Sequence[str], latches: Sequence[Latch], session: int) -> str:
     """Return why a rule of an earlier life latched the session, empty when none did or a person has resumed since."""
     closed = [latch for latch in latches if latch.scope == f"session:{session}" and latch.state != "active"]
-    return "".join(latch.reason or "no reason is known" for latch in closed if latch.by == rule)
+    return "".join(latch.reason or "no reason is known" for latch in closed if latch.by in rules)
 
 
 def _forget_alarms(ledger: Ledger) -> None:
@@ -163,8 +166,8 @@ def _known(store: Store, row: SessionRow, fills: Sequence[Fill], latches: Sequen
         claimed=store.claimed(row.id, limit=KEPT_IDS),
         saved_at=saved[0].at if saved else Nanos(0),
         externals=tuple(fill for fill in held if fill.kind is FillKind.EXTERNAL)[-KEPT_EXTERNALS:],
-        strategy_off=_latched_by(strategy.BY, latches, row.id),
-        latched=_latched_by(EXTERNAL, latches, row.id),
+        strategy_off=_latched_by(_SWITCH_OFF, latches, row.id),
+        latched=_latched_by((EXTERNAL,), latches, row.id),
     )
 
 

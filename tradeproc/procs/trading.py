@@ -104,6 +104,7 @@ class Trader:
 
     def _step(self, event: Event) -> None:
         began, now = monotonic_ns(), self.clock.now()
+        decided = self.state.strategy.decided
         try:
             wanted = step(self.state, event, now).effects
         except BaseException:
@@ -112,6 +113,8 @@ class Trader:
             self.recorder.close()
             raise
         self.recorder.note(event, now, wanted)
+        if self.state.strategy.decided > decided:
+            self.node.note_work()
         if isinstance(event, events.CandleTold) and event.candle.is_closed:
             self._events.append(events.BarTook(Nanos(monotonic_ns() - began)))
         following = deque(wanted)

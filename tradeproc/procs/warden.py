@@ -25,7 +25,7 @@ from tradeproc.supervision.hangs import Hangs, running_of
 from tradeproc.supervision.listener import Listener
 from tradeproc.supervision.restarts import Action
 from tradeproc.supervision.rules import Settings
-from tradeproc.supervision.ward import Ward
+from tradeproc.supervision.ward import Ward, Witness
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,8 @@ class Warden:
         self._supervisor = Supervisor(home)
         self._alarms = Alarms(node, database_of(settings, home), settings.database.connect_seconds)
         self._hangs = Hangs(node, self._supervisor, settings.supervision)
-        self._ward = Ward(home, self._supervisor, _pauses(settings.supervision), random.random, self._tell)
+        witness = Witness(self._hangs.reason_of, self._hangs.has_worked)
+        self._ward = Ward(home, self._supervisor, _pauses(settings.supervision), random.random, self._tell, witness)
         self._halts = Halts(node, self._ward.halted)
         self._listener = Listener(self._ward.hear, lambda: node.stop(0))
         self._heard: set[str] = set()
@@ -86,8 +87,8 @@ class Warden:
                 self._alarms.raise_alarm(group, name, detail)
             case restarts.ClearAlarm(name):
                 self._alarms.clear(group, name)
-            case restarts.HaltEntries(reason):
-                self._halts.halt_group(group, reason)
+            case restarts.HaltEntries(reason, by):
+                self._halts.halt_group(group, reason, by)
             case restarts.Stop() | restarts.Start():
                 raise AssertionError(f"{action} is for supervisord")
 
@@ -112,6 +113,7 @@ class Warden:
             self._node.unsubscribe(process, "heartbeat")
         self._ward.correct(programs)
         self._hangs.look(running)
+        self._ward.worked(self._hangs.working())
         self._node.note_event()
 
     def _look_at_disk(self) -> None:

@@ -24,7 +24,7 @@ _PAUSE = 2.0
 _MOST_KEPT = 1000
 _SESSION = re.compile(r"session-(\d+)")
 # what comes before the colon in the names of our alarms; others write alarms of sessions too
-_OURS = frozenset({"given_up", "cannot_start", "halted", "declaration_unread", "disk_low", "disk_full"})
+_OURS = frozenset({"given_up", "cannot_start", "halted", "dies", "declaration_unread", "disk_low", "disk_full"})
 
 
 class Alarms:

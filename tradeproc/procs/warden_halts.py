@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from tradeproc.bus.node import Answered, NoAnswer, Node, Reply, RequestWasRefused
 from tradeproc.procs.unstored import UNSTORED
+from tradeproc.supervision.restarts import BY_WARDEN
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +27,11 @@ class Halts:
         self._node, self._settled = node, settled
         self._open: dict[str, set[int]] = {}
 
-    def halt_group(self, group: str, reason: str) -> None:
+    def halt_group(self, group: str, reason: str, by: str = BY_WARDEN) -> None:
         """Halt the sessions that a group serves: its own, or those of its login; the core serves none by itself."""
         kind, _, which = group.partition("-")
         if kind == "session":
-            self._halt_all(group, {int(which)}, reason)
+            self._halt_all(group, {int(which)}, reason, by)
         elif kind == "link":
             self._halt_login(group, which, reason)
 
@@ -47,18 +48,18 @@ class Halts:
 
         self._node.request(_KEEPER, "sessions", {}, seconds=_SECONDS, on_reply=replied)
 
-    def _halt_all(self, group: str, sessions: set[int], reason: str) -> None:
+    def _halt_all(self, group: str, sessions: set[int], reason: str, by: str = BY_WARDEN) -> None:
         self._open[group] = self._open.get(group, set()) | sessions
         for session in sessions:
-            self._halt(group, session, reason)
+            self._halt(group, session, reason, by)
         self._settle(group)
 
-    def _halt(self, group: str, session: int, reason: str) -> None:
+    def _halt(self, group: str, session: int, reason: str, by: str) -> None:
         def replied(reply: Reply) -> None:
             match reply:
                 case Answered(body) if body.get("latch") == UNSTORED:
                     log.warning("halt_unstored session=%d: the traders know, a restart would forget it", session)
-                    self._node.after(_AGAIN_SECONDS, lambda: self._halt(group, session, reason))
+                    self._node.after(_AGAIN_SECONDS, lambda: self._halt(group, session, reason, by))
                     return
                 case Answered():
                     log.warning("entries_halted session=%d reason=%s", session, reason)
@@ -66,12 +67,12 @@ class Halts:
                     log.error("halt_refused session=%d reason=%s", session, why)
                 case NoAnswer(why):
                     log.warning("halt_delayed session=%d reason=%s", session, why)
-                    self._node.after(_AGAIN_SECONDS, lambda: self._halt(group, session, reason))
+                    self._node.after(_AGAIN_SECONDS, lambda: self._halt(group, session, reason, by))
                     return
             self._open[group].discard(session)
             self._settle(group)
 
-        params = {"session": session, "by": "warden", "reason": reason}
+        params = {"session": session, "by": by, "reason": reason}
         self._node.request(_KEEPER, "halt", params, seconds=_SECONDS, on_reply=replied)
 
     def _settle(self, group: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tradeproc.domain.orders import OrderRole, OrderType, Side, TimeInForce
+from tradeproc.domain.texts import one_line
 from tradeproc.domain.units import Contracts
 from tradeproc.errors import Refusal
 from tradeproc.strategies.contract import (
@@ -30,7 +31,6 @@ from tradeproc.strategies.contract import (
 
 E = TypeVar("E", bound=Enum)
 
-_LONGEST_TEXT = 500
 _SHOWN = 60
 _MOST = 1e9
 _DECISIONS = (Nothing, SubmitOrder, SubmitBracket, ModifyOrders, CancelOrders, ClosePosition)
@@ -67,14 +67,6 @@ def whole(value: object, what: str) -> int:
     return number
 
 
-def storable(text: str) -> str:
-    """Return a text in one line that UTF-8 and the database can hold; what they cannot hold is marked, not lost."""
-    told = str(text[: _LONGEST_TEXT + 1]).replace("\0", "\N{REPLACEMENT CHARACTER}")
-    told = "".join("\N{REPLACEMENT CHARACTER}" if 0xD800 <= ord(each) <= 0xDFFF else each for each in told)
-    told = " ".join(told.split())
-    return told if len(told) <= _LONGEST_TEXT else f"{told[: _LONGEST_TEXT - 1]}…"
-
-
 def _plain(decision: object) -> Decision:
     match decision:
         case Nothing():
@@ -98,7 +90,7 @@ def _plain(decision: object) -> Decision:
             changes = tuple(_change(each) for each in _each(decision.changes, "changes", OrderChange))
             return ModifyOrders(changes, _reason(decision.reason))
         case CancelOrders():
-            ids = tuple(storable(each) for each in _each(decision.order_ids, "order_ids", str))
+            ids = tuple(one_line(each) for each in _each(decision.order_ids, "order_ids", str))
             return CancelOrders(ids, _reason(decision.reason))
         case ClosePosition():
             return ClosePosition(_reason(decision.reason))
@@ -119,7 +111,7 @@ def _order(decision: SubmitOrder | SubmitBracket) -> dict[str, Any]:
 
 def _change(change: OrderChange) -> OrderChange:
     return OrderChange(
-        storable(str(change.order_id)),
+        one_line(str(change.order_id)),
         quantity=None if change.quantity is None else _contracts(change.quantity),
         limit=_price(change.limit, "limit"),
         stop=_price(change.stop, "stop"),
@@ -147,7 +139,7 @@ def _each(values: object, what: str, kind: type[Any]) -> list[Any]:
 
 
 def _reason(value: object) -> str:
-    return "" if value is None else storable(str(value))
+    return "" if value is None else one_line(str(value))
 
 
 def _contracts(value: object) -> Contracts:
@@ -200,7 +192,7 @@ def _shown(value: object) -> str:
     if isinstance(value, type):
         return f"the class {value.__name__} itself"
     try:
-        text = storable(repr(value))
+        text = one_line(repr(value))
     except Exception:  # noqa: BLE001 - a stranger's repr
         text = f"a {type(value).__name__}"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

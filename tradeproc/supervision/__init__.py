@@ -6,6 +6,7 @@
     reconcile.py      which groups should be there: pure steps, taken by groups_shell.py for the keeper
     feed_programs.py  single programs inside the running group of a login, for its link
     rules.py          what follows from a death: pure; restarts.py has its words, plans.py what outlives a warden
+    repeats.py        deaths that repeat without any work between: pure; deaths.py the last words of processes
     liveness.py       who hangs: pure; killing.py ends it, hangs.py joins the two to heartbeats
     ward.py           the warden's hands; listener.py speaks supervisord's event protocol; watchdog.py tells systemd
 

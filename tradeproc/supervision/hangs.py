@@ -10,12 +10,15 @@ from tradeproc.supervision.client import Program, ProgramState, Supervisor
 from tradeproc.supervision.killing import Killer
 from tradeproc.supervision.liveness import Limits, Liveness, Running
 
+_KEPT_REASONS = 100
+
 
 class Hangs:
     """Hears heartbeats and kills who hangs; its owner says who is watched, and subscribes."""
 
     def __init__(self, node: Node, supervisor: Supervisor, settings: SupervisionConfig) -> None:
         self._liveness = Liveness(Limits(settings.hung_seconds, settings.start_seconds, settings.hung))
+        self._reasons: dict[int, str] = {}
         self._killer = Killer(supervisor, node.after, settings.dump_seconds)
 
     @property
@@ -34,14 +37,31 @@ class Hangs:
     def hear(self, envelope: Envelope) -> None:
         """Take a heartbeat."""
         body = envelope.body
-        self._liveness.heard(envelope.publisher, int(body["pid"]), int(body["loop"]), _now())
+        self._liveness.heard(
+            envelope.publisher, int(body["pid"]), int(body["loop"]), _now(), int(body.get("work", 0))
+        )
 
     def look(self, running: Mapping[str, Running]) -> None:
         """Take who runs, and kill who hangs."""
         now = _now()
         self._liveness.running(running, now)
         for hung in self._liveness.hung(now):
+            self._reasons[hung.pid] = hung.reason
+            if len(self._reasons) > _KEPT_REASONS:
+                del self._reasons[next(iter(self._reasons))]
             self._killer.kill(hung)
+
+    def reason_of(self, pid: int) -> str:
+        """Return why a process was killed, empty when it was not by us."""
+        return self._reasons.get(pid, "")
+
+    def has_worked(self, pid: int) -> bool:
+        """Tell whether a process, which may be dead, said that it had done any work."""
+        return self._liveness.has_worked(pid)
+
+    def working(self) -> frozenset[str]:
+        """Return the processes that have done work in their present life."""
+        return self._liveness.working()
 
 
 def running_of(programs: Iterable[Program]) -> dict[str, Running]:

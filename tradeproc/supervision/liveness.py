@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 # a watcher that itself did not run for this long cannot blame others for its silence, seconds
 _OWN_GAP = 2.0
+_KEPT_PIDS = 1000
 # the first start of an embedded database, or one after a crash, takes as long as it takes, seconds
 _SLOW_STARTERS = {"postgres": 600.0}
 
@@ -43,6 +44,7 @@ class _Watched:
     heard_at: float | None = None
     loop: int = -1
     turned_at: float = 0.0
+    work: int = 0
     is_reported: bool = False
 
 
@@ -62,6 +64,7 @@ class Liveness:
         self._limits = limits
         self._watched: dict[str, _Watched] = {}
         self._looked_at: float | None = None
+        self._work: dict[int, int] = {}
 
     def running(self, processes: Mapping[str, Running], now: float) -> None:
         """Take which processes run; another pid is another process with a fresh start."""
@@ -72,14 +75,29 @@ class Liveness:
             if known is None or known.pid != each.pid:
                 self._watched[process] = _Watched(each.pid, now, self._limits.patience(kind_of(process), each.age))
 
-    def heard(self, process: str, pid: int, loop: int, now: float) -> None:
+    def heard(self, process: str, pid: int, loop: int, now: float, work: int = 0) -> None:
         """Take a heartbeat; one of a predecessor is not counted."""
         watched = self._watched.get(process)
         if watched is None or watched.pid != pid:
             return
         watched.heard_at = now
+        watched.work = work
+        if work:
+            # asked for after its death, when another pid may be watched already
+            self._work.pop(pid, None)
+            self._work[pid] = work
+            if len(self._work) > _KEPT_PIDS:
+                del self._work[next(iter(self._work))]
         if loop != watched.loop:
             watched.loop, watched.turned_at = loop, now
+
+    def has_worked(self, pid: int) -> bool:
+        """Tell whether a process, which may be dead, said that it had done any work."""
+        return pid in self._work
+
+    def working(self) -> frozenset[str]:
+        """Return the processes that have done work in their present life."""
+        return frozenset(process for process, each in self._watched.items() if each.work)
 
     def beating(self) -> dict[str, int]:
         """Return the processes whose heartbeat was heard since their start, with their pids."""

@@ -7,8 +7,10 @@ person stopped. How often a group was held is noted until it is calm, so that es
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tradeproc.supervision.declared import Declaration
+from tradeproc.supervision.repeats import Repeat
 from tradeproc.supervision.rules import GroupState, Hold, Trouble
 
 
@@ -19,6 +21,7 @@ class Plans:
     holds: Mapping[str, Hold] = field(default_factory=dict)
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
     to_start: tuple[str, ...] = ()
+    repeats: Mapping[str, Repeat] = field(default_factory=dict)
 
     def resumed(self, declaration: Declaration, up: frozenset[str]) -> GroupState:
         """Return the state of a group in which these plans go on; what somebody started meanwhile is not held."""
@@ -27,7 +30,14 @@ class Plans:
             for unit, hold in self.holds.items()
         }
         standing = {unit: hold for unit, hold in holds.items() if hold.programs}
-        return GroupState(declaration, up=up, to_start=self.to_start, holds=standing, troubles=self.troubles)
+        return GroupState(
+            declaration,
+            up=up,
+            to_start=self.to_start,
+            holds=standing,
+            troubles=self.troubles,
+            repeats=self.repeats,
+        )
 
 
 def note_of(state: GroupState, now: float, wall: float) -> str:
@@ -36,7 +46,7 @@ def note_of(state: GroupState, now: float, wall: float) -> str:
     `wall` is `now` on the clock that survives; in tenths of a second, so that a note does not change by itself.
     """
     held = {unit: trouble for unit, trouble in state.troubles.items() if trouble.holds}
-    if not state.holds and not state.to_start and not held:
+    if not state.holds and not state.to_start and not held and not state.repeats:
         return ""
     holds = {
         unit: {"programs": list(hold.programs), "until": round(wall + hold.until - now, 1)}
@@ -46,7 +56,21 @@ def note_of(state: GroupState, now: float, wall: float) -> str:
         unit: {"holds": trouble.holds, "given_up": trouble.given_up, "is_halted": trouble.is_halted}
         for unit, trouble in held.items()
     }
-    return json.dumps({"holds": holds, "to_start": list(state.to_start), "troubles": troubles})
+    repeats = {
+        program: {
+            "cause": each.cause,
+            "alike": each.alike,
+            "fruitless": each.fruitless,
+            "first": round(wall + each.first - now, 1),
+            "times": [round(wall + at - now, 1) for at in each.times],
+            "gap": each.gap,
+            "since": round(wall + each.since - now, 1),
+            "is_told": each.is_told,
+        }
+        for program, each in state.repeats.items()
+    }
+    told = {"holds": holds, "to_start": list(state.to_start), "troubles": troubles}
+    return json.dumps({**told, "repeats": repeats} if repeats else told)
 
 
 def planned(note: str, now: float, wall: float) -> Plans:
@@ -63,6 +87,20 @@ def planned(note: str, now: float, wall: float) -> Plans:
             str(unit): Trouble((), int(each["holds"]), now, str(each["given_up"]), bool(each["is_halted"]))
             for unit, each in found["troubles"].items()
         }
-        return Plans(holds, troubles, tuple(map(str, found["to_start"])))
+        repeats = {str(program): _repeat(each, now - wall) for program, each in found.get("repeats", {}).items()}
+        return Plans(holds, troubles, tuple(map(str, found["to_start"])), repeats)
     except (ValueError, KeyError, TypeError, AttributeError):
         return Plans()
+
+
+def _repeat(kept: Mapping[str, Any], shift: float) -> Repeat:
+    return Repeat(
+        cause=str(kept["cause"]),
+        alike=int(kept["alike"]),
+        fruitless=int(kept["fruitless"]),
+        first=float(kept["first"]) + shift,
+        times=tuple(float(at) + shift for at in kept["times"]),
+        gap=float(kept["gap"]),
+        since=float(kept["since"]) + shift,
+        is_told=bool(kept["is_told"]),
+    )

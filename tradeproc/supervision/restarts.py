@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+BY_WARDEN = "warden"
+BY_TRADER = "warden (its trader died)"
+"""Who halts a session whose trader died again and again with no bar decided; its strategy is called no more."""
+
 # --- events: what happened to one program of the group
 
 
@@ -15,9 +19,14 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Died:
-    """It ended otherwise than with 0 or 78; supervisord will start it again."""
+    """It ended otherwise than with 0 or 78; supervisord will start it again.
+
+    `cause` is why in one line, empty when nobody knows; `has_worked` whether it did any work in that life.
+    """
 
     program: str
+    cause: str = ""
+    has_worked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +38,10 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class HaltedItself:
-    """Exit 78: only a person can fix it."""
+    """Exit 78: only a person can fix it; `reason` in its own words, where it left any."""
 
     program: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,13 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
+class Worked:
+    """It has done work in its present life."""
+
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """Nothing happened but time."""
 
@@ -66,7 +83,7 @@ class EntriesHalted:
     """The keeper keeps the halt of the group's sessions now; a person may end it."""
 
 
-Event = EntriesHalted | Started | Died | Ended | HaltedItself | Failed | Stopped | Removed | TimePassed
+Event = EntriesHalted | Worked | Started | Died | Ended | HaltedItself | Failed | Stopped | Removed | TimePassed
 
 # --- actions
 
@@ -105,6 +122,7 @@ class HaltEntries:
     """The group was given up: its sessions enter no more until a person resumes them."""
 
     reason: str
+    by: str = BY_WARDEN
 
 
 Action = Stop | Start | Alarm | ClearAlarm | HaltEntries

@@ -6,6 +6,7 @@ supervisord itself restarts a program that died, at once and for ever. The rules
     intensity    more than n deaths in t seconds, or one soon after a hold: the program and its companions are held
                  down, 1 s, 2 s, 4 s … with jitter
     giving up    after too many holds: alarm, entries halted, and a slow retry for ever; nothing stays down silently
+    repeats      the same death again and again, however slowly, with no work done between: alarm, see `repeats.py`
     halts        exit 78 wants a person: alarm, no restart
 
 What a person stops stays stopped, and ends our own plans for it. Times are seconds of a clock that never jumps.
@@ -14,8 +15,12 @@ What a person stops stays stopped, and ends our own plans for it. Times are seco
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from tradeproc.supervision import repeats
 from tradeproc.supervision.declared import Declaration, Strategy
+from tradeproc.supervision.repeats import Repeat
 from tradeproc.supervision.restarts import (
+    BY_TRADER,
+    BY_WARDEN,
     Action,
     Alarm,
     ClearAlarm,
@@ -32,6 +37,7 @@ from tradeproc.supervision.restarts import (
     Stop,
     Stopped,
     TimePassed,
+    Worked,
 )
 
 # the unit of a group in which all restart together
@@ -81,6 +87,7 @@ class GroupState:
     holds: Mapping[str, Hold] = field(default_factory=dict)
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
     halted: frozenset[str] = frozenset()
+    repeats: Mapping[str, Repeat] = field(default_factory=dict)
 
     def is_held(self, program: str) -> bool:
         """Tell whether we hold a program down."""
@@ -94,16 +101,17 @@ def decide(state: GroupState, event: Event, now: float, chance: float, settings:
     """Return the group's next state and what to do; `chance` is 0 to 1, from the shell's dice."""
     match event:
         case Started(program, is_respawn):
-            return _started(state, program, is_respawn)
-        case Died(program):
-            return _died(state, program, now, chance, settings)
+            return _started(_begun(state, program, now), program, is_respawn)
+        case Died():
+            return _counted(state, event, now, chance, settings)
         case Failed(program, reason):
             state = _down(state, program)
             state, actions = _hold(state, program, now, chance, settings)
             return state, (Alarm(f"cannot_start:{program}", reason), *actions)
-        case HaltedItself(program):
+        case HaltedItself(program, reason):
             state = replace(_down(state, program), halted=state.halted | {program})
-            detail = "it halted itself (exit 78); its log says why; start it again when that is mended"
+            why = reason or "its log says why"
+            detail = f"it halted itself (exit 78): {why}; start it again when that is mended"
             return state, (Alarm(f"halted:{program}", detail),)
         case Ended(program):
             return _went_on(_down(state, program))
@@ -111,6 +119,14 @@ def decide(state: GroupState, event: Event, now: float, chance: float, settings:
             return _stopped(state, program)
         case Removed(program):
             return _removed(state, program)
+        case EntriesHalted() | Worked() | TimePassed():
+            return _looked(state, event, now)
+
+
+def _looked(state: GroupState, event: EntriesHalted | Worked | TimePassed, now: float) -> Decision:
+    match event:
+        case Worked(program):
+            return _settled(state, program, now, has_worked=True)
         case EntriesHalted():
             troubles = {unit: replace(each, is_halted=bool(each.given_up)) for unit, each in state.troubles.items()}
             return replace(state, troubles=troubles), ()
@@ -128,6 +144,9 @@ def told_again(state: GroupState) -> tuple[Action, ...]:
         if trouble.given_up:
             actions.append(Alarm(f"given_up:{unit}", trouble.given_up))
             actions += [] if trouble.is_halted else [HaltEntries(trouble.given_up)]
+    for program, known in state.repeats.items():
+        if known.is_told:
+            actions.append(Alarm(f"dies:{program}", _text(state, program, known)))
     return tuple(actions)
 
 
@@ -136,22 +155,25 @@ def over(state: GroupState) -> tuple[Action, ...]:
     names = [f"halted:{program}" for program in sorted(state.halted)]
     for unit, trouble in state.troubles.items():
         names += _names_of(state, unit) if trouble.holds else []
+    names += [f"dies:{program}" for program, each in state.repeats.items() if each.is_told]
     return tuple(ClearAlarm(name) for name in names)
 
 
 def remembered(state: GroupState) -> frozenset[str]:
     """Return the programs of which we believe anything that their removal would end."""
-    return state.up | state.stopping | state.halted | (state.troubles.keys() - {_ALL})
+    return state.up | state.stopping | state.halted | (state.troubles.keys() - {_ALL}) | state.repeats.keys()
 
 
 def _removed(state: GroupState, program: str) -> Decision:
     own = {program: state.troubles[program]} if program in state.troubles else {}
-    ended = over(replace(state, troubles=own, halted=state.halted & {program}))
+    repeats = {program: state.repeats[program]} if program in state.repeats else {}
+    ended = over(replace(state, troubles=own, halted=state.halted & {program}, repeats=repeats))
     state = _release(_down(state, program), program)
     state = replace(
         state,
         troubles={unit: each for unit, each in state.troubles.items() if unit not in own},
         halted=state.halted - {program},
+        repeats={each: repeat for each, repeat in state.repeats.items() if each != program},
         to_start=tuple(each for each in state.to_start if each != program),
     )
     return state, ended
@@ -168,6 +190,14 @@ def _started(state: GroupState, program: str, is_respawn: bool) -> Decision:
     if is_respawn:
         return replace(state, stopping=state.stopping | {program}), (*actions, Stop(program))
     return _release(state, program), actions
+
+
+def _counted(state: GroupState, death: Died, now: float, chance: float, settings: Settings) -> Decision:
+    """Restart what belongs to a death, and compare it with those before; one on its way down anyway says nothing."""
+    is_ours = death.program in state.stopping or state.is_held(death.program)
+    state, told = (state, ()) if is_ours else _repeated(state, death, now)
+    state, actions = _died(state, death.program, now, chance, settings)
+    return state, (*actions, *told)
 
 
 def _died(state: GroupState, program: str, now: float, chance: float, settings: Settings) -> Decision:
@@ -197,7 +227,9 @@ def _hold(state: GroupState, program: str, now: float, chance: float, settings: 
     trouble = replace(trouble, holds=trouble.holds + 1, deaths=(), last=now)
     has_given_up, was_given_up = trouble.holds > settings.holds, bool(trouble.given_up)
     if has_given_up and not was_given_up:
-        reason = f"{state.declaration.group}: {program} died too often; tried again every {settings.slow:g} s"
+        known = state.repeats.get(program)
+        why = f": {known.cause}" if known is not None and known.cause else ""
+        reason = f"{state.declaration.group}: {program} died too often; tried again every {settings.slow:g} s{why}"
         trouble = replace(trouble, given_up=reason)
     pause = settings.slow if has_given_up else min(settings.first * 2.0 ** (trouble.holds - 1), settings.most)
     together = state.declaration.companions(program)
@@ -221,7 +253,9 @@ def _stopped(state: GroupState, program: str) -> Decision:
     # a held program cannot be stopped by a person: it is down, and what supervisord started again we stop ourselves
     if program not in state.stopping and not state.is_held(program):
         state = replace(_down(state, program), to_start=tuple(each for each in state.to_start if each != program))
-        return _went_on(state)
+        state, forgotten = _forgotten(state, program)
+        state, actions = _went_on(state)
+        return state, (*forgotten, *actions)
     return _went_on(_down(state, program))
 
 
@@ -248,7 +282,63 @@ def _time_passed(state: GroupState, now: float) -> Decision:
             state = replace(state, troubles={key: value for key, value in state.troubles.items() if key != unit})
             if trouble.holds:
                 actions += [ClearAlarm(name) for name in _names_of(state, unit)]
+    for program in list(state.repeats):
+        state, told = _settled(state, program, now)
+        actions += told
     return state, tuple(actions)
+
+
+def _repeated(state: GroupState, death: Died, now: float) -> Decision:
+    """Compare a death with those before it, and tell one that repeats without any work between."""
+    program, kind = death.program, death.program.partition("-")[0]
+    known = repeats.after_death(state.repeats.get(program), death.cause, now, has_worked=death.has_worked)
+    actions: list[Action] = []
+    if repeats.is_failing(known, now):
+        text = _text(state, program, known)
+        if not known.is_told:
+            actions.append(Alarm(f"dies:{program}", text))
+            known = replace(known, is_told=True)
+        if repeats.wants_halt(known, kind, now):
+            actions.append(HaltEntries(text, BY_TRADER if kind == "trader" else BY_WARDEN))
+            # a person may resume; it is halted again when it goes on so
+            known = replace(known, first=now)
+    return replace(state, repeats={**state.repeats, program: known}), tuple(actions)
+
+
+def _text(state: GroupState, program: str, known: Repeat) -> str:
+    return f"{state.declaration.group}: {repeats.told(program, program.partition('-')[0], known)}"
+
+
+def _settled(state: GroupState, program: str, now: float, *, has_worked: bool = False) -> Decision:
+    """Take note of work, or of time; an alarm whose cause is gone is over."""
+    known = state.repeats.get(program)
+    if known is None:
+        return state, ()
+    calm = state.declaration.intensity.seconds
+    if has_worked or (program in state.up and repeats.has_outlived(known, now, calm)):
+        known = repeats.after_work(known)
+    actions: tuple[Action, ...] = ()
+    if known.is_told and not repeats.is_failing(known, now):
+        known, actions = replace(known, is_told=False), (ClearAlarm(f"dies:{program}"),)
+    if known == state.repeats[program]:
+        return state, actions
+    rest = {each: repeat for each, repeat in state.repeats.items() if each != program}
+    return replace(state, repeats=rest if repeats.is_over(known, now) else {**rest, program: known}), actions
+
+
+def _begun(state: GroupState, program: str, now: float) -> GroupState:
+    known = state.repeats.get(program)
+    if known is None:
+        return state
+    return replace(state, repeats={**state.repeats, program: repeats.after_start(known, now)})
+
+
+def _forgotten(state: GroupState, program: str) -> Decision:
+    """Begin anew with a program that a person took in hand."""
+    known = state.repeats.get(program)
+    rest = {each: repeat for each, repeat in state.repeats.items() if each != program}
+    is_told = known is not None and known.is_told
+    return replace(state, repeats=rest), (ClearAlarm(f"dies:{program}"),) if is_told else ()
 
 
 def _names_of(state: GroupState, unit: str) -> list[str]:

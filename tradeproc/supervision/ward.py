@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.errors import EXIT_HALT
 from tradeproc.home import Home
 from tradeproc.supervision import restarts
 from tradeproc.supervision.client import Program, ProgramState, Supervisor, SupervisorAway, SupervisorRefused
+from tradeproc.supervision.deaths import Death, read_deaths, write_death
 from tradeproc.supervision.declared import CAREFUL, DEFAULT, Declaration, Declarations, read_declarations
 from tradeproc.supervision.listener import SupervisorEvent
 from tradeproc.supervision.plans import note_of, planned
@@ -19,6 +20,15 @@ log = logging.getLogger(__name__)
 
 Tell = Callable[[str, Action], None]
 
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What is known of a process that died, by its pid: why it was killed, and whether it had done any work."""
+
+    killed: Callable[[int], str] = lambda _: ""
+    has_worked: Callable[[int], bool] = lambda _: False
+
+
 # our own group: supervisord restarts it, and the keeper watches it
 _OURS = "warden"
 UNREAD = "declaration_unread"
@@ -28,8 +38,16 @@ class Ward:
     """All groups of one home under the rules; `tell` gets what is not for supervisord: alarms and halts."""
 
     def __init__(
-        self, home: Home, supervisor: Supervisor, settings: Settings, chance: Callable[[], float], tell: Tell
+        self,
+        home: Home,
+        supervisor: Supervisor,
+        settings: Settings,
+        chance: Callable[[], float],
+        tell: Tell,
+        witness: Witness | None = None,
     ) -> None:
+        """Keep whom to ask and to tell; without a `witness` nobody knows what a process did before it died."""
+        self._witness = witness or Witness()
         self._home, self._supervisor, self._settings = home, supervisor, settings
         self._chance, self._tell = chance, tell
         self._declared: Mapping[str, Declaration] = {}
@@ -73,7 +91,7 @@ class Ward:
             alarm = restarts.Alarm(f"cannot_start:{program.name}", program.error)
             self._perform(group, failed, (alarm,))
         elif program.state is ProgramState.EXITED and program.exit_status == EXIT_HALT:
-            self._decide(group, restarts.HaltedItself(program.name))
+            self._decide(group, restarts.HaltedItself(program.name, self._last_words(program.process)))
 
     def hear(self, event: SupervisorEvent) -> None:
         """Take one event of supervisord."""
@@ -90,6 +108,13 @@ class Ward:
         """Take that the keeper halted the sessions of a group that was given up."""
         if group in self.groups:
             self._decide(group, restarts.EntriesHalted())
+
+    def worked(self, processes: frozenset[str]) -> None:
+        """Take which processes have done work in their present life."""
+        for group, state in list(self.groups.items()):
+            for program, known in state.repeats.items():
+                if known.fruitless and f"{group}.{program}" in processes:
+                    self._decide(group, restarts.Worked(program))
 
     def pass_time(self) -> None:
         """Let time do its work on all groups."""
@@ -136,14 +161,33 @@ class Ward:
                 found = self._find(event.group, program)
                 return restarts.Failed(program, found.error if found else "")
             case "PROCESS_STATE_EXITED" if event.fields.get("expected") == "0":
-                log.warning("process_died process=%s.%s pid=%s", event.group, program, event.fields.get("pid"))
-                return restarts.Died(program)
+                return self._died(event)
             case "PROCESS_STATE_EXITED":
                 found = self._find(event.group, program)
-                is_halt = found is not None and found.exit_status == EXIT_HALT
-                return restarts.HaltedItself(program) if is_halt else restarts.Ended(program)
+                if found is None or found.exit_status != EXIT_HALT:
+                    return restarts.Ended(program)
+                return restarts.HaltedItself(program, self._last_words(found.process, _pid(event)))
             case _:
                 return None
+
+    def _died(self, event: SupervisorEvent) -> restarts.Died:
+        """Return a death with its cause: the process's own last words, or what is known of who left none."""
+        process, pid = f"{event.group}.{event.program}", _pid(event)
+        cause = self._last_words(process, pid)
+        if not cause:
+            found = self._find(event.group, event.program)
+            code = found.exit_status if found is not None else -1
+            killed = self._witness.killed(pid)
+            cause = f"it hung and was killed: {killed}" if killed else _told_by(code)
+            told = Death(wall_ns(), pid, cause or "ended by a signal, without a word", code)
+            write_death(self._home, process, told)
+        log.warning("process_died process=%s pid=%s cause=%s", process, pid, cause or "unknown")
+        return restarts.Died(event.program, cause, self._witness.has_worked(pid))
+
+    def _last_words(self, process: str, pid: int | None = None) -> str:
+        """Return why a process died as it said itself; of the one with a pid, or of the last one."""
+        newest = next(iter(read_deaths(self._home, process)), None)
+        return newest.reason if newest is not None and pid in (None, newest.pid) else ""
 
     def _find(self, group: str, name: str) -> Program | None:
         try:
@@ -212,6 +256,16 @@ class Ward:
 def _careful(group: str, programs: Sequence[Program]) -> Declaration:
     names = tuple(program.name for program in programs if program.group == group)
     return Declaration(group, CAREFUL, DEFAULT, names)
+
+
+def _pid(event: SupervisorEvent) -> int:
+    told = event.fields.get("pid", "")
+    return int(told) if told.isdecimal() else 0
+
+
+def _told_by(code: int) -> str:
+    # -1 is a signal: supervisord does not say which
+    return "" if code <= 0 else f"exit code {code}, without a word"
 
 
 def _seconds(nanos: int) -> float:

@@ -14,7 +14,7 @@ from tradeproc.cli.desk import KEEPER, Desk
 from tradeproc.cli.exits import CommandFailed, NotRunning, WrongUsage
 from tradeproc.cli.layout import pairs
 from tradeproc.cli.outcome import Command, Outcome, SubParsers
-from tradeproc.cli.why import market_of, why_rows
+from tradeproc.cli.why import death_rows, market_of, why_rows
 from tradeproc.config import read_session
 from tradeproc.domain.session import SessionSpec, check_new_name
 
@@ -141,7 +141,7 @@ def show(desk: Desk, arguments: Namespace) -> Outcome:
     if row.get("removed_at") is not None:
         text = f"closed: the session was removed at {tables.when(row['removed_at'])}; its rows stay in the database"
         return Outcome({**value, "entries": text}, _shown(row, state, [("entries", text)]))
-    why = why_rows(row, state, market_of(desk, row))
+    why = [*why_rows(row, state, market_of(desk, row)), *death_rows(desk.home, row)]
     if found.away:
         old = ("not up to date", f"{found.away}; what follows is as it was known before, the trader's part is new")
         return Outcome({**value, "entries": why[0][1], "away": found.away}, _shown(row, state, [old, *why]))
