@@ -26,6 +26,7 @@ from tradeproc.domain.orders import Side
 from tradeproc.errors import TradeprocError
 from tradeproc.home import Home
 from tradeproc.localbroker.client import LocalBroker
+from tradeproc.localbroker.control_key import key_file_of
 from tradeproc.store.embedded import database_url
 from tradeproc.supervision.client import Program, Supervisor
 
@@ -396,7 +397,7 @@ class Desk:
     @cached_property
     def broker(self) -> LocalBroker:
         """Return the control of the local broker."""
-        return LocalBroker(f"http://127.0.0.1:{self.port}")
+        return LocalBroker(f"http://127.0.0.1:{self.port}", key_file_of(self.home))
 
     def programs(self) -> list[Program]:
         """Return what supervisord has."""

@@ -165,7 +165,8 @@ def test_a_code_works_once_for_its_client_and_redirect_within_ten_minutes(sign_i
     assert refused(sign_in, form | {"code": code_of(sign_in), "client_id": "other"}) == (401, "invalid_client")
 
 
-def test_pkce_takes_the_place_of_the_secret(sign_in: SignIn) -> None:
+def test_pkce_takes_the_place_of_the_secret_of_a_client_that_has_none(tmp_path: Path) -> None:
+    sign_in = SignIn(tmp_path, OAuthSettings({"local": ""}))
     verifier = "v" * 64
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     ask = {"code_challenge": challenge, "code_challenge_method": "S256"}
@@ -176,6 +177,27 @@ def test_pkce_takes_the_place_of_the_secret(sign_in: SignIn) -> None:
     refresh = {"client_id": "local", "grant_type": "refresh_token", "refresh_token": answer["refresh_token"]}
     assert sign_in.token(refresh, NOW)["token_type"] == "Bearer"
     assert refused(sign_in, form | {"code": code_of(sign_in, **ask), "code_verifier": "x" * 64})[1] == "invalid_grant"
+    assert refused(sign_in, form | {"code": code_of(sign_in)}) == (401, "access_denied")
+
+
+def test_pkce_does_not_replace_the_secret_of_a_client_that_has_one(sign_in: SignIn) -> None:
+    verifier = "v" * 64
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    ask = {"code_challenge": challenge, "code_challenge_method": "S256"}
+    form = {"client_id": "local", "grant_type": "authorization_code", "redirect_uri": BACK, "code_verifier": verifier}
+
+    assert refused(sign_in, form | {"code": code_of(sign_in, **ask)}) == (401, "access_denied")
+    answer = sign_in.token(form | {"code": code_of(sign_in, **ask), "client_secret": "local"}, NOW)
+    refresh = {"client_id": "local", "grant_type": "refresh_token", "refresh_token": answer["refresh_token"]}
+    assert refused(sign_in, refresh) == (401, "access_denied")
+    assert sign_in.token(refresh | {"client_secret": "local"}, NOW)["token_type"] == "Bearer"
+
+
+def test_who_asks_for_many_codes_fills_no_memory(sign_in: SignIn) -> None:
+    for _ in range(1100):
+        code_of(sign_in)
+
+    assert len(sign_in._codes) == 1000
 
 
 def test_a_browser_is_only_sent_to_this_machine_and_told_what_was_wrong(sign_in: SignIn) -> None:

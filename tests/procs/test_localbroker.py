@@ -19,6 +19,7 @@ from tradeproc.config import load
 from tradeproc.home import Home
 from tradeproc.localbroker.chosen import Choice, choose, chosen
 from tradeproc.localbroker.client import LocalBroker, LocalBrokerDown
+from tradeproc.localbroker.control_key import key_file_of
 from tradeproc.market.reading import Wanted
 from tradeproc.procs.localbroker import PROCESS, Pulse, configured_tape, folder_of
 
@@ -70,7 +71,7 @@ def running(home: Home, port: int) -> Iterator[tuple[subprocess.Popen[str], Loca
     """Run the process until it answers; whatever happens, it is gone afterwards."""
     process = start(home)
     try:
-        with LocalBroker(f"http://127.0.0.1:{port}") as control:
+        with LocalBroker(f"http://127.0.0.1:{port}", key_file_of(home)) as control:
             deadline = monotonic_ns() + 60 * SECOND
             while not is_up(control):
                 assert process.poll() is None and monotonic_ns() < deadline

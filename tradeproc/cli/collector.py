@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from tradeproc.cli.books import Books, sessions_seen
@@ -28,6 +29,7 @@ from tradeproc.engine.alarms import AlarmName
 from tradeproc.errors import EXIT_HALT, Outage, Refusal, TradeprocError
 from tradeproc.home import Home
 from tradeproc.localbroker.client import LocalBroker
+from tradeproc.localbroker.control_key import key_file_of
 from tradeproc.procs.specification import database_of
 from tradeproc.protocol import names
 from tradeproc.store import SessionRow, Store
@@ -208,7 +210,7 @@ class Collector:
         if configured is not None and configured.localbroker.enabled and spec.login in configured.logins:
             local = f"127.0.0.1:{configured.localbroker.port}"
             if local in configured.logins[spec.login].base_url:
-                return _is_tape_running(local)
+                return _is_tape_running(local, key_file_of(self.desk.home))
         return market_hours(spec.calendar).is_open(now)
 
     def _logins(self) -> Answer[tuple[LoginSeen, ...]]:
@@ -228,9 +230,9 @@ class Collector:
         return tuple((key, market_hours(key).horizon) for key in sorted({row.spec.calendar for row in rows}))
 
 
-def _is_tape_running(address: str) -> bool:
+def _is_tape_running(address: str, key: Path) -> bool:
     try:
-        with LocalBroker(f"http://{address}", seconds=_SECONDS) as broker:
+        with LocalBroker(f"http://{address}", key, seconds=_SECONDS) as broker:
             told = broker.status()
         return not (told["over"] or told["paused"])
     except TradeprocError:

@@ -31,6 +31,7 @@ from tradeproc.folders import keep_to_ourselves
 from tradeproc.home import find_home
 from tradeproc.localbroker.chosen import choose
 from tradeproc.localbroker.client import LocalBroker
+from tradeproc.localbroker.control_key import key_file_of
 from tradeproc.procs.localbroker import configured_tape, folder_of
 from tradeproc.supervision.deaths import read_deaths
 
@@ -80,8 +81,8 @@ class Quickstart:
         self.desk, self.options = desk, options
         width = None if sys.stdout.isatty() else 120
         self.console = Console(width=width, force_terminal=False if options.plain else None)
-        self.broker = LocalBroker(f"http://127.0.0.1:{desk.config.localbroker.port}")
         self._began, self._began_at = time.monotonic(), wall_ns()
+        self.broker = LocalBroker(f"http://127.0.0.1:{desk.config.localbroker.port}", key_file_of(desk.home))
         self._session = 0
 
     def run(self) -> int:

@@ -1,6 +1,7 @@
 """Why a session does not trade, in the words of a person: its trader's own reason, and what its market does."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tradeproc.cli import tables
@@ -13,6 +14,7 @@ from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.errors import TradeprocError
 from tradeproc.home import Home
 from tradeproc.localbroker.client import LocalBroker
+from tradeproc.localbroker.control_key import key_file_of
 from tradeproc.protocol import names
 from tradeproc.supervision.deaths import Death, read_deaths
 
@@ -113,16 +115,16 @@ def market_of(desk: Desk, row: Mapping[str, Any]) -> str:
         login = config.logins.get(str(row.get("login")))
         local = f"127.0.0.1:{config.localbroker.port}"
         if config.localbroker.enabled and login is not None and local in login.base_url:
-            return _tape(local)
+            return _tape(local, key_file_of(desk.home))
     except BadConfig:
         return ""
     key = row.get("market_hours") or instrument_of(str(row.get("contract"))).market_hours
     return _calendar(str(key), wall_ns())
 
 
-def _tape(address: str) -> str:
+def _tape(address: str, key: Path) -> str:
     try:
-        with LocalBroker(f"http://{address}", seconds=_SECONDS) as broker:
+        with LocalBroker(f"http://{address}", key, seconds=_SECONDS) as broker:
             told = broker.status()
     except TradeprocError:
         return "the local broker does not answer; see scripts/tradectl status"

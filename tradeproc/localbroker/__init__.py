@@ -15,6 +15,7 @@ The exchange: nothing of it knows HTTP or a broker's codes; below `market.py` it
 The dialect on top of it.
 
     server.py     the process's loop; app.py all routes; gate.py what each request passes; desk.py what they share
+    limits.py     what a client may take before it has shown a token; control_key.py who may use the remote control
     tickets.py    requests read; order_entry.py brokerage.py market_data.py sign_in_routes.py oauth.py answer them
     streams.py    endless answers; sources.py what they tell; wakes.py who waits for what
     numbers.py    how it is written: account_shapes.py market_shapes.py

@@ -5,7 +5,7 @@ Source: tradestation.md, "OAuth2", "Market data", "Brokerage", "Order execution"
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -70,7 +70,7 @@ def make_app(desk: Desk) -> ASGIApp:
     ]
     app = Starlette(
         routes=[*api, *sign_in_routes(desk), *control_routes(desk)],
-        exception_handlers={HTTPException: _refused, Exception: _failed},
+        exception_handlers={HTTPException: _refused, ClientDisconnect: _gone, Exception: _failed},
     )
     return _Folded(app)
 
@@ -80,6 +80,11 @@ async def _refused(request: Request, refused: Exception) -> Response:
     if status not in TITLES:
         status = 400
     return error(status, f"No such resource: {request.method} {request.url.path}")
+
+
+async def _gone(request: Request, gone: Exception) -> Response:
+    del request, gone  # nobody hears the answer
+    return Response(status_code=400)
 
 
 async def _failed(request: Request, failed: Exception) -> Response:

@@ -1,14 +1,17 @@
 """The remote control of a running local broker, for `tradectl localbroker` and for tests.
 
-Speaks the control API under `/local/`, which is no part of any broker's protocol and listens on loopback only.
+Speaks the control API under `/local/`, which is no part of any broker's protocol and wants the key that the broker
+made, see `control_key.py`.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self
 
 import httpx
 
 from tradeproc.errors import Outage, Refusal
+from tradeproc.localbroker.control_key import HEADER
 
 Body = dict[str, Any]
 
@@ -24,7 +27,9 @@ class LocalBrokerRefused(Refusal):
 class LocalBroker:
     """A synchronous remote control; a context manager, or call `close`."""
 
-    def __init__(self, base_url: str, *, seconds: float = 10.0) -> None:
+    def __init__(self, base_url: str, key: Path | None = None, *, seconds: float = 10.0) -> None:
+        """Begin nothing yet; the key is read from its file with each request, as a new broker has a new one."""
+        self._key = key
         self._http = httpx.Client(base_url=base_url.rstrip("/").removesuffix("/v3"), timeout=seconds, trust_env=False)
 
     def status(self) -> Body:
@@ -101,10 +106,13 @@ class LocalBroker:
         self, method: str, path: str, body: Mapping[str, object] | None = None, query: Mapping[str, str] | None = None
     ) -> Body:
         try:
-            answer = self._http.request(method, f"/local/{path}", json=body, params=query)
+            headers = {} if self._key is None or not self._key.exists() else {HEADER: self._key.read_text().strip()}
+            answer = self._http.request(method, f"/local/{path}", json=body, params=query, headers=headers)
             found = answer.json()
         except httpx.TransportError as error:
             raise LocalBrokerDown(f"no local broker answers at {self._http.base_url}: {error}") from None
+        except OSError as error:
+            raise LocalBrokerRefused(f"{self._key}: {error.strerror}") from None
         except ValueError:
             raise LocalBrokerDown(f"what answers at {self._http.base_url} is no local broker") from None
         if answer.is_error or not isinstance(found, dict):

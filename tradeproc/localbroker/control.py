@@ -1,4 +1,4 @@
-"""The control API under `/local/`: pace, faults, the ledger, the end. No broker has it; loopback only, no token."""
+"""The control API under `/local/`: pace, faults, the ledger, the end. No broker has it; its own key."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
@@ -14,12 +14,12 @@ from tradeproc.clock import wall_ns
 from tradeproc.domain.units import iso
 from tradeproc.errors import Refusal
 from tradeproc.localbroker.account_shapes import balance_body
+from tradeproc.localbroker.control_key import trouble
 from tradeproc.localbroker.desk import Desk, refusal
 from tradeproc.localbroker.gate import as_json, error
 from tradeproc.localbroker.orders import Declined
 
 Body = Mapping[str, Any]
-_LOOPBACK = ("127.0.0.1", "::1")
 
 
 class BadRequest(Refusal):
@@ -62,7 +62,7 @@ def control_routes(desk: Desk) -> list[Route]:
         ("POST", "reject", lambda body: _reject(desk, body)),
         ("POST", "shutdown", shutdown),
     ]
-    return [Route(f"/local/{path}", _guarded(action), methods=[method]) for method, path, action in table]
+    return [Route(f"/local/{path}", _guarded(desk, action), methods=[method]) for method, path, action in table]
 
 
 def status(desk: Desk) -> Body:
@@ -122,7 +122,10 @@ def _set_speed(desk: Desk, body: Body) -> Body:
     speed = body.get("speed")
     if not isinstance(speed, int | float) or isinstance(speed, bool):
         raise BadRequest("speed must be a number above 0")
-    desk.market.set_speed(float(speed))
+    try:
+        desk.market.set_speed(float(speed))
+    except OverflowError:
+        raise BadRequest("speed is beyond any number") from None
     return status(desk)
 
 
@@ -166,10 +169,10 @@ def _accounts(desk: Desk) -> Body:
     }
 
 
-def _guarded(action: Callable[[Body], Body]) -> Callable[[Request], Awaitable[Response]]:
+def _guarded(desk: Desk, action: Callable[[Body], Body]) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
-        if request.client is None or request.client.host not in _LOOPBACK:
-            return error(403, "The control API is for this machine only.")
+        if why_not := trouble(request.headers, desk.control_key):
+            return error(403, why_not)
         try:
             raw = await request.body()
             body = orjson.loads(raw) if raw.strip() else {}

@@ -35,6 +35,7 @@ class Desk:
     market: Market
     sign_in: SignIn
     heartbeat: float = HEARTBEAT_SECONDS
+    control_key: str = field(default="", repr=False)
     bells: Bells = field(default_factory=Bells)
     faults: Switchboard = field(default_factory=lambda: Switchboard(now=wall_ns))
     stop: Callable[[], None] = lambda: None

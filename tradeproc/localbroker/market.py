@@ -28,7 +28,7 @@ from tradeproc.localbroker.orders import (
     Ticket,
     TicketGroup,
 )
-from tradeproc.localbroker.pace import Pace
+from tradeproc.localbroker.pace import FASTEST, Pace
 from tradeproc.localbroker.tape import Tape
 
 T = TypeVar("T")
@@ -269,6 +269,8 @@ class Market:
         rewound = max((index for index, each in enumerate(records) if each["kind"] == _REWOUND), default=0)
         clocks = [record for record in records if record["kind"] in ("clock", "opened")]
         speed = self.settings.speed if opened[-1]["configured_speed"] != self.settings.speed else clocks[-1]["speed"]
+        if not 0 < speed <= FASTEST:
+            speed = self.settings.speed  # an earlier version took any, and could not be started again
         market = max(record["market_at"] for record in records[rewound:])
         return Pace(Nanos(market), self._monotonic(), speed, clocks[-1]["paused"])
 

@@ -26,6 +26,7 @@ from tradeproc.durable import write_durably
 from tradeproc.errors import Refusal
 
 _CODE_SECONDS = 600
+_MOST_CODES = 1000
 _DEFAULT_SCOPE = "openid offline_access profile MarketData ReadAccount Trade"
 
 Fields = Mapping[str, str]
@@ -40,7 +41,10 @@ _HEADER = _encode(orjson.dumps({"alg": "HS256", "typ": "JWT"}))
 
 @dataclass(frozen=True, slots=True)
 class OAuthSettings:
-    """Who the clients are (id to secret) and how long tokens live. `rotates`: each refresh token works once."""
+    """Who the clients are (id to secret) and how long tokens live. `rotates`: each refresh token works once.
+
+    A client without a secret is a public one: PKCE proves what a secret would. One with a secret always needs it.
+    """
 
     clients: Mapping[str, str] = field(default_factory=lambda: {"local": "local"})
     token_seconds: int = 1200
@@ -97,6 +101,8 @@ class SignIn:
             return _with_query(redirect, {"error": refusal[0], "error_description": refusal[1]} | state)
         code = secrets.token_urlsafe(24)
         self._forget_codes(now)
+        while len(self._codes) >= _MOST_CODES:  # who asks for many is in nobody's way
+            del self._codes[next(iter(self._codes))]
         self._codes[code] = _Consent(
             client,
             redirect,
@@ -125,7 +131,7 @@ class SignIn:
         Raises:
             OAuthError: the client does not name itself rightly.
         """
-        self._check_client(form, needs_secret=True)
+        self._check_client(form)
         self._revoked[f"client:{form['client_id']}"] = now
         self._write_revoked()
 
@@ -148,8 +154,10 @@ class SignIn:
 
     def _by_code(self, form: Fields, now: int) -> dict[str, Any]:
         consent = self._codes.get(form.get("code", ""))
-        self._check_client(form, needs_secret=not (consent and consent.challenge))
+        self._check_client(form)
         consent = self._codes.pop(form.get("code", ""), None)
+        if consent is not None and not consent.challenge and not self.settings.clients[consent.client]:
+            raise OAuthError(401, "access_denied", "A client without a secret needs PKCE.")
         if consent is None or consent.expires_at <= now or consent.client != form["client_id"]:
             raise OAuthError(403, "invalid_grant", "Invalid authorization code")
         if consent.redirect_uri != form.get("redirect_uri", ""):
@@ -164,7 +172,7 @@ class SignIn:
     def _by_refresh_token(self, form: Fields, now: int) -> dict[str, Any]:
         token = form.get("refresh_token", "")
         claims = self._claims(token)
-        self._check_client(form, needs_secret=not (claims and claims.get("pkce")))
+        self._check_client(form)
         client = form["client_id"]
         if token == client:
             return self._answer(client, _DEFAULT_SCOPE, now)
@@ -180,12 +188,12 @@ class SignIn:
             answer["refresh_token"] = self._refresh_token(client, claims["scope"], claims["pkce"], now)
         return answer
 
-    def _check_client(self, form: Fields, *, needs_secret: bool) -> None:
+    def _check_client(self, form: Fields) -> None:
         client = form.get("client_id", "")
         expected = self.settings.clients.get(client)
         if expected is None:
             raise OAuthError(401, "invalid_client", f"Unknown client: {client}")
-        if needs_secret and not hmac.compare_digest(form.get("client_secret", "").encode(), expected.encode()):
+        if expected and not hmac.compare_digest(form.get("client_secret", "").encode(), expected.encode()):
             raise OAuthError(401, "access_denied", "Unauthorized")
 
     def _answer(self, client: str, scope: str, now: int) -> dict[str, Any]:

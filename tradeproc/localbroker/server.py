@@ -12,13 +12,14 @@ from decimal import Decimal
 from pathlib import Path
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tradeproc.domain.units import Money
 from tradeproc.errors import Fault, Halt
 from tradeproc.folders import make_private
 from tradeproc.localbroker.app import make_app
+from tradeproc.localbroker.control_key import make_key
 from tradeproc.localbroker.desk import Desk
+from tradeproc.localbroker.limits import BoundedProtocol
 from tradeproc.localbroker.market import Market, Settings
 from tradeproc.localbroker.matching import Rules
 from tradeproc.localbroker.oauth import OAuthSettings, SignIn
@@ -68,14 +69,6 @@ class ServerSettings:
     oauth: OAuthSettings = field(default_factory=OAuthSettings)
 
 
-class _Protocol(HttpToolsProtocol):
-    """Lets an answer reach its connection, so that it can be reset."""
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["state"]["transport"] = self.transport
-
-
 class _Server(uvicorn.Server):
     """Leaves signals to us; streams are told GoAway before connections are waited for."""
 
@@ -102,6 +95,9 @@ def serve(
     Raises:
         PortTaken: somebody else listens on the port.
     """
+    # whoever can reach the port finds the key of the control API
+    make_private(settings.folder)
+    make_key(settings.folder)
     listener = listen(settings.port)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
@@ -142,7 +138,7 @@ def open_desk(settings: ServerSettings, heard: Callable[[int], None] = lambda ro
     )
     if settings.paused:
         market.pause()
-    return Desk(market, SignIn(settings.folder, settings.oauth), settings.heartbeat)
+    return Desk(market, SignIn(settings.folder, settings.oauth), settings.heartbeat, make_key(settings.folder))
 
 
 async def _serve(
@@ -154,7 +150,7 @@ async def _serve(
     desk = open_desk(settings, heard)
     config = uvicorn.Config(
         make_app(desk),
-        http=_Protocol,
+        http=BoundedProtocol,
         ws="none",
         loop="asyncio",
         lifespan="off",

@@ -25,6 +25,7 @@ from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.domain.units import Money
 from tradeproc.errors import Fault
 from tradeproc.localbroker.client import LocalBroker
+from tradeproc.localbroker.control_key import key_file
 from tradeproc.localbroker.matching import Rules
 from tradeproc.localbroker.oauth import OAuthSettings
 from tradeproc.localbroker.server import ServerSettings
@@ -101,7 +102,7 @@ def running_local_broker(**config: Any) -> Iterator[RunningBroker]:
         write_settings(folder, config)
         process, port = _start(folder)
         url = f"http://127.0.0.1:{port}"
-        broker = RunningBroker(folder, url, port, LocalBroker(url), process)
+        broker = RunningBroker(folder, url, port, LocalBroker(url, key_file(folder)), process)
         yield broker
     finally:
         if broker is not None:

@@ -87,8 +87,8 @@ def _clients(found: Config) -> dict[str, str]:
     clients: dict[str, str] = {}
     for login in found.logins.values():
         is_ours = urlsplit(login.auth_url).port == found.localbroker.port
-        if is_ours and login.client_id and login.client_id.public and login.client_secret:
-            clients[login.client_id.public] = login.client_secret.public
+        if is_ours and login.client_id and login.client_id.public:
+            clients[login.client_id.public] = login.client_secret.public if login.client_secret else ""
     return clients
 
 

@@ -20,6 +20,7 @@ from tradeproc.cli.desk import KEEPER, Desk
 from tradeproc.errors import TradeprocError
 from tradeproc.home import Home
 from tradeproc.localbroker.client import LocalBroker
+from tradeproc.localbroker.control_key import key_file_of
 
 INSTALLATION = Path(tradeproc.__file__).parents[1]
 LOGIN, ACCOUNT, CONTRACT = "paper", "SIM0000001F", "ESH24"
@@ -104,7 +105,7 @@ def temporary_desk(speed: float = SPEED) -> Iterator[TemporaryDesk]:
         text=True,
     )
     try:
-        with Desk(home) as desk, LocalBroker(f"http://127.0.0.1:{port}") as broker:
+        with Desk(home) as desk, LocalBroker(f"http://127.0.0.1:{port}", key_file_of(home)) as broker:
             try:
                 desks.start_supervisord(desk)
                 yield TemporaryDesk(desk, broker, sink, sink_port)

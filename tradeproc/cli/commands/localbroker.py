@@ -19,6 +19,7 @@ from tradeproc.cli.outcome import Outcome, SubParsers
 from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.localbroker import faults
 from tradeproc.localbroker.client import LocalBroker
+from tradeproc.localbroker.control_key import key_file_of
 from tradeproc.localbroker.faults import FaultName
 
 _HIT_SECONDS, _LOOK_SECONDS = 1.0, 0.05
@@ -100,7 +101,7 @@ def _control(desk: Desk) -> LocalBroker:
     configured = desk.config.localbroker
     if not configured.enabled:
         raise CommandFailed("the local broker is not enabled in conf/tradeproc.toml: [localbroker] enabled = true")
-    return LocalBroker(f"http://127.0.0.1:{configured.port}")
+    return LocalBroker(f"http://127.0.0.1:{configured.port}", key_file_of(desk.home))
 
 
 def simple(desk: Desk, arguments: Namespace) -> Outcome:

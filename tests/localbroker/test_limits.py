@@ -1,0 +1,215 @@
+"""Who has no key and no token takes little of the server and keeps nobody out: real sockets, a real server."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import httpx
+import psutil
+import pytest
+
+from tests.waiting import wait_until
+from tradeproc.localbroker import limits
+from tradeproc.localbroker.client import LocalBroker, LocalBrokerRefused
+from tradeproc.localbroker.control_key import HEADER, key_file
+from tradeproc.localbroker.limits import LARGEST_BODY, LARGEST_HEAD, MOST_CONNECTIONS, BoundedProtocol
+from tradeproc.localbroker.testing import RunningBroker, running_local_broker
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[RunningBroker]:
+    with running_local_broker(paused=True) as running:
+        yield running
+
+
+def control(broker: RunningBroker, headers: dict[str, str], path: str = "status") -> int:
+    return httpx.get(f"{broker.url}/local/{path}", headers=headers, trust_env=False).status_code
+
+
+def connect(broker: RunningBroker) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", broker.port), timeout=30)
+
+
+# --- the control API
+
+
+def test_without_its_key_the_control_does_nothing(broker: RunningBroker) -> None:
+    with LocalBroker(broker.url) as stranger, pytest.raises(LocalBrokerRefused, match="wants the key"):
+        stranger.shutdown()
+    for path in ("status", "ledger", "accounts", "exposure"):
+        assert control(broker, {}, path) == 403
+        assert control(broker, {HEADER: "wrong"}, path) == 403
+
+    assert broker.control.status()["accounts"]
+    assert key_file(broker.folder).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("host", "rebound.example"),
+        ("host", "127.0.0.1.rebound.example:8765"),
+        ("host", "[::1"),
+        ("origin", "https://elsewhere.example"),
+        ("origin", "null"),
+        ("origin", "http://localhost.elsewhere.example"),
+    ],
+)
+def test_a_page_of_another_host_controls_nothing_even_with_the_key(
+    broker: RunningBroker, header: str, value: str
+) -> None:
+    assert control(broker, {HEADER: key_file(broker.folder).read_text(), header: value}) == 403
+
+
+@pytest.mark.parametrize("origin", ["http://127.0.0.1:8765", "http://localhost:3000"])
+def test_a_page_of_this_machine_with_the_key_may(broker: RunningBroker, origin: str) -> None:
+    assert control(broker, {HEADER: key_file(broker.folder).read_text(), "origin": origin}) == 200
+
+
+def test_a_key_outlives_a_restart(broker: RunningBroker) -> None:
+    before = key_file(broker.folder).read_text()
+    broker.kill()
+    broker.restart()
+
+    assert key_file(broker.folder).read_text() == before
+    assert broker.control.status()["accounts"]
+
+
+@pytest.mark.parametrize("speed", ["1e308", "1e999", "-1", "0", "null", '"fast"', "1" + "0" * 400, "true"])
+def test_no_speed_takes_the_broker_down(broker: RunningBroker, speed: str) -> None:
+    headers = {HEADER: key_file(broker.folder).read_text()}
+    answer = httpx.post(
+        f"{broker.url}/local/speed", content=f'{{"speed": {speed}}}', headers=headers, trust_env=False
+    )
+
+    assert answer.status_code == 400
+    assert broker.control.status()["accounts"]
+
+
+def test_a_journal_with_a_speed_beyond_reason_is_continued_at_the_configured_one() -> None:
+    with running_local_broker(paused=True, speed=7.0) as broker:
+        broker.stop()
+        journal = broker.folder / "journal"
+        lines = journal.read_text().splitlines()
+        record = json.loads(lines[-1])[-1]
+        journal.write_text("\n".join([*lines, json.dumps([{**record, "kind": "clock", "speed": 1e308}])]) + "\n")
+
+        broker.restart()
+
+        assert broker.control.status()["speed"] == 7.0
+
+
+# --- bytes, time and connections
+
+
+def test_a_body_without_end_is_refused_and_fills_no_memory(broker: RunningBroker) -> None:
+    before = psutil.Process(broker.pid).memory_info().rss
+    for path in ("/oauth/token", "/v3/orderexecution/orders", "/local/speed"):
+        with connect(broker) as client:
+            client.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+            chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+            sent = 0
+            try:
+                while sent < 100 * LARGEST_BODY:
+                    client.sendall(chunk)
+                    sent += len(chunk)
+            except OSError:
+                pass
+
+            assert sent < 50 * LARGEST_BODY
+
+    assert psutil.Process(broker.pid).memory_info().rss - before < 64 * 1024 * 1024
+    assert broker.control.status()["accounts"]
+
+
+@pytest.mark.parametrize("what", ["X-Header: {}\r\n", "{}: y\r\n"])
+def test_headers_without_end_are_refused(broker: RunningBroker, what: str) -> None:
+    with connect(broker) as client:
+        client.sendall(b"GET /v3/brokerage/accounts HTTP/1.1\r\nHost: localhost\r\n")
+        sent = 0
+        try:
+            while sent < 50 * LARGEST_HEAD:
+                line = what.format("a" * 1000).encode()
+                client.sendall(line)
+                sent += len(line)
+        except OSError:
+            pass
+
+    assert sent < 50 * LARGEST_HEAD
+    assert broker.control.status()["accounts"]
+
+
+def test_an_address_without_end_is_refused(broker: RunningBroker) -> None:
+    with connect(broker) as client:
+        client.sendall(b"GET /" + b"a" * (2 * LARGEST_HEAD) + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+        assert client.recv(100).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_thousand_half_requests_keep_nobody_out(broker: RunningBroker) -> None:
+    # a client of its own, for the sockets of a thousand connections
+    flood = (
+        "import resource,socket,sys,time\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE,(2000,resource.getrlimit(resource.RLIMIT_NOFILE)[1]))\n"
+        "held=[]\n"
+        "for _ in range(1000):\n"
+        "    s=socket.create_connection(('127.0.0.1',int(sys.argv[1])),timeout=30)\n"
+        "    s.sendall(b'POST /oauth/token HTTP/1.1\\r\\nHost: localhost\\r\\nContent-Length: 10\\r\\n\\r\\nx')\n"
+        "    held.append(s)\n"
+        "print('held',flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    command = ["python3", "-c", flood, str(broker.port)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ) as strangers:
+        try:
+            assert strangers.stdout is not None and strangers.stdout.readline() == b"held\n"
+
+            assert httpx.get(f"{broker.url}/v3/brokerage/accounts", headers=broker.headers()).status_code == 200
+            assert len(psutil.Process(broker.pid).net_connections()) <= MOST_CONNECTIONS + 20
+        finally:
+            strangers.kill()
+
+
+def test_a_request_that_stays_unfinished_ends_with_its_time() -> None:
+    async def dribble() -> bytes:
+        server = await asyncio.get_running_loop().create_server(_protocol, "127.0.0.1", 0)
+        async with server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.write(b"GET / HTTP/1.1\r\nHost: ")
+            try:
+                return await asyncio.wait_for(reader.read(), 30)
+            except ConnectionResetError:
+                return b""
+            finally:
+                writer.close()
+
+    assert asyncio.run(dribble()) == b""
+
+
+def _protocol() -> asyncio.Protocol:
+    from uvicorn import Config
+    from uvicorn.server import ServerState
+
+    async def app(scope: object, receive: object, send: object) -> None:
+        raise AssertionError("the request never came")
+
+    found = BoundedProtocol(Config(app), ServerState(), {})
+    found.request_seconds = 0.2
+    return found
+
+
+def test_a_silent_client_of_a_stream_is_not_taken_for_one_that_dribbles(broker: RunningBroker) -> None:
+    assert limits.REQUEST_SECONDS >= 5
+    account = broker.control.status()["accounts"][0]
+    path = f"{broker.url}/v3/brokerage/stream/accounts/{account}/orders"
+    with httpx.stream("GET", path, headers=broker.headers(), trust_env=False, timeout=60) as stream:
+        lines = stream.iter_lines()
+        next(lines)
+        strangers = [connect(broker) for _ in range(MOST_CONNECTIONS + 20)]
+        wait_until("the stream is open", lambda: len(broker.control.status()["streams"]) == 1)
+        for stranger in strangers:
+            stranger.close()
+        assert "Heartbeat" in next(lines)
