@@ -170,6 +170,23 @@ def test_fills_that_the_stream_does_not_tell_are_noticed_by_asking(trading: Desk
     wait_for("the fill in the database", lambda: trading.count("fills", 1) > told, 20.0)
 
 
+@pytest.mark.parametrize("fault", ["absurd_times", "bad_records"])
+def test_values_that_cannot_be_are_said_and_nobody_dies_of_them(trading: Desk, fault: str) -> None:
+    processes = [*FEEDS.values(), "link-paper.link", "session-1.account", "session-1.trader"]
+    pids = [trading.pid(process) for process in processes]
+
+    strike(trading, fault, hits=2, target="stream.orders,stream.positions", seconds=8.0)
+    strike_answers(trading, fault)
+
+    said = "select * from alarms where session = 1 and name = 'broker_unreadable'"
+    wait_for("it is said", lambda: trading.rows(said))
+    trading.wait_fills(1)
+    assert [trading.pid(process) for process in processes] == pids
+    trading.broker.clear_faults()
+    trading.ask("session-1.trader", "reconcile", {})
+    wait_for("it is over", lambda: not trading.rows(f"{said} and cleared_at is null"))
+
+
 def test_frames_that_come_twice_change_nothing(trading: Desk) -> None:
     strike(trading, "repeat_frames")
     trading.wait_fills(1, more=2)

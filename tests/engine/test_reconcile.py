@@ -294,3 +294,14 @@ def test_a_forgotten_order_of_ours_that_works_again_is_seen() -> None:
     desk.run(10)
 
     assert desk.alarms == {"order_unknown"}
+
+
+def test_a_picture_of_the_stream_with_a_field_that_makes_no_sense_is_applied_and_said() -> None:
+    desk = Desk(Scripted(RESTING)).start()
+    desk.bar(seconds=5)
+    picture = replace(desk.broker.orders["900"], state=OrderState.CANCELLED, doubt="ClosedDateTime makes no sense")
+
+    desk.tell(told.OrderTold(picture))
+
+    assert desk.orders[0].state is OrderState.CANCELLED
+    assert desk.alarms == {"broker_unreadable"}

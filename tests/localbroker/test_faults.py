@@ -283,6 +283,26 @@ def test_frames_can_come_twice(wire: Wire) -> None:
     assert first == second and first["OrderID"] == placed
 
 
+@pytest.mark.parametrize(
+    ("fault", "key", "told"), [("absurd_times", "OpenedDateTime", "9999"), ("bad_records", "ExecQuantity", "several")]
+)
+def test_values_can_be_told_that_cannot_be(wire: Wire, fault: str, key: str, told: str) -> None:
+    account = wire.account()
+    with wire.stream(orders_of(account)) as lines:
+        lines.snapshot()
+        wire.control.fault(fault, target="stream.orders", account=account)
+        placed = wire.place(limit(account, "4000"))
+        frame = next_order(lines)
+    wire.control.fault(fault, target="orders", account=account)
+    (listed,) = wire.get(f"/v3/brokerage/accounts/{account}/orders")["Orders"]
+    (again,) = wire.get(f"/v3/brokerage/accounts/{account}/orders")["Orders"]
+
+    for record in (frame, listed):
+        assert record["OrderID"] == placed
+        assert (record | record["Legs"][0])[key].startswith(told)
+    assert not (again | again["Legs"][0])[key].startswith(told)
+
+
 def test_a_proxy_can_spoil_an_answer_that_was_good(wire: Wire) -> None:
     account = wire.account()
     for name in ("html", "empty", "truncated"):

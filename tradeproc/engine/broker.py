@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tradeproc.domain.book import Balance, Divergence, DivergenceKind
-from tradeproc.domain.broker_orders import BrokerOrder
+from tradeproc.domain.broker_orders import BrokerOrder, UnreadableRecord
 from tradeproc.domain.orders import Order, OrderSource, OrderState
 from tradeproc.domain.units import SECOND
 from tradeproc.engine import early_close, matching, sending, unpriced, vanished
@@ -30,6 +30,10 @@ def order_told(turn: Turn, picture: BrokerOrder) -> None:
     state = turn.state
     if not matching.is_of_session(state, picture):
         return
+    if picture.doubt:
+        reason = f"order {picture.broker_id}: {picture.doubt}"
+        broken = UnreadableRecord(picture.broker_id, picture.account, picture.contract, reason)
+        record_unreadable(turn, RecordUnreadable(StreamKind.ORDERS, broken))
     order = matching.claimed(state, picture)
     if order is None and picture.broker_id in state.broker.ids:
         return  # of ours, ended long ago and forgotten

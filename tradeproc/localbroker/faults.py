@@ -13,6 +13,8 @@ visible, each with what it hit. A stream is hit by one fault once: a count of 3 
     accept_then_time_out  order entry          done, but the answer comes after `seconds`, or never
     drop_order_frames     order streams        order frames get lost, heartbeats go on, for `seconds` or until cleared
     repeat_frames         order streams        every order frame comes twice
+    absurd_times          streams, questions   every time is told as year 9999; on streams for `seconds` or for ever
+    bad_records           streams, questions   quantities are told as a word; on streams for `seconds` or for ever
     slow                  requests             the answer comes `seconds` late
     html empty truncated  requests             done, but a proxy spoils the answer: a page, nothing, half of it
 """
@@ -41,6 +43,8 @@ class FaultName(StrEnum):
     ACCEPT_THEN_TIME_OUT = "accept_then_time_out"
     DROP_ORDER_FRAMES = "drop_order_frames"
     REPEAT_FRAMES = "repeat_frames"
+    ABSURD_TIMES = "absurd_times"
+    BAD_RECORDS = "bad_records"
     SLOW = "slow"
     HTML = "html"
     EMPTY = "empty"
@@ -55,6 +59,7 @@ REQUESTS = ORDER_ENTRY | {
 }
 _GROUPS: Mapping[str, frozenset[str]] = {"stream": STREAMS, "rest": REQUESTS, "order_entry": ORDER_ENTRY}
 _BROKERAGE_STREAMS = frozenset({"stream.orders"})
+_RECORDS = frozenset({"stream.orders", "stream.positions", "orders", "order", "positions"})
 _API = (REQUESTS | STREAMS) - {"token"}
 
 # where a fault can hit at all; the first set is what an empty target means
@@ -70,11 +75,21 @@ _REACH: Mapping[FaultName, tuple[frozenset[str], frozenset[str]]] = {
     FaultName.ACCEPT_THEN_TIME_OUT: (ORDER_ENTRY, REQUESTS),
     FaultName.DROP_ORDER_FRAMES: (_BROKERAGE_STREAMS, _BROKERAGE_STREAMS),
     FaultName.REPEAT_FRAMES: (_BROKERAGE_STREAMS, _BROKERAGE_STREAMS),
+    FaultName.ABSURD_TIMES: (_RECORDS, _RECORDS | {"stream.barcharts", "barcharts", "historicalorders"}),
+    FaultName.BAD_RECORDS: (_RECORDS, _RECORDS),
     FaultName.SLOW: (REQUESTS - {"token"}, REQUESTS),
     FaultName.HTML: (REQUESTS - {"token"}, REQUESTS),
     FaultName.EMPTY: (REQUESTS - {"token"}, REQUESTS),
     FaultName.TRUNCATED: (REQUESTS - {"token"}, REQUESTS),
 }
+_GARBLED: Mapping[FaultName, tuple[frozenset[str], str]] = {
+    FaultName.ABSURD_TIMES: (
+        frozenset({"OpenedDateTime", "ClosedDateTime", "Timestamp", "TimeStamp"}),
+        "9999-12-31T23:59:59Z",
+    ),
+    FaultName.BAD_RECORDS: (frozenset({"ExecQuantity", "Quantity"}), "several"),
+}
+GARBLING = frozenset(_GARBLED)
 _STATUSES = (500, 502, 503, 504)
 _KEPT_HITS = 20
 
@@ -216,6 +231,16 @@ class Switchboard:
     def _retire(self) -> None:
         self.past.extend(fault for fault in self.active if fault.is_spent)
         self.active = [fault for fault in self.active if not fault.is_spent]
+
+
+def garbled(told: Any, name: FaultName) -> Any:
+    """Return what is told with the fields spoilt that a fault of this name spoils, in all its records."""
+    if isinstance(told, list):
+        return [garbled(each, name) for each in told]
+    if not isinstance(told, Mapping):
+        return told
+    keys, value = _GARBLED[name]
+    return {key: value if key in keys else garbled(inner, name) for key, inner in told.items()}
 
 
 def _name(value: object) -> FaultName:

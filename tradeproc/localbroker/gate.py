@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.errors import Refusal
 from tradeproc.localbroker.desk import Desk, refusal
-from tradeproc.localbroker.faults import Fault, FaultName
+from tradeproc.localbroker.faults import GARBLING, Fault, FaultName, garbled
 from tradeproc.localbroker.streams import StreamAnswer, reset
 from tradeproc.localbroker.wakes import FAULTS, Bells, Sleeper
 
@@ -34,7 +34,9 @@ TITLES = {
     504: "GatewayTimeout",
 }
 _REFUSING = frozenset({FaultName.UNAUTHORIZED, FaultName.TOO_MANY, FaultName.SERVER_ERROR})
-_SPOILING = frozenset({FaultName.ACCEPT_THEN_TIME_OUT, FaultName.HTML, FaultName.EMPTY, FaultName.TRUNCATED})
+_SPOILING = (
+    frozenset({FaultName.ACCEPT_THEN_TIME_OUT, FaultName.HTML, FaultName.EMPTY, FaultName.TRUNCATED}) | GARBLING
+)
 _PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 _SLOW_SECONDS = 2.0
 _RETRY_SECONDS = 5.0
@@ -184,6 +186,9 @@ async def _spoil(answer: Response, fault: Fault, request: Request, bells: Bells)
         return Response(_PAGE, 502, media_type="text/html")
     if fault.name is FaultName.EMPTY:
         return Response(b"", answer.status_code, media_type="application/json")
+    if fault.name in GARBLING:
+        spoilt = garbled(orjson.loads(bytes(answer.body)), fault.name)
+        return Response(orjson.dumps(spoilt), answer.status_code, media_type="application/json")
     if fault.name is FaultName.TRUNCATED:
         body = bytes(answer.body)
         return Response(body[: len(body) // 2], answer.status_code, media_type="application/json")

@@ -17,13 +17,13 @@ from starlette.types import Message, Receive, Scope, Send
 
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.domain.units import iso
-from tradeproc.localbroker.faults import Fault, FaultName, Switchboard
+from tradeproc.localbroker.faults import GARBLING, Fault, FaultName, Switchboard, garbled
 from tradeproc.localbroker.wakes import Bells, Sleeper
 
 HEARTBEAT_SECONDS = 5.0
 # the second kind holds from the snapshot on, the first begins after it
 _LIVE = frozenset({FaultName.GO_AWAY, FaultName.DUAL_LOGON, FaultName.CUT, FaultName.STALL})
-_FRAMES = frozenset({FaultName.SPLIT, FaultName.DROP_ORDER_FRAMES, FaultName.REPEAT_FRAMES})
+_FRAMES = frozenset({FaultName.SPLIT, FaultName.DROP_ORDER_FRAMES, FaultName.REPEAT_FRAMES}) | GARBLING
 
 Line = dict[str, Any]
 
@@ -220,6 +220,9 @@ class StreamAnswer:
         if not is_snapshot and self._stream.has(FaultName.DROP_ORDER_FRAMES):
             self._stream.lost += len(told)
             return
+        for name in GARBLING:
+            if self._stream.has(name):
+                told = garbled(told, name)
         if self._stream.has(FaultName.REPEAT_FRAMES):
             told = [line for line in told for _ in range(2)]
         await self._write(told)

@@ -25,6 +25,7 @@ from tradeproc.procs.token_source import BusTokenSource
 
 log = logging.getLogger(__name__)
 
+_LONGEST_REASON = 500
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0
 # a connection that lasted so long was a good one: after it we begin again without a pause, if the end was polite
 _LASTING_NS = 3 * SECOND
@@ -168,9 +169,10 @@ class Feed:
             self.node.note_work()
 
     def _went_down(self, ended: StreamEnded) -> None:
-        if self._spoilt:
-            ended = StreamEnded(self._spoilt)
-        self.is_up, self._reason = False, ended.reason
+        # a broker's words may hold what no message can
+        reason = (self._spoilt or ended.reason).encode("utf-8", "replace").decode()[:_LONGEST_REASON]
+        ended = StreamEnded(reason, ended.is_polite and not self._spoilt, ended.is_fatal and not self._spoilt)
+        self.is_up, self._reason = False, reason
         if self._is_stopping.is_set():
             return
         level = logging.INFO if ended.is_polite else logging.WARNING
