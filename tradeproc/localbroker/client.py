@@ -102,12 +102,19 @@ class LocalBroker:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def _headers(self) -> dict[str, str]:
+        return {} if self._key is None or not self._key.exists() else {HEADER: self._key.read_text().strip()}
+
     def _ask(
         self, method: str, path: str, body: Mapping[str, object] | None = None, query: Mapping[str, str] | None = None
     ) -> Body:
         try:
-            headers = {} if self._key is None or not self._key.exists() else {HEADER: self._key.read_text().strip()}
+            headers = self._headers()
             answer = self._http.request(method, f"/local/{path}", json=body, params=query, headers=headers)
+            if answer.status_code == 403 and headers != self._headers():  # the broker made its key just now
+                answer = self._http.request(
+                    method, f"/local/{path}", json=body, params=query, headers=self._headers()
+                )
             found = answer.json()
         except httpx.TransportError as error:
             raise LocalBrokerDown(f"no local broker answers at {self._http.base_url}: {error}") from None
