@@ -197,6 +197,58 @@ def test_rows_are_sorted_and_bars_that_come_twice_count_once_and_both_is_told() 
     assert "2 bars come twice; the later line counts; 1 of them differ, the first in line 4" in found.warnings[1]
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("sep=;\n" + FIRST_RATE.replace(",", ";"), Wanted(CHICAGO, "start")),
+        (FIRST_RATE.replace("\n", ",\n"), Wanted(CHICAGO, "start")),
+        ("Date;Time;Open;High;Low;Close;Volume;\n" + KIBOT.replace(",", ";"), Wanted(CHICAGO, "start")),
+        (",open,high,low,close,volume\n" + FIRST_RATE, Wanted(CHICAGO, "start")),
+        (
+            "02.01.2024;08:30:00;4750,25;4751,0;4750,0;4750,50;812,0\n"
+            "02.01.2024;08:31:00;4750,5;4750,5;4749,0;4749,25;40\n",
+            Wanted(CHICAGO, "start"),
+        ),
+        (
+            "1/2/2024 8:30:00 AM\t4750.25\t4751\t4750\t4750.5\t812\n"
+            "1/2/2024 8:31:00 AM\t4750.5\t4750.5\t4749\t4749.25\t40\n",
+            Wanted(CHICAGO, "start"),
+        ),
+        (
+            "<TICKER>,<PER>,<DTYYYYMMDD>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>\n"
+            "ESH4,1,20240102,083000,4750.25,4751,4750,4750.5,812\nESH4,1,20240102,083100,4750.5,4750.5,4749,4749.25,40\n",
+            Wanted(CHICAGO, "start"),
+        ),
+        (
+            "timestamp,o,h,l,c,v\n1704205800,4750.25,4751,4750,4750.5,812\n1704205860.000,4750.5,4750.5,4749,4749.25,40\n",
+            Wanted(stamp="start"),
+        ),
+        (
+            "time,open,high,low,close,Volume\n2024-01-02T08:30:00-06:00,4750.25,4751,4750,4750.5,812\n"
+            "2024-01-02T08:31:00-06:00,4750.5,4750.5,4749,4749.25,40\n",
+            Wanted(stamp="start"),
+        ),
+        (DATABENTO_BARS.replace("ESH4", "").replace(",symbol", ",nothing"), Wanted(contract="esh24")),
+    ],
+    ids=["excel", "trailing", "trailing-header", "pandas", "german", "am-pm", "metastock", "epoch", "offset", "id"],
+)
+def test_other_exports_are_read_as_they_come(text: str, wanted: Wanted) -> None:
+    found = reading(text, wanted=wanted)
+
+    assert found.questions == []
+    assert found.trades.prices.tolist() == [4750.25, 4750, 4751, 4750.5, 4750.5, 4750.5, 4749, 4749.25]
+    assert found.trades.sizes.tolist() == [203, 203, 203, 203, 10, 10, 10, 10]
+    assert iso(int(found.trades.times[0])) == "2024-01-02T14:30:00Z"
+    assert found.trades.contracts == ("ESH24",)
+
+
+def test_what_a_column_means_here_is_told_where_others_mean_something_else() -> None:
+    text = "time,open,high,low,close,volume\n2024-01-02T08:30:00Z,4750.25,4751,4750,4750.5,812\n"
+
+    assert "stamped at their end" in reading(text).warnings[0]
+    assert not reading(text, wanted=Wanted(stamp="end")).warnings
+
+
 def test_equal_trades_are_kept_because_trades_may_be_equal() -> None:
     found = reading(NINJA_TICKS + NINJA_TICKS.splitlines()[1], wanted=Wanted(CHICAGO))
 
@@ -260,7 +312,7 @@ def test_a_zone_that_is_none_and_a_stamp_that_is_none_are_refused() -> None:
 
 
 def test_memory_and_progress_go_with_the_blocks_not_with_the_file() -> None:
-    lines = (f"{1704205800 + index}000000000,4750.25,1\n".encode() for index in range(50_000))
+    lines = (f"{1704205800 + index}000000000,4750.25,1\n".encode() for index in range(2_000))
 
     def chunks() -> Iterator[bytes]:
         yield b"ts_event_ns,price,size\n"
@@ -271,9 +323,9 @@ def test_memory_and_progress_go_with_the_blocks_not_with_the_file() -> None:
 
     found = read(chunks(), "ESH24.csv", Wanted(), heard.append)
 
-    assert found.rows == 1_000_000
+    assert found.rows == 40_000
     assert heard[-1] == found.rows
-    assert len(heard) >= 50_000
+    assert len(heard) >= 2_000
 
 
 PIECES = st.sampled_from(

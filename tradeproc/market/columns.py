@@ -158,6 +158,8 @@ def _odd_whole(text: str) -> int:
     """Return the whole number that an unusual text means, -1 for none."""
     if _THOUSANDS.fullmatch(text):
         text = text.replace(",", "")
+    elif _DECIMAL_COMMA.fullmatch(text):
+        text = text.replace(",", ".")
     if _DOT_OR_EXPONENT.fullmatch(text) is None:
         return -1
     value = float(text)

@@ -37,7 +37,8 @@ class Zone(StrEnum):
 class Layout:
     """How a file is read. `columns` is the place of each meaning; `stamp` and `zone` are what the format itself says.
 
-    `scale` decimals are implied in prices without a dot; `is_own` is the form of our own documentation.
+    `scale` decimals are implied in prices without a dot; `is_own` is the form of our own documentation; `plays_all`:
+    all contracts of the file are meant unless one is named; `header` are the columns' names, empty without.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Layout:
     zone: Zone | None = None
     scale: int = 0
     is_own: bool = False
+    plays_all: bool = False
     header: tuple[str, ...] = ()
 
     def field(self, meaning: str) -> str:
@@ -70,8 +72,10 @@ _MEANINGS = {
         "date/time",
         "date",
         "bartime",
+        # what pandas writes above an index without a name
+        "",
     ),
-    "date": ("date", "day"),
+    "date": ("date", "day", "dtyyyymmdd"),
     "clock": ("time", "timeofday"),
     "open": ("open", "o"),
     "high": ("high", "h"),
@@ -84,7 +88,7 @@ _MEANINGS = {
     "down": ("down",),
     "contract": ("contract", "symbol", "ticker", "instrumentid"),
     "action": ("action",),
-    "trades": ("numberoftrades",),
+    "trades": ("numberoftrades", "#oftrades"),
 }
 _FIXED_POINT_FROM = 1_000_000
 _SHAPES_OF_BARS = {5: (*OHLC, "volume"), 6: (*OHLC, "volume", "other")}
@@ -99,8 +103,6 @@ def recognise(lines: Sequence[str]) -> Layout:
     """
     separator = _separator(lines)
     rows = [cells_of(line, separator) for line in lines]
-    while rows[0] and not rows[0][-1] and len(rows[0]) > 1:
-        rows[0].pop()
     if _is_header(rows[0]):
         return _with_header(separator, rows)
     return _without_header(separator, rows)
@@ -145,7 +147,7 @@ def _with_header(separator: str, rows: Sequence[Sequence[str]]) -> Layout:
 
 
 def _place(names: Sequence[str], known: Sequence[str]) -> int | None:
-    return next((names.index(each) for each in known if each in names), None)
+    return next((names.index(each) for each in known if each in names and (each or not names[0])), None)
 
 
 def _vendors(
@@ -154,7 +156,8 @@ def _vendors(
     header, rows = tuple(rows[0]), rows[1:]
 
     def made(name: str, *, bars: bool = is_bars, **more: object) -> Layout:
-        return Layout(name, separator, True, len(names), columns, bars, header=header, **more)  # type: ignore[arg-type]
+        width = _width(rows, columns, len(names))
+        return Layout(name, separator, True, width, columns, bars, header=header, **more)  # type: ignore[arg-type]
 
     kind = "bars" if is_bars else "trades"
     if "tsevent" in names:
@@ -163,7 +166,7 @@ def _vendors(
     if is_bars and {"up", "down"} <= set(columns) and "clock" in columns:
         columns.pop("volume", None)
         return made("TradeStation bars", stamp=Stamp.END, zone=Zone.EXCHANGE)
-    if is_bars and {"numberoftrades", "bidvolume", "askvolume"} <= set(names):
+    if is_bars and "trades" in columns and {"bidvolume", "askvolume"} <= set(names):
         if _are_single_trades(columns, rows):
             columns.update(price=columns["close"], size=columns["volume"])
             return made("Sierra Chart trades", bars=False)
@@ -171,11 +174,22 @@ def _vendors(
     columns.pop("up", None)
     if is_bars and "volume" not in columns:
         raise Unreadable(1, "has no column volume")
-    is_own = bool({"tseventns", "timestamputc", "time"} & set(names)) and "moment" in columns
-    is_utc = bool({"tseventns", "timestamputc"} & set(names))
+    moment = names[columns["moment"]] if "moment" in columns else ""
+    is_utc = moment in ("tseventns", "timestamputc")
+    is_own = is_utc or moment == "time"
     return made(
-        kind, stamp=Stamp.END if is_own and is_bars else None, zone=Zone.UTC if is_utc else None, is_own=is_own
+        kind,
+        stamp=Stamp.END if is_own and is_bars else None,
+        zone=Zone.UTC if is_utc else None,
+        is_own=is_own,
+        plays_all="contract" in names,
     )
+
+
+def _width(rows: Sequence[Sequence[str]], columns: Mapping[str, int], default: int) -> int:
+    """Return how many fields most lines have; a separator at the end of each makes one more than the header has."""
+    usual = Counter(len(row) for row in rows).most_common(1)
+    return max(usual[0][0] if usual else default, *(place + 1 for place in columns.values()))
 
 
 def _is_fixed_point(column: int, rows: Sequence[Sequence[str]]) -> bool:
@@ -195,6 +209,8 @@ def _are_single_trades(columns: Mapping[str, int], rows: Sequence[Sequence[str]]
 
 def _without_header(separator: str, rows: Sequence[Sequence[str]]) -> Layout:
     first = rows[0]
+    while len(first) > 1 and not first[-1]:
+        first = first[:-1]
     width = len(first)
     if is_moment(first[0]):
         columns, begin = {"moment": 0}, 1
@@ -214,7 +230,8 @@ def _without_header(separator: str, rows: Sequence[Sequence[str]]) -> Layout:
         )
     columns |= {meaning: place for place, meaning in enumerate(shape, begin)}
     is_bars = rest in _SHAPES_OF_BARS
-    return Layout(_guess(separator, first, is_bars), separator, False, width, columns, is_bars)
+    fields = _width(rows, columns, width)
+    return Layout(_guess(separator, first, is_bars), separator, False, fields, columns, is_bars)
 
 
 def _guess(separator: str, first: Sequence[str], is_bars: bool) -> str:

@@ -13,6 +13,7 @@ _DAY = 86_400 * SECOND
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 # number of digits, nanoseconds a unit
 _EPOCHS = {"0" * 19: 1, "0" * 18: 1, "0" * 16: 1_000, "0" * 13: 1_000_000, "0" * 10: SECOND}
+_SECONDS = re.compile(r"0{10}\.(0{1,9})")
 _YEAR_FIRST = r"(?P<y>0000)(?:(?P<s>[-/.])(?P<m>00?)(?P=s)(?P<d>00?)|(?P<m2>00)(?P<d2>00))"
 _MONTH_FIRST = r"(?P<m>00?)(?P<s>[/-])(?P<d>00?)(?P=s)(?P<y>0000)"
 _DAY_FIRST = r"(?P<d>00?)\.(?P<m>00?)\.(?P<y>0000)"
@@ -60,7 +61,7 @@ def is_date(text: str) -> bool:
 def is_moment(text: str) -> bool:
     """Tell whether a text has the form of a date with its time, or of a time since 1970."""
     form = re.sub(r"[0-9]", "0", text)
-    return any(each.fullmatch(form) for each in _MOMENTS) or form in _EPOCHS
+    return any(each.fullmatch(form) for each in (*_MOMENTS, _SECONDS)) or form in _EPOCHS
 
 
 def moments(block: Block, column: int, name: str) -> Moments:
@@ -90,6 +91,10 @@ def _read(block: Block, column: int, name: str, allowed: list[re.Pattern[str]]) 
     for form in forms(block, column):
         if allowed is _MOMENTS and form.form in _EPOCHS:
             at[form.rows], zoned[form.rows] = _since_1970(block, column, name, form), True
+            continue
+        if allowed is _MOMENTS and (seconds := _SECONDS.fullmatch(form.form)):
+            fraction = form.number(*seconds.span(1)) * 10 ** (9 - len(seconds[1]))
+            at[form.rows], zoned[form.rows] = form.number(0, 10) * SECOND + fraction, True
             continue
         match = next(filter(None, (each.fullmatch(form.form) for each in allowed)), None)
         if match is None:

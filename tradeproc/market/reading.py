@@ -122,7 +122,7 @@ def _chosen(
     """Return the rows of the contracts that are meant, `which` as the index into them."""
     said, first_at = wanted.contract.strip(), max(0, int(rows.at[0]))
     symbol, _, code = said.rpartition("=")
-    code = contract_of(code, first_at) or code
+    code = contract_of(code.upper(), first_at) or code
     if "contract" not in rows.layout.columns:
         code = code or contract_in(name, first_at) or ""
         if not code:
@@ -132,6 +132,12 @@ def _chosen(
             return rows, ()
         return rows, (check_contract(code),)
     meant = {each: contract_of(each, first_at) for each in symbols}
+    if len(symbols) == 1 and not any(meant.values()) and not symbol:
+        # a symbol of the vendor's own and nothing to confuse it with; a mere number contradicts no name of a file
+        (only,) = symbols
+        found = code or (contract_in(name, first_at) if not only or only.isdigit() else None)
+        if found:
+            return rows, (check_contract(found),)
     if said:
         wanted_symbols = [
             each for each in symbols if each == (symbol or said) or (not symbol and meant[each] == code)
@@ -139,7 +145,7 @@ def _chosen(
         if not wanted_symbols:
             raise Unreadable(None, f"holds no {symbol or code}; it holds {_listed(symbols)}")
         return _only(rows, wanted_symbols), (check_contract(code),)
-    if rows.layout.is_own:
+    if rows.layout.plays_all:
         return rows, tuple(_own(rows, each, meant[each]) for each in symbols)
     if len(symbols) > 1:
         notes.questions.append(f"holds several contracts: {_listed(symbols)}; say which with --contract")
@@ -227,6 +233,11 @@ def _stamp(layout: Layout, wanted: Wanted, notes: _Notes) -> Stamp:
     if layout.stamp is None:
         notes.questions.append(
             "does not say whether a bar is stamped at its start or its end; say --stamp start or --stamp end"
+        )
+    elif layout.is_own and not {"ts_event_ns", "timestamp_utc"} & set(layout.header):
+        notes.warnings.append(
+            f"bars are taken as stamped at their end, as a column {layout.field('moment')} means here; "
+            "--stamp start says otherwise"
         )
     return layout.stamp or Stamp.END
 

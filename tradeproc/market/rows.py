@@ -1,5 +1,6 @@
 """The rows of a file as columns, block by block: what stands there, not yet what it means."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from tradeproc.market.moments import Moments, dates_and_clocks, moments
 MOST_ROWS = 40_000_000
 _HEAD_LINES = 50
 _TRADE = "T"
+_SEPARATOR_LINE = re.compile(rb'"?sep=.?"?\n', re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -168,6 +170,9 @@ def _begin(lines: Lines) -> tuple[Layout, Lines]:
     before = lines.raw.count(b"\n", 0, leading)
     start = lines.raw.rfind(b"\n", 0, leading) + 1
     first, raw = lines.first + before, lines.raw[start:]
+    if _SEPARATOR_LINE.match(raw):
+        # Excel's word on the separator; the lines themselves show it
+        first, raw = first + 1, raw[raw.find(b"\n") + 1 :]
     head = [line for line in raw.split(b"\n", _HEAD_LINES)[:_HEAD_LINES] if line.strip()]
     layout = recognise([line.decode("utf-8", "replace") for line in head])
     if layout.has_header:
