@@ -14,6 +14,7 @@ import orjson
 
 from tests.fuzz import mutations
 from tests.fuzz.harness import Target
+from tests.market.test_reading import VENDORS
 from tradeproc.bus.codec import encode_body
 from tradeproc.config import BadConfig, apply_market_hours, file, load, read_session
 from tradeproc.config.market_hours import file_of
@@ -24,6 +25,7 @@ from tradeproc.domain.wanted import wanted_now, window_of
 from tradeproc.home import Home
 from tradeproc.localbroker.tape import open_tape
 from tradeproc.localbroker.tape_files import BadTape
+from tradeproc.market.reading import Wanted
 from tradeproc.procs.token_vault import LostToken, Stored, Vault
 from tradeproc.store import kept
 from tradeproc.store.journal import Journal, read_line
@@ -65,7 +67,7 @@ _ARCHIVE = gzip.compress(_TRADES.encode(), mtime=0)
 
 
 def _draw_tape(random: Random) -> tuple[str, bytes]:
-    text = random.choice((_TRADES, _TIMED, _BARS))
+    text = random.choice((_TRADES, _TIMED, _BARS, *VENDORS))
     found = mutations.lines(random, text) if random.random() < 0.5 else _cells(random, text)
     name = random.choice(("ESH24_x.csv", "ESH24_x.csv", "ESH4.csv", "trades.csv", "CLK0_x.csv"))
     return name, mutations.raw(random, found.encode("utf-8", "surrogatepass"), 1)
@@ -90,7 +92,8 @@ def _read_tape(drawn: tuple[str, bytes]) -> None:
     name, content = drawn
     path = folder() / name
     path.write_bytes(content)
-    tape = open_tape(str(path))
+    wanted = Wanted("America/Chicago", "start", "ESH24") if len(content) % 2 else Wanted()
+    tape = open_tape(str(path), wanted)
     assert len(tape) and tape.first_at <= tape.last_at
     for code in tape.contracts:
         last = tape.last(code, tape.last_at)

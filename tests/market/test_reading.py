@@ -47,6 +47,11 @@ FIRST_RATE = (
     "2024-01-02 08:30:00,4750.25,4751.0,4750.0,4750.5,812.0\n2024-01-02 08:31:00,4750.5,4750.5,4749.0,4749.25,40.0\n"
 )
 
+VENDORS = (
+    *(NINJA_BARS, NINJA_TICKS, TRADESTATION, SIERRA, SIERRA_TICKS),
+    *(DATABENTO_BARS, DATABENTO_TRADES, KIBOT, FIRST_RATE),
+)
+
 # name, text, how it is to be read, layout, bar's start of the first two, in UTC
 BARS = [
     ("ES 03-24.Last.txt", NINJA_BARS, Wanted("America/New_York", "end"), "NinjaTrader bars", "14:29:00"),
