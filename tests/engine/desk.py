@@ -22,8 +22,9 @@ from tradeproc.domain.units import MINUTE, SECOND, Contracts, Nanos
 from tradeproc.engine import effects as do
 from tradeproc.engine import events as told
 from tradeproc.engine.events import Event, StreamKind
-from tradeproc.engine.state import Setup, State, new_state
+from tradeproc.engine.state import Holding, Setup, State, new_state
 from tradeproc.engine.trader import step
+from tradeproc.engine.turn import after_fill
 from tradeproc.strategies.contract import NOTHING, AnyStrategy, Decision, View
 
 START = 1_700_000_000 * SECOND
@@ -269,7 +270,7 @@ class Desk:
         self.tell(
             told.Started(
                 known,
-                self.database.position,
+                self._known_position(),
                 claimed=claimed,
                 saved_at=self.database.saved_at,
                 externals=external,
@@ -282,6 +283,16 @@ class Desk:
         self.tell(told.WarmedUp(tuple(candle(number) for number in range(history))))
         self.run(1)
         return self
+
+    def _known_position(self) -> Position | None:
+        """Return the position that all fills make, as a trader does, or the saved one where there are none."""
+        fills = standing(self.database.fills.values())
+        if not self.database.fills:
+            return self.database.position
+        holding = Holding()
+        for fill in fills:
+            holding = after_fill(holding, fill)
+        return Position(ACCOUNT, "ESH24", holding.quantity, holding.average)
 
     def bar(self, close: float | None = None, seconds: float = 1.0) -> tuple[do.Effect, ...]:
         """Close the next candle, and let everything that follows happen."""

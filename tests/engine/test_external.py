@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -9,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.desk import Desk, Killed, Scripted
-from tests.engine.model_broker import ModelBroker
-from tradeproc.domain.book import Fill, FillKind
+from tests.engine.model_broker import ACCOUNT, ModelBroker
+from tradeproc.domain.book import Fill, FillKind, Position
 from tradeproc.domain.fills import standing
 from tradeproc.domain.orders import OrderState, Side
 from tradeproc.domain.session import ExternalPolicy
-from tradeproc.domain.units import SECOND, Contracts, Money
+from tradeproc.domain.units import SECOND, Contracts, Money, Price
 from tradeproc.engine import effects as do
 from tradeproc.engine import events as told
 from tradeproc.engine.events import TradingState
@@ -108,6 +109,26 @@ def test_without_any_price_it_is_unknown_and_never_zero() -> None:
     assert short(later)[-1] == ("external", -1, None, "")
     assert [trade.profit for trade in round_trips(rows(later))] == [None]
     assert Tally(POINT, rows(later)).realized is None
+
+
+def test_contracts_without_a_price_get_the_brokers_average_as_soon_as_it_tells_one() -> None:
+    desk = Desk().start()
+    desk.run(1)
+    silent = Position(ACCOUNT, "ESH24", Contracts(2), None)
+    desk.broker.current_position = lambda: silent  # type: ignore[method-assign]
+    later = again(desk)
+    later.tell(told.Started((), Position(ACCOUNT, "ESH24", Contracts(0), None)))
+    later.run(10)
+    assert short(later) == [("external", 2, None, "")]
+
+    priced = replace(silent, average=Price(Decimal("-37.63")))
+    later.broker.current_position = lambda: priced  # type: ignore[method-assign]
+    later.run(40)
+
+    (row,) = standing(rows(later))
+    assert (row.quantity, row.price) == (2, Decimal("-37.63"))
+    assert later.state.engine.holding.average == Decimal("-37.63")
+    assert Tally(POINT, rows(later)).held.average == Decimal("-37.63")
 
 
 def test_a_position_turned_over_by_hand_is_closed_at_one_price_and_opened_at_the_brokers_average() -> None:

@@ -80,22 +80,41 @@ def take_back(turn: Turn, order: Order, picture: BrokerOrder) -> str | None:
     for row in reversed(externals):
         if row.side is order.side.opposite and row.quantity >= quantity:
             cause = _reverse(turn, order, picture)
-            left = Contracts(row.quantity - quantity)
-            turn.book(
-                replace(
-                    row,
-                    side=row.side.opposite,
-                    quantity=Contracts(quantity),
-                    cumulative=left,
-                    at=turn.now,
-                    market_at=turn.times[1],
-                    kind=FillKind.REVERSAL,
-                    revision=1,
-                )
-            )
-            externals[externals.index(row)] = replace(row, quantity=left)
+            _undo(turn, row, quantity)
             return cause
     return None
+
+
+def price(turn: Turn, position: Position) -> None:
+    """Know the price of contracts that were booked without one as soon as the broker tells an average for them."""
+    engine = turn.state.engine
+    if not engine.holding.quantity or engine.holding.average is not None or position.average is None:
+        return
+    for row in reversed(turn.state.broker.externals):
+        if row.price is None and row.quantity * row.side.sign == engine.holding.quantity:
+            quantity, average = engine.holding.quantity, Price(plain(position.average))
+            _undo(turn, row, row.quantity)
+            _add(turn, Explained(quantity, average, row.broker_id, "the broker's average"))
+            return
+
+
+def _undo(turn: Turn, row: Fill, quantity: int) -> None:
+    """Reverse an EXTERNAL row, or a part of it."""
+    left = Contracts(row.quantity - quantity)
+    turn.book(
+        replace(
+            row,
+            side=row.side.opposite,
+            quantity=Contracts(quantity),
+            cumulative=left,
+            at=turn.now,
+            market_at=turn.times[1],
+            kind=FillKind.REVERSAL,
+            revision=1,
+        )
+    )
+    externals = turn.state.broker.externals
+    externals[externals.index(row)] = replace(row, quantity=left)
 
 
 def _add(turn: Turn, part: Explained) -> str:

@@ -11,8 +11,6 @@ row tells both. A suspicion ends without a row as soon as both sides agree. What
 entries (`external_policy`), but for the position that a session finds at its very first start.
 """
 
-from dataclasses import replace
-
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Divergence, DivergenceKind, Position
 from tradeproc.domain.units import SECOND
@@ -62,13 +60,14 @@ def review(turn: Turn) -> None:
         broker.agreed_at = turn.now
     if agrees and broker.suspicion is not None:
         broker.suspicion = None
+    if agrees:
+        external.price(turn, broker.reading.position)
     if agrees and not broker.has_position and broker.position.known_at is not None:
         broker.has_position = True
         if turn.state.engine.is_first_start:
             turn.state.engine.is_first_start = False
             turn.save_position()  # from now on the session has one, and a change of it is one
         turn.log("info", "position_confirmed", quantity=turn.state.engine.holding.quantity)
-        _take_average(turn, broker.reading.position)
 
 
 def press(turn: Turn) -> None:
@@ -136,10 +135,3 @@ def _adopt(turn: Turn, position: Position) -> None:
     broker.suspicion = None
     if changed and not state.engine.is_first_start:
         turn.changed_by_others(told)
-
-
-def _take_average(turn: Turn, position: Position) -> None:
-    """Know the average of a position that was there before us."""
-    holding = turn.state.engine.holding
-    if holding.quantity and holding.average is None and position.average is not None:
-        turn.state.engine.holding = replace(holding, average=position.average)

@@ -61,7 +61,7 @@ def summary(state: State, tally: Tally, alarms: Mapping[str, str], ledger: Ledge
         "why": why_no_entry(state, ledger.clock.now()),
         "decisions": _decisions(state),
         "position": position.quantity,
-        "average": _text(position.average),
+        "average": _text(tally.held.average),
         "realized": _text(tally.realized),
         "unrealized": None if last is None else _text(tally.unrealized(last)),
         "currency": setup.instrument.currency,
