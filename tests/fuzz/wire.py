@@ -11,10 +11,17 @@ from oauthlib.oauth2 import WebApplicationClient
 from tests.brokers.tradestation import examples
 from tests.fuzz import mutations
 from tests.fuzz.harness import Target
-from tradeproc.brokers.contract import BarTold, BrokerOrder, ClientCredentials, OrderTold, PositionTold
+from tradeproc.brokers.contract import (
+    BarTold,
+    BrokerOrder,
+    ClientCredentials,
+    OrderTold,
+    PositionTold,
+    RecordUnreadable,
+    UnreadableRecord,
+)
 from tradeproc.brokers.tradestation import (
     authorization,
-    data_source,
     market,
     orders,
     rest,
@@ -122,6 +129,7 @@ def travels(shape: Shape[Any], value: Any) -> None:
 _SHAPES: dict[type, Shape[Any]] = {
     BrokerOrder: shapes.BROKER_ORDER,
     Position: shapes.POSITION,
+    UnreadableRecord: shapes.UNREADABLE_RECORD,
     Candle: shapes.CANDLE,
     Balance: shapes.BALANCE,
     BrokerAccount: shapes.BROKER_ACCOUNT,
@@ -180,6 +188,8 @@ def _read_stream(drawn: tuple[int, list[Any]]) -> None:
                     travels(shapes.BROKER_ORDER, order)
                 case PositionTold(position):
                     travels(shapes.POSITION, position)
+                case RecordUnreadable(record_):
+                    travels(shapes.UNREADABLE_RECORD, record_)
                 case _:
                     pass
 
@@ -219,14 +229,14 @@ def _read_answer(drawn: tuple[int, Any]) -> None:
             for value in values:
                 _told(value)
             if key == "Positions":
-                for position in wire.add_positions(values):
+                for position in wire.add_positions(each for each in values if isinstance(each, Position)):
                     _told(position)
             if key == "Orders":
-                records = {str(record.get("OrderID")).strip(): record for record in body[key]}
+                raw = [record for record in body[key] if isinstance(record, dict)]
+                assert len(values) >= len(raw), "what cannot be read stands in its place"
                 for order in values:
-                    wire.must_read_again(order, records.get(order.broker_id, {}), NOW)
-            if key == "Bars":
-                data_source._in_order(values)
+                    if isinstance(order, BrokerOrder):
+                        wire.must_read_again(order, raw[0] if raw else {}, NOW)
         case unknown:
             encode_body({"unknown": unknown.reason})
 

@@ -88,6 +88,14 @@ def test_pages_that_go_round_in_circles_are_unknown(pages: list[list[str]]) -> N
         assert isinstance(manager.orders(ACCOUNT), Unknown)
 
 
+@pytest.mark.parametrize("pages", [[[], []], [["1"], []], [[], ["1"]]])
+def test_a_broker_whose_list_goes_on_once_with_nothing_is_read_to_its_end(pages: list[list[str]]) -> None:
+    first, last = [{"Orders": [order_record(OrderID=each) for each in page]} for page in pages]
+    scripts = answer(200, first | {"NextToken": "n"}), answer(200, last)
+    with WireServer(*scripts) as server, accounts_at(server.url) as manager:
+        assert ids(manager.orders(ACCOUNT)) == [*pages[0], *pages[1]]
+
+
 def test_a_token_that_is_no_text_is_no_end_of_the_list() -> None:
     page = answer(200, {"Orders": [order_record()], "NextToken": {"at": 2}})
     with WireServer(page) as server, accounts_at(server.url) as manager:

@@ -75,6 +75,7 @@ class AccountLists:
         records: dict[str, Json] = {}
         params = {} if size is None else {"pageSize": str(size)}
         tokens: set[str] = set()
+        barren = 0
         for _ in range(_MOST_PAGES):
             match self.ask(resource, account, rest, params or None).then(lambda body: _page(body, key)):
                 case Known((page, token)):
@@ -88,7 +89,9 @@ class AccountLists:
                 return _Cut(f"{len(page)} {rest} on the last page: there may be more, the list may be cut")
             if not token:
                 return Known(tuple(records.values()))
-            if token in tokens or len(records) == known:
+            # one page may bring nothing new, as when a list ends with an empty one
+            barren = barren + 1 if len(records) == known else 0
+            if token in tokens or barren > 1:
                 return Unknown(f"the pages of {rest} go round in circles: the list may be cut")
             tokens.add(token)
             params = params | {"nextToken": token}
