@@ -1,7 +1,9 @@
 """The quickstart on a desk that somebody halted, and with books that differ."""
 
+import re
 import signal
 import subprocess
+from argparse import Namespace
 from collections.abc import Iterator
 
 import psycopg
@@ -67,10 +69,10 @@ def paste(home: Desk, command: str) -> str:
     return done.stdout
 
 
-def run(home: Desk, kind: type[Quickstart] = Quickstart) -> int:
+def run(home: Desk, kind: type[Quickstart] = Quickstart, options: Namespace = FAST) -> int:
     """Run the quickstart in this process; its commands to supervisord go to the home."""
     with Line(home.home) as line:
-        return kind(line, FAST).run()
+        return kind(line, options).run()
 
 
 class Embezzled(Quickstart):
@@ -167,3 +169,41 @@ def health(home: Desk, capsys: pytest.CaptureFixture[str]) -> list[str]:
     capsys.readouterr()
     healthcheck.main(["--home", str(home.home.root)])
     return capsys.readouterr().out.splitlines()
+
+
+UNLUCKY = """
+from dataclasses import dataclass
+from tradeproc.domain.orders import Side
+from tradeproc.strategies.contract import SubmitOrder
+
+class Unlucky:
+    name = "unlucky"
+
+    @dataclass(frozen=True)
+    class Arguments:
+        pass
+
+    def warmup(self, arguments): return 2
+    def start(self, arguments): return 0
+    def on_candle(self, view, state, arguments):
+        if state > 9:
+            raise KeyError("settlement")
+        return SubmitOrder(Side.BUY, 99), state + 1
+"""
+
+
+def test_a_strategy_that_is_refused_each_time_and_then_fails_does_not_end_well(
+    home: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = home.home.root / "unlucky.py"
+    file.write_text(UNLUCKY)
+
+    code = run(home, options=make_parser().parse_args(["--plain", "--speed", "900", "--strategy", str(file)]))
+
+    told = capsys.readouterr().out
+    assert code == Exit.FAILED, told
+    assert re.search(r"All \d+ decisions of the strategy were refused:", told)
+    assert re.search(r"  2023-12-2\d \d\d:\d\d:\d\d SubmitOrder: \w+", told), told
+    assert re.search(r"The strategy failed on \d+ bars?:", told)
+    assert "failed: KeyError: 'settlement' (unlucky.py, line 17, on_candle)" in told
+    assert "nothing is left running" in told

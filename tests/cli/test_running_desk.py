@@ -192,6 +192,87 @@ def test_why_a_session_does_not_trade_is_one_command_and_refused_decisions_are_l
         desk.broker.resume()
 
 
+FAILING = """
+from dataclasses import dataclass
+from lessons import buy
+
+class Failing:
+    name = "failing"
+
+    @dataclass(frozen=True)
+    class Arguments:
+        pass
+
+    def warmup(self, arguments): return 2
+    def start(self, arguments): return 0
+    def on_candle(self, view, state, arguments): return buy("buy"), state
+"""
+HELPER = """
+from tradeproc.strategies.contract import SubmitOrder
+
+def buy(side): return SubmitOrder(side, 1)
+"""
+
+
+def test_a_strategy_that_fails_each_bar_is_told_everywhere_and_runs_again_when_a_person_mended_it(
+    desk: RunningDesk,
+) -> None:
+    (desk.home.root / "failing.py").write_text(FAILING)
+    (desk.home.root / "lessons.py").write_text(HELPER)
+    file = str(desk.home.conf / "sessions" / "donchian.toml")
+    number = desk.tradectl(
+        "session",
+        "create",
+        file,
+        "--account",
+        OTHER_ACCOUNT,
+        "--name",
+        "failing",
+        "--strategy",
+        "failing.py",
+        "--start",
+    )["session"]
+    desk.wait_ready(number)
+    trader = desk.pid(f"session-{number}.trader")
+    desk.broker.speed(60)
+    try:
+        wait_for("it is off", lambda: "strategy_off" in desk.ask(f"session-{number}.trader", "state", {})["alarms"])
+    finally:
+        desk.broker.speed(1)
+
+    reason = "side must be Side.BUY or Side.SELL, not 'buy'"
+    wait_for(
+        "the latch", lambda: desk.tradectl("session", "show", "failing")["trader"]["trading_state"] == "reducing"
+    )
+    shown = desk.tradectl("session", "show", "failing")
+    assert shown["entries"].startswith("closed: the strategy is not called any more: it failed on 3 bars in a row: ")
+    assert reason in shown["entries"]
+    assert reason in desk.run("decisions", "--refused", "--session", "failing")[1]
+    wait_for("the alarm", lambda: any(reason in row["detail"] for row in desk.tradectl("alarms")["alarms"]))
+    assert any(line.startswith(f"CRITICAL session {number}: alarm strategy_off") for line in desk.health()[1])
+    assert desk.pid(f"session-{number}.trader") == trader, "nobody died of it"
+
+    (desk.home.root / "lessons.py").write_text(
+        HELPER.replace("(side, 1)", "(Side.BUY, 1)").replace(
+            "SubmitOrder\n", "SubmitOrder\nfrom tradeproc.domain.orders import Side\n", 1
+        )
+    )
+    desk.tradectl("session", "stop", "failing")
+    wait_for("stopped", lambda: desk.tradectl("session", "show", "failing")["session"]["state"] == "stopped")
+    desk.tradectl("session", "start", "failing")
+    wait_for("reconciled", lambda: (desk.tradectl("session", "show", "failing")["trader"] or {}).get("reconciled"))
+    shown = desk.tradectl("session", "show", "failing")
+    assert shown["entries"].startswith("closed: the strategy is not called any more"), "a restart forgives nothing"
+    desk.tradectl("resume", "--session", "failing", "--reason", "mended")
+    desk.broker.speed(60)
+    try:
+        wait_for("a fill", lambda: desk.tradectl("fills", "--session", "failing")["fills"])
+    finally:
+        desk.broker.speed(1)
+    desk.tradectl("session", "stop", "failing", "--flatten")
+    wait_for("gone", lambda: desk.run("session", "remove", "failing")[0] == 0)
+
+
 def test_a_session_lives_from_create_to_remove(desk: RunningDesk) -> None:
     file = str(desk.home.conf / "sessions" / "donchian.toml")
     number = desk.tradectl("session", "create", file, "--account", OTHER_ACCOUNT, "--name", "second")["session"]

@@ -170,3 +170,23 @@ def test_a_trader_begins_with_the_owners_of_more_orders_than_it_reads(
 
     assert [order.id for order in started.orders] == ["own-1", "own-3"]
     assert started.claimed == {f"90{n}": f"own-{n}" for n in range(4)}
+
+
+@pytest.mark.parametrize("by", ["strategy", "warden (its trader died)"])
+def test_a_session_whose_strategy_ended_its_traders_comes_up_without_it_until_a_person_resumes(
+    desk: Desk, by: str
+) -> None:
+    session = desk.session()
+    desk.store.set_latch(f"session:{session}", "halted", by, "session-1: trader died 3 times: KeyError")
+    desk.start(session)
+    trader = f"session-{session}.trader"
+
+    def state() -> Body:
+        return desk.client.call(trader, "state", {}, 2.0)
+
+    wait_until("it is up without its strategy", lambda: "strategy_off" in state()["alarms"])
+    assert state()["why"].endswith("session-1: trader died 3 times: KeyError")
+
+    desk.client.call(trader, "resume", {"by": "me", "reason": "mended"}, 2.0)
+
+    assert "strategy_off" not in state()["alarms"]

@@ -38,6 +38,8 @@ from tradeproc.supervision.deaths import read_deaths
 _READY_SECONDS = 90.0
 _TRADES_SECONDS = 15.0
 _MOST_DEATHS = 5
+# the trader may be a bar or two behind a fast tape
+_QUIET_SECONDS = 1.0
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -196,6 +198,7 @@ class Quickstart:
 
     def _finish(self, session: int) -> bool:
         """Close what is open, wait for the trades, and tell whether they agree with the broker's own books."""
+        self._settle(session)
         self._step("the tape has ended; closing what is open")
         order = {"session": session, "by": preflight.NAME, "reason": "end of the tape"}
         self.desk.ask(KEEPER, "flatten", order, seconds=30.0)
@@ -216,6 +219,23 @@ class Quickstart:
         is_well = self._tell_decisions(session)
         self.console.print(_FURTHER if self.options.keep else _AGAIN, highlight=False)
         return told == theirs and is_well
+
+    def _settle(self, session: int) -> None:
+        """Wait until the trader has decided on its last bar, and its decisions are in the database."""
+        seen, since = (-1, -1, -1), time.monotonic()
+
+        def is_settled() -> bool:
+            nonlocal seen, since
+            told = self.desk.ask(f"session-{session}.trader", "state")["decisions"]
+            counts = self.desk.ask(KEEPER, "decisions", {"session": session, "limit": 1})["counts"]
+            now = (int(told["bars"]), int(told["failed"]), int(told["wanted"]))
+            if now != seen:
+                seen, since = now, time.monotonic()
+            is_quiet = time.monotonic() - since > _QUIET_SECONDS
+            return is_quiet and counts["wanted"] + counts["failed"] >= now[1] + now[2]
+
+        with suppress(TradeprocError):
+            desks.wait_until("the decisions are written", is_settled, _TRADES_SECONDS)
 
     def _tell_decisions(self, session: int) -> bool:
         """Say what the strategy wanted and did not get; a session that could not trade did not end well."""
