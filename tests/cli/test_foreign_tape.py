@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tradeproc.cli import preflight
+from tradeproc.cli import preflight, tradectl
 from tradeproc.cli.desk import Desk
-from tradeproc.cli.exits import CommandFailed, WrongUsage
+from tradeproc.cli.exits import CommandFailed, Exit, WrongUsage
 from tradeproc.cli.foreign_tape import fitted, foreign_tape
 from tradeproc.cli.quickstart import make_parser
 from tradeproc.localbroker.tape_files import BadTape
+from tradeproc.procs.localbroker import folder_of
 
 FIVE_MINUTES = "".join(f"2024-01-02 09:{minute:02d}:00,75.1,75.2,75.05,75.12,40\n" for minute in range(0, 60, 5))
 READ = ("--zone", "America/New_York", "--stamp", "start")
@@ -37,6 +38,16 @@ def test_the_session_trades_the_tapes_contract_on_bars_no_shorter_than_the_tapes
     assert tape.choice.tape == str(file)
     assert "12 bars of 300 s of CLG24 (FirstRate bars)" in tape.lines[0]
     assert "2024-01-02T14:00:00Z to 2024-01-02T14:59:59Z; played 600 times as fast as the clock" in tape.lines[0]
+
+
+def test_a_tape_that_is_all_history_is_refused(tmp_path: Path, idle_desk: Desk) -> None:
+    file = tmp_path / "CLG24.txt"
+    file.write_text("".join(FIVE_MINUTES.splitlines(keepends=True)[:3]))
+    tape = foreign_tape(options("--tape", file, *READ))
+
+    assert tape is not None
+    with pytest.raises(CommandFailed, match="has 15 minutes, and the first 15 of a tape are history"):
+        fitted(preflight.specification(idle_desk, "moving_average_cross"), tape, idle_desk)
 
 
 def test_a_stamp_that_the_market_hours_contradict_is_warned_of(tmp_path: Path) -> None:
@@ -79,3 +90,21 @@ def test_a_tape_of_several_contracts_asks_which_is_to_be_traded(tmp_path: Path) 
         foreign_tape(options("--tape", file))
     chosen = foreign_tape(options("--tape", file, "--contract", "NQH24"))
     assert chosen is not None and chosen.contract == "NQH24"
+
+
+def test_the_books_of_a_broker_that_does_not_run_are_put_aside_and_a_rewind_needs_one_that_does(
+    idle_desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = ["--home", str(idle_desk.home.root)]
+    folder = folder_of(idle_desk.home)
+    folder.mkdir(parents=True)
+    (folder / "journal").write_text("[]\n")
+
+    away = tradectl.main(["localbroker", "rewind", *home])
+    said = capsys.readouterr().err
+    done = [tradectl.main(["localbroker", "rewind", "--new-books", *home]) for _ in range(2)]
+
+    assert (away, "--new-books puts its books aside" in said) == (Exit.NOT_RUNNING, True)
+    assert done == [Exit.OK, Exit.OK]
+    assert [each.name for each in folder.iterdir()] == ["journal.1"]
+    assert "scripts/tradectl up starts it" in capsys.readouterr().out

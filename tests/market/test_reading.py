@@ -198,8 +198,11 @@ def test_rows_are_sorted_and_bars_that_come_twice_count_once_and_both_is_told() 
 
     assert found.rows == 2
     assert found.trades.sizes.tolist() == [203, 203, 203, 203, 11, 11, 11, 11]
-    assert "1 rows are earlier than the row before them; they were sorted" in found.warnings[0]
-    assert "2 bars come twice; the later line counts; 1 of them differ, the first in line 4" in found.warnings[1]
+    assert "1 row earlier than the row before: sorted by time" in found.warnings[0]
+    assert (
+        "2 bars of the same time as another: the later line counts; 1 of these differs, the first in line 4"
+        in found.warnings[1]
+    )
 
 
 @pytest.mark.parametrize(

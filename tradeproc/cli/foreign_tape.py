@@ -25,6 +25,7 @@ class ForeignTape:
     choice: Choice
     contract: str
     bar_minutes: int
+    minutes: float
     lines: tuple[str, ...]
 
 
@@ -50,17 +51,24 @@ def foreign_tape(options: Namespace) -> ForeignTape | None:
         raise CommandFailed(
             f"{file} holds {', '.join(contracts)}; say which is to be traded, as --contract {contracts[0]}"
         )
-    return ForeignTape(
-        Choice(str(file), wanted), contracts[0], _bar_minutes(file, reading), tuple(_told(reading, options.speed))
-    )
+    times = reading.trades.times
+    minutes = int(times[-1] - times[0]) / MINUTE
+    told = tuple(_told(reading, options.speed))
+    return ForeignTape(Choice(str(file), wanted), contracts[0], _bar_minutes(file, reading), minutes, told)
 
 
 def fitted(spec: SessionSpec, tape: ForeignTape, desk: Desk) -> SessionSpec:
     """Return a session for the tape's contract, whose bars are no shorter than the tape's.
 
     Raises:
-        CommandFailed: this desk does not allow it.
+        CommandFailed: this desk does not allow it, or all of the tape would be history.
     """
+    history = desk.config.localbroker.history_minutes
+    if tape.minutes <= history:
+        raise CommandFailed(
+            f"{tape.choice.tape} has {tape.minutes:.0f} minutes, and the first {history:g} of a tape are history; "
+            "take a longer one, or set history_minutes in [localbroker] of conf/tradeproc.toml"
+        )
     table = spec.to_dict() | {"contract": tape.contract, "minutes": max(spec.minutes, tape.bar_minutes)}
     found = SessionSpec.from_dict(table | {"market_hours": ""})
     try:

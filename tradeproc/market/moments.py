@@ -105,7 +105,8 @@ def _read(block: Block, column: int, name: str, allowed: list[re.Pattern[str]]) 
             raise block.refuse(
                 int(form.rows[bad[0]]),
                 column,
-                f"{name} must be a date and time that exist, of the years {_FIRST_YEAR} to {_LAST_YEAR}, {_AS}",
+                f"{name} must be a date and time that exist, of the years {_FIRST_YEAR} to {_LAST_YEAR}, {_AS} "
+                "(with / the month comes first)",
             )
         at[form.rows], zoned[form.rows] = found, "z" in parts
     if zoned.any() and not zoned.all():

@@ -83,7 +83,7 @@ def read(
     rows = gather(chunks, heard)
     notes = _Notes()
     if rows.skipped:
-        notes.warnings.append(f"{rows.skipped:,} rows are no trades (action is not T) and were left out")
+        notes.warnings.append(f"{many(rows.skipped, 'row')} without a trade (action is not T): left out")
     symbols = _counted(rows)
     rows, contracts = _chosen(rows, name, wanted, symbols, notes)
     zone = _to_utc(rows, contracts, wanted, notes)
@@ -100,6 +100,11 @@ def read(
     return Reading(
         rows.layout, len(rows), symbols, zone, stamp, bar, rows.at, trades, notes.warnings, notes.questions
     )
+
+
+def many(count: int, one: str, more: str = "") -> str:
+    """Return a number with its noun: 1 row, 1,234 rows."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
 @dataclass(slots=True)
@@ -178,7 +183,7 @@ def _own(rows: Rows, text: str, code: str | None) -> str:
 def _listed(symbols: Mapping[str, int]) -> str:
     ranked = sorted(symbols, key=lambda each: -symbols[each])
     more = f" and {len(ranked) - _MOST_NAMED} more" if len(ranked) > _MOST_NAMED else ""
-    return ", ".join(f"{each} ({symbols[each]:,} rows)" for each in ranked[:_MOST_NAMED]) + more
+    return ", ".join(f"{each} ({many(symbols[each], 'row')})" for each in ranked[:_MOST_NAMED]) + more
 
 
 # --- when
@@ -205,12 +210,12 @@ def _to_utc(rows: Rows, contracts: tuple[str, ...], wanted: Wanted, notes: _Note
     rows.at = found.at
     if found.skipped:
         notes.warnings.append(
-            f"{found.skipped:,} rows have a time that did not exist in {name}, when the clock went forward: "
+            f"{many(found.skipped, 'row')} of a time that did not exist in {name}, when the clock went forward: "
             "is the zone right?"
         )
     if found.repeated:
         notes.warnings.append(
-            f"{found.repeated:,} rows are in an hour that came twice in {name}: "
+            f"{many(found.repeated, 'row')} in an hour that came twice in {name}: "
             "the first is meant until the times fall back"
         )
     return name if wanted.zone else f"{name}, the exchange's, as {layout.name.split()[0]} writes"
@@ -220,7 +225,7 @@ def _in_order(rows: Rows, notes: _Notes) -> Rows:
     falls = int((np.diff(rows.at) < 0).sum())
     if not falls:
         return rows
-    notes.warnings.append(f"{falls:,} rows are earlier than the row before them; they were sorted by time")
+    notes.warnings.append(f"{many(falls, 'row')} earlier than the row before: sorted by time")
     return rows.taken(np.argsort(rows.at, kind="stable"))
 
 
@@ -270,10 +275,10 @@ def _without_doubles(rows: Rows, notes: _Notes) -> Rows:
     earlier, later = order[:-1][same], order[1:][same]
     columns = [each.values for each in rows.prices] + [rows.sizes]
     differ = np.any([column[earlier] != column[later] for column in columns], axis=0)
-    told = f"{int(same.sum()):,} bars come twice; the later line counts"
+    told = f"{many(int(same.sum()), 'bar')} of the same time as another: the later line counts"
     if differ.any():
         line = int(rows.lines[later[differ][0]])
-        told += f"; {int(differ.sum()):,} of them differ, the first in line {line}"
+        told += f"; {many(int(differ.sum()), 'of these differs', 'of these differ')}, the first in line {line}"
     notes.warnings.append(told)
     keep = np.ones(len(rows), np.bool_)
     keep[earlier] = False

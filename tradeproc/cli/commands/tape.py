@@ -16,7 +16,7 @@ from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.units import SECOND, iso
 from tradeproc.localbroker.tape_files import understand
 from tradeproc.market.findings import Findings, examine
-from tradeproc.market.reading import Reading, Wanted
+from tradeproc.market.reading import Reading, Wanted, many
 
 _MOST_SYMBOLS = 10
 
@@ -123,7 +123,7 @@ def _symbols(symbols: dict[str, int]) -> str:
         return "no column of symbols"
     ranked = sorted(symbols, key=lambda each: -symbols[each])
     more = f" and {len(ranked) - _MOST_SYMBOLS} more" if len(ranked) > _MOST_SYMBOLS else ""
-    return ", ".join(f"{each} ({symbols[each]:,} rows)" for each in ranked[:_MOST_SYMBOLS]) + more
+    return ", ".join(f"{each} ({many(symbols[each], 'row')})" for each in ranked[:_MOST_SYMBOLS]) + more
 
 
 def _bars(value: dict[str, Any]) -> str:
