@@ -14,8 +14,9 @@ from tests.procs.stage import Stage
 from tests.waiting import wait_until
 from tradeproc.brokers.contract import lacks
 from tradeproc.bus.requests import RequestRefused
-from tradeproc.procs.feed_keeper import FeedKeeper
+from tradeproc.procs.feed_keeper import FeedKeeper, _feed_key
 from tradeproc.procs.needs import Needs
+from tradeproc.procs.parameters import BadRequest
 from tradeproc.supervision.client import ProgramState, SupervisorAway
 
 LINK = "link-paper.link"
@@ -152,3 +153,9 @@ def test_a_supervisor_that_hangs_does_not_keep_the_link_from_ending(on_stage: St
 
     assert time.monotonic() - began < 8.0
     programs.slow.set()
+
+
+@pytest.mark.parametrize("account", ["%d", "SIM1\n[program:evil]\ncommand=/bin/true", "a;b", "[x]", "", "A" * 17])
+def test_an_account_that_no_session_may_have_is_refused_before_a_feed_of_it_is_written(account: str) -> None:
+    with pytest.raises(BadRequest, match="account"):
+        _feed_key({"feed": "orders", "account": account})

@@ -1,14 +1,19 @@
 """Generated groups read back as what was written."""
 
+import shlex
 import zlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from supervisor.options import ServerOptions
 
 from tradeproc.home import Home
 from tradeproc.supervision.declared import Intensity, Strategy, read_declarations
 from tradeproc.supervision.groups import (
     BadGroupFile,
+    BadProgram,
     GroupFiles,
     ProgramSpec,
     feed_program,
@@ -28,6 +33,84 @@ def test_a_rendered_group_is_parsed_as_itself() -> None:
 
     for group in (link, session_group(3)):
         assert parse(render(group, Home(Path("/a home/here")))) == group
+
+
+def programs_as_supervisord_reads_them(home: Home) -> dict[str, tuple[str, str, str]]:
+    """Return command, directory and log file by process, by supervisord's own parser of a whole desk."""
+    (home.root / "supervisord.conf").write_text("[supervisord]\n[include]\nfiles=run/groups/*.conf\n")
+    options = ServerOptions()
+    options.configfile = str(home.root / "supervisord.conf")
+    options.here = str(home.root)
+    options.process_config(do_usage=False)
+    return {
+        f"{group.name}.{each.name}": (each.command, each.directory, each.stdout_logfile)
+        for group in options.configroot.supervisord.process_group_configs
+        for each in group.process_configs
+    }
+
+
+WORDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20) | st.sampled_from(
+    ["SIM1", "A-1.F", "%d", "%(here)s", "a;b", " ;", "a\n[program:evil]", "a\r", "[x]", "a,b", "a:b", "../x", "é"]
+)
+
+
+@given(account=WORDS)
+def test_any_account_is_refused_or_read_by_supervisord_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory, account: str
+) -> None:
+    home = Home(tmp_path_factory.mktemp("home"))
+    home.make_folders()
+    try:
+        feed = ProgramSpec(f"orders-{account}", ("orders", "paper", account))
+    except BadProgram:
+        return
+    group = link_group("paper").with_program(feed)
+    GroupFiles(home).write(group)
+
+    read = programs_as_supervisord_reads_them(home)
+
+    assert set(read) == {"link-paper.link", f"link-paper.orders-{account}"}
+    command = shlex.split(read[f"link-paper.orders-{account}"][0])
+    assert command[1:] == ["-m", "tradeproc.procs", "orders", "paper", account]
+    assert parse(render(group, home)) == group
+
+
+@pytest.mark.parametrize("account", ["%d", "a\n[program:evil]\ncommand=/bin/true", "a;b", " ", "a b", "[x]", "../x"])
+def test_what_means_something_to_supervisord_is_no_account(account: str) -> None:
+    with pytest.raises(BadProgram, match="is no word for a program"):
+        ProgramSpec(f"orders-{account}", ("orders", "paper", account))
+
+
+@pytest.mark.parametrize("folder", ["50% off", "ä ö", "it's", 'say "so"', "%(name)s", "100%d"])
+def test_a_home_of_any_name_is_read_by_supervisord_as_it_is(tmp_path: Path, folder: str) -> None:
+    home = Home(tmp_path / folder)
+    home.root.mkdir()
+    home.make_folders()
+    GroupFiles(home).write(session_group(3))
+    text = render(session_group(3), home)
+
+    home_read = Home(tmp_path)
+    home_read.make_folders()
+    (home_read.groups / "session-3.conf").write_text(text)
+    read = programs_as_supervisord_reads_them(home_read)
+
+    assert set(read) == {"session-3.account", "session-3.trader"}
+    for name, (command, directory, log) in read.items():
+        assert shlex.split(command)[0] == f"{home.root}/.venv/bin/python"
+        assert directory == str(home.root)
+        assert log == f"{home.log}/{name}.log"
+    assert parse(text) == session_group(3)
+
+
+def test_a_file_that_nobody_can_read_is_put_aside_and_the_desk_starts(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.make_folders()
+    (home.groups / "mine.conf").write_text("[group:mine\nprograms=")
+    (home.groups / "good.conf").write_text("[group:good]\nprograms=\n")
+
+    prepare(home)
+
+    assert {path.name for path in home.groups.iterdir()} - {"sockets.conf"} == {"good.conf", "mine.aside"}
 
 
 def test_a_feed_is_known_by_its_name() -> None:

@@ -45,6 +45,10 @@ class ExternalPolicy(StrEnum):
     """Book it and go on."""
 
 
+# of a broker's account; it becomes part of process names, of files and of addresses
+ACCOUNT = r"[A-Za-z0-9._-]{1,16}"
+
+
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
     """What no order of the session may exceed, in contracts; a limit has no default."""
@@ -99,7 +103,7 @@ class SessionSpec:
         """
         _check_text("name", self.name, r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", "up to 40 letters, digits, . _ -")
         _check_text("login", self.login, r"[a-z0-9][a-z0-9_-]{0,15}", "up to 16 small letters, digits, _ -")
-        _check_text("account", self.account, r"[A-Za-z0-9._-]{1,16}", "up to 16 letters, digits, . _ -")
+        _check_text("account", self.account, ACCOUNT, "up to 16 letters, digits, . _ -")
         _check_text("strategy", self.strategy, STRATEGY, "name, module:Class or file.py:Class")
         _check_contract(self.contract)
         _check_range("minutes", self.minutes, 1, LONGEST_BAR)

@@ -4,6 +4,7 @@ The answer to a need names the feed's process and says after how many seconds to
 """
 
 import logging
+import re
 import time
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.bus.serving import seconds_left
 from tradeproc.domain.instruments import Contract
-from tradeproc.domain.session import LONGEST_BAR
+from tradeproc.domain.session import ACCOUNT, LONGEST_BAR
 from tradeproc.errors import TradeprocError
 from tradeproc.procs.lanes import Lanes
 from tradeproc.procs.needs import FeedKey, Needs
@@ -131,5 +132,8 @@ def _feed_key(body: Body) -> FeedKey:
             kind, (Contract.parse(text(body, "contract")).code, str(whole(body, "minutes", most=LONGEST_BAR)))
         )
     if kind in ("orders", "positions"):
-        return FeedKey(kind, (text(body, "account"),))
+        account = text(body, "account")
+        if not re.fullmatch(ACCOUNT, account):
+            raise BadRequest(f"account: {account[:40]!r} is not allowed; write up to 16 letters, digits, . _ -")
+        return FeedKey(kind, (account,))
     raise BadRequest(f"feed: {kind!r} is none of bars, orders, positions")

@@ -7,6 +7,7 @@ somebody edited from one that another version of tradeproc wrote.
 
 import configparser
 import logging
+import re
 import shlex
 import zlib
 from dataclasses import dataclass, replace
@@ -23,13 +24,14 @@ LINK_PRIORITY = 100
 SESSION_PRIORITY = 200
 FEED_KINDS = ("bars-", "orders-", "positions-")
 _INTENSITY = "5/60"
+_WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _FIRST_LINE = "; written by tradeproc, do not edit, checksum {:08x}\n"
 
 _PROGRAM = """
 [program:{process}]
 process_name={name}
-command="{root}/.venv/bin/python" -m tradeproc.procs {arguments}
-directory={root}
+command={python} -m tradeproc.procs {arguments}
+directory={directory}
 priority={priority}
 autorestart=unexpected
 exitcodes=0,78
@@ -43,6 +45,13 @@ stdout_logfile_backups=3
 """
 
 
+class BadProgram(Refusal):
+    """A name or an argument that could mean something to supervisord or a file system; caught by whoever asked."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__(f"{word[:40]!r} is no word for a program; write up to 64 letters, digits, . _ -")
+
+
 class BadGroupFile(Refusal):
     """A group's file that describes no group; caught where it is read, and the file is written anew."""
 
@@ -53,6 +62,16 @@ class ProgramSpec:
 
     name: str
     arguments: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Check each word: it comes from a request, and stands in a file that supervisord reads as a whole.
+
+        Raises:
+            BadProgram: one has other characters than letters, digits, . _ -
+        """
+        for word in (self.name, *self.arguments):
+            if not _WORD.fullmatch(word):
+                raise BadProgram(word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +128,21 @@ def render(group: GroupSpec, home: Home) -> str:
         _PROGRAM.format(
             process=f"{group.name}.{program.name}",
             name=program.name,
-            root=home.root,
-            log=home.log,
-            arguments=" ".join(shlex.quote(each) for each in program.arguments),
+            python=_escaped(shlex.quote(f"{home.root}/.venv/bin/python")),
+            directory=_escaped(str(home.root)),
+            # supervisord expands this one twice
+            log=_escaped(_escaped(str(home.log))),
+            arguments=" ".join(program.arguments),
             priority=group.priority + place,
         )
         for place, program in enumerate(group.programs)
     )
     return _FIRST_LINE.format(zlib.crc32(body.encode())) + body
+
+
+def _escaped(text: str) -> str:
+    """Return a text as it stands in a value that supervisord expands."""
+    return text.replace("%", "%%")
 
 
 def is_ours(text: str) -> bool:
@@ -153,10 +179,10 @@ def parse(text: str) -> GroupSpec:
         head = file[f"group:{name}"]
         programs = []
         for process in filter(None, head["programs"].split(",")):
-            command = shlex.split(file[f"program:{process}"]["command"])
+            command = shlex.split(file[f"program:{process}"]["command"].replace("%%", "%"))
             programs.append(ProgramSpec(process.removeprefix(f"{name}."), tuple(command[3:])))
         return GroupSpec(name, Strategy(head["strategy"]), int(head["priority"]), tuple(programs))
-    except (configparser.Error, LookupError, ValueError) as error:
+    except (configparser.Error, LookupError, ValueError, BadProgram) as error:
         raise BadGroupFile(" ".join(f"{type(error).__name__}: {error}".split())) from None
 
 
@@ -200,21 +226,35 @@ class GroupFiles:
                 self.write(replace(group, programs=group.programs[:1]))
 
     def discard_edited(self) -> list[str]:
-        """Remove the files that somebody edited, which may keep supervisord from starting; return their groups."""
-        edited = [name for name in self.names() if not is_ours(self.text(name))]
-        for name in edited:
-            self.remove(name)
-        return edited
+        """Put aside what somebody edited and what nobody can read: supervisord refuses all of it for one of them.
+
+        Returns the names of the files without their end. What is put aside ends with `.aside` and is not read.
+        """
+        aside = [name for name in self.names() if not is_ours(self.text(name))]
+        for path in sorted(self._home.groups.glob("*.conf")):
+            if path.stem not in (*aside, *self.names()) and not _is_readable(path):
+                aside.append(path.stem)
+        for name in aside:
+            self.path(name).replace(self.path(name).with_suffix(".aside"))
+        return aside
 
     def remove(self, group: str) -> None:
         """Remove a group's file, if there is one."""
         self.path(group).unlink(missing_ok=True)
 
 
+def _is_readable(path: Path) -> bool:
+    try:
+        configparser.RawConfigParser(strict=False).read_string(path.read_text())
+    except (configparser.Error, UnicodeDecodeError, OSError):
+        return False
+    return True
+
+
 def prepare(home: Home) -> None:
     """Make a home ready for supervisord: its folders and the files of its groups.
 
-    A group file that somebody edited, which it might refuse, is removed: the keeper writes it again. Feeds of a
+    A group file that somebody edited, which it might refuse, is put aside: the keeper writes it again. Feeds of a
     former life are forgotten, as one may have halted over what nobody needs now: whoever needs one asks its link.
 
     Raises:
