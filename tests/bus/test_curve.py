@@ -1,5 +1,6 @@
 """Other hosts, played on loopback: known keys come in, nobody else, and nothing goes over plain tcp."""
 
+import contextlib
 import socket
 from collections.abc import Callable
 
@@ -100,3 +101,47 @@ def test_a_peer_without_keys_of_our_own_is_refused_at_once(directory: Directory)
 
 def test_a_secret_is_never_shown() -> None:
     assert FRIEND.secret not in repr(FRIEND)
+
+
+GREETING = b"\xff" + 8 * b"\0" + b"\x7f\x03\x01" + b"CURVE".ljust(20, b"\0") + 32 * b"\0"
+
+
+def knock(port: int, words: bytes) -> socket.socket:
+    stranger = socket.create_connection(("127.0.0.1", port), timeout=60)
+    stranger.sendall(words)
+    return stranger
+
+
+def is_shown_out(stranger: socket.socket) -> bool:
+    """Wait until the other side closes, reading what it says before."""
+    try:
+        while stranger.recv(4096):
+            pass
+    except ConnectionError:
+        return True
+    return True
+
+
+def test_a_stranger_without_a_key_cannot_fill_our_memory(directory: Directory, peer: TcpPeer) -> None:
+    size = 60 * 1024 * 1024
+    with knock(peer.rpc_port, GREETING + b"\x06" + size.to_bytes(8)) as stranger:
+        sent = 0
+        with contextlib.suppress(OSError):
+            while sent < size:
+                stranger.sendall(bytes(64 * 1024))
+                sent += 64 * 1024
+
+    assert sent < 16 * 1024 * 1024
+    with Client(seen_from(peer, FRIEND, directory)) as client:
+        assert client.call("core.far", "ping", {}, 20) == {}
+
+
+def test_hundreds_of_strangers_without_a_key_are_shown_out_and_a_friend_comes_in(
+    directory: Directory, peer: TcpPeer
+) -> None:
+    with contextlib.ExitStack() as crowd:
+        silent = [crowd.enter_context(knock(peer.rpc_port, words)) for words in (b"", GREETING) for _ in range(200)]
+
+        with Client(seen_from(peer, FRIEND, directory)) as client:
+            assert client.call("core.far", "ping", {}, 60) == {}
+        assert all(is_shown_out(stranger) for stranger in silent)

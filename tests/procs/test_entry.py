@@ -1,6 +1,7 @@
 """How every process begins and ends, seen from outside: real processes, their exit codes and what they say."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -200,3 +201,34 @@ print(sorted(name for name in sys.modules if name.startswith("tradeproc.procs.")
     said, _ = child.communicate(timeout=DEADLINE)
 
     assert said.strip() == "['tradeproc.procs.__main__', 'tradeproc.procs.entry']"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own words about a process")
+@pytest.mark.parametrize(("kind", "is_hidden"), [("tokens", True), ("link", True), ("bars", True), ("keeper", False)])
+def test_no_process_leaves_its_memory_behind_and_one_with_tokens_shows_it_to_nobody(
+    start: Start, kind: str, is_hidden: bool
+) -> None:
+    body = "print(ctypes.CDLL(None).prctl(3), resource.getrlimit(resource.RLIMIT_CORE), oct(os.umask(0))); return 0"
+    text = (
+        "import ctypes, os, resource, sys\nfrom tradeproc.procs.entry import run\n"
+        f"def main(_):\n    {body}\nsys.exit(run({kind!r}, [], main))\n"
+    )
+    child = start("-c", text)
+
+    told, _ = child.communicate(timeout=DEADLINE)
+
+    assert told == f"{0 if is_hidden else 1} (0, 0) 0o77\n"
+
+
+def test_a_process_takes_the_file_descriptors_that_it_may_have(start: Start) -> None:
+    text = (
+        "import resource, sys\nsoft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))\nfrom tradeproc.procs.entry import run\n"
+        "def main(_):\n    print(resource.getrlimit(resource.RLIMIT_NOFILE)[0]); return 0\n"
+        "sys.exit(run('keeper', [], main))\n"
+    )
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+    told, _ = start("-c", text).communicate(timeout=DEADLINE)
+
+    assert int(told) == (65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536))

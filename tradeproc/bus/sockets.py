@@ -1,7 +1,7 @@
 """Every ZeroMQ socket of tradeproc is made here, so that limits and security are set in one place.
 
 Queues are bounded: what does not fit is dropped and shows as a gap (published) or as no answer (requests). A
-message larger than `LARGEST_MESSAGE` costs its sender the connection.
+message larger than `LARGEST_MESSAGE` costs its sender the connection; from other hosts it is `LARGEST_FROM_AFAR`.
 """
 
 from typing import TypeAlias
@@ -18,6 +18,9 @@ Context: TypeAlias = "zmq.Context[zmq.Socket[bytes]]"
 PUBLISHED_QUEUE = 10_000
 REQUEST_QUEUE = 1_000
 LARGEST_MESSAGE = 64 * 1024 * 1024
+# over tcp a stranger may send that much before it is known that it has no key
+LARGEST_FROM_AFAR = 1024 * 1024
+HANDSHAKE_MS, BACKLOG = 3_000, 32
 PARTING_MS = 200
 _RECONNECT_MS = 50
 
@@ -88,6 +91,9 @@ def _bind(socket: Socket, address: str, listener: Listener | None, port: int) ->
         if listener is not None:
             # security holds for what is bound from here on: the folder's mode guards the address above
             dress_server(socket, listener)
+            socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_FROM_AFAR)
+            socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+            socket.setsockopt(zmq.BACKLOG, BACKLOG)
             address = f"tcp://{listener.address}:{port}"
             socket.bind(address)
     except zmq.ZMQError as error:

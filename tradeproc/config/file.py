@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tradeproc.brokers.registry import broker_keys
+from tradeproc.config.database_url import check_database_url
 from tradeproc.config.logins import LoginConfig, Secret
 from tradeproc.config.market_hours import apply_market_hours
 from tradeproc.config.problems import BadConfig, NotAllowedHere
@@ -59,12 +60,19 @@ class Config:
         Raises:
             BadConfig: the url is not where the configuration says.
         """
-        if os.environ.get(DATABASE_URL):
-            return os.environ[DATABASE_URL]
+        if url := os.environ.get(DATABASE_URL):
+            try:
+                check_database_url(url)
+            except BadValue as bad:
+                raise BadConfig(self.file, f"{DATABASE_URL} of the environment: {bad.problem}") from None
+            return url
         try:
-            return self.database.url.read(self.root) if self.database.url else None
+            url = self.database.url.read(self.root) if self.database.url else None
+            if url is not None:
+                check_database_url(url)
         except BadValue as bad:
             raise BadConfig(self.file, f"[database.url] {bad}") from None
+        return url
 
     def check_session(self, spec: SessionSpec) -> None:
         """Check that this desk allows a session: its login, its environment, its contract's month, its limits.
@@ -105,6 +113,8 @@ def load(home: Home) -> Config:
     except BadRecord as bad:
         raise BadConfig(file, str(bad)) from None
     _check_secret(file, home.root, "database.url", config.database.url)
+    if os.environ.get(DATABASE_URL) or (config.database.url and config.database.url.is_there(home.root)):
+        config.external_database()
     apply_market_hours(home)
     return config
 

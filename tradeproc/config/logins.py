@@ -36,6 +36,15 @@ class Secret:
         """
         if sum(map(bool, (self.env, self.file, self.public))) != 1:
             raise BadValue("env, file", "name exactly one source of the secret")
+        # what stands here by mistake is the secret itself: it is not shown
+        if self.env and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.env):
+            raise BadValue("env", "must be the name of an environment variable, not the secret")
+        if "://" in self.file or not self.file.isprintable():
+            raise BadValue("file", "must be the path of a file, not the secret")
+
+    def is_there(self, root: Path) -> bool:
+        """Tell whether the secret can be read now, by this process."""
+        return bool(self.public or os.environ.get(self.env)) or bool(self.file and (root / self.file).is_file())
 
     def check(self, root: Path) -> None:
         """Check the mode of the secret's file, if there is one already.
@@ -108,11 +117,7 @@ class LoginConfig:
         """
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,15}", self.name):
             raise BadValue("name", f"{self.name!r} is not allowed; write up to 16 small letters, digits, _ -")
-        for key, value in (("base_url", self.base_url), ("auth_url", self.auth_url)):
-            if value and not is_address(value):
-                raise BadValue(key, f"{value!r} is no address; write https://host, or http://127.0.0.1:port")
-            if value and urlsplit(value).scheme != "https" and not is_loopback(value):
-                raise BadValue(key, f"{value!r} must begin with https://, or be on 127.0.0.1 with http://")
+        self._check_addresses()
         if self.can_reach_money and not self.i_accept_real_money:
             why = 'environment = "live"' if self.environment is Environment.LIVE else f"base_url = {self.base_url!r}"
             raise BadValue(
@@ -125,6 +130,22 @@ class LoginConfig:
             if secret and secret.public and not self._is_on_this_machine:
                 raise BadValue(key, "public is only for a broker on 127.0.0.1; use env or file")
         check_positive(idle_seconds=self.idle_seconds, need_seconds=self.need_seconds)
+
+    def _check_addresses(self) -> None:
+        for key, value in (
+            ("base_url", self.base_url),
+            ("auth_url", self.auth_url),
+            ("redirect_uri", self.redirect_uri),
+        ):
+            if "@" in value.partition("?")[0]:
+                raise BadValue(key, "must have no user and no password; remove what stands before the @")
+        if not is_address(self.redirect_uri):
+            raise BadValue("redirect_uri", f"{self.redirect_uri!r} is no address; write http://localhost:31022/")
+        for key, value in (("base_url", self.base_url), ("auth_url", self.auth_url)):
+            if value and not is_address(value):
+                raise BadValue(key, f"{value!r} is no address; write https://host, or http://127.0.0.1:port")
+            if value and urlsplit(value).scheme != "https" and not is_loopback(value):
+                raise BadValue(key, f"{value!r} must begin with https://, or be on 127.0.0.1 with http://")
 
     @property
     def can_reach_money(self) -> bool:

@@ -12,6 +12,7 @@ import ctypes
 import faulthandler
 import logging
 import os
+import resource
 import signal
 import sys
 import time
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 # processes whose memory has tokens or a client's secret
 _HOLD_TOKENS = frozenset({"tokens", "link", "bars", "orders", "positions"})
+_DESCRIPTORS = 65_536
 _TALKATIVE = ("httpx", "httpcore", "requests_oauthlib", "urllib3", "procrastinate")
 
 
@@ -45,6 +47,7 @@ def run(kind: str, arguments: Sequence[str], main: Callable[[Sequence[str]], int
     keep_to_ourselves()
     if kind in _HOLD_TOKENS:
         hide_memory()
+    allow_connections()
     prepare_logs()
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
@@ -114,6 +117,14 @@ def hide_memory() -> None:
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def allow_connections() -> None:
+    """Take as many file descriptors as the system lets us: a process without one to spare is ended by ZeroMQ."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def die_with_parent() -> None:
