@@ -32,7 +32,8 @@ LINES: list[tuple[dict[str, Any] | None, str, str]] = [
         state(entries="trading is reducing by session:1", why="the strategy is not called any more: it failed",
               decisions={"off": "it failed"}), CLOSED, "closed: the strategy is not called any more: it failed",
     ),
-    (None, "", "closed: its trader is not running (running)"),
+    (None, "", "closed: its trader is not running"),
+    (None, "its trader is starting: no history", "closed: its trader is starting: no history"),
 ]  # fmt: skip
 
 

@@ -28,6 +28,10 @@ def leave(view: View) -> Decision:
     sys.exit(1)
 
 
+def interrupt(view: View) -> Decision:
+    raise KeyboardInterrupt
+
+
 def recurse(view: View) -> Decision:
     return recurse(view)
 
@@ -48,6 +52,7 @@ FAULTS: list[tuple[Plan | Decision, str]] = [
     (divide, "ZeroDivisionError: x"),
     (leave, "SystemExit: 1"),
     (recurse, "RecursionError"),
+    (interrupt, "KeyboardInterrupt: without a text"),
     (SubmitOrder("buy", 1), "side must be Side.BUY or Side.SELL, not 'buy'"),  # type: ignore[arg-type]
     ("buy", "'buy' is no decision"),  # type: ignore[list-item]
 ]

@@ -1,5 +1,6 @@
 """What a strategy returns is read at the door: every kind of number, storable texts, one line for what is none."""
 
+import itertools
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -87,6 +88,7 @@ WRONG_KINDS: list[tuple[Any, str]] = [
     (SubmitBracket(Side.BUY, 1, stop_loss=None), "stop_loss must be a price, not None"),  # type: ignore[arg-type]
     (SubmitBracket(Side.BUY, 1, stop_loss=np.array([1.0, 2.0])), "stop_loss must be a number"),  # type: ignore[arg-type]
     (CancelOrders("abcd1-1-1"), "order_ids must be a tuple of str, not 'abcd1-1-1'"),  # type: ignore[arg-type]
+    (CancelOrders(itertools.repeat("x")), "order_ids holds more than 1000"),  # type: ignore[arg-type]
     (CancelOrders((7,)), "order_ids must be a tuple of str, and holds 7"),  # type: ignore[arg-type]
     (ModifyOrders(OrderChange("x")), "changes must be a tuple of OrderChange"),  # type: ignore[arg-type]
 ]

@@ -44,11 +44,14 @@ def why_rows(row: Mapping[str, Any], state: Mapping[str, Any] | None, market: st
 
 
 def entries(row: Mapping[str, Any], state: Mapping[str, Any] | None, market: str) -> str:
-    """Return whether the session may enter now, and why nothing is entered; `market` says why it stands still."""
+    """Return whether the session may enter now, and why nothing is entered; `market` says why it stands still.
+
+    Without a `state`, `market` says why the trader tells none.
+    """
     if state is None:
         if row.get("desired") == "stopped":
             return f"closed: the session is stopped; scripts/tradectl session start {row.get('id')}"
-        return f"closed: its trader is not running ({row.get('state') or 'not started'})"
+        return f"closed: {market or 'its trader is not running'}"
     why, gate = str(state.get("why") or ""), str(state.get("entries") or "allowed")
     is_off = bool((state.get("decisions") or {}).get("off"))
     if market and not is_off and (gate == "allowed" or gate.startswith(_NO_DATA)):

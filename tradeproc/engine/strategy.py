@@ -122,12 +122,12 @@ def latch_off(turn: Turn, reason: str) -> None:
 
 
 def _called(setup: Setup, method: str, action: Callable[[], T]) -> T | Failure:
-    """Run a stranger's code; whatever it raises is its failure, an exit from Python as well."""
+    """Run a stranger's code; whatever it raises is its failure, an exit or interrupt too: signals have handlers."""
     try:
         return action()
     except BadReturn as bad:
         return Failure(one_line(f"{bad}{_at(_code(setup, method), None)}"))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is the strategy's
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is the strategy's
         where = _at(_code(setup, method), error.__traceback__)
         return Failure(one_line(f"{type(error).__name__}: {_text_of(error)}{where}"))
 

@@ -43,10 +43,13 @@ def register_lists(node: Node, store: Store) -> None:
 
 def _decisions(store: Store, body: Body) -> Body:
     """Answer with the newest decisions, or those `refused`, and with the counts of all that are kept of a session."""
-    session = _session(body)
-    rows = store.decisions(session, only_refused=body.get("refused") is True, limit=_limit(body))
+    session, is_refused = _session(body), body.get("refused") is True
+
+    def read(session: int | None, limit: int) -> Rows:
+        return [asdict(row) for row in store.decisions(session, only_refused=is_refused, limit=limit)]
+
     counts = {} if session is None else {"counts": store.decision_counts(session)}
-    return {"decisions": [asdict(row) for row in rows], **counts}
+    return {**_answer("decisions", read, body), **counts}
 
 
 def _answer(name: str, read: Callable[[int | None, int], Rows], body: Body) -> Body:

@@ -89,7 +89,7 @@ def begin(reference: str, strategy: AnyStrategy, arguments: Any) -> None:
             answer = call(arguments)
             if method == "warmup":
                 whole(answer, "its number of candles")
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             raise BadStrategy(reference, f"{method} fails: {_in_short(error)}") from error
 
 
@@ -110,7 +110,7 @@ def _load_file(reference: str, path: Path) -> ModuleType:
     except folder.Writable as writable:
         del sys.modules[name]
         raise BadStrategy(reference, str(writable)) from None
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         del sys.modules[name]
         raise BadStrategy(reference, f"raises while it is loaded: {_in_short(error)}") from error
     return module
@@ -123,7 +123,7 @@ def _import(reference: str, name: str) -> ModuleType:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise BadStrategy(reference, f"there is no module {error.name!r}") from None
         raise BadStrategy(reference, f"raises while it is loaded: {_in_short(error)}") from error
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise BadStrategy(reference, f"raises while it is loaded: {_in_short(error)}") from error
 
 

@@ -9,6 +9,7 @@ is: the engine refuses the decision.
 from collections.abc import Iterable
 from decimal import Decimal
 from enum import Enum
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -32,6 +33,7 @@ from tradeproc.strategies.contract import (
 E = TypeVar("E", bound=Enum)
 
 _SHOWN = 60
+_MOST_EACH = 1000
 _MOST = 1e9
 _DECISIONS = (Nothing, SubmitOrder, SubmitBracket, ModifyOrders, CancelOrders, ClosePosition)
 
@@ -131,7 +133,9 @@ def _names(kind: type[Enum]) -> str:
 def _each(values: object, what: str, kind: type[Any]) -> list[Any]:
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise BadReturn(f"{what} must be a tuple of {kind.__name__}, not {_shown(values)}")
-    found = list(values)
+    found = list(islice(values, _MOST_EACH + 1))
+    if len(found) > _MOST_EACH:
+        raise BadReturn(f"{what} holds more than {_MOST_EACH}")
     for each in found:
         if not isinstance(each, kind):
             raise BadReturn(f"{what} must be a tuple of {kind.__name__}, and holds {_shown(each)}")

@@ -178,7 +178,7 @@ class Ward:
             found = self._find(event.group, event.program)
             code = found.exit_status if found is not None else -1
             killed = self._witness.killed(pid)
-            cause = f"it hung and was killed: {killed}" if killed else _told_by(code)
+            cause = f"it hung and was killed ({killed}); its log has its stacks" if killed else _told_by(code)
             told = Death(wall_ns(), pid, cause or "ended by a signal, without a word", code)
             write_death(self._home, process, told)
         log.warning("process_died process=%s pid=%s cause=%s", process, pid, cause or "unknown")

@@ -17,6 +17,8 @@ from tradeproc.cli.outcome import Command, Outcome, SubParsers
 from tradeproc.cli.why import death_rows, market_of, why_rows
 from tradeproc.config import read_session
 from tradeproc.domain.session import SessionSpec, check_new_name
+from tradeproc.errors import TradeprocError
+from tradeproc.supervision.deaths import read_deaths
 
 STOP_SECONDS = 30.0
 
@@ -136,16 +138,31 @@ def show(desk: Desk, arguments: Namespace) -> Outcome:
     """Show a session's specification, and its trader's own summary while it runs."""
     found = lookup.find(desk, arguments.session)
     row, trader = found.row, f"session-{found.row['id']}.trader"
-    state = desk.ask(trader, "state") if desk.is_alive(trader) else None
+    state, silence = _state_of(desk, trader)
     value = {"session": row, "trader": state}
     if row.get("removed_at") is not None:
         text = f"closed: the session was removed at {tables.when(row['removed_at'])}; its rows stay in the database"
         return Outcome({**value, "entries": text}, _shown(row, state, [("entries", text)]))
-    why = [*why_rows(row, state, market_of(desk, row)), *death_rows(desk.home, row)]
+    why = [*why_rows(row, state, market_of(desk, row) if state else silence), *death_rows(desk.home, row)]
     if found.away:
         old = ("not up to date", f"{found.away}; what follows is as it was known before, the trader's part is new")
         return Outcome({**value, "entries": why[0][1], "away": found.away}, _shown(row, state, [old, *why]))
     return Outcome({**value, "entries": why[0][1]}, _shown(row, state, why))
+
+
+def _state_of(desk: Desk, trader: str) -> tuple[dict[str, Any] | None, str]:
+    """Return what a trader says of itself; None and why, while it does not say it."""
+    if not desk.is_alive(trader):
+        newest = next(iter(read_deaths(desk.home, trader)), None)
+        return None, "its trader is not running" + (f"; it died: {newest.reason}" if newest else "")
+    try:
+        return desk.ask(trader, "state"), ""
+    except TradeprocError as error:
+        try:
+            detail = desk.ask(trader, "status")["detail"]
+        except TradeprocError:
+            detail = ""
+        return None, f"its trader is starting: {detail}" if detail else f"its trader does not say: {error}"
 
 
 def _shown(row: dict[str, Any], state: dict[str, Any] | None, why: Sequence[tuple[str, str]] = ()) -> Table:
