@@ -26,7 +26,7 @@ localbroker/  a broker on loopback that speaks the real wire protocol, and break
 cli/          tradectl, quickstart and its view, healthcheck, benchmarks
 
 errors.py has the four verdicts, clock.py the only reader of time, home.py the folders of an installation, folders.py
-keeps them ours alone, durable.py files that outlive a loss of power.
+keeps them ours alone, durable.py files that outlive a loss of power, logs.py how all log.
 """
 
 __version__ = "0.1.0"

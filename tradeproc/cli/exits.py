@@ -9,6 +9,7 @@ import sys
 from enum import IntEnum
 from typing import Any
 
+from tradeproc.domain.texts import shown
 from tradeproc.errors import Outage, Refusal, TradeprocError
 
 
@@ -60,7 +61,7 @@ def exit_of(error: BaseException) -> Exit:
 
 def one_line(error: BaseException) -> str:
     """Return an error as one line for a person; unexpected ones carry their type."""
-    text = " ".join(str(error).split())
+    text = shown(" ".join(str(error).split()))
     if isinstance(error, TradeprocError):
         return text or type(error).__name__
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -14,6 +14,7 @@ from tradeproc.cli.exits import one_line
 from tradeproc.cli.health import evaluate, exit_code
 from tradeproc.clock import wall_ns
 from tradeproc.domain.calendar_table import CHECKED
+from tradeproc.domain.texts import shown
 from tradeproc.errors import TradeprocError
 from tradeproc.folders import keep_to_ourselves
 from tradeproc.home import find_home
@@ -52,7 +53,7 @@ def _run(argv: Sequence[str] | None) -> int:
         print(json.dumps({"exit": code, "problems": rows, "calendar_checked": CHECKED}, indent=2))
     else:
         for problem in problems:
-            print(problem)
+            print(shown(str(problem)))
     return code
 
 

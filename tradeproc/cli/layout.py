@@ -15,6 +15,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from tradeproc.domain.texts import shown
+
 Row = Mapping[str, Any]
 Cell = Callable[[Any], str | Text]
 
@@ -25,7 +27,7 @@ _EDGES, _GAP = 2, 2
 
 def plain_text(value: object) -> Text:
     """Return any text as it is: brackets are no markup, and what cannot be printed is escaped."""
-    return Text("".join(each if each.isprintable() else ascii(each)[1:-1] for each in str(value)))
+    return Text(shown(str(value)))
 
 
 def as_text(value: str | Text) -> Text:

@@ -5,7 +5,8 @@ where it is, in the environment or in a file of mode 0600. What a session trades
 (`domain/session.py`), written in `conf/sessions/*.toml` and given to `tradectl session create`.
 
 Start reading at `file.py` (`load`), then `logins.py` and `database_url.py`; the other sections are in `sections.py`,
-what can be wrong with them in `problems.py`. `market_hours.py` reads what a person changes of the exchanges' hours; `text.py` reads files.
+what can be wrong with them in `problems.py`. `market_hours.py` reads what a person changes of the exchanges' hours;
+`text.py` reads files.
 """
 
 from tradeproc.config.file import DATABASE_URL, Config, load, read_session

@@ -26,6 +26,16 @@ def one_line(text: str, longest: int = 500) -> str:
     return told if len(told) <= longest else f"{told[: longest - 1]}…"
 
 
+def shown(text: str) -> str:
+    """Return a text as it may reach a terminal or a log: what cannot be printed is escaped.
+
+    That is line breaks, escape sequences, and the invisible marks that turn the direction of what follows.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
 def is_storable(text: str) -> bool:
     """Tell whether UTF-8 and PostgreSQL can hold a text as it is."""
     return storable(text) == text

@@ -18,6 +18,7 @@ from tradeproc.folders import keep_to_ourselves
 from tradeproc.localbroker.desk import Desk
 from tradeproc.localbroker.server import ServerSettings, serve
 from tradeproc.localbroker.testing import PORT, SETTINGS, settings_from
+from tradeproc.logs import Throttled
 
 _PR_SET_PDEATHSIG = 1
 
@@ -26,7 +27,7 @@ def main() -> int:
     """Serve until told to stop; the parent's end ends it too."""
     keep_to_ourselves()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.INFO, handlers=[Throttled()])
     folder = Path(sys.argv[1])
     found: dict[str, Any] = orjson.loads((folder / SETTINGS).read_bytes())
     settings: ServerSettings = settings_from(folder, found)

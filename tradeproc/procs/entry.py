@@ -15,7 +15,6 @@ import os
 import resource
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from tradeproc.domain.texts import one_line
 from tradeproc.errors import EXIT_DONE, EXIT_FAULT, EXIT_HALT, Halt, Outage, TradeprocError, exit_code
 from tradeproc.folders import keep_to_ourselves
 from tradeproc.home import NoHome, find_home
+from tradeproc.logs import Throttled
 from tradeproc.supervision.deaths import Death, reason_of, supervised_name, write_death
 
 log = logging.getLogger(__name__)
@@ -100,12 +100,9 @@ def _leave_word(code: int, reason: str) -> int:
 
 def prepare_logs() -> None:
     """Send logs to stderr with UTC times; `TRADEPROC_LOG` sets the level (DEBUG, INFO, WARNING, ERROR)."""
-    handler = logging.StreamHandler(sys.stderr)
-    form = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%S")
-    form.converter = time.gmtime
-    handler.setFormatter(form)
     level = logging.getLevelNamesMapping().get(os.environ.get("TRADEPROC_LOG", "INFO"), logging.INFO)
-    logging.basicConfig(level=level, handlers=[handler, _LAST], force=True)
+    logging.basicConfig(level=level, handlers=[Throttled(), _LAST], force=True)
+    logging.captureWarnings(True)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
 

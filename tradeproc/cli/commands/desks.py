@@ -1,6 +1,7 @@
 """The desk as a whole: up, down, status."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -27,6 +28,10 @@ Condition = Callable[[], bool]
 UP_SECONDS = 60.0
 DOWN_SECONDS = 20.0
 _STATUS_SECONDS = 1.0
+# a line that `procs/entry.py` wrote itself; texts of others cannot begin a line, see `logs.py`
+_LAST_WORDS = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z CRITICAL tradeproc\.procs\.entry process_\w+ kind=\w+ error=(.*)"
+)
 
 
 def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
@@ -221,7 +226,7 @@ def last_words(log: Path) -> str:
         lines = log.read_text(errors="replace").splitlines()
     except OSError:
         return f"see {log}"
-    said = [line.partition(" error=")[2] for line in lines if " CRITICAL " in line and " error=" in line]
+    said = [found[1] for line in lines if (found := _LAST_WORDS.match(line))]
     return f"{said[-1]} ({log})" if said else f"see {log}"
 
 

@@ -17,6 +17,7 @@ from tradeproc.cli.outcome import Outcome, SubParsers, positive
 from tradeproc.cli.screen import Screen
 from tradeproc.cli.view import progress_line
 from tradeproc.cli.watch import Watch, first_screen, show
+from tradeproc.domain.texts import shown
 
 _SECOND = 1.0
 _HINT = "Ctrl-C leaves; the session goes on"
@@ -143,4 +144,4 @@ def _as_json(envelope: Envelope) -> str:
 
 def _as_text(envelope: Envelope) -> str:
     fields = " ".join(words.pair(key, value) for key, value in envelope.body.items() if value not in (None, "", {}))
-    return f"{tables.clock(envelope.sent_at)} {envelope.publisher} {envelope.topic} {fields}"
+    return shown(f"{tables.clock(envelope.sent_at)} {envelope.publisher} {envelope.topic} {fields}")
