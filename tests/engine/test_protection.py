@@ -1,9 +1,12 @@
 """Open contracts without a working stop: the alarm stands within ten seconds, and the policy does what it says."""
 
+from dataclasses import replace
+from decimal import Decimal
+
 import pytest
 
 from tests.engine.desk import Desk, Scripted
-from tradeproc.domain.orders import OrderRole, OrderType, Side
+from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side
 from tradeproc.domain.session import StopPolicy
 from tradeproc.domain.units import Contracts
 from tradeproc.engine import effects as do
@@ -81,3 +84,29 @@ def test_what_protected_a_position_that_is_gone_is_cancelled() -> None:
 
     assert desk.broker.position == 0
     assert desk.broker.open() == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "close", "position", "alarms"),
+    [
+        (StopPolicy.ALARM, 4785.0, 2, {"position_uncovered"}),
+        (StopPolicy.REPLACE, 4785.0, 0, set()),
+        (StopPolicy.REPLACE, 4795.0, 2, set()),
+        (StopPolicy.FLATTEN, 4785.0, 0, set()),
+    ],
+)
+def test_a_stop_that_the_broker_took_and_then_rejected_leaves_a_bare_position_for_the_policy(
+    policy: StopPolicy, close: float, position: int, alarms: set[str]
+) -> None:
+    desk = Desk(Scripted(BRACKET), stop_policy=policy).start()
+    desk.bar()
+    (stop,) = [order for order in desk.broker.orders.values() if order.type is OrderType.STOP]
+    desk.broker.price = Decimal(close)
+    rejected = replace(stop, state=OrderState.REJECTED, reason="Stop Price must be below current market")
+    desk.broker._tell(rejected)
+
+    desk.bar(close, seconds=40)
+
+    assert (desk.position, desk.alarms) == (position, alarms)
+    (ended,) = [order for order in desk.orders if order.broker_id == stop.broker_id]
+    assert (ended.state, ended.reason) == (OrderState.REJECTED, "Stop Price must be below current market")

@@ -157,11 +157,22 @@ def test_an_order_that_could_not_be_asked_for_is_not_absent(trouble: dict[str, A
     assert (found.broker_id, found.account) == ("9", ACCOUNT)
 
 
-@pytest.mark.parametrize("status", [404, 503])
-def test_a_status_404_is_the_answer_of_a_broker_that_has_no_such_order(status: int) -> None:
-    scripts = [answer(200, {"Orders": []}), answer(status, {"Error": "NotFound" if status == 404 else "Down"})]
+@pytest.mark.parametrize(
+    ("status", "body", "is_there"),
+    [
+        (404, {"Error": "NotFound", "Message": "x"}, False),
+        (404, {}, False),
+        (400, {"Error": "BadRequest", "Message": "Invalid order ID."}, False),
+        (200, {"Error": "NotFound", "Message": "Order not found."}, False),
+        (200, {"Error": "Failed", "Message": "Try again"}, True),
+        (400, {"Error": "BadRequest", "Message": "Bad account"}, True),
+        (503, {"Error": "ServiceUnavailable"}, True),
+    ],
+)
+def test_only_a_clear_no_to_an_id_is_a_no(status: int, body: dict[str, Any], is_there: bool) -> None:
+    scripts = [answer(200, {"Orders": []}), answer(status, body)]
     with WireServer(*scripts) as server, accounts_at(server.url) as manager:
-        assert ids(manager.orders(ACCOUNT, ["9"])) == ([] if status == 404 else ["9"])
+        assert ids(manager.orders(ACCOUNT, ["9", "8"])) == (["9", "8"] if is_there else [])
 
 
 def test_a_record_that_cannot_be_read_stands_in_its_list_and_the_others_are_told() -> None:

@@ -102,13 +102,18 @@ class AccountLists:
         params = {"since": _since()} if which == "historicalorders" else None
         match self.ask(Resource.ORDERS, account, path, params):
             case Known(body):
-                _take(body, ids, told)
-            case Unknown(reason) if reason.startswith("404 ") or reason == "404":
-                # one unknown id must not hide the others
-                for each in ids if len(ids) > 1 else ():
-                    self._ask_by_id(account, which, [each], told)
-            case Unknown(reason):
-                told.unknown.update(dict.fromkeys(ids, reason))
+                said = trouble(body)
+                if said is None:
+                    _take(body, ids, told)
+                    return
+            case Unknown(said):
+                pass
+        if not _is_not_there(said):
+            told.unknown.update(dict.fromkeys(ids, said))
+        elif len(ids) > 1:
+            # one id that is not there must not hide the others
+            for each in ids:
+                self._ask_by_id(account, which, [each], told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +136,20 @@ def _key(record: Json, number: int) -> str:
 
 def _take(body: Json, ids: Sequence[str], told: ById) -> None:
     """Sort an answer by id into found and unknown; an id that is refused as not found stays in neither."""
-    said = trouble(body)
     records, errors = objects(body.get("Orders") or []), objects(body.get("Errors") or [])
-    if said is not None or records is None or errors is None:
-        told.unknown.update(dict.fromkeys(ids, said or "the answer by id cannot be read"))
+    if records is None or errors is None:
+        told.unknown.update(dict.fromkeys(ids, "the answer by id cannot be read"))
         return
     told.found.update((text(record, "OrderID"), record) for record in records if text(record, "OrderID") in ids)
     for error in errors:
         reason = trouble(error) or "unnamed error"
         about = [each for each in text(error, "OrderID").split(",") if each in ids] or list(ids)
-        if not any(words in reason.lower() for words in _NOT_THERE):
+        if not _is_not_there(reason):
             told.unknown.update((each, reason) for each in about if each not in told.found)
+
+
+def _is_not_there(reason: str) -> bool:
+    return reason.split(" ")[0] == "404" or any(words in reason.lower() for words in _NOT_THERE)
 
 
 def _since() -> str:
