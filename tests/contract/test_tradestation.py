@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from tradeproc.localbroker.testing import RunningBroker, running_local_broker
 
 ACCOUNTS = [f"SIM{number:07}F" for number in range(1, 100)]
 PLACE = "place"
+TAKEN: pytest.StashKey[dict[int, int]] = pytest.StashKey()
 
 # a trouble and the local broker's word for it
 FAULTS = {
@@ -99,6 +101,37 @@ class TestTradeStation(BrokerSuite):
     def desk(self, running: RunningBroker, fresh_accounts: Iterator[str]) -> Iterator[TradeStationDesk]:
         yield TradeStationDesk(running, next(fresh_accounts))
         running.control.clear_faults()
+
+
+class BelowZero(TradeStationDesk):
+    """The same broker in a contract that trades at and below zero, as crude oil did on 20 April 2020."""
+
+    contract = Contract("CL", 2020, 5)
+
+
+def write_tape(folder: Path, last: str) -> str:
+    """Write trades of half an hour that fall from a dollar to the last price, and return the file's name."""
+    opens = 1_587_405_600  # 2020-04-20 18:00 UTC
+    prices = [*("1.00", "0.50", "0.01", "0.00", "-0.01", "-2.00"), *[last] * 24]
+    lines = [f"{(opens + 60 * minute) * 10**9 + 1},{price},5" for minute, price in enumerate(prices)]
+    (folder / "CLK20_tape.csv").write_text("\n".join(["ts_event_ns,price,size", *lines]) + "\n")
+    return str(folder / "CLK20_tape.csv")
+
+
+@pytest.fixture(scope="module", params=["0.00", "-37.63"])
+def below_zero(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBroker]:
+    tape = write_tape(tmp_path_factory.mktemp("tape"), request.param)
+    with running_local_broker(paused=True, accounts=ACCOUNTS, tape=tape, history_minutes=25) as started:
+        yield started
+
+
+class TestTradeStationBelowZero(BrokerSuite):
+    @pytest.fixture
+    def desk(self, below_zero: RunningBroker, request: pytest.FixtureRequest) -> Iterator[TradeStationDesk]:
+        taken = request.node.session.stash.setdefault(TAKEN, {})
+        number = taken[below_zero.pid] = taken.get(below_zero.pid, -1) + 1
+        yield BelowZero(below_zero, ACCOUNTS[number])
+        below_zero.control.clear_faults()
 
 
 def test_every_broker_of_this_package_is_run_through_the_suite() -> None:
