@@ -73,7 +73,8 @@ class ModelBroker:
         return broker_id
 
     def _tell(self, picture: BrokerOrder) -> None:
-        picture = replace(picture, raw_status=PATTERN[picture.state])
+        ended_at = picture.closed_at or self.now if picture.state.is_terminal else None
+        picture = replace(picture, raw_status=PATTERN[picture.state], closed_at=ended_at)
         self.orders[picture.broker_id] = picture
         self.told.append(picture)
 

@@ -13,7 +13,7 @@ from tests.engine.desk import Desk, Killed, Scripted
 from tests.engine.model_broker import ACCOUNT, ModelBroker
 from tradeproc.domain.book import Fill, FillKind, Position
 from tradeproc.domain.fills import standing
-from tradeproc.domain.orders import OrderState, Side
+from tradeproc.domain.orders import OrderState, OrderType, Side
 from tradeproc.domain.session import ExternalPolicy
 from tradeproc.domain.units import SECOND, Contracts, Money, Price
 from tradeproc.engine import effects as do
@@ -285,6 +285,59 @@ def test_an_order_that_fills_again_after_it_was_taken_back_is_booked_again() -> 
     assert short(desk)[-1] == ("own", 1, "4801", "900")
     assert [fill.revision for fill in rows(desk)] == [0, 1, 1]
     check_books(desk)
+
+
+def test_a_fill_of_ours_that_the_list_shows_only_later_leaves_one_row_and_not_two() -> None:
+    """The broker's list of orders is behind its position, and the stream has lost the fill."""
+    resting = SubmitOrder(Side.BUY, Contracts(1), type=OrderType.LIMIT, limit=4790.0)
+    desk = Desk(Scripted(resting)).start()
+    desk.bar()
+    filled = replace(
+        desk.broker.orders["900"],
+        filled=Contracts(1),
+        average=Price(Decimal(4790)),
+        state=OrderState.FILLED,
+        closed_at=desk.now,
+    )
+    desk.broker.price = Decimal(4790)
+    desk.broker._move(1)
+    desk.run(40)
+    assert [fill.kind for fill in rows(desk)] == [FillKind.EXTERNAL]
+
+    desk.broker._tell(filled)
+    desk.run(40)
+
+    assert [(each.kind, each.broker_id) for each in standing(rows(desk))] == [(FillKind.OWN, "900")]
+    check_books(desk)
+
+
+def test_a_fill_after_a_change_by_hand_is_a_fill_of_its_own() -> None:
+    resting = SubmitOrder(Side.BUY, Contracts(1), type=OrderType.LIMIT, limit=4790.0)
+    desk = Desk(Scripted(resting), external_policy=ExternalPolicy.IGNORE).start()
+    desk.bar()
+    desk.broker.by_hand(1, is_listed=False)
+    desk.run(40)
+
+    desk.broker.trade(Decimal(4790))
+    desk.run(40)
+
+    assert [fill.kind for fill in rows(desk)] == [FillKind.EXTERNAL, FillKind.OWN]
+    check_books(desk)
+
+
+def test_a_broker_that_contradicts_itself_is_recorded_once() -> None:
+    desk = Desk(Scripted(BUY)).start()
+    desk.bar()
+
+    desk.broker.take_back("900", moves=False)
+    desk.tell(told.ReconcileCommanded("me"))
+    desk.run(1500)
+
+    assert [(row.kind.value, row.cause) for row in desk.divergences] == [
+        ("order_filled", "the broker's position has what its list has not")
+    ]
+    assert desk.position == 1
+    assert len(desk.all_of(do.AskOrders)) < 40
 
 
 class Erratic(Scripted):

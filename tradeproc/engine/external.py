@@ -85,6 +85,19 @@ def take_back(turn: Turn, order: Order, picture: BrokerOrder) -> str | None:
     return None
 
 
+def arrived_late(turn: Turn, before: Order, picture: BrokerOrder) -> None:
+    """Undo an EXTERNAL row that a fill of ours explains, which the broker listed only after the position had it."""
+    filled = picture.filled - before.filled
+    if filled <= 0 or picture.closed_at is None:
+        return
+    for row in reversed(turn.state.broker.externals):
+        is_of_fill = row.side is before.side and row.quantity >= filled and before.created_at < row.at
+        if is_of_fill and picture.closed_at <= row.at and row.broker_id in ("", picture.broker_id):
+            _undo(turn, row, filled)
+            turn.log("warning", "external_explained", order=before.id, quantity=filled)
+            return
+
+
 def price(turn: Turn, position: Position) -> None:
     """Know the price of contracts that were booked without one as soon as the broker tells an average for them."""
     engine = turn.state.engine

@@ -47,6 +47,7 @@ GRACE = 30 * SECOND
 _DOUBT_AFTER = 5 * SECOND
 _MISSING_AFTER = 10 * SECOND
 _TWICE_AFTER = 2 * SECOND
+_DISPUTED_AFTER = 60 * SECOND
 _ASKING = OrderSource.RECONCILIATION
 
 
@@ -151,6 +152,16 @@ def _look_for_shrunk(turn: Turn, pictures: Iterable[BrokerOrder]) -> None:
             cause = external.take_back(turn, order, picture)
             if cause is not None:
                 turn.differed(order, picture.state.value, picture.filled, cause)
+            elif turn.now - since >= _DISPUTED_AFTER:
+                _dispute(turn, order, picture)
+
+
+def _dispute(turn: Turn, order: Order, picture: BrokerOrder) -> None:
+    """Record, once, a broker that contradicts itself: fewer filled in its list, all of it in its position."""
+    contradiction = (order.id, "shrunk")
+    if contradiction not in turn.state.engine.contradictions:
+        turn.state.engine.contradictions.add(contradiction)
+        turn.differed(order, picture.state.value, picture.filled, "the broker's position has what its list has not")
 
 
 def _take_and_doubt(turn: Turn, order: Order, picture: BrokerOrder) -> None:
@@ -296,7 +307,7 @@ def _most_urgent(turn: Turn) -> tuple[str, int]:
         return "a fill has no price", unpriced.ASK_EVERY
     if broker.vanished:
         return "a stop ended by no order of ours", 2 * SECOND
-    if broker.shrunk:
+    if any(turn.now - shrunk.since < _DISPUTED_AFTER for shrunk in broker.shrunk.values()):
         return "fewer contracts are filled than were booked", 5 * SECOND
     if broker.foreign.keys() - broker.told_foreign:
         return "an order is not where it should be", 3 * SECOND

@@ -273,6 +273,7 @@ class Vanished:
     state: OrderState
     since: Nanos
     asked_number: int
+    is_recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

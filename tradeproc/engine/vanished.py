@@ -24,8 +24,9 @@ def note(turn: Turn, order: Order, picture: BrokerOrder) -> None:
     is_ended = picture.state.is_terminal and picture.state is not OrderState.FILLED
     if order.role is not OrderRole.STOP_LOSS or not order.state.is_working or is_ours or not is_ended:
         return
-    number = turn.state.broker.orders.number
-    turn.state.broker.vanished[order.id] = Vanished(order, picture.state, turn.now, number)
+    # the first pictures after a start are recorded by themselves
+    number, is_first = turn.state.broker.orders.number, not turn.state.broker.has_orders
+    turn.state.broker.vanished[order.id] = Vanished(order, picture.state, turn.now, number, is_first)
     turn.ask_orders(f"stop {order.id} ended by no order of ours")
     turn.ask_position(f"stop {order.id} ended by no order of ours")
 
@@ -40,7 +41,8 @@ def press(turn: Turn) -> None:
         del broker.vanished[order_id]
         if engine.closing is not None or not _leaves_open(turn.state, gone.order):
             continue
-        turn.differed(gone.order, gone.state.value, gone.order.filled, _CAUSE)
+        if not gone.is_recorded:
+            turn.differed(gone.order, gone.state.value, gone.order.filled, _CAUSE)
         if gone.state is OrderState.CANCELLED:
             turn.changed_by_others(f"stop {order_id} was cancelled by no order of ours")
 
