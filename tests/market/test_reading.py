@@ -1,5 +1,6 @@
 """Exports of vendors as they come, and what is asked, sorted, dropped and told; any bytes are trades or one error."""
 
+import tracemalloc
 from collections.abc import Iterator
 
 import numpy as np
@@ -162,6 +163,8 @@ def test_a_symbol_that_is_no_contract_is_asked_for() -> None:
         ("ZTH24", "109.2852", 109.28515625),
         ("ZCH24", "481'2", 481.25),
         ("6JH24", "6.9335e-03", 0.0069335),
+        ("6EH24", "1.10765", 1.10765),
+        ("CLK20", "1e-99", 0.0),
         ("CLK20", "-37.63", -37.63),
         ("CLK20", "0", 0.0),
         ("CLK20", "-0.00", 0.0),
@@ -317,6 +320,23 @@ def test_what_cannot_be_read_is_one_line_with_its_number_and_field(text: str, sa
 def test_a_zone_that_is_none_and_a_stamp_that_is_none_are_refused() -> None:
     assert "zone 'Chicago' is not known" in refusal(FIRST_RATE, Wanted("Chicago", "start"))
     assert "stamp must be start or end, not 'middle'" in refusal(FIRST_RATE, Wanted(CHICAGO, "middle"))
+
+
+def test_a_busy_day_costs_few_bytes_a_trade() -> None:
+    rows, a_block = 200_000, 25_000_000
+    lines = (f"{1704205800000000000 + at},{4700 + at % 99}.25,{1 + at % 9},ESH4\n" for at in range(rows))
+    raw = b"ts_event,price,size,symbol\n" + "".join(lines).encode()
+    chunks = [raw[at : at + 1_000_000] for at in range(0, len(raw), 1_000_000)]
+
+    tracemalloc.start()
+    try:
+        found = read(chunks, "ESH24.csv", Wanted())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert found.rows == rows
+    assert peak < a_block + 150 * rows
 
 
 def test_memory_and_progress_go_with_the_blocks_not_with_the_file() -> None:

@@ -31,10 +31,8 @@ def on_grid(prices: Prices, product: Instrument) -> tuple[npt.NDArray[np.float64
         last_place = 10.0 ** -min(written, 20)
         if _LONG_FRACTION <= needed > written and last_place <= step / 2:
             allowed[prices.decimals == written] = last_place / step
-    is_exact = error <= _FLOAT_ERROR
-    values = np.where(is_exact, prices.values, np.round(ticks * step, needed))
-    # no negative zero
-    return np.asarray(values + 0.0), np.flatnonzero(error > allowed)
+    # the float nearest to the decimal, as if it had been written in full; and no negative zero
+    return np.asarray(np.round(ticks * step, needed) + 0.0), np.flatnonzero(error > allowed)
 
 
 def _decimals(tick: Decimal) -> int:
