@@ -3,8 +3,10 @@
 import re
 import signal
 import subprocess
+import sys
 from argparse import Namespace
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -18,6 +20,7 @@ from tradeproc.cli.quickstart import Quickstart, make_parser
 from tradeproc.domain.units import SECOND
 from tradeproc.localbroker.tape import shipped
 from tradeproc.store.embedded import database_url
+from tradeproc.supervision.client import Supervisor
 
 pytestmark = pytest.mark.drill
 
@@ -206,4 +209,62 @@ def test_a_strategy_that_is_refused_each_time_and_then_fails_does_not_end_well(
     assert re.search(r"  2023-12-2\d \d\d:\d\d:\d\d SubmitOrder: \w+", told), told
     assert re.search(r"The strategy failed on \d+ bars?:", told)
     assert "failed: KeyError: 'settlement' (unlucky.py, line 17, on_candle)" in told
+    assert "nothing is left running" in told
+
+
+@contextmanager
+def quickstart(home: Desk, *options: str, until: str) -> Iterator["subprocess.Popen[str]"]:
+    """Run the quickstart in a terminal of its own, and go on once it has said something."""
+    command = [sys.executable, "-u", "-m", "tradeproc.cli.quickstart", "--plain", *options]
+    environment = {**home.environment, "TRADEPROC_HOME": str(home.home.root)}
+    with subprocess.Popen(
+        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=home.home.root
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert any(until in line for line in process.stdout)
+            yield process
+        finally:
+            process.kill()
+
+
+def rest(process: "subprocess.Popen[str]") -> tuple[int, str]:
+    """Return how a quickstart ended and what it said after the word that was waited for."""
+    said, _ = process.communicate(timeout=120)
+    return process.returncode, said
+
+
+def test_stop_in_another_terminal_ends_a_quickstart_that_is_only_starting(home: Desk) -> None:
+    with quickstart(home, until="starting supervisord") as process:
+        said = paste(home, "scripts/stop")
+        code, told = rest(process)
+
+    assert "the desk is down" in said
+    assert code == Exit.INTERRUPTED
+    assert "told to stop by scripts/stop in another terminal" in told.splitlines()[-1]
+    assert not home.home.supervisor_socket.exists()
+
+
+def test_an_old_quickstart_touches_no_desk_but_its_own_and_a_killed_one_blocks_no_new_one(home: Desk) -> None:
+    with quickstart(home, "--speed", "5", until="the market runs") as process:
+        first = paste(home, "scripts/tradectl session pid quickstart")
+        Supervisor(home.home).shutdown()
+        paste(home, "scripts/tradectl up")
+        code, told = rest(process)
+
+    assert code == Exit.FAILED
+    assert "nothing is touched" in told
+    assert told.splitlines()[-1].startswith("quickstart: the desk that this quickstart started was stopped meanwhile")
+    # the session that it left runs on in the new desk, whose number a stranger need not know
+    second = paste(home, "scripts/tradectl session pid quickstart")
+    assert int(first) != int(second)
+    paste(home, f"kill -9 {second}")
+    paste(home, "scripts/stop")
+
+    with quickstart(home, "--speed", "5", until="the market runs") as process:
+        process.kill()
+    told = paste(home, f"{sys.executable} -m tradeproc.cli.quickstart --plain --speed 3600")
+
+    assert "a quickstart that was killed left its desk running; that is stopped first" in told
+    assert "the same in the broker's own books" in told
     assert "nothing is left running" in told

@@ -308,7 +308,7 @@ def test_a_session_whose_broker_never_answered_has_an_unknown_position_and_any_t
     desk.broker.fault("5xx", target="positions,stream.positions", account=OTHER_ACCOUNT, count=None)
     try:
         number = desk.tradectl(
-            "session", "create", str(file), "--account", OTHER_ACCOUNT, "--name", "odd", "--start"
+            "session", "create", str(file), "--account", OTHER_ACCOUNT, "--name", "odd", "--start", "--wait", "0"
         )["session"]
         trader = f"session-{number}.trader"
         wait_for("the trader", lambda: desk.ask(trader, "state", {})["reconciled"] is False)

@@ -11,32 +11,16 @@ from oauthlib.oauth2 import WebApplicationClient
 from tests.brokers.tradestation import examples
 from tests.fuzz import mutations
 from tests.fuzz.harness import Target
-from tradeproc.brokers.contract import (
-    BarTold,
-    BrokerOrder,
-    ClientCredentials,
-    OrderTold,
-    PositionTold,
-    RecordUnreadable,
-    UnreadableRecord,
-)
-from tradeproc.brokers.tradestation import (
-    authorization,
-    market,
-    orders,
-    rest,
-    stream_events,
-    symbols,
-    wire,
-)
+from tradeproc.brokers.contract import BarTold, ClientCredentials, OrderTold, PositionTold, RecordUnreadable
+from tradeproc.brokers.tradestation import authorization, orders, rest, stream_events, symbols
+from tradeproc.brokers.tradestation.account_manager import TradeStationAccounts
+from tradeproc.brokers.tradestation.data_source import TradeStationData
 from tradeproc.brokers.tradestation.framing import Framer
 from tradeproc.bus.codec import encode_body
-from tradeproc.domain import shapes
-from tradeproc.domain.answers import Known
-from tradeproc.domain.book import Balance, Position
-from tradeproc.domain.broker_orders import BrokerAccount, ContractDetails
-from tradeproc.domain.candles import Candle
+from tradeproc.domain import messages, shapes
+from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.forms import Shape
+from tradeproc.domain.instruments import Contract
 from tradeproc.domain.messages import outcome_from_body, outcome_to_body
 from tradeproc.domain.units import Nanos
 from tradeproc.errors import Halt, Outage, Refusal
@@ -126,23 +110,6 @@ def travels(shape: Shape[Any], value: Any) -> None:
     assert b"\\u0000" not in raw, "PostgreSQL has no NUL in texts"
 
 
-_SHAPES: dict[type, Shape[Any]] = {
-    BrokerOrder: shapes.BROKER_ORDER,
-    Position: shapes.POSITION,
-    UnreadableRecord: shapes.UNREADABLE_RECORD,
-    Candle: shapes.CANDLE,
-    Balance: shapes.BALANCE,
-    BrokerAccount: shapes.BROKER_ACCOUNT,
-    ContractDetails: shapes.CONTRACT_DETAILS,
-}
-
-
-def _told(value: object) -> None:
-    shape = _SHAPES.get(type(value))
-    if shape is not None:
-        travels(shape, value)
-
-
 # --- framing
 
 
@@ -188,8 +155,9 @@ def _read_stream(drawn: tuple[int, list[Any]]) -> None:
                     travels(shapes.BROKER_ORDER, order)
                 case PositionTold(position):
                     travels(shapes.POSITION, position)
-                case RecordUnreadable(record_):
-                    travels(shapes.UNREADABLE_RECORD, record_)
+                case RecordUnreadable(unread):
+                    sent = orjson.loads(encode_body(messages.listed_order_to_body(unread)))
+                    assert messages.listed_order_from_body(sent) == unread
                 case _:
                     pass
 
@@ -201,44 +169,80 @@ def random_code(records: list[Any]) -> str:
 
 # --- answers
 
-_READERS: tuple[tuple[str, list[bytes], Any], ...] = (
-    ("Orders", ORDERS, wire.read_order),
-    ("Orders", ORDERS, lambda record: wire.read_order(record, is_final=True)),
-    ("Positions", POSITIONS, wire.read_position),
-    ("Accounts", ACCOUNTS, wire.read_account),
-    ("Balances", BALANCES, lambda record: wire.read_balance(record, NOW)),
-    ("Bars", BARS, lambda record: market.read_bar(record, "ESH26", 1)),
-    ("Symbols", DETAILS, lambda record: market.read_details(record, examples.ES)),
+
+class _Rest:
+    """Stands for the REST client: each question gets the next of the drawn answers, the last one again and again."""
+
+    def __init__(self, bodies: list[Any]) -> None:
+        self._bodies = bodies
+
+    def ask(self, *_: Any) -> Answer[Any]:
+        body = self._bodies.pop(0) if len(self._bodies) > 1 else self._bodies[0]
+        return Known(body) if isinstance(body, dict) else Unknown("the answer is no JSON object")
+
+
+def _accounts(rest: Any) -> TradeStationAccounts:
+    return TradeStationAccounts(rest)
+
+
+def _data(rest: Any) -> TradeStationData:
+    return TradeStationData(rest)
+
+
+_IDS, _ACCOUNT = ("1000000001", "1000000002"), "SIM0000001F"
+_ORDERS_OUT, _POSITIONS_OUT = (
+    messages.each(messages.listed_order_to_body),
+    messages.each(messages.listed_position_to_body),
+)
+_ORDERS_IN, _POSITIONS_IN = (
+    messages.each(messages.listed_order_from_body),
+    messages.each(messages.listed_position_from_body),
+)
+_QUESTIONS: tuple[tuple[str, list[bytes], Any, Any, Any], ...] = (
+    ("Orders", ORDERS, lambda rest: _accounts(rest).orders(_ACCOUNT, _IDS), _ORDERS_OUT, _ORDERS_IN),
+    ("Orders", ORDERS, lambda rest: _accounts(rest).open_orders(_ACCOUNT), _ORDERS_OUT, _ORDERS_IN),
+    ("Positions", POSITIONS, lambda rest: _accounts(rest).positions(_ACCOUNT), _POSITIONS_OUT, _POSITIONS_IN),
+    (
+        *("Positions", POSITIONS, lambda rest: _accounts(rest).current_position(_ACCOUNT, examples.ES)),
+        *(messages.position_to_body, messages.position_from_body),
+    ),
+    (
+        *("Accounts", ACCOUNTS, lambda rest: _accounts(rest).accounts()),
+        *(messages.each(messages.broker_account_to_body), messages.each(messages.broker_account_from_body)),
+    ),
+    (
+        *("Balances", BALANCES, lambda rest: _accounts(rest).balances(_ACCOUNT)),
+        *(messages.balance_to_body, messages.balance_from_body),
+    ),
+    (
+        *("Bars", BARS, lambda rest: _data(rest).history(examples.ES, 1, 5)),
+        *(messages.each(shapes.CANDLE.encode), messages.each(shapes.CANDLE.decode)),
+    ),
+    (
+        *("Symbols", DETAILS, lambda rest: _data(rest).contract_details(examples.ES)),
+        *(messages.contract_details_to_body, messages.contract_details_from_body),
+    ),
+    ("Symbols", DETAILS, lambda rest: _data(rest).front_month("ES"), lambda contract: contract.code, Contract.parse),
 )
 
 
-def _draw_answer(random: Random) -> tuple[int, Any]:
-    which = random.randrange(len(_READERS))
-    key, seeds, _ = _READERS[which]
-    whole = orjson.dumps({key: [orjson.loads(random.choice(seeds))] * random.randrange(1, 3), "Errors": []})
-    return which, mutations.tree(random, whole)
+def _draw_answer(random: Random) -> tuple[int, list[Any]]:
+    which = random.randrange(len(_QUESTIONS))
+    key, seeds, *_ = _QUESTIONS[which]
+    answers = []
+    for _ in range(random.randrange(1, 3)):
+        records = [orjson.loads(random.choice(seeds)) for _ in range(random.randrange(1, 3))]
+        answers.append(mutations.tree(random, orjson.dumps({key: records, "Errors": []})))
+    return which, answers
 
 
-def _read_answer(drawn: tuple[int, Any]) -> None:
-    which, body = drawn
-    if not isinstance(body, dict):
-        return
-    key, _, read = _READERS[which]
-    match wire.read_list(body, key, read):
-        case Known(values):
-            for value in values:
-                _told(value)
-            if key == "Positions":
-                for position in wire.add_positions(each for each in values if isinstance(each, Position)):
-                    _told(position)
-            if key == "Orders":
-                raw = [record for record in body[key] if isinstance(record, dict)]
-                assert len(values) >= len(raw), "what cannot be read stands in its place"
-                for order in values:
-                    if isinstance(order, BrokerOrder):
-                        wire.must_read_again(order, raw[0] if raw else {}, NOW)
-        case unknown:
-            encode_body({"unknown": unknown.reason})
+def _read_answer(drawn: tuple[int, list[Any]]) -> None:
+    which, answers = drawn
+    _, _, ask, write, read = _QUESTIONS[which]
+    answer = ask(_Rest(list(answers)))
+    raw = encode_body(messages.answer_to_body(answer, write))
+    assert messages.answer_from_body(orjson.loads(raw), read) == answer
+    assert b"\\u0000" not in raw, "PostgreSQL has no NUL in texts"
 
 
 # --- placement

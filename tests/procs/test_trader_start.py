@@ -102,7 +102,7 @@ def test_a_database_that_is_away_delays_the_start_and_nothing_else_not_even_an_e
         assert ended(told_to_end)[0] == 0
         assert time.monotonic() - began < 10
 
-    desk.waits_for(second, "waiting for history")
+    desk.waits_for(second, "waiting for the broker's terms")
     assert desk.store.session(second).fence == 1
     child.send_signal(signal.SIGTERM)
     assert ended(child)[0] == 0
@@ -117,7 +117,7 @@ def test_behind_a_living_trader_it_stands_by_and_takes_over_from_a_dead_one(desk
     finally:
         other.release()
 
-    desk.waits_for(session, "waiting for history")
+    desk.waits_for(session, "waiting for the broker's terms")
     assert desk.store.session(session).fence == 2
 
 
@@ -133,7 +133,7 @@ def test_a_journal_in_use_is_waited_for_and_replayed_first_and_old_alarms_are_cl
 
     journal.close()
 
-    desk.waits_for(session, "waiting for history")
+    desk.waits_for(session, "waiting for the broker's terms")
     assert [kept.id for kept in desk.store.orders(session)] == [order.id]
     assert [alarm.name for alarm in desk.store.alarms(session, only_standing=True)] == ["given_up"]
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from tradeproc.bus.node import Deferred, Node
 from tradeproc.clock import wall_ns
 from tradeproc.domain import messages
 from tradeproc.domain.book import Position
+from tradeproc.domain.broker_orders import ContractDetails
 from tradeproc.domain.candles import Candle
-from tradeproc.domain.units import Contracts, Price
+from tradeproc.domain.instruments import Contract
+from tradeproc.domain.units import Contracts, Money, Price
 from tradeproc.engine.events import TradingState
 from tradeproc.engine.recording import Header
 from tradeproc.engine.state import Setup, new_state
@@ -46,6 +49,10 @@ class TradingDesk:
         self.strategy = Scripted(*plans)
         self.history: Answer = lambda _: {"known": [_candle_body(candle(number)) for number in range(3)]}
         self.history_asked = 0
+        self.details = ContractDetails(
+            *(Contract.parse("ESH24"), "ESH24", Price(Decimal("0.25")), Money(Decimal(50)), "USD", "CME", "", None)
+        )
+        self.terms: Callable[[], Body] = lambda: {"known": messages.contract_details_to_body(self.details)}
         self.number = 3
         self.asked: list[tuple[str, Body]] = []
         self.answers: dict[str, Answer] = {
@@ -69,6 +76,7 @@ class TradingDesk:
     def _prepare_link(self, node: Node) -> None:
         node.handle("need", lambda _: {"process": BARS})
         node.handle("history", self._history)
+        node.handle("contract_details", lambda _: self.terms())
 
     def _history(self, body: Body) -> Body | Deferred:
         self.history_asked += 1

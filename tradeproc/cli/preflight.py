@@ -82,6 +82,12 @@ def check_may_trade(desk: Desk) -> None:
             raise CommandFailed(f"trading on this desk is {since}, so nothing would be traded; lift it with: {LIFT}")
 
 
+def installation(desk: Desk) -> str:
+    """Return what the orders of this desk's database have in common: how their ids begin."""
+    with closing(Store(database_of(desk.config, desk.home))) as store:
+        return store.installation()
+
+
 def specification(desk: Desk, strategy: str) -> SessionSpec:
     """Return the example session of a strategy, or the first example with a strategy of somebody's own.
 
@@ -131,8 +137,8 @@ def ignore_signals() -> None:
         signal.signal(each, signal.SIG_IGN)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 @contextmanager

@@ -18,9 +18,10 @@ from rich.console import Console
 from tradeproc.cli import preflight, reader, tables
 from tradeproc.cli.commands import book, desks
 from tradeproc.cli.commands.tape import add_options
-from tradeproc.cli.desk import KEEPER, Desk
+from tradeproc.cli.desk import ANSWER_SECONDS, KEEPER, Desk
 from tradeproc.cli.exits import CommandFailed, Exit, exit_of, one_line
 from tradeproc.cli.foreign_tape import ForeignTape, fitted, foreign_tape
+from tradeproc.cli.life import Claim, Life, claimed
 from tradeproc.cli.verdict import verdict
 from tradeproc.cli.watch import Watch, first_screen, show
 from tradeproc.cli.why import death_line, needed_by
@@ -76,6 +77,15 @@ def _speed(word: str) -> float:
     return speed
 
 
+class NotOurs(CommandFailed):
+    """The desk that a quickstart started was stopped by somebody; another one may run, which is not its."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the desk that this quickstart started was stopped meanwhile, so it ends and touches nothing"
+        )
+
+
 class Quickstart:
     """The steps, each told as it happens."""
 
@@ -84,11 +94,29 @@ class Quickstart:
         width = None if sys.stdout.isatty() else 120
         self.console = Console(width=width, force_terminal=False if options.plain else None)
         self._began, self._began_at = time.monotonic(), wall_ns()
-        self.broker = LocalBroker(f"http://127.0.0.1:{desk.config.localbroker.port}", key_file_of(desk.home))
+        self._broker = LocalBroker(f"http://127.0.0.1:{desk.config.localbroker.port}", key_file_of(desk.home))
         self._session = 0
+        self._life: Life | None = None
+
+    @property
+    def broker(self) -> LocalBroker:
+        """Return the local broker of the desk that this quickstart started, and of no other.
+
+        Raises:
+            NotOurs: that desk is gone.
+        """
+        self._check_ours()
+        return self._broker
 
     def run(self) -> int:
         """Run the session to the end of the tape and return the exit code."""
+        with claimed(self.desk.home) as (claim, left):
+            if left is not None:
+                self._step("a quickstart that was killed left its desk running; that is stopped first")
+                desks.stop_supervisord(self.desk)
+            return self._run(claim)
+
+    def _run(self, claim: Claim) -> int:
         tape = foreign_tape(self.options)
         preflight.check(self.desk, None if tape is None else tape.choice)
         spec = preflight.specification(self.desk, self.options.strategy)
@@ -98,22 +126,35 @@ class Quickstart:
                 self._step(line)
         is_done = False
         try:
-            self._start(tape)
+            self._start(tape, claim)
             session = self._create(spec)
             self._watch(session)
             agrees = self._finish(session)
             is_done = True
         finally:
-            self.broker.close()
+            self._broker.close()
             # what did not come to its end is not kept
-            if not (is_done and self.options.keep):
+            if is_done and self.options.keep:
+                claim.kept()
+            else:
                 self._stop()
         return Exit.OK if agrees else Exit.FAILED
 
     def _step(self, text: str) -> None:
         self.console.print(f"[{time.monotonic() - self._began:5.1f} s] {text}", highlight=False, markup=False)
 
-    def _start(self, tape: ForeignTape | None) -> None:
+    def _check_ours(self) -> None:
+        if self._life is not None and self._life.is_over:
+            raise NotOurs
+
+    def _ask(
+        self, process: str, method: str, params: dict[str, Any], seconds: float = ANSWER_SECONDS
+    ) -> dict[str, Any]:
+        """Return what a process of our desk answers, and of no other."""
+        self._check_ours()
+        return self.desk.ask(process, method, params, seconds=seconds)
+
+    def _start(self, tape: ForeignTape | None, claim: Claim) -> None:
         home = self.desk.home
         home.make_folders()
         # a tape plays once; a new quickstart begins with a new broker, whose accounts are flat
@@ -122,7 +163,12 @@ class Quickstart:
             choose(folder_of(home), tape.choice, configured_tape(home, self.desk.config))
         self._step("starting supervisord, the local broker, PostgreSQL, the core")
         with preflight.uninterrupted():
-            desks.start_supervisord(self.desk)
+            if not desks.start_supervisord(self.desk):
+                raise CommandFailed("somebody else has just started this desk; end it with scripts/stop")
+            self._life = Life.of(self.desk.supervisor.pid())
+            if self._life is None:
+                raise NotOurs
+            claim.began(self._life)
         self._wait("the local broker answers", self._hold_market)
         self._step("the local broker speaks TradeStation's protocol; its market waits")
         self._wait("the keeper answers", lambda: desks.keeper_answers(self.desk))
@@ -130,7 +176,11 @@ class Quickstart:
         preflight.check_may_trade(self.desk)
 
     def _wait(self, what: str, condition: desks.Condition) -> None:
-        desks.wait_until(what, condition, _READY_SECONDS, lambda: desks.halted(self.desk))
+        def trouble() -> str:
+            self._check_ours()
+            return desks.halted(self.desk)
+
+        desks.wait_until(what, condition, _READY_SECONDS, trouble)
 
     def _hold_market(self) -> bool:
         try:
@@ -141,9 +191,9 @@ class Quickstart:
 
     def _create(self, spec: SessionSpec) -> int:
         self._clear()
-        session = int(self.desk.ask(KEEPER, "create", {"spec": spec.to_dict()}, seconds=30.0)["session"])
+        session = int(self._ask(KEEPER, "create", {"spec": spec.to_dict()}, 30.0)["session"])
         self._session = session
-        self.desk.ask(KEEPER, "start", {"session": session})
+        self._ask(KEEPER, "start", {"session": session})
         self._step(f"session {session}: {spec.strategy} on {spec.contract}, {spec.minutes} min bars, {spec.account}")
         self._wait("the trader is ready", lambda: self._is_ready(session))
         self._step("the trader has its history, and agrees with the broker")
@@ -153,8 +203,8 @@ class Quickstart:
         """Stop what ran, because the local broker began anew, and take earlier quickstarts off the list."""
         for row in self.desk.sessions():
             number, is_ours = row["id"], row["name"] == preflight.NAME
-            if row["desired"] == "running":
-                self.desk.ask(KEEPER, "stop", {"session": number}, seconds=30.0)
+            if row["desired"] != "stopped":
+                self._ask(KEEPER, "stop", {"session": number}, 30.0)
                 self._wait(f"session {number} has stopped", partial(self._has_stopped, number))
                 self._step(f"session {number} ({row['name']}) stopped: the local broker began anew")
             if is_ours:
@@ -162,7 +212,7 @@ class Quickstart:
 
     def _is_removed(self, session: int) -> bool:
         try:
-            self.desk.ask(KEEPER, "remove", {"session": session})
+            self._ask(KEEPER, "remove", {"session": session})
         except CommandFailed:
             # its group is still being taken down
             return False
@@ -191,6 +241,7 @@ class Quickstart:
             show(watch, self.console, lambda _: self._is_over())
 
     def _is_over(self) -> bool:
+        self._check_ours()
         try:
             return bool(self.broker.status()["over"])
         except TradeprocError:
@@ -201,7 +252,7 @@ class Quickstart:
         self._settle(session)
         self._step("the tape has ended; closing what is open")
         order = {"session": session, "by": preflight.NAME, "reason": "end of the tape"}
-        self.desk.ask(KEEPER, "flatten", order, seconds=30.0)
+        self._ask(KEEPER, "flatten", order, 30.0)
         self._wait("the session is flat", lambda: self._is_flat(session))
         fills = book.ask_rows(self.desk, "fills", session=str(session))
         with suppress(TradeprocError):
@@ -209,7 +260,7 @@ class Quickstart:
         trades = book.with_market_times(book.ask_rows(self.desk, "trades", session=str(session)), fills)
         self.console.print()
         self.console.print(book.render("trades", tables.DAY_TRADES, trades))
-        told, theirs = filled(fills, "broker_id"), filled(self.broker.ledger()["fills"], "order_id")
+        told, theirs = filled(fills, "broker_id"), filled(self._brokers_fills(session), "order_id")
         if told != theirs:
             differences = sorted(told.items() ^ theirs.items())
             self.console.print(f"The books differ: {differences}; please report this.", highlight=False, markup=False)
@@ -237,9 +288,16 @@ class Quickstart:
         with suppress(TradeprocError):
             desks.wait_until("the decisions are written", is_settled, _TRADES_SECONDS)
 
+    def _brokers_fills(self, session: int) -> list[dict[str, Any]]:
+        """Return what the broker's books have of this session's orders, whoever else traded there before."""
+        books = self.broker.ledger()
+        ours = f"{preflight.installation(self.desk)}{session}-"
+        orders = {order["id"] for order in books["orders"] if order["confirm_id"].startswith(ours)}
+        return [fill for fill in books["fills"] if fill["order_id"] in orders]
+
     def _tell_decisions(self, session: int) -> bool:
         """Say what the strategy wanted and did not get; a session that could not trade did not end well."""
-        told = self.desk.ask(KEEPER, "decisions", {"session": session, "refused": True, "limit": 1000})
+        told = self._ask(KEEPER, "decisions", {"session": session, "refused": True, "limit": 1000})
         ending = verdict(told["counts"], told["decisions"], session)
         for line in ending.lines:
             self.console.print(line, highlight=False, markup=False)
@@ -273,11 +331,14 @@ class Quickstart:
 
     def _stop(self) -> None:
         preflight.ignore_signals()
+        if self._life is None or self._life.is_over:
+            self._step("there is no desk of this quickstart; nothing is touched")
+            return
         self._step("stopping everything")
         with suppress(TradeprocError):
             # it is over; the next start of this desk is not to bring it back
             if self._session:
-                self.desk.ask(KEEPER, "stop", {"session": self._session})
+                self._ask(KEEPER, "stop", {"session": self._session})
         desks.stop_supervisord(self.desk)
         self._step("nothing is left running")
 
@@ -318,8 +379,10 @@ def _run(argv: Sequence[str] | None) -> int:
     except TradeprocError as error:
         print(f"quickstart: {one_line(error)}", file=sys.stderr)
         return exit_of(error)
-    except KeyboardInterrupt:
-        print("quickstart: interrupted; everything is stopped", file=sys.stderr)
+    except KeyboardInterrupt as told:
+        is_told = told.args == ("SIGTERM",)
+        why = "told to stop by scripts/stop in another terminal, or by a kill" if is_told else "interrupted"
+        print(f"quickstart: {why}; everything is stopped", file=sys.stderr)
         return Exit.INTERRUPTED
 
 

@@ -8,6 +8,7 @@ a decision about money, which is the engine's.
     link.py           REST of a login; lanes.py its threads, feed_keeper.py and needs.py which feeds run
     account.py        order operations and account events of a session; follower.py follows a feed
     trader.py         starts a trader, as specification.py says; trading.py its events, perform.py its effects,
+                      terms.py the contract as the broker has it,
                       ledger.py where it writes, recorder.py what it was told,
                       decision_book.py what its strategy wanted,
                       trader_commands.py summary.py bodies.py tally.py what it tells,

@@ -9,6 +9,7 @@ away delays it: nothing is stopped because nothing is known.
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 from tradeproc import config
 from tradeproc.bus.addresses import Directory
@@ -29,7 +30,7 @@ from tradeproc.procs.keeper_watch import WardenWatch
 from tradeproc.procs.market_hours_file import follow_market_hours
 from tradeproc.procs.specification import database_of
 from tradeproc.store import DatabaseDown, SessionRow, Store
-from tradeproc.supervision.client import SupervisorAway
+from tradeproc.supervision.client import SupervisorAway, SupervisorRefused
 from tradeproc.supervision.groups_shell import GroupsShell
 from tradeproc.supervision.reconcile import without_conflicts
 
@@ -165,6 +166,10 @@ class Keeper:
         if (state, detail) != self._said:
             self._said = (state, detail)
             log.info("keeper_state state=%s detail=%s", state, detail)
+            if state == "ready":
+                # an older supervisord cannot, and one that is away will not miss it
+                with suppress(SupervisorAway, SupervisorRefused):
+                    self.groups.supervisor.say_ready()
         self.node.set_state(state, detail)
 
 

@@ -27,6 +27,7 @@ from tradeproc.procs.perform import Performer, answer_of
 from tradeproc.procs.recorder import Recorder
 from tradeproc.procs.summary import summary
 from tradeproc.procs.tally import Tally
+from tradeproc.procs.terms import Terms
 from tradeproc.procs.trader_hours import Hours
 from tradeproc.store.database import DatabaseDown
 from tradeproc.store.rows import Latch, SessionRow
@@ -57,6 +58,8 @@ class Trader:
         self._latched_at: dict[str, int] = {}
         self._latches_read: dict[str, Latch] = {}
         self._streams_asked = self._streams_as_of = 0
+        instrument = state.setup.instrument
+        self._terms = Terms(node, self.link, row.spec.contract, instrument, self._ask_history)
         self._is_account_silent = self._is_asking_history = False
         self._hours = Hours(row.spec, self.tell)
         handlers: dict[str, Callable[[Body], object]] = {
@@ -79,9 +82,9 @@ class Trader:
         )
 
     def begin(self, started: events.Started) -> None:
-        """Tell the engine that it lives, fetch history, and let time pass."""
+        """Tell the engine that it lives, compare the contract's terms, fetch history, and let time pass."""
         self.tell(started)
-        self._ask_history()
+        self._terms.ask()
         self.node.every(0.25, self._pass_time)
         self.node.every(1.0, self._look_after)
         self.node.every(5.0, self._read_latches)
@@ -230,7 +233,7 @@ class Trader:
 
     def _ask_history(self) -> None:
         """Fetch what the strategy wants to have seen; the feed is followed already, so nothing falls between."""
-        if self._is_asking_history:
+        if self._is_asking_history or not self._terms.is_checked:
             return
         self._is_asking_history = True
         count = max(self.state.strategy.wanted + 1, 60)
@@ -265,6 +268,7 @@ class Trader:
             self.node.set_state("degraded" if alarms else "ready", "; ".join(sorted(alarms)))
         else:
             waiting = "reconciliation" if self.state.strategy.is_warm else "history"
+            waiting = waiting if self._terms.is_checked else self._terms.waiting
             self.node.set_state("starting", f"waiting for {waiting}")
 
     def _read_latches(self) -> None:

@@ -147,6 +147,15 @@ class Supervisor:
         """Forget one program that is down and that the group's file no longer names; False when it is not there."""
         return bool(self._call("tradeproc.removeProgram", group, name))
 
+    def say_ready(self) -> None:
+        """Let systemd, where it started supervisord, know that the desk is ready.
+
+        Raises:
+            SupervisorAway: supervisord does not answer.
+            SupervisorRefused: it is of a version that cannot.
+        """
+        self._call("tradeproc.sayReady")
+
     def set_note(self, key: str, text: str) -> None:
         """Let supervisord remember a text as long as it lives; an empty one forgets it."""
         self._call("tradeproc.setNote", key, text)

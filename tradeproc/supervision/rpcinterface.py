@@ -20,14 +20,14 @@ from tradeproc.folders import keep_to_ourselves
 from tradeproc.home import Home
 from tradeproc.supervision.ending import Ending
 from tradeproc.supervision.waking import Waker
-from tradeproc.supervision.watchdog import notify
+from tradeproc.supervision.watchdog import Herald, notify
 
 
 class TradeprocNamespace:
     """Namespace `tradeproc` of supervisord's XML-RPC."""
 
-    def __init__(self, supervisord: Any) -> None:
-        self.supervisord = supervisord
+    def __init__(self, supervisord: Any, herald: Herald) -> None:
+        self.supervisord, self._herald = supervisord, herald
         self._main = SupervisorNamespaceRPCInterface(supervisord)
         self._notes: dict[str, str] = {}
 
@@ -107,6 +107,14 @@ class TradeprocNamespace:
             self._main.stopProcess(f"{group}:{name}", False)
         return True
 
+    def sayReady(self) -> bool:  # noqa: N802 - supervisord's own spelling
+        """Let systemd know that the desk is ready; the keeper's.
+
+        @return boolean result  always True
+        """
+        self._herald.ready()
+        return True
+
     def setNote(self, key: str, text: str) -> bool:  # noqa: N802 - supervisord's own spelling
         """Remember a text as long as supervisord lives; the warden's, so that its successor knows its plans.
 
@@ -145,12 +153,13 @@ def make_rpcinterface(supervisord: Any, **_config: str) -> TradeprocNamespace:
     """Return our namespace; called by supervisord once at its start, before its loop turns.
 
     Also makes the folders that the programs need, as the sockets' after a boot has emptied the temporary folder,
-    wakes supervisord's loop when a child dies, tells systemd, where it listens, that supervisord runs, and every 5 s
-    that its loop still turns, and bounds the time of the end.
+    wakes supervisord's loop when a child dies, tells systemd, where it listens, every 5 s that its loop still turns,
+    and bounds the time of the end.
     """
     keep_to_ourselves()
     Home(Path(supervisord.options.here)).make_folders()
     Waker(supervisord, Ending(supervisord).turn)
-    events.subscribe(events.SupervisorRunningEvent, lambda _: notify("READY=1"))
-    events.subscribe(events.Tick5Event, lambda _: notify("WATCHDOG=1"))
-    return TradeprocNamespace(supervisord)
+    herald = Herald(supervisord)
+    events.subscribe(events.SupervisorRunningEvent, lambda _: notify("STATUS=starting"))
+    events.subscribe(events.Tick5Event, lambda _: herald.tick())
+    return TradeprocNamespace(supervisord, herald)

@@ -1,8 +1,12 @@
-"""Telling systemd that the desk lives; does nothing where systemd did not start it."""
+"""Telling systemd that the desk is ready, lives, and what of it is not up; silent where systemd did not start it."""
 
 import logging
 import os
 import socket
+import time
+from typing import Any
+
+from supervisor.states import ProcessStates
 
 log = logging.getLogger(__name__)
 
@@ -21,3 +25,37 @@ def notify(text: str) -> bool:
         log.warning("systemd_unreachable address=%s reason=%s", address, error)
         return False
     return True
+
+
+READY_SECONDS = 60.0
+
+
+class Herald:
+    """What systemd hears of one supervisord: ready when the keeper is, or after a minute with what is missing."""
+
+    def __init__(self, supervisord: Any) -> None:
+        self._supervisord = supervisord
+        self._began = time.monotonic()
+        self._is_ready = False
+
+    def ready(self) -> None:
+        """Say READY: the keeper has the database and has seen to what should run."""
+        if not self._is_ready:
+            self._is_ready = notify(f"READY=1\nSTATUS={self.status()}")
+
+    def tick(self) -> None:
+        """Say that the loop turns and how the desk is; a start that takes too long is no reason to begin it again."""
+        if time.monotonic() - self._began > READY_SECONDS:
+            self.ready()
+        notify(f"WATCHDOG=1\nSTATUS={self.status()}")
+
+    def status(self) -> str:
+        """Return in one line which programs are not up; one that is done is not missed."""
+        down = [
+            f"{group}:{process.config.name}"
+            for group, members in sorted(self._supervisord.process_groups.items())
+            for process in members.processes.values()
+            if process.get_state() != ProcessStates.RUNNING
+            and not (process.get_state() == ProcessStates.EXITED and process.exitstatus == 0)
+        ]
+        return f"not up: {', '.join(down)}; see scripts/tradectl status" if down else "every program runs"

@@ -7,16 +7,18 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tradeproc.cli import configured, tables
+from tradeproc.cli import configured, life, tables
 from tradeproc.cli.desk import KEEPER, Desk
 from tradeproc.cli.exits import CommandFailed, NotRunning
 from tradeproc.cli.outcome import Outcome, SubParsers
+from tradeproc.cli.readiness import NotUp, Readiness, exit_of_missing
 from tradeproc.clock import SECOND, wall_ns
 from tradeproc.errors import EXIT_HALT, TradeprocError
 from tradeproc.home import Home
@@ -27,6 +29,7 @@ Condition = Callable[[], bool]
 
 UP_SECONDS = 60.0
 DOWN_SECONDS = 20.0
+QUICKSTART_SECONDS = 10.0
 _STATUS_SECONDS = 1.0
 # a line that `procs/entry.py` wrote itself; texts of others cannot begin a line, see `logs.py`
 _LAST_WORDS = re.compile(
@@ -46,21 +49,37 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
 
 
 def up(desk: Desk, _arguments: Namespace) -> Outcome:
-    """Start supervisord unless it runs, and wait until the keeper answers; a bad configuration starts nothing."""
+    """Start supervisord unless it runs, and wait for all that should be up; a bad configuration starts nothing."""
     if not is_up(desk):
         configured.check(desk)
+    readiness = Readiness(desk)
     started = start_supervisord(desk)
     warnings = configured.warnings(desk) if started else []
-    wait_until("the keeper answers", lambda: keeper_answers(desk), UP_SECONDS, lambda: halted(desk))
+    missing = readiness.wait(UP_SECONDS)
     for warning in warnings:
         print(f"tradectl: warning: {warning}", file=sys.stderr)
-    text = "the desk is up" if started else "the desk is up already"
-    return Outcome({"started": started, "warnings": warnings}, Text(text))
+    value = {"started": started, "warnings": warnings, "not_up": [each.to_dict() for each in missing]}
+    if missing:
+        return not_up(value, "the desk runs, but not all of it", missing)
+    return Outcome(value, Text("the desk is up" if started else "the desk is up already"))
+
+
+def not_up(value: dict[str, Any], text: str, missing: Sequence[NotUp]) -> Outcome:
+    """Return the outcome of a command that started what did not come up: a line for each that is not."""
+    for each in missing:
+        print(f"tradectl: {each}", file=sys.stderr)
+    code = exit_of_missing(missing)
+    return Outcome({**value, "exit": int(code)}, Text(text), code)
 
 
 def down(desk: Desk, _arguments: Namespace) -> Outcome:
     """Stop supervisord and all it runs, and wait until they are gone."""
+    # a quickstart in another terminal stops everything itself, also one whose desk is not up yet
+    is_quickstart = life.end_quickstart(desk.home)
     stopped = stop_supervisord(desk)
+    if is_quickstart:
+        life.wait_for_quickstart(desk.home, QUICKSTART_SECONDS)
+        stopped = stop_supervisord(desk) or True
     return Outcome({"stopped": stopped}, Text("the desk is down" if stopped else "the desk was not running"))
 
 
@@ -169,7 +188,9 @@ def stop_supervisord(desk: Desk) -> bool:
         return False
     pid = supervisord_pid(desk.home)
     if is_up(desk):
-        desk.supervisor.shutdown()
+        # somebody else may just have told it
+        with suppress(SupervisorAway):
+            desk.supervisor.shutdown()
     wait_until("supervisord has ended", lambda: not _answers(desk) and not _lives(pid), DOWN_SECONDS)
     desk.home.forget_short_sockets()
     return True

@@ -10,17 +10,21 @@ from rich.text import Text
 
 from tradeproc.cli import lookup, tables, words
 from tradeproc.cli.commands import stopping
+from tradeproc.cli.commands.desks import not_up
 from tradeproc.cli.desk import KEEPER, Desk
 from tradeproc.cli.exits import CommandFailed, NotRunning, WrongUsage
 from tradeproc.cli.layout import pairs
 from tradeproc.cli.outcome import Command, Outcome, SubParsers
+from tradeproc.cli.readiness import Readiness
 from tradeproc.cli.why import death_rows, market_of, why_rows
 from tradeproc.config import read_session
 from tradeproc.domain.session import SessionSpec, check_new_name
 from tradeproc.errors import TradeprocError
+from tradeproc.supervision.client import SupervisorAway
 from tradeproc.supervision.deaths import read_deaths
 
 STOP_SECONDS = 30.0
+START_SECONDS = 60.0
 
 
 def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
@@ -36,16 +40,25 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
         ("start", start, "let it run, now and after every restart of the desk"),
         ("stop", stop, "stop it in an orderly way; orders and position stay at the broker unless --flatten"),
         ("show", show, "its specification and what its trader says"),
+        ("pid", pid, "the process id of its trader"),
         ("remove", remove, "forget a stopped session; its orders and trades stay in the database"),
     )
     for name, command, text in one:
         parser = actions.add_parser(name, help=text, description=text, parents=parents)
         parser.add_argument("session", metavar="ID|NAME")
         parser.set_defaults(command=command)
+        if name == "start":
+            _add_wait(parser)
         if name == "stop":
             parser.add_argument(
                 "--flatten", action="store_true", help="cancel its orders and close its position first"
             )
+
+
+def _add_wait(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--wait", type=float, default=START_SECONDS, metavar="SECONDS", help="until it is up (%(default)g); 0: do not"
+    )
 
 
 def _add_create(actions: SubParsers, parents: Sequence[ArgumentParser]) -> None:
@@ -69,6 +82,7 @@ def _add_create(actions: SubParsers, parents: Sequence[ArgumentParser]) -> None:
     parser.add_argument("--max-position", type=int, help="largest position, contracts")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an argument of the strategy")
     parser.add_argument("--start", action="store_true", help="start it at once")
+    _add_wait(parser)
     parser.set_defaults(command=create)
 
 
@@ -88,25 +102,42 @@ def create(desk: Desk, arguments: Namespace) -> Outcome:
     spec = spec_from(arguments)
     check_new_name(spec.name, {row["name"]: int(row["id"]) for row in desk.sessions()})
     number = int(desk.ask(KEEPER, "create", {"spec": spec.to_dict()})["session"])
-    if arguments.start:
-        try:
-            desk.ask(KEEPER, "start", {"session": number})
-        except CommandFailed as refused:
-            raise CommandFailed(f"session {number} was created but not started: {refused}") from None
-    what = "created and started" if arguments.start else "created; scripts/tradectl session start " + str(number)
-    return Outcome({"session": number}, Text(f"session {number} {what}"))
+    if not arguments.start:
+        text = f"session {number} created; scripts/tradectl session start {number}"
+        return Outcome({"session": number}, Text(text))
+    try:
+        what = f"session {number} created and started"
+        return _started(desk, (number, spec.login), arguments.wait, {"session": number}, what)
+    except CommandFailed as refused:
+        raise CommandFailed(f"session {number} was created but not started: {refused}") from None
 
 
 def start(desk: Desk, arguments: Namespace) -> Outcome:
-    """Let a session run."""
+    """Let a session run, and wait until it does."""
     row = desk.session(arguments.session)
     number, is_running = int(row["id"]), row["desired"] == "running" and row["state"] == "running"
+    value = {"session": number, "desired": "running", "starts_at": None, "already": is_running}
+    what = f"session {number} {'runs already' if is_running else 'runs'}"
+    return _started(desk, (number, row["login"]), arguments.wait, value, what)
+
+
+def _started(desk: Desk, which: tuple[int, str], seconds: float, value: dict[str, Any], text: str) -> Outcome:
+    """Start a session and wait for its link, its account and its trader; one with a schedule may start later."""
+    number, login = which
+    readiness = Readiness(desk)
     starts_at = desk.ask(KEEPER, "start", {"session": number}).get("starts_at")
-    when = "is starting" if starts_at is None else f"starts at {tables.when(starts_at)} by its schedule"
-    return Outcome(
-        {"session": number, "desired": "running", "starts_at": starts_at, "already": is_running},
-        Text(f"session {number} {'runs already' if is_running else when}"),
-    )
+    if "starts_at" in value:
+        value["starts_at"] = starts_at
+    if starts_at is not None:
+        return Outcome(value, Text(f"session {number} starts at {tables.when(starts_at)} by its schedule"))
+    if seconds <= 0:
+        return Outcome(value, Text(f"session {number} is starting"))
+    meant = {f"link-{login}.link", f"session-{number}.account", f"session-{number}.trader", KEEPER, "supervisord"}
+    missing = readiness.wait(seconds, meant.__contains__)
+    if missing:
+        value["not_up"] = [each.to_dict() for each in missing]
+        return not_up(value, f"session {number} is started, but not all of it is up", missing)
+    return Outcome(value, Text(text))
 
 
 def stop(desk: Desk, arguments: Namespace) -> Outcome:
@@ -125,6 +156,19 @@ def stop(desk: Desk, arguments: Namespace) -> Outcome:
     left = "flat" if is_flat_wanted else "its working orders and position stay at the broker"
     value = {**answer, "session": number, "desired": "stopped", "already": False}
     return Outcome(value, Text(f"session {number} stops; {left}"))
+
+
+def pid(desk: Desk, arguments: Namespace) -> Outcome:
+    """Tell which process its trader is."""
+    number = desk.session_number(arguments.session)
+    process = f"session-{number}.trader"
+    try:
+        found = [program.pid for program in desk.supervisor.processes() if program.process == process and program.pid]
+    except SupervisorAway:
+        raise NotRunning("the desk is not running; scripts/tradectl up starts it") from None
+    if not found:
+        raise NotRunning(f"{process} is not running; see scripts/tradectl session show {number}")
+    return Outcome({"session": number, "process": process, "pid": found[0]}, Text(str(found[0])))
 
 
 def remove(desk: Desk, arguments: Namespace) -> Outcome:
