@@ -120,9 +120,15 @@ def test_a_desk_whose_processes_say_that_they_are_ready_is_up(desk: Desk) -> Non
 def test_what_is_not_up_is_told_in_one_line(
     desk: Desk, change: Callable[[Desk], None], line: str, is_final: bool
 ) -> None:
-    desk.write("localbroker.localbroker", "CRITICAL process_halted error=BadTape: that was yesterday")
+    desk.write(
+        "localbroker.localbroker",
+        "CRITICAL tradeproc.procs.entry process_halted kind=localbroker error=BadTape: that was yesterday",
+    )
     looking = Readiness(desk)  # type: ignore[arg-type]
-    desk.write("localbroker.localbroker", "CRITICAL process_halted error=PortTaken: port 8765 is taken")
+    desk.write(
+        "localbroker.localbroker",
+        "CRITICAL tradeproc.procs.entry process_halted kind=localbroker error=PortTaken: port 8765 is taken",
+    )
     change(desk)
 
     (missing,) = looking.wait(0.05)
@@ -162,7 +168,9 @@ def test_a_process_that_dies_again_and_again_is_not_waited_for_to_the_end(desk: 
             pid += 1
             desk.add("core.jobs")
             desk.programs["core.jobs"] = Program("core", "jobs", ProgramState.RUNNING, pid, 0, 5, 6, "", "")
-            desk.write("core.jobs", f"CRITICAL process_failed error=OSError: death {pid}")
+            desk.write(
+                "core.jobs", f"CRITICAL tradeproc.procs.entry process_failed kind=jobs error=OSError: death {pid}"
+            )
             raise Away("no answer")
         return {"state": "ready", "pid": 70}
 
@@ -176,7 +184,7 @@ def test_a_process_that_dies_again_and_again_is_not_waited_for_to_the_end(desk: 
 def test_only_what_a_log_says_since_then_counts_and_a_log_that_was_begun_anew_counts_whole(tmp_path: Path) -> None:
     log = tmp_path / "x.log"
     assert last_reason(log, 0) == ""
-    log.write_text("… CRITICAL process_halted kind=x error=Old: words\n")
+    log.write_text("2026-01-01T00:00:00.000Z CRITICAL tradeproc.procs.entry process_halted kind=x error=Old: words\n")
     size = log.stat().st_size
 
     assert last_reason(log, 0) == "Old: words"

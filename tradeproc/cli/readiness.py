@@ -4,6 +4,7 @@ A process is up when it runs and says of itself that it is ready, or degraded: t
 What is not up is told with why, from its log or its own words, and what helps.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ _OWN = ("core", "warden", "localbroker")
 _MAY_BE_DONE = ("core.postgres", "localbroker.localbroker")
 _LOOK_SECONDS = 0.2
 _ANSWER_SECONDS = 1.0
+# a line that `procs/entry.py` wrote itself; texts of others cannot begin a line, see `logs.py`
+_LAST_WORDS = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z CRITICAL tradeproc\.procs\.entry process_\w+ kind=\w+ error=(.*)"
+)
 # after one that will not come up: what the others may still need until they say how they are
 _OTHERS_SECONDS = 20.0
 _RESTART_SECONDS = 3.0
@@ -168,7 +173,7 @@ def last_reason(log: Path, since: int) -> str:
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return ""
-    said = [line.partition(" error=")[2] for line in lines if " CRITICAL " in line and " error=" in line]
+    said = [found[1] for line in lines if (found := _LAST_WORDS.match(line))]
     return said[-1] if said else ""
 
 

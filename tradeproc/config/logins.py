@@ -53,9 +53,14 @@ class Secret:
             BadValue: others may read it, or it is not ours.
         """
         path = root / self.file
-        if not self.file or not path.exists():
+        if not self.file:
             return
-        found = path.stat()
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise BadValue("file", f"{path} cannot be looked at: {error.strerror}") from None
         if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
             raise BadValue("file", f"{path} must be yours with mode 0600, found {stat.S_IMODE(found.st_mode):04o}")
 

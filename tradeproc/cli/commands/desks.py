@@ -1,7 +1,6 @@
 """The desk as a whole: up, down, status."""
 
 import os
-import re
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from tradeproc.cli import configured, life, tables
 from tradeproc.cli.desk import KEEPER, Desk
 from tradeproc.cli.exits import CommandFailed, NotRunning
 from tradeproc.cli.outcome import Outcome, SubParsers
-from tradeproc.cli.readiness import NotUp, Readiness, exit_of_missing
+from tradeproc.cli.readiness import NotUp, Readiness, exit_of_missing, last_reason
 from tradeproc.clock import SECOND, wall_ns
 from tradeproc.errors import EXIT_HALT, TradeprocError
 from tradeproc.home import Home
@@ -31,10 +30,6 @@ UP_SECONDS = 60.0
 DOWN_SECONDS = 20.0
 QUICKSTART_SECONDS = 10.0
 _STATUS_SECONDS = 1.0
-# a line that `procs/entry.py` wrote itself; texts of others cannot begin a line, see `logs.py`
-_LAST_WORDS = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z CRITICAL tradeproc\.procs\.entry process_\w+ kind=\w+ error=(.*)"
-)
 
 
 def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
@@ -243,12 +238,8 @@ def halted(desk: Desk) -> str:
 
 def last_words(log: Path) -> str:
     """Return why a process ended, from the last line of its log that says so."""
-    try:
-        lines = log.read_text(errors="replace").splitlines()
-    except OSError:
-        return f"see {log}"
-    said = [found[1] for line in lines if (found := _LAST_WORDS.match(line))]
-    return f"{said[-1]} ({log})" if said else f"see {log}"
+    said = last_reason(log, 0)
+    return f"{said} ({log})" if said else f"see {log}"
 
 
 def wait_until(what: str, condition: Condition, seconds: float, trouble: Callable[[], str] = lambda: "") -> None:
