@@ -1,6 +1,7 @@
 """The configuration: the shipped one loads; each thing that can be wrong is one line with file, key and remedy."""
 
 import codecs
+import re
 import shutil
 from pathlib import Path
 
@@ -205,3 +206,26 @@ def test_a_text_that_no_database_can_hold_is_refused_in_one_line(
         read_session(file)
 
     assert str(raised.value).isprintable()
+
+
+KEYS = re.findall(r"^(?:# )?([a-z_]+) = ", SHIPPED, re.MULTILINE)
+ODD = ["inf", "-inf", "nan", "1.5e308", "1e400", "-1", "1" + "0" * 30, '"http://[x"', '"http://127.0.0.1:port"']
+ODD += ['"http://127.0.0.1:99999"', "true", "[]", "{}", "[[]]", '"\\u0000"', "1979-05-27"]
+NO_NUMBERS = ("inf", "-inf", "nan", "1.5e308", "1e400", "1" + "0" * 30)
+
+
+@pytest.mark.parametrize("key", sorted(set(KEYS)))
+def test_no_value_of_any_key_is_told_in_more_than_one_line_or_taken_where_it_means_nothing(
+    tmp_path: Path, key: str
+) -> None:
+    home = home_with(tmp_path, "")
+    for value in ODD:
+        line = f"{key} = {value}".replace("\\", r"\\")
+        text = re.sub(rf"^(?:# )?{key} = .*$", line, SHIPPED, count=1, flags=re.MULTILINE)
+        (home.conf / "tradeproc.toml").write_text(text)
+        try:
+            load(home)
+        except BadConfig as bad:
+            assert "\n" not in str(bad)
+        else:
+            assert value not in NO_NUMBERS, f"{key} = {value} is taken"

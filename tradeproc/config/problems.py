@@ -14,12 +14,15 @@ class BadConfig(Halt):
         super().__init__(f"{file}: {problem}")
 
 
+MOST = 1e9
+
+
 class NotAllowedHere(Refusal):
     """A session that this desk's configuration does not allow; caught by the command that creates or starts it."""
 
 
 def check_positive(**values: float) -> None:
-    """Check that each value is above zero.
+    """Check that each value is above zero, and so small that clocks can count it: as seconds, some thirty years.
 
     Raises:
         BadValue: names the first that is not.
@@ -27,3 +30,5 @@ def check_positive(**values: float) -> None:
     for key, value in values.items():
         if not value > 0:
             raise BadValue(key, f"must be above 0, not {value:g}")
+        if value > MOST:
+            raise BadValue(key, f"must be at most {MOST:g}, not {value:g}")

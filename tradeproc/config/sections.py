@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tradeproc.config.logins import Secret
-from tradeproc.config.problems import check_positive
+from tradeproc.config.problems import MOST, check_positive
 from tradeproc.domain.records import BadValue, nearest
 from tradeproc.domain.units import Contracts
 from tradeproc.market.lines import Unreadable
@@ -50,6 +50,10 @@ class LimitsConfig:
         check_positive(max_order=self.max_order, max_position=self.max_position)
 
 
+# market seconds per wall second that the local broker's clock can count
+FASTEST = 1e6
+
+
 @dataclass(frozen=True, slots=True)
 class LocalBrokerConfig:
     """The broker on loopback. `speed` is market seconds per wall second; `tape` is "shipped" or a file.
@@ -84,8 +88,10 @@ class LocalBrokerConfig:
         if not self.accounts:
             raise BadValue("accounts", "name at least one account")
         check_positive(speed=self.speed)
-        if self.history_minutes < 0:
-            raise BadValue("history_minutes", f"must be 0 or more, not {self.history_minutes:g}")
+        if self.speed > FASTEST:
+            raise BadValue("speed", f"must be at most {FASTEST:g}, not {self.speed:g}")
+        if not 0 <= self.history_minutes <= MOST:
+            raise BadValue("history_minutes", f"must be 0 to {MOST:g}, not {self.history_minutes:g}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +120,8 @@ class HealthConfig:
         """
         check_positive(**{name: getattr(self, name) for name in self.__slots__ if not name.endswith("_days")})
         for key in ("login_age_days", "calendar_days", "calendar_check_days"):
-            if getattr(self, key) < 0:
-                raise BadValue(key, f"must be 0 or more, not {getattr(self, key):g}")
+            if not 0 <= getattr(self, key) <= MOST:
+                raise BadValue(key, f"must be 0 to {MOST:g}, not {getattr(self, key):g}")
         for critical, warning in (("heartbeat_critical", "heartbeat_warning"), ("skew_critical", "skew_warning")):
             if getattr(self, critical) < getattr(self, warning):
                 raise BadValue(critical, f"must not be below {warning}")

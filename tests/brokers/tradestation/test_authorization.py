@@ -1,3 +1,5 @@
+import base64
+import hashlib
 import json
 import logging
 from urllib.parse import parse_qs, urlsplit
@@ -31,6 +33,8 @@ def test_the_consent_address_asks_for_what_a_futures_bot_needs() -> None:
     url = urlsplit(TradeStationAuthorization("https://signin.example", CLIENT).url("s1"))
 
     query = {name: values[0] for name, values in parse_qs(url.query).items()}
+    assert query.pop("code_challenge_method") == "S256"
+    assert len(query.pop("code_challenge")) == 43
     assert (url.netloc, url.path) == ("signin.example", "/authorize")
     assert query == {
         "response_type": "code",
@@ -54,6 +58,18 @@ def test_a_code_is_traded_with_the_secret_in_the_form() -> None:
         "code": "c1",
         "redirect_uri": "http://localhost:31022/",
     }
+
+
+def test_a_code_is_protected_by_a_verifier_also_beside_a_secret() -> None:
+    with WireServer(answer(200, GOOD)) as server:
+        authorization = TradeStationAuthorization(server.url, CLIENT)
+        challenge = parse_qs(urlsplit(authorization.url("s1")).query)["code_challenge"][0]
+        authorization.exchange(BACK, "s1")
+
+    form = form_of(server)
+    digest = hashlib.sha256(form["code_verifier"].encode()).digest()
+    assert base64.urlsafe_b64encode(digest).decode().rstrip("=") == challenge
+    assert form["client_secret"] == "secret"
 
 
 def test_without_a_secret_the_code_is_protected_by_a_verifier() -> None:

@@ -1,7 +1,7 @@
 """OAuth2 towards TradeStation's sign-in host: authorization code, refresh, and nothing kept.
 
 requests-oauthlib writes and reads the OAuth2; this module tells apart what it says: an outage, or a person is
-needed. Without a client secret the code is protected by PKCE. Only the `tokens` process and `tradectl login` load it.
+needed. The code is always protected by PKCE, so that who sees it cannot use it. Only the `tokens` process loads it.
 
 Source: TradeStation API v3, "Authentication" (authorization code, PKCE, refresh tokens, scopes).
 """
@@ -66,14 +66,12 @@ class TradeStationAuthorization:
 
     def url(self, state: str) -> str:
         """Return the address a person opens in a browser to consent."""
-        proof: dict[str, str] = {}
-        if not self._client.client_secret:
-            self._verifiers[state] = verifier = secrets.token_urlsafe(48)
-            digest = hashlib.sha256(verifier.encode()).digest()
-            challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
-            proof = {"code_challenge": challenge, "code_challenge_method": "S256"}
-            while len(self._verifiers) > _MOST_PENDING:
-                del self._verifiers[next(iter(self._verifiers))]
+        self._verifiers[state] = verifier = secrets.token_urlsafe(48)
+        digest = hashlib.sha256(verifier.encode()).digest()
+        challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        proof = {"code_challenge": challenge, "code_challenge_method": "S256"}
+        while len(self._verifiers) > _MOST_PENDING:
+            del self._verifiers[next(iter(self._verifiers))]
         with self._session(scope=SCOPES) as session:
             url, _ = session.authorization_url(f"{self._auth_url}/authorize", state=state, audience=AUDIENCE, **proof)
         return str(url)
@@ -96,9 +94,12 @@ class TradeStationAuthorization:
             raise ConsentMissing("the address belongs to another consent; begin again")
         if not query.get("code"):
             raise ConsentMissing("the address has no code")
-        proof: dict[str, Any] = {"client_secret": self._client.client_secret}
-        if not self._client.client_secret:
-            proof = {"code_verifier": self._verifiers.pop(state, "")}
+        # the host refuses a code whose verifier we have lost: each was asked for with a challenge
+        verifier = self._verifiers.pop(state, "")
+        if not verifier and not self._client.client_secret:
+            raise ConsentMissing("this consent was not begun here, or long ago; begin again")
+        named = {"code_verifier": verifier, "client_secret": self._client.client_secret}
+        proof: dict[str, Any] = {name: value for name, value in named.items() if value}
         with self._session() as session:
             return self._told(
                 lambda: session.fetch_token(

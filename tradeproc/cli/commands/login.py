@@ -16,7 +16,7 @@ from tradeproc.cli.outcome import Outcome, SubParsers, positive
 
 _SECONDS = 30.0
 _PATIENCE = 300
-_LOCAL = ("localhost", "127.0.0.1")
+_LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
