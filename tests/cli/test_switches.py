@@ -26,7 +26,7 @@ class No(Refusal):
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     home = Home(tmp_path)
-    home.sockets.mkdir(parents=True, mode=0o700)
+    home.make_folders()
     with Desk(home) as desk:
         yield desk
 

@@ -8,7 +8,8 @@ Nothing here decides anything about trading: commands ask the processes over the
     reader.py         output that nobody reads to the end
     tradectl.py       the arguments of tradectl; commands/ one module a group of commands, outcome.py what one found
     configured.py     what a start makes sure of: the configuration as a whole
-    switches.py       halt and flatten on their way to the traders; exposure.py what is open where no trader runs
+    switches.py       halt and flatten on their way to the traders; exposure.py what is open where no trader runs,
+                      closing.py what traders still close
     life.py           which life of a desk a quickstart started, so that it acts on no other
     readiness.py      whether what was started is up, and why not
     rollout.py        a running desk onto new code; consent_listener.py hears the browser at a login

@@ -9,13 +9,13 @@ from tradeproc.domain.instruments import Contract
 from tradeproc.errors import Outage, Refusal
 
 Row = Mapping[str, Any]
-BROKER, DATABASE = "broker", "database"
+BROKER, DATABASE, TRADER = "broker", "database", "trader"
 _LINK_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A position that no trader looks after; `source` is who says so."""
+    """A position that no trader looks after, or that one still closes; `source` is who says so."""
 
     session: int
     contract: str
@@ -28,7 +28,8 @@ class Open:
         return {**fields, "position": self.position, "source": self.source}
 
     def __str__(self) -> str:
-        where = "at the broker" if self.source == BROKER else "by the newest row of the database"
+        sources = {BROKER: "at the broker", DATABASE: "by the newest row of the database", TRADER: "by its trader"}
+        where = sources[self.source]
         return f"{self.position:+d} {self.contract} open {where}"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from tradeproc.cli import tables
+from tradeproc.cli.closing import not_flat_yet
 from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import Exit, NotRunning
 from tradeproc.cli.exposure import Open, untended
@@ -54,8 +55,11 @@ def command(desk: Desk, arguments: Namespace) -> Outcome:
     code = Exit.OK
     if name == "flatten":
         left, unknown = _left(desk, session, answer)
-        value |= {"not_flat": [each.to_dict() for each in left], "unknown": unknown}
         lines += [Text(f"  {not_flat(each)}", style="red") for each in left]
+        closing = not_flat_yet(desk, [heard["session"] for heard in answer["sessions"] if heard["ok"]])
+        lines += [Text(f"  {_still_closing(*each)}", style="red") for each in closing.values()]
+        left += [each for each, _ in closing.values()]
+        value |= {"not_flat": [each.to_dict() for each in left], "unknown": unknown}
         lines += [Text(f"  {unknown}", style="red")] if unknown else []
         code = Exit.FAILED if left else Exit.NOT_RUNNING if unknown else Exit.OK
     if answer["latch"] == UNSTORED or not all(heard["ok"] for heard in answer["sessions"]):
@@ -70,6 +74,12 @@ def not_flat(position: Open) -> str:
         f"session {number}: NOT flat: {position} and no trader runs; scripts/tradectl session start {number}, "
         "then flatten"
     )
+
+
+def _still_closing(position: Open, why: str) -> str:
+    """Return the line about a position that its trader has not closed yet."""
+    look = f"scripts/tradectl session show {position.session}"
+    return f"session {position.session}: NOT flat yet: {position}; its trader goes on: {why}; {look}"
 
 
 def _left(desk: Desk, session: int | None, answer: Mapping[str, Any]) -> tuple[list[Open], str]:
