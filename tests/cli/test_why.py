@@ -7,7 +7,9 @@ import pytest
 from tests.drills.desk import ROOT
 from tradeproc.cli import why
 from tradeproc.cli.why import entries, why_rows
-from tradeproc.domain.units import Nanos, from_iso
+from tradeproc.clock import wall_ns
+from tradeproc.domain.units import SECOND, Nanos, from_iso
+from tradeproc.supervision.deaths import Death
 
 ROW = {"id": 1, "desired": "running", "state": "running"}
 
@@ -46,6 +48,15 @@ def test_a_stopped_session_says_how_to_start_it() -> None:
     line = entries({**ROW, "desired": "stopped"}, None, "")
 
     assert line == "closed: the session is stopped; scripts/tradectl session start 1"
+
+
+def test_a_trader_that_dies_before_each_bar_is_why_no_bar_is_decided() -> None:
+    deaths = [Death(wall_ns(), 1, "it left no word", -1), Death(wall_ns() - 60 * SECOND, 1, "it left no word", -1)]
+
+    [(_, line), *_] = why_rows(ROW, state(why="x", decisions={"bars": 0}), "", deaths)
+    assert line == "open: no bar was decided since its trader died, 2 times within the hour: it left no word"
+    [(_, line), *_] = why_rows(ROW, state(why="x", decisions={"bars": 3}), "", deaths)
+    assert line == "open: x"
 
 
 def test_the_newest_refusals_and_failures_stand_first_in_show() -> None:

@@ -21,6 +21,7 @@ from tradeproc.supervision.client import ProgramState
 from tradeproc.supervision.deaths import read_deaths
 from tradeproc.supervision.feed_programs import FeedPrograms
 from tradeproc.supervision.groups import GroupFiles, ProgramSpec, link_group, session_group
+from tradeproc.supervision.repeats import UNSAID
 
 CORE = ("postgres", "tokens", "portfolio", "keeper", "jobs")
 QUICK = """
@@ -389,4 +390,4 @@ def test_who_died_without_a_word_has_one_from_the_warden(yard: Yard) -> None:
     def word() -> str:
         return next((each.reason for each in read_deaths(yard.home, "link-paper.link") if each.pid == killed.pid), "")
 
-    wait_until("a word", lambda: word() == "ended by a signal, without a word")
+    wait_until("a word", lambda: word() == UNSAID)

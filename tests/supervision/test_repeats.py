@@ -1,5 +1,7 @@
 """Deaths that repeat with the same cause and no work between are a failure however slow; a table, and a property."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from tradeproc.supervision.restarts import (
     Alarm,
     ClearAlarm,
     Died,
+    EntriesHalted,
     Event,
     HaltedItself,
     HaltEntries,
@@ -26,7 +29,7 @@ from tradeproc.supervision.restarts import (
     TimePassed,
     Worked,
 )
-from tradeproc.supervision.rules import GroupState, Settings, decide, over, told_again
+from tradeproc.supervision.rules import GroupState, Settings, Trouble, decide, over, told_again
 
 MINUTE, HOUR = 60.0, 3600.0
 CAUSE = "KeyError: 'x' (mine.py, line 7, on_candle)"
@@ -205,17 +208,39 @@ def test_an_older_note_is_still_read() -> None:
     assert planned('{"holds": {}, "to_start": ["a"], "troubles": {}}', 0.0, 0.0).to_start == ("a",)
 
 
-def test_giving_up_and_halting_say_why() -> None:
+def test_a_trader_that_is_given_up_before_it_decides_a_bar_comes_up_without_its_strategy_at_once() -> None:
     group = Group()
-    for _ in range(40):
+    while not any(isinstance(action, HaltEntries) for action in group.said):
         group.die(after=0.1)
         group.now = max((hold.until for hold in group.state.holds.values()), default=group.now)
         group.tell(TimePassed())
+        assert len(group.said) < 40
     [given_up] = [action for action in group.said if isinstance(action, Alarm) and action.name == "given_up:all"]
     assert given_up.detail.endswith(CAUSE)
-    assert any(isinstance(action, HaltEntries) and action.by == BY_WARDEN for action in group.said)
+    assert {action.by for action in group.said if isinstance(action, HaltEntries)} == {BY_TRADER}
+
+    group.die(after=0.1)
+    group.tell(EntriesHalted(), TimePassed())
+
+    assert group.state.up == frozenset(DECLARED.programs)
+
+
+def test_a_group_that_is_given_up_for_another_program_is_halted_by_the_warden() -> None:
+    state, said = GroupState(DECLARED, up=frozenset(DECLARED.programs)), []
+    for number in range(40):
+        for event in (Died("account", CAUSE, True), Stopped("trader"), Stopped("account"), TimePassed()):
+            state, actions = decide(state, event, 1000.0 * number, 0.5, Settings(holds=0))
+            said += [action for action in actions if isinstance(action, HaltEntries)]
+        state = replace(state, troubles={"all": Trouble(holds=1)}, up=frozenset(DECLARED.programs))
+
+    assert {halt.by for halt in said} == {BY_WARDEN}
+
+
+def test_a_process_that_halts_itself_says_why() -> None:
+    group = Group()
 
     group.tell(HaltedItself("account", "NoSession: there is no session 7"))
+
     assert "NoSession: there is no session 7; start it again" in str(group.said[-1])
 
 

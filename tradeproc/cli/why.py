@@ -21,6 +21,7 @@ from tradeproc.supervision.deaths import Death, read_deaths
 _SECONDS = 2.0
 _AHEAD = 14 * 86_400 * SECOND
 _SHOWN = 3
+_LATELY = 3600 * SECOND
 # words of the gate that a market which is closed or over explains
 _TAPE = "the tape of the local broker"
 _NO_DATA = ("no market data", "the market stream is down")
@@ -28,9 +29,11 @@ _NO_DATA = ("no market data", "the market stream is down")
 Rows = list[tuple[str, str]]
 
 
-def why_rows(row: Mapping[str, Any], state: Mapping[str, Any] | None, market: str) -> Rows:
+def why_rows(
+    row: Mapping[str, Any], state: Mapping[str, Any] | None, market: str, died: Sequence[Death] = ()
+) -> Rows:
     """Return what `session show` says first: entries, the strategy, its decisions and the newest refused ones."""
-    rows: Rows = [("entries", entries(row, state, market))]
+    rows: Rows = [("entries", _interrupted(state, died) or entries(row, state, market))]
     if state is None:
         return rows
     told = state.get("decisions") or {}
@@ -41,6 +44,17 @@ def why_rows(row: Mapping[str, Any], state: Mapping[str, Any] | None, market: st
         *rows,
         *(("  refused", refusal_line(each)) for each in list(told.get("newest") or ())[: -_SHOWN - 1 : -1]),
     ]
+
+
+def _interrupted(state: Mapping[str, Any] | None, died: Sequence[Death]) -> str:
+    """Return that a trader dies before it decides a bar, which its present life does not know; else empty."""
+    told = (state or {}).get("decisions") or {}
+    recent = [each for each in died if wall_ns() - each.at < _LATELY]
+    if not recent or state is None or told.get("bars") or told.get("off"):
+        return ""
+    often = "once" if len(recent) == 1 else f"{len(recent)} times"
+    why = f"no bar was decided since its trader died, {often} within the hour: {recent[0].reason}"
+    return f"{'open' if state.get('entries') == 'allowed' else 'closed'}: {why}"
 
 
 def entries(row: Mapping[str, Any], state: Mapping[str, Any] | None, market: str) -> str:

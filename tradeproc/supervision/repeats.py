@@ -24,6 +24,9 @@ LASTING = 120.0
 _KEPT = 10
 _LONGEST = 300
 
+UNSAID = "it left no word: killed (kill -9, out of memory), crashed in native code, or ended by os._exit"
+"""What a person is told of a death that nobody explained."""
+
 WORK: Mapping[str, str] = {
     "trader": "a bar was decided",
     "account": "a message of a feed or an answer of the link was passed on",
@@ -93,12 +96,12 @@ def after_work(known: Repeat) -> Repeat:
 def is_failing(known: Repeat, now: float) -> bool:
     """Tell whether its deaths are a failure."""
     recent = [at for at in known.times if now - at < DAY]
-    return _is_fruitless(known) or (bool(known.cause) and len(recent) >= IN_A_DAY)
+    return is_fruitless(known) or (bool(known.cause) and len(recent) >= IN_A_DAY)
 
 
 def wants_halt(known: Repeat, kind: str, now: float) -> bool:
     """Tell whether the session of a program that fails may enter no more."""
-    return kind in ("trader", "account") and _is_fruitless(known) and now - known.first >= LASTING
+    return kind in ("trader", "account") and is_fruitless(known) and now - known.first >= LASTING
 
 
 def is_over(known: Repeat, now: float) -> bool:
@@ -109,15 +112,16 @@ def is_over(known: Repeat, now: float) -> bool:
 
 def told(program: str, kind: str, known: Repeat) -> str:
     """Return the alarm's text: how often, why, and what was never done."""
-    cause = known.cause or "a signal: out of memory, a crash in native code, or kill -9"
-    if not _is_fruitless(known):
+    cause = known.cause or UNSAID
+    if not is_fruitless(known):
         return f"{program} died {len(known.times)} times within a day of the same cause: {cause}"
     work = WORK.get(kind, "its work was done")
     often = f"{known.alike} times of the same cause" if known.alike > 1 else f"{known.fruitless} times"
     return f"{program} died {often}, and in none of these lives {work}: {cause}"
 
 
-def _is_fruitless(known: Repeat) -> bool:
+def is_fruitless(known: Repeat) -> bool:
+    """Tell whether it died too often in a row without any work."""
     return (bool(known.cause) and known.alike >= ALIKE) or known.fruitless >= UNTOLD
 
 

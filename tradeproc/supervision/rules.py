@@ -129,7 +129,10 @@ def _looked(state: GroupState, event: EntriesHalted | Worked | TimePassed, now: 
             return _settled(state, program, now, has_worked=True)
         case EntriesHalted():
             troubles = {unit: replace(each, is_halted=bool(each.given_up)) for unit, each in state.troubles.items()}
-            return replace(state, troubles=troubles), ()
+            # a trader that comes up without its strategy need not wait for the slow retry
+            is_mended = _by(state) == BY_TRADER
+            holds = {unit: replace(hold, until=min(hold.until, now)) for unit, hold in state.holds.items()}
+            return replace(state, troubles=troubles, holds=holds if is_mended else state.holds), ()
         case TimePassed():
             return _time_passed(state, now)
 
@@ -143,7 +146,7 @@ def told_again(state: GroupState) -> tuple[Action, ...]:
     for unit, trouble in state.troubles.items():
         if trouble.given_up:
             actions.append(Alarm(f"given_up:{unit}", trouble.given_up))
-            actions += [] if trouble.is_halted else [HaltEntries(trouble.given_up)]
+            actions += [] if trouble.is_halted else [HaltEntries(trouble.given_up, _by(state))]
     for program, known in state.repeats.items():
         if known.is_told:
             actions.append(Alarm(f"dies:{program}", _text(state, program, known)))
@@ -245,7 +248,7 @@ def _hold(state: GroupState, program: str, now: float, chance: float, settings: 
     )
     actions: tuple[Action, ...] = tuple(Stop(each) for each in to_stop)
     if has_given_up and not was_given_up:
-        actions += (Alarm(f"given_up:{unit}", trouble.given_up), HaltEntries(trouble.given_up))
+        actions += (Alarm(f"given_up:{unit}", trouble.given_up), HaltEntries(trouble.given_up, _by(state)))
     return state, actions
 
 
@@ -303,6 +306,12 @@ def _repeated(state: GroupState, death: Died, now: float) -> Decision:
             # a person may resume; it is halted again when it goes on so
             known = replace(known, first=now)
     return replace(state, repeats={**state.repeats, program: known}), tuple(actions)
+
+
+def _by(state: GroupState) -> str:
+    """Return in whose name a group's sessions are halted: the trader's, when it dies before it decides a bar."""
+    known = state.repeats.get("trader")
+    return BY_TRADER if known is not None and repeats.is_fruitless(known) else BY_WARDEN
 
 
 def _text(state: GroupState, program: str, known: Repeat) -> str:

@@ -187,7 +187,8 @@ def show(desk: Desk, arguments: Namespace) -> Outcome:
     if row.get("removed_at") is not None:
         text = f"closed: the session was removed at {tables.when(row['removed_at'])}; its rows stay in the database"
         return Outcome({**value, "entries": text}, _shown(row, state, [("entries", text)]))
-    why = [*why_rows(row, state, market_of(desk, row) if state else silence), *death_rows(desk.home, row)]
+    market = market_of(desk, row) if state else silence
+    why = [*why_rows(row, state, market, read_deaths(desk.home, trader)), *death_rows(desk.home, row)]
     if found.away:
         old = ("not up to date", f"{found.away}; what follows is as it was known before, the trader's part is new")
         return Outcome({**value, "entries": why[0][1], "away": found.away}, _shown(row, state, [old, *why]))
