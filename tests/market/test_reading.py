@@ -279,6 +279,9 @@ def test_a_bar_at_the_very_open_or_close_of_a_session_betrays_a_wrong_stamp(
 
     assert f"--stamp {other}" in (betrayed(wrong) or "")
     assert betrayed(right) is None
+    # what nobody said is not guessed either, but what speaks for it is told
+    asked = reading(text)
+    assert len(asked.questions) == 1 and f"(--stamp {other})" in examine(asked).warnings[-1]
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def foreign_tape(options: Namespace) -> ForeignTape | None:
     file = Path(options.tape).expanduser().resolve()
     reading = understand(file, wanted)
     if reading.questions:
-        raise CommandFailed(f"{file}: {'; '.join(reading.questions)}")
+        raise CommandFailed(f"{file}: {'; '.join([*reading.questions, *examine(reading).warnings])}")
     contracts = reading.trades.contracts
     if len(contracts) > 1:
         raise CommandFailed(

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.market_hours import MarketHours, Stretch, market_hours
@@ -12,8 +13,12 @@ from tradeproc.market.cells import Integers
 from tradeproc.market.formats import Stamp
 from tradeproc.market.reading import Reading
 
+Flags = npt.NDArray[np.bool_]
+
 _LONG_GAP = 30 * MINUTE
 _MOST_GAPS = 10
+# trades from which on their steps say something about the contract
+_MANY = 1000
 # of all rows: so many outside the market hours are no late prints
 _TOO_MANY_OUTSIDE = 0.02
 
@@ -51,16 +56,19 @@ def examine(reading: Reading) -> Findings:
     mine = trades.which == 0
     steps = np.unique(np.abs(np.diff(np.round(trades.prices[mine] / float(product.tick_size)).astype(np.int64))))
     found.step = int(np.gcd.reduce(steps)) if len(steps) else 0
-    if found.step > 1:
+    if found.step > 1 and len(trades.times) >= _MANY:
         found.warnings.append(
             f"all moves are of {found.step} ticks of {product.tick_size} or a multiple: "
             f"is {trades.contracts[0]} the right contract?"
         )
-    if reading.questions:
+    if not reading.zone:
         # the times are not sure, and what follows speaks of times
         return found
     hours = market_hours(product.market_hours)
-    stretches = _open_stretches(hours, int(trades.times[0]), int(trades.times[-1]))
+    stretches = _open_stretches(hours, int(trades.times[0]), int(reading.stamps[-1]) + (reading.bar or 0))
+    if reading.questions:
+        _note_likely_stamp(found, reading, stretches)
+        return found
     _note_outside(found, trades.times[mine], stretches, hours)
     _note_gaps(found, trades.times[mine], stretches)
     _note_stamps(found, reading, stretches)
@@ -74,7 +82,8 @@ def betrayed(reading: Reading) -> str | None:
         return None
     hours = market_hours(instrument_of(trades.contracts[0]).market_hours)
     found = Findings()
-    _note_stamps(found, reading, _open_stretches(hours, int(trades.times[0]), int(trades.times[-1])))
+    last = int(reading.stamps[-1]) + reading.bar
+    _note_stamps(found, reading, _open_stretches(hours, int(trades.times[0]), last))
     return next(iter(found.warnings), None)
 
 
@@ -126,8 +135,7 @@ def _note_stamps(found: Findings, reading: Reading, stretches: list[Stretch]) ->
     """Warn when bars are stamped as only the other way of stamping would do it."""
     if reading.bar is None:
         return
-    stamps = np.unique(reading.stamps)
-    opens, closes = (np.isin(column, stamps) for column in _columns(stretches))
+    opens, closes = _edges_that_are_stamped(reading, stretches)
     at_open, at_close = int(opens.sum()), int(closes.sum())
     if reading.stamp is Stamp.END and at_open > at_close:
         first = iso(stretches[int(np.argmax(opens))].opened_at)
@@ -141,3 +149,23 @@ def _note_stamps(found: Findings, reading: Reading, stretches: list[Stretch]) ->
             f"a bar is stamped {last}, the very close of a session: it could not have begun there, so the bars seem "
             "to be stamped at their end (--stamp end)"
         )
+
+
+def _note_likely_stamp(found: Findings, reading: Reading, stretches: list[Stretch]) -> None:
+    """Say which stamp the market hours speak for; it stays to be said by a person."""
+    if reading.bar is None:
+        return
+    opens, closes = (int(each.sum()) for each in _edges_that_are_stamped(reading, stretches))
+    if opens != closes:
+        likely, edge = ("start", "open") if opens > closes else ("end", "close")
+        found.warnings.append(
+            f"bars are stamped at the very {edge} of sessions, so they seem to be stamped at their {likely} "
+            f"(--stamp {likely})"
+        )
+
+
+def _edges_that_are_stamped(reading: Reading, stretches: list[Stretch]) -> tuple[Flags, Flags]:
+    """Return at which opens, and at which closes, a bar is stamped."""
+    stamps = np.unique(reading.stamps)
+    opens, closes = (np.isin(column, stamps) for column in _columns(stretches))
+    return opens, closes

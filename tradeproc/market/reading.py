@@ -57,7 +57,8 @@ class Reading:
     """What was understood of a file. It can be played when `questions` is empty.
 
     `symbols` is how many rows each of the file's symbols has, `stamps` the times as the file has them (UTC, one a
-    row), `bar` the length of a bar in ns, None for trades.
+    row), `bar` the length of a bar in ns, None for trades; `doubles` bars were left out, and `unsorted` rows stood
+    behind a later one.
     """
 
     layout: Layout
@@ -68,6 +69,8 @@ class Reading:
     bar: int | None
     stamps: Integers
     trades: Trades
+    doubles: int = 0
+    unsorted: int = 0
     warnings: list[str] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
 
@@ -91,15 +94,11 @@ def read(
     _set_on_grid(rows, contracts)
     if not rows.layout.is_bars:
         trades = Trades(contracts, rows.at, rows.prices[0].values, rows.sizes, rows.which.astype(np.int16))
-        return Reading(
-            rows.layout, len(rows), symbols, zone, None, None, rows.at, trades, notes.warnings, notes.questions
-        )
+        return notes.reading(rows, symbols, zone, trades)
     rows = _without_doubles(rows, notes)
     stamp, bar = _stamp(rows.layout, wanted, notes), _bar_length(rows)
     trades = _four_trades(rows, contracts, bar, stamp)
-    return Reading(
-        rows.layout, len(rows), symbols, zone, stamp, bar, rows.at, trades, notes.warnings, notes.questions
-    )
+    return notes.reading(rows, symbols, zone, trades, stamp, bar)
 
 
 def many(count: int, one: str, more: str = "") -> str:
@@ -111,6 +110,23 @@ def many(count: int, one: str, more: str = "") -> str:
 class _Notes:
     warnings: list[str] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
+    doubles: int = 0
+    unsorted: int = 0
+
+    def reading(
+        self,
+        rows: Rows,
+        symbols: Mapping[str, int],
+        zone: str,
+        trades: Trades,
+        stamp: Stamp | None = None,
+        bar: int | None = None,
+    ) -> Reading:
+        """Return all that was understood."""
+        found = Reading(rows.layout, len(rows), symbols, zone, stamp, bar, rows.at, trades)
+        found.doubles, found.unsorted = self.doubles, self.unsorted
+        found.warnings, found.questions = self.warnings, self.questions
+        return found
 
 
 def _counted(rows: Rows) -> dict[str, int]:
@@ -225,6 +241,7 @@ def _in_order(rows: Rows, notes: _Notes) -> Rows:
     falls = int((np.diff(rows.at) < 0).sum())
     if not falls:
         return rows
+    notes.unsorted = falls
     notes.warnings.append(f"{many(falls, 'row')} earlier than the row before: sorted by time")
     return rows.taken(np.argsort(rows.at, kind="stable"))
 
@@ -273,6 +290,7 @@ def _without_doubles(rows: Rows, notes: _Notes) -> Rows:
     if not same.any():
         return rows
     earlier, later = order[:-1][same], order[1:][same]
+    notes.doubles = len(earlier)
     columns = [each.values for each in rows.prices] + [rows.sizes]
     differ = np.any([column[earlier] != column[later] for column in columns], axis=0)
     told = f"{many(int(same.sum()), 'bar')} of the same time as another: the later line counts"

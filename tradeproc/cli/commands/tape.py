@@ -86,7 +86,8 @@ def report(file: Path, reading: Reading, found: Findings) -> dict[str, Any]:
         "smallest_move_ticks": found.step,
         "market_hours": [each.market_hours for each in products],
         "outside_market_hours": found.outside,
-        "equal_rows": found.equal_rows,
+        "duplicates": reading.doubles if reading.bar else found.equal_rows,
+        "unsorted": reading.unsorted,
         "gap_count": found.gap_count,
         "gaps": [
             {"from": iso(gap.begins), "to": iso(gap.ends), "open_minutes": gap.open_minutes} for gap in found.gaps
@@ -111,7 +112,7 @@ def _shown(value: dict[str, Any]) -> Table:
         ("tick", _tick(value)),
         ("outside market hours", f"{value['outside_market_hours']:,} trades" if value["playable"] else NOTHING),
         ("gaps", _gaps(value) if value["playable"] else NOTHING),
-        ("equal rows", f"{value['equal_rows']:,} (kept: trades may be equal)" if value["equal_rows"] else "none"),
+        ("duplicates", _duplicates(value)),
         ("warnings", "\n".join(value["warnings"]) or "none"),
         ("to be said", "\n".join(value["questions"]) or "nothing: it can be played"),
     ]
@@ -132,6 +133,13 @@ def _bars(value: dict[str, Any]) -> str:
     unsaid = any("--stamp" in question for question in value["questions"])
     stamped = "not known whether stamped at start or end" if unsaid else f"stamped at their {value['stamp']}"
     return f"of {value['bar_seconds']:g} s, {stamped}"
+
+
+def _duplicates(value: dict[str, Any]) -> str:
+    if not value["duplicates"]:
+        return "none"
+    why = "kept: trades may be equal" if value["bar_seconds"] is None else "of each the later line counts"
+    return f"{value['duplicates']:,} ({why})"
 
 
 def _tick(value: dict[str, Any]) -> str:
