@@ -105,8 +105,15 @@ def short_name(folder: Path, longest: int) -> Path:
     The link is in the temporary folder, where other users may have taken any name before: one counts only when it is
     ours and leads here, so several of them are as good as one. Nothing of others is ever followed.
     """
-    if len(os.fsencode(folder)) <= longest:
-        return folder
+    return folder if len(os.fsencode(folder)) <= longest else linked_name(folder, longest)
+
+
+def linked_name(folder: Path, longest: int) -> Path:
+    """Return a link to a folder, with at most `longest` bytes, as `short_name` says.
+
+    Raises:
+        UnsafeFolder: the temporary folders take no link.
+    """
     for name in _names(folder, longest):
         for found in (name, *sorted(name.parent.glob(f"{name.name}-*"))):
             if _leads_here(found, folder):
@@ -116,7 +123,9 @@ def short_name(folder: Path, longest: int) -> Path:
             with contextlib.suppress(OSError):
                 wanted.symlink_to(folder)
                 return wanted
-    raise UnsafeFolder(folder, f"is too deep for sockets, and {tempfile.gettempdir()} takes no link; move the home")
+    raise UnsafeFolder(
+        folder, f"needs a link in {tempfile.gettempdir()}, which takes none; move the home to a short and plain path"
+    )
 
 
 def forget_short_names(folder: Path) -> None:

@@ -8,16 +8,29 @@ Unix socket addresses are limited to 107 bytes, so a deep home reaches its socke
 """
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from tradeproc.errors import Halt
-from tradeproc.folders import check_unwritable, forget_short_names, make_private, short_name, write_private
+from tradeproc.folders import (
+    check_unwritable,
+    forget_short_names,
+    linked_name,
+    make_private,
+    short_name,
+    write_private,
+)
 
 # longest socket file name we make is about 48 characters: "link-<login>.positions-<account>.pub"
 _LONGEST_SOCKET_FOLDER = 56
 # supervisord binds its socket under this name and eight characters more, then renames it
 _LONGEST_SUPERVISOR_SOCKET = 98
+
+
+# what supervisord's configuration gives a meaning of its own to, or a pattern of files does
+_ODD = re.compile(r"""[%"\[\]*?;\x00-\x1f\x7f]|\s\Z""")
+_LONGEST_LINK = 90
 
 
 class NoHome(Halt):
@@ -32,6 +45,11 @@ class Home:
     """The paths of one installation."""
 
     root: Path
+
+    @property
+    def plain_root(self) -> Path:
+        """The root as supervisord is to be told it: itself, or a link to it where its name would be misread."""
+        return linked_name(self.root, _LONGEST_LINK) if _ODD.search(str(self.root)) else self.root
 
     @property
     def conf(self) -> Path:
@@ -107,9 +125,13 @@ class Home:
             folder.mkdir(mode=0o700, exist_ok=True)
         self._tell_supervisord()
 
+    def keep_names(self) -> None:
+        """Make the short and plain names anew if somebody cleaned the temporary folder."""
+        _ = self.sockets, self.plain_root
+
     def forget_short_sockets(self) -> None:
-        """Remove the short names of a deep home's folders; when nothing runs."""
-        for folder in (self.run / "sockets", self.postgres):
+        """Remove the short and plain names of the home's folders; when nothing runs."""
+        for folder in (self.root, self.run / "sockets", self.postgres):
             forget_short_names(folder)
 
     def _tell_supervisord(self) -> None:

@@ -119,7 +119,8 @@ class RunningDesk(Desk):
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDesk]:
     """A running desk with one session that trades the README's strategy."""
-    running = RunningDesk(tmp_path_factory.mktemp("cli"))
+    # a home may be called anything: commands that are pasted, the database, and every process find their way
+    running = RunningDesk(tmp_path_factory.mktemp("cli") / "50% für ;mich %(here)s")
     (running.home.root / "mine.py").write_text(strategy_of_the_readme())
     with running:
         wait_for("ready", lambda: running.tradectl("status", code=None)["sessions"] == [])

@@ -182,7 +182,12 @@ class Desk:
             self.supervisord.wait(GENEROUS)
         with (self.home.log / "drill.out").open("ab") as output:
             self.supervisord = subprocess.Popen(
-                [str(self.home.root / ".venv/bin/supervisord"), "-n", "-c", str(self.home.root / "supervisord.conf")],
+                [
+                    str(self.home.root / ".venv/bin/supervisord"),
+                    "-n",
+                    "-c",
+                    str(self.home.plain_root / "supervisord.conf"),
+                ],
                 cwd=self.home.root,
                 env=self.environment,
                 stdout=output,

@@ -228,3 +228,17 @@ def test_a_file_that_cannot_be_read_costs_only_its_own_groups(tmp_path: Path, co
     assert set(read.unread) == {"session-4"}
     assert "session-4.conf" in read.unread["session-4"]
     assert "\n" not in read.unread["session-4"]
+
+
+def test_the_groups_of_a_home_that_was_moved_are_written_anew_before_supervisord_reads_them(tmp_path: Path) -> None:
+    old = Home(tmp_path / "old")
+    old.root.mkdir()
+    old.make_folders()
+    GroupFiles(old).write(session_group(3))
+    GroupFiles(old).write(link_group("paper"))
+    new = Home(old.root.rename(tmp_path / "new"))
+
+    prepare(new)
+
+    assert GroupFiles(new).text("session-3") == render(session_group(3), new)
+    assert str(tmp_path / "old") not in GroupFiles(new).text("link-paper")

@@ -49,7 +49,7 @@ class Yard:
             "supervisor.supervisord",
             "-n",
             "-c",
-            str(self.home.root / "supervisord.conf"),
+            str(self.home.plain_root / "supervisord.conf"),
         ]
         with (self.home.log / "out").open("ab") as out:
             self._supervisord = subprocess.Popen(command, stdout=out, stderr=out, env=self.environment)

@@ -65,6 +65,7 @@ class Keeper:
     def look(self) -> None:
         """Compare what should be with what is, and take the next steps."""
         self._looks += 1
+        self.home.keep_names()
         try:
             if not self._prepare():
                 self._say("starting", "the schema of the database is brought up to date")

@@ -24,6 +24,8 @@ LINK_PRIORITY = 100
 SESSION_PRIORITY = 200
 FEED_KINDS = ("bars-", "orders-", "positions-")
 _INTENSITY = "5/60"
+# what no value of such a file can hold
+_UNWRITABLE = re.compile(r"\s;|%\(here\)s|[\x00-\x1f\x7f]|\s\Z")
 _WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _FIRST_LINE = "; written by tradeproc, do not edit, checksum {:08x}\n"
 
@@ -119,6 +121,7 @@ def link_group(login: str) -> GroupSpec:
 
 def render(group: GroupSpec, home: Home) -> str:
     """Return the text of a group's file."""
+    root = home.plain_root if _UNWRITABLE.search(str(home.root)) else home.root
     names = ",".join(f"{group.name}.{program.name}" for program in group.programs)
     body = (
         f"[group:{group.name}]\nprograms={names}\n"
@@ -128,10 +131,10 @@ def render(group: GroupSpec, home: Home) -> str:
         _PROGRAM.format(
             process=f"{group.name}.{program.name}",
             name=program.name,
-            python=_escaped(shlex.quote(f"{home.root}/.venv/bin/python")),
-            directory=_escaped(str(home.root)),
+            python=_escaped(shlex.quote(f"{root}/.venv/bin/python")),
+            directory=_escaped(str(root)),
             # supervisord expands this one twice
-            log=_escaped(_escaped(str(home.log))),
+            log=_escaped(_escaped(str(root / home.log.relative_to(home.root)))),
             arguments=" ".join(program.arguments),
             priority=group.priority + place,
         )
@@ -225,6 +228,13 @@ class GroupFiles:
             if group is not None and name.startswith("link-") and len(group.programs) > 1:
                 self.write(replace(group, programs=group.programs[:1]))
 
+    def renew(self) -> None:
+        """Write each group with the paths of this home: it may have been moved, or be a copy of another."""
+        for name in self.names():
+            group = self.read(name)
+            if group is not None and self.text(name) != render(group, self._home):
+                self.write(group)
+
     def discard_edited(self) -> list[str]:
         """Put aside what somebody edited and what nobody can read: supervisord refuses all of it for one of them.
 
@@ -264,3 +274,4 @@ def prepare(home: Home) -> None:
     for group in GroupFiles(home).discard_edited():
         log.warning("edited_group_discarded group=%s", group)
     GroupFiles(home).forget_feeds()
+    GroupFiles(home).renew()

@@ -162,7 +162,7 @@ def start_supervisord(desk: Desk) -> bool:
     if not program.exists():
         raise CommandFailed(f"there is no {program}; scripts/quickstart sets everything up")
     done = subprocess.run(
-        [str(program), "-c", str(home.root / "supervisord.conf")],
+        [str(program), "-c", str(home.plain_root / "supervisord.conf")],
         cwd=home.root,
         env=dict(os.environ, TRADEPROC_HOME=str(home.root)),
         capture_output=True,
