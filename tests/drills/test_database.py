@@ -150,6 +150,34 @@ def test_a_database_that_is_down_at_the_start_is_waited_for(trading: Desk) -> No
     assert {name: trading.pid(name) for name in waiting} == pids
 
 
+def test_a_halt_that_waits_for_the_database_outlives_a_loss_of_power_and_a_keeper_that_comes_last(
+    trading: Desk,
+) -> None:
+    """The database does not start with the desk here, as the drill before has left it."""
+    wait_position(trading, 1)
+    supervisor = Supervisor(trading.home)
+    stop_database(trading)
+    told = trading.tradectl("halt", "--reason", "drill")
+    assert told["latch"] == "kept until the database is back"
+
+    trading.cut_power()
+    trading.boot()
+    wait_for("the trader waits", lambda: "database" in trading.ask("session-1.trader", "status", {})["detail"])
+    supervisor.stop("core", "keeper")
+    start_database(trading)
+    wait_for("the job queue has swept", lambda: trading.ask("core.jobs", "status", {})["state"] == "ready")
+    wait_for("the trader", lambda: trading.state(1)["reconciled"])
+    assert trading.state(1)["trading_state"] == "halted"
+    assert trading.rows("select * from latches where scope = 'host' and state = 'halted'") == []
+
+    supervisor.start("core", "keeper")
+    wait_for("it is stored", lambda: trading.rows("select * from latches where scope = 'host' and state = 'halted'"))
+    assert trading.state(1)["trading_state"] == "halted"
+    trading.tradectl("resume")
+    trading.wait_fills(1, more=1)
+    trading.assert_books_agree(1)
+
+
 def test_a_database_elsewhere_does_as_well(tmp_path: Path) -> None:
     with server() as running, fresh_database(running) as url:
         desk = Desk(tmp_path, speed=60.0, history_minutes=10, tape=write_tape(tmp_path), database=url)
