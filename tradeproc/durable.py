@@ -3,27 +3,34 @@
 A file that is written beside and moved into place without this can be there with no content after a loss of power.
 """
 
+import contextlib
 import os
-import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 
-def write_durably(path: Path, content: bytes) -> None:
+def write_durably(path: Path, content: bytes, set_aside: Callable[[], None] = lambda: None) -> None:
     """Replace a file as a whole, private to the user; the disk has it when this returns, the old one when it raises.
+
+    For a file with one writer: what one that was killed left half written, the next one writes over. `set_aside` is
+    called when the disk has the new content, to save the old one.
 
     Raises:
         OSError: the disk is full or broken.
     """
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    fresh = path.with_name(f".{path.name}.new")
     try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(fresh, flags, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        set_aside()
         fresh.replace(path)
     except OSError:
-        fresh.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            fresh.unlink()
         raise
     sync_folder(path.parent)
 

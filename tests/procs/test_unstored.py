@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +17,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.databases import temporary_home
 from tests.procs.shut import away
@@ -28,8 +31,8 @@ from tradeproc.domain.answers import Known
 from tradeproc.domain.units import Nanos
 from tradeproc.home import Home
 from tradeproc.procs.unstored import REFUSED_ALARM, UNREAD_ALARM, Unstored
-from tradeproc.store import Latch, Store
-from tradeproc.store.kept import kept_file, read_kept, write_kept
+from tradeproc.store import DatabaseDown, Latch, Store
+from tradeproc.store.kept import kept_file, read_kept, standing, write_kept
 
 ROOT = Path(__file__).parents[2]
 KEPT = "kept until the database is back"
@@ -268,6 +271,82 @@ def test_what_an_earlier_keeper_left_undoes_nothing_that_was_stored_since(host: 
 
         assert host.store.latch("host").state == expected
         assert not host.file.exists()
+
+
+class Book:
+    """The latches of a database that can be away; `keep_latch` decides as the statement `set_latch` does."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Latch] = {}
+        self.is_up = True
+
+    def latches(self) -> list[Latch]:
+        return list(self.rows.values())
+
+    def keep_latch(self, latch: Latch, *, is_late: bool = False) -> None:
+        if not self.is_up:
+            raise DatabaseDown("away")
+        known = self.rows.get(latch.scope)
+        is_news = known is None or latch.at > known.at
+        if not is_late or is_news or STATES.index(latch.state) > STATES.index(known.state):  # type: ignore[union-attr]
+            self.rows[latch.scope] = latch
+
+    def save_alarm(self, *_: object) -> None:
+        """Take an alarm."""
+
+    def clear_alarms(self, *_: object) -> None:
+        """Take the end of one."""
+
+
+STATES = ["active", "reducing", "halted"]
+MOMENT = st.tuples(
+    st.sampled_from(["host", "session:1"]),
+    st.sampled_from(STATES),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(["goes on", "dies", "dies and its file is damaged"]),
+    st.sampled_from([1, 1, 1, -5]),
+)
+
+
+@given(st.lists(MOMENT, max_size=12))
+def test_no_order_of_switches_outages_full_disks_and_deaths_opens_what_was_confirmed_closed(
+    moments: list[tuple[str, str, bool, bool, str, int]],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        home, book, now = Home(Path(folder)), Book(), [100]
+        home.journal.mkdir(parents=True)
+        home.latches.mkdir()
+        patch.setattr("tradeproc.procs.unstored.wall_ns", lambda: now[0])
+        keeper = Unstored(book, home)  # type: ignore[arg-type]
+        file, full = kept_file(home), home.latches / ".unstored.json.new"
+        confirmed: dict[str, str] = {}
+        has_clock_gone_back = False
+        for scope, state, is_up, is_full, end, step in moments:
+            now[0] += step
+            has_clock_gone_back |= step < 0
+            book.is_up = is_up
+            if is_full and not full.exists():
+                full.mkdir()
+            elif not is_full and full.exists():
+                full.rmdir()
+            said = keeper.set(scope, state, "me", "")
+            if said == "not stored":
+                # nothing was promised; it may count or not
+                confirmed.pop(scope, None)
+            else:
+                confirmed[scope] = state
+            if end != "goes on":
+                if "damaged" in end and file.exists():
+                    file.write_bytes(file.read_bytes()[:-3])
+                    confirmed["host"] = "halted"
+                    confirmed.pop("session:1", None)
+                keeper = Unstored(book, home)  # type: ignore[arg-type]
+            counting = {each.scope: each.state for each in standing(book.latches(), read_kept(file))}
+            for each, promised in confirmed.items():
+                counts = STATES.index(counting.get(each, "active"))
+                assert counts >= STATES.index(promised), (each, promised, counting)
+                assert has_clock_gone_back or counts == STATES.index(promised), (each, promised, counting)
 
 
 def test_a_latch_that_the_disk_does_not_take_is_not_called_kept_and_is_kept_as_soon_as_it_can_be(host: Host) -> None:

@@ -7,6 +7,7 @@ the traders read it, and there is an alarm.
 
 import logging
 import os
+from functools import partial
 from pathlib import Path
 
 from tradeproc.clock import wall_ns
@@ -151,12 +152,12 @@ class Unstored:
         if self._is_written:
             return
         try:
-            if self._file in self._unread:
-                _set_aside(self._file, is_replaced=bool(self._latches))
-                self._unread.remove(self._file)
-            write_kept(self._file, self._latches.values())
+            is_unread = self._file in self._unread
+            write_kept(self._file, self._latches.values(), partial(_set_aside, self._file) if is_unread else _nothing)
+            self._unread.discard(self._file)
             if self._former in self._unread:
-                _set_aside(self._former, is_replaced=False)
+                _set_aside(self._former)
+                self._former.unlink(missing_ok=True)
                 self._unread.remove(self._former)
             elif self._former.exists():
                 remove_durably(self._former)
@@ -167,14 +168,19 @@ class Unstored:
         self._is_written = True
 
 
-def _set_aside(file: Path, *, is_replaced: bool) -> None:
-    """Give a file another name; one that is about to be replaced keeps its own too, so that nobody finds none."""
-    aside = file.with_name(f"{file.name}.{wall_ns()}.unread")
+def _nothing() -> None:
+    """Save nothing: the file is one of ours."""
+
+
+def _set_aside(file: Path) -> None:
+    """Give a file that is about to go another name, beside its own so that nobody finds none meanwhile."""
+    if not os.path.lexists(file):
+        return  # a person has moved it
+    at = wall_ns()
+    while (aside := file.with_name(f"{file.name}.{at}.unread")).exists():
+        at = Nanos(at + 1)
     try:
-        if is_replaced:
-            os.link(file, aside)
-        else:
-            file.rename(aside)
+        os.link(file, aside)
     except OSError:
         # a disk without second names, or a folder in the file's place
         file.rename(aside)

@@ -6,7 +6,7 @@ it is read as one of the whole host, until a person says otherwise.
 """
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import astuple
 from pathlib import Path
 
@@ -27,8 +27,10 @@ def kept_file(home: Home) -> Path:
     return home.latches / "unstored.json"
 
 
-def write_kept(file: Path, latches: Iterable[Latch]) -> None:
+def write_kept(file: Path, latches: Iterable[Latch], set_aside: Callable[[], None] = lambda: None) -> None:
     """Replace what is kept; the disk has it when this returns. Without latches there is no file.
+
+    `set_aside` saves the old file at the last moment before it goes.
 
     Raises:
         OSError: the disk did not take it; what was kept before still is.
@@ -36,10 +38,14 @@ def write_kept(file: Path, latches: Iterable[Latch]) -> None:
     rows = [astuple(latch) for latch in latches]
     if not rows:
         # works on a full disk too: what is stored must not be read here again after the next start
-        remove_durably(file)
+        set_aside()
+        if file.parent.exists():
+            remove_durably(file)
         return
+    # a desk that was begun by an earlier version has no such folder
+    file.parent.mkdir(mode=0o700, exist_ok=True)
     body = orjson.dumps(storable_value(rows))
-    write_durably(file, b"%08x %b\n" % (zlib.crc32(body), body))
+    write_durably(file, b"%08x %b\n" % (zlib.crc32(body), body), set_aside)
 
 
 def read_kept(file: Path) -> Answer[tuple[Latch, ...]]:

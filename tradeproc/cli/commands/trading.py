@@ -112,7 +112,9 @@ def _first(name: str, answer: Mapping[str, Any], above: Sequence[Mapping[str, An
         return Text(f"{scope}: its latch is lifted; another one stands; {answer['latch']}")
     is_heard = all(heard["ok"] for heard in answer["sessions"])
     words = _WORDS[name] if is_heard else f"{name} did not reach every trader"
-    return Text(f"{scope}: {words}; {answer['latch']}")
+    # the closing itself is told, not stored: nobody may read that it outlives the trader
+    kept = f"its halt is {answer['latch']}" if name == "flatten" else answer["latch"]
+    return Text(f"{scope}: {words}; {kept}")
 
 
 def _line(heard: Mapping[str, Any]) -> Text:
