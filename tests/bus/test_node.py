@@ -218,28 +218,36 @@ def test_a_handler_that_fails_tells_its_asker_and_ends_the_process(directory: Di
     def fail(_: Body) -> Body:
         raise ZeroDivisionError("a bug")
 
-    def unspeakable(_: Body) -> Body:
-        return {"not json": object()}
+    node = Node("core.far", directory)
+    node.handle("fail", fail)
+    errors: list[BaseException] = []
 
-    for method, handler in (("fail", fail), ("unspeakable", unspeakable)):
-        node = Node("core.far", directory)
-        node.handle(method, handler)
-        errors: list[BaseException] = []
+    def run() -> None:
+        try:
+            node.run()
+        except ZeroDivisionError as error:
+            errors.append(error)
 
-        def run(node: Node = node, errors: list[BaseException] = errors) -> None:
-            try:
-                node.run()
-            except (ZeroDivisionError, TypeError) as error:
-                errors.append(error)
+    thread = threading.Thread(target=run)
+    thread.start()
+    with Client(directory) as client, pytest.raises(NoReply, match="it failed at this"):
+        client.call("core.far", "fail", {}, 20)
+    thread.join(20)
 
-        thread = threading.Thread(target=run)
-        thread.start()
-        with Client(directory) as client, pytest.raises(NoReply, match="it failed at this"):
-            client.call("core.far", method, {}, 20)
-        thread.join(20)
+    assert len(errors) == 1
+    assert directory.processes() == []
 
-        assert len(errors) == 1
-        assert directory.processes() == []
+
+@pytest.mark.parametrize("value", [object(), 2**70, {1: 2}], ids=repr)
+def test_an_answer_that_cannot_be_written_is_no_answer_and_ends_nobody(
+    start: Start, directory: Directory, value: object
+) -> None:
+    start("core.far").node.handle("unspeakable", lambda _: {"it": value})
+
+    with Client(directory) as client:
+        with pytest.raises(NoReply, match="cannot be written"):
+            client.call("core.far", "unspeakable", {}, 20)
+        assert client.call("core.far", "ping", {}, 20) == {}
 
 
 def test_a_method_has_one_handler(start: Start) -> None:
