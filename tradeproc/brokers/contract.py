@@ -115,7 +115,7 @@ class TokenSource(Protocol):
 
 
 class Authorization(Protocol):
-    """The OAuth2 side of a broker, used only by the `tokens` process and `tradectl login`."""
+    """The OAuth2 side of a broker, used only by the `tokens` process; `tradectl login` asks that."""
 
     def url(self, state: str) -> str:
         """Return the address a person opens in a browser to consent."""

@@ -1,7 +1,7 @@
 """Finds brokers: folders of this package, and entry points `tradeproc.brokers` of installed packages.
 
-A plugin that cannot be used is never skipped in silence: it stops the process with one line that names what is
-missing, because the login that needs it would be missing too.
+A plugin that cannot be used is never skipped in silence: it stops link and feeds of the login that needs it with one
+line that names what is missing, and the tokens of that login say the same.
 """
 
 import importlib

@@ -166,7 +166,7 @@ class LoginConfig:
         return Login(self.name, self.broker, self.environment, self.base_url, self.auth_url)
 
     def client(self) -> ClientCredentials:
-        """Return the application's identity; only the `tokens` process and `tradectl login` call it.
+        """Return the application's identity; only the `tokens` process calls it.
 
         Raises:
             BadConfig: a secret is not where the configuration says.

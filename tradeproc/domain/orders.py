@@ -55,7 +55,7 @@ class TimeInForce(StrEnum):
 
 
 class OrderRole(StrEnum):
-    """What an order is for; only `ENTRY` can be blocked by limits, heat or a halt."""
+    """What an order is for; only `ENTRY` can be blocked by limits or a halt."""
 
     ENTRY = "entry"
     EXIT = "exit"

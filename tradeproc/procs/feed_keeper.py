@@ -1,6 +1,7 @@
 """Which feeds of a link run: started when somebody needs them, pruned when nobody does.
 
-The answer to a need names the feed's process and says after how many seconds to renew the need.
+The answer to a need names the feed's process and says after how many seconds to renew the need, or that the broker
+never has such a feed.
 """
 
 import logging

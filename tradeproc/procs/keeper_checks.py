@@ -1,6 +1,6 @@
-"""What is checked before a session is created, away from the keeper's loop: its strategy and its account.
+"""What is checked before a session is created, away from the keeper's loop: strategy, broker and account.
 
-The strategy's file is somebody's code, so it is loaded in a process of its own. The account is looked up in the
+Strategy and broker are somebody's code, so they are loaded in a process of its own. The account is looked up in the
 list the broker gave before, else the login's link is asked; no answer leaves it unchecked, not refused.
 """
 

@@ -1,9 +1,9 @@
 """`session-<id>.trader`: the only trader of one trading session.
 
 Start, in this order: the database says what the session is; the lease makes us its only trader; rows that waited in
-the journal are written; then `trading.py` follows the bars, fetches history, and asks the broker for orders and
-position. A database that is away delays all this and never fails it. While another trader of the session lives, on
-whatever host, ours stands by and does nothing; it takes over when the other's lease falls.
+the journal are written; then `trading.py` follows the bars, compares the contract's terms, fetches history, and asks
+the broker for orders and position. A database that is away delays all this and never fails it. While another trader
+of the session lives, on whatever host, ours stands by and does nothing; it takes over when the other's lease falls.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""PostgreSQL: the audit trail. What could be computed again (candles, heat, strategy state) is never here.
+"""PostgreSQL: the audit trail. What could be computed again (candles, strategy state) is never here.
 
 `Store` writes and reads values of the domain; it is synchronous and says `DatabaseDown` when the database is away.
 Every write but an entry's is a plain value first (`writes.py`), so that the same write goes into the database, or,

@@ -79,8 +79,8 @@ NOTHING = Nothing()
 class SubmitOrder:
     """Send one order.
 
-    `limit` and `stop` are those that `type` needs. An `ENTRY` may be refused by limits, heat or a halt; an `EXIT`
-    never is. `reason` goes into the order's history.
+    `limit` and `stop` are those that `type` needs. An `ENTRY` may be refused by limits or a halt; an `EXIT` never is
+    by those, but one that working exits leave nothing to close is. `reason` goes into the order's history.
     """
 
     side: Side

@@ -1,7 +1,7 @@
 """What TradeStation declares to the core.
 
 Each method imports what it needs when it is called: a feed never loads the REST side, and nobody but the `tokens`
-process and `tradectl login` loads OAuth2.
+process loads OAuth2.
 
 Source: TradeStation API v3, "Environments" (hosts of LIVE and SIM), "Authentication".
 """
