@@ -307,7 +307,7 @@ def test_a_bar_at_the_very_open_or_close_of_a_session_betrays_a_wrong_stamp(
             "line 3: open (field 2) must be a number as 4750.25, not 'x'",
         ),
         (FIRST_RATE + "2024-01-02 08:32:00,1e999,1,1,1,1\n", "line 3: open (field 2) must be a number"),
-        (FIRST_RATE + f"2024-01-02 08:32:00,{'9' * 200},1,1,1,1\n", "line 3: holds a field of 200 bytes"),
+        (FIRST_RATE + f"2024-01-02 08:32:00,{'9' * 200},1,1,1,1\n", "line 3: field 2 is 200 bytes wide"),
         (FIRST_RATE + "x" * (LONGEST_LINE + 1), "line 3: is longer than 65536 bytes"),
         ("2024-01-02,4750,4751,4749,4750,9\n", "a date without a time of day"),
         ("13/02/2024,08:30,1,1,1,1,1\n", "date (field 1) must be a date and time that exist"),

@@ -82,9 +82,7 @@ def _understood(path: Path, wanted: Wanted, reader: Callable[[Iterable[bytes]], 
         raise BadTape(path, bad.line, bad.problem) from None
     except _DAMAGES as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise BadTape(
-            path, None, f"cannot be read ({reason}); is it whole? check tape= in the configuration"
-        ) from error
+        raise BadTape(path, None, f"cannot be read ({reason}); is it there, and whole?") from error
     except MemoryError:
         raise BadTape(path, None, "is too large for this machine's memory; cut it") from None
 

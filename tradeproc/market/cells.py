@@ -89,7 +89,7 @@ def forms(block: Block, column: int) -> Iterator[Form]:
         width = int(widths[rest[0]])
         if width > WIDEST_CELL:
             raise block.refuse(
-                int(rest[0]), column, f"holds a field of {width} bytes; at most {WIDEST_CELL} are read"
+                int(rest[0]), column, f"field {column + 1} is {width} bytes wide; at most {WIDEST_CELL} are read"
             )
         same = rest[widths[rest] == width]
         cells = block.data[starts[same][:, None] + np.arange(width)]

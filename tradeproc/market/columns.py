@@ -102,7 +102,9 @@ class Names:
             rows = np.flatnonzero(widths == width)
             if width > WIDEST_CELL:
                 raise block.refuse(
-                    int(rows[0]), column, f"holds a name of {width} bytes; at most {WIDEST_CELL} are read"
+                    int(rows[0]),
+                    column,
+                    f"field {column + 1} is a name of {width} bytes; at most {WIDEST_CELL} are read",
                 )
             if not width:
                 found[rows] = self.number("")
