@@ -155,6 +155,7 @@ def test_the_position_that_a_session_finds_at_its_very_first_start_is_booked_at_
     desk.run(10)
 
     assert short(desk) == [("external", 2, "4800", "")]
+    assert desk.divergences[0].cause.startswith("held before the session's first start: ")
     assert desk.database.latch is None
     assert desk.state.engine.trading is TradingState.ACTIVE
     check_books(desk)

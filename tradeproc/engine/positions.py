@@ -118,6 +118,8 @@ def _adopt(turn: Turn, position: Position) -> None:
     state = turn.state
     ours, broker = state.engine.holding, state.broker
     when = "" if broker.has_position else "changed while the trader was not running: "
+    if state.engine.is_first_start:
+        when = "held before the session's first start: "
     causes, changed = external.book(turn, position)
     divergence = Divergence(
         session=state.setup.session,
