@@ -14,12 +14,13 @@ Floats = npt.NDArray[np.float64]
 LARGEST_SIZE = 10**12
 # of a price that is exact although it has no decimals, as 109'09
 EXACT = 99
-_PLAIN = re.compile(r"([+-]?)(0*)(?:\.(0*))?")
+# a comma before three digits may part thousands, and is left to `price_of`
+_PLAIN = re.compile(r"([+-]?)(0*)(?:(?:\.|,(?!000$))(0*))?")
 _WHOLE = re.compile(r"\+?(0{1,18})(?:\.(0*))?")
 _MOST_DIGITS = 18
 _DOT_OR_EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", re.ASCII)
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,(\d{1,2}|\d{4,9})", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"[+-]?(\d+,(\d{1,2}|\d{4,9})|\d{4,},\d{3})", re.ASCII)
 # 109'09 and 109-09 are 32nds; a third digit is eighths of one: 109'095 is 9.5, 109'097 is 9.75; 481'2 is eighths
 _THIRTY_SECONDS = re.compile(r"([+-]?)(\d+)['-]([0-2]\d|3[01])(?:\.(\d{1,4})|(\d)|(\+))?", re.ASCII)
 _EIGHTHS = re.compile(r"([+-]?)(\d+)'([0-7])", re.ASCII)
