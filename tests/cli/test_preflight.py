@@ -14,6 +14,7 @@ from tests.strategies.views import view
 from tradeproc.cli import preflight, quickstart
 from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import CommandFailed, exit_of, one_line
+from tradeproc.cli.quickstart import filled, fills_of
 from tradeproc.config import read_session
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.session import SessionSpec
@@ -181,3 +182,17 @@ def test_a_speed_that_makes_no_sense_is_wrong_usage(speed: str, capsys: pytest.C
 
     assert ended.value.code == 2
     assert "must be a number above 0" in capsys.readouterr().err
+
+
+def test_the_books_of_a_quickstart_are_those_of_its_own_session() -> None:
+    books = {
+        "orders": [
+            {"id": "1", "confirm_id": "abcd7-1-1"},
+            {"id": "2", "confirm_id": "abcd77-1-1"},
+            {"id": "3", "confirm_id": ""},
+            {"id": "4", "confirm_id": "abcd7-2-9"},
+        ],
+        "fills": [{"order_id": order_id, "quantity": 1} for order_id in ("1", "2", "3", "4", "1")],
+    }
+
+    assert filled(fills_of(books, "abcd7-"), "order_id") == {"1": 2, "4": 1}

@@ -101,6 +101,7 @@ def test_the_rest_follows_when_the_code_is_good(desk: Desk) -> None:
     answer = desk.tradectl("upgrade", "session-2", "core.jobs")
 
     assert answer["upgraded"] == ["core.jobs", "session-2"]
+    assert answer["not_up"] == []
     moved = sorted(process for process, pid in pids(desk).items() if pid != before[process])
     assert moved == ["core.jobs", "session-2.account", "session-2.trader"]
     desk.tradectl("upgrade", "session-3", code=4)

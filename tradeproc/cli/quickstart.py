@@ -8,7 +8,7 @@ import argparse
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from typing import Any
@@ -290,10 +290,7 @@ class Quickstart:
 
     def _brokers_fills(self, session: int) -> list[dict[str, Any]]:
         """Return what the broker's books have of this session's orders, whoever else traded there before."""
-        books = self.broker.ledger()
-        ours = f"{preflight.installation(self.desk)}{session}-"
-        orders = {order["id"] for order in books["orders"] if order["confirm_id"].startswith(ours)}
-        return [fill for fill in books["fills"] if fill["order_id"] in orders]
+        return fills_of(self.broker.ledger(), f"{preflight.installation(self.desk)}{session}-")
 
     def _tell_decisions(self, session: int) -> bool:
         """Say what the strategy wanted and did not get; a session that could not trade did not end well."""
@@ -341,6 +338,12 @@ class Quickstart:
                 self._ask(KEEPER, "stop", {"session": self._session})
         desks.stop_supervisord(self.desk)
         self._step("nothing is left running")
+
+
+def fills_of(books: Mapping[str, Any], ours: str) -> list[dict[str, Any]]:
+    """Return the fills in a broker's books of orders whose own ids begin with `ours`."""
+    orders = {order["id"] for order in books["orders"] if order["confirm_id"].startswith(ours)}
+    return [fill for fill in books["fills"] if fill["order_id"] in orders]
 
 
 def filled(fills: Sequence[dict[str, Any]], key: str) -> dict[str, int]:

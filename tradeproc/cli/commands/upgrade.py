@@ -12,6 +12,7 @@ from tradeproc.cli.desk import Desk
 from tradeproc.cli.exits import Exit, NotFound, NotRunning
 from tradeproc.cli.outcome import Outcome, SubParsers
 from tradeproc.cli.preflight import interrupt_on_signals
+from tradeproc.cli.readiness import Readiness
 from tradeproc.cli.rollout import POSTGRES, Batch, Rollout, check_new_code, plan
 from tradeproc.errors import TradeprocError
 from tradeproc.supervision.client import SupervisorAway
@@ -62,8 +63,13 @@ def upgrade(desk: Desk, arguments: Namespace) -> Outcome:
         rollout.run(batches)
     except TradeprocError as error:
         return _stopped(error, rollout, batches)
-    count = len(rollout.done)
-    return Outcome({"upgraded": rollout.done}, Text(f"the desk is on the new code: {count} restarts"))
+    # what was down before is left down, which is no reason to be silent about it
+    missing = Readiness(desk).look()
+    for each in missing:
+        tell(f"tradectl: {each}")
+    value = {"upgraded": rollout.done, "not_up": [each.to_dict() for each in missing]}
+    rest = f"; not up: {', '.join(each.process for each in missing)}" if missing else ""
+    return Outcome(value, Text(f"the desk is on the new code: {len(rollout.done)} restarts{rest}"))
 
 
 def _stopped(error: TradeprocError, rollout: Rollout, batches: Sequence[Batch]) -> Outcome:
