@@ -29,6 +29,8 @@ def umask() -> Iterator[Callable[[int], int]]:
 def home(tmp_path: Path) -> Home:
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "tradeproc.toml").write_text("")
+    (tmp_path / "conf" / "sessions").mkdir()
+    (tmp_path / "conf" / "sessions" / "mine.toml").write_text("")
     (tmp_path / "supervisord.conf").write_text("")
     return Home(tmp_path)
 
@@ -112,7 +114,7 @@ def test_what_another_user_laid_is_refused(home: Home, name: str) -> None:
         home.make_folders()
 
 
-@pytest.mark.parametrize("name", ["supervisord.conf", "conf", "conf/tradeproc.toml", "."])
+@pytest.mark.parametrize("name", ["supervisord.conf", "conf", "conf/tradeproc.toml", "conf/sessions/mine.toml", "."])
 def test_a_configuration_that_others_may_write_is_refused(home: Home, name: str) -> None:
     path = home.root / name
     path.chmod(path.stat().st_mode | stat.S_IWOTH)

@@ -108,6 +108,7 @@ def test_a_file_that_nobody_can_read_is_put_aside_and_the_desk_starts(tmp_path: 
     (home.groups / "mine.conf").write_text("[group:mine\nprograms=")
     (home.groups / "good.conf").write_text("[group:good]\nprograms=\n")
 
+    assert GroupFiles(home).put_aside_unreadable() == ["mine"]
     prepare(home)
 
     assert {path.name for path in home.groups.iterdir()} - {"sockets.conf"} == {"good.conf", "mine.aside"}

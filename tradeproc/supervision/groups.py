@@ -240,13 +240,21 @@ class GroupFiles:
 
         Returns the names of the files without their end. What is put aside ends with `.aside` and is not read.
         """
-        aside = [name for name in self.names() if not is_ours(self.text(name))]
-        for path in sorted(self._home.groups.glob("*.conf")):
-            if path.stem not in (*aside, *self.names()) and not _is_readable(path):
-                aside.append(path.stem)
-        for name in aside:
-            self.path(name).replace(self.path(name).with_suffix(".aside"))
-        return aside
+        edited = [name for name in self.names() if not is_ours(self.text(name))]
+        for name in edited:
+            self._put_aside(name)
+        return edited + self.put_aside_unreadable()
+
+    def put_aside_unreadable(self) -> list[str]:
+        """Put aside the files of others that nobody can read, as while one is there supervisord reads none anew."""
+        names = [path.stem for path in sorted(self._home.groups.glob("*.conf"))]
+        unreadable = [name for name in names if name not in self.names() and not _is_readable(self.path(name))]
+        for name in unreadable:
+            self._put_aside(name)
+        return unreadable
+
+    def _put_aside(self, name: str) -> None:
+        self.path(name).replace(self.path(name).with_suffix(".aside"))
 
     def remove(self, group: str) -> None:
         """Remove a group's file, if there is one."""

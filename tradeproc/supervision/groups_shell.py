@@ -64,6 +64,8 @@ class GroupsShell:
 
     def _mend(self, wanted: Sequence[Wanted], programs: Sequence[Program]) -> None:
         """Write the files again that somebody edited or removed; a group that runs as edited is begun anew, alone."""
+        for name in self._files.put_aside_unreadable():
+            log.error("group_file_put_aside file=%s.aside: nobody can read it", name)
         members: dict[str, list[Program]] = {}
         for program in programs:
             members.setdefault(program.group, []).append(program)
