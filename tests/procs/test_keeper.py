@@ -359,6 +359,16 @@ def test_the_latch_of_a_change_by_no_order_of_ours_is_lifted_only_for_a_reason(d
     assert desk.store.latch(scope).state == "active"
 
 
+def test_a_number_that_no_database_can_hold_is_refused_and_kills_no_keeper(desk: Desk) -> None:
+    before = desk.yard.running("core.keeper").pid
+    for method in ("orders", "session", "halt", "stop"):
+        with pytest.raises(RequestRefused, match="whole number above 0"):
+            desk.ask(method, session=2**63)
+
+    assert desk.ask("orders", session=2**63 - 1)["orders"] == []
+    assert desk.yard.running("core.keeper").pid == before
+
+
 def test_a_trader_that_does_not_hear_is_named(desk: Desk) -> None:
     # a socket file without a process, as a killed trader leaves it
     stale = desk.yard.home.sockets / "session-78.trader.rpc"

@@ -73,7 +73,8 @@ class Commands:
             try:
                 if verdict.accounts:
                     self._store.save_accounts(spec.login, verdict.accounts)
-                session = self._store.create_session(spec, key=body.get("key"))
+                key = body.get("key")
+                session = self._store.create_session(spec, key=None if key is None else str(key))
             except Outage as outage:
                 deferred.fail(str(outage))
                 return

@@ -14,6 +14,8 @@ from tradeproc.store import Acknowledged, AlarmRow, DivergenceRow, PositionRow, 
 
 MOST = 10_000
 
+_HIGHEST = 2**63 - 1
+
 Rows = list[Body]
 
 
@@ -72,12 +74,12 @@ def _limit(body: Body) -> int:
 
 
 def number(value: Any, name: str) -> int:
-    """Return a positive whole number of a message.
+    """Return a positive whole number of a message that the database can hold.
 
     Raises:
         BadQuestion: it is something else.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _HIGHEST:
         raise BadQuestion(f"{name}: expected a whole number above 0, found {value!r}")
     return value
 
