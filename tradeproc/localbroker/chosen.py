@@ -3,13 +3,13 @@
 The quickstart chooses. What it chose holds until the folder is emptied, or another tape is configured.
 """
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import orjson
 
 from tradeproc.domain.records import BadRecord, read_record
+from tradeproc.durable import write_durably
 from tradeproc.market.reading import NOTHING_SAID, Wanted
 
 _FILE = "tape.json"
@@ -26,9 +26,7 @@ class Choice:
 def choose(folder: Path, choice: Choice, configured: Choice) -> None:
     """Play a tape instead of the configured one from the next start on."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = folder / f"{_FILE}.new"
-    fresh.write_bytes(orjson.dumps({"chosen": asdict(choice), "instead_of": asdict(configured)}))
-    os.replace(fresh, folder / _FILE)
+    write_durably(folder / _FILE, orjson.dumps({"chosen": asdict(choice), "instead_of": asdict(configured)}))
 
 
 def chosen(folder: Path, configured: Choice) -> Choice:
