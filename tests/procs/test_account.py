@@ -262,6 +262,10 @@ def test_a_feed_forgets_ended_orders_and_keeps_those_that_work(on_stage: Stage) 
 
     wait_until("all are told", lambda: "b1099" in held())
     assert held() == ["works", *(f"b{number}" for number in range(100, 1_100))]
+    broken = [UnreadableRecord(f"u{number}", ACCOUNT, "ESH24", "Status makes no sense") for number in range(1_100)]
+    script.tell(*(RecordUnreadable(each) for each in broken))
+    wait_until("the broken ones too", lambda: "u1099" in held())
+    assert held() == ["works", *(f"u{number}" for number in range(100, 1_100))]
 
 
 def test_a_stream_that_is_cut_is_told_down_and_everything_is_told_again_when_it_is_back(desk: Desk) -> None:

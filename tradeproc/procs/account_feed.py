@@ -62,7 +62,10 @@ class AccountFeed:
                 self._tell(position.contract, position_to_body(position))
             case RecordUnreadable(record):
                 log.warning("record_unreadable process=%s reason=%s", self.node.name, record.reason)
-                self._tell(record.broker_id or record.contract, unreadable_to_body(record))
+                key = record.broker_id or record.contract
+                self._tell(key, unreadable_to_body(record))
+                if self.topic == "order":
+                    self._keep_newest(key, is_over=True)
             case SnapshotEnded():
                 self._is_complete = True
                 self.feed.went_up()
