@@ -13,7 +13,7 @@ from tradeproc.domain.orders import OrderState, OrderType, Side
 from tradeproc.domain.units import Contracts, Price
 from tradeproc.engine import events as told
 from tradeproc.engine.limits import closed_gate
-from tradeproc.strategies.contract import SubmitOrder
+from tradeproc.strategies.contract import SubmitBracket, SubmitOrder
 
 BUY = SubmitOrder(Side.BUY, Contracts(1))
 RESTING = SubmitOrder(Side.BUY, Contracts(1), type=OrderType.LIMIT, limit=4790.0)
@@ -144,4 +144,23 @@ def test_a_price_of_zero_is_a_price() -> None:
 
     assert short(desk) == [("own", 1, "0", "900")]
     assert desk.state.engine.holding.average == 0
+    check_books(desk)
+
+
+def test_a_closing_keeps_the_stop_of_an_entry_whose_fill_has_no_price_yet_and_ends_flat() -> None:
+    bracket = SubmitBracket(Side.BUY, Contracts(1), stop_loss=4780.0, type=OrderType.LIMIT, limit=4790.0)
+    desk = Desk(Scripted(bracket)).start()
+    desk.bar()
+    desk.broker.price = Decimal(4788)
+    desk.broker._move(1)
+    without_price(desk, "900", OrderState.FILLED)
+    desk.broker._tell(replace(desk.broker.orders["901"], state=OrderState.SUBMITTED))
+    desk.run(1)
+
+    desk.tell(told.FlattenCommanded("me"))
+    desk.run(3)
+    assert [order.broker_id for order in desk.broker.open()] == ["901"]
+    desk.run(40)
+
+    assert (desk.broker.position, desk.position, desk.broker.open()) == (0, 0, [])
     check_books(desk)

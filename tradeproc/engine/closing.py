@@ -99,9 +99,8 @@ def _cancel_all(turn: Turn, closing: Closing) -> bool:
 
 def _to_cancel(turn: Turn, closing: Closing) -> list[Order]:
     """Return the open orders to cancel; what protects goes on protecting until the close can be sent."""
-    engine = turn.state.engine
-    is_sure = not engine.has_unanswered and (_is_answered(turn, closing) or _is_taken(turn, closing))
-    return [order for order in engine.open_orders if is_sure or not _protects(turn, order)]
+    is_sure = not _is_unsure(turn) and (_is_answered(turn, closing) or _is_taken(turn, closing))
+    return [order for order in turn.state.engine.open_orders if is_sure or not _protects(turn, order)]
 
 
 def _protects(turn: Turn, order: Order) -> bool:
