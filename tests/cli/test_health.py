@@ -403,3 +403,10 @@ def test_ages_are_readable(seconds: int, text: str) -> None:
 
 def test_a_problem_is_one_line() -> None:
     assert str(Problem(CRITICAL, "disk", "10 MB free")) == "CRITICAL disk: 10 MB free"
+
+
+def test_a_halt_that_may_be_lost_is_critical_and_a_lost_row_is_told_also_of_a_stopped_session() -> None:
+    host = evaluate(alarm("latches_unread", None), LIMITS, NOW)
+    stopped = evaluate(alarm("journal_damaged", is_due=False), LIMITS, NOW)
+
+    assert [(each.level, each.subject) for each in (*host, *stopped)] == [(CRITICAL, "host"), (WARNING, "session 1")]

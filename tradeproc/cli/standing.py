@@ -16,11 +16,13 @@ _DANGERS = frozenset(
     {AlarmName.POSITION_UNCOVERED, AlarmName.ORDER_REAPPEARED, AlarmName.CLOSE_STUCK, AlarmName.LEASE_LOST}
     | {AlarmName.STRATEGY_FAILED, AlarmName.STRATEGY_OFF}
     | {"disk_full", "given_up", "cannot_start", "halted", "dies", "not_flat_at_end"}
+    | {"latches_unread", "latch_refused"}
 )
-# what stays true when nobody of the session is there any more
-_AT_THE_BROKER = frozenset(
+# what stays true when nobody of the session is there any more, at the broker or in the books
+_STAYS_TRUE = frozenset(
     {AlarmName.POSITION_UNCOVERED, AlarmName.ORDER_REAPPEARED, AlarmName.CLOSE_STUCK}
     | {AlarmName.ORDER_UNRESOLVED, AlarmName.ORDER_UNKNOWN, AlarmName.POSITION_DIVERGED, "not_flat_at_end"}
+    | {"journal_damaged", "journal_refused"}
 )
 
 
@@ -32,7 +34,7 @@ def alarms(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterator[
                 yield Problem(Level.UNKNOWN, "alarms", reason)
         case Known(rows):
             for row in rows:
-                if not row.is_acknowledged and (row.is_due or _words(row.name) & _AT_THE_BROKER):
+                if not row.is_acknowledged and (row.is_due or _words(row.name) & _STAYS_TRUE):
                     subject = "host" if row.session is None else f"session {row.session}"
                     what = f"alarm {row.name} for {ago(row.at, now)}: {row.detail}"
                     text = f"{what}; scripts/tradectl alarms{acknowledge_way(row.session)}"
