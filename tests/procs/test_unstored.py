@@ -138,6 +138,20 @@ def test_a_halt_that_was_kept_holds_in_whatever_order_the_processes_return(
     assert host.trading_state() == "active", "a latch that is stored is not read from a file again"
 
 
+def test_a_session_that_cannot_be_read_holds_up_no_halt(host: Host) -> None:
+    with psycopg.connect(host.url, autocommit=True) as admin:
+        admin.execute("update sessions set spec = '{}'")
+
+    with away(host.url):
+        host.begin("keeper")
+        assert host.ask("keeper", "halt", by="me", reason="drill")["latch"] == KEPT
+
+    wait_until("the latch stored", lambda: host.store.latch("host").state == "halted")
+    wait_until("it says so", lambda: "cannot be read" in host.ask("keeper", "status")["detail"])
+    again = host.ask("keeper", "reduce", by="me")
+    assert (again["latch"], again["standing"]) == ("stored", None)
+
+
 def truncated(file: Path) -> None:
     file.write_bytes(b"")
 

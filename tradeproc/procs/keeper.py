@@ -70,8 +70,9 @@ class Keeper:
             if not self._prepare():
                 self._say("starting", "the schema of the database is brought up to date")
                 return
-            rows = self.store.sessions()
+            # first: a session that cannot be read must not hold up a halt
             self.latches.keep_promises()
+            rows = self.store.sessions()
             self.view.latches = {latch.scope: latch.state for latch in self.latches.standing()}
         except DatabaseDown as down:
             self._say("degraded", f"database: {down}")

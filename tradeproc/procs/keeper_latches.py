@@ -14,6 +14,7 @@ from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, Reques
 from tradeproc.domain.texts import storable
 from tradeproc.engine.turn import EXTERNAL
 from tradeproc.errors import Refusal
+from tradeproc.errors import Refusal
 from tradeproc.home import Home
 from tradeproc.procs.keeper_lists import number
 from tradeproc.procs.unstored import Unstored
@@ -109,7 +110,8 @@ class Latches:
         try:
             latches = self.standing()
             sessions = {f"session:{row.id}" for row in self._store.sessions()} if scope == "host" else {scope}
-        except DatabaseDown:
+        except (DatabaseDown, Refusal):
+            # a session that cannot be read, say: the switch is thrown all the same
             return None
         closed = [latch for latch in latches if latch.state != "active"]
         meant = [each for each in closed if each.scope in sessions or not each.scope.startswith("session:")]
