@@ -14,7 +14,6 @@ from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, Reques
 from tradeproc.domain.texts import storable
 from tradeproc.engine.turn import EXTERNAL
 from tradeproc.errors import Refusal
-from tradeproc.errors import Refusal
 from tradeproc.home import Home
 from tradeproc.procs.keeper_lists import number
 from tradeproc.procs.unstored import Unstored
