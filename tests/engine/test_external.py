@@ -19,6 +19,7 @@ from tradeproc.domain.units import SECOND, Contracts, Money, Price
 from tradeproc.engine import effects as do
 from tradeproc.engine import events as told
 from tradeproc.engine.events import TradingState
+from tradeproc.engine.idle import why_no_entry
 from tradeproc.procs.tally import Tally
 from tradeproc.store import round_trips
 from tradeproc.strategies.contract import NOTHING, Decision, SubmitBracket, SubmitOrder, View
@@ -174,6 +175,9 @@ def test_after_a_change_by_hand_the_strategy_does_not_enter_again_until_a_person
     assert desk.broker.position == 0
     assert desk.refusals == ["trading is reducing by session:7"] * 2
     assert "external_change" in desk.alarms
+    why = why_no_entry(desk.state, desk.now)
+    assert "-1 by no order of ours" in why
+    assert "scripts/tradectl resume --session 7 --reason WHY" in why
     assert desk.database.latch is not None
     assert (desk.database.latch.scope, desk.database.latch.by) == ("session:7", "external_policy")
     desk.tell(told.TradingStateSet("session:7", TradingState.ACTIVE, "me", "it was me"))

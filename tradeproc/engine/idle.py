@@ -1,6 +1,7 @@
 """Why a session does not enter now, in one line: the strategy, the gate, the warm-up, or no wish at all."""
 
 from tradeproc.domain.units import Nanos
+from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.limits import closed_gate
 from tradeproc.engine.state import State
 
@@ -9,6 +10,7 @@ def why_no_entry(state: State, now: Nanos) -> str:
     """Return the first thing that stands against an entry, or what the strategy does instead of one."""
     return (
         _strategy_trouble(state)
+        or state.engine.alarms.get(AlarmName.EXTERNAL_CHANGE.value)
         or closed_gate(state, now)
         or _not_warm(state)
         or _in_the_market(state)
