@@ -16,9 +16,12 @@ from tests.fuzz import mutations
 from tests.fuzz.harness import Target
 from tests.market.test_reading import VENDORS
 from tradeproc.bus.codec import encode_body
+from tradeproc.cli.consent_listener import ConsentListener
 from tradeproc.config import BadConfig, apply_market_hours, file, load, read_session
+from tradeproc.config.database_url import check_database_url
 from tradeproc.config.market_hours import file_of
 from tradeproc.domain.answers import Known
+from tradeproc.domain.records import BadValue
 from tradeproc.domain.session import BadSession, SessionSpec
 from tradeproc.domain.units import Nanos
 from tradeproc.domain.wanted import wanted_now, window_of
@@ -30,6 +33,7 @@ from tradeproc.procs.token_vault import LostToken, Stored, Vault
 from tradeproc.store import kept
 from tradeproc.store.journal import Journal, read_line
 from tradeproc.supervision import groups
+from tradeproc.supervision.deaths import read_deaths
 from tradeproc.supervision.declared import read_declarations
 
 NOW = Nanos(1_790_000_000_000_000_000)
@@ -306,6 +310,61 @@ def _read_vault(drawn: tuple[bool, Any]) -> None:
     encode_body({"logged_in_at": stored.logged_in_at})
 
 
+# --- deaths, the address of a database, what a browser asks for
+
+_DEATHS = orjson.dumps([{"at": 1_790_000_000_000_000_000, "pid": 7, "reason": "KeyError: 'x'", "code": 70}] * 2)
+
+
+def _draw_deaths(random: Random) -> bytes:
+    found = orjson.dumps(mutations.tree(random, _DEATHS), option=orjson.OPT_NON_STR_KEYS)
+    return mutations.raw(random, found, random.randrange(3))
+
+
+def _read_deaths(content: bytes) -> None:
+    home = Home(folder())
+    home.deaths.mkdir(parents=True, exist_ok=True)
+    (home.deaths / "core.jobs.json").write_bytes(content)
+    for death in read_deaths(home, "core.jobs"):
+        assert encode_body({"at": death.at, "pid": death.pid, "reason": death.reason, "code": death.code})
+
+
+_ADDRESSES = (
+    "postgresql://me:secret@db.example:5432/trade?sslmode=require",
+    "host=/run/postgresql port=5432 dbname=trade user=me password='se cret'",
+)
+
+
+def _draw_address(random: Random) -> str:
+    return mutations.text(random, mutations.text(random, random.choice(_ADDRESSES)))
+
+
+def _read_address(url: str) -> None:
+    try:
+        check_database_url(url)
+    except BadValue as bad:
+        assert "secret" not in str(bad), "a password is not shown"
+        raise
+
+
+_TARGET = "/?code=c0de&state=st"
+
+
+class _Listener(ConsentListener):
+    """A listener without sockets."""
+
+    def _listen(self, *_: Any) -> None:
+        """Listen to nobody."""
+
+
+def _draw_target(random: Random) -> str:
+    return mutations.text(random, mutations.text(random, _TARGET))
+
+
+def _read_target(target: str) -> None:
+    listener = _Listener("http://localhost:31022/", "st")
+    assert listener.take(target) == bool(listener.answer)
+
+
 # --- groups
 
 _GROUPS = [
@@ -353,6 +412,9 @@ TARGETS = (
     Target("journal", _draw_journal, _read_journal),
     Target("latches", _draw_latches, _read_latches),
     Target("vault", _draw_stored, _read_vault, (LostToken,)),
+    Target("deaths", _draw_deaths, _read_deaths),
+    Target("database_url", _draw_address, _read_address, (BadValue,)),
+    Target("consent", _draw_target, _read_target),
     Target("groups", _draw_group, _read_group),
     Target("declared", _draw_group, _read_declared),
 )

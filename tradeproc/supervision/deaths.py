@@ -10,12 +10,13 @@ import logging
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
 import orjson
 
+from tradeproc.domain.records import BadRecord, read_record
 from tradeproc.domain.texts import one_line
 from tradeproc.home import Home
 from tradeproc.protocol.names import GroupName, ProcessName
@@ -84,12 +85,10 @@ def read_deaths(home: Home, process: str) -> list[Death]:
     try:
         with _file(home, process).open("rb") as opened:
             found = orjson.loads(opened.read(_MOST_BYTES))
-        return [
-            Death(int(each["at"]), int(each["pid"]), one_line(str(each["reason"])), int(each["code"]))
-            for each in found
-        ]
-    except (OSError, ValueError, TypeError, KeyError):
+        deaths = [read_record(Death, each) for each in found]
+    except (OSError, ValueError, TypeError, BadRecord):
         return []
+    return [replace(death, reason=one_line(death.reason)) for death in deaths]
 
 
 def _file(home: Home, process: str) -> Path:
