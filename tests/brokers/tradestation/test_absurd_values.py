@@ -39,6 +39,7 @@ from tradeproc.engine import events as told
 from tradeproc.engine.events import StreamKind
 from tradeproc.strategies.contract import SubmitOrder
 
+NOW = Nanos(1_790_000_000_000_000_000)
 RESTING = SubmitOrder(Side.BUY, Contracts(1), type=OrderType.LIMIT, limit=4700.0)
 ABSURD: list[Any] = [
     *(
@@ -171,7 +172,7 @@ def test_no_order_of_the_stream_harms_anybody(records: list[dict[str, Any]]) -> 
     desk, reader = working(), OrderReader()
 
     for record in records:
-        for event in reader.read(over_the_wire(record), Nanos(1)):
+        for event in reader.read(over_the_wire(record), NOW):
             tell(desk, event)
     desk.run(12)
 
@@ -205,7 +206,7 @@ def test_no_position_harms_anybody(records: list[dict[str, Any]]) -> None:
     desk, reader = working(), PositionReader()
 
     for record in records:
-        for event in reader.read(over_the_wire(record), Nanos(1)):
+        for event in reader.read(over_the_wire(record), NOW):
             tell(desk, event)
     for position in read_positions(over_the_wire(record) for record in records):
         over_the_bus(messages.listed_position_to_body(position))
@@ -217,7 +218,7 @@ def test_no_bar_harms_anybody(records: list[dict[str, Any]]) -> None:
     desk, reader = working(), BarReader("ESH24", 1)
 
     for record in records:
-        for event in reader.read(over_the_wire(record), Nanos(1)):
+        for event in reader.read(over_the_wire(record), NOW):
             tell(desk, event)
 
 

@@ -183,6 +183,13 @@ def test_money_that_cannot_be_read_is_unknown(field: str) -> None:
     assert isinstance(read_balance(good | {"BalanceDetail": "none"}, Nanos(0)), Unreadable)
 
 
+def test_a_bar_of_a_year_to_come_is_none_and_one_of_a_fast_tape_is_one() -> None:
+    now = from_iso("2026-02-10T15:31:00Z")
+
+    assert isinstance(read_bar(bar_record(TimeStamp="2026-12-31T00:00:00Z"), "ESH26", 1, now), Candle)
+    assert isinstance(read_bar(bar_record(TimeStamp="2028-01-01T00:00:00Z"), "ESH26", 1, now), Unreadable)
+
+
 def test_texts_are_bounded_and_free_of_what_a_database_does_not_take() -> None:
     order = read_order(order_record(Status="REJ", RejectReason="no\x00\n\x1b[31m" + "x" * 9_000))
 

@@ -14,6 +14,7 @@ from tradeproc.brokers.tradestation.market import LONGEST_BAR, bar_query, read_b
 from tradeproc.brokers.tradestation.rest import RestClient
 from tradeproc.brokers.tradestation.symbols import SYMBOLS
 from tradeproc.brokers.tradestation.wire import Unreadable, read_list
+from tradeproc.clock import wall_ns
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Contract
@@ -61,7 +62,7 @@ class TradeStationData:
         path = f"/marketdata/barcharts/{quote(symbol, safe='')}"
 
         def read(record: Json) -> Candle | Unreadable:
-            return read_bar(record, contract.code, minutes)
+            return read_bar(record, contract.code, minutes, wall_ns())
 
         bars: dict[int, Candle] = {}
         last: Nanos | None = None

@@ -14,6 +14,7 @@ from tradeproc.domain.units import MINUTE, Money, Nanos, iso
 LONGEST_BAR = 1440
 _MOST_BARS = 57_600
 _MOST_MINUTES = 500_000
+_MOST_AHEAD = 366 * 24 * 60 * MINUTE
 
 
 def bar_query(minutes: int, count: int, last: Nanos | None = None) -> dict[str, str]:
@@ -23,13 +24,18 @@ def bar_query(minutes: int, count: int, last: Nanos | None = None) -> dict[str, 
     return query if last is None else query | {"lastdate": iso(last)}
 
 
-def read_bar(record: Json, code: str, minutes: int) -> Candle | Unreadable:
-    """Return a bar; TradeStation stamps its end, the start follows from the interval."""
+def read_bar(record: Json, code: str, minutes: int, now: Nanos | None = None) -> Candle | Unreadable:
+    """Return a bar; TradeStation stamps its end, the start follows from the interval.
+
+    One that ends more than a year after `now` cannot be: it would make all later bars old ones. A tape may run ahead.
+    """
     closed_at = moment(record, "TimeStamp")
     prices = [price(record, key) for key in ("Open", "High", "Low", "Close")]
     volume, ticks = count(record, "TotalVolume"), count(record, "TotalTicks")
     if closed_at is None or None in prices or volume is None or ticks is None or closed_at <= minutes * MINUTE:
         return Unreadable(f"bar {ascii(record.get('TimeStamp'))[:40]} without a time, prices or volume that can be")
+    if now is not None and closed_at > now + _MOST_AHEAD:
+        return Unreadable(f"bar {text(record, 'TimeStamp')} lies more than a year ahead")
     opened, high, low, close = (float(from_wire(value, code)) for value in prices if value is not None)
     status = text(record, "BarStatus").lower()
     return Candle(

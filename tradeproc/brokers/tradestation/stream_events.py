@@ -56,7 +56,7 @@ class BarReader:
         told = _housekeeping(record, now)
         if told is not None:
             return told
-        bar = read_bar(record, self._code, self._minutes)
+        bar = read_bar(record, self._code, self._minutes, now)
         if isinstance(bar, Unreadable):
             self.skipped, self.why = self.skipped + 1, bar.reason
             return ()
