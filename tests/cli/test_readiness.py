@@ -181,6 +181,17 @@ def test_a_process_that_dies_again_and_again_is_not_waited_for_to_the_end(desk: 
     assert missing.why.startswith("OSError: death ")
 
 
+def test_a_desk_that_somebody_stopped_meanwhile_is_not_waited_for_to_the_end(desk: Desk) -> None:
+    def processes() -> list[Program]:
+        raise Away("supervisord does not answer")
+
+    desk.processes = processes  # type: ignore[method-assign]
+    (missing,) = waited(desk, 60.0)
+
+    assert str(missing) == "supervisord is not up: supervisord does not answer; scripts/tradectl up starts it"
+    assert missing.is_final
+
+
 def test_only_what_a_log_says_since_then_counts_and_a_log_that_was_begun_anew_counts_whole(tmp_path: Path) -> None:
     log = tmp_path / "x.log"
     assert last_reason(log, 0) == ""

@@ -79,7 +79,11 @@ class Readiness:
         try:
             programs = {program.process: program for program in self._desk.supervisor.processes()}
         except TradeprocError as error:
-            return [NotUp("supervisord", str(error), "look at run/log/supervisord.log")]
+            # somebody may have stopped it meanwhile; one that is only slow answers the next time
+            since = self._stopped_since.setdefault("supervisord", time.monotonic())
+            is_gone = time.monotonic() - since > _RESTART_SECONDS
+            return [NotUp("supervisord", str(error), "scripts/tradectl up starts it", is_final=is_gone)]
+        self._stopped_since.pop("supervisord", None)
         own = {process: "" for process, program in programs.items() if program.group in _OWN}
         missing = list(self._missing(programs, own))
         if any(each.process == KEEPER for each in missing):
