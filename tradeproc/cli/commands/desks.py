@@ -158,11 +158,11 @@ def start_supervisord(desk: Desk) -> bool:
     wait_until("the former supervisord has ended", lambda: not _answers(desk), DOWN_SECONDS)
     home = desk.home
     prepare(home)
-    program = home.root / ".venv/bin/supervisord"
+    program = home.root / ".venv/bin/python"
     if not program.exists():
         raise CommandFailed(f"there is no {program}; scripts/quickstart sets everything up")
     done = subprocess.run(
-        [str(program), "-c", str(home.plain_root / "supervisord.conf")],
+        [str(program), "-m", "supervisor.supervisord", "-c", str(home.plain_root / "supervisord.conf")],
         cwd=home.root,
         env=dict(os.environ, TRADEPROC_HOME=str(home.root)),
         capture_output=True,
