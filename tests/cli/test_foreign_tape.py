@@ -36,7 +36,7 @@ def test_the_session_trades_the_tapes_contract_on_bars_no_shorter_than_the_tapes
 
     assert (spec.contract, spec.minutes) == ("CLG24", 5)
     assert tape.choice.tape == str(file)
-    assert "12 bars of 300 s of CLG24 (FirstRate bars)" in tape.lines[0]
+    assert "12 bars of 300 s, stamped at their start, of CLG24 (FirstRate bars)" in tape.lines[0]
     assert "2024-01-02T14:00:00Z to 2024-01-02T14:59:59Z; played 600 times as fast as the clock" in tape.lines[0]
 
 

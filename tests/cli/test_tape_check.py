@@ -63,7 +63,13 @@ def test_it_says_what_it_understood(tmp_path: Path, run: Run) -> None:
     assert told["gaps"] == [{"from": "2024-01-02T16:59:59Z", "to": "2024-01-02T21:10:00Z", "open_minutes": 250}]
     assert told["playable"] and not told["questions"]
     assert any("sorted" in warning for warning in told["warnings"])
-    for word in ("Kibot bars", "ESH24", "America/Chicago", "stamped at their start", "nothing: it can be played"):
+    for word in (
+        "Kibot bars",
+        "ESH24",
+        "America/Chicago",
+        "stamped at their start, as you say",
+        "nothing: it can be played",
+    ):
         assert word in text
 
 
@@ -74,10 +80,23 @@ def test_what_is_not_said_is_asked_and_the_command_leaves_with_1(tmp_path: Path,
     code, told = checked(run, str(file))
     _, text, _ = run(str(file))
 
-    assert (code, told["playable"], told["rows"]) == (1, False, 180)
+    assert (code, told["playable"], told["rows"], told["stamp"]) == (1, False, 180, None)
     for option in ("--contract", "--zone", "--stamp"):
         assert any(option in question for question in told["questions"])
         assert option in text
+
+
+def test_what_a_vendors_own_way_decides_is_told(tmp_path: Path, run: Run) -> None:
+    file = tmp_path / "ESH24.txt"
+    rows = "".join(f"01/02/2024,09:{minute},4750.25,4751,4750,4750.5,5,4\n" for minute in range(10, 50))
+    file.write_text('"Date","Time","Open","High","Low","Close","Up","Down"\n' + rows)
+
+    code, told = checked(run, str(file))
+    _, text, _ = run(str(file))
+
+    assert (code, told["stamp"], told["stamp_from"]) == (0, "end", "as TradeStation has it; --stamp says otherwise")
+    assert told["zone"] == "America/Chicago, the exchange's, as TradeStation writes"
+    assert "stamped at their end, as TradeStation has it" in text
 
 
 def test_a_wrong_zone_is_betrayed_by_trades_outside_the_market_hours(tmp_path: Path, run: Run) -> None:

@@ -90,7 +90,9 @@ def _told(reading: Reading, speed: float) -> list[str]:
     trades = reading.trades
     first, last = int(trades.times[0]), int(trades.times[-1])
     takes = timedelta(seconds=round((last - first) / SECOND / speed))
-    kind = "trades" if reading.bar is None else f"bars of {reading.bar / SECOND:g} s"
+    kind = (
+        "trades" if reading.bar is None else f"bars of {reading.bar / SECOND:g} s, stamped at their {reading.stamp},"
+    )
     lines = [
         f"the tape has {reading.rows:,} {kind} of {trades.contracts[0]} ({reading.layout.name}), "
         f"{iso(first)} to {iso(last)}; played {speed:g} times as fast as the clock it takes {takes}"

@@ -58,8 +58,21 @@ def wanted(arguments: Namespace) -> Wanted:
 def check(_desk: Desk, arguments: Namespace) -> Outcome:
     """Read all of a file and tell what is in it."""
     reading = understand(arguments.file, wanted(arguments))
-    value = report(arguments.file, reading, examine(reading))
+    value = report(arguments.file, reading, examine(reading)) | {"stamp_from": _stamp_from(reading, arguments.stamp)}
+    if value["stamp_from"] is None:
+        # what it was read with for want of a better one is nobody's word
+        value["stamp"] = None
     return Outcome(value, _shown(value), Exit.OK if value["playable"] else Exit.FAILED)
+
+
+def _stamp_from(reading: Reading, said: str) -> str | None:
+    """Return who says which end of a bar its time is; None when nobody does, or there are no bars."""
+    if reading.bar is None or (not said and reading.layout.stamp is None):
+        return None
+    if said:
+        return "as you say"
+    writer = f"column {reading.layout.field('moment')}" if reading.layout.is_own else reading.layout.name.split()[0]
+    return f"as {writer} has it; --stamp says otherwise"
 
 
 def report(file: Path, reading: Reading, found: Findings) -> dict[str, Any]:
@@ -130,8 +143,9 @@ def _symbols(symbols: dict[str, int]) -> str:
 def _bars(value: dict[str, Any]) -> str:
     if value["bar_seconds"] is None:
         return "none: these are trades"
-    unsaid = any("--stamp" in question for question in value["questions"])
-    stamped = "not known whether stamped at start or end" if unsaid else f"stamped at their {value['stamp']}"
+    stamped = f"stamped at their {value['stamp']}, {value['stamp_from']}"
+    if value["stamp_from"] is None:
+        stamped = "not known whether stamped at start or end"
     return f"of {value['bar_seconds']:g} s, {stamped}"
 
 
