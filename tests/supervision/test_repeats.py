@@ -121,9 +121,11 @@ class Group:
                     case _:
                         self.said.append(action)
 
-    def die(self, cause: str = CAUSE, *, has_worked: bool = False, after: float = MINUTE) -> None:
+    def die(
+        self, cause: str = CAUSE, *, has_worked: bool = False, after: float = MINUTE, program: str = "trader"
+    ) -> None:
         self.now += after
-        self.tell(TimePassed(), Died("trader", cause, has_worked), Started("trader", is_respawn=True))
+        self.tell(TimePassed(), Died(program, cause, has_worked), Started(program, is_respawn=True))
 
 
 TEXT = f"session-7: trader died 3 times of the same cause, and in none of these lives a bar was decided: {CAUSE}"
@@ -153,19 +155,22 @@ def test_the_first_work_ends_the_alarm() -> None:
     assert group.said[-1] == ClearAlarm("dies:trader")
 
 
-def test_a_life_twice_as_long_as_those_before_ends_the_alarm() -> None:
+@pytest.mark.parametrize(("program", "ends"), [("account", True), ("trader", False)])
+def test_a_life_twice_as_long_as_those_before_ends_the_alarm_but_not_of_a_trader_whose_market_may_be_closed(
+    program: str, ends: bool
+) -> None:
     group = Group()
     for _ in range(3):
-        group.die()
+        group.die(program=program)
     assert isinstance(group.said[0], Alarm)
 
     group.now += 1.9 * MINUTE
     group.tell(TimePassed())
-    assert ClearAlarm("dies:trader") not in group.said
+    assert ClearAlarm(f"dies:{program}") not in group.said
     group.now += 0.2 * MINUTE
     group.tell(TimePassed())
 
-    assert group.said[-1] == ClearAlarm("dies:trader")
+    assert (ClearAlarm(f"dies:{program}") in group.said) == ends
 
 
 def test_a_person_who_stops_it_begins_anew_and_so_does_a_group_that_goes() -> None:

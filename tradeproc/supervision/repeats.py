@@ -9,8 +9,8 @@ works. So each death is compared with those before:
     a trader or an account manager that fails so for 2 minutes          its session enters no more
 
 Work is what the kind of process is there for, see `WORK`; a heartbeat tells how much of it a life has done. The alarm
-ends with the first work after it, with a life twice as long as those before it, with a person who stops the program,
-and that of the third line when a day has passed.
+ends with the first work after it, with a life twice as long as those before it (not a trader's: its market may be
+closed), with a person who stops the program, and that of the third line when a day has passed.
 """
 
 import re
@@ -83,9 +83,12 @@ def after_start(known: Repeat, now: float) -> Repeat:
     return replace(known, since=now)
 
 
-def has_outlived(known: Repeat, now: float, calm: float) -> bool:
-    """Tell whether the present life lasts so long that the deaths do not repeat any more; `calm` is the least."""
-    return bool(known.fruitless) and now - known.since > max(2 * known.gap, calm)
+def has_outlived(known: Repeat, kind: str, now: float, calm: float) -> bool:
+    """Tell whether the present life lasts so long that the deaths do not repeat any more; `calm` is the least.
+
+    Never of a trader: while its market is closed it lives for ever, and dies at the next bar.
+    """
+    return kind != "trader" and bool(known.fruitless) and now - known.since > max(2 * known.gap, calm)
 
 
 def after_work(known: Repeat) -> Repeat:

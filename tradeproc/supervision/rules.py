@@ -323,8 +323,8 @@ def _settled(state: GroupState, program: str, now: float, *, has_worked: bool = 
     known = state.repeats.get(program)
     if known is None:
         return state, ()
-    calm = state.declaration.intensity.seconds
-    if has_worked or (program in state.up and repeats.has_outlived(known, now, calm)):
+    kind, calm = program.partition("-")[0], state.declaration.intensity.seconds
+    if has_worked or (program in state.up and repeats.has_outlived(known, kind, now, calm)):
         known = repeats.after_work(known)
     actions: tuple[Action, ...] = ()
     if known.is_told and not repeats.is_failing(known, now):
