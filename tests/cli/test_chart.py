@@ -87,3 +87,13 @@ def test_the_axis_names_prices_that_can_be_traded() -> None:
 
     assert len(labels) > 4
     assert all(float(label) % 0.25 == 0 for label in labels)
+
+
+def test_prices_below_zero_have_room_and_zero_has_no_sign() -> None:
+    bars = [Bar(2.0, 5.0, -37.75, -37.5), Bar(-37.5, 5.0, -37.75, 0.0)]
+
+    lines = draw(bars, 30, 8, AXIS).plain.splitlines()
+
+    assert max(map(len, lines)) <= 30
+    assert AXIS.label(-0.01) == "0.00"
+    assert AXIS.label(-37.63) == "-37.75"

@@ -165,6 +165,20 @@ def test_the_sum_of_trades_says_of_which() -> None:
     assert "\ntotal +50.00" in printed(book.render("trades", tables.TRADES, rows, book.name_of_total(rows, 50)), 80)
 
 
+def test_a_price_that_nobody_knows_is_called_so_and_is_no_zero_of_a_sum() -> None:
+    row = {"session": 1, "contract": "CLK20", "side": "buy", "quantity": 1}
+    known = {**row, "entry_price": "0", "exit_price": "-37.63", "profit": "-37630"}
+    unknown = {**row, "entry_price": "5.25", "exit_price": None, "profit": None}
+
+    trades = printed(book.render("trades", tables.TRADES, [known, unknown]), 200)
+    fills = [{**row, "price": None, "kind": "external"}, {**row, "price": "0", "kind": "own"}]
+
+    assert "-37,630.00 before fees; the profit of 1 is unknown" in trades
+    assert trades.count("unknown") == 3
+    assert "external" in printed(book.render("fills", tables.FILLS, fills), 200)
+    assert "own" not in printed(book.render("fills", tables.FILLS, fills[1:]), 200).replace("unknown", "")
+
+
 def test_a_position_that_nobody_knows_is_not_read_as_none() -> None:
     rows = [
         {

@@ -50,7 +50,7 @@ def order_told(turn: Turn, picture: BrokerOrder) -> None:
 
 def take(turn: Turn, order: Order, picture: BrokerOrder, source: OrderSource) -> None:
     """Apply a picture to an order of ours, and settle what was pending on it."""
-    state = turn.state
+    state, known = turn.state, order
     state.broker.ids[picture.broker_id] = order.id
     state.broker.strays.pop(picture.broker_id, None)
     if lacks_price(order, picture):
@@ -60,7 +60,7 @@ def take(turn: Turn, order: Order, picture: BrokerOrder, source: OrderSource) ->
         order = unpriced.price_later(turn, order, picture, source)
     vanished.note(turn, order, picture)
     turn.apply(told(order, picture, state.setup.instrument, source, turn.times))
-    external.arrived_late(turn, order, picture)
+    external.arrived_late(turn, known, picture)
     _settle(turn, order.id, picture, source)
     early_close.rejected(turn, state.engine.orders[order.id])
     if picture.state.is_terminal:
