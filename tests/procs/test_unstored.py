@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.databases import temporary_home
@@ -323,6 +323,7 @@ MOMENT = st.tuples(
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(MOMENT, max_size=12))
 def test_no_order_of_switches_outages_full_disks_and_deaths_opens_what_was_confirmed_closed(
     moments: list[tuple[str, str, bool, bool, str, int]],
