@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from tradeproc.cli.verdict import verdict
+from tradeproc.cli.verdict import is_harmless, verdict
+from tradeproc.supervision.deaths import Death
+from tradeproc.supervision.repeats import HUNG, UNSAID
 
 
 def row(decision: str, refusal: str, times: int = 1) -> dict[str, Any]:
@@ -30,3 +32,17 @@ def test_a_session_that_could_not_trade_did_not_end_well(
     assert (told.lines[0] if told.lines else "") == said
     assert told.is_well == is_well
     assert all(each["refusal"] in "".join(told.lines) for each in rows)
+
+
+@pytest.mark.parametrize(
+    ("deaths", "harmless"),
+    [
+        ([], True),
+        ([Death(1, 1, UNSAID, -1)] * 4, True),
+        ([Death(1, 1, UNSAID, -1)] * 5, False),
+        ([Death(1, 1, f"{HUNG} (no heartbeat for 8 s)", -1)], False),
+        ([Death(1, 1, "KeyError: 'x'", 70)], False),
+    ],
+)
+def test_a_process_that_somebody_killed_is_no_failure_of_the_session(deaths: list[Death], harmless: bool) -> None:
+    assert is_harmless(deaths) == harmless

@@ -22,12 +22,12 @@ from tradeproc.cli.desk import ANSWER_SECONDS, KEEPER, Desk
 from tradeproc.cli.exits import CommandFailed, Exit, exit_of, one_line
 from tradeproc.cli.foreign_tape import ForeignTape, fitted, foreign_tape
 from tradeproc.cli.life import Claim, Life, claimed
-from tradeproc.cli.verdict import verdict
+from tradeproc.cli.verdict import is_harmless, verdict
 from tradeproc.cli.watch import Watch, first_screen, show
 from tradeproc.cli.why import death_line, needed_by
 from tradeproc.clock import wall_ns
 from tradeproc.domain.session import SessionSpec
-from tradeproc.errors import EXIT_FAULT, TradeprocError
+from tradeproc.errors import TradeprocError
 from tradeproc.folders import keep_to_ourselves
 from tradeproc.home import find_home
 from tradeproc.localbroker.chosen import choose
@@ -312,7 +312,7 @@ class Quickstart:
         for process, death in found[-_MOST_DEATHS:]:
             line = f"A process died: {death_line(process, death)}"
             self.console.print(line, highlight=False, markup=False)
-        return not any(death.code == EXIT_FAULT for _, death in found)
+        return is_harmless([death for _, death in found])
 
     def _is_flat(self, session: int) -> bool:
         try:

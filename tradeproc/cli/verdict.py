@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tradeproc.cli.why import refusal_line
+from tradeproc.errors import EXIT_FAULT
+from tradeproc.supervision.deaths import Death
+from tradeproc.supervision.repeats import HUNG
 
 _SHOWN = 3
+_MANY_DEATHS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +19,12 @@ class Verdict:
 
     lines: tuple[str, ...]
     is_well: bool
+
+
+def is_harmless(deaths: Sequence[Death]) -> bool:
+    """Tell whether a session ended well in spite of deaths: somebody killed a process, and it came back."""
+    is_fault = any(death.code == EXIT_FAULT or death.reason.startswith(HUNG) for death in deaths)
+    return len(deaths) < _MANY_DEATHS and not is_fault
 
 
 def verdict(counts: Mapping[str, int], refused: Sequence[Mapping[str, Any]], session: int) -> Verdict:

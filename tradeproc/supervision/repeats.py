@@ -24,8 +24,9 @@ LASTING = 120.0
 _KEPT = 10
 _LONGEST = 300
 
+HUNG = "it hung and was killed"
 UNSAID = "it left no word: killed (kill -9, out of memory), crashed in native code, or ended by os._exit"
-"""What a person is told of a death that nobody explained."""
+"""What a person is told of a process that stood still, and of a death that nobody explained."""
 
 WORK: Mapping[str, str] = {
     "trader": "a bar was decided",

@@ -13,7 +13,7 @@ from tradeproc.supervision.deaths import Death, read_deaths, write_death
 from tradeproc.supervision.declared import CAREFUL, DEFAULT, Declaration, Declarations, read_declarations
 from tradeproc.supervision.listener import SupervisorEvent
 from tradeproc.supervision.plans import note_of, planned
-from tradeproc.supervision.repeats import UNSAID
+from tradeproc.supervision.repeats import HUNG, UNSAID
 from tradeproc.supervision.restarts import Action, Event
 from tradeproc.supervision.rules import GroupState, Settings, decide, over, remembered, told_again
 
@@ -179,7 +179,7 @@ class Ward:
             found = self._find(event.group, event.program)
             code = found.exit_status if found is not None else -1
             killed = self._witness.killed(pid)
-            cause = f"it hung and was killed ({killed}); its log has its stacks" if killed else _told_by(code)
+            cause = f"{HUNG} ({killed}); its log has its stacks" if killed else _told_by(code)
             told = Death(wall_ns(), pid, cause or UNSAID, code)
             write_death(self._home, process, told)
         log.warning("process_died process=%s pid=%s cause=%s", process, pid, cause or "unknown")
