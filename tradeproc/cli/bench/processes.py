@@ -10,7 +10,7 @@ _MILLION = 1_000_000
 def private_mb(pid: int) -> float:
     """Return the memory that a process has for itself alone, in MB: what would be free if it ended.
 
-    A process that holds tokens lets only root look into its memory; for others it is what is resident and not of files.
+    Only root may look into the memory of a process that holds tokens; for others it is what is resident, less files.
 
     Raises:
         OSError: there is no such process.
