@@ -632,6 +632,17 @@ def test_a_standing_alarm_is_one_line_until_it_is_taken_back(desk: RunningDesk) 
         store.save_alarm(99, "position_uncovered", "of a session that was removed", wall_ns())
         try:
             desk.wait_health(2, ["CRITICAL session 1: alarm position_uncovered for "])
+            seen = desk.tradectl(
+                "acknowledge", "position_uncovered", "--session", "mine", "--reason", "hedged by hand"
+            )
+            assert [row["name"] for row in seen["alarms"]] == ["position_uncovered"]
+            desk.wait_well()
+            [row] = [row for row in desk.tradectl("alarms")["alarms"] if row["acknowledged_at"]]
+            assert (row["session"], row["acknowledged_reason"], row["cleared_at"]) == (1, "hedged by hand", None)
+            store.save_alarm(1, "position_uncovered", "1 contract has no stop", wall_ns())
+            desk.wait_health(2, ["CRITICAL session 1: alarm position_uncovered for "])
+            assert desk.run("acknowledge", "nothing_such", "--reason", "x")[0] == 4
+            assert desk.run("acknowledge", "--host", "--reason", "x")[1] == "nothing to acknowledge\n"
         finally:
             store.clear_alarms(1, None, wall_ns())
             store.clear_alarms(99, None, wall_ns())
