@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tradeproc.cli.desk import Desk
+from tradeproc.desk.installation import Desk
 from tradeproc.home import Home
 
 ROOT = Path(__file__).parents[2]

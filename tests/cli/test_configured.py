@@ -5,7 +5,7 @@ import pytest
 from tests.cli.conftest import rewrite
 from tradeproc.cli import configured, tradectl
 from tradeproc.cli.commands import desks
-from tradeproc.cli.desk import Desk
+from tradeproc.desk.installation import Desk
 
 
 @pytest.mark.parametrize(

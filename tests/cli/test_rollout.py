@@ -13,8 +13,8 @@ import pytest
 
 from tests.supervision.yard import Yard
 from tests.waiting import wait_until
-from tradeproc.cli.desk import Desk
 from tradeproc.cli.rollout import Batch, NotWell, Rollout
+from tradeproc.desk.installation import Desk
 from tradeproc.supervision.client import ProgramState, SupervisorAway
 
 UPGRADE = """
@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from tradeproc.cli.commands import upgrade
-from tradeproc.cli.desk import Desk
+from tradeproc.desk.installation import Desk
 from tradeproc.home import Home
 
 upgrade.check_new_code = lambda desk: None  # the yard's interpreter has no code of ours

@@ -25,9 +25,9 @@ from tradeproc.brokers.contract import (
     DataSource,
     Login,
     OrderRequest,
-    OrderTold,
+    OrderUpdated,
     Outcome,
-    PositionTold,
+    PositionUpdated,
     Refused,
     SnapshotEnded,
     Stream,
@@ -407,24 +407,24 @@ class BrokerSuite:
         with listening(desk.broker.order_stream(desk.login, desk.tokens, desk.account)) as heard:
             heard.wait_for(SnapshotEnded)
             first = heard.events[0]
-            assert isinstance(first, OrderTold)
+            assert isinstance(first, OrderUpdated)
             assert first.order == placed
             accepted(accounts.submit(desk.account, market(desk, "news"), SECONDS))
-            heard.wait_for(OrderTold, lambda told: told.order.state is OrderState.FILLED)
+            heard.wait_for(OrderUpdated, lambda told: told.order.state is OrderState.FILLED)
             accepted(accounts.cancel(desk.account, placed.broker_id, SECONDS))
-            heard.wait_for(OrderTold, lambda told: told.order.state is OrderState.CANCELLED)
+            heard.wait_for(OrderUpdated, lambda told: told.order.state is OrderState.CANCELLED)
 
     def test_the_position_stream_tells_opening_and_closing(
         self, desk: BrokerUnderTest, accounts: AccountManager
     ) -> None:
         with listening(desk.broker.position_stream(desk.login, desk.tokens, desk.account)) as heard:
             heard.wait_for(SnapshotEnded)
-            assert not any(isinstance(event, PositionTold) for event in heard.events)
+            assert not any(isinstance(event, PositionUpdated) for event in heard.events)
             accepted(accounts.submit(desk.account, market(desk, "in"), SECONDS))
-            told = heard.wait_for(PositionTold, lambda event: event.position.quantity == 1)
+            told = heard.wait_for(PositionUpdated, lambda event: event.position.quantity == 1)
             assert (told.position.account, told.position.contract) == (desk.account, desk.contract.code)
             accepted(accounts.submit(desk.account, market(desk, "out", Side.SELL), SECONDS))
-            heard.wait_for(PositionTold, lambda event: event.position.quantity == 0)
+            heard.wait_for(PositionUpdated, lambda event: event.position.quantity == 0)
 
     def test_the_bar_stream_begins_with_history(self, desk: BrokerUnderTest, data: DataSource) -> None:
         with listening(desk.broker.bar_stream(desk.login, desk.tokens, desk.contract, 1, 5)) as heard:
@@ -456,7 +456,7 @@ class BrokerSuite:
 
         with listening(desk.broker.order_stream(desk.login, desk.tokens, desk.account)) as heard:
             heard.wait_for(SnapshotEnded)
-            assert heard.events[0] == OrderTold(placed)
+            assert heard.events[0] == OrderUpdated(placed)
 
     def test_a_stream_closed_by_another_thread_ends_soon(self, desk: BrokerUnderTest) -> None:
         with listening(any_stream(desk, desk.login)) as heard:

@@ -20,7 +20,7 @@ from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.session import SessionLimits, SessionSpec, StopPolicy
 from tradeproc.domain.units import MINUTE, SECOND, Contracts, Nanos
 from tradeproc.engine import effects as do
-from tradeproc.engine import events as told
+from tradeproc.engine import events
 from tradeproc.engine.events import Event, StreamKind
 from tradeproc.engine.state import Holding, Setup, State, new_state
 from tradeproc.engine.trader import step
@@ -189,13 +189,13 @@ class Desk:
             case do.Send():
                 self._send(effect)
             case do.Modify(order_id, broker_id, change):
-                self._change(told.ModifyAnswered, order_id, lambda: self.broker.modify(broker_id, change))
+                self._change(events.ModifyAnswered, order_id, lambda: self.broker.modify(broker_id, change))
             case do.Cancel(order_id, broker_id):
-                self._change(told.CancelAnswered, order_id, lambda: self.broker.cancel(broker_id))
+                self._change(events.CancelAnswered, order_id, lambda: self.broker.cancel(broker_id))
             case do.AskOrders(number):
-                self.later(told.OrdersAnswered(number, self._answer(tuple(self.broker.orders.values()))))
+                self.later(events.OrdersAnswered(number, self._answer(tuple(self.broker.orders.values()))))
             case do.AskPosition(number):
-                self.later(told.PositionAnswered(number, self._answer(self.broker.current_position())))
+                self.later(events.PositionAnswered(number, self._answer(self.broker.current_position())))
             case _:
                 pass
 
@@ -205,9 +205,9 @@ class Desk:
             self.database.write(effect)
         if effect.ticket is not None:
             is_kept = self.database.is_up
-            self.later(told.Persisted(effect.ticket) if is_kept else told.PersistFailed(effect.ticket, "gone"), 0)
+            self.later(events.Persisted(effect.ticket) if is_kept else events.PersistFailed(effect.ticket, "gone"), 0)
         elif not self.database.is_up:
-            self.later(told.DatabaseChanged(False, "gone"), 0)
+            self.later(events.DatabaseChanged(False, "gone"), 0)
 
     def _answer(self, value: T) -> Answer[T]:
         return Unknown("503") if self.faults.hit(self.faults.unknown) else Known(value)
@@ -218,14 +218,14 @@ class Desk:
         self.sent.append(effect.order_id)
         if self.next_outcome is not None:
             outcome, self.next_outcome = self.next_outcome, None
-            self.later(told.SubmitAnswered(effect.order_id, outcome))
+            self.later(events.SubmitAnswered(effect.order_id, outcome))
             return
         if self.faults.hit(self.faults.lost_request):
-            self.later(told.SubmitAnswered(effect.order_id, Unanswered("timed out")))
+            self.later(events.SubmitAnswered(effect.order_id, Unanswered("timed out")))
             return
         outcome = self.broker.place(effect.request)
         lost = self.faults.hit(self.faults.lost_reply)
-        self.later(told.SubmitAnswered(effect.order_id, Unanswered("timed out") if lost else outcome))
+        self.later(events.SubmitAnswered(effect.order_id, Unanswered("timed out") if lost else outcome))
 
     def _change(self, event: Any, order_id: str, action: Callable[[], Outcome]) -> None:
         if self.faults.hit(self.faults.lost_request):
@@ -239,7 +239,9 @@ class Desk:
         """Put what the broker said on its streams on the way."""
         said, self.broker.told = self.broker.told, []
         for picture in said:
-            event: Event = told.OrderTold(picture) if isinstance(picture, BrokerOrder) else told.PositionTold(picture)
+            event: Event = (
+                events.OrderUpdated(picture) if isinstance(picture, BrokerOrder) else events.PositionUpdated(picture)
+            )
             if self.faults.hit(self.faults.lost_picture):
                 continue
             self.later(event)
@@ -258,7 +260,7 @@ class Desk:
                 self.now = Nanos(max(self.now, at))
                 self.tell(event)
             self.now = Nanos(turn)
-            self.tell(told.TimePassed())
+            self.tell(events.TimePassed())
 
     def start(self, history: int = 3, forgotten: Sequence[str] = ()) -> "Desk":
         """Start, come up, warm up and be confirmed; `forgotten` orders are too old to be told."""
@@ -268,7 +270,7 @@ class Desk:
         latch = self.database.latch
         self.state.engine.latches.update({latch.scope: latch.state} if latch else {})
         self.tell(
-            told.Started(
+            events.Started(
                 known,
                 self._known_position(),
                 claimed=claimed,
@@ -278,9 +280,9 @@ class Desk:
             )
         )
         for kind in StreamKind:
-            self.tell(told.StreamChanged(kind, is_up=True))
+            self.tell(events.StreamChanged(kind, is_up=True))
         self.candles = history
-        self.tell(told.WarmedUp(tuple(candle(number) for number in range(history))))
+        self.tell(events.WarmedUp(tuple(candle(number) for number in range(history))))
         self.run(1)
         return self
 
@@ -297,7 +299,7 @@ class Desk:
     def bar(self, close: float | None = None, seconds: float = 1.0) -> tuple[do.Effect, ...]:
         """Close the next candle, and let everything that follows happen."""
         price = float(self.broker.price) if close is None else close
-        effects = self.tell(told.CandleTold(candle(self.candles, price)))
+        effects = self.tell(events.CandleReceived(candle(self.candles, price)))
         self.candles += 1
         self.run(seconds)
         return effects

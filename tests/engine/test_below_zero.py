@@ -12,7 +12,7 @@ from tests.engine.test_external import check_books
 from tradeproc.domain.orders import OrderRole, OrderType, Side
 from tradeproc.domain.session import StopPolicy
 from tradeproc.domain.units import Contracts
-from tradeproc.engine import events as told
+from tradeproc.engine import events
 from tradeproc.strategies.contract import ModifyOrders, OrderChange, SubmitBracket, SubmitOrder, View
 
 TICK = Decimal("0.25")
@@ -52,7 +52,7 @@ def test_an_exit_goes_out_at_any_price(entered: Decimal, left: Decimal, side: Si
     desk.bar(float(entered))
     desk.broker.price = left
 
-    desk.tell(told.FlattenCommanded("me"))
+    desk.tell(events.FlattenCommanded("me"))
     desk.run(10)
 
     assert desk.position == desk.broker.position == 0

@@ -10,7 +10,7 @@ from tradeproc.domain.broker_orders import Unanswered
 from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side
 from tradeproc.domain.units import Contracts
 from tradeproc.engine import effects as do
-from tradeproc.engine import events as told
+from tradeproc.engine import events
 from tradeproc.engine.events import StreamKind, TradingState
 from tradeproc.strategies.contract import ClosePosition, SubmitBracket, SubmitOrder
 
@@ -43,7 +43,7 @@ def test_a_stop_that_fills_while_it_is_cancelled_leaves_nothing_to_exit() -> Non
     desk.bar()
     desk.broker.trade(Decimal("4789"))
 
-    desk.tell(told.FlattenCommanded("me"))
+    desk.tell(events.FlattenCommanded("me"))
     desk.run(10)
 
     assert exits(desk) == []
@@ -55,8 +55,8 @@ def test_the_exit_is_sized_by_what_the_broker_confirms() -> None:
     desk.bar()
     desk.broker.position = 1  # somebody sold one by hand
 
-    desk.tell(told.PositionTold(desk.broker.current_position()))
-    desk.tell(told.FlattenCommanded("me"))
+    desk.tell(events.PositionUpdated(desk.broker.current_position()))
+    desk.tell(events.FlattenCommanded("me"))
     desk.run(15)
 
     assert exits(desk) == [1]
@@ -69,7 +69,7 @@ def test_flatten_when_flat_does_nothing_and_three_commands_are_one() -> None:
 
     for trader in (idle, desk):
         for _ in range(3):
-            trader.tell(told.FlattenCommanded("me"))
+            trader.tell(events.FlattenCommanded("me"))
         trader.run(5)
 
     assert idle.orders == []
@@ -78,10 +78,10 @@ def test_flatten_when_flat_does_nothing_and_three_commands_are_one() -> None:
 
 
 CLOSED: dict[str, Callable[[Desk], object]] = {
-    "halted": lambda desk: desk.tell(told.TradingStateSet("host", TradingState.HALTED)),
-    "lease lost": lambda desk: desk.tell(told.LeaseChanged(False)),
+    "halted": lambda desk: desk.tell(events.TradingStateSet("host", TradingState.HALTED)),
+    "lease lost": lambda desk: desk.tell(events.LeaseChanged(False)),
     "database down": lambda desk: setattr(desk.database, "is_up", False),
-    "streams down": lambda desk: [desk.tell(told.StreamChanged(kind, False, "cut")) for kind in StreamKind],
+    "streams down": lambda desk: [desk.tell(events.StreamChanged(kind, False, "cut")) for kind in StreamKind],
     "position unknown": lambda desk: setattr(desk.faults, "unknown", 1.0),
     "pictures lost": lambda desk: setattr(desk.faults, "lost_picture", 1.0),
     "replies lost": lambda desk: setattr(desk.faults, "lost_reply", 1.0),
@@ -94,7 +94,7 @@ def test_nothing_closes_the_way_out(close: Callable[[Desk], object]) -> None:
     desk.bar()
     close(desk)
 
-    desk.tell(told.FlattenCommanded("me"))
+    desk.tell(events.FlattenCommanded("me"))
     desk.run(40)
 
     assert desk.broker.position == 0
@@ -105,7 +105,7 @@ def test_an_exit_that_was_refused_is_tried_again_later_and_one_that_was_lost_is_
     desk = Desk(Scripted(BUY)).start()
     desk.bar()
     desk.broker.rejects = True
-    desk.tell(told.FlattenCommanded("me"))
+    desk.tell(events.FlattenCommanded("me"))
     desk.run(1)
     assert "close_stuck" in desk.alarms
     desk.broker.rejects = False
@@ -127,7 +127,7 @@ def test_an_entry_on_its_way_is_caught_and_cancelled_before_the_exit() -> None:
     desk.faults.lost_reply = 1.0
     desk.bar(seconds=0.001)
 
-    desk.tell(told.FlattenCommanded("me"))
+    desk.tell(events.FlattenCommanded("me"))
     desk.faults.lost_reply = 0.0
     desk.run(20)
 
@@ -141,7 +141,7 @@ def test_while_closing_a_strategy_cannot_add_orders() -> None:
     desk = Desk(Scripted(BRACKET, BUY, extra)).start()
     desk.bar()
     desk.faults.slowest = 4.0
-    desk.tell(told.FlattenCommanded("me"))
+    desk.tell(events.FlattenCommanded("me"))
 
     desk.bar(seconds=0.001)
     desk.bar(seconds=30)
@@ -160,7 +160,7 @@ def test_a_broker_that_answers_no_question_keeps_the_stop_until_it_has_taken_the
     desk.faults.unknown = 1.0
     desk.broker.rejects = True
 
-    desk.tell(told.FlattenCommanded("me"))
+    desk.tell(events.FlattenCommanded("me"))
     desk.run(9)
     assert exits(desk) == []
     desk.run(11)
@@ -181,7 +181,7 @@ def test_a_broker_that_tells_nothing_any_more_is_closed_by_one_exit_and_loses_it
     desk.bar()
     desk.faults.unknown = desk.faults.lost_picture = 1.0
 
-    desk.tell(told.FlattenCommanded("me"))
+    desk.tell(events.FlattenCommanded("me"))
     desk.run(60)
 
     assert exits(desk) == [2]
@@ -199,7 +199,7 @@ def test_a_link_that_takes_no_operation_costs_no_stop() -> None:
     desk.bar()
     desk.faults.unknown = desk.faults.lost_request = 1.0
 
-    desk.tell(told.FlattenCommanded("me"))
+    desk.tell(events.FlattenCommanded("me"))
     desk.run(120)
 
     cancelled = {effect.broker_id for effect in desk.all_of(do.Cancel)}
@@ -212,7 +212,7 @@ def test_a_cancel_that_is_never_confirmed_does_not_hold_up_the_exit() -> None:
     desk = Desk(Scripted(BRACKET)).start()
     desk.bar()
 
-    desk.tell(told.FlattenCommanded("me"))
+    desk.tell(events.FlattenCommanded("me"))
     desk.run(0.2)
     desk.faults.unknown = desk.faults.lost_picture = 1.0
     desk.run(40)

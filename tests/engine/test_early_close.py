@@ -8,7 +8,7 @@ from tradeproc.domain.orders import OrderRole, OrderState, Side
 from tradeproc.domain.schedule import Schedule
 from tradeproc.domain.units import Contracts
 from tradeproc.engine import effects as do
-from tradeproc.engine import events as told
+from tradeproc.engine import events
 from tradeproc.engine.early_close import says_closed
 from tradeproc.engine.events import StreamKind
 from tradeproc.strategies.contract import NOTHING, SubmitBracket
@@ -21,7 +21,7 @@ MINUTE = 60.0
 def holding(schedule: Schedule | None = FLAT) -> Desk:
     """Return a desk that holds one contract behind a stop, in a market that the calendar has open."""
     desk = Desk(Scripted(BRACKET, NOTHING), schedule=schedule).start()
-    desk.tell(told.MarketHoursTold(is_open=True))
+    desk.tell(events.MarketHoursTold(is_open=True))
     desk.bar()
     assert desk.position == 1
     return desk
@@ -89,8 +89,8 @@ def test_a_rejection_that_says_that_the_market_is_closed_is_believed_at_once() -
 )
 def test_silence_closes_nothing_where_it_says_nothing(schedule: Schedule | None, is_open: bool, is_up: bool) -> None:
     desk = holding(schedule)
-    desk.tell(told.MarketHoursTold(is_open))
-    desk.tell(told.StreamChanged(StreamKind.MARKET, is_up, "" if is_up else "cut"))
+    desk.tell(events.MarketHoursTold(is_open))
+    desk.tell(events.StreamChanged(StreamKind.MARKET, is_up, "" if is_up else "cut"))
 
     desk.run(40 * MINUTE, beat=10)
 
@@ -99,16 +99,16 @@ def test_silence_closes_nothing_where_it_says_nothing(schedule: Schedule | None,
 
 def test_silence_counts_from_the_open_and_from_when_the_stream_is_up_but_not_from_bars_told_again() -> None:
     desk = holding()
-    desk.tell(told.MarketHoursTold(is_open=False))
+    desk.tell(events.MarketHoursTold(is_open=False))
     desk.run(60 * MINUTE, beat=10)
-    desk.tell(told.MarketHoursTold(is_open=True))
+    desk.tell(events.MarketHoursTold(is_open=True))
     desk.run(10 * MINUTE, beat=10)
-    desk.tell(told.StreamChanged(StreamKind.MARKET, is_up=False, reason="cut"))
-    desk.tell(told.StreamChanged(StreamKind.MARKET, is_up=True))
+    desk.tell(events.StreamChanged(StreamKind.MARKET, is_up=False, reason="cut"))
+    desk.tell(events.StreamChanged(StreamKind.MARKET, is_up=True))
     desk.run(14 * MINUTE, beat=10)
     assert desk.position == 1
 
-    desk.tell(told.CandleTold(candle(desk.candles - 1), is_history=True))
+    desk.tell(events.CandleReceived(candle(desk.candles - 1), is_history=True))
     desk.run(2 * MINUTE, beat=1)
 
     assert desk.position == 0

@@ -10,7 +10,7 @@ from tests.engine.desk import MINUTE, Desk, candle
 from tradeproc.domain.orders import OrderRole, OrderState
 from tradeproc.domain.units import Nanos
 from tradeproc.engine import effects as do
-from tradeproc.engine import events as told
+from tradeproc.engine import events
 from tradeproc.engine.state import Setup, new_state
 from tradeproc.strategies.donchian_atr import DonchianAtr
 from tradeproc.strategies.moving_average_cross import MovingAverageCross
@@ -42,7 +42,7 @@ def desk_for(strategy: Any, arguments: Any) -> Desk:
 def test_a_day_of_an_example_is_traded_booked_and_explained(strategy: Any, arguments: Any) -> None:
     desk = desk_for(strategy, arguments)
     desk.start(history=0)
-    desk.tell(told.WarmedUp(tuple(candle(number, close_of(number)) for number in range(WARMUP))))
+    desk.tell(events.WarmedUp(tuple(candle(number, close_of(number)) for number in range(WARMUP))))
     desk.candles = WARMUP
 
     for number in range(WARMUP, WARMUP + DAY):
@@ -66,7 +66,7 @@ def test_a_day_of_an_example_is_traded_booked_and_explained(strategy: Any, argum
 def test_a_trailing_stop_only_comes_nearer() -> None:
     desk = desk_for(*QUICK[1])
     desk.start(history=0)
-    desk.tell(told.WarmedUp(tuple(candle(number, close_of(number)) for number in range(WARMUP))))
+    desk.tell(events.WarmedUp(tuple(candle(number, close_of(number)) for number in range(WARMUP))))
     desk.candles = WARMUP
     for number in range(WARMUP, WARMUP + DAY):
         desk.broker.trade(Decimal(str(close_of(number))))

@@ -17,10 +17,10 @@ from tradeproc.domain.orders import OrderState, OrderType, Side
 from tradeproc.domain.session import ExternalPolicy
 from tradeproc.domain.units import SECOND, Contracts, Money, Price
 from tradeproc.engine import effects as do
-from tradeproc.engine import events as told
+from tradeproc.engine import events
 from tradeproc.engine.events import TradingState
 from tradeproc.engine.idle import why_no_entry
-from tradeproc.procs.tally import Tally
+from tradeproc.procs.trader.tally import Tally
 from tradeproc.store import round_trips
 from tradeproc.strategies.contract import NOTHING, Decision, SubmitBracket, SubmitOrder, View
 
@@ -104,7 +104,7 @@ def test_without_any_price_it_is_unknown_and_never_zero() -> None:
     desk.broker.by_hand(-1, is_listed=False)
 
     later = again(desk)
-    later.tell(told.Started(tuple(desk.database.orders.values()), desk.database.position))
+    later.tell(events.Started(tuple(desk.database.orders.values()), desk.database.position))
     later.run(10)
 
     assert short(later)[-1] == ("external", -1, None, "")
@@ -118,7 +118,7 @@ def test_contracts_without_a_price_get_the_brokers_average_as_soon_as_it_tells_o
     silent = Position(ACCOUNT, "ESH24", Contracts(2), None)
     desk.broker.current_position = lambda: silent  # type: ignore[method-assign]
     later = again(desk)
-    later.tell(told.Started((), Position(ACCOUNT, "ESH24", Contracts(0), None)))
+    later.tell(events.Started((), Position(ACCOUNT, "ESH24", Contracts(0), None)))
     later.run(10)
     assert short(later) == [("external", 2, None, "")]
 
@@ -180,7 +180,7 @@ def test_after_a_change_by_hand_the_strategy_does_not_enter_again_until_a_person
     assert "scripts/tradectl resume --session 7 --reason WHY" in why
     assert desk.database.latch is not None
     assert (desk.database.latch.scope, desk.database.latch.by) == ("session:7", "external_policy")
-    desk.tell(told.TradingStateSet("session:7", TradingState.ACTIVE, "me", "it was me"))
+    desk.tell(events.TradingStateSet("session:7", TradingState.ACTIVE, "me", "it was me"))
     assert "external_change" not in desk.alarms
     desk.bar()
     assert desk.broker.position == 1
@@ -223,7 +223,7 @@ def test_a_policy_to_ignore_books_it_and_goes_on() -> None:
 def test_a_halt_by_a_person_is_not_weakened() -> None:
     desk = Desk(Scripted(BUY)).start()
     desk.bar()
-    desk.tell(told.TradingStateSet("session:7", TradingState.HALTED, "me", "lunch"))
+    desk.tell(events.TradingStateSet("session:7", TradingState.HALTED, "me", "lunch"))
 
     desk.broker.by_hand(-1)
     desk.run(20)
@@ -239,7 +239,7 @@ def test_an_exit_still_goes_out_after_a_change_by_hand() -> None:
     desk.broker.by_hand(-1)
     desk.run(20)
 
-    desk.tell(told.FlattenCommanded("me"))
+    desk.tell(events.FlattenCommanded("me"))
     desk.run(20)
 
     assert desk.broker.position == 0
@@ -269,7 +269,7 @@ def test_a_fill_taken_back_after_the_position_was_corrected_leaves_neither_row_s
     assert [fill.kind for fill in rows(desk)] == [FillKind.OWN, FillKind.EXTERNAL]
 
     desk.broker.take_back("900", moves=False)
-    desk.tell(told.ReconcileCommanded("me"))
+    desk.tell(events.ReconcileCommanded("me"))
     desk.run(40)
 
     assert standing(rows(desk)) == []
@@ -335,7 +335,7 @@ def test_a_broker_that_contradicts_itself_is_recorded_once() -> None:
     desk.bar()
 
     desk.broker.take_back("900", moves=False)
-    desk.tell(told.ReconcileCommanded("me"))
+    desk.tell(events.ReconcileCommanded("me"))
     desk.run(1500)
 
     assert [(row.kind.value, row.cause) for row in desk.divergences] == [

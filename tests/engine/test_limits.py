@@ -11,7 +11,7 @@ from tradeproc.domain.broker_orders import Unanswered
 from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side
 from tradeproc.domain.session import SessionLimits
 from tradeproc.domain.units import Contracts, Price
-from tradeproc.engine import events as told
+from tradeproc.engine import events
 from tradeproc.engine.events import StreamKind, TradingState
 from tradeproc.strategies.contract import NOTHING, ClosePosition, SubmitOrder
 
@@ -26,18 +26,20 @@ def lose_an_answer(desk: Desk) -> None:
 
 
 def tell_another_position(desk: Desk) -> None:
-    desk.tell(told.PositionTold(Position("SIM1", "ESH24", Contracts(3), Price(Decimal(1)))))
+    desk.tell(events.PositionUpdated(Position("SIM1", "ESH24", Contracts(3), Price(Decimal(1)))))
 
 
 GATES: dict[str, Callable[[Desk], object]] = {
-    "trading is halted by host": lambda desk: desk.tell(told.TradingStateSet("host", TradingState.HALTED)),
-    "trading is reducing by session": lambda desk: desk.tell(told.TradingStateSet("session", TradingState.REDUCING)),
-    "the lease is lost": lambda desk: desk.tell(told.LeaseChanged(False, "another one")),
-    "the database is down": lambda desk: desk.tell(told.DatabaseChanged(False, "gone")),
-    "the market stream is down: cut": lambda desk: desk.tell(told.StreamChanged(StreamKind.MARKET, False, "cut")),
-    "the orders stream is down: cut": lambda desk: desk.tell(told.StreamChanged(StreamKind.ORDERS, False, "cut")),
+    "trading is halted by host": lambda desk: desk.tell(events.TradingStateSet("host", TradingState.HALTED)),
+    "trading is reducing by session": lambda desk: desk.tell(
+        events.TradingStateSet("session", TradingState.REDUCING)
+    ),
+    "the lease is lost": lambda desk: desk.tell(events.LeaseChanged(False, "another one")),
+    "the database is down": lambda desk: desk.tell(events.DatabaseChanged(False, "gone")),
+    "the market stream is down: cut": lambda desk: desk.tell(events.StreamChanged(StreamKind.MARKET, False, "cut")),
+    "the orders stream is down: cut": lambda desk: desk.tell(events.StreamChanged(StreamKind.ORDERS, False, "cut")),
     "the positions stream is down: cut": lambda desk: desk.tell(
-        told.StreamChanged(StreamKind.POSITIONS, False, "cut")
+        events.StreamChanged(StreamKind.POSITIONS, False, "cut")
     ),
     "the position is not reconciled": tell_another_position,
     "the fate of order abcd7-1-2 is unknown": lose_an_answer,
@@ -103,7 +105,7 @@ def test_working_entries_count_towards_max_position() -> None:
 def test_a_candle_that_came_as_history_runs_the_strategy_but_enters_nothing() -> None:
     desk = Desk(Scripted(BUY)).start()
 
-    desk.tell(told.CandleTold(candle(desk.candles), is_history=True))
+    desk.tell(events.CandleReceived(candle(desk.candles), is_history=True))
 
     assert len(desk.strategy.seen) == 1
     assert desk.refusals == ["the candle came late, as history"]
@@ -128,7 +130,7 @@ def test_a_halt_cancels_entries_that_still_work_and_leaves_the_rest() -> None:
     for _ in range(3):
         desk.bar()
 
-    desk.tell(told.TradingStateSet("host", TradingState.HALTED))
+    desk.tell(events.TradingStateSet("host", TradingState.HALTED))
     desk.run(1)
 
     assert [order.state for order in desk.orders] == [OrderState.FILLED, OrderState.CANCELLED, OrderState.SUBMITTED]

@@ -6,14 +6,13 @@ from hypothesis import strategies as st
 from tests.engine.desk import Desk, candle
 from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.engine import effects as do
-from tradeproc.engine import events as told
-from tradeproc.engine import market
+from tradeproc.engine import events, market
 
 
 def test_history_fills_the_series_and_runs_nothing() -> None:
     desk = Desk()
-    desk.tell(told.CandleTold(candle(2)))
-    desk.tell(told.CandleTold(candle(3, is_closed=False)))
+    desk.tell(events.CandleReceived(candle(2)))
+    desk.tell(events.CandleReceived(candle(3, is_closed=False)))
 
     desk.start(history=3)
 
@@ -28,7 +27,7 @@ def test_a_replacement_never_runs_the_strategy(told_candles: list[tuple[int, boo
     desk = Desk().start(history=2)
 
     for number, is_closed, close in told_candles:
-        desk.tell(told.CandleTold(candle(number, close, is_closed=is_closed)))
+        desk.tell(events.CandleReceived(candle(number, close, is_closed=is_closed)))
 
     ran_on = [view.candle.opened_at for view in desk.strategy.seen]
     assert ran_on == sorted(set(ran_on))
@@ -52,9 +51,9 @@ def test_forming_candles_are_published_as_they_change_and_repeated_ones_are_not(
     desk = Desk().start()
     forming = candle(desk.candles, 4801.0, is_closed=False)
 
-    first = desk.tell(told.CandleTold(forming))
-    closed = desk.tell(told.CandleTold(candle(desk.candles, 4801.0)))
-    again = desk.tell(told.CandleTold(candle(desk.candles, 4801.0)))
+    first = desk.tell(events.CandleReceived(forming))
+    closed = desk.tell(events.CandleReceived(candle(desk.candles, 4801.0)))
+    again = desk.tell(events.CandleReceived(candle(desk.candles, 4801.0)))
 
     assert [effect for effect in first if isinstance(effect, do.Publish)] == [do.Publish("candle", forming)]
     assert len(closed) == 1
@@ -64,10 +63,10 @@ def test_forming_candles_are_published_as_they_change_and_repeated_ones_are_not(
 def test_a_strategy_that_overruns_its_budget_for_a_bar_is_alarmed_by_name_until_a_bar_keeps_to_it() -> None:
     desk = Desk().start()
 
-    assert not desk.tell(told.BarTook(market.BAR_BUDGET))
-    late = desk.tell(told.BarTook(Nanos(2 * SECOND)))
-    later = desk.tell(told.BarTook(Nanos(3 * SECOND)))
-    in_time = desk.tell(told.BarTook(market.BAR_BUDGET))
+    assert not desk.tell(events.BarTook(market.BAR_BUDGET))
+    late = desk.tell(events.BarTook(Nanos(2 * SECOND)))
+    later = desk.tell(events.BarTook(Nanos(3 * SECOND)))
+    in_time = desk.tell(events.BarTook(market.BAR_BUDGET))
 
     (alarm,) = [effect for effect in late if isinstance(effect, do.Alarm)]
     assert (alarm.name, alarm.detail) == (

@@ -11,8 +11,7 @@ from tradeproc.domain.broker_orders import Accepted, Refused, Unanswered
 from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side
 from tradeproc.domain.units import Contracts
 from tradeproc.engine import effects as do
-from tradeproc.engine import events as told
-from tradeproc.engine import turn
+from tradeproc.engine import events, turn
 from tradeproc.strategies.contract import Decision, ModifyOrders, OrderChange, SubmitBracket, SubmitOrder, View
 
 BUY = SubmitOrder(Side.BUY, Contracts(1))
@@ -43,7 +42,7 @@ def test_one_answer_is_enough_for_a_whole_bracket_also_when_the_broker_lists_its
     assert [order.broker_id for order in desk.orders] == [None, None, None]
 
     pictures = tuple(reversed(desk.broker.orders.values()))
-    desk.tell(told.OrdersAnswered(desk.state.broker.orders.number, Known(pictures)))
+    desk.tell(events.OrdersAnswered(desk.state.broker.orders.number, Known(pictures)))
 
     assert [order.broker_id for order in desk.orders] == ["900", "901", "902"]
 
@@ -87,7 +86,7 @@ def test_an_order_that_comes_after_it_was_given_up_is_booked_recorded_and_cancel
     desk.broker.now = desk.orders[0].created_at
 
     desk.broker.place(send.request)
-    desk.tell(told.ReconcileCommanded("me"))
+    desk.tell(events.ReconcileCommanded("me"))
     desk.run(1)
     desk.bar(seconds=0.5)
     assert desk.orders[0].broker_id == "900"
@@ -120,7 +119,7 @@ def test_a_refusal_ends_the_bracket_and_a_second_one_changes_nothing(copies: int
     desk.bar()
 
     for _ in range(copies - 1):
-        desk.tell(told.SubmitAnswered("abcd7-1-1", Refused("no")))
+        desk.tell(events.SubmitAnswered("abcd7-1-1", Refused("no")))
 
     assert {order.state for order in desk.orders} == {OrderState.REJECTED}
     assert {order.reason for order in desk.orders} == {"no"}
@@ -139,27 +138,27 @@ def test_a_submit_that_was_surely_not_sent_is_over_at_once() -> None:
 
 def test_a_reply_that_contradicts_the_stream_is_kept_and_raises_an_alarm() -> None:
     desk = Desk(Scripted(RESTING), broker=ModelBroker(echoes=True)).start()
-    desk.tell(told.CandleTold(candle(desk.candles)))
-    desk.tell(told.Persisted(1))
+    desk.tell(events.CandleReceived(candle(desk.candles)))
+    desk.tell(events.Persisted(1))
     working = desk.broker.orders["900"]
-    desk.tell(told.OrderTold(replace(working)))
+    desk.tell(events.OrderUpdated(replace(working)))
 
-    desk.tell(told.SubmitAnswered("abcd7-1-1", Refused("no")))
+    desk.tell(events.SubmitAnswered("abcd7-1-1", Refused("no")))
 
     assert desk.orders[0].state is OrderState.SUBMITTED
     assert desk.alarms == {"illegal_transition"}
     assert desk.database.events[-1].what == "illegal_refused"
-    desk.tell(told.ReconcileCommanded("me"))
+    desk.tell(events.ReconcileCommanded("me"))
     assert desk.alarms == set()
 
 
 def test_accepted_without_the_ids_of_the_legs_learns_them_by_asking() -> None:
     desk = Desk(Scripted(BRACKET)).start()
-    desk.tell(told.CandleTold(candle(desk.candles)))
-    desk.tell(told.Persisted(1))
+    desk.tell(events.CandleReceived(candle(desk.candles)))
+    desk.tell(events.Persisted(1))
     desk.queue.clear()
 
-    desk.tell(told.SubmitAnswered("abcd7-1-1", Accepted({"abcd7-1-1": "900"})))
+    desk.tell(events.SubmitAnswered("abcd7-1-1", Accepted({"abcd7-1-1": "900"})))
     desk.run(6)
 
     assert [order.broker_id for order in desk.orders] == ["900", "901", "902"]
@@ -169,8 +168,8 @@ def test_accepted_without_the_ids_of_the_legs_learns_them_by_asking() -> None:
 def test_a_reply_for_an_order_that_is_not_ours_is_no_harm() -> None:
     desk = Desk().start()
 
-    desk.tell(told.SubmitAnswered("abcd9-9-9", Accepted({})))
-    desk.tell(told.CancelAnswered("abcd9-9-9", Accepted({})))
+    desk.tell(events.SubmitAnswered("abcd9-9-9", Accepted({})))
+    desk.tell(events.CancelAnswered("abcd9-9-9", Accepted({})))
 
     assert desk.orders == []
 
@@ -217,7 +216,7 @@ def test_a_long_life_forgets_orders_and_not_whose_they_were(monkeypatch: pytest.
         desk.bar(seconds=2)
     assert desk.state.broker.ids["900"] not in desk.state.engine.orders
 
-    desk.tell(told.OrderTold(desk.broker.orders["900"]))
+    desk.tell(events.OrderUpdated(desk.broker.orders["900"]))
 
     assert desk.state.broker.strays == {}
     monkeypatch.setattr(turn, "KEPT_IDS", 2)

@@ -9,7 +9,7 @@ from tradeproc.domain.book import DivergenceKind, Position
 from tradeproc.domain.orders import Side
 from tradeproc.domain.units import SECOND, Contracts
 from tradeproc.engine import effects as do
-from tradeproc.engine import events as told
+from tradeproc.engine import events
 from tradeproc.engine.events import Event
 from tradeproc.strategies.contract import SubmitOrder
 
@@ -54,7 +54,7 @@ class SlowReplies(Desk):
     """A broker that fills at once and answers the submit ten seconds later."""
 
     def later(self, event: Event, delay: int | None = None) -> None:
-        super().later(event, 10 * SECOND if isinstance(event, told.SubmitAnswered) else delay)
+        super().later(event, 10 * SECOND if isinstance(event, events.SubmitAnswered) else delay)
 
 
 def test_a_fill_whose_order_is_not_answered_yet_is_not_taken_for_somebody_elses() -> None:
@@ -75,7 +75,7 @@ def test_one_reading_or_the_same_one_at_once_is_no_divergence() -> None:
     wrong = Position("SIM1", "ESH24", Contracts(2), None)
 
     for _ in range(3):
-        desk.tell(told.PositionTold(wrong))
+        desk.tell(events.PositionUpdated(wrong))
     assert desk.state.broker.suspicion is not None
     desk.run(5)
 
@@ -89,7 +89,7 @@ def test_while_the_orders_are_not_answered_nothing_is_adopted_and_entries_wait()
     desk.broker.position = 2
     desk.faults.unknown = 1.0
     for _ in range(5):
-        desk.tell(told.PositionTold(desk.broker.current_position()))
+        desk.tell(events.PositionUpdated(desk.broker.current_position()))
         desk.run(3)
 
     desk.bar()
@@ -124,7 +124,7 @@ def test_an_unknown_position_is_never_read_as_flat() -> None:
     assert desk.divergences == []
     assert "position_unconfirmed" in desk.alarms
     number = desk.state.broker.position.number
-    desk.tell(told.PositionAnswered(number, Unknown("503")))
+    desk.tell(events.PositionAnswered(number, Unknown("503")))
     assert desk.position == 1
 
 
@@ -132,7 +132,7 @@ def test_an_unknown_position_is_never_read_as_flat() -> None:
 def test_a_question_that_nobody_answers_is_asked_again_after_half_a_minute(seconds: int) -> None:
     desk = Desk().start()
     desk.run(seconds)
-    desk.tell(told.ReconcileCommanded("me"))
+    desk.tell(events.ReconcileCommanded("me"))
     desk.queue.clear()
     desk.effects.clear()
 

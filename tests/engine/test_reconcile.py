@@ -8,7 +8,7 @@ from tradeproc.domain.broker_orders import BrokerOrder, ListedOrder, UnreadableR
 from tradeproc.domain.orders import OrderState, OrderType, Side
 from tradeproc.domain.units import Contracts
 from tradeproc.engine import effects as do
-from tradeproc.engine import events as told
+from tradeproc.engine import events
 from tradeproc.engine.events import StreamKind
 from tradeproc.strategies.contract import SubmitBracket, SubmitOrder
 
@@ -38,11 +38,11 @@ def test_a_difference_that_the_stream_tells_a_moment_later_is_no_row() -> None:
     desk.bar()
     desk.broker.cancel("900")
     late = desk.broker.told.pop()
-    desk.tell(told.ReconcileCommanded("me"))
+    desk.tell(events.ReconcileCommanded("me"))
     desk.run(1)
     assert desk.orders[0].state is OrderState.CANCELLED
 
-    desk.tell(told.OrderTold(late))  # type: ignore[arg-type]
+    desk.tell(events.OrderUpdated(late))  # type: ignore[arg-type]
     desk.run(10)
 
     assert desk.divergences == []
@@ -53,7 +53,7 @@ def test_an_open_order_that_two_answers_lack_ends() -> None:
     desk.bar()
     desk.broker.orders.clear()
 
-    desk.tell(told.ReconcileCommanded("me"))
+    desk.tell(events.ReconcileCommanded("me"))
     desk.run(2)
     assert desk.orders[0].state is OrderState.SUBMITTED
     desk.run(20)
@@ -84,7 +84,7 @@ def test_orders_of_other_contracts_and_accounts_are_none_of_our_business() -> No
     for changes in ({"contract": "NQH24"}, {"account": "SIM2"}):
         desk.broker.orders[f"9{len(desk.broker.orders)}"] = replace(picture, broker_id="77", **changes)  # type: ignore[arg-type]
 
-    desk.tell(told.ReconcileCommanded("me"))
+    desk.tell(events.ReconcileCommanded("me"))
     desk.run(30)
 
     assert desk.divergences == []
@@ -129,9 +129,9 @@ def test_after_a_reconnect_or_a_gap_both_are_asked_at_once() -> None:
     desk = Desk().start()
     desk.run(3)
     for event in (
-        told.StreamChanged(StreamKind.ORDERS, is_up=True, has_gap=True),
-        told.StreamChanged(StreamKind.POSITIONS, is_up=False, reason="cut"),
-        told.StreamChanged(StreamKind.POSITIONS, is_up=True),
+        events.StreamChanged(StreamKind.ORDERS, is_up=True, has_gap=True),
+        events.StreamChanged(StreamKind.POSITIONS, is_up=False, reason="cut"),
+        events.StreamChanged(StreamKind.POSITIONS, is_up=True),
     ):
         effects = desk.tell(event)
         asked = {type(effect) for effect in effects if isinstance(effect, do.AskOrders | do.AskPosition)}
@@ -155,7 +155,7 @@ def test_an_answer_to_an_older_question_is_not_believed() -> None:
     number = desk.state.broker.orders.number
 
     for _ in range(5):
-        desk.tell(told.OrdersAnswered(number - 1, Known(())))
+        desk.tell(events.OrdersAnswered(number - 1, Known(())))
         desk.run(20)
 
     assert desk.orders[0].state is OrderState.SUBMITTED
@@ -167,7 +167,7 @@ def test_fills_that_the_saved_position_does_not_hold_yet_are_counted_at_the_star
     (fill,) = desk.database.fills.values()
 
     again = Desk(broker=desk.broker, fence=2, now=desk.now)
-    again.tell(told.Started(tuple(desk.database.orders.values()), None, (fill,)))
+    again.tell(events.Started(tuple(desk.database.orders.values()), None, (fill,)))
     again.run(1)
 
     assert again.position == 1
@@ -182,7 +182,7 @@ def unreadable(broker_id: str = "", contract: str = "", account: str = "SIM1") -
 def answer(desk: Desk, *listed: ListedOrder) -> None:
     """Let the broker answer with exactly this list for a while."""
     desk.broker.orders = {order.broker_id: order for order in listed}  # type: ignore[misc]
-    desk.tell(told.ReconcileCommanded("me"))
+    desk.tell(events.ReconcileCommanded("me"))
     desk.run(11)
 
 
@@ -190,7 +190,7 @@ def test_a_question_asks_for_open_orders_by_their_ids_too() -> None:
     desk = Desk(Scripted(RESTING)).start()
     desk.bar()
 
-    desk.tell(told.ReconcileCommanded("me"))
+    desk.tell(events.ReconcileCommanded("me"))
 
     assert desk.all_of(do.AskOrders)[-1].ids == ("900",)
 
@@ -200,9 +200,9 @@ def test_an_order_that_was_not_asked_for_by_its_id_is_never_counted_as_gone() ->
     desk.bar()
 
     for _ in range(5):
-        desk.tell(told.ReconcileCommanded("me"))
+        desk.tell(events.ReconcileCommanded("me"))
         desk.state.broker.orders.ids = ()
-        desk.tell(told.OrdersAnswered(desk.state.broker.orders.number, Known(())))
+        desk.tell(events.OrdersAnswered(desk.state.broker.orders.number, Known(())))
         desk.queue.clear()
         desk.run(11)
 
@@ -271,8 +271,8 @@ def test_a_record_of_the_stream_that_cannot_be_read_is_asked_for_once() -> None:
     desk.effects.clear()
 
     for _ in range(50):
-        desk.tell(told.RecordUnreadable(StreamKind.ORDERS, unreadable("900", "ESH24")))
-        desk.tell(told.RecordUnreadable(StreamKind.POSITIONS, unreadable(contract="ESH24")))
+        desk.tell(events.RecordUnreadable(StreamKind.ORDERS, unreadable("900", "ESH24")))
+        desk.tell(events.RecordUnreadable(StreamKind.POSITIONS, unreadable(contract="ESH24")))
 
     assert len(desk.all_of(do.AskOrders)) == len(desk.all_of(do.AskPosition)) == 1
     assert desk.alarms == {"broker_unreadable"}
@@ -290,7 +290,7 @@ def test_a_forgotten_order_of_ours_that_works_again_is_seen() -> None:
     del desk.state.engine.orders[order_id]
     desk.broker.orders["900"] = picture
 
-    desk.tell(told.ReconcileCommanded("me"))
+    desk.tell(events.ReconcileCommanded("me"))
     desk.run(10)
 
     assert desk.alarms == {"order_unknown"}
@@ -301,7 +301,7 @@ def test_a_picture_of_the_stream_with_a_field_that_makes_no_sense_is_applied_and
     desk.bar(seconds=5)
     picture = replace(desk.broker.orders["900"], state=OrderState.CANCELLED, doubt="ClosedDateTime makes no sense")
 
-    desk.tell(told.OrderTold(picture))
+    desk.tell(events.OrderUpdated(picture))
 
     assert desk.orders[0].state is OrderState.CANCELLED
     assert desk.alarms == {"broker_unreadable"}

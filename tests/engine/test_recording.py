@@ -58,7 +58,7 @@ SPECIAL: dict[type[Any], st.SearchStrategy[Any]] = {
     events.CancelAnswered: st.builds(events.CancelAnswered, TEXT, OUTCOME),
     events.OrdersAnswered: st.builds(events.OrdersAnswered, WHOLE, answers(st.lists(ORDER, max_size=3).map(tuple))),
     events.PositionAnswered: st.builds(events.PositionAnswered, WHOLE, answers(st.from_type(Position))),
-    events.OrderTold: st.builds(events.OrderTold, ORDER),
+    events.OrderUpdated: st.builds(events.OrderUpdated, ORDER),
     events.Started: st.builds(events.Started, claimed=st.dictionaries(TEXT, TEXT)),
 }
 
@@ -91,7 +91,7 @@ def test_the_header_comes_back_as_it_was() -> None:
         b"\n",
         b"[]",
         b'[1,"Nonsense",{},0]\n',
-        b'[1,"CandleTold",{"candle":{}},0]\n',
+        b'[1,"CandleReceived",{"candle":{}},0]\n',
         b'[1,"SubmitAnswered",{"order_id":"a","outcome":{"outcome":"maybe"}},0]\n',
         b'[1,"SubmitAnswered",[],0]\n',
         b'["1","TimePassed",{},0]\n',
@@ -166,4 +166,4 @@ def test_a_strategy_that_decides_otherwise_is_found_at_its_first_other_decision(
 
     first = next(each for each in replay(new_state(setup), read_events(lines)) if not each.is_same)
 
-    assert isinstance(first.recorded.event, events.CandleTold)
+    assert isinstance(first.recorded.event, events.CandleReceived)

@@ -19,7 +19,7 @@ from tradeproc.domain.orders import OrderRole, OrderType, Side
 from tradeproc.domain.session import StopPolicy
 from tradeproc.domain.units import SECOND, Contracts
 from tradeproc.engine import effects as do
-from tradeproc.engine import events as told
+from tradeproc.engine import events
 from tradeproc.strategies.contract import (
     NOTHING,
     CancelOrders,
@@ -115,7 +115,7 @@ def test_after_any_storm_both_sides_agree_and_nothing_was_sent_twice(
 ) -> None:
     desk = storm(*drawn)
 
-    desk.tell(told.TradingStateSet("session", told.TradingState.HALTED))
+    desk.tell(events.TradingStateSet("session", events.TradingState.HALTED))
     desk.run(700)
 
     check(desk)
@@ -129,7 +129,7 @@ def test_flatten_in_a_storm_ends_flat_with_nothing_working(drawn: tuple[int, flo
     desk = storm(*drawn)
 
     for _ in range(3):
-        desk.tell(told.FlattenCommanded("me"))
+        desk.tell(events.FlattenCommanded("me"))
     for _ in range(14):
         desk.broker.trade(desk.broker.price)
         desk.run(50)
@@ -160,7 +160,7 @@ def test_killed_at_any_instant_a_new_life_agrees_and_sends_nothing_again(
     second.start()
     for _ in range(4):
         trade(second, chance)
-    second.tell(told.FlattenCommanded("me"))
+    second.tell(events.FlattenCommanded("me"))
     for _ in range(14):
         second.broker.trade(second.broker.price)
         second.run(50)

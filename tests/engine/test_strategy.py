@@ -11,7 +11,7 @@ import pytest
 from tests.engine.desk import Desk, Plan, Scripted
 from tradeproc.domain.orders import Side
 from tradeproc.engine import effects as do
-from tradeproc.engine import events as told
+from tradeproc.engine import events
 from tradeproc.engine.events import TradingState
 from tradeproc.engine.idle import why_no_entry
 from tradeproc.engine.state import State
@@ -45,7 +45,7 @@ def latches(desk: Desk) -> list[do.KeepLatch]:
 
 
 def resume(desk: Desk) -> None:
-    desk.tell(told.TradingStateSet("session:7", TradingState.ACTIVE, "me", "mended"))
+    desk.tell(events.TradingStateSet("session:7", TradingState.ACTIVE, "me", "mended"))
 
 
 FAULTS: list[tuple[Plan | Decision, str]] = [
@@ -109,7 +109,7 @@ def test_the_position_of_a_strategy_that_is_off_stays_protected_and_can_be_close
     assert desk.position == 1
     assert len(desk.broker.open()) == 1, "its stop works"
 
-    desk.tell(told.FlattenCommanded("me", ""))
+    desk.tell(events.FlattenCommanded("me", ""))
     desk.run(5)
 
     assert desk.position == 0
@@ -140,7 +140,7 @@ def test_a_resume_calls_it_again() -> None:
 
 def test_a_halt_is_not_weakened_by_it() -> None:
     desk = Desk(Scripted(*[divide] * 3)).start()
-    desk.tell(told.TradingStateSet("session:7", TradingState.HALTED, "me", "no"))
+    desk.tell(events.TradingStateSet("session:7", TradingState.HALTED, "me", "no"))
 
     for _ in range(3):
         desk.bar()
@@ -154,7 +154,7 @@ def test_a_later_life_does_not_call_it_before_a_person_resumed() -> None:
     desk = Desk(Scripted(BRACKET, BRACKET))
     desk.state.engine.latches["session:7"] = TradingState.REDUCING
     began = desk.state.setup
-    desk.tell(told.Started(strategy_off="it failed on 3 bars in a row: x"))
+    desk.tell(events.Started(strategy_off="it failed on 3 bars in a row: x"))
     desk.start()
 
     desk.bar()

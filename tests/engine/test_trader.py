@@ -10,7 +10,7 @@ from tradeproc.domain.broker_orders import Accepted
 from tradeproc.domain.orders import OrderRole, OrderSource, OrderState, OrderType, Side
 from tradeproc.domain.units import Contracts
 from tradeproc.engine import effects as do
-from tradeproc.engine import events as told
+from tradeproc.engine import events
 from tradeproc.engine.state import new_state
 from tradeproc.engine.trader import step
 from tradeproc.strategies.contract import (
@@ -73,15 +73,15 @@ def test_a_filled_stop_ends_the_target_and_the_position() -> None:
 
 def test_a_fill_told_before_the_reply_waits_for_it_and_is_booked_once() -> None:
     desk = Desk(Scripted(BUY)).start()
-    desk.tell(told.CandleTold(candle(desk.candles)))
-    desk.tell(told.Persisted(1))
-    pictures = [event for _, _, event in desk.queue if isinstance(event, told.OrderTold)]
+    desk.tell(events.CandleReceived(candle(desk.candles)))
+    desk.tell(events.Persisted(1))
+    pictures = [event for _, _, event in desk.queue if isinstance(event, events.OrderUpdated)]
     desk.queue.clear()
 
     for picture in pictures:
         desk.tell(picture)
     assert desk.position == 0
-    desk.tell(told.SubmitAnswered("abcd7-1-1", do_accept(desk)))
+    desk.tell(events.SubmitAnswered("abcd7-1-1", do_accept(desk)))
 
     assert desk.position == 1
     assert desk.orders[0].state is OrderState.FILLED
@@ -145,7 +145,7 @@ def test_every_end_is_told_written_down_and_final(state: str, end: Callable[[Des
 
     end(desk)
     desk.bar()
-    desk.tell(told.OrderTold(working))
+    desk.tell(events.OrderUpdated(working))
 
     assert desk.orders[0].state.value == state
     assert desk.database.orders["abcd7-1-1"] == desk.orders[0]
@@ -164,7 +164,7 @@ def test_an_entry_whose_row_cannot_be_written_is_dropped_and_the_next_ones_wait(
     assert desk.refusals == ["the database is down"]
     assert desk.alarms == {"database_down"}
     desk.database.is_up = True
-    desk.tell(told.DatabaseChanged(True))
+    desk.tell(events.DatabaseChanged(True))
     desk.bar()
     assert len(desk.sent) == 1
     assert desk.alarms == set()
@@ -172,9 +172,9 @@ def test_an_entry_whose_row_cannot_be_written_is_dropped_and_the_next_ones_wait(
 
 def test_a_halt_between_the_row_and_the_send_stops_the_entry() -> None:
     desk = Desk(Scripted(BUY)).start()
-    desk.tell(told.CandleTold(candle(desk.candles)))
+    desk.tell(events.CandleReceived(candle(desk.candles)))
 
-    desk.tell(told.TradingStateSet("host", told.TradingState.HALTED, "me"))
+    desk.tell(events.TradingStateSet("host", events.TradingState.HALTED, "me"))
     desk.run(2)
 
     assert desk.sent == []
@@ -186,7 +186,7 @@ def test_equal_histories_give_equal_effects() -> None:
     desk.bar()
     desk.broker.trade(Decimal("4790"))
     desk.bar()
-    desk.tell(told.FlattenCommanded("me"))
+    desk.tell(events.FlattenCommanded("me"))
     desk.run(40)
 
     again = Desk(Scripted(BRACKET))
@@ -199,7 +199,7 @@ def test_a_commanded_stop_ends_at_once_or_when_flat() -> None:
     desk = Desk(Scripted(BRACKET)).start()
     desk.bar()
 
-    desk.tell(told.StopCommanded("me", flatten=True))
+    desk.tell(events.StopCommanded("me", flatten=True))
     assert desk.all_of(do.Finished) == []
     desk.run(5)
 
@@ -207,7 +207,7 @@ def test_a_commanded_stop_ends_at_once_or_when_flat() -> None:
     assert len(desk.all_of(do.Finished)) == 1
     quiet = Desk(Scripted(BRACKET)).start()
     quiet.bar()
-    quiet.tell(told.StopCommanded("me"))
+    quiet.tell(events.StopCommanded("me"))
     assert len(quiet.all_of(do.Finished)) == 1
     assert len(quiet.broker.open()) == 2
 
@@ -216,7 +216,7 @@ def test_orders_carry_the_number_of_the_lease_that_is_held() -> None:
     desk = Desk(Scripted(BUY, BUY)).start()
     desk.bar()
 
-    desk.tell(told.LeaseChanged(is_held=True, fence=4))
+    desk.tell(events.LeaseChanged(is_held=True, fence=4))
     desk.bar()
 
     assert [(order.id, order.fence) for order in desk.orders] == [("abcd7-1-1", 1), ("abcd7-4-2", 4)]

@@ -11,7 +11,7 @@ from tradeproc.domain.broker_orders import BrokerOrder
 from tradeproc.domain.fills import standing
 from tradeproc.domain.orders import OrderState, OrderType, Side
 from tradeproc.domain.units import Contracts, Price
-from tradeproc.engine import events as told
+from tradeproc.engine import events
 from tradeproc.engine.limits import closed_gate
 from tradeproc.strategies.contract import SubmitBracket, SubmitOrder
 
@@ -104,7 +104,7 @@ def test_while_the_position_is_unknown_nothing_is_decided() -> None:
     desk = Desk(Scripted(RESTING)).start()
     desk.bar()
     without_price(desk, "900", OrderState.EXPIRED)
-    desk.tell(told.OrderTold(desk.broker.orders["900"]))
+    desk.tell(events.OrderUpdated(desk.broker.orders["900"]))
     desk.faults.unknown = 1.0
 
     desk.run(100)
@@ -157,7 +157,7 @@ def test_a_closing_keeps_the_stop_of_an_entry_whose_fill_has_no_price_yet_and_en
     desk.broker._tell(replace(desk.broker.orders["901"], state=OrderState.SUBMITTED))
     desk.run(1)
 
-    desk.tell(told.FlattenCommanded("me"))
+    desk.tell(events.FlattenCommanded("me"))
     desk.run(3)
     assert [order.broker_id for order in desk.broker.open()] == ["901"]
     desk.run(40)

@@ -8,7 +8,7 @@ from tests.engine.desk import Desk, Scripted
 from tradeproc.domain.orders import OrderRole, OrderType, Side
 from tradeproc.domain.session import ExternalPolicy
 from tradeproc.domain.units import Contracts
-from tradeproc.engine import events as told
+from tradeproc.engine import events
 from tradeproc.engine.events import TradingState
 from tradeproc.strategies.contract import CancelOrders, ClosePosition, SubmitBracket, SubmitOrder, View
 
@@ -75,7 +75,7 @@ def the_stop_fills(desk: Desk) -> None:
 RIGHT = {
     "target": the_target_fills,
     "stop": the_stop_fills,
-    "flatten": lambda desk: desk.tell(told.FlattenCommanded("me")),
+    "flatten": lambda desk: desk.tell(events.FlattenCommanded("me")),
     "strategy": lambda desk: desk.bar(),
 }
 

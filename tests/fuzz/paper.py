@@ -15,15 +15,16 @@ from tradeproc.clock import wall_ns
 from tradeproc.domain.orders import OrderType, Side, TimeInForce
 from tradeproc.domain.units import SECOND, Contracts, Money, Nanos, Price
 from tradeproc.errors import Refusal
-from tradeproc.localbroker import control, order_entry, sign_in_routes
+from tradeproc.exchange.orders import ExchangeOrder, GroupKind, OrderStatus, Ticket, TicketGroup
+from tradeproc.localbroker import control
 from tradeproc.localbroker.faults import Switchboard
-from tradeproc.localbroker.gate import ApiError
 from tradeproc.localbroker.journal import BrokenJournal
 from tradeproc.localbroker.market import Market, Settings
-from tradeproc.localbroker.oauth import OAuthError, OAuthSettings, SignIn
-from tradeproc.localbroker.orders import ExchangeOrder, GroupKind, OrderStatus, Ticket, TicketGroup
+from tradeproc.localbroker.pipeline import ApiError
 from tradeproc.localbroker.tape import generated
-from tradeproc.localbroker.tickets import BadTicket, read_group, read_order, read_replacement, summary
+from tradeproc.localbroker.tradestation import order_entry, sign_in_routes
+from tradeproc.localbroker.tradestation.oauth import OAuthError, OAuthSettings, SignIn
+from tradeproc.localbroker.tradestation.tickets import BadTicket, read_group, read_order, read_replacement, summary
 
 ES, ACCOUNT = "ESH24", "SIM0000001F"
 START = 1_703_545_200 * SECOND

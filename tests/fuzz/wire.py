@@ -11,7 +11,7 @@ from oauthlib.oauth2 import WebApplicationClient
 from tests.brokers.tradestation import examples
 from tests.fuzz import mutations
 from tests.fuzz.harness import Target
-from tradeproc.brokers.contract import BarTold, ClientCredentials, OrderTold, PositionTold, RecordUnreadable
+from tradeproc.brokers.contract import BarTold, ClientCredentials, OrderUpdated, PositionUpdated, RecordUnreadable
 from tradeproc.brokers.tradestation import authorization, orders, rest, stream_events, symbols
 from tradeproc.brokers.tradestation.account_manager import TradeStationAccounts
 from tradeproc.brokers.tradestation.data_source import TradeStationData
@@ -151,9 +151,9 @@ def _read_stream(drawn: tuple[int, list[Any]]) -> None:
             match event:
                 case BarTold(candle):
                     travels(shapes.CANDLE, candle)
-                case OrderTold(order):
+                case OrderUpdated(order):
                     travels(shapes.BROKER_ORDER, order)
-                case PositionTold(position):
+                case PositionUpdated(position):
                     travels(shapes.POSITION, position)
                 case RecordUnreadable(unread):
                     sent = orjson.loads(encode_body(messages.listed_order_to_body(unread)))

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from tradeproc.domain.candles import Candle, Tick
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.units import MINUTE, SECOND, from_iso, iso
-from tradeproc.engine.bars import TickArrays
-from tradeproc.engine.bars_live import BarBuilder
 from tradeproc.localbroker.bars import DAY_MINUTES, Bar, Bars
 from tradeproc.localbroker.tape import Tape, shipped
+from tradeproc.market.bars import TickArrays
+from tradeproc.market.bars_live import BarBuilder
 
 HOUR = 60 * MINUTE
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.localbroker.floor_tickets import ACCOUNT, CASH, ES, bracket, one, ticket
+from tests.exchange.tickets import ACCOUNT, CASH, ES, bracket, one, ticket
 from tradeproc.domain.orders import Side
 from tradeproc.domain.units import SECOND, Contracts, Nanos, Price
+from tradeproc.exchange.orders import Declined, OrderStatus, Placed, Replacement, Why
 from tradeproc.localbroker.journal import BrokenJournal, Journal
 from tradeproc.localbroker.market import Market, Settings
-from tradeproc.localbroker.orders import Declined, OrderStatus, Placed, Replacement, Why
 from tradeproc.localbroker.tape import generated
 
 START = 1_703_545_200 * SECOND
@@ -173,7 +173,7 @@ WRITER = """
 import sys
 from decimal import Decimal
 from pathlib import Path
-from tests.localbroker.floor_tickets import *
+from tests.exchange.tickets import *
 from tradeproc.localbroker.market import Market, Settings
 from tradeproc.localbroker.tape import generated
 

@@ -7,8 +7,8 @@ import pytest
 
 from tradeproc.domain.orders import OrderType, Side
 from tradeproc.domain.units import MINUTE, SECOND, Contracts, Money, Nanos, Price, from_iso
+from tradeproc.exchange.orders import GroupKind, Placed, Ticket, TicketGroup
 from tradeproc.localbroker.market import MOST_TICKS, Market, NotFlat, Settings
-from tradeproc.localbroker.orders import GroupKind, Placed, Ticket, TicketGroup
 from tradeproc.localbroker.tape import Tape, generated
 
 ACCOUNT, CONTRACT = "SIM1F", "ESH24"

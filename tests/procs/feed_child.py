@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.procs.stage import Script
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.node import Node
-from tradeproc.procs.account_feed import AccountFeed
+from tradeproc.procs.feeds.account_feed import AccountFeed
 
 if __name__ == "__main__":
     node = Node(sys.argv[2], Directory(Path(sys.argv[1])))

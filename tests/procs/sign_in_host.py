@@ -17,8 +17,8 @@ from tradeproc.bus.node import Node
 from tradeproc.config import load
 from tradeproc.home import Home
 from tradeproc.procs.token_source import TOKENS
-from tradeproc.procs.token_vault import Vault
-from tradeproc.procs.tokens import TokensProcess
+from tradeproc.procs.tokens.main import TokensProcess
+from tradeproc.procs.tokens.vault import Vault
 
 PATIENCE = 30.0
 

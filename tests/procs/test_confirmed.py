@@ -29,7 +29,7 @@ from tradeproc.domain.orders import OrderRole
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import Persist
 from tradeproc.home import Home
-from tradeproc.procs.ledger import Ledger
+from tradeproc.procs.trader.ledger import Ledger
 from tradeproc.store import Journal, Lease, Store
 from tradeproc.store.database import connect
 from tradeproc.store.embedded import database_url

@@ -5,9 +5,9 @@ import threading
 import pytest
 
 from tests.waiting import wait_until
-from tradeproc.procs import queue_worker
+from tradeproc.procs.jobs import queue_worker
+from tradeproc.procs.jobs.queue_worker import QueueWorker, Work
 from tradeproc.procs.lanes import Lanes
-from tradeproc.procs.queue_worker import QueueWorker, Work
 
 
 def test_a_call_that_runs_on_long_after_its_time_is_stuck_and_others_are_not() -> None:

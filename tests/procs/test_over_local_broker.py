@@ -18,10 +18,10 @@ from tradeproc.domain.instruments import Contract
 from tradeproc.domain.orders import OrderRole, OrderType, Side
 from tradeproc.domain.units import Contracts
 from tradeproc.localbroker.testing import RunningBroker, running_local_broker
-from tradeproc.procs import account
-from tradeproc.procs.account import Account
-from tradeproc.procs.account_feed import AccountFeed
-from tradeproc.procs.link import Link
+from tradeproc.procs.account import main
+from tradeproc.procs.account.main import Account
+from tradeproc.procs.feeds.account_feed import AccountFeed
+from tradeproc.procs.link.main import Link
 
 ME, LINK = "session-1.account", "link-paper.link"
 ACCOUNTS = [f"SIM{number:07}F" for number in range(1, 5)]
@@ -39,7 +39,7 @@ class Desk:
 
     stage: Stage
     running: RunningBroker
-    account: str
+    main: str
 
     def __post_init__(self) -> None:
         tradestation = broker("tradestation")
@@ -85,7 +85,7 @@ class Desk:
 def desk(
     on_stage: Stage, running: RunningBroker, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Desk]:
-    monkeypatch.setattr(account, "POLL_SECONDS", 0.5)
+    monkeypatch.setattr(main, "POLL_SECONDS", 0.5)
     yield Desk(on_stage, running, request.param)
     running.control.clear_faults()
 

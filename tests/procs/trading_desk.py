@@ -23,10 +23,10 @@ from tradeproc.domain.units import Contracts, Money, Price
 from tradeproc.engine.events import TradingState
 from tradeproc.engine.recording import Header
 from tradeproc.engine.state import Setup, new_state
-from tradeproc.procs import trader, trader_commands
-from tradeproc.procs.ledger import Ledger
-from tradeproc.procs.recorder import Recorder
-from tradeproc.procs.trading import Trader
+from tradeproc.procs.trader import commands, main
+from tradeproc.procs.trader.ledger import Ledger
+from tradeproc.procs.trader.recorder import Recorder
+from tradeproc.procs.trader.trading import Trader
 from tradeproc.store import Lease, Store
 from tradeproc.store.journal import Journal
 from tradeproc.strategies.contract import Decision
@@ -38,7 +38,7 @@ Answer = Callable[[Body], Body | Deferred]
 class TradingDesk:
     """Everything around one trader; `answers` are the account manager's, and may be replaced."""
 
-    trader: Trader
+    main: Trader
 
     def __init__(self, stage: Stage, url: str, folder: Path, *plans: Plan | Decision, **changes: Any) -> None:
         self.stage, self.url = stage, url
@@ -157,11 +157,11 @@ class TradingDesk:
 
         fills, latches = self.store.fills(self.session), ledger.latches()
         state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in latches})
-        started = trader._known(self.store, row, fills, latches)
+        started = main._known(self.store, row, fills, latches)
 
         def prepare(node: Node) -> None:
             self.trader = Trader(node, row, ledger, state, fills, recorder)
-            trader_commands.register(self.trader)
+            commands.register(self.trader)
             self.trader.begin(started)
 
         self.actor = self.stage.enter(self.me, prepare)

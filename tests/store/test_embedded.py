@@ -17,8 +17,8 @@ from tests.databases import freeze_server, temporary_home
 from tests.waiting import wait_until
 from tradeproc.home import Home
 from tradeproc.store import embedded
-from tradeproc.store.deafness import Deafness
 from tradeproc.store.embedded import Server, database_url, socket_folder
+from tradeproc.store.server_probe import Deafness
 
 KEEPER = """
 import sys, time

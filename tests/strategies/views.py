@@ -7,7 +7,7 @@ from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import instrument
 from tradeproc.domain.orders import Order, OrderRole, OrderState, OrderType, Side
 from tradeproc.domain.units import MINUTE, Contracts, Nanos, Price, Ticks
-from tradeproc.engine.candles import CandleSeries
+from tradeproc.market.candle_series import CandleSeries
 from tradeproc.strategies.contract import View
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tradeproc import errors
 from tradeproc.domain.orders import OrderState
+from tradeproc.procs.__main__ import module_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "ARCHITECTURE.md").read_text()
@@ -35,15 +36,16 @@ def test_every_process_of_the_table_is_a_module_with_a_main() -> None:
         name, module = row[0], row[1].strip("`")
         text = (ROOT / "tradeproc" / module).read_text()
 
-        assert module == f"procs/{name}.py"
+        assert module == module_of(name).removeprefix("tradeproc.").replace(".", "/") + ".py"
         assert "def main(" in text
 
 
 def test_every_module_with_a_main_is_in_the_table() -> None:
     named = {row[0] for row in table_rows("process")}
+    folder = ROOT / "tradeproc" / "procs"
     found = {
-        path.stem
-        for path in (ROOT / "tradeproc" / "procs").glob("*.py")
+        path.parent.name if path.stem == "main" else path.stem
+        for path in folder.rglob("*.py")
         if path.stem not in SHELLS and re.search(r"^def main\(", path.read_text(), re.MULTILINE)
     }
 

@@ -175,14 +175,14 @@ class BarTold:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderTold:
+class OrderUpdated:
     """An order's full present picture."""
 
     order: BrokerOrder
 
 
 @dataclass(frozen=True, slots=True)
-class PositionTold:
+class PositionUpdated:
     """A position's full present picture; quantity 0 when it was closed."""
 
     position: Position
@@ -219,7 +219,7 @@ class StreamEnded:
     is_fatal: bool = False
 
 
-StreamEvent = BarTold | OrderTold | PositionTold | RecordUnreadable | SnapshotEnded | Beat | StreamEnded
+StreamEvent = BarTold | OrderUpdated | PositionUpdated | RecordUnreadable | SnapshotEnded | Beat | StreamEnded
 
 
 class Stream(Protocol):

@@ -1,9 +1,9 @@
 """What a start of the desk makes sure of before supervisord is started: its configuration can be used as a whole."""
 
-from tradeproc.cli.desk import Desk
+from tradeproc.desk.installation import Desk
 from tradeproc.localbroker.chosen import Choice, chosen
 from tradeproc.localbroker.tape import check_tape
-from tradeproc.procs.localbroker import configured_tape, folder_of
+from tradeproc.procs.localbroker.main import configured_tape, folder_of
 
 
 def check(desk: Desk, tape: Choice | None = None) -> None:

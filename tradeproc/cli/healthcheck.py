@@ -8,11 +8,11 @@ from contextlib import closing
 from functools import partial
 
 from tradeproc.cli import reader
-from tradeproc.cli.collector import Collector
-from tradeproc.cli.desk import Desk
-from tradeproc.cli.exits import one_line
-from tradeproc.cli.health import evaluate, exit_code
 from tradeproc.clock import wall_ns
+from tradeproc.desk.collector import Collector
+from tradeproc.desk.exits import one_line
+from tradeproc.desk.health import evaluate, exit_code
+from tradeproc.desk.installation import Desk
 from tradeproc.domain.calendar_table import CHECKED
 from tradeproc.domain.texts import shown
 from tradeproc.errors import TradeprocError

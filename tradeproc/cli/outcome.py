@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 
 from rich.console import RenderableType
 
-from tradeproc.cli.desk import Desk
-from tradeproc.cli.exits import Exit
+from tradeproc.desk.exits import Exit
+from tradeproc.desk.installation import Desk
 
 
 @dataclass(frozen=True, slots=True)

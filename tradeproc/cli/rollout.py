@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tradeproc.cli.desk import Desk
-from tradeproc.cli.exits import CommandFailed, supervisorctl
-from tradeproc.cli.preflight import uninterrupted
+from tradeproc.cli.quickstart.preflight import uninterrupted
+from tradeproc.desk.exits import CommandFailed, supervisorctl
+from tradeproc.desk.installation import Desk
 from tradeproc.errors import EXIT_DONE, EXIT_HALT, TradeprocError
 from tradeproc.supervision.client import Program, ProgramState, SupervisorAway, SupervisorRefused
 
@@ -27,9 +27,9 @@ _CORE = ("core", "localbroker", "warden")
 POSTGRES = "core.postgres"
 _IMPORTS = """
 import importlib
-from tradeproc.procs.__main__ import KINDS
+from tradeproc.procs.__main__ import KINDS, module_of
 for kind in KINDS:
-    importlib.import_module(f"tradeproc.procs.{kind}")
+    importlib.import_module(module_of(kind))
 """
 
 

@@ -11,7 +11,7 @@ from functools import partial
 
 from rich.console import Console
 
-from tradeproc.cli import exits, reader
+from tradeproc.cli import reader, reporting
 from tradeproc.cli.commands import (
     acknowledge,
     book,
@@ -24,8 +24,8 @@ from tradeproc.cli.commands import (
     upgrade,
     watching,
 )
-from tradeproc.cli.desk import Desk
-from tradeproc.cli.exits import Exit
+from tradeproc.desk.exits import Exit
+from tradeproc.desk.installation import Desk
 from tradeproc.errors import TradeprocError
 from tradeproc.folders import keep_to_ourselves
 from tradeproc.home import find_home
@@ -69,11 +69,11 @@ def _run(argv: Sequence[str] | None) -> int:
         with Desk(find_home(getattr(arguments, "home", None))) as desk:
             outcome = arguments.command(desk, arguments)
     except TradeprocError as error:
-        return exits.report(error, as_json=as_json)
+        return reporting.report(error, as_json=as_json)
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     if as_json and outcome.value is not None:
-        exits.print_json(outcome.value)
+        reporting.print_json(outcome.value)
     elif not as_json and outcome.shown is not None:
         Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(outcome.shown)
     return int(outcome.exit)

@@ -16,17 +16,17 @@ from rich.text import Text
 
 from tradeproc.bus.codec import Envelope
 from tradeproc.bus.gaps import Heard, Sequences
-from tradeproc.cli.desk import KEEPER, Desk
 from tradeproc.cli.layout import plain_text
-from tradeproc.cli.listening import Listener
 from tradeproc.cli.screen import Screen
 from tradeproc.cli.view import progress_line, render
 from tradeproc.cli.why import death_line
 from tradeproc.clock import monotonic_ns, wall_ns
+from tradeproc.desk.installation import KEEPER, Desk
+from tradeproc.desk.listening import Listener
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.units import SECOND
 from tradeproc.errors import TradeprocError
-from tradeproc.procs import localbroker
+from tradeproc.procs.localbroker import main
 from tradeproc.supervision.deaths import read_deaths
 from tradeproc.supervision.reconcile import is_done
 
@@ -59,7 +59,7 @@ class Watch:
         self._desk, self._session, self.screen = desk, session, screen
         self._trader = f"session-{session}.trader"
         self._groups = (f"session-{session}.", f"link-{login}.")
-        self._tape = localbroker.PROCESS if is_at_local_broker(desk, login) else ""
+        self._tape = main.PROCESS if is_at_local_broker(desk, login) else ""
         self._listener = Listener(desk.directory)
         self._sequences = Sequences()
         self._is_behind = True

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from tradeproc.cli import tables
-from tradeproc.cli.desk import Desk
 from tradeproc.clock import wall_ns
 from tradeproc.config import BadConfig
+from tradeproc.desk.installation import Desk
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.units import SECOND, Nanos

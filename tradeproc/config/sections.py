@@ -7,8 +7,8 @@ from tradeproc.config.logins import Secret
 from tradeproc.config.problems import MOST, check_positive
 from tradeproc.domain.records import BadValue, nearest
 from tradeproc.domain.units import Contracts
-from tradeproc.market.lines import Unreadable
-from tradeproc.market.zones import zone_of
+from tradeproc.market.tape_files.lines import Unreadable
+from tradeproc.market.tape_files.zones import zone_of
 
 
 @dataclass(frozen=True, slots=True)

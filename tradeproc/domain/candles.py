@@ -1,4 +1,4 @@
-"""Ticks and candles (bars) as values; `engine/bars.py` assembles candles, `engine/candles.py` keeps them."""
+"""Ticks and candles (bars) as values; `market/bars.py` assembles candles, `market/candle_series.py` keeps them."""
 
 from dataclasses import dataclass
 

@@ -11,7 +11,7 @@ from tradeproc.domain.book import Balance, Divergence, DivergenceKind
 from tradeproc.domain.broker_orders import BrokerOrder, UnreadableRecord
 from tradeproc.domain.orders import Order, OrderSource, OrderState
 from tradeproc.domain.units import SECOND
-from tradeproc.engine import early_close, external, matching, sending, unpriced, vanished
+from tradeproc.engine import early_close, external, recognition, sending, unpriced, vanished
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import SaveBalance
 from tradeproc.engine.events import RecordUnreadable, StreamChanged, StreamKind
@@ -25,16 +25,16 @@ GIVEN_UP = "the broker does not have it"
 CHANGE_EXPECTED = 5 * SECOND
 
 
-def order_told(turn: Turn, picture: BrokerOrder) -> None:
+def order_updated(turn: Turn, picture: BrokerOrder) -> None:
     """Apply what the stream says about one order."""
     state = turn.state
-    if not matching.is_of_session(state, picture):
+    if not recognition.is_of_session(state, picture):
         return
     if picture.doubt:
         reason = f"order {picture.broker_id}: {picture.doubt}"
         broken = UnreadableRecord(picture.broker_id, picture.account, picture.contract, reason)
         record_unreadable(turn, RecordUnreadable(StreamKind.ORDERS, broken))
-    order = matching.claimed(state, picture)
+    order = recognition.claimed(state, picture)
     if order is None and picture.broker_id in state.broker.ids:
         return  # of ours, ended long ago and forgotten
     if order is None:
@@ -120,8 +120,8 @@ def claim_strays(turn: Turn, source: OrderSource, listed: Sequence[BrokerOrder] 
     ]
     # legs are known by their entry, so entries first, however the broker lists them
     for picture in sorted((*listed, *state.broker.strays.values()), key=lambda each: each.parent is not None):
-        order = matching.owner(state, picture, candidates)
-        if order is None or any(matching.looks_like(state, submit, picture) for submit in submits):
+        order = recognition.owner(state, picture, candidates)
+        if order is None or any(recognition.looks_like(state, submit, picture) for submit in submits):
             continue
         candidates.remove(order)
         turn.log("info", "order_matched", order=order.id, broker_id=picture.broker_id)
@@ -230,7 +230,7 @@ def stream_changed(turn: Turn, event: StreamChanged) -> None:
 def record_unreadable(turn: Turn, event: RecordUnreadable) -> None:
     """Ask for what the stream told and nobody could read; told again and again, it is asked for once."""
     record = event.record
-    if not matching.is_of_session(turn.state, record) or event.stream in turn.state.broker.unreadable:
+    if not recognition.is_of_session(turn.state, record) or event.stream in turn.state.broker.unreadable:
         return
     turn.log("warning", "record_unreadable", stream=event.stream.value, reason=record.reason)
     note_unreadable(turn, event.stream, [record.reason])
@@ -250,7 +250,7 @@ def note_unreadable(turn: Turn, stream: StreamKind, reasons: Sequence[str]) -> N
         turn.clear(AlarmName.BROKER_UNREADABLE)
 
 
-def balance_told(turn: Turn, balance: Balance) -> None:
+def balance_updated(turn: Turn, balance: Balance) -> None:
     """Keep and save the account's money."""
     if balance.account == turn.state.setup.spec.account and balance != turn.state.broker.balance:
         turn.state.broker.balance = balance

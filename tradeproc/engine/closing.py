@@ -64,7 +64,7 @@ def advance(turn: Turn) -> None:
         turn.do(Finished("stopped; what works at the broker goes on working"))
 
 
-def press(turn: Turn) -> None:
+def on_time(turn: Turn) -> None:
     """Repeat what a closing waits for; called when time passes."""
     closing = turn.state.engine.closing
     if closing is None:

@@ -49,7 +49,7 @@ def heard(turn: Turn) -> None:
             engine.closing.not_before = turn.now
 
 
-def press(turn: Turn) -> None:
+def on_time(turn: Turn) -> None:
     """Close the position of a session that is to be flat when its market turns out to be closed."""
     schedule, engine = turn.state.setup.spec.schedule, turn.state.engine
     if schedule is None or not schedule.flatten_at_end:

@@ -98,7 +98,7 @@ class WarmedUp:
 
 
 @dataclass(frozen=True, slots=True)
-class CandleTold:
+class CandleReceived:
     """A candle of the session's contract and interval, forming or closed.
 
     `is_history` for those a feed repeats after connecting: a strategy still runs on one it has not seen, in order,
@@ -170,14 +170,14 @@ class DatabaseChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderTold:
+class OrderUpdated:
     """A picture of an order of the account, ours or not, from the stream or its snapshot."""
 
     order: BrokerOrder
 
 
 @dataclass(frozen=True, slots=True)
-class PositionTold:
+class PositionUpdated:
     """A picture of a position of the account, from the stream or its snapshot."""
 
     position: Position
@@ -192,7 +192,7 @@ class RecordUnreadable:
 
 
 @dataclass(frozen=True, slots=True)
-class BalanceTold:
+class BalanceUpdated:
     """The account's money."""
 
     balance: Balance
@@ -282,17 +282,17 @@ Event = (
     | TimePassed
     | LeaseChanged
     | WarmedUp
-    | CandleTold
+    | CandleReceived
     | BarTook
     | StreamChanged
     | MarketHoursTold
     | Persisted
     | PersistFailed
     | DatabaseChanged
-    | OrderTold
-    | PositionTold
+    | OrderUpdated
+    | PositionUpdated
     | RecordUnreadable
-    | BalanceTold
+    | BalanceUpdated
     | SubmitAnswered
     | ModifyAnswered
     | CancelAnswered

@@ -9,11 +9,11 @@ from tradeproc.domain.candles import Candle
 from tradeproc.domain.units import SECOND, Contracts, Nanos
 from tradeproc.engine import decisions, early_close, strategy
 from tradeproc.engine.alarms import AlarmName
-from tradeproc.engine.candles import Placement, merge
 from tradeproc.engine.effects import Publish
-from tradeproc.engine.events import CandleTold
+from tradeproc.engine.events import CandleReceived
 from tradeproc.engine.state import State, StrategyOwned
 from tradeproc.engine.turn import Turn
+from tradeproc.market.candle_series import Placement, merge
 from tradeproc.strategies.contract import View
 
 NOT_READY_AFTER = 60 * SECOND
@@ -32,7 +32,7 @@ def warmed_up(turn: Turn, history: tuple[Candle, ...]) -> None:
     turn.log("info", "warmed_up", candles=len(own.candles))
 
 
-def candle_told(turn: Turn, event: CandleTold) -> None:
+def candle_received(turn: Turn, event: CandleReceived) -> None:
     """Put a candle in its place; run the strategy when it is new and closed."""
     own, candle = turn.state.strategy, event.candle
     turn.state.broker.market_heard_at = turn.now
@@ -100,7 +100,7 @@ def view(state: State, candle: Candle) -> View:
     )
 
 
-def press(turn: Turn) -> None:
+def on_time(turn: Turn) -> None:
     """Say that the strategy still does not run long after the start; called when time passes."""
     state = turn.state
     waits = {

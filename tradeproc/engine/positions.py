@@ -27,7 +27,7 @@ _ASK_AFTER = 1 * SECOND
 _CONFIRM_AFTER = 2 * SECOND
 
 
-def position_told(turn: Turn, position: Position) -> None:
+def position_updated(turn: Turn, position: Position) -> None:
     """Take a reading from the stream."""
     spec = turn.state.setup.spec
     if (position.account, position.contract) == (spec.account, spec.contract):
@@ -70,7 +70,7 @@ def review(turn: Turn) -> None:
         turn.log("info", "position_confirmed", quantity=turn.state.engine.holding.quantity)
 
 
-def press(turn: Turn) -> None:
+def on_time(turn: Turn) -> None:
     """Ask what a suspicion needs to be settled, and every 30 s without one; called when time passes."""
     broker = turn.state.broker
     suspicion, question = broker.suspicion, broker.position

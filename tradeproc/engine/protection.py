@@ -29,7 +29,7 @@ def uncovered(state: State) -> int:
     return max(0, abs(held) - covered)
 
 
-def press(turn: Turn) -> None:
+def on_time(turn: Turn) -> None:
     """Watch the invariant; called when time passes. A closing under way is protection enough."""
     engine = turn.state.engine
     if engine.closing is not None or not turn.state.broker.is_reconciled:

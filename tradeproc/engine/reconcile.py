@@ -24,7 +24,7 @@ from tradeproc.domain.book import Divergence, DivergenceKind
 from tradeproc.domain.broker_orders import BrokerOrder, ListedOrder, UnreadableRecord
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderState, OrderType
 from tradeproc.domain.units import SECOND, Nanos
-from tradeproc.engine import external, matching, outcomes, strategy, unpriced
+from tradeproc.engine import external, outcomes, recognition, strategy, unpriced
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.broker import (
     GIVEN_UP,
@@ -94,7 +94,7 @@ def orders_answered(turn: Turn, number: int, answer: Answer[tuple[ListedOrder, .
     match answer:
         case Known(pictures):
             question.known_at = turn.now
-            ours = [picture for picture in pictures if matching.is_of_session(turn.state, picture)]
+            ours = [picture for picture in pictures if recognition.is_of_session(turn.state, picture)]
             note_unreadable(turn, StreamKind.ORDERS, list(filter(None, map(_trouble, ours))))
             _compare(turn, ours, number)
         case Unknown(reason):
@@ -113,7 +113,7 @@ def _compare(turn: Turn, listed_orders: list[ListedOrder], number: int) -> None:
     unknown: list[BrokerOrder] = []
     broker.foreign_filled = {}
     for picture in pictures:
-        order = matching.claimed(turn.state, picture)
+        order = recognition.claimed(turn.state, picture)
         if order is None:
             unknown.append(picture)
             if picture.filled and picture.broker_id not in broker.ids:
@@ -140,7 +140,7 @@ def _look_for_shrunk(turn: Turn, pictures: Iterable[BrokerOrder]) -> None:
     broker = turn.state.broker
     known, broker.shrunk = broker.shrunk, {}
     for picture in pictures:
-        order = matching.claimed(turn.state, picture)
+        order = recognition.claimed(turn.state, picture)
         if order is None or picture.filled >= order.filled:
             continue
         since = known[order.id].since if order.id in known else turn.now
@@ -191,7 +191,7 @@ def _count_absences(turn: Turn, number: int, listed: list[ListedOrder]) -> None:
     An answer with an order that may be one of them, and cannot be told from it, counts as none.
     """
     engine, lost = turn.state.engine, unresolved(turn.state)
-    if any(matching.may_be_one_of(turn.state, lost, picture) for picture in listed):
+    if any(recognition.may_be_one_of(turn.state, lost, picture) for picture in listed):
         return
     for order_id, pending in list(engine.pending.items()):
         if pending.waiting is not Waiting.RESOLVE or number <= pending.asked_number:
@@ -255,7 +255,7 @@ def _look_for_reappeared(turn: Turn, pictures: Iterable[BrokerOrder]) -> set[str
     working: set[str] = set()
     seen: set[str] = set()
     for picture in pictures:
-        order = matching.claimed(turn.state, picture)
+        order = recognition.claimed(turn.state, picture)
         if order is None or not order.state.is_terminal or picture.state.is_terminal:
             continue
         working.add(order.id)
@@ -285,7 +285,7 @@ def _record(turn: Turn, kind: DivergenceKind, subject: str, ours: str, brokers: 
     turn.diverged(Divergence(turn.state.setup.session, kind, subject, ours, brokers, cause, turn.now))
 
 
-def press(turn: Turn) -> None:
+def on_time(turn: Turn) -> None:
     """Ask for orders when something is due; called when time passes."""
     broker = turn.state.broker
     question = broker.orders
@@ -331,7 +331,7 @@ def expects_news(turn: Turn, order: Order) -> bool:
     return order.state is OrderState.PENDING and not is_dormant(turn.state, order)
 
 
-def press_pending(turn: Turn) -> None:
+def pending_on_time(turn: Turn) -> None:
     """Treat a reply that is long overdue as lost, and raise the alarm for orders that nobody can place."""
     engine = turn.state.engine
     for order_id, pending in list(engine.pending.items()):

@@ -1,7 +1,7 @@
 """A trader's life as lines of JSON: each event with its moment, so that the engine can be run over it again.
 
     {"header": …}                            what the life began with: session, fence, specification, latches
-    [moment, "CandleTold", {…}, digest]      one event; `digest` is the CRC-32 of the effects it had, 0 for none
+    [moment, "CandleReceived", {…}, digest]      one event; `digest` is the CRC-32 of the effects it had, 0 for none
     [moment, "Lost", {"events": 12}, 0]      the recorder could not keep up or write: what follows cannot be replayed
 
 Reading gives the same event back: floats keep every bit, Decimals every digit. Effects are not recorded; a replay

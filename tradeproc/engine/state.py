@@ -20,9 +20,9 @@ from tradeproc.domain.instruments import Contract, Instrument, instrument
 from tradeproc.domain.orders import Order, OrderSource, OrderState
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import SECOND, Contracts, Nanos, Price
-from tradeproc.engine.candles import CandleSeries
 from tradeproc.engine.effects import DecisionNoted, Send
 from tradeproc.engine.events import StreamKind, TradingState
+from tradeproc.market.candle_series import CandleSeries
 from tradeproc.strategies.contract import AnyStrategy
 
 KEPT_REFUSALS = 5

@@ -19,6 +19,7 @@ from tradeproc.engine import (
     closing,
     commands,
     early_close,
+    events,
     market,
     outcomes,
     positions,
@@ -28,7 +29,6 @@ from tradeproc.engine import (
     unpriced,
     vanished,
 )
-from tradeproc.engine import events as told
 from tradeproc.engine.effects import Effect
 from tradeproc.engine.events import Event
 from tradeproc.engine.state import State, Waiting
@@ -54,70 +54,70 @@ def step(state: State, event: Event, now: Nanos) -> Step:
 
 def _apply(turn: Turn, event: Event) -> None:
     match event:
-        case told.CandleTold():
-            market.candle_told(turn, event)
-        case told.BarTook(duration):
+        case events.CandleReceived():
+            market.candle_received(turn, event)
+        case events.BarTook(duration):
             market.bar_took(turn, duration)
-        case told.OrderTold() | told.PositionTold() | told.RecordUnreadable() | told.BalanceTold():
+        case events.OrderUpdated() | events.PositionUpdated() | events.RecordUnreadable() | events.BalanceUpdated():
             _apply_news(turn, event)
-        case told.TimePassed():
+        case events.TimePassed():
             _time_passed(turn)
-        case told.StreamChanged():
+        case events.StreamChanged():
             broker.stream_changed(turn, event)
-        case told.WarmedUp(candles):
+        case events.WarmedUp(candles):
             market.warmed_up(turn, candles)
-        case told.Started():
+        case events.Started():
             reconcile.started(turn, event)
         case _:
             _apply_reply(turn, event)
 
 
 def _apply_news(
-    turn: Turn, event: told.OrderTold | told.PositionTold | told.RecordUnreadable | told.BalanceTold
+    turn: Turn, event: events.OrderUpdated | events.PositionUpdated | events.RecordUnreadable | events.BalanceUpdated
 ) -> None:
     match event:
-        case told.OrderTold(order):
-            broker.order_told(turn, order)
-        case told.PositionTold(position):
-            positions.position_told(turn, position)
-        case told.RecordUnreadable():
+        case events.OrderUpdated(order):
+            broker.order_updated(turn, order)
+        case events.PositionUpdated(position):
+            positions.position_updated(turn, position)
+        case events.RecordUnreadable():
             broker.record_unreadable(turn, event)
-        case told.BalanceTold(balance):
-            broker.balance_told(turn, balance)
+        case events.BalanceUpdated(balance):
+            broker.balance_updated(turn, balance)
 
 
 Reply = (
-    told.MarketHoursTold
-    | told.Persisted
-    | told.PersistFailed
-    | told.DatabaseChanged
-    | told.SubmitAnswered
-    | told.ModifyAnswered
-    | told.CancelAnswered
-    | told.OrdersAnswered
-    | told.PositionAnswered
+    events.MarketHoursTold
+    | events.Persisted
+    | events.PersistFailed
+    | events.DatabaseChanged
+    | events.SubmitAnswered
+    | events.ModifyAnswered
+    | events.CancelAnswered
+    | events.OrdersAnswered
+    | events.PositionAnswered
 )
 
 
 def _apply_reply(turn: Turn, event: Reply | commands.Command) -> None:
     match event:
-        case told.MarketHoursTold():
+        case events.MarketHoursTold():
             early_close.hours_told(turn, event)
-        case told.Persisted(ticket):
+        case events.Persisted(ticket):
             sending.persisted(turn, ticket)
-        case told.PersistFailed(ticket, reason):
+        case events.PersistFailed(ticket, reason):
             sending.persist_failed(turn, ticket, reason)
-        case told.DatabaseChanged(is_up, reason):
+        case events.DatabaseChanged(is_up, reason):
             sending.database_changed(turn, is_up=is_up, reason=reason)
-        case told.SubmitAnswered(order_id, outcome):
+        case events.SubmitAnswered(order_id, outcome):
             outcomes.submit_answered(turn, order_id, outcome)
-        case told.ModifyAnswered(order_id, outcome):
+        case events.ModifyAnswered(order_id, outcome):
             outcomes.change_answered(turn, order_id, outcome, Waiting.MODIFY)
-        case told.CancelAnswered(order_id, outcome):
+        case events.CancelAnswered(order_id, outcome):
             outcomes.change_answered(turn, order_id, outcome, Waiting.CANCEL)
-        case told.OrdersAnswered(number, orders):
+        case events.OrdersAnswered(number, orders):
             reconcile.orders_answered(turn, number, orders)
-        case told.PositionAnswered(number, position):
+        case events.PositionAnswered(number, position):
             positions.position_answered(turn, number, position)
         case _:
             commands.obey(turn, event)
@@ -125,13 +125,13 @@ def _apply_reply(turn: Turn, event: Reply | commands.Command) -> None:
 
 def _time_passed(turn: Turn) -> None:
     """Look at every deadline; each has one owner."""
-    reconcile.press_pending(turn)
+    reconcile.pending_on_time(turn)
     reconcile.settle_doubts(turn)
-    unpriced.press(turn)
-    vanished.press(turn)
-    reconcile.press(turn)
-    positions.press(turn)
-    protection.press(turn)
-    early_close.press(turn)
-    closing.press(turn)
-    market.press(turn)
+    unpriced.on_time(turn)
+    vanished.on_time(turn)
+    reconcile.on_time(turn)
+    positions.on_time(turn)
+    protection.on_time(turn)
+    early_close.on_time(turn)
+    closing.on_time(turn)
+    market.on_time(turn)

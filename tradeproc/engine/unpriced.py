@@ -64,7 +64,7 @@ def price_later(turn: Turn, order: Order, picture: BrokerOrder, source: OrderSou
     return turn.state.engine.orders[order.id]
 
 
-def press(turn: Turn) -> None:
+def on_time(turn: Turn) -> None:
     """Ask again, and decide what stays without a price; called when time passes."""
     broker = turn.state.broker
     for order_id, held in list(broker.unpriced.items()):

@@ -31,7 +31,7 @@ def note(turn: Turn, order: Order, picture: BrokerOrder) -> None:
     turn.ask_position(f"stop {order.id} ended by no order of ours")
 
 
-def press(turn: Turn) -> None:
+def on_time(turn: Turn) -> None:
     """Judge what was noted as soon as the broker has answered after it; called when time passes."""
     broker, engine = turn.state.broker, turn.state.engine
     for order_id, gone in list(broker.vanished.items()):

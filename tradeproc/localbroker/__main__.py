@@ -15,7 +15,7 @@ import orjson
 
 from tradeproc.errors import EXIT_DONE, TradeprocError, exit_code
 from tradeproc.folders import keep_to_ourselves
-from tradeproc.localbroker.desk import Desk
+from tradeproc.localbroker.context import Desk
 from tradeproc.localbroker.server import ServerSettings, serve
 from tradeproc.localbroker.testing import PORT, SETTINGS, settings_from
 from tradeproc.logs import Throttled

@@ -10,11 +10,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tradeproc.localbroker import brokerage, market_data, order_entry
+from tradeproc.localbroker.context import Desk
 from tradeproc.localbroker.control import control_routes
-from tradeproc.localbroker.desk import Desk
-from tradeproc.localbroker.gate import TITLES, AccountsOf, Call, Gate, Handler, error
-from tradeproc.localbroker.sign_in_routes import sign_in_routes
+from tradeproc.localbroker.pipeline import TITLES, AccountsOf, Call, Gate, Handler, error
+from tradeproc.localbroker.tradestation import brokerage, market_data, order_entry
+from tradeproc.localbroker.tradestation.sign_in_routes import sign_in_routes
 
 
 def _nobody(call: Call) -> tuple[str, ...]:

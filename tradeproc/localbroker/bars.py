@@ -8,8 +8,8 @@ import numpy.typing as npt
 from tradeproc.domain.candles import Candle, Tick
 from tradeproc.domain.market_hours import MarketHours
 from tradeproc.domain.units import Contracts, Nanos
-from tradeproc.engine.bars import TickArrays, TimeBars, bars_of
-from tradeproc.engine.bars_live import BarBuilder
+from tradeproc.market.bars import TickArrays, TimeBars, bars_of
+from tradeproc.market.bars_live import BarBuilder
 
 DAY_MINUTES = 1440
 

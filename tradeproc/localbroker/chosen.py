@@ -10,7 +10,7 @@ import orjson
 
 from tradeproc.domain.records import BadRecord, read_record
 from tradeproc.durable import write_durably
-from tradeproc.market.reading import NOTHING_SAID, Wanted
+from tradeproc.market.tape_files.reading import NOTHING_SAID, Wanted
 
 _FILE = "tape.json"
 

@@ -13,11 +13,11 @@ from starlette.routing import Route
 from tradeproc.clock import wall_ns
 from tradeproc.domain.units import iso
 from tradeproc.errors import Refusal
-from tradeproc.localbroker.account_shapes import balance_body
+from tradeproc.exchange.orders import Declined
+from tradeproc.localbroker.context import Desk, refusal
 from tradeproc.localbroker.control_key import trouble
-from tradeproc.localbroker.desk import Desk, refusal
-from tradeproc.localbroker.gate import as_json, error
-from tradeproc.localbroker.orders import Declined
+from tradeproc.localbroker.pipeline import as_json, error
+from tradeproc.localbroker.tradestation.account_shapes import balance_body
 
 Body = Mapping[str, Any]
 

@@ -14,7 +14,7 @@ import orjson
 
 from tradeproc.durable import append_durably, sync_folder
 from tradeproc.errors import Halt
-from tradeproc.localbroker.ledger import Record
+from tradeproc.exchange.ledger import Record
 
 
 class BrokenJournal(Halt):

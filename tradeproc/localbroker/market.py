@@ -12,12 +12,10 @@ from tradeproc import clock
 from tradeproc.domain.orders import OrderType, Side
 from tradeproc.domain.units import Contracts, Money, Nanos
 from tradeproc.errors import Refusal
-from tradeproc.localbroker.bars import Bar, LiveBars
-from tradeproc.localbroker.exchange import Exchange
-from tradeproc.localbroker.journal import BrokenJournal, Journal
-from tradeproc.localbroker.ledger import Ledger, Record
-from tradeproc.localbroker.matching import Rules
-from tradeproc.localbroker.orders import (
+from tradeproc.exchange.exchange import Exchange
+from tradeproc.exchange.ledger import Ledger, Record
+from tradeproc.exchange.matching import Rules
+from tradeproc.exchange.orders import (
     Changed,
     Declined,
     GroupKind,
@@ -28,6 +26,8 @@ from tradeproc.localbroker.orders import (
     Ticket,
     TicketGroup,
 )
+from tradeproc.localbroker.bars import Bar, LiveBars
+from tradeproc.localbroker.journal import BrokenJournal, Journal
 from tradeproc.localbroker.pace import FASTEST, Pace
 from tradeproc.localbroker.tape import Tape
 

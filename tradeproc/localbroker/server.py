@@ -15,17 +15,17 @@ import uvicorn
 
 from tradeproc.domain.units import Money
 from tradeproc.errors import Fault, Halt
+from tradeproc.exchange.matching import Rules
 from tradeproc.folders import make_private
 from tradeproc.localbroker.app import make_app
+from tradeproc.localbroker.context import Desk
 from tradeproc.localbroker.control_key import make_key
-from tradeproc.localbroker.desk import Desk
 from tradeproc.localbroker.limits import BoundedProtocol
 from tradeproc.localbroker.market import Market, Settings
-from tradeproc.localbroker.matching import Rules
-from tradeproc.localbroker.oauth import OAuthSettings, SignIn
 from tradeproc.localbroker.streams import HEARTBEAT_SECONDS
 from tradeproc.localbroker.tape import SHIPPED, open_tape
-from tradeproc.market.reading import NOTHING_SAID, Wanted
+from tradeproc.localbroker.tradestation.oauth import OAuthSettings, SignIn
+from tradeproc.market.tape_files.reading import NOTHING_SAID, Wanted
 
 HOST = "127.0.0.1"
 

@@ -18,7 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.domain.units import iso
 from tradeproc.localbroker.faults import GARBLING, Fault, FaultName, Switchboard, garbled
-from tradeproc.localbroker.wakes import Bells, Sleeper
+from tradeproc.localbroker.wakeups import Bells, Sleeper
 
 HEARTBEAT_SECONDS = 5.0
 # the second kind holds from the snapshot on, the first begins after it

@@ -16,12 +16,12 @@ from tradeproc.domain.candles import Tick
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.units import SECOND, Contracts, Nanos, from_iso
-from tradeproc.engine.bars import TickArrays
 from tradeproc.errors import Refusal
 from tradeproc.localbroker.bars import Bars
 from tradeproc.localbroker.tape_files import BadTape, check_answered, check_head, understand
-from tradeproc.market.findings import betrayed
-from tradeproc.market.reading import NOTHING_SAID, Wanted
+from tradeproc.market.bars import TickArrays
+from tradeproc.market.tape_files.findings import betrayed
+from tradeproc.market.tape_files.reading import NOTHING_SAID, Wanted
 
 Times = npt.NDArray[np.int64]
 Prices = npt.NDArray[np.float64]

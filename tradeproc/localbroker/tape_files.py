@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Protocol
 
 from tradeproc.errors import Halt
-from tradeproc.market.lines import Unreadable
-from tradeproc.market.reading import Reading, Wanted, read
+from tradeproc.market.tape_files.lines import Unreadable
+from tradeproc.market.tape_files.reading import Reading, Wanted, read
 
 # so many bytes are in memory at once, beside the trades
 _CHUNK = 1 << 20

@@ -24,12 +24,12 @@ import orjson
 from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.domain.units import Money
 from tradeproc.errors import Fault
+from tradeproc.exchange.matching import Rules
 from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.control_key import key_file
-from tradeproc.localbroker.matching import Rules
-from tradeproc.localbroker.oauth import OAuthSettings
 from tradeproc.localbroker.server import ServerSettings
-from tradeproc.market.reading import Wanted
+from tradeproc.localbroker.tradestation.oauth import OAuthSettings
+from tradeproc.market.tape_files.reading import Wanted
 
 SETTINGS, PORT, LOG = "settings.json", "port", "log"
 _START_SECONDS, _STOP_SECONDS = 60.0, 10.0

@@ -28,6 +28,14 @@ KINDS = (
 )
 
 
+_FEEDS = ("bars", "orders", "positions")
+
+
+def module_of(kind: str) -> str:
+    """Return the module whose `main` runs a kind of process; the three feeds share a folder."""
+    return f"tradeproc.procs.feeds.{kind}" if kind in _FEEDS else f"tradeproc.procs.{kind}.main"
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the process that the first argument names and return its exit code."""
     kind = arguments[0] if arguments else ""
@@ -39,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _start(kind: str, arguments: Sequence[str]) -> int:
     gc.disable()  # imports make no garbage worth a search
-    module = importlib.import_module(f"tradeproc.procs.{kind}")
+    module = importlib.import_module(module_of(kind))
     gc.freeze()
     gc.enable()
     status = module.main(arguments)

@@ -8,7 +8,7 @@ The SQL stands in `queries/*.sql` and `migrations/*.sql`, never in Python.
 Start reading at `store.py`; then `rows.py`, `writes.py`, `database.py`, `statements.py`, `lease.py`, `journal.py`,
 `kept.py` with the switches that are not stored yet.
 `round_trips.py` makes trades of fills, `migrate.py` brings the schema up to date. `embedded.py` runs a private
-PostgreSQL server from a wheel, `forgotten.py` ends one left behind, `deafness.py` notices one that hangs.
+PostgreSQL server from a wheel, `leftover_server.py` ends one left behind, `server_probe.py` notices one that hangs.
 `background.py` waits off the loop.
 """
 

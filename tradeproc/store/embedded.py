@@ -1,6 +1,6 @@
 """A private PostgreSQL server from a wheel: one data folder, one unix socket, no network, gone when we are gone.
 
-`procs/postgres.py` keeps a `Server` up. PostgreSQL refuses to run as root; then it runs as the owner of the data
+`procs/postgres/main.py` keeps a `Server` up. PostgreSQL refuses to run as root; then it runs as the owner of the data
 folder, at first the user `pgserver`. No folder is opened for that user: it is started inside its data folder, which
 it knows as its current one, and programs that it may not read where they are installed are copied to where it may.
 """
@@ -28,7 +28,7 @@ from tradeproc.durable import sync_folder
 from tradeproc.errors import Halt
 from tradeproc.folders import short_name
 from tradeproc.home import Home
-from tradeproc.store.forgotten import ServerFailed, end_forgotten
+from tradeproc.store.leftover_server import ServerFailed, end_forgotten
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 An entry's contracts are closed by later fills of the other side, oldest first; what a closing fill has too much
 opens the other direction (a reversal). Contracts of different codes never meet. A partial close gives a trade of
 its own for each pair of entry and exit fill. What the broker took back never was: a reversal and the fills that it
-undoes make no trades. Pure; `procs/jobs.py` runs it.
+undoes make no trades. Pure; `procs/jobs/main.py` runs it.
 """
 
 from collections import deque

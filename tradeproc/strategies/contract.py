@@ -21,7 +21,7 @@ from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Instrument
 from tradeproc.domain.orders import Order, OrderRole, OrderType, Side, TimeInForce
 from tradeproc.domain.units import Contracts, Nanos, Price
-from tradeproc.engine.candles import CandleSeries
+from tradeproc.market.candle_series import CandleSeries
 
 A_contra = TypeVar("A_contra", contravariant=True)
 S = TypeVar("S")

@@ -8,7 +8,7 @@
     rules.py          what follows from a death: pure; restarts.py has its words, plans.py what outlives a warden
     repeats.py        deaths that repeat without any work between: pure; deaths.py the last words of processes
     liveness.py       who hangs: pure; killing.py ends it, hangs.py joins the two to heartbeats
-    ward.py           the warden's hands; listener.py speaks supervisord's event protocol; watchdog.py tells systemd
+    restarting.py     the warden's hands; listener.py speaks supervisord's event protocol; watchdog.py tells systemd
 
 Never here: brokers, orders, prices. Start reading at `rules.py`.
 """

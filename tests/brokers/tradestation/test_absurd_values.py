@@ -17,8 +17,8 @@ from tests.brokers.tradestation.examples import bar_record, order_record, positi
 from tests.engine.desk import Desk, Scripted
 from tradeproc.brokers.contract import (
     BarTold,
-    OrderTold,
-    PositionTold,
+    OrderUpdated,
+    PositionUpdated,
     RecordUnreadable,
     StreamEnded,
     StreamEvent,
@@ -35,7 +35,7 @@ from tradeproc.domain.book import Balance
 from tradeproc.domain.orders import OrderType, Side
 from tradeproc.domain.units import Contracts, Nanos
 from tradeproc.engine import effects as do
-from tradeproc.engine import events as told
+from tradeproc.engine import events
 from tradeproc.engine.events import StreamKind
 from tradeproc.strategies.contract import SubmitOrder
 
@@ -136,22 +136,22 @@ def assert_storable(effects: tuple[do.Effect, ...]) -> None:
 def tell(desk: Desk, event: StreamEvent) -> None:
     """What an account manager and a trader make of an event of a stream."""
     match event:
-        case OrderTold(order):
+        case OrderUpdated(order):
             body = over_the_bus(messages.broker_order_to_body(order))
             again = messages.listed_order_from_body(body)
             assert again == order
-            assert_storable(desk.tell(told.OrderTold(order)))
-        case PositionTold(position):
+            assert_storable(desk.tell(events.OrderUpdated(order)))
+        case PositionUpdated(position):
             assert messages.position_from_body(over_the_bus(messages.position_to_body(position))) == position
-            assert_storable(desk.tell(told.PositionTold(position)))
+            assert_storable(desk.tell(events.PositionUpdated(position)))
         case RecordUnreadable(record):
             assert messages.unreadable_from_body(over_the_bus(messages.unreadable_to_body(record))) == record
             for kind in (StreamKind.ORDERS, StreamKind.POSITIONS):
-                assert_storable(desk.tell(told.RecordUnreadable(kind, record)))
+                assert_storable(desk.tell(events.RecordUnreadable(kind, record)))
         case BarTold(candle):
             body = over_the_bus(messages.candle_to_body(candle, "ESH24", 1))
             assert messages.candle_from_body(body) == candle
-            desk.tell(told.CandleTold(candle))
+            desk.tell(events.CandleReceived(candle))
         case StreamEnded(reason):
             assert reason
 
@@ -187,9 +187,9 @@ def test_no_list_of_orders_harms_anybody_and_none_is_shorter_than_the_brokers(re
     answer = messages.answer_from_body(body, messages.each(messages.listed_order_from_body))
 
     assert answer == Known(listed)
-    desk.tell(told.ReconcileCommanded("me"))
+    desk.tell(events.ReconcileCommanded("me"))
     number = desk.state.broker.orders.number
-    assert_storable(desk.tell(told.OrdersAnswered(number, answer)))
+    assert_storable(desk.tell(events.OrdersAnswered(number, answer)))
     if any(isinstance(each, UnreadableRecord) and each.broker_id in ("", "900") for each in listed):
         desk.queue.clear()
         assert not desk.orders[0].state.is_terminal or any(
@@ -235,7 +235,7 @@ def test_no_balance_harms_anybody(record: dict[str, Any], detail: dict[str, Any]
 
     if isinstance(found, Balance):
         assert messages.balance_from_body(over_the_bus(messages.balance_to_body(found))) == found
-        assert_storable(working().tell(told.BalanceTold(found)))
+        assert_storable(working().tell(events.BalanceUpdated(found)))
 
 
 @PATIENT

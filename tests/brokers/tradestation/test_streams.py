@@ -10,8 +10,8 @@ from tests.brokers.tradestation.wire_server import Script, Streamed, Tokens, Wir
 from tradeproc.brokers.contract import (
     BarTold,
     Beat,
-    OrderTold,
-    PositionTold,
+    OrderUpdated,
+    PositionUpdated,
     RecordUnreadable,
     SnapshotEnded,
     Stream,
@@ -65,8 +65,8 @@ def test_orders_come_whole_however_the_bytes_are_cut(size: int) -> None:
     raw = lines(order_record(OrderID="1"), END, BEAT, order_record(OrderID="2", RejectReason="né"))
     events = read(Streamed([raw[at : at + size] for at in range(0, len(raw), size)]), orders)
 
-    assert kinds(events) == [OrderTold, SnapshotEnded, Beat, OrderTold, StreamEnded]
-    assert [event.order.broker_id for event in events if isinstance(event, OrderTold)] == ["1", "2"]
+    assert kinds(events) == [OrderUpdated, SnapshotEnded, Beat, OrderUpdated, StreamEnded]
+    assert [event.order.broker_id for event in events if isinstance(event, OrderUpdated)] == ["1", "2"]
 
 
 def test_a_closed_position_is_told_as_flat_though_only_its_id_came() -> None:
@@ -75,7 +75,7 @@ def test_a_closed_position_is_told_as_flat_though_only_its_id_came() -> None:
         Streamed([lines(position_record(), END, gone, {"PositionID": "other", "Deleted": True})]), positions
     )
 
-    told = [event.position for event in events if isinstance(event, PositionTold)]
+    told = [event.position for event in events if isinstance(event, PositionUpdated)]
     assert [(position.contract, position.quantity) for position in told] == [("ESH26", -1), ("ESH26", 0)]
 
 
@@ -216,7 +216,7 @@ def test_an_order_that_cannot_be_read_spoils_itself_and_not_the_stream() -> None
     broken = order_record({"ExecQuantity": "lots"}, OrderID="2")
     told = read(Streamed([lines(order_record(OrderID="1"), broken, order_record(OrderID="3"), END)]), orders)
 
-    assert kinds(told) == [OrderTold, RecordUnreadable, OrderTold, SnapshotEnded, StreamEnded]
+    assert kinds(told) == [OrderUpdated, RecordUnreadable, OrderUpdated, SnapshotEnded, StreamEnded]
     assert isinstance(told[1], RecordUnreadable)
     assert (told[1].record.broker_id, told[1].record.contract) == ("2", "ESH26")
 
@@ -228,5 +228,5 @@ def test_a_contract_of_which_one_lot_cannot_be_read_is_unknown_until_that_lot_is
         positions,
     )
 
-    assert kinds(told)[:5] == [PositionTold, RecordUnreadable, RecordUnreadable, PositionTold, PositionTold]
-    assert [event.position.quantity for event in told if isinstance(event, PositionTold)] == [-1, -1, -2]
+    assert kinds(told)[:5] == [PositionUpdated, RecordUnreadable, RecordUnreadable, PositionUpdated, PositionUpdated]
+    assert [event.position.quantity for event in told if isinstance(event, PositionUpdated)] == [-1, -1, -2]

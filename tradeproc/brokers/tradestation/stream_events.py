@@ -14,8 +14,8 @@ from tradeproc.brokers.contract import (
     BarTold,
     Beat,
     ListedPosition,
-    OrderTold,
-    PositionTold,
+    OrderUpdated,
+    PositionUpdated,
     RecordUnreadable,
     SnapshotEnded,
     StreamEnded,
@@ -87,7 +87,7 @@ class OrderReader:
             case UnreadableRecord() as unread:
                 return (RecordUnreadable(unread),)
             case order:
-                return (OrderTold(order),)
+                return (OrderUpdated(order),)
 
 
 class PositionReader:
@@ -124,7 +124,7 @@ class PositionReader:
         if not lot.contract:
             return RecordUnreadable(UnreadableRecord("", lot.account, "", "a lot that could not be read is closed"))
         held = add_positions(each for each in same if isinstance(each, Position) and each.account == lot.account)
-        return PositionTold(held[0] if held else Position(lot.account, lot.contract, Contracts(0), None))
+        return PositionUpdated(held[0] if held else Position(lot.account, lot.contract, Contracts(0), None))
 
 
 def _housekeeping(record: Json, now: Nanos) -> Sequence[StreamEvent] | None:

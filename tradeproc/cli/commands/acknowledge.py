@@ -8,10 +8,11 @@ from typing import Any
 
 from rich.text import Text
 
-from tradeproc.cli import lookup, tables
-from tradeproc.cli.desk import KEEPER, Desk
-from tradeproc.cli.exits import NotFound, WrongUsage
+from tradeproc.cli import tables
 from tradeproc.cli.outcome import Outcome, SubParsers
+from tradeproc.desk import lookup
+from tradeproc.desk.exits import NotFound, WrongUsage
+from tradeproc.desk.installation import KEEPER, Desk
 
 
 def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:

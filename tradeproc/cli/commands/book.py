@@ -8,11 +8,12 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tradeproc.cli import lookup, tables
-from tradeproc.cli.desk import KEEPER, Desk
+from tradeproc.cli import tables
 from tradeproc.cli.layout import Column
 from tradeproc.cli.outcome import Outcome, SubParsers, positive
 from tradeproc.cli.screen import price_of_order
+from tradeproc.desk import lookup
+from tradeproc.desk.installation import KEEPER, Desk
 from tradeproc.errors import TradeprocError
 
 _TRADER_SECONDS = 2.0

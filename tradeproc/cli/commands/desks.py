@@ -13,12 +13,13 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tradeproc.cli import configured, life, tables
-from tradeproc.cli.desk import KEEPER, Desk
-from tradeproc.cli.exits import CommandFailed, NotRunning
+from tradeproc.cli import configured, tables
 from tradeproc.cli.outcome import Outcome, SubParsers
-from tradeproc.cli.readiness import NotUp, Readiness, exit_of_missing, last_reason
+from tradeproc.cli.quickstart import life
 from tradeproc.clock import SECOND, wall_ns
+from tradeproc.desk.exits import CommandFailed, NotRunning
+from tradeproc.desk.installation import KEEPER, Desk
+from tradeproc.desk.readiness import NotUp, Readiness, exit_of_missing, last_reason
 from tradeproc.errors import EXIT_HALT, TradeprocError
 from tradeproc.home import Home
 from tradeproc.supervision.client import ProgramState, SupervisorAway, SupervisorStopping

@@ -12,11 +12,11 @@ from rich.text import Text
 
 from tradeproc.cli import tables
 from tradeproc.cli.commands import rewinding
-from tradeproc.cli.desk import Desk
-from tradeproc.cli.exits import CommandFailed, supervisorctl
 from tradeproc.cli.layout import NOTHING, Column, Listing, pairs, plain_text
 from tradeproc.cli.outcome import Outcome, SubParsers
 from tradeproc.clock import SECOND, monotonic_ns
+from tradeproc.desk.exits import CommandFailed, supervisorctl
+from tradeproc.desk.installation import Desk
 from tradeproc.localbroker import faults
 from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.control_key import key_file_of

@@ -9,10 +9,10 @@ from rich.text import Text
 
 from tradeproc.cli import tables
 from tradeproc.cli.consent_listener import ConsentListener
-from tradeproc.cli.desk import TOKENS, Desk
-from tradeproc.cli.exits import NotFound, WrongUsage
 from tradeproc.cli.layout import Column
 from tradeproc.cli.outcome import Outcome, SubParsers, positive
+from tradeproc.desk.exits import NotFound, WrongUsage
+from tradeproc.desk.installation import TOKENS, Desk
 
 _SECONDS = 30.0
 _PATIENCE = 300

@@ -10,14 +10,14 @@ from rich.text import Text
 
 from tradeproc.cli import tables
 from tradeproc.cli.commands.desks import wait_until
-from tradeproc.cli.desk import KEEPER, Desk
-from tradeproc.cli.exits import CommandFailed, NotRunning
 from tradeproc.cli.outcome import Outcome
+from tradeproc.desk.exits import CommandFailed, NotRunning
+from tradeproc.desk.installation import KEEPER, Desk
 from tradeproc.engine.events import TradingState
 from tradeproc.errors import Outage, TradeprocError
 from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.journal import put_aside
-from tradeproc.procs.localbroker import PROCESS, folder_of
+from tradeproc.procs.localbroker.main import PROCESS, folder_of
 from tradeproc.supervision.client import SupervisorAway, SupervisorRefused
 
 _STOP_SECONDS, _FEED_SECONDS, _READY_SECONDS = 60.0, 30.0, 60.0

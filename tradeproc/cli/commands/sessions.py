@@ -8,16 +8,17 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from tradeproc.cli import lookup, tables, words
+from tradeproc.cli import tables, words
 from tradeproc.cli.commands import stopping
 from tradeproc.cli.commands.desks import not_up
-from tradeproc.cli.desk import KEEPER, Desk
-from tradeproc.cli.exits import CommandFailed, NotRunning, WrongUsage
 from tradeproc.cli.layout import pairs
 from tradeproc.cli.outcome import Command, Outcome, SubParsers
-from tradeproc.cli.readiness import Readiness
 from tradeproc.cli.why import death_rows, market_of, why_rows
 from tradeproc.config import read_session
+from tradeproc.desk import lookup
+from tradeproc.desk.exits import CommandFailed, NotRunning, WrongUsage
+from tradeproc.desk.installation import KEEPER, Desk
+from tradeproc.desk.readiness import Readiness
 from tradeproc.domain.session import SessionSpec, check_new_name
 from tradeproc.errors import TradeprocError
 from tradeproc.supervision.client import SupervisorAway

@@ -5,10 +5,10 @@ from functools import partial
 from rich.text import Text
 
 from tradeproc.cli.commands.desks import wait_until
-from tradeproc.cli.desk import Desk
-from tradeproc.cli.exits import CommandFailed, Exit, NotRunning
-from tradeproc.cli.exposure import untended
 from tradeproc.cli.outcome import Outcome
+from tradeproc.desk.exits import CommandFailed, Exit, NotRunning
+from tradeproc.desk.exposure import untended
+from tradeproc.desk.installation import Desk
 from tradeproc.errors import Outage, Refusal
 from tradeproc.supervision.reconcile import is_done
 

@@ -8,15 +8,15 @@ from typing import Any
 from rich.table import Table
 
 from tradeproc.cli import tables
-from tradeproc.cli.desk import Desk
-from tradeproc.cli.exits import Exit
 from tradeproc.cli.layout import NOTHING, pairs
 from tradeproc.cli.outcome import Outcome, SubParsers
+from tradeproc.desk.exits import Exit
+from tradeproc.desk.installation import Desk
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.units import SECOND, iso
 from tradeproc.localbroker.tape_files import understand
-from tradeproc.market.findings import Findings, examine
-from tradeproc.market.reading import Reading, Wanted, many
+from tradeproc.market.tape_files.findings import Findings, examine
+from tradeproc.market.tape_files.reading import Reading, Wanted, many
 
 _MOST_SYMBOLS = 10
 

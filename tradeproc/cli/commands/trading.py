@@ -7,12 +7,12 @@ from typing import Any
 from rich.text import Text
 
 from tradeproc.cli import tables
-from tradeproc.cli.closing import not_flat_yet
-from tradeproc.cli.desk import Desk
-from tradeproc.cli.exits import Exit, NotRunning
-from tradeproc.cli.exposure import Open, untended
 from tradeproc.cli.outcome import Outcome, SubParsers
-from tradeproc.cli.switches import UNSTORED, throw
+from tradeproc.desk.closing import not_flat_yet
+from tradeproc.desk.exits import Exit, NotRunning
+from tradeproc.desk.exposure import Open, untended
+from tradeproc.desk.installation import Desk
+from tradeproc.desk.switches import UNSTORED, throw
 from tradeproc.domain.texts import storable
 from tradeproc.engine.events import TradingState
 

@@ -8,12 +8,12 @@ from contextlib import suppress
 from rich.text import Text
 
 from tradeproc.cli import configured
-from tradeproc.cli.desk import Desk
-from tradeproc.cli.exits import Exit, NotFound, NotRunning
 from tradeproc.cli.outcome import Outcome, SubParsers
-from tradeproc.cli.preflight import interrupt_on_signals
-from tradeproc.cli.readiness import Readiness
+from tradeproc.cli.quickstart.preflight import interrupt_on_signals
 from tradeproc.cli.rollout import POSTGRES, Batch, Rollout, check_new_code, plan
+from tradeproc.desk.exits import Exit, NotFound, NotRunning
+from tradeproc.desk.installation import Desk
+from tradeproc.desk.readiness import Readiness
 from tradeproc.errors import TradeprocError
 from tradeproc.supervision.client import SupervisorAway
 

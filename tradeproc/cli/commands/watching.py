@@ -9,14 +9,15 @@ import orjson
 from rich.console import Console
 
 from tradeproc.bus.codec import Envelope
-from tradeproc.cli import lookup, reader, tables, words
-from tradeproc.cli.desk import Desk
-from tradeproc.cli.exits import NotFound, NotRunning, WrongUsage
-from tradeproc.cli.listening import Listener
+from tradeproc.cli import reader, tables, words
 from tradeproc.cli.outcome import Outcome, SubParsers, positive
 from tradeproc.cli.screen import Screen
 from tradeproc.cli.view import progress_line
 from tradeproc.cli.watch import Watch, first_screen, show
+from tradeproc.desk import lookup
+from tradeproc.desk.exits import NotFound, NotRunning, WrongUsage
+from tradeproc.desk.installation import Desk
+from tradeproc.desk.listening import Listener
 from tradeproc.domain.texts import shown
 
 _SECOND = 1.0

@@ -133,7 +133,7 @@ create trigger fills_are_append_only before update or delete on fills
     for each row execute function refuse_change();
 
 -- Whoever books a fill asks for its session's trades in the same transaction. A job that still waits will see this
--- fill; one that is running may not, and the sweep of procs/jobs.py finds what fell between.
+-- fill; one that is running may not, and the sweep of procs/jobs/main.py finds what fell between.
 create function ask_for_trades() returns trigger
     language plpgsql as $$
 declare

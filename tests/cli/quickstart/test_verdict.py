@@ -1,0 +1,48 @@
+"""What the quickstart says of a strategy at its end, and whether that was well."""
+
+from typing import Any
+
+import pytest
+
+from tradeproc.cli.quickstart.verdict import is_harmless, verdict
+from tradeproc.supervision.deaths import Death
+from tradeproc.supervision.repeats import HUNG, UNSAID
+
+
+def row(decision: str, refusal: str, times: int = 1) -> dict[str, Any]:
+    return {"at": 10**18, "market_at": 10**18, "decision": decision, "refusal": refusal, "times": times}
+
+
+@pytest.mark.parametrize(
+    ("counts", "rows", "said", "is_well"),
+    [
+        ((0, 0, 0), [], "The strategy made no decision.", True),
+        ((5, 0, 0), [], "", True),
+        ((5, 2, 0), [row("SubmitOrder", "halted", 2)], "2 of 5 decisions of the strategy were refused:", True),
+        ((75, 75, 0), [row("SubmitOrder", "halted", 75)], "All 75 decisions of the strategy were refused:", False),
+        ((0, 0, 3), [row("failed", "KeyError: 'x'", 3)], "The strategy failed on 3 bars:", False),
+        ((9, 0, 1), [row("failed", "KeyError: 'x'")], "The strategy failed on 1 bar:", False),
+    ],
+)
+def test_a_session_that_could_not_trade_did_not_end_well(
+    counts: tuple[int, int, int], rows: list[dict[str, Any]], said: str, is_well: bool
+) -> None:
+    told = verdict(dict(zip(("wanted", "refused", "failed"), counts, strict=True)), rows, 1)
+
+    assert (told.lines[0] if told.lines else "") == said
+    assert told.is_well == is_well
+    assert all(each["refusal"] in "".join(told.lines) for each in rows)
+
+
+@pytest.mark.parametrize(
+    ("deaths", "harmless"),
+    [
+        ([], True),
+        ([Death(1, 1, UNSAID, -1)] * 4, True),
+        ([Death(1, 1, UNSAID, -1)] * 5, False),
+        ([Death(1, 1, f"{HUNG} (no heartbeat for 8 s)", -1)], False),
+        ([Death(1, 1, "KeyError: 'x'", 70)], False),
+    ],
+)
+def test_a_process_that_somebody_killed_is_no_failure_of_the_session(deaths: list[Death], harmless: bool) -> None:
+    assert is_harmless(deaths) == harmless

@@ -1,0 +1,63 @@
+"""A flatten says what is not flat yet, asked of traders that the test plays."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.actor import acting
+from tradeproc.bus.codec import Body
+from tradeproc.desk.closing import not_flat_yet
+from tradeproc.desk.installation import Desk
+from tradeproc.home import Home
+
+HELD: dict[str, Any] = {"contract": "ESH24", "position": 1, "orders": [], "alarms": {}, "reconciled": True}
+FLAT = {**HELD, "position": 0}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    home = Home(tmp_path)
+    home.make_folders()
+    with Desk(home) as desk:
+        yield desk
+
+
+def left(desk: Desk, *states: Body, seconds: float = 0.0) -> list[tuple[int, str]]:
+    """Return the position that is left and why, of a trader that tells these states, the last one for ever."""
+    told = list(states)
+
+    def state(_: Body) -> Body:
+        return told.pop(0) if len(told) > 1 else told[0]
+
+    with acting(desk.home.sockets, "session-7.trader", {"state": state}):
+        found = not_flat_yet(desk, [7], seconds)
+    return [(position.position, why) for position, why in found.values()]
+
+
+def test_what_is_flat_at_once_or_soon_is_not_named(desk: Desk) -> None:
+    assert left(desk, FLAT) == []
+    assert left(desk, HELD, HELD, FLAT, seconds=20.0) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (HELD, (1, "its exit is on the way")),
+        ({**FLAT, "orders": [{}]}, (0, "1 of its orders still work")),
+        ({**FLAT, "reconciled": False}, (0, "the broker has not confirmed orders and position")),
+        (
+            {**HELD, "alarms": {"close_stuck": "not flat yet: cancelling: the stops stay"}},
+            (1, "cancelling: the stops stay"),
+        ),
+    ],
+)
+def test_what_is_not_flat_is_named_with_what_its_trader_says(
+    desk: Desk, state: Body, expected: tuple[int, str]
+) -> None:
+    assert left(desk, state) == [expected]
+
+
+def test_a_trader_that_does_not_answer_has_its_own_line_elsewhere(desk: Desk) -> None:
+    assert not_flat_yet(desk, [8], 0.0) == {}

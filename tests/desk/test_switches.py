@@ -1,0 +1,101 @@
+"""Switches on their way to the traders, over a real bus whose processes the test plays."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from tests.actor import acting
+from tradeproc.bus.codec import Body
+from tradeproc.desk.exits import NotRunning
+from tradeproc.desk.installation import KEEPER, Desk
+from tradeproc.desk.switches import throw
+from tradeproc.errors import Outage, Refusal
+from tradeproc.home import Home
+
+
+class Away(Outage):
+    """What a keeper answers whose database does not."""
+
+
+class No(Refusal):
+    """What a trader answers that will not."""
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    home = Home(tmp_path)
+    home.make_folders()
+    with Desk(home) as desk:
+        yield desk
+
+
+def being(desk: Desk, process: str, **handlers: Callable[[Body], Body]) -> AbstractContextManager[None]:
+    return acting(desk.home.sockets, process, handlers)
+
+
+def away(_: Body) -> Body:
+    raise Away("database: no answer")
+
+
+def no(_: Body) -> Body:
+    raise No("not now")
+
+
+def test_a_keeper_that_cannot_has_the_traders_told_straight_and_a_flatten_halts_first(desk: Desk) -> None:
+    heard: list[str] = []
+
+    def halt(body: Body) -> Body:
+        heard.append(f"halt {body['scope']}")
+        return {"trading_state": "halted"}
+
+    def flatten(body: Body) -> Body:
+        heard.append(f"flatten {body['by']} {body['reason']}")
+        return {"trading_state": "halted"}
+
+    with (
+        being(desk, KEEPER, flatten=away),
+        being(desk, "session-7.trader", halt=halt, flatten=flatten),
+        being(desk, "session-8.trader", halt=no, flatten=no),
+    ):
+        told = throw(desk, "flatten", None, "drill")
+
+    assert heard == ["halt host", "flatten tradectl drill"]
+    assert (told["scope"], told["latch"], told["standing"]) == ("host", "not stored", None)
+    assert "database: no answer" in told["trouble"]
+    assert told["sessions"] == [
+        {"session": 7, "ok": True, "trading_state": "halted"},
+        {"session": 8, "ok": False, "reason": "not now"},
+    ]
+
+
+def test_only_the_trader_of_the_session_that_is_meant_is_told(desk: Desk) -> None:
+    with (
+        being(desk, "session-7.trader", halt=lambda body: {"trading_state": body["scope"]}),
+        being(desk, "session-8.trader", halt=no),
+    ):
+        told = throw(desk, "halt", 7, "")
+
+    assert told["sessions"] == [{"session": 7, "ok": True, "trading_state": "session:7"}]
+
+
+@pytest.mark.parametrize("name", ["resume", "halt"])
+def test_without_a_keeper_nothing_is_claimed_that_nobody_heard(desk: Desk, name: str) -> None:
+    with being(desk, KEEPER, resume=away, halt=away), pytest.raises(NotRunning, match="database: no answer"):
+        throw(desk, name, None, "")
+
+
+def test_a_trader_that_the_keeper_did_not_reach_is_asked_again_and_a_socket_without_a_process_is_none(
+    desk: Desk,
+) -> None:
+    unheard = [{"session": number, "ok": False, "reason": "no answer"} for number in (7, 78)]
+    answer = {"scope": "host", "latch": "stored", "standing": [], "sessions": unheard}
+    (desk.home.sockets / "session-78.trader.rpc").touch()
+    with (
+        being(desk, KEEPER, halt=lambda _: answer),
+        being(desk, "session-7.trader", halt=lambda _: {"trading_state": "halted"}),
+    ):
+        told = throw(desk, "halt", None, "")
+
+    assert told == {**answer, "sessions": [{"session": 7, "ok": True, "trading_state": "halted"}]}

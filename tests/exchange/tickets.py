@@ -1,0 +1,118 @@
+"""Short words for the tests of the exchange: tickets, ticks, moments and an exchange of one contract."""
+
+from decimal import Decimal
+
+from tradeproc.domain.candles import Tick
+from tradeproc.domain.orders import OrderType, Side, TimeInForce
+from tradeproc.domain.units import Contracts, Money, Nanos, Price
+from tradeproc.exchange.exchange import Exchange
+from tradeproc.exchange.ledger import Ledger
+from tradeproc.exchange.matching import Rules
+from tradeproc.exchange.orders import (
+    ExchangeOrder,
+    GroupKind,
+    Moment,
+    OrderUpdate,
+    Placed,
+    Ticket,
+    TicketGroup,
+    What,
+)
+
+ES = "ESH24"
+ACCOUNT = "SIM0000001F"
+CASH = Money(Decimal(100_000))
+WALL = 1_700_000_000_000_000_000
+
+
+def at(second: int) -> Moment:
+    """Return a moment; market time is another one than wall time."""
+    return Moment(Nanos(WALL + second), Nanos(second))
+
+
+def ticket(
+    side: Side,
+    quantity: int,
+    *,
+    limit: str | None = None,
+    stop: str | None = None,
+    tif: TimeInForce = TimeInForce.DAY,
+    confirm_id: str = "",
+    groups: tuple[TicketGroup, ...] = (),
+) -> Ticket:
+    """Return a ticket whose type follows from its prices."""
+    types = {
+        (False, False): OrderType.MARKET,
+        (True, False): OrderType.LIMIT,
+        (False, True): OrderType.STOP,
+        (True, True): OrderType.STOP_LIMIT,
+    }
+    return Ticket(
+        ES,
+        side,
+        Contracts(quantity),
+        types[limit is not None, stop is not None],
+        None if limit is None else Price(Decimal(limit)),
+        None if stop is None else Price(Decimal(stop)),
+        tif,
+        confirm_id,
+        groups,
+    )
+
+
+def one(order: Ticket) -> TicketGroup:
+    """Return a single order as the group that `place` wants."""
+    return TicketGroup(GroupKind.NORMAL, (order,))
+
+
+def bracket(
+    quantity: int, limit: str | None, stop_loss: str, target: str, kind: GroupKind = GroupKind.BRK
+) -> TicketGroup:
+    """Return a long entry with its stop and target."""
+    legs = (ticket(Side.SELL, quantity, stop=stop_loss), ticket(Side.SELL, quantity, limit=target))
+    return one(ticket(Side.BUY, quantity, limit=limit, groups=(TicketGroup(kind, legs),)))
+
+
+class Pit:
+    """An exchange of one contract in which time passes by one with every call."""
+
+    def __init__(
+        self, last: str | None = "4800", rules: Rules | None = None, accounts: dict[str, Money] | None = None
+    ) -> None:
+        self.exchange = Exchange([ES], accounts or {ACCOUNT: CASH}, rules or Rules(), Ledger())
+        self.second = 0
+        if last is not None:
+            self.exchange.set_last(ES, Tick(Nanos(0), float(last), Contracts(1)))
+
+    def now(self) -> Moment:
+        self.second += 1
+        return at(self.second)
+
+    def place(self, group: TicketGroup | Ticket, account: str = ACCOUNT) -> list[ExchangeOrder]:
+        """Place what must be accepted, and return the orders as they stand after it."""
+        answer = self.exchange.place(account, group if isinstance(group, TicketGroup) else one(group), self.now())
+        assert isinstance(answer, Placed), answer
+        return [self.order(order.id) for order in answer.orders]
+
+    def ticks(self, *prices: str, size: int = 100) -> None:
+        for price in prices:
+            now = self.now()
+            self.exchange.tick(ES, Tick(now.market, float(price), Contracts(size)), now)
+
+    def order(self, order: str | ExchangeOrder) -> ExchangeOrder:
+        found = self.exchange.order(order if isinstance(order, str) else order.id)
+        assert found is not None
+        return found
+
+    @property
+    def position(self) -> int:
+        return sum(holding.quantity for holding in self.exchange.holdings(ACCOUNT))
+
+    def fills(self) -> list[tuple[str, int, str]]:
+        """Return side, quantity and price of every fill."""
+        return [(fill["side"], fill["quantity"], fill["price"]) for fill in self.exchange.ledger.fills()]
+
+    def story(self, order: ExchangeOrder) -> list[What]:
+        """Return what happened to an order, as it was told."""
+        updates = self.exchange.updates_since(0) or []
+        return [update.what for update in updates if isinstance(update, OrderUpdate) and update.order.id == order.id]

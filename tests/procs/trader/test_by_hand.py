@@ -1,0 +1,120 @@
+"""A real trader and its real database while somebody else trades the same contract in the same account."""
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.engine.desk import Plan
+from tests.procs.stage import Stage
+from tests.procs.trading_desk import TradingDesk
+from tests.waiting import wait_until
+from tradeproc.domain.book import FillKind
+from tradeproc.domain.orders import OrderType, Side
+from tradeproc.domain.units import Contracts
+from tradeproc.procs.trader import trading
+from tradeproc.store import round_trips
+from tradeproc.strategies.contract import Decision, SubmitBracket, SubmitOrder
+
+ENTER = SubmitOrder(Side.BUY, Contracts(1))
+BRACKET = SubmitBracket(Side.BUY, Contracts(1), stop_loss=4790.0)
+Make = Callable[..., TradingDesk]
+
+
+@pytest.fixture
+def make(on_stage: Stage, book_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    monkeypatch.setattr(trading, "_AGAIN_SECONDS", 0.3)
+    made: list[TradingDesk] = []
+
+    def desk(*plans: Plan | Decision) -> TradingDesk:
+        made.append(TradingDesk(on_stage, book_url, tmp_path, *plans))
+        return made[-1]
+
+    yield desk
+    for each in made:
+        each.store.close()
+
+
+def by_hand(desk: TradingDesk, change: int, price: str) -> None:
+    with desk.lock:
+        desk.broker.price = Decimal(price)
+        desk.broker.by_hand(change)
+        desk.tell_pictures()
+
+
+def latch(desk: TradingDesk) -> tuple[str, str]:
+    found = desk.store.latch(f"session:{desk.session}")
+    return found.state, found.by
+
+
+def test_a_lot_sold_by_hand_is_in_all_books_and_closes_entries_over_a_restart_until_a_reason_is_given(
+    make: Make,
+) -> None:
+    desk = make(ENTER, ENTER, ENTER, ENTER).ready()
+    desk.bar()
+    wait_until("the position", lambda: desk.state()["position"] == 1)
+
+    by_hand(desk, -1, "4779.50")
+
+    wait_until("it is adopted", lambda: desk.state()["position"] == 0, 30)
+    assert latch(desk) == ("reducing", "external_policy")
+    before = desk.state()
+    assert (Decimal(before["realized"]), before["trading_state"]) == (Decimal(-1025), "reducing")
+    fills = desk.store.fills(desk.session)
+    assert [(fill.kind, fill.broker_id) for fill in fills] == [(FillKind.OWN, "900"), (FillKind.EXTERNAL, "hand-1")]
+    assert [trade.profit for trade in round_trips(fills)] == [Decimal("-1025")]
+    desk.bar()
+    desk.actor.stop()
+
+    desk.begin()
+    wait_until("it lives again", lambda: desk.state()["reconciled"] and desk.state()["warm"])
+    desk.bar()
+
+    after = desk.state()
+    assert [after[key] for key in ("realized", "position", "trading_state")] == [before["realized"], 0, "reducing"]
+    assert "external_change" in desk.alarms()
+    assert desk.count("submit") == 1
+    assert [row.position.quantity for row in desk.store.positions(desk.session)] == [0]
+
+
+def test_one_sold_while_the_trader_was_away_is_the_same(make: Make) -> None:
+    desk = make(ENTER, ENTER, ENTER).ready()
+    desk.bar()
+    wait_until("the position", lambda: desk.state()["position"] == 1)
+    desk.actor.stop()
+    by_hand(desk, -1, "4779.50")
+
+    desk.begin()
+    wait_until("it is adopted", lambda: desk.state()["position"] == 0 and desk.state()["reconciled"], 30)
+    desk.bar()
+
+    assert latch(desk) == ("reducing", "external_policy")
+    assert Decimal(desk.state()["realized"]) == -1025
+    assert desk.count("submit") == 1
+
+
+def test_a_session_that_was_only_ever_flat_is_latched_when_somebody_bought_while_it_was_away(make: Make) -> None:
+    desk = make().ready()
+    wait_until("its flat position is stored", lambda: len(desk.store.positions(desk.session)) == 1)
+    desk.actor.stop()
+    by_hand(desk, 1, "4800")
+
+    desk.begin()
+
+    wait_until("it is latched", lambda: latch(desk) == ("reducing", "external_policy"), 30)
+
+
+def test_a_stop_cancelled_by_hand_leaves_a_row_and_the_latch(make: Make) -> None:
+    desk = make(BRACKET).ready()
+    desk.bar()
+    wait_until("the stop works", lambda: any(each["state"] == "submitted" for each in desk.state()["orders"]))
+
+    with desk.lock:
+        (stop,) = [each.broker_id for each in desk.broker.open() if each.type is OrderType.STOP]
+        desk.broker.cancel(stop)
+        desk.tell_pictures()
+
+    wait_until("it is latched", lambda: latch(desk) == ("reducing", "external_policy"), 30)
+    wait_until("the row", lambda: desk.store.divergences(desk.session))
+    assert [row.divergence.brokers for row in desk.store.divergences(desk.session)] == ["cancelled filled 0"]

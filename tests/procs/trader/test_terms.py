@@ -1,0 +1,82 @@
+"""The broker's terms of a contract against our table, before anything is fetched or entered."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.procs.stage import Stage
+from tests.procs.trading_desk import TradingDesk
+from tests.waiting import wait_until
+from tradeproc.domain import messages
+from tradeproc.domain.broker_orders import ContractDetails
+from tradeproc.domain.instruments import INSTRUMENTS, Contract
+from tradeproc.domain.units import Money, Price
+from tradeproc.errors import Halt
+from tradeproc.procs.trader import terms
+from tradeproc.procs.trader.terms import differences
+
+ES = ContractDetails(
+    Contract("ES", 2024, 3), "ESH24", Price(Decimal("0.25")), Money(Decimal(50)), "USD", "CME", "", None
+)
+
+
+@pytest.fixture
+def desk(on_stage: Stage, book_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TradingDesk]:
+    monkeypatch.setattr(terms, "_AGAIN_SECONDS", 0.05)
+    made = TradingDesk(on_stage, book_url, tmp_path)
+    yield made
+    made.store.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, ""),
+        ({"tick_size": Decimal("0.250")}, ""),
+        ({"tick_size": Decimal("0.1")}, "tick size 0.25, the broker says 0.1"),
+        ({"point_value": Decimal(5)}, "value of a point 50, the broker says 5"),
+        ({"currency": "EUR"}, "currency USD, the broker says EUR"),
+    ],
+)
+def test_each_difference_is_named(changes: dict[str, Any], said: str) -> None:
+    assert differences(replace(ES, **changes), INSTRUMENTS["ES"]) == said
+
+
+def test_a_contract_that_is_another_one_at_the_broker_halts_the_session_before_history_is_fetched(
+    desk: TradingDesk,
+) -> None:
+    desk.details = replace(desk.details, point_value=Money(Decimal(5)))
+
+    desk.begin()
+
+    desk.actor.join()
+    desk.trader.ledger.close()
+    assert isinstance(desk.actor.error, Halt)
+    assert "value of a point 50, the broker says 5" in str(desk.actor.error)
+    assert desk.history_asked == 0
+
+
+def test_terms_that_cannot_be_had_are_asked_for_until_they_can_and_the_session_says_what_it_waits_for(
+    desk: TradingDesk,
+) -> None:
+    asked = 0
+
+    def unknown() -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        return {"unknown": "the broker is away"}
+
+    desk.terms = unknown
+    desk.begin()
+    wait_until("asked again", lambda: asked >= 3)
+    told = "waiting for the broker's terms of ESH24: the broker is away"
+    wait_until("it is said", lambda: desk.status()["detail"] == told)
+    assert desk.history_asked == 0
+
+    desk.terms = lambda: {"known": messages.contract_details_to_body(desk.details)}
+
+    wait_until("ready", lambda: desk.status()["state"] == "ready")

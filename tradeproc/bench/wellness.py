@@ -1,0 +1,84 @@
+"""When a desk is well: every process ready, nobody's copy older than its source, and the session may trade."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from tradeproc.bench.figures import BenchFailed
+from tradeproc.bus.client import Client
+from tradeproc.errors import Outage, Refusal
+
+LOOK_SECONDS = 0.02
+_ANSWER_SECONDS = 0.1
+_LONGEST_SECONDS = 90.0
+# the second is the strategy's own doing: a session that leaves a position trades
+_AT_WORK = ("allowed", "the position is being closed")
+
+Bodies = Mapping[str, Mapping[str, Any]]
+
+
+class Wellness:
+    """Looks at the processes of one session's desk until nothing is wrong with any of them."""
+
+    def __init__(self, client: Client, processes: list[str], trader: str) -> None:
+        self._client, self._processes, self._trader = client, processes, trader
+        self.last_trouble = ""
+
+    def wait(self, killed: Mapping[str, int]) -> float:
+        """Return the monotonic second at which all was well, twice in a row.
+
+        Args:
+            killed: pids of processes that must have been replaced.
+
+        Raises:
+            BenchFailed: it does not become well.
+        """
+        deadline = time.monotonic() + _LONGEST_SECONDS
+        well_since: float | None = None
+        self.last_trouble = ""
+        while True:
+            looked = time.monotonic()
+            trouble = self.trouble(killed)
+            if not trouble and well_since is not None:
+                return well_since
+            well_since = None if trouble else looked
+            self.last_trouble = trouble or self.last_trouble
+            if looked > deadline:
+                raise BenchFailed(f"not well within {_LONGEST_SECONDS:.0f} s: {trouble}")
+            time.sleep(LOOK_SECONDS)
+
+    def trouble(self, killed: Mapping[str, int]) -> str:
+        """Return in one line what is not well yet, empty when all is."""
+        bodies: dict[str, Mapping[str, Any]] = {}
+        try:
+            # those that were killed first, the trader last: it depends on all others
+            for process in sorted(self._processes, key=lambda each: (each not in killed, each == self._trader)):
+                body = bodies[process] = self._client.call(process, "status", {}, _ANSWER_SECONDS)
+                if body["pid"] == killed.get(process):
+                    return f"{process} is still the killed one"
+                if body["state"] != "ready":
+                    return f"{process} is {body['state']}: {body['detail']}"
+            summary = self._client.call(self._trader, "state", {}, _ANSWER_SECONDS)
+        except (Outage, Refusal) as error:
+            return str(error)
+        return _stale(bodies) or _idle(self._trader, summary)
+
+
+def _stale(bodies: Bodies) -> str:
+    """Return whose copy is of a former life of its feed."""
+    epochs = {process.partition(".")[2].partition("-")[0]: body["epoch"] for process, body in bodies.items()}
+    for process, body in bodies.items():
+        for key, epoch in body["statistics"].items():
+            kind = key.removeprefix("followed_")
+            if kind != key and epoch != epochs[kind]:
+                return f"{process} has not heard the new {kind}"
+    return ""
+
+
+def _idle(trader: str, summary: Mapping[str, Any]) -> str:
+    """Return why the trader would not trade now."""
+    if summary["entries"] not in _AT_WORK:
+        return f"{trader}: {summary['entries']}"
+    missing = [name for name in ("warm", "reconciled", "lease") if not summary[name]]
+    down = [f"{name}: {state}" for name, state in summary["streams"].items() if state != "up"]
+    return f"{trader}: {', '.join(missing + down)}" if missing or down else ""

@@ -1,0 +1,394 @@
+"""`scripts/quickstart`: a whole unattended trading session on the local broker, from nothing to the day's trades.
+
+Everything runs for real: supervisord, every process, ZeroMQ, PostgreSQL, TradeStation's wire protocol; only the host
+is this machine and the money is not.
+"""
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from functools import partial
+from typing import Any
+
+from rich.console import Console
+
+from tradeproc.cli import reader, tables
+from tradeproc.cli.commands import book, desks
+from tradeproc.cli.commands.tape import add_options
+from tradeproc.cli.quickstart import preflight
+from tradeproc.cli.quickstart.foreign_tape import ForeignTape, fitted, foreign_tape
+from tradeproc.cli.quickstart.life import Claim, Life, claimed
+from tradeproc.cli.quickstart.verdict import is_harmless, verdict
+from tradeproc.cli.watch import Watch, first_screen, show
+from tradeproc.cli.why import death_line, needed_by
+from tradeproc.clock import wall_ns
+from tradeproc.desk.exits import CommandFailed, Exit, exit_of, one_line
+from tradeproc.desk.installation import ANSWER_SECONDS, KEEPER, Desk
+from tradeproc.domain.session import SessionSpec
+from tradeproc.errors import TradeprocError
+from tradeproc.folders import keep_to_ourselves
+from tradeproc.home import find_home
+from tradeproc.localbroker.chosen import choose
+from tradeproc.localbroker.client import LocalBroker
+from tradeproc.localbroker.control_key import key_file_of
+from tradeproc.procs.localbroker.main import configured_tape, folder_of
+from tradeproc.supervision.deaths import read_deaths
+
+_READY_SECONDS = 90.0
+_TRADES_SECONDS = 15.0
+_MOST_DEATHS = 5
+# the trader may be a bar or two behind a fast tape
+_QUIET_SECONDS = 1.0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the quickstart's options."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/quickstart",
+        description="Run a whole trading session on an hour of real ES trades, on this machine, without an account.",
+        epilog="exit codes: 0 ok, 1 refused, failed, nothing but refused decisions, or the books differ, "
+        "2 wrong usage, 3 no answer, 130 Ctrl-C",
+    )
+    parser.add_argument("--speed", type=_speed, default=60.0, metavar="X", help="market seconds per second (60)")
+    parser.add_argument(
+        "--strategy",
+        default="moving_average_cross",
+        metavar="NAME|FILE",
+        help="moving_average_cross, opening_range_breakout, donchian_atr, or your own file.py",
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="leave everything running afterwards; scripts/stop ends it"
+    )
+    parser.add_argument("--tape", metavar="FILE", help="your own trades or bars, of most vendors as they come")
+    add_options(parser)
+    parser.add_argument("--plain", action="store_true", help="lines instead of the full-screen view")
+    return parser
+
+
+def _speed(word: str) -> float:
+    try:
+        speed = float(word)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed <= 3600:
+        raise argparse.ArgumentTypeError(f"must be a number above 0 and at most 3600, not {word}")
+    return speed
+
+
+class NotOurs(CommandFailed):
+    """The desk that a quickstart started was stopped by somebody; another one may run, which is not its."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the desk that this quickstart started was stopped meanwhile, so it ends and touches nothing"
+        )
+
+
+class Quickstart:
+    """The steps, each told as it happens."""
+
+    def __init__(self, desk: Desk, options: argparse.Namespace) -> None:
+        self.desk, self.options = desk, options
+        width = None if sys.stdout.isatty() else 120
+        self.console = Console(width=width, force_terminal=False if options.plain else None)
+        self._began, self._began_at = time.monotonic(), wall_ns()
+        self._broker = LocalBroker(f"http://127.0.0.1:{desk.config.localbroker.port}", key_file_of(desk.home))
+        self._session = 0
+        self._life: Life | None = None
+
+    @property
+    def broker(self) -> LocalBroker:
+        """Return the local broker of the desk that this quickstart started, and of no other.
+
+        Raises:
+            NotOurs: that desk is gone.
+        """
+        self._check_ours()
+        return self._broker
+
+    def run(self) -> int:
+        """Run the session to the end of the tape and return the exit code."""
+        with claimed(self.desk.home) as (claim, left):
+            if left is not None:
+                self._step("a quickstart that was killed left its desk running; that is stopped first")
+                desks.stop_supervisord(self.desk)
+            return self._run(claim)
+
+    def _run(self, claim: Claim) -> int:
+        tape = foreign_tape(self.options)
+        preflight.check(self.desk, None if tape is None else tape.choice)
+        spec = preflight.specification(self.desk, self.options.strategy)
+        if tape is not None:
+            spec = fitted(spec, tape, self.desk)
+            for line in tape.lines:
+                self._step(line)
+        is_done = False
+        try:
+            self._start(tape, claim)
+            session = self._create(spec)
+            self._watch(session)
+            agrees = self._finish(session)
+            is_done = True
+        finally:
+            self._broker.close()
+            # what did not come to its end is not kept
+            if is_done and self.options.keep:
+                claim.kept()
+            else:
+                self._stop()
+        return Exit.OK if agrees else Exit.FAILED
+
+    def _step(self, text: str) -> None:
+        self.console.print(f"[{time.monotonic() - self._began:5.1f} s] {text}", highlight=False, markup=False)
+
+    def _check_ours(self) -> None:
+        if self._life is not None and self._life.is_over:
+            raise NotOurs
+
+    def _ask(
+        self, process: str, method: str, params: dict[str, Any], seconds: float = ANSWER_SECONDS
+    ) -> dict[str, Any]:
+        """Return what a process of our desk answers, and of no other."""
+        self._check_ours()
+        return self.desk.ask(process, method, params, seconds=seconds)
+
+    def _start(self, tape: ForeignTape | None, claim: Claim) -> None:
+        home = self.desk.home
+        home.make_folders()
+        # a tape plays once; a new quickstart begins with a new broker, whose accounts are flat
+        shutil.rmtree(folder_of(home), ignore_errors=True)
+        if tape is not None:
+            choose(folder_of(home), tape.choice, configured_tape(home, self.desk.config))
+        self._step("starting supervisord, the local broker, PostgreSQL, the core")
+        with preflight.uninterrupted():
+            if not desks.start_supervisord(self.desk):
+                raise CommandFailed("somebody else has just started this desk; end it with scripts/stop")
+            self._life = Life.of(self.desk.supervisor.pid())
+            if self._life is None:
+                raise NotOurs
+            claim.began(self._life)
+        self._wait("the local broker answers", self._hold_market)
+        self._step("the local broker speaks TradeStation's protocol; its market waits")
+        self._wait("the keeper answers", lambda: desks.keeper_answers(self.desk))
+        self._step("PostgreSQL and the keeper are up")
+        preflight.check_may_trade(self.desk)
+
+    def _wait(self, what: str, condition: desks.Condition) -> None:
+        def trouble() -> str:
+            self._check_ours()
+            return desks.halted(self.desk)
+
+        desks.wait_until(what, condition, _READY_SECONDS, trouble)
+
+    def _hold_market(self) -> bool:
+        try:
+            self.broker.pause()
+        except TradeprocError:
+            return False
+        return True
+
+    def _create(self, spec: SessionSpec) -> int:
+        self._clear()
+        session = int(self._ask(KEEPER, "create", {"spec": spec.to_dict()}, 30.0)["session"])
+        self._session = session
+        self._ask(KEEPER, "start", {"session": session})
+        self._step(f"session {session}: {spec.strategy} on {spec.contract}, {spec.minutes} min bars, {spec.account}")
+        self._wait("the trader is ready", lambda: self._is_ready(session))
+        self._step("the trader has its history, and agrees with the broker")
+        return session
+
+    def _clear(self) -> None:
+        """Stop what ran, because the local broker began anew, and take earlier quickstarts off the list."""
+        for row in self.desk.sessions():
+            number, is_ours = row["id"], row["name"] == preflight.NAME
+            if row["desired"] != "stopped":
+                self._ask(KEEPER, "stop", {"session": number}, 30.0)
+                self._wait(f"session {number} has stopped", partial(self._has_stopped, number))
+                self._step(f"session {number} ({row['name']}) stopped: the local broker began anew")
+            if is_ours:
+                self._wait(f"session {number} is off the list", partial(self._is_removed, number))
+
+    def _is_removed(self, session: int) -> bool:
+        try:
+            self._ask(KEEPER, "remove", {"session": session})
+        except CommandFailed:
+            # its group is still being taken down
+            return False
+        return True
+
+    def _has_stopped(self, session: int) -> bool:
+        try:
+            return bool(self.desk.session(str(session))["state"] == "stopped")
+        except TradeprocError:
+            return False
+
+    def _is_ready(self, session: int) -> bool:
+        try:
+            told = self.desk.client.call(f"session-{session}.trader", "status", {}, 1.0)
+            return bool(told["state"] == "ready")
+        except TradeprocError:
+            return False
+
+    def _watch(self, session: int) -> None:
+        self.broker.speed(self.options.speed)
+        self.broker.resume()
+        self._step(f"the market runs, {self.options.speed:g} times as fast as the clock")
+        row = self.desk.session(str(session))
+        screen = first_screen(row, speed=self.options.speed, hint="Ctrl-C stops everything")
+        with closing(Watch(self.desk, session, str(row["login"]), screen)) as watch:
+            show(watch, self.console, lambda _: self._is_over())
+
+    def _is_over(self) -> bool:
+        self._check_ours()
+        try:
+            return bool(self.broker.status()["over"])
+        except TradeprocError:
+            return False
+
+    def _finish(self, session: int) -> bool:
+        """Close what is open, wait for the trades, and tell whether they agree with the broker's own books."""
+        self._settle(session)
+        self._step("the tape has ended; closing what is open")
+        order = {"session": session, "by": preflight.NAME, "reason": "end of the tape"}
+        self._ask(KEEPER, "flatten", order, 30.0)
+        self._wait("the session is flat", lambda: self._is_flat(session))
+        fills = book.ask_rows(self.desk, "fills", session=str(session))
+        with suppress(TradeprocError):
+            desks.wait_until("the trades are computed", lambda: self._are_computed(session, fills), _TRADES_SECONDS)
+        trades = book.with_market_times(book.ask_rows(self.desk, "trades", session=str(session)), fills)
+        self.console.print()
+        self.console.print(book.render("trades", tables.DAY_TRADES, trades))
+        told, theirs = filled(fills, "broker_id"), filled(self._brokers_fills(session), "order_id")
+        if told != theirs:
+            differences = sorted(told.items() ^ theirs.items())
+            self.console.print(f"The books differ: {differences}; please report this.", highlight=False, markup=False)
+        else:
+            same = f"{len(fills)} fills in the database, the same in the broker's own books."
+            self.console.print(f"{same} Times are market time, UTC.", highlight=False)
+        is_well = self._tell_decisions(session)
+        self.console.print(_FURTHER if self.options.keep else _AGAIN, highlight=False)
+        return told == theirs and is_well
+
+    def _settle(self, session: int) -> None:
+        """Wait until the trader has decided on its last bar, and its decisions are in the database."""
+        seen, since = (-1, -1, -1), time.monotonic()
+
+        def is_settled() -> bool:
+            nonlocal seen, since
+            told = self.desk.ask(f"session-{session}.trader", "state")["decisions"]
+            counts = self.desk.ask(KEEPER, "decisions", {"session": session, "limit": 1})["counts"]
+            now = (int(told["bars"]), int(told["failed"]), int(told["wanted"]))
+            if now != seen:
+                seen, since = now, time.monotonic()
+            is_quiet = time.monotonic() - since > _QUIET_SECONDS
+            return is_quiet and counts["wanted"] + counts["failed"] >= now[1] + now[2]
+
+        with suppress(TradeprocError):
+            desks.wait_until("the decisions are written", is_settled, _TRADES_SECONDS)
+
+    def _brokers_fills(self, session: int) -> list[dict[str, Any]]:
+        """Return what the broker's books have of this session's orders, whoever else traded there before."""
+        return fills_of(self.broker.ledger(), f"{preflight.installation(self.desk)}{session}-")
+
+    def _tell_decisions(self, session: int) -> bool:
+        """Say what the strategy wanted and did not get; a session that could not trade did not end well."""
+        told = self._ask(KEEPER, "decisions", {"session": session, "refused": True, "limit": 1000})
+        ending = verdict(told["counts"], told["decisions"], session)
+        for line in ending.lines:
+            self.console.print(line, highlight=False, markup=False)
+        return self._tell_deaths(session) and ending.is_well
+
+    def _tell_deaths(self, session: int) -> bool:
+        """Say which of the session's processes died meanwhile, and why."""
+        row, home = self.desk.session(str(session)), self.desk.home
+        found = [
+            (process, death)
+            for process in needed_by(row)
+            for death in reversed(read_deaths(home, process))
+            if death.at >= self._began_at
+        ]
+        for process, death in found[-_MOST_DEATHS:]:
+            line = f"A process died: {death_line(process, death)}"
+            self.console.print(line, highlight=False, markup=False)
+        return is_harmless([death for _, death in found])
+
+    def _is_flat(self, session: int) -> bool:
+        try:
+            state = self.desk.ask(f"session-{session}.trader", "state")
+        except TradeprocError:
+            return False
+        return bool(state["position"] == 0 and not state["orders"])
+
+    def _are_computed(self, session: int, fills: Sequence[dict[str, Any]]) -> bool:
+        bought = sum(int(fill["quantity"]) for fill in fills if fill["side"] == "buy")
+        trades = book.ask_rows(self.desk, "trades", session=str(session))
+        return sum(int(trade["quantity"]) for trade in trades) >= bought
+
+    def _stop(self) -> None:
+        preflight.ignore_signals()
+        if self._life is None or self._life.is_over:
+            self._step("there is no desk of this quickstart; nothing is touched")
+            return
+        self._step("stopping everything")
+        with suppress(TradeprocError):
+            # it is over; the next start of this desk is not to bring it back
+            if self._session:
+                self._ask(KEEPER, "stop", {"session": self._session})
+        desks.stop_supervisord(self.desk)
+        self._step("nothing is left running")
+
+
+def fills_of(books: Mapping[str, Any], ours: str) -> list[dict[str, Any]]:
+    """Return the fills in a broker's books of orders whose own ids begin with `ours`."""
+    orders = {order["id"] for order in books["orders"] if order["confirm_id"].startswith(ours)}
+    return [fill for fill in books["fills"] if fill["order_id"] in orders]
+
+
+def filled(fills: Sequence[dict[str, Any]], key: str) -> dict[str, int]:
+    """Return the filled quantity of each order, named by `key`."""
+    total: dict[str, int] = {}
+    for fill in fills:
+        total[str(fill[key])] = total.get(str(fill[key]), 0) + int(fill["quantity"])
+    return total
+
+
+_AGAIN = """
+Look further: scripts/quickstart --keep leaves it running; then scripts/tradectl
+status, orders, trades, watch, tail, --help. Other strategies: --strategy
+opening_range_breakout, donchian_atr, or a file of yours; see README.md.
+"""
+_FURTHER = """
+Everything still runs; the session is halted, because its tape is over:
+scripts/tradectl localbroker rewind --restart-sessions begins it again. Look with
+scripts/tradectl status, orders, trades, watch, tail, --help, or with
+.venv/bin/supervisorctl -c supervisord.conf status. scripts/stop ends it.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the quickstart and return its exit code."""
+    return reader.run(partial(_run, argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    keep_to_ourselves()
+    options = make_parser().parse_args(argv)
+    preflight.interrupt_on_signals()
+    try:
+        with Desk(find_home()) as desk:
+            return Quickstart(desk, options).run()
+    except TradeprocError as error:
+        print(f"quickstart: {one_line(error)}", file=sys.stderr)
+        return exit_of(error)
+    except KeyboardInterrupt as told:
+        is_told = told.args == ("SIGTERM",)
+        why = "told to stop by scripts/stop in another terminal, or by a kill" if is_told else "interrupted"
+        print(f"quickstart: {why}; everything is stopped", file=sys.stderr)
+        return Exit.INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""Whether the sessions that were told to get flat are: a command that said so and left is believed."""
+
+import time
+from collections.abc import Collection
+from typing import Any
+
+from tradeproc.desk.exposure import TRADER, Open
+from tradeproc.desk.installation import Desk
+from tradeproc.errors import TradeprocError
+
+FLAT_SECONDS = 12.0
+_ASK_SECONDS, _PAUSE_SECONDS = 2.0, 0.2
+
+
+def not_flat_yet(desk: Desk, sessions: Collection[int], seconds: float = FLAT_SECONDS) -> dict[int, tuple[Open, str]]:
+    """Wait until the traders of these sessions are flat and nothing of theirs works; return those that are not.
+
+    With each goes what its trader says of it. One that does not answer has its own line elsewhere.
+    """
+    left = dict.fromkeys(sessions)
+    found: dict[int, tuple[Open, str]] = {}
+    deadline = time.monotonic() + seconds
+    while left:
+        for session in list(left):
+            state = _state(desk, session)
+            if state is None or (state["reconciled"] and not (state["position"] or state["orders"])):
+                left.pop(session)
+                found.pop(session, None)
+                continue
+            found[session] = (Open(session, state["contract"], int(state["position"]), TRADER), _why(state))
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_PAUSE_SECONDS if left else 0)
+    return found
+
+
+def _state(desk: Desk, session: int) -> dict[str, Any] | None:
+    try:
+        return desk.client.call(f"session-{session}.trader", "state", {}, _ASK_SECONDS)
+    except TradeprocError:
+        return None
+
+
+def _why(state: dict[str, Any]) -> str:
+    """Return what a trader says of a closing that takes long."""
+    if stuck := state["alarms"].get("close_stuck"):
+        return str(stuck).removeprefix("not flat yet: ")
+    if not state["reconciled"]:
+        return "the broker has not confirmed orders and position"
+    return f"{len(state['orders'])} of its orders still work" if state["orders"] else "its exit is on the way"

@@ -1,0 +1,142 @@
+"""One installation as the command line sees it: its home, its configuration, and the processes on its bus."""
+
+import fcntl
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from tradeproc.bus.addresses import Directory
+from tradeproc.bus.client import Client
+from tradeproc.config import Config, load
+from tradeproc.desk.exits import CommandFailed, NotFound, NotRunning, WrongUsage
+from tradeproc.domain.session import is_session_number
+from tradeproc.errors import Outage, Refusal
+from tradeproc.home import Home
+from tradeproc.supervision.client import Supervisor
+
+KEEPER = "core.keeper"
+TOKENS = "core.tokens"
+ANSWER_SECONDS = 5.0
+_TRADER = re.compile(r"session-(\d+)\.trader")
+
+
+class Desk:
+    """Asks the processes of one home; a context manager that closes its sockets."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.directory = Directory(home.sockets)
+
+    @cached_property
+    def client(self) -> Client:
+        """Return the bus client, made at first use."""
+        return Client(self.directory)
+
+    @cached_property
+    def config(self) -> Config:
+        """Return the configuration, read at first use."""
+        return load(self.home)
+
+    @cached_property
+    def supervisor(self) -> Supervisor:
+        """Return the way to supervisord."""
+        return Supervisor(self.home)
+
+    def ask(
+        self, process: str, method: str, params: Mapping[str, Any] | None = None, *, seconds: float = ANSWER_SECONDS
+    ) -> dict[str, Any]:
+        """Return what a process answers.
+
+        Raises:
+            NotRunning: there was no answer; the text says what to do.
+            CommandFailed: the process refused; the text is its own.
+        """
+        if not self.is_alive(process):
+            if not self.supervisor.is_up():
+                raise NotRunning("the desk is not running; scripts/tradectl up starts it")
+            raise NotRunning(f"{process} is not running; see scripts/tradectl status and run/log")
+        try:
+            return self.client.call(process, method, dict(params or {}), seconds)
+        except Outage as error:
+            # it may have answered, as when its database is away: the words are the bus's own
+            raise NotRunning(f"{error}; see scripts/tradectl status and run/log") from None
+        except Refusal as error:
+            raise CommandFailed(str(error)) from None
+
+    def is_alive(self, process: str) -> bool:
+        """Tell whether a process is there: it holds the lock of its name, which a killed one has lost."""
+        try:
+            with self.directory.path(process, "lock").open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def processes(self) -> list[str]:
+        """Return the names of the processes that are there."""
+        return [process for process in self.directory.processes() if self.is_alive(process)]
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Return every session as the keeper tells it, each with the fields of its specification beside its own."""
+        return [flat_session(row) for row in self.ask(KEEPER, "sessions")["sessions"]]
+
+    def traders(self) -> list[int]:
+        """Return the sessions whose traders are there, without asking anybody."""
+        found = [_TRADER.fullmatch(process) for process in self.processes()]
+        return sorted(int(trader[1]) for trader in found if trader)
+
+    def session(self, named: str) -> dict[str, Any]:
+        """Return the session with this number or name.
+
+        Raises:
+            NotFound: there is none.
+            WrongUsage: several have this name; a command must not choose whose position it closes.
+        """
+        rows = self.sessions()
+        found = [row for row in rows if str(row["id"]) == named] or [row for row in rows if row["name"] == named]
+        if not found:
+            raise NotFound("session", named, "scripts/tradectl sessions lists them")
+        if len(found) > 1:
+            them = ", ".join(f"{row['id']} ({row['state']})" for row in sorted(found, key=lambda row: int(row["id"])))
+            raise WrongUsage(f"several sessions are called {named}: {them}; give the number of the one you mean")
+        return found[0]
+
+    def session_number(self, named: str) -> int:
+        """Return the number of a session; a number counts as it is while nobody can look it up.
+
+        Raises:
+            NotRunning: it is a name, and who could look it up is away.
+            NotFound: there is none.
+            WrongUsage: several have this name.
+        """
+        is_number = is_session_number(named)
+        if is_number and int(named) in self.traders():
+            return int(named)
+        try:
+            return int(self.session(named)["id"])
+        except NotRunning as away:
+            if is_number:
+                return int(named)
+            hint = "; a name must be looked up, the session's number need not" if self.traders() else ""
+            raise NotRunning(f"{away}{hint}") from None
+
+    def close(self) -> None:
+        """Close the sockets that were opened."""
+        if "client" in self.__dict__:
+            self.client.close()
+
+    def __enter__(self) -> "Desk":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def flat_session(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a session row with its specification's fields beside its own, and its bar as `1m`."""
+    flat = {**row.get("spec", {}), **{key: value for key, value in row.items() if key != "spec"}}
+    flat["bar"] = f"{flat.get('minutes')}m"
+    return flat

@@ -1,0 +1,78 @@
+"""Finds the session that a person names, also one that was removed, or while the database or the keeper is away.
+
+Commands that act look a session up in the database or not at all (`Desk.session`); this is for those that only show.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tradeproc.desk.exits import CommandFailed, NotFound, NotRunning
+from tradeproc.desk.installation import KEEPER, Desk, flat_session
+from tradeproc.errors import TradeprocError
+
+_SECONDS = 2.0
+# what a trader says of its session, for want of the keeper's row
+_OF_TRADER = ("name", "login", "account", "contract", "minutes", "strategy", "trading_state")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A session's row; `away` says why it may be old, empty when it is as the database has it now."""
+
+    row: dict[str, Any]
+    away: str = ""
+
+
+def find(desk: Desk, named: str) -> Found:
+    """Return the session with this number or name; of several removed ones with a name the newest.
+
+    Raises:
+        NotFound: there is none, and never was.
+        WrongUsage: several sessions have this name.
+        NotRunning: nobody who could know it is there.
+    """
+    try:
+        return Found(desk.session(named))
+    except NotFound:
+        rows = _removed(desk, named)
+        if not rows:
+            raise
+        return Found(rows[-1])
+    except NotRunning as away:
+        for row in (*_last_known(desk), *_of_traders(desk)):
+            if named in (str(row["id"]), row["name"]):
+                return Found(row, str(away))
+        raise
+
+
+def _removed(desk: Desk, named: str) -> list[dict[str, Any]]:
+    """Return the removed sessions with this number or name, oldest first."""
+    try:
+        told = desk.ask(KEEPER, "removed", {"named": named})["sessions"]
+    except CommandFailed:
+        # a keeper of an older version, in the midst of an upgrade
+        return []
+    return [flat_session(row) for row in told]
+
+
+def _last_known(desk: Desk) -> list[dict[str, Any]]:
+    """Return the sessions as the keeper knew them before its database went away."""
+    if not desk.is_alive(KEEPER):
+        return []
+    try:
+        told = desk.client.call(KEEPER, "snapshot", {"topic": "session"}, _SECONDS)
+    except TradeprocError:
+        return []
+    return [flat_session(row) for row in told["sessions"]]
+
+
+def _of_traders(desk: Desk) -> list[dict[str, Any]]:
+    """Return the sessions whose traders are there, as far as they tell."""
+    rows = []
+    for number in desk.traders():
+        try:
+            told = desk.client.call(f"session-{number}.trader", "state", {}, _SECONDS)
+        except TradeprocError:
+            continue
+        rows.append({"id": number, "state": "running", **{key: told[key] for key in _OF_TRADER}})
+    return rows

@@ -1,0 +1,130 @@
+"""What the exchange declines, and why: pure checks of tickets and changes before anything is placed or changed."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from decimal import Decimal
+
+from tradeproc.domain.instruments import Contract, instrument_of
+from tradeproc.domain.orders import OrderType
+from tradeproc.domain.units import Money, OffGrid, Price
+from tradeproc.exchange.orders import (
+    Declined,
+    ExchangeOrder,
+    Funds,
+    GroupKind,
+    Holding,
+    Replacement,
+    Ticket,
+    TicketGroup,
+    Why,
+)
+
+UNKNOWN_ORDER = Declined(Why.UNKNOWN_ORDER, "Invalid order ID.")
+
+
+def flattened(group: TicketGroup) -> Iterator[Ticket]:
+    """Yield all tickets of a group, each parent before its children, in the sent order."""
+    for ticket in group.tickets:
+        yield ticket
+        for children in ticket.groups:
+            yield from flattened(children)
+
+
+def check_group(group: TicketGroup, contracts: Collection[str], used_ids: Collection[str]) -> Declined | None:
+    """Return why a group cannot be placed, or None. `used_ids` are the account's OrderConfirmIDs so far."""
+    seen: set[str] = set()
+    for ticket in flattened(group):
+        problem = _check_ticket(ticket, contracts)
+        if problem is not None:
+            return problem
+        if ticket.confirm_id and (ticket.confirm_id in used_ids or ticket.confirm_id in seen):
+            return Declined(Why.DUPLICATE, f"Duplicate OrderConfirmID {ticket.confirm_id}.")
+        seen.add(ticket.confirm_id)
+    return _check_members(group)
+
+
+def _check_members(group: TicketGroup) -> Declined | None:
+    if not group.tickets:
+        return Declined(Why.BAD_GROUP, "A group needs at least one order.")
+    if group.kind is GroupKind.BRK and len({(ticket.contract, ticket.side) for ticket in group.tickets}) > 1:
+        return Declined(Why.BAD_GROUP, "All orders of a BRK group must have the same symbol and side.")
+    for children in (children for ticket in group.tickets for children in ticket.groups):
+        problem = _check_members(children)
+        if problem is not None:
+            return problem
+    return None
+
+
+def _check_ticket(ticket: Ticket, contracts: Collection[str]) -> Declined | None:
+    if ticket.contract not in contracts:
+        return Declined(Why.UNKNOWN_SYMBOL, f"Unknown symbol {ticket.contract}.")
+    if ticket.quantity <= 0:
+        return Declined(Why.BAD_QUANTITY, f"Quantity must be above 0, not {ticket.quantity}.")
+    if ticket.type.has_limit and ticket.limit is None:
+        return Declined(Why.MISSING_PRICE, "A limit price is needed.")
+    if ticket.type.has_stop and ticket.stop is None:
+        return Declined(Why.MISSING_PRICE, "A stop price is needed.")
+    return _check_prices(ticket.contract, ticket.limit, ticket.stop)
+
+
+def _check_prices(contract: str, *prices: Price | None) -> Declined | None:
+    terms = instrument_of(contract)
+    for price in prices:
+        try:
+            # zero and below are prices too
+            if price is not None:
+                terms.ticks(price)
+        except OffGrid as error:
+            return Declined(Why.OFF_TICK, f"Off-tick price: {error}.")
+    return None
+
+
+def check_margin(
+    group: TicketGroup,
+    orders: Sequence[ExchangeOrder],
+    holdings: Sequence[Holding],
+    funds: Funds,
+    margins: Mapping[str, Money],
+) -> Declined | None:
+    """Return why the equity does not carry the orders, or None; what only makes positions smaller always passes.
+
+    Counts what is held and what works on the same side; legs of brackets count nothing.
+    """
+    for ticket in group.tickets:
+        held = sum(holding.quantity for holding in holdings if holding.contract == ticket.contract)
+        working = sum(
+            order.remaining
+            for order in orders
+            if order.contract == ticket.contract and order.side is ticket.side and order.parent is None
+        )
+        exposure = abs(held + ticket.side.sign * (working + ticket.quantity))
+        needed = margins.get(Contract.parse(ticket.contract).root, Decimal(0)) * exposure
+        if exposure > abs(held) and needed > funds.equity:
+            return Declined(Why.NOT_ENOUGH_MARGIN, f"Not enough margin: {needed} needed, equity {funds.equity}.")
+    return None
+
+
+def check_change(order: ExchangeOrder | None, change: Replacement) -> Declined | None:
+    """Return why an order cannot be changed so, or None."""
+    problem = check_open(order)
+    if problem is not None or order is None:
+        return problem
+    if change == Replacement():
+        return Declined(Why.NOTHING_TO_CHANGE, "Name a quantity, a price or the order type to change.")
+    if order.triggered and (change.stop is not None or order.type is OrderType.STOP):
+        return Declined(Why.ALREADY_TRIGGERED, "Cancel/Replace not allowed: prior stop already triggered.")
+    if change.quantity is not None and change.quantity <= order.filled:
+        return Declined(Why.BAD_QUANTITY, f"Quantity must be above the {order.filled} filled, not {change.quantity}.")
+    if change.limit is not None and not order.type.has_limit:
+        return Declined(Why.NOTHING_TO_CHANGE, f"A {order.type.value} order has no limit price.")
+    if change.stop is not None and not order.type.has_stop:
+        return Declined(Why.NOTHING_TO_CHANGE, f"A {order.type.value} order has no stop price.")
+    return _check_prices(order.contract, change.limit, change.stop)
+
+
+def check_open(order: ExchangeOrder | None) -> Declined | None:
+    """Return why an order cannot be touched, or None."""
+    if order is None:
+        return UNKNOWN_ORDER
+    if not order.status.is_open:
+        return Declined(Why.NOT_OPEN, "Not an open order.")
+    return None

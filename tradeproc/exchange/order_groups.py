@@ -1,0 +1,47 @@
+"""How orders look after each other: siblings of a group, and the legs that follow their entry. Pure functions.
+
+Each returns the order after the event and what happened to it, or None when it stays as it is. Conservation, for the
+legs of a bracket: what a leg may execute is what its entry filled, less what its siblings executed.
+"""
+
+from dataclasses import replace
+
+from tradeproc.domain.units import Contracts, Nanos
+from tradeproc.exchange.orders import ExchangeOrder, GroupKind, OrderStatus, What
+
+Result = tuple[ExchangeOrder, What] | None
+
+
+def closed(order: ExchangeOrder, status: OrderStatus, at: Nanos, reason: str) -> ExchangeOrder:
+    """Return the order with a terminal status."""
+    return replace(order, status=status, closed_at=at, reason=reason)
+
+
+def after_sibling_fill(order: ExchangeOrder, sibling: ExchangeOrder, quantity: int, at: Nanos) -> Result:
+    """Return what a fill of a sibling does to an open order."""
+    if order.group_kind is GroupKind.NORMAL:
+        return None
+    left = order.quantity - quantity
+    if order.group_kind is GroupKind.OCO or left <= order.filled:
+        return closed(order, OrderStatus.CANCELLED, at, f"sibling {sibling.id} filled"), What.CANCELLED
+    released = Contracts(max(order.filled, order.released - quantity))
+    return replace(order, quantity=Contracts(left), released=released), What.REDUCED
+
+
+def after_entry_fill(leg: ExchangeOrder, entry: ExchangeOrder, quantity: int) -> Result:
+    """Return the leg after a fill of its entry: released by as much, and wholly once the entry is filled."""
+    is_whole = entry.filled == entry.quantity
+    released = leg.quantity if is_whole else Contracts(min(leg.quantity, leg.released + quantity))
+    if released == leg.released:
+        return None
+    status = OrderStatus.WORKING if leg.status is OrderStatus.WAITING else leg.status
+    return replace(leg, released=released, status=status), What.ACTIVATED
+
+
+def after_entry_end(leg: ExchangeOrder, entry: ExchangeOrder, at: Nanos) -> Result:
+    """Return the leg after its entry was cancelled, rejected or expired: cut to what was released, or cancelled."""
+    if leg.released <= leg.filled:
+        return closed(leg, OrderStatus.CANCELLED, at, f"entry {entry.id} {entry.status.value}"), What.CANCELLED
+    if leg.released == leg.quantity:
+        return None
+    return replace(leg, quantity=leg.released), What.REDUCED

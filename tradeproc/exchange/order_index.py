@@ -1,0 +1,78 @@
+"""All orders of the exchange, with the indexes that matching and groups need. No rules here."""
+
+from collections.abc import Iterable, Iterator
+
+from tradeproc.exchange.orders import ExchangeOrder, OrderStatus
+
+FIRST_ORDER_ID = 1_000_000_001
+
+
+class Shelf:
+    """Orders by id, account, group and entry; ids are ascending numbers as text."""
+
+    def __init__(self) -> None:
+        self._orders: dict[str, ExchangeOrder] = {}
+        self._accounts: dict[str, list[str]] = {}
+        self._groups: dict[str, list[str]] = {}
+        self._legs: dict[str, list[str]] = {}
+        self._live: dict[str, dict[str, None]] = {}
+        self._confirm_ids: dict[str, set[str]] = {}
+        self._next_id = FIRST_ORDER_ID
+
+    def new_id(self) -> str:
+        """Return the next order id."""
+        self._next_id += 1
+        return str(self._next_id - 1)
+
+    def skip(self, order_ids: Iterable[str]) -> None:
+        """Give these ids to no other order: they were told to a client."""
+        for order_id in order_ids:
+            self._next_id = max(self._next_id, int(order_id) + 1)
+
+    def put(self, order: ExchangeOrder) -> None:
+        """Add an order, or replace it by its newer value."""
+        if order.id not in self._orders:
+            self._next_id = max(self._next_id, int(order.id) + 1)
+            self._accounts.setdefault(order.account, []).append(order.id)
+            if order.group:
+                self._groups.setdefault(order.group, []).append(order.id)
+            if order.parent is not None:
+                self._legs.setdefault(order.parent, []).append(order.id)
+            if order.confirm_id:
+                self._confirm_ids.setdefault(order.account, set()).add(order.confirm_id)
+        self._orders[order.id] = order
+        live = self._live.setdefault(order.contract, {})
+        if order.status.is_open and order.status is not OrderStatus.WAITING:
+            live[order.id] = None
+        else:
+            live.pop(order.id, None)
+
+    def get(self, order_id: str) -> ExchangeOrder | None:
+        """Return an order, or None."""
+        return self._orders.get(order_id)
+
+    def __getitem__(self, order_id: str) -> ExchangeOrder:
+        return self._orders[order_id]
+
+    def __iter__(self) -> Iterator[ExchangeOrder]:
+        return iter(list(self._orders.values()))
+
+    def of_account(self, account: str) -> list[ExchangeOrder]:
+        """Return the orders of an account, oldest first."""
+        return [self._orders[order_id] for order_id in self._accounts.get(account, ())]
+
+    def siblings(self, order: ExchangeOrder) -> list[ExchangeOrder]:
+        """Return the other orders of its group."""
+        return [self._orders[other] for other in self._groups.get(order.group, ()) if other != order.id]
+
+    def legs(self, order_id: str) -> list[ExchangeOrder]:
+        """Return the orders that have it as their entry."""
+        return [self._orders[leg] for leg in self._legs.get(order_id, ())]
+
+    def live(self, contract: str) -> list[ExchangeOrder]:
+        """Return the open orders of a contract that a tick may concern, oldest first."""
+        return [self._orders[order_id] for order_id in self._live.get(contract, ())]
+
+    def confirm_ids(self, account: str) -> set[str]:
+        """Return the OrderConfirmIDs that the account has used."""
+        return self._confirm_ids.get(account, set())

@@ -1,0 +1,166 @@
+"""Symbols, bars and quotes, and their streams.
+
+Source: tradestation.md, "Market data".
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from tradeproc.domain.units import from_iso
+from tradeproc.localbroker.bars import DAY_MINUTES, Bar
+from tradeproc.localbroker.context import TICKS, listing, refusal
+from tradeproc.localbroker.pipeline import ApiError, Call
+from tradeproc.localbroker.streams import StreamAnswer, refused_stream
+from tradeproc.localbroker.tradestation.market_shapes import bar_bodies, symbol_body
+from tradeproc.localbroker.tradestation.numbers import words
+from tradeproc.localbroker.tradestation.sources import BarSource, QuoteSource
+from tradeproc.localbroker.wakeups import FAULTS
+
+Body = Mapping[str, Any]
+
+_MOST_SYMBOLS, _MOST_QUOTES, _MOST_BARS, _LONGEST_MINUTES = 50, 100, 57_600, 1440
+# more than any tape holds: what is asked for is counted within its dates
+_EVERY_BAR = 10_000_000
+_INVALID = "FAILED, INVALID SYMBOL"
+
+
+@dataclass(frozen=True, slots=True)
+class BarQuery:
+    """Which bars are asked for: the newest `count` whose ends lie within the market times `first` and `last`."""
+
+    code: str
+    minutes: int
+    count: int
+    first: int | None = None
+    last: int | None = None
+
+
+def symbols(call: Call) -> Body:
+    """Answer with the details of contracts and continuous symbols, in alphabetical order."""
+    found, errors = [], []
+    for symbol in sorted(_asked(call, _MOST_SYMBOLS)):
+        code = call.desk.find(symbol)
+        if code is None:
+            errors.append(refusal("NotFound", _INVALID, Symbol=symbol))
+        else:
+            found.append(symbol_body(symbol, code))
+    return listing("Symbols", found, errors)
+
+
+def quotes(call: Call) -> Body:
+    """Answer with full quotes."""
+    found, errors = [], []
+    for symbol in _asked(call, _MOST_QUOTES):
+        code = call.desk.find(symbol)
+        quote = call.desk.quote(symbol, code) if code is not None else None
+        if quote is None:
+            errors.append({"Symbol": symbol, "Error": _INVALID})
+        else:
+            found.append(quote)
+    return listing("Quotes", found, errors)
+
+
+def bars(call: Call) -> Body:
+    """Answer with bars, oldest first."""
+    query = _bar_query(call)
+    desk = call.desk
+    is_bounded = query.first is not None or query.last is not None
+    found = desk.market.bars(query.code, query.minutes, _EVERY_BAR if is_bounded else query.count)
+    wanted = [bar for bar in found if _is_within(bar, query)][-query.count :]
+    return {"Bars": bar_bodies(wanted, query.code)}
+
+
+def stream_bars(call: Call) -> StreamAnswer | Response:
+    """Answer with an endless stream of bars."""
+    desk = call.desk
+    try:
+        query = _bar_query(call)
+    except ApiError as bad:
+        # the stream is opened first and judged then, so the refusal comes inside it
+        return refused_stream(
+            refusal("InvalidSymbol" if bad.message == _INVALID else bad.title, bad.message), is_v3=False
+        )
+    source = BarSource(desk, query.code, query.minutes, query.count)
+    subject = f"{query.code} {query.minutes}m"
+    return StreamAnswer(desk.streams, desk.streams.enter("stream.barcharts", subject, (), (TICKS, FAULTS)), source)
+
+
+def stream_quotes(call: Call) -> StreamAnswer | Response:
+    """Answer with an endless stream of quotes; a symbol that is none is told inside it."""
+    desk = call.desk
+    asked = tuple(_asked(call, _MOST_QUOTES))
+    stream = desk.streams.enter("stream.quotes", ",".join(asked), (), (TICKS, FAULTS))
+    return StreamAnswer(desk.streams, stream, QuoteSource(desk, asked))
+
+
+def not_made(call: Call) -> Body:
+    """Refuse what the real API has and a tape of trades cannot give: options and market depth."""
+    raise ApiError(501, "Options and market depth are not made of a tape of trades.")
+
+
+def crypto_pairs(call: Call) -> Body:
+    """Answer that no crypto is traded here."""
+    return {"SymbolNames": []}
+
+
+def _asked(call: Call, most: int) -> list[str]:
+    asked = words(call.path["symbols"])
+    if not 1 <= len(asked) <= most:
+        raise ApiError(400, f"1 to {most} symbols can be asked for.")
+    return asked
+
+
+def _bar_query(call: Call) -> BarQuery:
+    code = call.desk.find(call.path["symbol"].strip().upper())
+    if code is None:
+        raise ApiError(400, _INVALID)
+    query = call.query
+    if "barsback" in query and "firstdate" in query:
+        raise ApiError(400, "barsback and firstdate are mutually exclusive.")
+    if "lastdate" in query and "startdate" in query:
+        raise ApiError(400, "lastdate and startdate are mutually exclusive.")
+    first = _moment(call, "firstdate")
+    last = _moment(call, "lastdate") or _moment(call, "startdate")
+    # with a first date all bars since then are meant; with a last one the newest up to it
+    count = _number(call, "barsback", 1 if first is None else _MOST_BARS, _MOST_BARS)
+    return BarQuery(code, _minutes(call), count, first, last)
+
+
+def _minutes(call: Call) -> int:
+    unit = call.query.get("unit", "Daily").lower()
+    interval = _number(call, "interval", 1, _LONGEST_MINUTES)
+    if unit == "minute":
+        return interval
+    if unit in ("weekly", "monthly"):
+        raise ApiError(501, f"unit {unit} is not made of this tape.")
+    if unit != "daily":
+        raise ApiError(400, "unit must be Minute, Daily, Weekly or Monthly.")
+    if interval != 1:
+        raise ApiError(400, "interval must be 1 unless unit is Minute.")
+    return DAY_MINUTES
+
+
+def _number(call: Call, key: str, default: int, most: int) -> int:
+    text = call.query.get(key, str(default))
+    if not re.fullmatch(r"\d{1,6}", text, re.ASCII) or not 1 <= int(text) <= most:
+        raise ApiError(400, f"{key} must be 1 to {most}.")
+    return int(text)
+
+
+def _moment(call: Call, key: str) -> int | None:
+    text = call.query.get(key)
+    if text is None:
+        return None
+    try:
+        return from_iso(f"{text}T00:00:00Z" if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else text)
+    except (ValueError, OverflowError):
+        raise ApiError(400, f"Invalid {key}: {text!r}.") from None
+
+
+def _is_within(bar: Bar, query: BarQuery) -> bool:
+    ends = bar.candle.closed_at
+    return (query.first is None or ends >= query.first) and (query.last is None or ends <= query.last)

@@ -1,0 +1,169 @@
+"""Placing, replacing and cancelling orders, and what is said before and after it.
+
+Source: tradestation.md, "Order execution".
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from tradeproc.domain.instruments import Contract
+from tradeproc.exchange.orders import Declined, Ticket, Why
+from tradeproc.localbroker.context import refusal
+from tradeproc.localbroker.pipeline import ApiError, Call
+from tradeproc.localbroker.tradestation.numbers import wire_price, written
+from tradeproc.localbroker.tradestation.tickets import (
+    BadTicket,
+    Json,
+    Placing,
+    read_group,
+    read_order,
+    read_replacement,
+    sent_message,
+    summary,
+)
+
+Body = Mapping[str, Any]
+Reader = Callable[[Json, tuple[str, ...]], Placing]
+
+# declined as bad requests; everything else fails as an order does: 200 with the order in Errors
+_BAD_REQUESTS = {
+    Why.UNKNOWN_ACCOUNT: "Invalid Account ID.",
+    Why.UNKNOWN_SYMBOL: "Failed to build order: FAILED, INVALID SYMBOL",
+}
+_CHANGE_ERRORS = {
+    Why.NOT_OPEN: "Not an open order.",
+    Why.UNKNOWN_ORDER: "Invalid order ID.",
+    Why.ALREADY_TRIGGERED: "Cancel/Replace not allowed after prior stop already triggered",
+}
+
+
+def accounts_in_body(call: Call) -> tuple[str, ...]:
+    """Return the accounts that an order request names, as far as it can be read."""
+    try:
+        found = orjson.loads(call.raw)
+    except orjson.JSONDecodeError:
+        return ()
+    body = found if isinstance(found, dict) else {}
+    listed = body.get("Orders")
+    orders = [body, *(order for order in listed if isinstance(order, dict))] if isinstance(listed, list) else [body]
+    return tuple({str(order["AccountID"]).upper() for order in orders if "AccountID" in order})
+
+
+def account_of_order(call: Call) -> tuple[str, ...]:
+    """Return the account of the order that the path names."""
+    order = call.desk.market.exchange.order(call.path["order"])
+    return (order.account,) if order is not None else ()
+
+
+def place(call: Call) -> Body:
+    """Place an order with its OSO children."""
+    return _place(call, read_order)
+
+
+def place_group(call: Call) -> Body:
+    """Place orders that look after each other."""
+    return _place(call, read_group)
+
+
+def replace(call: Call) -> Body:
+    """Change an open order; it keeps its id."""
+    order = call.desk.market.exchange.order(call.path["order"])
+    if order is None:
+        raise ApiError(400, _CHANGE_ERRORS[Why.UNKNOWN_ORDER])
+    try:
+        change = read_replacement(call.body(), order)
+    except BadTicket as bad:
+        raise ApiError(400, str(bad)) from None
+    changed = call.desk.market.replace(order.id, change)
+    if isinstance(changed, Declined):
+        raise ApiError(400, f"Failed to Cancel/Replace order: {_CHANGE_ERRORS.get(changed.why, changed.text)}")
+    return {"Message": "Cancel/Replace order sent.", "OrderID": order.id}
+
+
+def cancel(call: Call) -> Body:
+    """Cancel an open order."""
+    order_id = call.path["order"]
+    changed = call.desk.market.cancel(order_id)
+    if isinstance(changed, Declined):
+        raise ApiError(400, _CHANGE_ERRORS.get(changed.why, changed.text))
+    return {"Message": "Cancel request sent", "OrderID": order_id}
+
+
+def confirm(call: Call) -> Body:
+    """Say what an order would cost, and place nothing."""
+    return _confirm(call, read_order)
+
+
+def confirm_group(call: Call) -> Body:
+    """Say what the orders of a group would cost, and place nothing."""
+    return _confirm(call, read_group)
+
+
+def routes(call: Call) -> Body:
+    """Answer with the one route there is."""
+    return {"Routes": [{"Id": "Intelligent", "AssetTypes": ["STOCK", "FUTURE"], "Name": "Intelligent"}]}
+
+
+def activation_triggers(call: Call) -> Body:
+    """Answer with the trigger that stops follow here: single trade tick."""
+    trigger = {"Key": "STT", "Name": "Single Trade Tick", "Description": "One trade tick must print at your price."}
+    return {"ActivationTriggers": [trigger]}
+
+
+def _read(call: Call, read: Reader) -> Placing:
+    try:
+        placing = read(call.body(), call.desk.contracts)
+    except BadTicket as bad:
+        raise ApiError(400, str(bad)) from None
+    if not call.desk.knows(placing.account):
+        raise ApiError(400, _BAD_REQUESTS[Why.UNKNOWN_ACCOUNT])
+    return placing
+
+
+def _place(call: Call, read: Reader) -> Body:
+    placing = _read(call, read)
+    placed = call.desk.market.place(placing.account, placing.group)
+    if isinstance(placed, Declined):
+        if placed.why in _BAD_REQUESTS:
+            raise ApiError(400, _BAD_REQUESTS[placed.why])
+        failed = refusal("FAILED", f"Order failed. Reason: {placed.text}", OrderID=placed.order_id)
+        return {"Orders": [], "Errors": [failed]}
+    return {"Orders": [{"Message": sent_message(order), "OrderID": order.id} for order in placed.orders]}
+
+
+def _confirm(call: Call, read: Reader) -> Body:
+    placing = _read(call, read)
+    return {"Confirmations": [_confirmation(call, placing.account, ticket) for ticket in placing.group.tickets]}
+
+
+def _confirmation(call: Call, account: str, ticket: Ticket) -> Body:
+    exchange = call.desk.market.exchange
+    tick = exchange.last(ticket.contract)
+    last = Decimal(repr(tick.price)) if tick is not None else Decimal(0)
+    price = next((price for price in (ticket.limit, ticket.stop) if price is not None), last)
+    margin = exchange.rules.margins.get(Contract.parse(ticket.contract).root, Decimal(0)) * ticket.quantity
+    priced = {
+        key: wire_price(value, ticket.contract)
+        for key, value in (("LimitPrice", ticket.limit), ("StopPrice", ticket.stop))
+        if value is not None
+    }
+    return {
+        "OrderAssetCategory": "FUTURE",
+        "Currency": "USD",
+        "Route": "Intelligent",
+        "TimeInForce": {"Duration": ticket.time_in_force.value.upper() + ("+" if ticket.is_extended else "")},
+        "AccountID": account,
+        "OrderConfirmID": ticket.confirm_id or secrets.token_urlsafe(16)[:22],
+        **priced,
+        "EstimatedPrice": wire_price(price, ticket.contract),
+        "EstimatedCost": written(margin),
+        "EstimatedCommission": written(exchange.rules.commission * ticket.quantity),
+        "InitialMarginDisplay": f"{margin:,.2f} USD",
+        "ProductCurrency": "USD",
+        "AccountCurrency": "USD",
+        "SummaryMessage": summary(ticket),
+    }

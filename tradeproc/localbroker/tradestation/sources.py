@@ -1,0 +1,210 @@
+"""What each stream tells: bars, quotes, orders and positions, each from where its own client is.
+
+Source: tradestation.md, "STREAM" sections of "Market data" and "Brokerage".
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tradeproc.clock import SECOND, monotonic_ns
+from tradeproc.exchange.orders import (
+    ExchangeOrder,
+    OrderStatus,
+    OrderUpdate,
+    PositionUpdate,
+    Update,
+    What,
+)
+from tradeproc.localbroker.bars import LiveBars
+from tradeproc.localbroker.context import Desk
+from tradeproc.localbroker.streams import Line
+from tradeproc.localbroker.tradestation.market_shapes import bar_bodies, bar_body
+
+_REVALUE_SECONDS = 1.0
+_DAY_SECONDS = 86_400
+
+
+@dataclass(slots=True)
+class BarSource:
+    """History, then the forming bar as it changes, and each bar once more when it is closed."""
+
+    desk: Desk
+    code: str
+    minutes: int
+    history: int
+    is_v3: bool = False
+    _live: LiveBars = field(init=False)
+
+    def snapshot(self) -> list[Line]:
+        """Return the history; an unfinished bar may end it."""
+        market = self.desk.market
+        self._live = market.live_bars(self.code, self.minutes)
+        return bar_bodies(market.bars(self.code, self.minutes, self.history), self.code)
+
+    def changes(self) -> list[Line]:
+        """Return the bars that changed or are new, oldest first."""
+        changed = self._live.until(self.desk.market.played_until)
+        return [bar_body(bar, self.code, is_realtime=True, is_end_of_history=False) for bar in changed]
+
+
+@dataclass(slots=True)
+class QuoteSource:
+    """One full quote a symbol, then only the fields that changed."""
+
+    desk: Desk
+    symbols: tuple[str, ...]
+    is_v3: bool = False
+    _told: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def snapshot(self) -> list[Line]:
+        """Return the full quotes, and an error for what is no symbol."""
+        lines: list[Line] = []
+        for symbol in self.symbols:
+            if self.desk.find(symbol) is None:
+                lines.append({"Symbol": symbol, "Error": "FAILED, INVALID SYMBOL"})
+        return [*lines, *self.changes()]
+
+    def changes(self) -> list[Line]:
+        """Return what changed of each quote."""
+        return [line for symbol in self.symbols if (line := self._change(symbol)) is not None]
+
+    def _change(self, symbol: str) -> Line | None:
+        code = self.desk.find(symbol)
+        quote = self.desk.quote(symbol, code) if code is not None else None
+        if quote is None:
+            return None
+        before = self._told.get(symbol)
+        self._told[symbol] = quote
+        if before is None:
+            return quote
+        changed = {key: value for key, value in quote.items() if before.get(key) != value}
+        return {"Symbol": symbol, **changed, "TradeTime": quote["TradeTime"]} if changed else None
+
+
+@dataclass(slots=True)
+class OrderSource:
+    """Today's and open orders, then a full order a change, in the sequences recorded from the real stream."""
+
+    desk: Desk
+    accounts: frozenset[str]
+    only: frozenset[str]
+    since: int
+    is_v3: bool = True
+    _revision: int = 0
+
+    def snapshot(self) -> list[Line]:
+        """Return today's and open orders, oldest first."""
+        exchange = self.desk.market.exchange
+        self._revision = exchange.revision
+        orders = [order for account in sorted(self.accounts) for order in exchange.orders(account)]
+        return [
+            _sorted(self.desk.order(order))
+            for order in orders
+            if self._wants(order) and is_of_today(order, self.since)
+        ]
+
+    def changes(self) -> list[Line]:
+        """Return the frames of what happened since."""
+        updates = self._updates()
+        if updates is None:
+            return self.snapshot()
+        return [
+            _sorted(frame)
+            for update in updates
+            if isinstance(update, OrderUpdate) and self._wants(update.order)
+            for frame in self._frames(update)
+        ]
+
+    def _updates(self) -> Sequence[Update] | None:
+        exchange = self.desk.market.exchange
+        updates = exchange.updates_since(self._revision)
+        self._revision = exchange.revision
+        return updates
+
+    def _wants(self, order: ExchangeOrder) -> bool:
+        return order.account in self.accounts and (not self.only or order.id in self.only)
+
+    def _frames(self, update: OrderUpdate) -> Iterator[Line]:
+        order, tell = update.order, self.desk.order
+        if update.what is What.TRIGGERED:
+            yield tell(order, status="STP")
+            return
+        if order.status is OrderStatus.FILLED:
+            # the fill comes first with ACK; the end is told twice, at first without its time
+            yield tell(order, status="ACK", with_closing=False)
+            yield tell(order, with_closing=False)
+        if order.status is OrderStatus.CANCELLED:
+            yield tell(order, status="UCN", with_closing=False)
+            yield tell(order, with_closing=False)
+        yield tell(order)
+
+
+def is_of_today(order: ExchangeOrder, since: int) -> bool:
+    """Tell whether an order is open, or was opened or closed at or after `since` (wall time)."""
+    return order.status.is_open or order.opened_at >= since or (order.closed_at or 0) >= since
+
+
+@dataclass(slots=True)
+class PositionSource:
+    """The positions, then each one that changed; revalued at most once a second while the market moves.
+
+    `only_changes`: after the snapshot a position is told as its id and what changed of it.
+    """
+
+    desk: Desk
+    accounts: frozenset[str]
+    only_changes: bool
+    is_v3: bool = True
+    _revision: int = 0
+    _valued_at: int = 0
+    _told: dict[str, Line] = field(default_factory=dict)
+
+    def snapshot(self) -> list[Line]:
+        """Return all positions that are not flat."""
+        self._revision = self.desk.market.exchange.revision
+        self._valued_at = monotonic_ns()
+        self._told = self._positions()
+        return list(self._told.values())
+
+    def changes(self) -> list[Line]:
+        """Return what changed, positions that were closed as Deleted."""
+        if not self._is_due():
+            return []
+        self._valued_at = monotonic_ns()
+        before, self._told = self._told, self._positions()
+        closed: list[Line] = [{"PositionID": key, "Deleted": True} for key in before if key not in self._told]
+        changed = [
+            self._difference(before.get(key, {}), line) for key, line in self._told.items() if before.get(key) != line
+        ]
+        return [*closed, *changed]
+
+    def _is_due(self) -> bool:
+        exchange = self.desk.market.exchange
+        updates = exchange.updates_since(self._revision)
+        self._revision = exchange.revision
+        if updates is None or any(isinstance(update, PositionUpdate) for update in updates):
+            return True
+        return bool(self._told) and monotonic_ns() - self._valued_at >= _REVALUE_SECONDS * SECOND
+
+    def _positions(self) -> dict[str, Line]:
+        exchange = self.desk.market.exchange
+        holdings = [holding for account in sorted(self.accounts) for holding in exchange.holdings(account)]
+        return {holding.id: self.desk.position(holding) for holding in holdings}
+
+    def _difference(self, before: Line, line: Line) -> Line:
+        if not self.only_changes or not before:
+            return line
+        return {"PositionID": line["PositionID"]} | {
+            key: value for key, value in line.items() if before.get(key) != value
+        }
+
+
+def _sorted(line: Line) -> Line:
+    # recorded frames have their keys in alphabetical order
+    return dict(sorted(line.items()))
+
+
+def start_of_day(now: int) -> int:
+    """Return midnight UTC of the day of `now`, in nanoseconds."""
+    return now - now % (_DAY_SECONDS * SECOND)

@@ -1,0 +1,104 @@
+"""Local times into UTC, across changes of the clock: in spring an hour is skipped, in autumn one comes twice."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from tradeproc.domain.units import MINUTE, SECOND
+from tradeproc.market.tape_files.cells import Integers
+from tradeproc.market.tape_files.lines import Unreadable
+
+_STEP = timedelta(days=7)
+# within the hour that comes twice, the time falls back by nearly an hour when its second round begins
+_FALLS_BACK = 30 * MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """Times in UTC; of how many rows the local time did not exist, or was one of two."""
+
+    at: Integers
+    skipped: int = 0
+    repeated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A change of the clock: when (UTC ns), and the offsets from UTC before and after it (ns)."""
+
+    at: int
+    before: int
+    after: int
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Return a zone by name.
+
+    Raises:
+        Unreadable: there is none.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
+        raise Unreadable(
+            None, f"zone {name!r} is not known; name one as America/Chicago, America/New_York or UTC"
+        ) from None
+
+
+def to_utc(local: Integers, zone: ZoneInfo) -> Converted:
+    """Return local times as UTC, in the order in which they stand in the file.
+
+    A time that was skipped is read as if the clock had not been changed. Of a time that comes twice the first is
+    meant, until the times fall back: then the second round has begun.
+    """
+    if not len(local):
+        return Converted(local)
+    changes = _changes(zone, int(local.min()), int(local.max()))
+    offsets = np.full(len(local), _offset(zone, int(local.min()) - 86_400 * SECOND), np.int64)
+    skipped = repeated = 0
+    for change in changes:
+        # the wall shows `at + before` when the clock is changed: from then on the new offset holds
+        after = local >= change.at + change.before
+        if change.after > change.before:
+            is_skipped = after & (local < change.at + change.after)
+            skipped += int(is_skipped.sum())
+            after &= ~is_skipped
+        else:
+            twice = np.flatnonzero(~after & (local >= change.at + change.after))
+            if len(twice):
+                repeated += len(twice)
+                after[twice[_second_round(local[twice])]] = True
+        offsets[after] = change.after
+    return Converted(local - offsets, skipped, repeated)
+
+
+def _second_round(local: Integers) -> np.ndarray:
+    falls = np.diff(local, prepend=local[:1]) < -_FALLS_BACK
+    return np.asarray(np.cumsum(falls) > 0)
+
+
+def _changes(zone: ZoneInfo, first: int, last: int) -> list[_Change]:
+    moment = datetime.fromtimestamp(first // SECOND, UTC) - timedelta(days=2)
+    end = datetime.fromtimestamp(last // SECOND, UTC) + timedelta(days=2)
+    found = []
+    while moment < end:
+        after = moment + _STEP
+        if moment.astimezone(zone).utcoffset() != after.astimezone(zone).utcoffset():
+            found.append(_change(zone, int(moment.timestamp()), int(after.timestamp())))
+        moment = after
+    return found
+
+
+def _change(zone: ZoneInfo, low: int, high: int) -> _Change:
+    before, after = _offset(zone, low * SECOND), _offset(zone, high * SECOND)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _offset(zone, middle * SECOND) == before else (low, middle)
+    return _Change(high * SECOND, before, after)
+
+
+def _offset(zone: ZoneInfo, at: int) -> int:
+    offset = datetime.fromtimestamp(at // SECOND, zone).utcoffset()
+    return int((offset or timedelta()).total_seconds()) * SECOND

@@ -1,0 +1,139 @@
+"""What is checked before a session is created, away from the keeper's loop: strategy, broker and account.
+
+Strategy and broker are somebody's code, so they are loaded in a process of its own. The account is looked up in the
+list the broker gave before, else the login's link is asked; no answer leaves it unchecked, not refused.
+"""
+
+import difflib
+import json
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from tradeproc.bus.addresses import Directory
+from tradeproc.bus.client import Client
+from tradeproc.bus.node import Node
+from tradeproc.domain import messages
+from tradeproc.domain.answers import Known, Unknown
+from tradeproc.domain.broker_orders import BrokerAccount
+from tradeproc.domain.session import SessionSpec
+from tradeproc.errors import Outage, Refusal
+from tradeproc.home import Home
+from tradeproc.supervision.groups_shell import GroupsShell
+
+log = logging.getLogger(__name__)
+
+_STRATEGY_SECONDS = 20.0
+_PAUSE = 0.2
+
+
+class BadSpecification(Refusal):
+    """A session that could not run as specified; answered as refused, in one line."""
+
+
+class Verdict:
+    """How a check ended: `refusal` is empty when the session may be created."""
+
+    def __init__(self, refusal: str = "", unchecked: str = "", accounts: Sequence[BrokerAccount] = ()) -> None:
+        self.refusal, self.unchecked, self.accounts = refusal, unchecked, accounts
+
+
+class Checks:
+    """Runs checks one after the other on a thread; the verdict comes back on the loop's thread."""
+
+    def __init__(self, node: Node, home: Home, groups: GroupsShell, *, link_seconds: float = 3.0) -> None:
+        self._node, self._home, self._groups, self._link_seconds = node, home, groups, link_seconds
+        self._lane = ThreadPoolExecutor(1, "checks")
+
+    def check(
+        self, spec: SessionSpec, broker: str, known: Sequence[BrokerAccount], then: Callable[[Verdict], None]
+    ) -> None:
+        """Check a specification and call `then` once.
+
+        Args:
+            spec: what was asked for.
+            broker: the key of its login's broker.
+            known: the accounts of its login as the broker last listed them; empty when it never did.
+            then: gets the verdict, in the node's loop.
+        """
+
+        def run() -> None:
+            try:
+                verdict = self._check(spec, broker, known)
+            except Refusal as refusal:
+                verdict = Verdict(refusal=str(refusal))
+            except Exception as error:
+                log.exception("check_failed session=%s", spec.name)
+                verdict = Verdict(refusal=f"could not be checked: {type(error).__name__}: {error}")
+            self._node.post(lambda: then(verdict))
+
+        self._lane.submit(run)
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._lane.shutdown(wait=False, cancel_futures=True)
+
+    def _check(self, spec: SessionSpec, broker: str, known: Sequence[BrokerAccount]) -> Verdict:
+        self._check_strategy(spec, broker)
+        if any(account.id == spec.account and account.is_tradable for account in known):
+            return Verdict()
+        match self._ask_accounts(spec.login):
+            case Known(accounts):
+                _check_account(spec, accounts)
+                return Verdict(accounts=accounts)
+            case Unknown(reason):
+                log.warning("account_unchecked account=%s login=%s reason=%s", spec.account, spec.login, reason)
+                return Verdict(unchecked=f"account {spec.account} could not be checked: {reason}")
+
+    def _check_strategy(self, spec: SessionSpec, broker: str) -> None:
+        command = [sys.executable, "-m", "tradeproc.procs.keeper.strategy_check", spec.strategy, str(self._home.root)]
+        try:
+            done = subprocess.run(
+                [*command, json.dumps(dict(spec.arguments)), broker],
+                capture_output=True,
+                text=True,
+                timeout=_STRATEGY_SECONDS,
+                check=False,
+                cwd=self._home.root,
+            )
+        except subprocess.TimeoutExpired:
+            raise BadSpecification(
+                f"strategy {spec.strategy!r}: loading it took more than {_STRATEGY_SECONDS:g} s"
+            ) from None
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            raise BadSpecification(lines[-1])
+
+    def _ask_accounts(self, login: str) -> Known[Sequence[BrokerAccount]] | Unknown:
+        deadline = time.monotonic() + self._link_seconds
+        reason = "no time"
+        with Client(Directory(self._home.sockets)) as client:
+            while (left := deadline - time.monotonic()) > 0:
+                try:
+                    self._groups.add_link(login)
+                    body = client.call(f"link-{login}.link", "accounts", {}, min(left, 1.0))
+                except Outage as outage:
+                    reason = str(outage)
+                except Refusal as refusal:
+                    return Unknown(str(refusal))
+                else:
+                    answer = messages.answer_from_body(body, messages.each(messages.broker_account_from_body))
+                    if isinstance(answer, Known):
+                        return Known(answer.value)
+                    reason = answer.reason
+                time.sleep(_PAUSE)
+        return Unknown(reason)
+
+
+def _check_account(spec: SessionSpec, accounts: Sequence[BrokerAccount]) -> None:
+    found = {account.id: account for account in accounts}
+    account = found.get(spec.account)
+    if account is None:
+        near = difflib.get_close_matches(spec.account, list(found), 1)
+        meant = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(found)) or 'none'}"
+        raise BadSpecification(f"account {spec.account!r} is not one of login {spec.login!r}; {meant}")
+    if not account.is_tradable:
+        raise BadSpecification(f"account {spec.account!r} cannot be traded: {account.status or 'the broker says so'}")

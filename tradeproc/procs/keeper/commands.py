@@ -1,0 +1,226 @@
+"""Sessions on command: list, create, start, stop, remove. Sets what the database wants; the keeper makes it so."""
+
+import logging
+from collections.abc import Callable
+
+from tradeproc import config
+from tradeproc.bus.codec import Body
+from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
+from tradeproc.clock import wall_ns
+from tradeproc.config import BadConfig, Config
+from tradeproc.domain.session import SessionSpec
+from tradeproc.domain.wanted import RUNNING, next_change, wanted_now
+from tradeproc.errors import Outage, Refusal
+from tradeproc.home import Home
+from tradeproc.procs.keeper.checks import Checks, Verdict
+from tradeproc.procs.keeper.lists import number
+from tradeproc.procs.keeper.schedule import FLATTENING
+from tradeproc.procs.keeper.sessions import SessionView, wanted_of
+from tradeproc.store import SessionRow, Store
+from tradeproc.supervision.client import Program, SupervisorAway
+from tradeproc.supervision.groups_shell import GroupsShell
+from tradeproc.supervision.reconcile import is_done
+
+log = logging.getLogger(__name__)
+
+_TOLD_SECONDS = 5.0
+_FLAT_SECONDS = 25.0
+_LOOK_SECONDS = 0.25
+
+
+class NotNow(Refusal):
+    """A command that does not fit the session's present; answered as refused, in one line."""
+
+
+class Commands:
+    """The methods about sessions."""
+
+    def __init__(
+        self,
+        node: Node,
+        store: Store,
+        checks: Checks,
+        groups: GroupsShell,
+        view: SessionView,
+        look: Callable[[], None],
+    ) -> None:
+        self._node, self._store, self._checks = node, store, checks
+        self._groups, self._view, self._look = groups, view, look
+        node.handle("sessions", lambda _: {"sessions": [view.body(row) for row in store.sessions()]})
+        node.handle("session", lambda body: {"session": view.body(store.session(_number(body)))})
+        node.handle("removed", lambda body: {"sessions": store.removed_sessions(str(body["named"]))})
+        node.handle("create", self._create)
+        node.handle("start", self._start)
+        node.handle("stop", self._stop)
+        node.handle("remove", self._remove)
+
+    # --- create and remove
+
+    def _create(self, body: Body) -> Deferred:
+        spec = SessionSpec.from_dict(body["spec"])
+        configured = _config(self._groups.home)
+        configured.check_session(spec)
+        login = configured.login(spec.login)
+        # it may be newer than we are, and its accounts are rows under it
+        self._store.save_login(login.name, login.broker, login.environment.value, login.base_url)
+        known = [row.account for row in self._store.accounts(spec.login)]
+        deferred = Deferred()
+
+        def decide(verdict: Verdict) -> None:
+            if verdict.refusal:
+                deferred.refuse(verdict.refusal)
+                return
+            try:
+                if verdict.accounts:
+                    self._store.save_accounts(spec.login, verdict.accounts)
+                key = body.get("key")
+                session = self._store.create_session(spec, key=None if key is None else str(key))
+            except Outage as outage:
+                deferred.fail(str(outage))
+                return
+            log.info("session_created session=%d name=%s", session, spec.name)
+            deferred.answer({"session": session, "unchecked": verdict.unchecked})
+            self._look()
+
+        self._checks.check(spec, login.broker, known, decide)
+        return deferred
+
+    def _remove(self, body: Body) -> Body:
+        row = self._store.session(_number(body))
+        if row.desired != "stopped":
+            raise NotNow(f"session {row.id} is {'to run' if row.desired == RUNNING else row.desired}; stop it first")
+        if self._view.has_group(row.id):
+            raise NotNow(f"session {row.id} is still stopping; try again in a moment")
+        self._store.remove_session(row.id)
+        log.info("session_removed session=%d", row.id)
+        self._look()
+        return {"session": row.id}
+
+    # --- start and stop
+
+    def _start(self, body: Body) -> Body:
+        row = self._store.session(_number(body))
+        if row.desired == FLATTENING:
+            raise NotNow(f"session {row.id} is getting flat to stop; start it then, or stop it as it is first")
+        _config(self._groups.home).check_session(row.spec)
+        self._refuse_a_second(row)
+        self._store.set_desired(row.id, "running")
+        log.info("session_wanted session=%d", row.id)
+        try:
+            self._groups.start(row.id, row.spec.login)
+        except SupervisorAway as away:
+            log.warning("start_later session=%d reason=%s", row.id, away)
+        self._look()
+        now = wall_ns()
+        starts_at = None if wanted_now(row.spec, "running", now) else next_change(row.spec, "running", now)
+        return {"session": row.id, "desired": "running", "starts_at": starts_at}
+
+    def _refuse_a_second(self, row: SessionRow) -> None:
+        mine = wanted_of(row)
+        for other in self._store.sessions():
+            theirs = wanted_of(other)
+            is_same = (theirs.account, theirs.root) == (mine.account, mine.root)
+            if other.id != row.id and is_same and (other.desired != "stopped" or self._view.has_group(other.id)):
+                raise NotNow(
+                    f"session {other.id} ({other.spec.name}) trades {mine.root} in account {mine.account} already; "
+                    "stop it first"
+                )
+
+    def _stop(self, body: Body) -> Body | Deferred:
+        row = self._store.session(_number(body))
+        if not body.get("flatten"):
+            return self._stopped(row.id)
+        # first of all: whoever dies from here on, it gets flat and does not trade again
+        is_kept = row.desired != "stopped" and self._may_have_trader(row.id)
+        if is_kept and row.desired != FLATTENING:
+            self._store.set_desired(row.id, FLATTENING)
+            log.info("session_unwanted session=%d: to be flat first", row.id)
+        deferred = Deferred()
+
+        def replied(reply: Reply) -> None:
+            match reply:
+                case Answered():
+                    self._wait_flat(row, deferred, int(_FLAT_SECONDS / _LOOK_SECONDS))
+                case NoAnswer(reason) if is_kept:
+                    # it may have heard and be getting flat: to take that back would let it run again
+                    deferred.refuse(
+                        f"session {row.id} is not stopped yet, because its trader did not answer: {reason}; it is "
+                        f"told again until it is flat, and stops then; session stop {row.id} alone stops it as it is"
+                    )
+                case RequestWasRefused(reason) | NoAnswer(reason):
+                    still = self._take_back(row)
+                    deferred.refuse(
+                        f"session {row.id} is not stopped, because its trader did not flatten: {reason}{still}"
+                    )
+
+        params = {"flatten": True, "by": str(body.get("by") or "operator")}
+        self._node.request(f"session-{row.id}.trader", "stop", params, seconds=_TOLD_SECONDS, on_reply=replied)
+        return deferred
+
+    def _take_back(self, row: SessionRow) -> str:
+        """Let the session run again; return what is to be added when the database does not take that."""
+        try:
+            if self._store.session(row.id).desired == FLATTENING:
+                self._store.set_desired(row.id, row.desired)
+        except (Outage, Refusal) as error:
+            log.warning("stop_not_taken_back session=%d reason=%s", row.id, error)
+            return f"; it is told again until it is flat, and stops then, because {error}"
+        return ""
+
+    def _wait_flat(self, row: SessionRow, deferred: Deferred, looks: int) -> None:
+        """Look until the trader has ended, which it does when it is flat; the keeper's own look does the rest."""
+        if self._has_ended(row.id):
+            try:
+                deferred.answer(self._stopped(row.id))
+            except Outage as outage:
+                deferred.fail(f"session {row.id} is flat; that it has stopped is stored later: {outage}")
+        elif looks:
+            self._node.after(_LOOK_SECONDS, lambda: self._wait_flat(row, deferred, looks - 1))
+        else:
+            deferred.refuse(
+                f"session {row.id} is not flat after {_FLAT_SECONDS:g} s; it enters no more, goes on getting flat, "
+                "and stops then"
+            )
+
+    def _may_have_trader(self, session: int) -> bool:
+        try:
+            trader = self._trader(session)
+        except SupervisorAway:
+            return True
+        return trader is not None and trader.state.is_up
+
+    def _has_ended(self, session: int) -> bool:
+        try:
+            trader = self._trader(session)
+            if trader is not None:
+                return is_done(trader)
+            # without its group it was seen flat, or supervisord has just begun anew
+            return self._store.session(session).desired == "stopped"
+        except Outage:
+            return False
+
+    def _trader(self, session: int) -> Program | None:
+        name = f"session-{session}.trader"
+        return next((program for program in self._groups.programs() if program.process == name), None)
+
+    def _stopped(self, session: int) -> Body:
+        self._store.set_desired(session, "stopped")
+        log.info("session_unwanted session=%d: its working orders and position stay at the broker", session)
+        self._look()
+        return {"session": session, "desired": "stopped"}
+
+
+def _number(body: Body) -> int:
+    return number(body["session"], "session")
+
+
+def _config(home: Home) -> Config:
+    """Return the configuration as it is now: a login added since our start counts.
+
+    Raises:
+        NotNow: it cannot be read; the person who asked learns why, and the keeper lives on.
+    """
+    try:
+        return config.load(home)
+    except BadConfig as bad:
+        raise NotNow(str(bad)) from None

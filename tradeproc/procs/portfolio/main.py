@@ -1,0 +1,123 @@
+"""`core.portfolio`: sums over the sessions of this host what their traders say, and holds the host's trading state.
+
+Owns the sum. Hears the topic `state` of every trader; reads from the database which sessions should report and which
+latches are set. Says `portfolio` once a second. When it dies, sums are unknown until the traders have reported again;
+traders go on with the latches they read themselves.
+"""
+
+import logging
+import re
+from collections.abc import Sequence
+
+from tradeproc import config
+from tradeproc.bus.addresses import Directory
+from tradeproc.bus.codec import Body, Envelope
+from tradeproc.bus.node import Node
+from tradeproc.clock import SECOND, monotonic_ns, wall_ns
+from tradeproc.domain.wanted import wanted_now
+from tradeproc.errors import Refusal
+from tradeproc.home import Home, find_home
+from tradeproc.procs.portfolio.sums import Report, most_severe, read_report, sum_up
+from tradeproc.procs.specification import database_of
+from tradeproc.store import DatabaseDown, Store, StoreFault
+from tradeproc.store.kept import all_latches
+
+log = logging.getLogger(__name__)
+
+_TRADER = re.compile(r"session-(\d+)\.trader")
+_PATIENCE = 5 * SECOND
+_FORGOTTEN = 60 * SECOND
+
+
+class Portfolio:
+    """The sessions of this host, together."""
+
+    def __init__(self, node: Node, directory: Directory, store: Store, home: Home) -> None:
+        self._node, self._directory, self._store, self._home = node, directory, store, home
+        self._reports: dict[int, Report] = {}
+        self._heard: set[str] = set()
+        self._expected: list[int] | None = None
+        self._latches: list[str] | None = None
+        self._database = "not asked yet"
+        node.handle("state", lambda _: self.body())
+        node.handle("trading_state", lambda _: self.trading_state())
+        node.snapshot("portfolio", lambda _: self.body())
+        node.every(1.0, self._look)
+        node.every(0.25, self._look_again)
+        node.after(0.0, self._look)
+
+    def body(self) -> Body:
+        """Return the sum, and the host's trading state beside it."""
+        total = sum_up(self._reports, self._expected, monotonic_ns(), patience=_PATIENCE)
+        return {**total, **self.trading_state(), "database": self._database}
+
+    def trading_state(self) -> Body:
+        """Return active, reducing or halted; before the latches are known, halted: unknown is not allowed."""
+        if self._latches is None:
+            return {"trading_state": "halted", "is_known": False}
+        return {"trading_state": most_severe(self._latches), "is_known": True}
+
+    def _look(self) -> None:
+        self._read()
+        for process in self._directory.processes():
+            if _TRADER.fullmatch(process) and process not in self._heard:
+                self._heard.add(process)
+                self._node.subscribe(process, "state", self._hear)
+        self._forget()
+        body = self.body()
+        self._node.publish("portfolio", body)
+        missing = ", ".join(f"session {session}" for session in body["missing"])
+        if self._database != "up":
+            self._node.set_state("degraded", f"database: {self._database}")
+        else:
+            self._node.set_state("ready", f"not reported: {missing}" if missing else "")
+
+    def _look_again(self) -> None:
+        """Look sooner while the database is away."""
+        if self._database != "up":
+            self._look()
+
+    def _hear(self, envelope: Envelope) -> None:
+        report = read_report(envelope.body, monotonic_ns())
+        self._reports[report.session] = report
+        self._node.note_event(sent_at=envelope.sent_at)
+        self._node.note_work()
+
+    def _read(self) -> None:
+        """Read what should report and what is latched; the last known stands while the database is away."""
+        try:
+            now = wall_ns()
+            self._expected = [row.id for row in self._store.sessions() if wanted_now(row.spec, row.desired, now)]
+            self._latches = [
+                latch.state
+                for latch in all_latches(self._store, self._home)
+                if latch.scope == "host" or latch.scope.startswith("portfolio:")
+            ]
+            self._database = "up"
+        except (DatabaseDown, StoreFault, Refusal) as error:
+            # a fault too: on a new desk the tables may not be there yet
+            self._database = str(error)
+
+    def _forget(self) -> None:
+        """Drop sessions that ended long ago."""
+        now = monotonic_ns()
+        for session, report in list(self._reports.items()):
+            process = f"session-{session}.trader"
+            if now - report.at > _FORGOTTEN and process not in self._directory.processes():
+                del self._reports[session]
+                self._node.unsubscribe(process, "state")
+                self._heard.discard(process)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the portfolio server until SIGTERM."""
+    del arguments
+    home = find_home()
+    settings = config.load(home)
+    store = Store(database_of(settings, home), connect_timeout=settings.database.connect_seconds)
+    directory = Directory(home.sockets)
+    node = Node("core.portfolio", directory)
+    Portfolio(node, directory, store, home)
+    node.run()
+    store.close()
+    return node.exit_status

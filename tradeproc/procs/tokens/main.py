@@ -1,0 +1,214 @@
+"""`core.tokens`: the only process that refreshes tokens, and the only one that holds a refresh token.
+
+Hears: `token`, `authorize`, `complete`, `logins`. Says: topic `login` whenever a login's state changes. Its death
+costs nothing for minutes: link and feeds keep their access tokens; a rotated refresh token is on disk before its
+access token is given out.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+
+from tradeproc.brokers.contract import CredentialKind
+from tradeproc.brokers.registry import broker
+from tradeproc.bus.addresses import Directory
+from tradeproc.bus.codec import Body
+from tradeproc.bus.node import Deferred, Node
+from tradeproc.clock import SECOND, monotonic_ns
+from tradeproc.config import Config, LoginConfig, load
+from tradeproc.domain.hosts import is_loopback
+from tradeproc.domain.records import nearest
+from tradeproc.errors import Halt, Refusal, TradeprocError
+from tradeproc.home import Home, find_home
+from tradeproc.procs.token_source import TOKENS
+from tradeproc.procs.tokens.consent import consent_here
+from tradeproc.procs.tokens.login_tokens import LoginState, LoginTokens
+from tradeproc.procs.tokens.supply import Credentials
+from tradeproc.procs.tokens.vault import Vault
+
+log = logging.getLogger(__name__)
+
+_CONSENT_SECONDS = 900
+_TIMES = ("expires_at", "refreshed_at", "logged_in_at")
+
+
+class UnknownLogin(Refusal):
+    """A login without tokens of ours: not in the configuration, or of a broker that needs none."""
+
+    def __init__(self, login: str, known: list[str]) -> None:
+        super().__init__(f"login {login!r} has no tokens here; {nearest(login, known)}")
+
+
+class UnknownConsent(Refusal):
+    """A consent that nobody began here, or too long ago."""
+
+    def __init__(self) -> None:
+        super().__init__("this consent was not begun here or has timed out; begin again")
+
+
+class BadArguments(Halt):
+    """Called with words it does not know; caught by the entry point."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(f"tokens takes no arguments, found {words!r}")
+
+
+class UnusableLogin(Refusal):
+    """A login whose secrets are not where the configuration says."""
+
+    def __init__(self, trouble: str) -> None:
+        super().__init__(trouble)
+
+
+class TokensProcess:
+    """All logins of the desk and the methods that others call.
+
+    `reread` reads the configuration again: a login that was added to it, or whose secret has come, gets its tokens
+    when somebody asks for it.
+    """
+
+    def __init__(self, node: Node, config: Config, vault: Vault, reread: Callable[[], Config] | None = None) -> None:
+        self._node, self._vault, self._reread = node, vault, reread
+        self._logins: dict[str, LoginTokens] = {}
+        self._unusable: dict[str, str] = {}
+        self._credentials: dict[str, Credentials] = {}
+        self._consents: dict[tuple[str, str], int] = {}
+        for name, login in config.logins.items():
+            self._add(name, login)
+        node.handle("token", self._token)
+        node.handle("authorize", self._authorize)
+        node.handle("complete", self._complete)
+        node.handle("logins", lambda _: self._logins_now())
+        node.snapshot("login", lambda _: {"logins": self._rows()})
+        node.add_statistics(lambda: {"logins": {row["login"]: row["state"] for row in self._rows()}})
+        node.on_stop(self._wait)
+
+    def start(self) -> None:
+        """Fetch the first tokens."""
+        self._say_how_we_are()
+        for login in self._logins.values():
+            login.start()
+
+    def _add(self, name: str, login: LoginConfig) -> None:
+        """Take a login; what is wrong with one is no reason to leave the others without tokens."""
+        try:
+            self._take(name, login)
+        except TradeprocError as error:
+            log.warning("login_unusable login=%s reason=%s", name, error)
+            self._unusable[name] = str(error)
+
+    def _take(self, name: str, login: LoginConfig) -> None:
+        its_broker = broker(login.broker)
+        if its_broker.credential_kind is not CredentialKind.OAUTH2_CODE:
+            return
+        if trouble := login.trouble():
+            raise UnusableLogin(trouble)
+        authorization = its_broker.authorization(login.login(), login.client())
+        by_itself = partial(consent_here, authorization, login.redirect_uri)
+        credentials = Credentials(
+            authorization, self._vault, login.first_refresh_token(), by_itself if _consents_by_itself(login) else None
+        )
+        self._credentials[name] = credentials
+        self._logins[name] = LoginTokens(name, self._node, credentials, partial(self._tell, name))
+
+    def _token(self, params: Body) -> Body | Deferred:
+        token = self._login(params).token(str(params.get("refused") or ""))
+        self._node.note_work()
+        return token
+
+    def _authorize(self, params: Body) -> Body:
+        name = self._login(params).name
+        state = secrets.token_urlsafe(24)
+        now = monotonic_ns()
+        self._consents = {key: until for key, until in self._consents.items() if until > now}
+        self._consents[name, state] = now + _CONSENT_SECONDS * SECOND
+        return {"url": self._credentials[name].authorization.url(state), "state": state}
+
+    def _complete(self, params: Body) -> Deferred:
+        login, state = self._login(params), str(params["state"])
+        redirected_to = str(params["redirected_to"])
+        if self._consents.pop((login.name, state), 0) < monotonic_ns():
+            raise UnknownConsent
+        return login.complete(redirected_to, state)
+
+    def _logins_now(self) -> Body:
+        with suppress(Refusal):
+            self._add_new()
+        return {"logins": self._rows()}
+
+    def _add_new(self) -> None:
+        """Take over what the configuration has now and had not, or not usably, when we last looked.
+
+        Raises:
+            UnusableLogin: the configuration cannot be read.
+        """
+        if self._reread is None:
+            return
+        try:
+            logins = self._reread().logins
+        except Halt as halt:
+            raise UnusableLogin(str(halt)) from None
+        for name, login in logins.items():
+            if name in self._logins or login.trouble() == self._unusable.get(name):
+                continue
+            self._unusable.pop(name, None)
+            self._add(name, login)
+            if name in self._logins:
+                log.info("login_added login=%s", name)
+                self._logins[name].start()
+            self._say_how_we_are()
+
+    def _login(self, params: Body) -> LoginTokens:
+        name = str(params["login"])
+        if name not in self._logins:
+            self._add_new()
+        if name in self._unusable:
+            raise UnusableLogin(self._unusable[name])
+        if name not in self._logins:
+            raise UnknownLogin(name, list(self._logins))
+        return self._logins[name]
+
+    def _rows(self) -> list[Body]:
+        unusable = [
+            {"login": name, "state": LoginState.ERROR.value, "detail": reason} | dict.fromkeys(_TIMES)
+            for name, reason in self._unusable.items()
+        ]
+        return [*(login.row() for login in self._logins.values()), *unusable]
+
+    def _tell(self, name: str) -> None:
+        self._node.publish("login", self._logins[name].row())
+        self._say_how_we_are()
+
+    def _say_how_we_are(self) -> None:
+        troubled = [f"{row['login']}: {row['detail']}" for row in self._rows() if row["state"] != LoginState.OK.value]
+        self._node.set_state("degraded" if troubled else "ready", "; ".join(troubled))
+
+    def _wait(self) -> None:
+        for login in self._logins.values():
+            login.wait()
+
+
+def _consents_by_itself(login: LoginConfig) -> bool:
+    """Tell whether no person is needed: a public client of a sign-in host on this machine."""
+    return bool(login.client_id and login.client_id.public and is_loopback(login.auth_url))
+
+
+def run(home: Home) -> int:
+    """Serve until stopped."""
+    home.make_folders()
+    node = Node(TOKENS, Directory(home.sockets))
+    try:
+        TokensProcess(node, load(home), Vault(home.secrets), lambda: load(home)).start()
+        node.run()
+    finally:
+        node.close()
+    return node.exit_status
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the process; takes no arguments."""
+    if arguments:
+        raise BadArguments(" ".join(arguments))
+    return run(find_home())

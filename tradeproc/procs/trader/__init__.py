@@ -1,0 +1,11 @@
+"""`session-<id>.trader`: strategy, candles, orders, position and risk of one trading session.
+
+    main.py           its start: lease, journal, what the database knows
+    trading.py        its events; perform.py its effects; commands.py what people and the keeper tell it
+    ledger.py         where it writes: the database, or its journal while that is away
+    recorder.py       what its engine was told, to be replayed; decision_book.py what its strategy wanted
+    terms.py          the contract as the broker has it; hours.py when its market and its schedule end
+    summary.py        what it tells of itself; tally.py its profit so far
+
+Start reading at `trading.py`.
+"""

@@ -1,0 +1,61 @@
+"""What the strategy wanted, on its way into the database: counted in memory, written once a second, off the hot path.
+
+The same refusal again and again is one row that counts, so that a strategy refused on each bar does not flood the
+database. A database that is away loses none of the newest; these are notes for people, so nothing is journalled.
+"""
+
+import logging
+import re
+from dataclasses import replace
+
+from tradeproc.domain.units import Nanos
+from tradeproc.engine.effects import DecisionNoted
+from tradeproc.procs.trader.ledger import Ledger
+from tradeproc.store.database import DatabaseDown, StoreFault
+from tradeproc.store.rows import DecisionRow
+
+log = logging.getLogger(__name__)
+
+MOST_WAITING = 500
+_NUMBERS = re.compile(r"\d+")
+
+
+class DecisionBook:
+    """The decisions of one trader's life that are not written yet."""
+
+    def __init__(self, session: int) -> None:
+        self._session = session
+        self._newest: DecisionRow | None = None
+        self._waiting: dict[int, DecisionRow] = {}
+
+    def note(self, noted: DecisionNoted) -> None:
+        """Take note of a decision."""
+        row = DecisionRow(
+            self._session, noted.at, noted.at, 1, noted.market_at, noted.decision, noted.reason, noted.refusal
+        )
+        newest = self._newest
+        if newest is not None and row.refusal and _kind(row) == _kind(newest):
+            row = replace(row, began_at=newest.began_at, times=newest.times + 1)
+        elif newest is not None and row.began_at <= newest.began_at:
+            row = replace(row, began_at=Nanos(newest.began_at + 1))  # a clock that stood still
+        self._newest = self._waiting[row.began_at] = row
+        if len(self._waiting) > MOST_WAITING:
+            del self._waiting[min(self._waiting)]
+
+    def flush(self, ledger: Ledger) -> None:
+        """Write what waits, unless the database is away."""
+        if not self._waiting or not ledger.is_up:
+            return
+        try:
+            ledger.store.save_decisions(self._session, list(self._waiting.values()))
+        except DatabaseDown as down:
+            ledger.went_down(down)
+            return
+        except StoreFault:
+            log.exception("decisions_refused session=%d rows=%d", self._session, len(self._waiting))
+        self._waiting.clear()
+
+
+def _kind(row: DecisionRow) -> tuple[str, str]:
+    """Return what makes two refusals the same: their words, whatever the numbers in them."""
+    return row.decision, _NUMBERS.sub("#", row.refusal)

@@ -1,0 +1,183 @@
+"""`session-<id>.trader`: the only trader of one trading session.
+
+Start, in this order: the database says what the session is; the lease makes us its only trader; rows that waited in
+the journal are written; then `trading.py` follows the bars, compares the contract's terms, fetches history, and asks
+the broker for orders and position. A database that is away delays all this and never fails it. While another trader
+of the session lives, on whatever host, ours stands by and does nothing; it takes over when the other's lease falls.
+"""
+
+import logging
+import os
+import socket
+from collections.abc import Sequence
+
+import tradeproc
+from tradeproc.bus.node import Node
+from tradeproc.clock import monotonic_ns, wall_ns
+from tradeproc.domain.book import Fill, FillKind, Position
+from tradeproc.domain.fills import standing
+from tradeproc.domain.market_hours import market_hours
+from tradeproc.domain.units import Nanos
+from tradeproc.engine import events, strategy
+from tradeproc.engine.alarms import AlarmName
+from tradeproc.engine.events import TradingState
+from tradeproc.engine.external import KEPT_EXTERNALS
+from tradeproc.engine.recording import Header
+from tradeproc.engine.state import Holding, Setup, State, new_state
+from tradeproc.engine.turn import EXTERNAL, KEPT_IDS, KEPT_ORDERS, after_fill
+from tradeproc.home import Home
+from tradeproc.procs.market_hours_file import follow_market_hours
+from tradeproc.procs.specification import run_session
+from tradeproc.procs.trader import commands
+from tradeproc.procs.trader.ledger import CONNECT_SECONDS, Ledger
+from tradeproc.procs.trader.recorder import Recorder
+from tradeproc.procs.trader.trading import Trader
+from tradeproc.store.database import DatabaseDown
+from tradeproc.store.journal import Journal, JournalInUse, journal_path
+from tradeproc.store.kept import kept_file
+from tradeproc.store.lease import Lease, LeaseTaken
+from tradeproc.store.rows import Latch, SessionRow
+from tradeproc.store.store import Store
+from tradeproc.strategies.loading import build_arguments, load_strategy
+from tradeproc.supervision.restarts import BY_TRADER
+
+log = logging.getLogger(__name__)
+
+# whose latch of a session means that its strategy is not called before a person resumes
+_SWITCH_OFF = (strategy.BY, BY_TRADER)
+_AGAIN_SECONDS, _STANDBY_SECONDS = 0.5, 1.0
+
+
+class Beginning:
+    """From the session's row to a trader that lives: lease, journal, what the database knows."""
+
+    def __init__(self, node: Node, home: Home, url: str, row: SessionRow) -> None:
+        self.node, self.home, self.row = node, home, row
+        self.store = Store(url, connect_timeout=CONNECT_SECONDS)
+        self.strategy = load_strategy(row.spec.strategy, home.root)
+        self.arguments = build_arguments(self.strategy, row.spec.arguments)
+        # the number tells us from a process with the same pid on a host with the same name
+        self.holder = f"{socket.gethostname()}:{os.getpid()}:{monotonic_ns() % 0xFFFF:04x}"
+        self._behind = ""
+
+    def try_to_begin(self) -> None:
+        """Begin, or try again soon when the database is away or another trader has the session.
+
+        Raises:
+            LeaseTaken: the session was removed meanwhile.
+        """
+        try:
+            lease = Lease.acquire(self.store.url, self.row.id, self.holder, connect_timeout=CONNECT_SECONDS)
+            journal = Journal(journal_path(self.home.journal, self.row.id), wait_seconds=0.2)
+        except LeaseTaken as taken:
+            if not taken.holder:
+                raise
+            self._stand_by(taken)
+        except DatabaseDown as down:
+            self._wait(f"waiting for the database: {down}")
+        except (JournalInUse, OSError) as unusable:
+            lease.release()
+            self._wait(f"waiting for the journal: {unusable}")
+        else:
+            ledger = Ledger(self.store, journal, lease, self.row.id, self.holder, kept_file(self.home))
+            try:
+                self._begin(ledger)
+            except DatabaseDown as down:
+                ledger.close()
+                self._wait(f"waiting for the database: {down}")
+            except OSError as error:
+                # a full disk, say, that does not take what is to be put aside
+                ledger.close()
+                self._wait(f"waiting for the journal: {error}")
+
+    def _wait(self, reason: str) -> None:
+        self.node.set_state("starting", reason)
+        self.node.after(_AGAIN_SECONDS, self.try_to_begin)
+
+    def _stand_by(self, taken: LeaseTaken) -> None:
+        if taken.holder != self._behind:
+            self._behind = taken.holder
+            log.warning("standing_by session=%d behind=%s", self.row.id, taken.holder)
+        self.node.set_state("starting", f"standing by: {taken}")
+        self.node.after(_STANDBY_SECONDS, self.try_to_begin)
+
+    def _begin(self, ledger: Ledger) -> None:
+        row, store = self.row, self.store
+        ledger.journal.replay(store)
+        store.get_ready()
+        fills = store.fills(row.id)
+        setup = Setup(
+            session=row.id,
+            fence=ledger.fence,
+            installation=store.installation(),
+            spec=row.spec,
+            strategy=self.strategy,
+            arguments=self.arguments,
+            session_opened_at=market_hours(row.spec.calendar).session_opened_at,
+        )
+        latches = ledger.latches()
+        state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in latches})
+        started = _known(store, row, fills, latches)
+        _forget_alarms(ledger)
+        recorder = Recorder(self.home.recordings, _header(setup, state))
+        trader = Trader(self.node, row, ledger, state, fills, recorder)
+        commands.register(trader)
+        follow_market_hours(self.node, self.home)
+        trader.begin(started)
+        log.info("session_started session=%d fence=%d known_orders=%d", row.id, ledger.fence, len(started.orders))
+
+
+def _header(setup: Setup, state: State) -> Header:
+    return Header(
+        session=setup.session,
+        fence=setup.fence,
+        installation=setup.installation,
+        spec=setup.spec.to_dict(),
+        latches=dict(state.engine.latches),
+        began_at=wall_ns(),
+        program=tradeproc.__version__,
+    )
+
+
+def _latched_by(rules: Sequence[str], latches: Sequence[Latch], session: int) -> str:
+    """Return why a rule of an earlier life latched the session, empty when none did or a person has resumed since."""
+    closed = [latch for latch in latches if latch.scope == f"session:{session}" and latch.state != "active"]
+    return "".join(latch.reason or "no reason is known" for latch in closed if latch.by in rules)
+
+
+def _forget_alarms(ledger: Ledger) -> None:
+    """Clear what an earlier life of the trader left standing: what still holds is raised again."""
+    ours = {name.value for name in AlarmName}
+    for alarm in ledger.store.alarms(ledger.session, only_standing=True):
+        if alarm.name in ours:
+            ledger.clear_alarm(alarm.name, ledger.clock.now())
+
+
+def _known(store: Store, row: SessionRow, fills: Sequence[Fill], latches: Sequence[Latch] = ()) -> events.Started:
+    """Return our copy: open orders and the newest ended ones, and the position that all fills of the session make."""
+    newest = store.orders(row.id, limit=KEPT_ORDERS)
+    known = {order.id for order in newest}
+    older = [order for order in store.open_orders(row.id) if order.id not in known]
+    saved = [each for each in store.positions(row.id) if each.position.contract == row.spec.contract]
+    held = [fill for fill in standing(fills) if fill.contract == row.spec.contract]
+    return events.Started(
+        (*older, *newest),
+        _position(row, held) if held or saved else None,
+        claimed=store.claimed(row.id, limit=KEPT_IDS),
+        saved_at=saved[0].at if saved else Nanos(0),
+        externals=tuple(fill for fill in held if fill.kind is FillKind.EXTERNAL)[-KEPT_EXTERNALS:],
+        strategy_off=_latched_by(_SWITCH_OFF, latches, row.id),
+        latched=_latched_by((EXTERNAL,), latches, row.id),
+    )
+
+
+def _position(row: SessionRow, fills: Sequence[Fill]) -> Position:
+    holding = Holding()
+    for fill in fills:
+        holding = after_fill(holding, fill)
+    return Position(row.spec.account, row.spec.contract, holding.quantity, holding.average)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the trader of a session."""
+    return run_session("trader", arguments, lambda *given: Beginning(*given).try_to_begin())

@@ -1,0 +1,69 @@
+"""The broker's terms of a contract against our table, before a strategy runs: a wrong tick is a wrong price.
+
+Asked once in each life of a trader, until there is an answer; no history is fetched before, so nothing is entered.
+"""
+
+import logging
+from collections.abc import Callable
+
+from tradeproc.bus.node import Node, Reply, RequestWasRefused
+from tradeproc.domain import messages
+from tradeproc.domain.answers import Known, Unknown
+from tradeproc.domain.broker_orders import ContractDetails
+from tradeproc.domain.instruments import Instrument
+from tradeproc.errors import Halt
+from tradeproc.procs.trader.perform import answer_of
+
+log = logging.getLogger(__name__)
+
+_SECONDS, _AGAIN_SECONDS = 10.0, 2.0
+
+
+class TermsDiffer(Halt):
+    """The broker's contract is not the one of our table; caught by the entry point."""
+
+    def __init__(self, contract: str, differences: str) -> None:
+        super().__init__(
+            f"{contract} is not what tradeproc/domain/instruments.py says: {differences}; one of the two is wrong, "
+            "and every price and profit with it"
+        )
+
+
+class Terms:
+    """The question and its answer; `then` is called once, when the broker's terms are ours."""
+
+    def __init__(
+        self, node: Node, link: str, contract: str, instrument: Instrument, then: Callable[[], None]
+    ) -> None:
+        self._node, self._link, self._contract, self._instrument, self._then = node, link, contract, instrument, then
+        self.is_checked = False
+        self.waiting = f"the broker's terms of {contract}"
+
+    def ask(self) -> None:
+        """Ask the link, again and again until it knows."""
+        params = {"contract": self._contract}
+        self._node.request(self._link, "contract_details", params, seconds=_SECONDS, on_reply=self._answered)
+
+    def _answered(self, reply: Reply) -> None:
+        match answer_of(reply, messages.contract_details_from_body):
+            case Known(details):
+                if told := differences(details, self._instrument):
+                    raise TermsDiffer(self._contract, told)
+                self.is_checked = True
+                self._then()
+            case Unknown(reason):
+                self.waiting = f"the broker's terms of {self._contract}: {reason}"
+                # a link that refuses says the same every time, but another one may come with an upgrade
+                level = logging.ERROR if isinstance(reply, RequestWasRefused) else logging.WARNING
+                log.log(level, "terms_unknown contract=%s reason=%s", self._contract, reason)
+                self._node.after(_AGAIN_SECONDS, self.ask)
+
+
+def differences(details: ContractDetails, instrument: Instrument) -> str:
+    """Return in one line where the broker's terms are not those of our table; empty when they are."""
+    pairs = (
+        ("tick size", details.tick_size, instrument.tick_size),
+        ("value of a point", details.point_value, instrument.point_value),
+        ("currency", details.currency, instrument.currency),
+    )
+    return ", ".join(f"{name} {ours}, the broker says {theirs}" for name, theirs, ours in pairs if theirs != ours)

@@ -1,0 +1,320 @@
+"""A trading session at work: every message, reply, command and quarter of a second is one event of the engine.
+
+Translation only: what an event means is `engine/trader.py`, what an effect does is `perform.py`.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from tradeproc.bus.codec import Body, Envelope
+from tradeproc.bus.node import Answered, Node, Reply
+from tradeproc.clock import monotonic_ns
+from tradeproc.domain import messages
+from tradeproc.domain.answers import Unknown
+from tradeproc.domain.book import Fill
+from tradeproc.domain.broker_orders import UnreadableRecord
+from tradeproc.domain.units import Nanos
+from tradeproc.engine import effects, events
+from tradeproc.engine.alarms import AlarmName
+from tradeproc.engine.events import Event, StreamKind, TradingState
+from tradeproc.engine.state import State
+from tradeproc.engine.trader import step
+from tradeproc.procs.follower import SILENCE_SECONDS, Follower
+from tradeproc.procs.trader.hours import Hours
+from tradeproc.procs.trader.ledger import Ledger
+from tradeproc.procs.trader.perform import Performer, answer_of
+from tradeproc.procs.trader.recorder import Recorder
+from tradeproc.procs.trader.summary import summary
+from tradeproc.procs.trader.tally import Tally
+from tradeproc.procs.trader.terms import Terms
+from tradeproc.store.database import DatabaseDown
+from tradeproc.store.rows import Latch, SessionRow
+
+log = logging.getLogger(__name__)
+
+_HISTORY_SECONDS = 20.0
+_AGAIN_SECONDS = 2.0
+_KEPT_FILLS = 200
+_STREAMS = {"orders": StreamKind.ORDERS, "positions": StreamKind.POSITIONS}
+
+
+class Trader:
+    """One session from the moment its lease is held."""
+
+    def __init__(
+        self, node: Node, row: SessionRow, ledger: Ledger, state: State, fills: Sequence[Fill], recorder: Recorder
+    ) -> None:
+        self.node, self.session, self.spec = node, row.id, row.spec
+        self.ledger, self.state, self.clock = ledger, state, ledger.clock
+        self.tally = Tally(state.setup.instrument.point_value, fills)
+        self.recorder = recorder
+        self.recent_fills: deque[Fill] = deque(fills, maxlen=_KEPT_FILLS)
+        self.link, self.account = f"link-{row.spec.login}.link", f"session-{row.id}.account"
+        self.performer = Performer(node, ledger, row.spec, self.account, self.tell)
+        self._events: deque[Event] = deque()
+        self._is_stepping = False
+        self._latched_at: dict[str, int] = {}
+        self._latches_read: dict[str, Latch] = {}
+        self._streams_asked = self._streams_as_of = 0
+        instrument = state.setup.instrument
+        self._terms = Terms(node, self.link, row.spec.contract, instrument, self._ask_history)
+        self._is_account_silent = self._is_asking_history = False
+        self._hours = Hours(row.spec, self.tell)
+        handlers: dict[str, Callable[[Body], object]] = {
+            "order": self._order,
+            "position": self._position,
+            "balance": lambda body: self.tell(events.BalanceUpdated(messages.balance_from_body(body))),
+            "stream": self._streams,
+            "resync": self._resynced,
+        }
+        for topic, handler in handlers.items():
+            node.subscribe(self.account, topic, partial(self._hear, handler), self._lost)
+        node.subscribe(self.account, "heartbeat", lambda _: None, lambda _: self._ask_streams())
+        self._bars = Follower(
+            node,
+            self.link,
+            {"feed": "bars", "contract": row.spec.contract, "minutes": row.spec.minutes},
+            self._candle,
+            self._candles,
+            self._market,
+        )
+
+    def begin(self, started: events.Started) -> None:
+        """Tell the engine that it lives, compare the contract's terms, fetch history, and let time pass."""
+        self.tell(started)
+        self._terms.ask()
+        self.node.every(0.25, self._pass_time)
+        self.node.every(1.0, self._look_after)
+        self.node.every(5.0, self._read_latches)
+        self.node.on_stop(self._say_goodbye)
+
+    # --- the engine
+
+    def tell(self, event: Event) -> None:
+        """Give the engine an event and carry out what it wants; events that come of that wait their turn."""
+        self._events.append(event)
+        if self._is_stepping:
+            return
+        self._is_stepping = True
+        try:
+            while self._events:
+                self._step(self._events.popleft())
+        finally:
+            self._is_stepping = False
+        self._say_how_we_are()
+
+    def _step(self, event: Event) -> None:
+        began, now = monotonic_ns(), self.clock.now()
+        decided = self.state.strategy.decided
+        try:
+            wanted = step(self.state, event, now).effects
+        except BaseException:
+            # the process dies of it: what it died of must be on the disk before that
+            self.recorder.note(event, now, ())
+            self.recorder.close()
+            raise
+        self.recorder.note(event, now, wanted)
+        if self.state.strategy.decided > decided:
+            self.node.note_work()
+        if isinstance(event, events.CandleReceived) and event.candle.is_closed:
+            self._events.append(events.BarTook(Nanos(monotonic_ns() - began)))
+        following = deque(wanted)
+        while following:
+            effect = following.popleft()
+            if isinstance(effect, effects.Persist):
+                for fill in effect.fills:
+                    self.tally.add(fill)
+                    self.recent_fills.append(fill)
+            if isinstance(effect, effects.KeepLatch):
+                # what is stored counts again only when it is newer
+                self._latched_at[effect.scope] = self.clock.now()
+            self.performer.perform(effect, following)
+
+    # --- what is heard
+
+    def _hear(self, handler: Callable[[Body], object], envelope: Envelope) -> None:
+        handler(envelope.body)
+        self.node.note_event(sent_at=envelope.sent_at)
+
+    def _order(self, body: Body) -> None:
+        listed = messages.listed_order_from_body(body)
+        if isinstance(listed, UnreadableRecord):
+            self.tell(events.RecordUnreadable(StreamKind.ORDERS, listed))
+        else:
+            self.tell(events.OrderUpdated(listed))
+
+    def _position(self, body: Body) -> None:
+        listed = messages.listed_position_from_body(body)
+        if isinstance(listed, UnreadableRecord):
+            self.tell(events.RecordUnreadable(StreamKind.POSITIONS, listed))
+        else:
+            self.tell(events.PositionUpdated(listed))
+
+    def _candle(self, envelope: Envelope) -> None:
+        candle = messages.candle_from_body(envelope.body)
+        self.tell(events.CandleReceived(candle, is_history=envelope.body.get("history") is True))
+        self.node.note_event(market_at=candle.opened_at, sent_at=envelope.sent_at)
+
+    def _candles(self, _kind: str, body: Body) -> None:
+        """Take what the feed holds; ask for history when that leaves a hole."""
+        told = [messages.candle_from_body(each) for each in body["candles"]]
+        newest = self.state.strategy.candles.newest
+        if newest is not None and told and told[0].opened_at > newest.opened_at:
+            self._ask_history()
+        for candle in told:
+            self.tell(events.CandleReceived(candle, is_history=True))
+
+    def _market(self) -> None:
+        self.tell(events.StreamChanged(StreamKind.MARKET, self._bars.is_up, self._bars.reason))
+
+    def _streams(self, body: Body) -> bool:
+        """Take the streams' states, and tell whether they were news."""
+        is_news = self._is_news(body)
+        if is_news:
+            for name, kind in _STREAMS.items():
+                self.tell(events.StreamChanged(kind, body.get(name) == "up", str(body.get("reason", ""))))
+        return is_news
+
+    def _is_news(self, body: Body) -> bool:
+        """Tell whether this is newer than what we know of the streams: messages and answers overtake each other."""
+        as_of = body.get("as_of")
+        if not isinstance(as_of, int):
+            return True
+        is_news = as_of >= self._streams_as_of
+        self._streams_as_of = max(as_of, self._streams_as_of)
+        return is_news
+
+    def _missed(self, kind: StreamKind) -> None:
+        self.tell(events.StreamChanged(kind, is_up=True, has_gap=True))
+
+    def _resynced(self, body: Body) -> None:
+        """Ask the broker after its stream was told anew from the beginning."""
+        kind = _STREAMS.get(str(body.get("feed")))
+        if kind is not None:
+            self._missed(kind)
+
+    def _lost(self, reason: str) -> None:
+        """Ask again after a message of the account manager was lost; its start is told by its heartbeat."""
+        if reason == "gap":
+            self._ask_streams()
+
+    def _ask_streams(self) -> None:
+        """Ask the account manager how its streams are, after its start or a loss, until it answers."""
+        self._streams_asked += 1
+        number = self._streams_asked
+
+        def again() -> None:
+            if number == self._streams_asked:
+                self._ask_streams()
+
+        def replied(reply: Reply) -> None:
+            if number != self._streams_asked:
+                return  # asked again since
+            if not isinstance(reply, Answered) or not self._streams(reply.body):
+                self.node.after(_AGAIN_SECONDS, again)
+                return
+            for name, kind in _STREAMS.items():
+                if reply.body.get(name) == "up":
+                    self._missed(kind)
+
+        self.node.request(self.account, "streams", {}, seconds=_AGAIN_SECONDS, on_reply=replied)
+
+    def _listen_for_silence(self) -> None:
+        """Believe no stream of an account manager that does not even say that it lives."""
+        was_silent = self._is_account_silent
+        self._is_account_silent = self.node.silent_for(self.account) > SILENCE_SECONDS
+        if self._is_account_silent and not was_silent:
+            for kind in _STREAMS.values():
+                self.tell(events.StreamChanged(kind, is_up=False, reason=f"{self.account} is silent"))
+        elif was_silent and not self._is_account_silent:
+            self._ask_streams()
+
+    def _ask_history(self) -> None:
+        """Fetch what the strategy wants to have seen; the feed is followed already, so nothing falls between."""
+        if self._is_asking_history or not self._terms.is_checked:
+            return
+        self._is_asking_history = True
+        count = max(self.state.strategy.wanted + 1, 60)
+        params = {"contract": self.spec.contract, "minutes": self.spec.minutes, "count": count}
+        self.node.request(self.link, "history", params, seconds=_HISTORY_SECONDS, on_reply=self._history)
+
+    def _history(self, reply: Reply) -> None:
+        self._is_asking_history = False
+        answer = answer_of(reply, messages.each(messages.candle_from_body))
+        if isinstance(answer, Unknown):
+            log.warning("history_unknown session=%d reason=%s", self.session, answer.reason)
+            self.node.after(_AGAIN_SECONDS, self._ask_history)
+            return
+        self.tell(events.WarmedUp(tuple(answer.value)))
+
+    # --- what is looked after
+
+    def _pass_time(self) -> None:
+        self.ledger.look_after()
+        self.performer.tell_of_changes()
+        self.tell(events.TimePassed())
+
+    def _look_after(self) -> None:
+        self._hours.look(self.clock.now())
+        self._listen_for_silence()
+        self.performer.decisions.flush(self.ledger)
+        self.node.publish("state", self.summary())
+
+    def _say_how_we_are(self) -> None:
+        if self.state.broker.is_reconciled and self.state.strategy.is_warm:
+            alarms = self.performer.alarms
+            self.node.set_state("degraded" if alarms else "ready", "; ".join(sorted(alarms)))
+        else:
+            waiting = "reconciliation" if self.state.strategy.is_warm else "history"
+            waiting = waiting if self._terms.is_checked else self._terms.waiting
+            self.node.set_state("starting", f"waiting for {waiting}")
+
+    def _read_latches(self) -> None:
+        """Read the latches as stored: a command that did not reach us counts all the same.
+
+        Clocks may be set, so a latch that closes more counts whenever it is stored anew, whatever its time.
+        """
+        try:
+            stored = self.ledger.latches()
+        except DatabaseDown as down:
+            self.ledger.went_down(down)
+            self.performer.tell_of_changes()
+            return
+        for latch in stored:
+            known, state = self._latches_read.get(latch.scope), TradingState(latch.state)
+            self._latches_read[latch.scope] = latch
+            present = self.state.engine.latches.get(latch.scope, TradingState.ACTIVE)
+            is_stricter = latch != known and state.severity > present.severity
+            if is_stricter or latch.at > self._latched_at.get(latch.scope, 0):
+                self.latch(latch.scope, state, latch.by, latch.reason)
+
+    def latch(self, scope: str, state: TradingState, by: str, reason: str) -> None:
+        """Set a latch; what is stored counts again only when it is newer than this."""
+        self._latched_at[scope] = self.clock.now()
+        is_news = self.state.engine.latches.get(scope, TradingState.ACTIVE) is not state
+        # a resume also forgives the strategy, whatever the latch was
+        if is_news or (state is TradingState.ACTIVE and _is_in_trouble(self.state)):
+            self.tell(events.TradingStateSet(scope, state, by, reason))
+
+    def summary(self) -> Body:
+        """Return everything that people and the portfolio want to know of the session."""
+        return summary(self.state, self.tally, self.performer.alarms, self.ledger)
+
+    def _say_goodbye(self) -> None:
+        """Say what stays at the broker."""
+        working = [order for order in self.state.engine.open_orders if order.state.is_working]
+        log.info(
+            "session_stopped session=%d position=%+d working_orders=%d: they stay at the broker",
+            self.session,
+            self.state.engine.holding.quantity,
+            len(working),
+        )
+        self.recorder.close()
+        self.performer.decisions.flush(self.ledger)
+        self.ledger.close()
+
+
+def _is_in_trouble(state: State) -> bool:
+    return bool(state.strategy.off) or AlarmName.STRATEGY_FAILED.value in state.engine.alarms

@@ -1,0 +1,80 @@
+"""Halting the entries of sessions whose group was given up: through the keeper, again and again until it answers."""
+
+import logging
+from collections.abc import Callable
+
+from tradeproc.bus.node import Answered, NoAnswer, Node, Reply, RequestWasRefused
+from tradeproc.procs.keeper.unstored import UNSTORED
+from tradeproc.supervision.restarts import BY_WARDEN
+
+log = logging.getLogger(__name__)
+
+_KEEPER = "core.keeper"
+_SECONDS = 5.0
+_AGAIN_SECONDS = 5.0
+
+
+class Halts:
+    """Asks the keeper to halt sessions; halting one that is halted changes nothing."""
+
+    def __init__(self, node: Node, settled: Callable[[str], None]) -> None:
+        """Keep whom to tell.
+
+        Args:
+            node: asks the keeper.
+            settled: gets the group when the keeper has answered for each of its sessions.
+        """
+        self._node, self._settled = node, settled
+        self._open: dict[str, set[int]] = {}
+
+    def halt_group(self, group: str, reason: str, by: str = BY_WARDEN) -> None:
+        """Halt the sessions that a group serves: its own, or those of its login; the core serves none by itself."""
+        kind, _, which = group.partition("-")
+        if kind == "session":
+            self._halt_all(group, {int(which)}, reason, by)
+        elif kind == "link":
+            self._halt_login(group, which, reason)
+
+    def _halt_login(self, group: str, login: str, reason: str) -> None:
+        def replied(reply: Reply) -> None:
+            match reply:
+                case Answered(body):
+                    rows = [row for row in body["sessions"] if row["spec"]["login"] == login]
+                    sessions = {int(row["id"]) for row in rows if row["desired"] == "running"}
+                    self._halt_all(group, sessions, reason)
+                case NoAnswer(why) | RequestWasRefused(why):
+                    log.warning("halt_delayed login=%s reason=%s", login, why)
+                    self._node.after(_AGAIN_SECONDS, lambda: self._halt_login(group, login, reason))
+
+        self._node.request(_KEEPER, "sessions", {}, seconds=_SECONDS, on_reply=replied)
+
+    def _halt_all(self, group: str, sessions: set[int], reason: str, by: str = BY_WARDEN) -> None:
+        self._open[group] = self._open.get(group, set()) | sessions
+        for session in sessions:
+            self._halt(group, session, reason, by)
+        self._settle(group)
+
+    def _halt(self, group: str, session: int, reason: str, by: str) -> None:
+        def replied(reply: Reply) -> None:
+            match reply:
+                case Answered(body) if body.get("latch") == UNSTORED:
+                    log.warning("halt_unstored session=%d: the traders know, a restart would forget it", session)
+                    self._node.after(_AGAIN_SECONDS, lambda: self._halt(group, session, reason, by))
+                    return
+                case Answered():
+                    log.warning("entries_halted session=%d reason=%s", session, reason)
+                case RequestWasRefused(why):
+                    log.error("halt_refused session=%d reason=%s", session, why)
+                case NoAnswer(why):
+                    log.warning("halt_delayed session=%d reason=%s", session, why)
+                    self._node.after(_AGAIN_SECONDS, lambda: self._halt(group, session, reason, by))
+                    return
+            self._open[group].discard(session)
+            self._settle(group)
+
+        params = {"session": session, "by": by, "reason": reason}
+        self._node.request(_KEEPER, "halt", params, seconds=_SECONDS, on_reply=replied)
+
+    def _settle(self, group: str) -> None:
+        if not self._open[group]:
+            self._settled(group)
