@@ -238,7 +238,7 @@ def test_a_handler_that_fails_tells_its_asker_and_ends_the_process(directory: Di
     assert directory.processes() == []
 
 
-@pytest.mark.parametrize("value", [object(), 2**70, {1: 2}], ids=repr)
+@pytest.mark.parametrize("value", [object(), 2**70, {1: 2}], ids=["object", "large", "key"])
 def test_an_answer_that_cannot_be_written_is_no_answer_and_ends_nobody(
     start: Start, directory: Directory, value: object
 ) -> None:
