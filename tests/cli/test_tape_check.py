@@ -151,3 +151,16 @@ def test_what_is_no_tape_is_one_line_without_a_traceback(tmp_path: Path, run: Ru
         assert (code, output, errors.count("\n")) == (1, "", 1), name
         assert errors.startswith(f"tradectl: {tmp_path}"), name
         assert "Traceback" not in errors
+
+
+def test_dates_of_which_nobody_knows_the_order_are_told_and_can_be_said(tmp_path: Path, run: Run) -> None:
+    file = tmp_path / "ESH24.txt"
+    file.write_text(BARS.replace("01/02/2024", "03/01/2024"))
+    rest = ("--zone", "America/Chicago", "--stamp", "start")
+
+    code, doubted = checked(run, str(file), *rest)
+    _, said = checked(run, str(file), *rest, "--dates", "day")
+
+    assert (code, doubted["first"][:10], said["first"][:10]) == (0, "2024-03-01", "2024-01-03")
+    assert "--dates day says otherwise" in " ".join(doubted["warnings"])
+    assert not [each for each in said["warnings"] if "dates" in each]

@@ -58,7 +58,8 @@ FASTEST = 1e6
 class LocalBrokerConfig:
     """The broker on loopback. `speed` is market seconds per wall second; `tape` is "shipped" or a file.
 
-    `tape_zone`, `tape_stamp` and `tape_contract` say of a file what it does not say itself, each empty if it does.
+    `tape_zone`, `tape_stamp`, `tape_contract` and `tape_dates` say of a file what it does not say itself, each empty if
+    it does.
     """
 
     enabled: bool = False
@@ -67,6 +68,7 @@ class LocalBrokerConfig:
     tape_zone: str = ""
     tape_stamp: str = ""
     tape_contract: str = ""
+    tape_dates: str = ""
     speed: float = 60.0
     history_minutes: float = 15.0
     accounts: tuple[str, ...] = ("SIM0000001F",)
@@ -81,6 +83,8 @@ class LocalBrokerConfig:
             raise BadValue("port", f"must be 1024 to 65535, not {self.port}")
         if self.tape_stamp not in ("", "start", "end"):
             raise BadValue("tape_stamp", f"must be start or end, not {self.tape_stamp!r}")
+        if self.tape_dates not in ("", "month", "day"):
+            raise BadValue("tape_dates", f"must be month or day, not {self.tape_dates!r}")
         try:
             zone_of(self.tape_zone or "UTC")
         except Unreadable as bad:

@@ -71,7 +71,7 @@ def check_answered(path: Path, reading: Reading) -> None:
         BadTape: names what is to be said, and how.
     """
     if reading.questions:
-        keys = "in [localbroker] of conf/tradeproc.toml: tape_zone, tape_stamp, tape_contract"
+        keys = "in [localbroker] of conf/tradeproc.toml: tape_zone, tape_stamp, tape_contract, tape_dates"
         raise BadTape(path, None, f"{'; '.join(reading.questions)} ({keys})")
 
 

@@ -15,6 +15,7 @@ from tradeproc.desk.installation import Desk
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.units import SECOND, iso
 from tradeproc.localbroker.tape_files import understand
+from tradeproc.market.tape_files.date_order import DAY, MONTH
 from tradeproc.market.tape_files.findings import Findings, examine
 from tradeproc.market.tape_files.reading import Reading, Wanted, many
 
@@ -48,16 +49,22 @@ def add_options(parser: ArgumentParser) -> None:
         metavar="CODE",
         help="as ESH24, or one of the file's symbols and what it is, as ES.c.0=ESH24 (conf: tape_contract)",
     )
+    parser.add_argument(
+        "--dates",
+        default="",
+        choices=(MONTH, DAY),
+        help="what dates as 02/01/2024 begin with (conf: tape_dates)",
+    )
 
 
-def wanted(arguments: Namespace) -> Wanted:
+def said(arguments: Namespace) -> Wanted:
     """Return what the options say of a file."""
-    return Wanted(arguments.zone, arguments.stamp, arguments.contract)
+    return Wanted(arguments.zone, arguments.stamp, arguments.contract, arguments.dates)
 
 
 def check(_desk: Desk, arguments: Namespace) -> Outcome:
     """Read all of a file and tell what is in it."""
-    reading = understand(arguments.file, wanted(arguments))
+    reading = understand(arguments.file, said(arguments))
     value = report(arguments.file, reading, examine(reading)) | {"stamp_from": _stamp_from(reading, arguments.stamp)}
     if value["stamp_from"] is None:
         # what it was read with for want of a better one is nobody's word

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from tradeproc.cli.commands.tape import said
 from tradeproc.config import BadConfig
 from tradeproc.desk.exits import CommandFailed, WrongUsage
 from tradeproc.desk.installation import Desk
@@ -37,10 +38,12 @@ def foreign_tape(options: Namespace) -> ForeignTape | None:
         BadTape: the file cannot be read; says file, line and remedy.
         CommandFailed: the file does not say enough, or cannot be traded by one session; says what to add.
     """
-    wanted = Wanted(options.zone, options.stamp, options.contract)
+    wanted = said(options)
     if options.tape is None:
         if wanted != Wanted():
-            raise WrongUsage("--zone, --stamp and --contract say how a file is read; name it with --tape FILE")
+            raise WrongUsage(
+                "--zone, --stamp, --contract and --dates say how a file is read; name it with --tape FILE"
+            )
         return None
     file = Path(options.tape).expanduser().resolve()
     reading = understand(file, wanted)

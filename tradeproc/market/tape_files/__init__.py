@@ -4,6 +4,7 @@
     cells.py      a block of lines into cells: where each begins and ends, and which are written alike
     columns.py    cells into prices, sizes and names
     moments.py    cells into times; zones.py local times into UTC, across changes of the clock
+    date_order.py whether 02/01/2024 begins with the month or the day
     formats.py    which export this is: separator, header, what each column means
     naming.py     contracts as vendors and file names write them
     grid.py       prices onto the tick grid, also where a vendor rounded a fraction

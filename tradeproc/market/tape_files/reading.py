@@ -15,6 +15,7 @@ from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.units import MINUTE, iso
 from tradeproc.market.tape_files.cells import Integers
 from tradeproc.market.tape_files.columns import Prices
+from tradeproc.market.tape_files.date_order import DateOrder
 from tradeproc.market.tape_files.formats import Layout, Stamp, Zone
 from tradeproc.market.tape_files.grid import on_grid
 from tradeproc.market.tape_files.lines import Unreadable
@@ -30,12 +31,13 @@ class Wanted:
     """What a person says of a file, each empty when it is not said.
 
     `zone` is of times without one, `stamp` is `start` or `end`, `contract` is a code as ESH24, or one of the file's
-    symbols and what it is, as `ES.c.0=ESH24`.
+    symbols and what it is, as `ES.c.0=ESH24`; `dates` is what those as 02/01/2024 begin with, `month` or `day`.
     """
 
     zone: str = ""
     stamp: str = ""
     contract: str = ""
+    dates: str = ""
 
 
 NOTHING_SAID = Wanted()
@@ -83,7 +85,7 @@ def read(
     Raises:
         Unreadable: names the line and the field, and what to do.
     """
-    rows = gather(chunks, heard)
+    rows = gather(chunks, DateOrder(wanted.dates), heard)
     notes = _Notes()
     if rows.skipped:
         notes.warnings.append(f"{many(rows.skipped, 'row')} without a trade (action is not T): left out")
@@ -125,7 +127,7 @@ class _Notes:
         """Return all that was understood."""
         found = Reading(rows.layout, len(rows), symbols, zone, stamp, bar, rows.at, trades)
         found.doubles, found.unsorted = self.doubles, self.unsorted
-        found.warnings, found.questions = self.warnings, self.questions
+        found.warnings, found.questions = [*self.warnings, *rows.warnings], self.questions
         return found
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from tradeproc.market.tape_files.cells import Block, Integers, split
 from tradeproc.market.tape_files.columns import Names, Prices, prices, whole
+from tradeproc.market.tape_files.date_order import DateOrder
 from tradeproc.market.tape_files.formats import OHLC, Layout, recognise
 from tradeproc.market.tape_files.lines import Lines, Unreadable, blocks
 from tradeproc.market.tape_files.moments import Moments, dates_and_clocks, moments
@@ -34,6 +35,7 @@ class Rows:
     sizes: Integers
     has_zone: bool
     skipped: int = 0
+    warnings: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.at)
@@ -50,6 +52,7 @@ class Rows:
             self.sizes[rows],
             self.has_zone,
             self.skipped,
+            self.warnings,
         )
 
 
@@ -65,6 +68,7 @@ class _Part:
 @dataclass(slots=True)
 class _Gathered:
     layout: Layout
+    dates: DateOrder
     names: Names = field(default_factory=Names)
     actions: Names = field(default_factory=Names)
     parts: list[_Part] = field(default_factory=list)
@@ -112,10 +116,14 @@ class _Gathered:
     def _moments(self, block: Block) -> Moments:
         columns, named = self.layout.columns, self.layout.field
         if "moment" in columns:
-            found = moments(block, columns["moment"], named("moment"))
+            place = columns["moment"]
+            found = moments(block, place, named("moment"))
         else:
-            places = (columns["date"], columns["clock"])
-            found = dates_and_clocks(block, places, (named("date"), named("clock")))
+            place = columns["date"]
+            found = dates_and_clocks(block, (place, columns["clock"]), (named("date"), named("clock")))
+        self.dates.see(found, block, place)
+        if self.dates.is_settled():
+            found.at, found.day_first = self.dates.settle(found), None
         if self.parts and self.parts[-1].moments.has_zone != found.has_zone:
             raise block.refuse(0, 0, "time must have a zone as the other lines have, or none as they")
         return found
@@ -125,7 +133,7 @@ class _Gathered:
         each = zip(*(part.prices for part in parts), strict=True)
         return Rows(
             self.layout,
-            np.concatenate([part.moments.at for part in parts]),
+            np.concatenate([self.dates.settle(part.moments) for part in parts]),
             np.concatenate([part.lines for part in parts]),
             np.concatenate([part.which for part in parts]),
             tuple(self.names.known),
@@ -136,10 +144,11 @@ class _Gathered:
             np.concatenate([part.sizes for part in parts]),
             parts[0].moments.has_zone,
             self.skipped,
+            self.dates.warnings(),
         )
 
 
-def gather(chunks: Iterable[bytes], heard: Callable[[int], None]) -> Rows:
+def gather(chunks: Iterable[bytes], dates: DateOrder, heard: Callable[[int], None]) -> Rows:
     """Return the rows of a file; `heard` is told how many there are after each block.
 
     Raises:
@@ -151,7 +160,7 @@ def gather(chunks: Iterable[bytes], heard: Callable[[int], None]) -> Rows:
             if not lines.raw.strip():
                 continue
             layout, lines = _begin(lines)
-            gathered = _Gathered(layout)
+            gathered = _Gathered(layout, dates)
         gathered.add(lines)
         heard(gathered.count)
     if gathered is None:

@@ -79,7 +79,7 @@ def folder_of(home: Home) -> Path:
 def configured_tape(home: Home, found: Config) -> Choice:
     """Return the tape that the configuration names."""
     wanted = found.localbroker
-    reading = Wanted(wanted.tape_zone, wanted.tape_stamp, wanted.tape_contract)
+    reading = Wanted(wanted.tape_zone, wanted.tape_stamp, wanted.tape_contract, wanted.tape_dates)
     return Choice(located(wanted.tape, home.root), reading)
 
 
