@@ -58,8 +58,8 @@ FASTEST = 1e6
 class LocalBrokerConfig:
     """The broker on loopback. `speed` is market seconds per wall second; `tape` is "shipped" or a file.
 
-    `tape_zone`, `tape_stamp`, `tape_contract` and `tape_dates` say of a file what it does not say itself, each empty if
-    it does.
+    `tape_zone`, `tape_stamp`, `tape_contract` and `tape_dates` say of a file what it does not say itself, each empty
+    if it does.
     """
 
     enabled: bool = False
