@@ -15,7 +15,7 @@ from tradeproc.cli.quickstart.life import Life, claimed, end_quickstart, wait_fo
 from tradeproc.desk.exits import CommandFailed
 from tradeproc.home import Home
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # claims the home, says so, and waits to be told
 CLAIMANT = """
 import os, signal, sys

@@ -25,7 +25,7 @@ from tradeproc.market.bars import TickArrays, TimeBars, bars_of
 from tradeproc.strategies.contract import SubmitBracket
 from tradeproc.strategies.loading import BadStrategy, build_arguments, load_strategy
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SHIPPED = ("moving_average_cross", "opening_range_breakout", "donchian_atr")
 
 

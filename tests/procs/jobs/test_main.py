@@ -26,7 +26,7 @@ from tradeproc.home import Home
 from tradeproc.store import Journal, Store
 from tradeproc.store.embedded import database_url
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 GENEROUS = 60.0
 
 

@@ -28,7 +28,7 @@ from tradeproc.procs.trader import main
 from tradeproc.store import Lease, Store
 from tradeproc.store.journal import Journal
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CROSS = replace(SPEC, strategy="moving_average_cross", arguments={})
 
 

@@ -74,7 +74,7 @@ def test_what_was_written_before_a_kill_is_there_after_it(tmp_path: Path) -> Non
         "print('written', flush=True); recorder.note(TimePassed(), 500, ()); time.sleep(60)\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
     ) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == b"written\n"
