@@ -81,7 +81,7 @@ def test_a_database_that_goes_away_stops_entries_and_not_exits_and_misses_nothin
     assert "database_down" in trading.state(1)["alarms"]
     trading.flatten(1)
     assert broker_is_flat(trading)
-    trading.ask("core.keeper", "resume", {"session": 1})
+    trading.ask("core.keeper", "resume", {"session": 1, "reason": "flat"})
     wait_for("an entry refused", lambda: "refusal=the database is down" in trading.log("session-1.trader"))
     assert broker_is_flat(trading)
     assert "core.postgres" not in {name for name, program in programs(trading).items() if program.pid}

@@ -3,15 +3,17 @@
 import os
 import subprocess
 import sys
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
 from tests.store.book import AT, DIVERGENCE, EVENT, FILL, ORDER, POSITION, SPEC, moved
 from tradeproc.domain.orders import OrderState
 from tradeproc.domain.units import Contracts, Nanos
-from tradeproc.store import DatabaseDown, Journal, JournalInUse, Store
+from tradeproc.store import DatabaseDown, Journal, JournalInUse, Store, writes
 from tradeproc.store.journal import DAMAGED_ALARM, REFUSED_ALARM, replay_left
 from tradeproc.store.writes import Write
 
@@ -191,6 +193,34 @@ def test_a_text_that_no_database_can_hold_costs_no_row(store: Store, tmp_path: P
     assert [alarm.detail for alarm in store.alarms()] == [kept]
     assert not (tmp_path / "j.refused").exists()
     journal.close()
+
+
+def test_a_nul_in_a_line_of_an_earlier_version_costs_no_row(store: Store, tmp_path: Path) -> None:
+    session = store.create_session(SPEC)
+    journal = Journal(tmp_path / "session-1.jsonl")
+    moved_to, event = moved(replace(ORDER, reason="a?b"), OrderState.FILLED, AT + 1, filled=Contracts(2))
+    for write in (
+        writes.orders_write([moved_to], [EVENT, event], [FILL], session=session, fence=None),
+        writes.alarm_write(session, "order_rejected", "a?b", Nanos(AT)),
+    ):
+        # as it was written before texts were made storable
+        plain = {
+            key: value.replace("a?b", "a\\u0000b" if value.startswith("[") else "a\0b")
+            if isinstance(value, str)
+            else value
+            for key, value in write.parameters.items()
+        }
+        body = orjson.dumps([write.statement, plain])
+        with journal.path.open("ab") as file:
+            file.write(b"%08x %b\n" % (zlib.crc32(body), body))
+
+    assert journal.replay(store) == 2
+    journal.close()
+
+    assert [order.reason for order in store.orders(session)] == ["a\N{REPLACEMENT CHARACTER}b"]
+    assert [alarm.detail for alarm in store.alarms()] == ["a\N{REPLACEMENT CHARACTER}b"]
+    assert store.fills() == [FILL]
+    assert not journal.path.with_suffix(".refused").exists()
 
 
 def test_a_journal_belongs_to_one_process_and_those_of_the_dead_are_replayed(store: Store, tmp_path: Path) -> None:

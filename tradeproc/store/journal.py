@@ -15,19 +15,21 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.domain.book import Balance, Divergence, Fill, Position
 from tradeproc.domain.orders import Order, OrderEvent
+from tradeproc.domain.texts import storable
 from tradeproc.domain.units import Nanos
 from tradeproc.durable import append_durably, sync_folder
 from tradeproc.errors import Outage
 from tradeproc.store import writes
 from tradeproc.store.database import StoreFault
 from tradeproc.store.store import LeaseLost, Store
-from tradeproc.store.writes import Write, packed
+from tradeproc.store.writes import NUL, Write, packed
 
 log = logging.getLogger(__name__)
 
@@ -248,7 +250,10 @@ class Journal:
 
 
 def read_line(line: bytes) -> Write | None:
-    """Return the write that a line holds; None for one that is not as it was written."""
+    """Return the write that a line holds, its texts storable; None for one that is not as it was written.
+
+    The line may be of an earlier version, which let a NUL through.
+    """
     checksum, _, body = line.rstrip(b"\n").partition(b" ")
     if checksum != b"%08x" % zlib.crc32(body):
         return None
@@ -256,4 +261,18 @@ def read_line(line: bytes) -> Write | None:
         statement, parameters = orjson.loads(body)
     except (ValueError, TypeError):
         return None
-    return Write(statement, parameters) if isinstance(statement, str) and isinstance(parameters, dict) else None
+    if not isinstance(statement, str) or not isinstance(parameters, dict):
+        return None
+    return Write(statement, {key: _storable(value) for key, value in parameters.items()})
+
+
+def _storable(value: Any) -> Any:
+    """Return a parameter as PostgreSQL takes it; rows are JSON within a text, where a NUL is six harmless letters."""
+    if not isinstance(value, str):
+        return value
+    if NUL.decode() not in value:
+        return storable(value)
+    try:
+        return packed(orjson.loads(value)).decode()
+    except ValueError:
+        return storable(value)

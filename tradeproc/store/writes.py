@@ -21,7 +21,7 @@ from tradeproc.domain.units import Nanos
 Values = dict[str, Any]
 
 # as JSON writes it; a text may hold these six characters too, which costs it a second look
-_NUL = b"\\u0000"
+NUL = b"\\u0000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def packed(value: object, option: int = 0) -> bytes:
         plain = orjson.dumps(value, option=option)
     except TypeError:
         return orjson.dumps(_digits(storable_value(value)), option=option)
-    return orjson.dumps(storable_value(value), option=option) if _NUL in plain else plain
+    return orjson.dumps(storable_value(value), option=option) if NUL in plain else plain
 
 
 def _digits(value: Any) -> Any:

@@ -27,6 +27,7 @@ from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.codec import Body
+from tradeproc.bus.requests import RequestRefused
 from tradeproc.domain.answers import Known
 from tradeproc.domain.units import Nanos
 from tradeproc.home import Home
@@ -34,7 +35,7 @@ from tradeproc.procs.keeper.unstored import REFUSED_ALARM, UNREAD_ALARM, Unstore
 from tradeproc.store import DatabaseDown, Latch, Store
 from tradeproc.store.kept import kept_file, read_kept, standing, write_kept
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 KEPT = "kept until the database is back"
 HALTED = Latch("host", "halted", "me", "drill", Nanos(1_700_000_000_000_000_000))
 
@@ -150,6 +151,20 @@ def test_a_session_that_cannot_be_read_holds_up_no_halt(host: Host) -> None:
     wait_until("it says so", lambda: "cannot be read" in host.ask("keeper", "status")["detail"])
     again = host.ask("keeper", "reduce", by="me")
     assert (again["latch"], again["standing"]) == ("stored", None)
+
+
+def test_a_session_is_not_resumed_without_a_reason_while_nobody_can_say_why_it_is_latched(host: Host) -> None:
+    scope = f"session:{host.session}"
+    host.store.trip_latch(scope, "reducing", "external_policy", "sold by hand", Nanos(host.store.latch(scope).at + 1))
+    with away(host.url):
+        host.begin("keeper")
+        with pytest.raises(RequestRefused, match=r"the database is away .* resume it with --reason WHY"):
+            host.ask("keeper", "resume", session=host.session, by="me")
+        assert not host.file.exists()
+        assert host.ask("keeper", "resume", by="me")["latch"] == KEPT, "nothing of the kind latches the host"
+
+    wait_until("stored", lambda: not host.file.exists())
+    assert host.store.latch(scope).state == "reducing"
 
 
 def truncated(file: Path) -> None:

@@ -29,9 +29,9 @@ _TRADER = re.compile(r"session-(\d+)\.trader")
 class ReasonNeeded(Refusal):
     """A resume without a reason where one is needed; caught by the bus, told to the person."""
 
-    def __init__(self, scope: str, latched: str) -> None:
+    def __init__(self, scope: str, trouble: str) -> None:
         whose = scope.replace(":", " ")
-        super().__init__(f"{whose} is latched: {latched}; look at it, then resume it with --reason WHY")
+        super().__init__(f"{whose}: {trouble}; look at it, then resume it with --reason WHY")
 
 
 class Latches:
@@ -83,18 +83,20 @@ class Latches:
     def _check_reason(self, scope: str, body: Body) -> None:
         """Lift the latch of a change by no order of ours only for a reason: somebody has looked.
 
+        It is one of a session. While the database is away, any may be such a latch.
+
         Raises:
             ReasonNeeded: there is none.
         """
-        if _words(body)[1].strip():
+        if _words(body)[1].strip() or scope == "host":
             return
         try:
             standing = [latch for latch in self.standing() if latch.scope == scope and latch.state != "active"]
-        except DatabaseDown:
-            return  # nobody knows who set it
+        except DatabaseDown as down:
+            raise ReasonNeeded(scope, f"unknown why it is latched, as the database is away ({down.reason})") from None
         for latch in standing:
             if latch.by == EXTERNAL:
-                raise ReasonNeeded(scope, latch.reason)
+                raise ReasonNeeded(scope, f"it is latched: {latch.reason}")
 
     def _latch(self, scope: str, state: str, body: Body) -> str:
         by, reason = _words(body)
