@@ -22,6 +22,7 @@ from tradeproc.errors import TradeprocError
 from tradeproc.localbroker.tape import shipped
 from tradeproc.localbroker.tape_files import BadTape
 from tradeproc.market.bars import TickArrays, TimeBars, bars_of
+from tradeproc.procs.keeper.checks import BadSpecification
 from tradeproc.strategies.contract import SubmitBracket
 from tradeproc.strategies.loading import BadStrategy, build_arguments, load_strategy
 
@@ -119,8 +120,38 @@ def test_a_strategy_of_somebodys_own_is_found_from_where_they_are(
 
 @pytest.mark.parametrize("strategy", ["nonsense", "nothing.py", "tradeproc.errors:Halt"])
 def test_a_strategy_that_cannot_be_used_is_refused_before_anything_starts(desk: Desk, strategy: str) -> None:
-    with pytest.raises(BadStrategy, match=strategy):
+    with pytest.raises((BadStrategy, BadSpecification), match=strategy):
         preflight.specification(desk, strategy)
+    assert not desk.home.run.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "new", "said"),
+    [
+        ("import", "while True:\n    pass\n", "took more than 5 s"),
+        ("import", "import os, sys\nsys.stderr.write('z' * 100_000)\nos._exit(3)\n", "ended with exit code 3"),
+        ("import", "import os\nos.kill(os.getpid(), 11)\n", "was killed by signal 11"),
+        ("warmup", "        while True:\n            pass\n", "took more than 5 s"),
+        ("start", "        raise RuntimeError('no luck')\n", "start fails: RuntimeError: no luck"),
+    ],
+)
+def test_a_strategy_that_hangs_or_ends_its_process_is_told_in_one_line_before_anything_starts(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, new: str, said: str
+) -> None:
+    text = strategy_of_the_readme()
+    head = next((line for line in text.splitlines(keepends=True) if f"def {name}(" in line), "")
+    file = tmp_path / "unlucky.py"
+    file.write_text(text.replace(head, head + new, 1) if head else text + new)
+    monkeypatch.setattr(preflight, "TRY_SECONDS", 5.0)
+
+    with pytest.raises(TradeprocError) as refused:
+        preflight.specification(desk, str(file))
+
+    told = one_line(refused.value)
+    assert "unlucky.py" in told
+    assert said in told
+    assert len(told) < 500
+    assert exit_of(refused.value) == 1
     assert not desk.home.run.exists()
 
 

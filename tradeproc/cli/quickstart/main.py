@@ -38,6 +38,7 @@ from tradeproc.procs.localbroker.main import configured_tape, folder_of
 from tradeproc.supervision.deaths import read_deaths
 
 _READY_SECONDS = 90.0
+_STREAMS_SECONDS = 15.0
 _TRADES_SECONDS = 15.0
 _MOST_DEATHS = 5
 # the trader may be a bar or two behind a fast tape
@@ -196,8 +197,12 @@ class Quickstart:
         self._session = session
         self._ask(KEEPER, "start", {"session": session})
         self._step(f"session {session}: {spec.strategy} on {spec.contract}, {spec.minutes} min bars, {spec.account}")
-        self._wait("the trader is ready", lambda: self._is_ready(session))
+        self._wait("the trader is ready", lambda: self._says(session, "status", "state", "ready"))
         self._step("the trader has its history, and agrees with the broker")
+        # a market that runs before its stream is up has entries refused; a tape without history has none to be up
+        with suppress(TradeprocError):
+            allowed = partial(self._says, session, "state", "entries", "allowed")
+            desks.wait_until("entries are allowed", allowed, _STREAMS_SECONDS)
         return session
 
     def _clear(self) -> None:
@@ -225,10 +230,10 @@ class Quickstart:
         except TradeprocError:
             return False
 
-    def _is_ready(self, session: int) -> bool:
+    def _says(self, session: int, method: str, key: str, value: str) -> bool:
+        """Tell whether the trader says so of itself; one that gives no answer does not."""
         try:
-            told = self.desk.client.call(f"session-{session}.trader", "status", {}, 1.0)
-            return bool(told["state"] == "ready")
+            return bool(self.desk.client.call(f"session-{session}.trader", method, {}, 1.0)[key] == value)
         except TradeprocError:
             return False
 

@@ -15,6 +15,7 @@ from tradeproc.desk.installation import Desk
 from tradeproc.domain.session import SessionSpec
 from tradeproc.engine.events import TradingState
 from tradeproc.localbroker.chosen import Choice
+from tradeproc.procs.keeper.checks import try_strategy
 from tradeproc.procs.localbroker.main import configured_tape
 from tradeproc.procs.specification import database_of
 from tradeproc.store import Store
@@ -22,6 +23,7 @@ from tradeproc.store.kept import all_latches
 from tradeproc.strategies.loading import build_arguments, load_strategy
 
 NAME = "quickstart"
+TRY_SECONDS = 20.0
 LIFT = "scripts/tradectl up && scripts/tradectl resume && scripts/stop"
 _EXAMPLE = "example.toml"
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -92,7 +94,7 @@ def specification(desk: Desk, strategy: str) -> SessionSpec:
     """Return the example session of a strategy, or the first example with a strategy of somebody's own.
 
     Raises:
-        BadStrategy: it cannot be loaded or does not take the example's arguments.
+        BadStrategy, BadSpecification: it cannot be loaded, does not take the example's arguments, or does not begin.
         NotAllowedHere: this desk does not allow the example.
     """
     folder = desk.home.conf / "sessions"
@@ -101,9 +103,13 @@ def specification(desk: Desk, strategy: str) -> SessionSpec:
         spec = read_session(path)
         if spec.strategy == strategy:
             table = spec.to_dict()
+    place = strategy.partition(":")[0]
+    if place.endswith(".py"):
+        # one that hangs, or ends its process, does so where nobody misses it
+        broker = desk.config.login(table["login"]).broker
+        try_strategy(strategy, Path.cwd(), table["arguments"], broker, seconds=TRY_SECONDS)
     loaded = load_strategy(strategy)
     build_arguments(loaded, table["arguments"])
-    place = strategy.partition(":")[0]
     if place.endswith(".py"):
         strategy = f"{Path(place).expanduser().resolve()}:{type(loaded).__name__}"
     spec = SessionSpec.from_dict(table | {"name": NAME, "strategy": strategy})

@@ -10,8 +10,10 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
@@ -20,7 +22,7 @@ from tradeproc.domain import messages
 from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.session import SessionSpec
-from tradeproc.errors import Outage, Refusal
+from tradeproc.errors import EXIT_DONE, EXIT_HALT, Outage, Refusal
 from tradeproc.home import Home
 from tradeproc.supervision.groups_shell import GroupsShell
 
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 
 _STRATEGY_SECONDS = 20.0
 _PAUSE = 0.2
+_LONGEST = 200
 
 
 class BadSpecification(Refusal):
@@ -77,7 +80,7 @@ class Checks:
         self._lane.shutdown(wait=False, cancel_futures=True)
 
     def _check(self, spec: SessionSpec, broker: str, known: Sequence[BrokerAccount]) -> Verdict:
-        self._check_strategy(spec, broker)
+        try_strategy(spec.strategy, self._home.root, spec.arguments, broker)
         if any(account.id == spec.account and account.is_tradable for account in known):
             return Verdict()
         match self._ask_accounts(spec.login):
@@ -87,25 +90,6 @@ class Checks:
             case Unknown(reason):
                 log.warning("account_unchecked account=%s login=%s reason=%s", spec.account, spec.login, reason)
                 return Verdict(unchecked=f"account {spec.account} could not be checked: {reason}")
-
-    def _check_strategy(self, spec: SessionSpec, broker: str) -> None:
-        command = [sys.executable, "-m", "tradeproc.procs.keeper.strategy_check", spec.strategy, str(self._home.root)]
-        try:
-            done = subprocess.run(
-                [*command, json.dumps(dict(spec.arguments)), broker],
-                capture_output=True,
-                text=True,
-                timeout=_STRATEGY_SECONDS,
-                check=False,
-                cwd=self._home.root,
-            )
-        except subprocess.TimeoutExpired:
-            raise BadSpecification(
-                f"strategy {spec.strategy!r}: loading it took more than {_STRATEGY_SECONDS:g} s"
-            ) from None
-        if done.returncode:
-            lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-            raise BadSpecification(lines[-1])
 
     def _ask_accounts(self, login: str) -> Known[Sequence[BrokerAccount]] | Unknown:
         deadline = time.monotonic() + self._link_seconds
@@ -126,6 +110,50 @@ class Checks:
                     reason = answer.reason
                 time.sleep(_PAUSE)
         return Unknown(reason)
+
+
+def try_strategy(
+    reference: str, folder: Path, arguments: Mapping[str, Any], broker: str, *, seconds: float = _STRATEGY_SECONDS
+) -> None:
+    """Load a strategy in a process of its own, begin once with it, and load the broker.
+
+    Args:
+        reference: how a specification names the strategy.
+        folder: what a relative file is relative to.
+        arguments: as configured.
+        broker: the key of the broker at which it is to trade.
+        seconds: how long that may take.
+
+    Raises:
+        BadSpecification: it fails, ends the process, or takes longer.
+    """
+    command = [sys.executable, "-m", "tradeproc.procs.keeper.strategy_check", reference, str(folder)]
+    try:
+        done = subprocess.run(
+            [*command, json.dumps(dict(arguments)), broker],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            check=False,
+            cwd=folder,
+        )
+    except subprocess.TimeoutExpired:
+        raise BadSpecification(
+            f"strategy {reference!r}: loading it, or its warmup or start, took more than {seconds:g} s"
+        ) from None
+    if done.returncode == EXIT_DONE:
+        return
+    lines = done.stderr.strip().splitlines() or [""]
+    if done.returncode == EXIT_HALT and lines[-1]:
+        raise BadSpecification(lines[-1])
+    # nobody said why: what it wrote is the strategy's own
+    code = done.returncode
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    last = f"; its last line: {lines[-1][:_LONGEST]}" if lines[-1] else ""
+    raise BadSpecification(f"strategy {reference!r}: the process that tries it {how}{last}")
 
 
 def _check_account(spec: SessionSpec, accounts: Sequence[BrokerAccount]) -> None:
