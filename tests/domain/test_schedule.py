@@ -101,6 +101,38 @@ def test_a_session_that_is_to_be_flat_ends_while_it_can_still_trade() -> None:
     assert not is_wanted(all_day, "2024-01-16 15:55:00")
 
 
+@pytest.mark.parametrize(
+    ("contract", "hours", "closes", "opens"),
+    [
+        # equity products halt at noon on Thanksgiving, and open again at 17:00 for the next trade date
+        ("ESZ26", "08:30-20:00", "2026-11-26 12:00", "2026-11-26 17:00"),
+        ("ESH24", "08:30-20:00", "2024-01-16 16:00", "2024-01-16 17:00"),
+        ("ESH24", "00:00-24:00", "2024-01-16 16:00", "2024-01-16 17:00"),
+        ("CLG27", "08:30-20:00", "2027-01-18 13:30", "2027-01-18 17:00"),
+        ("ZCH25", "07:00-23:00", "2025-01-09 12:15", "2025-01-09 19:00"),
+    ],
+)
+@pytest.mark.parametrize("warmup", [0, 5, 240])
+def test_flat_at_its_end_means_flat_before_each_close_that_its_hours_go_on_over(
+    contract: str, hours: str, closes: str, opens: str, warmup: int
+) -> None:
+    wish = spec(contract, hours=hours, flatten_at_end=True, warmup_minutes=warmup)
+    end, again = at(closes) - 5 * MINUTE, at(opens)
+
+    assert wanted_now(wish, "running", Nanos(end - 1))
+    assert not any(wanted_now(wish, "running", Nanos(each)) for each in range(end, at(closes), MINUTE))
+    assert wanted_now(wish, "running", again)
+    assert next_change(wish, "running", Nanos(end)) == max(at(closes), again - warmup * MINUTE)
+
+
+def test_a_long_warm_up_does_not_hide_the_end_of_the_session_before() -> None:
+    wish = spec(hours="exchange", flatten_at_end=True, warmup_minutes=240)
+
+    assert not is_wanted(wish, "2024-01-16 15:55")
+    assert not is_wanted(wish, "2024-01-16 15:59:59")
+    assert is_wanted(wish, "2024-01-16 16:00")
+
+
 def test_weekdays_of_the_exchange_are_trade_dates() -> None:
     mondays = spec(hours="exchange", weekdays=["mon"], warmup_minutes=0)
 

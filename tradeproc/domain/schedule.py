@@ -43,8 +43,9 @@ class Schedule:
     the clock as "08:30-15:00" in `zone` (an IANA name; empty is the exchange's own); an end that is not after the
     start is the next day's. `weekdays` are trade dates, or for hours of the clock the days on which they begin. With
     `holidays` hours in which the exchange does not trade at all are left out. `flatten_at_end` gets the session flat
-    first: at its end, but no later than five minutes before the exchange closes; and when no bar came for
-    `silent_minutes` although the calendar has the market open, 0 for never.
+    first: at its end, but no later than five minutes before the exchange closes, also where the hours go on over a
+    close (then it begins anew with the next open); and when no bar came for `silent_minutes` although the calendar
+    has the market open, 0 for never.
     """
 
     hours: str = EXCHANGE
@@ -103,17 +104,29 @@ class Schedule:
             if WEEKDAYS[day.weekday()] not in self.weekdays:
                 continue
             is_of_exchange = self.hours == EXCHANGE
-            window = self._of_exchange(exchange, day) if is_of_exchange else self._of_clock(exchange, zone, day)
-            if window is not None and window.starts_at < window.ends_at:
-                yield Window(Nanos(window.starts_at - self.warmup_minutes * MINUTE), window.ends_at)
+            found = self._of_exchange(exchange, day) if is_of_exchange else self._of_clock(exchange, zone, day)
+            for window in found:
+                if window.starts_at < window.ends_at:
+                    yield Window(self._warm_at(exchange, window.starts_at), window.ends_at)
 
-    def _of_exchange(self, exchange: MarketHours, day: date) -> Window | None:
+    def _warm_at(self, exchange: MarketHours, starts_at: Nanos) -> Nanos:
+        """Return when warming up begins: not before a close at which the session is to have been flat and ended."""
+        found = starts_at - self.warmup_minutes * MINUTE
+        if self.flatten_at_end:
+            day = exchange.local(starts_at).date()
+            sessions = (exchange.session_of(day - _DAY), exchange.session_of(day))
+            found = max([found, *(each.closed_at for each in sessions if each and each.closed_at <= starts_at)])
+        return Nanos(found)
+
+    def _of_exchange(self, exchange: MarketHours, day: date) -> list[Window]:
         session = exchange.session_of(day)
         if session is None:
-            return None
-        return Window(session.opened_at, Nanos(session.closed_at - (FLAT_BEFORE_CLOSE if self.flatten_at_end else 0)))
+            return []
+        return [
+            Window(session.opened_at, Nanos(session.closed_at - (FLAT_BEFORE_CLOSE if self.flatten_at_end else 0)))
+        ]
 
-    def _of_clock(self, exchange: MarketHours, zone: ZoneInfo, day: date) -> Window | None:
+    def _of_clock(self, exchange: MarketHours, zone: ZoneInfo, day: date) -> list[Window]:
         start, end = clock_minutes(self.hours)
         starts_at, ends_at = min(_instants(day, start, zone)), max(_instants(day, end, zone))
         trades = [
@@ -125,10 +138,12 @@ class Schedule:
         ]
         is_known = exchange.known_from <= starts_at < exchange.horizon
         if self.holidays and is_known and not trades:
-            return None
-        if self.flatten_at_end and trades:
-            ends_at = min(ends_at, Nanos(trades[-1].closed_at - FLAT_BEFORE_CLOSE))
-        return Window(starts_at, ends_at)
+            return []
+        if not self.flatten_at_end or not trades:
+            return [Window(starts_at, ends_at)]
+        begins = [starts_at, *(session.opened_at for session in trades[1:])]
+        ends = [min(ends_at, Nanos(session.closed_at - FLAT_BEFORE_CLOSE)) for session in trades]
+        return [Window(*each) for each in zip(begins, ends, strict=True)]
 
 
 def clock_minutes(hours: str) -> tuple[int, int]:
