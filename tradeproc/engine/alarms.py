@@ -19,7 +19,8 @@ class AlarmName(StrEnum):
     POSITION_DIVERGED = "position_diverged"
     """The broker's position differed and was taken over; cleared by the next agreement."""
     EXTERNAL_CHANGE = "external_change"
-    """Position or stop changed by no order of ours and entries are closed; cleared when a person resumes."""
+    """Position, a stop or the terms of an order changed by no order of ours and entries are closed; cleared when a
+    person resumes."""
     FILL_UNPRICED = "fill_unpriced"
     """The broker tells an order as filled without a price; cleared when price or position has settled it."""
     POSITION_UNCONFIRMED = "position_unconfirmed"

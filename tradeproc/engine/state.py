@@ -19,7 +19,7 @@ from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Contract, Instrument, instrument
 from tradeproc.domain.orders import Order, OrderSource, OrderState
 from tradeproc.domain.session import SessionSpec
-from tradeproc.domain.units import SECOND, Contracts, Nanos, Price
+from tradeproc.domain.units import SECOND, Contracts, Nanos, Price, Ticks
 from tradeproc.engine.effects import DecisionNoted, Send
 from tradeproc.engine.events import StreamKind, TradingState
 from tradeproc.market.candle_series import CandleSeries
@@ -204,6 +204,10 @@ class EngineOwned:
 # --- what the broker confirmed ------------------------------------------------------------------------------------
 
 
+Terms = tuple[Ticks | None, Ticks | None, Contracts]
+"""Limit, stop and quantity of an order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """The broker's position as last told, and when we heard it."""
@@ -297,7 +301,8 @@ class BrokerConfirmed:
     `market_up_since` is since when the bars' is up, `traded_at` when a bar last said something new, `said_closed` a
     rejection since then whose reason is that the market is closed. `calendar_open_since` is None while it is not.
     `unpriced` are orders told as filled without a price, `shrunk` those of which fewer are filled than were booked,
-    `vanished` stops that ended by no order of ours. `foreign_filled` are orders of others that the newest answer
+    `vanished` stops that ended by no order of ours, `terms` all that open orders of ours had or
+    were to get, None for what an earlier life asked for. `foreign_filled` are orders of others that the newest answer
     showed filled, `externals` the rows booked for them; `agreed_at` is when the position agreed last.
     """
 
@@ -312,6 +317,7 @@ class BrokerConfirmed:
     unpriced: dict[str, Unpriced] = field(default_factory=dict)
     shrunk: dict[str, Shrunk] = field(default_factory=dict)
     vanished: dict[str, Vanished] = field(default_factory=dict)
+    terms: dict[str, list[Terms | None]] = field(default_factory=dict)
     foreign_filled: dict[str, BrokerOrder] = field(default_factory=dict)
     externals: list[Fill] = field(default_factory=list)
     agreed_at: Nanos = Nanos(0)

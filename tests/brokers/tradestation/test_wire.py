@@ -223,6 +223,24 @@ def test_a_position_takes_its_sign_from_its_direction(direction: str, quantity: 
     )
 
 
+def test_a_direction_that_is_none_is_not_read_as_the_sign_of_the_quantity() -> None:
+    position = read_position(position_record(LongShort="Shrt", Quantity="1"))
+
+    assert isinstance(position, UnreadableRecord)
+    assert "LongShort 'shrt' makes no sense" in position.reason
+
+
+def test_a_filled_quantity_that_cannot_be_is_told_and_not_cut_to_one_that_can() -> None:
+    negative = read_order(order_record({"ExecQuantity": "-1"}))
+    too_many = read_order(order_record({"ExecQuantity": "3"}, Status="FLL", FilledPrice="5311.75"))
+
+    assert isinstance(negative, UnreadableRecord)
+    assert "ExecQuantity '-1' makes no sense" in negative.reason
+    assert isinstance(too_many, BrokerOrder)
+    assert too_many.filled == 2
+    assert too_many.doubt == "ExecQuantity 3 is more than was ordered"
+
+
 def test_lots_of_one_contract_are_one_position_and_lots_that_cancel_out_are_none() -> None:
     lot = Position("A", "ESH26", Contracts(1), Price(Decimal(10)))
     other = Position("A", "ESH26", Contracts(3), Price(Decimal(14)))

@@ -157,7 +157,9 @@ def read_position(record: Json) -> Position | Foreign | UnreadableRecord:
     if not account or quantity is None or bad:
         return UnreadableRecord("", account, code, f"position {symbol}: {bad or 'no AccountID or no Quantity'}")
     direction = text(record, "LongShort").lower()
-    if direction in ("long", "short"):
+    if direction not in ("long", "short", ""):
+        return UnreadableRecord("", account, code, f"position {symbol}: LongShort '{direction}' makes no sense")
+    if direction:
         quantity = abs(quantity) if direction == "long" else -abs(quantity)
     return Position(account, code, Contracts(quantity), _position_price(record, code) if quantity else None)
 
@@ -207,8 +209,10 @@ def read_order(record: Json, *, is_final: bool = False) -> BrokerOrder | Foreign
         return FOREIGN
     code = contract_code(symbol) if symbol else ""
     side, quantity = _SIDES.get(text(leg, "BuyOrSell").lower()), whole(leg, "QuantityOrdered")
-    bad = nonsense(leg, whole, "QuantityOrdered", "ExecQuantity") or nonsense(
-        record, price, "LimitPrice", "StopPrice"
+    bad = (
+        nonsense(leg, whole, "QuantityOrdered")
+        or nonsense(leg, _executed, "ExecQuantity")
+        or nonsense(record, price, "LimitPrice", "StopPrice")
     )
     if bad or not symbol or side is None or quantity is None or quantity <= 0 or not account:
         problem = bad or "no account, symbol, side or quantity"
@@ -220,8 +224,8 @@ def _order(record: Json, leg: Json, what: tuple[Side, int], is_final: bool) -> B
     side, quantity = what
     code = contract_code(text(leg, "Symbol"))
     status, closed_at = text(record, "Status").upper(), moment(record, "ClosedDateTime")
-    executed = whole(leg, "ExecQuantity")
-    filled = min(max(executed if executed is not None else quantity if status == "FLL" else 0, 0), quantity)
+    executed = _executed(leg, "ExecQuantity")
+    filled = min(executed if executed is not None else quantity if status == "FLL" else 0, quantity)
     is_closed = not is_blank(record, "ClosedDateTime")
     state = order_state(status, quantity, filled, is_closed=is_closed, is_final=is_final)
     kind = _TYPES.get(text(record, "OrderType").lower())
@@ -230,6 +234,7 @@ def _order(record: Json, leg: Json, what: tuple[Side, int], is_final: bool) -> B
         nonsense(record, moment, "OpenedDateTime", "ClosedDateTime"),
         nonsense(record, price, "FilledPrice"),
         nonsense(leg, price, "ExecutionPrice"),
+        f"ExecQuantity {executed} is more than was ordered" if (executed or 0) > quantity else "",
     )
     return BrokerOrder(
         broker_id=text(record, "OrderID"),
@@ -251,6 +256,12 @@ def _order(record: Json, leg: Json, what: tuple[Side, int], is_final: bool) -> B
         reason=text(record, "RejectReason"),
         doubt=", ".join(doubt for doubt in doubts if doubt),
     )
+
+
+def _executed(leg: Json, key: str) -> int | None:
+    """A filled quantity, which is never negative."""
+    quantity = whole(leg, key)
+    return quantity if quantity is not None and quantity >= 0 else None
 
 
 def _average(record: Json, leg: Json, terms: tuple[Side, Price | None, Price | None], code: str) -> Price | None:
