@@ -18,7 +18,15 @@ from tradeproc.domain.book import Balance
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.orders import Order, OrderState
 from tradeproc.domain.units import Contracts, Money, Nanos, Price
-from tradeproc.store import Acknowledged, DatabaseDown, DecisionRow, LeaseLost, Store, StoreFault, UnknownSession
+from tradeproc.store import (
+    Acknowledged,
+    DatabaseDown,
+    DecisionRow,
+    LeaseLost,
+    StatementRefused,
+    Store,
+    UnknownSession,
+)
 from tradeproc.store.migrate import migrate
 from tradeproc.store.statements import statements
 
@@ -138,7 +146,7 @@ def test_a_stale_fence_writes_nothing_at_all(store: Store, session: int, direct:
 def test_a_refused_order_takes_the_whole_batch_with_it(store: Store, session: int) -> None:
     second = replace(ORDER, id="x" * 23)
 
-    with pytest.raises(StoreFault):
+    with pytest.raises(StatementRefused):
         store.save_orders([replace(ORDER, fence=0), second], [EVENT], fence=0)
 
     assert store.orders() == []

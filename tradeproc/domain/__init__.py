@@ -13,6 +13,7 @@ Inside: frozen values and arithmetic on them. Never: a clock, a socket, a file, 
     messages.py       values as message bodies, by the fields in shapes.py and the forms in forms.py
     records.py        values from plain tables (TOML, JSON)
     texts.py          texts that UTF-8 or PostgreSQL cannot hold
+    backoff.py        pauses between tries
     hosts.py          which hosts are this machine
 
 Start reading at `units.py`, then `orders.py`.

@@ -16,6 +16,7 @@ then. After 10 s the exit is sent all the same, with the stops in place; they ar
 go on protecting when it is not. Until it is flat, the alarm says that it is not.
 """
 
+from tradeproc.domain.backoff import Backoff
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderState, Side
 from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.engine import sending
@@ -28,9 +29,9 @@ from tradeproc.engine.turn import Turn
 _TRUST_OURS_AFTER = 10 * SECOND
 _STUCK_AFTER = 30 * SECOND
 _CANCEL_AGAIN = 5 * SECOND
-_LONGEST_PAUSE = 60
+_PAUSES = Backoff(1.0, 60.0)
 # a market that is closed takes no exit, however often it is asked
-_LONGEST_PAUSE_CLOSED = 300
+_PAUSES_CLOSED = Backoff(1.0, 300.0)
 
 
 def begin(turn: Turn, source: OrderSource, reason: str) -> bool:
@@ -208,7 +209,7 @@ def _cancel_stops(turn: Turn, closing: Closing) -> None:
 
 def _pause(turn: Turn, closing: Closing, order: Order) -> None:
     is_closed = AlarmName.CLOSED_EARLY.value in turn.state.engine.alarms
-    seconds = min(_LONGEST_PAUSE_CLOSED if is_closed else _LONGEST_PAUSE, 2 ** min(closing.attempts, 10))
+    seconds = int((_PAUSES_CLOSED if is_closed else _PAUSES).delay(closing.attempts))
     closing.not_before = Nanos(turn.now + seconds * SECOND)
     turn.alarm(
         AlarmName.CLOSE_STUCK,

@@ -12,7 +12,7 @@ PostgreSQL server from a wheel, `leftover_server.py` ends one left behind, `serv
 `background.py` waits off the loop.
 """
 
-from tradeproc.store.database import DatabaseDown, StoreFault
+from tradeproc.store.database import DatabaseDown, StatementRefused
 from tradeproc.store.journal import Journal, JournalInUse
 from tradeproc.store.lease import Lease, LeaseTaken
 from tradeproc.store.migrate import DatabaseTooNew, MigrationChanged
@@ -48,8 +48,8 @@ __all__ = [
     "MigrationChanged",
     "PositionRow",
     "SessionRow",
+    "StatementRefused",
     "Store",
-    "StoreFault",
     "UnknownSession",
     "round_trips",
 ]

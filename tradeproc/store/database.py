@@ -20,8 +20,9 @@ from psycopg.types.json import set_json_loads
 from psycopg.waiting import Ready, Wait
 
 from tradeproc.clock import SECOND, monotonic_ns
+from tradeproc.domain.backoff import Backoff
 from tradeproc.domain.texts import storable
-from tradeproc.errors import Fault, Outage
+from tradeproc.errors import Outage, Refusal
 from tradeproc.store.background import begun
 from tradeproc.store.statements import statements
 
@@ -29,8 +30,8 @@ T = TypeVar("T")
 Parameters = Mapping[str, object]
 
 # a server that refuses costs next to nothing to ask; one that hangs costs the caller some seconds each time
-_FIRST_PAUSE, _LONGEST_PAUSE = SECOND // 4, 5 * SECOND
-_LONGEST_AFTER_REFUSAL = SECOND // 2
+_PAUSES = Backoff(0.25, 5.0)
+_MOST_COUNTED_AFTER_REFUSAL = 1  # so the pause is half a second at most
 _ATTEMPT_SECONDS = 5.0
 # what a server says when it is not itself: standby (25006), out of resources (53), shutting down (57); or when a
 # table is not there (42P01), because another process makes a new database's schema just now
@@ -45,8 +46,11 @@ class DatabaseDown(Outage):
         super().__init__(f"database down: {reason}")
 
 
-class StoreFault(Fault):
-    """The database refused a statement: our bug, or a schema that somebody changed; caught by nobody."""
+class StatementRefused(Refusal):
+    """The database does not take a statement: a wrong row, or a schema that somebody changed.
+
+    Caught by whoever wrote or read: a row is put aside and told of by an alarm, and no exit hangs on it.
+    """
 
     def __init__(self, statement: str, reason: str) -> None:
         self.statement, self.reason = statement, reason
@@ -179,12 +183,12 @@ def is_alive(connection: Patient) -> bool:
     return not connection.is_doomed
 
 
-def translated(error: psycopg.Error, statement: str) -> DatabaseDown | StoreFault:
+def translated(error: psycopg.Error, statement: str) -> DatabaseDown | StatementRefused:
     """Return what a driver's error means to us."""
     state = error.sqlstate or ""
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) or state.startswith(_OUTAGES):
         return DatabaseDown(_line(error))
-    return StoreFault(statement, _line(error))
+    return StatementRefused(statement, _line(error))
 
 
 def _line(error: psycopg.Error) -> str:
@@ -202,18 +206,18 @@ class Database:
         self._url, self._connect_seconds, self._answer_seconds = url, connect_seconds, answer_seconds
         self._connection: Patient | None = None
         self._attempt: Future[Patient] | None = None
-        self._pause, self._began_at, self._not_before, self._last_reason = _FIRST_PAUSE, 0, 0, ""
+        self._failures, self._began_at, self._not_before, self._last_reason = 0, 0, 0, ""
 
     def rows(self, statement: str, parameters: Parameters) -> list[DictRow]:
         """Run a named statement in its own transaction, in one round trip, and return its rows.
 
         Raises:
             DatabaseDown: nobody knows whether it was done.
-            StoreFault: the database refused it.
+            StatementRefused: the database refused it.
         """
         text = statements().get(statement)
         if text is None:
-            raise StoreFault(statement, "there is no such statement")
+            raise StatementRefused(statement, "there is no such statement")
 
         given = {key: storable(value) if isinstance(value, str) else value for key, value in parameters.items()}
 
@@ -237,7 +241,7 @@ class Database:
 
         Raises:
             DatabaseDown: nobody knows whether it was done.
-            StoreFault: the database refused it.
+            StatementRefused: the database refused it.
         """
 
         def run(connection: Patient) -> bytes | None:
@@ -282,11 +286,12 @@ class Database:
         except DatabaseDown as down:
             self._attempt, self._last_reason = None, down.reason
             now = monotonic_ns()
-            self._not_before = now + self._pause
-            is_refusal = now - self._began_at < SECOND
-            self._pause = min(2 * self._pause, _LONGEST_AFTER_REFUSAL if is_refusal else _LONGEST_PAUSE)
+            self._not_before = now + int(_PAUSES.delay(self._failures) * SECOND)
+            self._failures += 1
+            if now - self._began_at < SECOND:
+                self._failures = min(self._failures, _MOST_COUNTED_AFTER_REFUSAL)
             raise
-        self._attempt, self._pause = None, _FIRST_PAUSE
+        self._attempt, self._failures = None, 0
         return self._connection
 
     def _begin(self) -> Future[Patient]:

@@ -27,7 +27,7 @@ from tradeproc.domain.units import Nanos
 from tradeproc.durable import append_durably, sync_folder
 from tradeproc.errors import Outage
 from tradeproc.store import writes
-from tradeproc.store.database import StoreFault
+from tradeproc.store.database import StatementRefused
 from tradeproc.store.store import LeaseLost, Store
 from tradeproc.store.writes import NUL, Write, packed
 
@@ -161,9 +161,9 @@ class Journal:
     def _do(self, write: Write, line: bytes, store: Store) -> None:
         try:
             store.write(write)
-        except (StoreFault, LeaseLost) as fault:
+        except (StatementRefused, LeaseLost) as refused:
             # unchecked, so LeaseLost means that the database has no such session: it is another database
-            self._put_aside(line, ".refused", REFUSED_ALARM, str(fault), store)
+            self._put_aside(line, ".refused", REFUSED_ALARM, str(refused), store)
 
     # --- the writing methods of Store
 
@@ -245,8 +245,8 @@ class Journal:
         try:
             if not any(row.name == alarm for row in store.alarms(session, only_standing=True)):
                 store.save_alarm(session, alarm, f"{reason}; it is in {aside}", wall_ns())
-        except StoreFault as fault:
-            log.warning("alarm_unsaved name=%s reason=%s", alarm, fault)
+        except StatementRefused as refused:
+            log.warning("alarm_unsaved name=%s reason=%s", alarm, refused)
 
 
 def read_line(line: bytes) -> Write | None:

@@ -15,8 +15,8 @@ from typing import Any
 import psycopg
 
 from tradeproc.clock import wall_ns
-from tradeproc.errors import Halt
-from tradeproc.store.database import Patient, connect, translated
+from tradeproc.errors import Fault, Halt
+from tradeproc.store.database import Patient, StatementRefused, connect, translated
 from tradeproc.store.statements import statements
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,10 @@ class MigrationChanged(Halt):
         super().__init__(
             f"{name} was applied to the database in another form than this version has; reinstall tradeproc"
         )
+
+
+class MigrationRefused(Fault):
+    """The database does not take a migration of ours; caught by nobody: without its schema nothing can begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,8 @@ def migrate(url: str, parts: tuple[Part, ...] | None = None) -> list[str]:
                 name for part in parts or (queue_part(), own_part()) for name in _apply(connection, part, applied)
             ]
     except psycopg.Error as error:
-        raise translated(error, "migration") from error
+        told = translated(error, "migration")
+        raise (MigrationRefused(str(told)) if isinstance(told, StatementRefused) else told) from error
     finally:
         connection.close()
     for name in done:

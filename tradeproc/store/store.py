@@ -16,7 +16,7 @@ from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import Nanos
-from tradeproc.errors import Fault, Refusal
+from tradeproc.errors import Refusal
 from tradeproc.store import rows, writes
 from tradeproc.store.database import Database, DatabaseDown
 from tradeproc.store.migrate import migrate
@@ -35,8 +35,8 @@ KEPT_DECISIONS = 2000
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
 
-class LeaseLost(Fault):
-    """A newer lease of the session exists, so another trader is its only one; caught by the trader, which stops."""
+class LeaseLost(Refusal):
+    """A newer lease of the session exists, so nothing was written; caught by the trader, which looks whose it is."""
 
     def __init__(self, session: int, fence: int) -> None:
         self.session, self.fence = session, fence
@@ -54,7 +54,7 @@ class UnknownSession(Refusal):
 class Store:
     """All tables. Connects lazily, comes back by itself, and never blocks long; for one thread.
 
-    Every method raises DatabaseDown (an Outage) when the database is away, and StoreFault when it refuses.
+    Every method raises DatabaseDown (an Outage) when the database is away, and StatementRefused when it refuses.
     """
 
     def __init__(self, url: str, *, connect_timeout: float = 1.0, answer_timeout: float = 1.0) -> None:

@@ -15,6 +15,7 @@ What a person stops stays stopped, and ends our own plans for it. Times are seco
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from tradeproc.domain.backoff import Backoff
 from tradeproc.supervision import repeats
 from tradeproc.supervision.declared import Declaration, Strategy
 from tradeproc.supervision.repeats import Repeat
@@ -42,6 +43,8 @@ from tradeproc.supervision.restarts import (
 
 # the unit of a group in which all restart together
 _ALL = "all"
+# programs that died together do not come back together
+_JITTER = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,10 +237,11 @@ def _hold(state: GroupState, program: str, now: float, chance: float, settings: 
         why = f": {known.cause}" if known is not None and known.cause else ""
         reason = f"{state.declaration.group}: {program} died too often; tried again every {settings.slow:g} s{why}"
         trouble = replace(trouble, given_up=reason)
-    pause = settings.slow if has_given_up else min(settings.first * 2.0 ** (trouble.holds - 1), settings.most)
+    first, most = (settings.slow, settings.slow) if has_given_up else (settings.first, settings.most)
+    pause = Backoff(first, most, jitter=_JITTER).delay(trouble.holds - 1, chance)
     together = state.declaration.companions(program)
     was_running = [each for each in together if each in state.up or each in state.to_start]
-    hold = Hold(_ordered(state, {program, *was_running}), now + pause * (0.75 + chance / 2))
+    hold = Hold(_ordered(state, {program, *was_running}), now + pause)
     to_stop = [each for each in reversed(hold.programs) if each in state.up and each not in state.stopping]
     state = replace(
         state,

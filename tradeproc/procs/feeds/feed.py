@@ -18,6 +18,7 @@ from tradeproc.bus.codec import Unencodable
 from tradeproc.bus.node import Node
 from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.config import LoginConfig, load
+from tradeproc.domain.backoff import Backoff
 from tradeproc.domain.instruments import Contract
 from tradeproc.errors import Halt
 from tradeproc.home import Home, find_home
@@ -26,7 +27,7 @@ from tradeproc.procs.token_source import BusTokenSource
 log = logging.getLogger(__name__)
 
 _LONGEST_REASON = 500
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0
+_PAUSES = Backoff(0.25, 10.0, factor=1.5)
 # a connection that lasted so long was a good one: after it we begin again without a pause, if the end was polite
 _LASTING_NS = 3 * SECOND
 # the longest that a reader may be busy with one step: a token, a connection, a silence and a pause end earlier
@@ -89,7 +90,7 @@ class Feed:
         self.node, self._connect, self._on_event = node, connect, on_event
         self.is_up = False
         self._reason = "not connected yet"
-        self._pause = _FIRST_PAUSE
+        self._failures = 0
         self._spoilt = ""
         self._connections = 0
         self._stream: Stream | None = None
@@ -141,10 +142,10 @@ class Feed:
     def _rest(self, *, is_polite: bool, has_lasted: bool) -> None:
         """Pause before connecting again, longer each time; a broker that ends every connection is not hammered."""
         if has_lasted:
-            self._pause = _FIRST_PAUSE
+            self._failures = 0
         if not (is_polite and has_lasted):
-            self._is_stopping.wait(self._pause)
-            self._pause = min(1.5 * self._pause, _LONGEST_PAUSE)
+            self._is_stopping.wait(_PAUSES.delay(self._failures))
+            self._failures += 1
 
     # --- the node's thread
 

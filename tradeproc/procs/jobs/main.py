@@ -16,7 +16,7 @@ from tradeproc.errors import Refusal, exit_code
 from tradeproc.home import Home, find_home
 from tradeproc.procs.jobs.queue_worker import QueueWorker, Work
 from tradeproc.procs.specification import database_of
-from tradeproc.store import Store, StoreFault, round_trips
+from tradeproc.store import Store, round_trips
 from tradeproc.store.journal import replay_left
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Jobs:
             for session in store.sessions_with_new_fills():
                 try:
                     self._compute(store, session)
-                except (Refusal, StoreFault):
+                except Refusal:
                     log.exception("trades_not_computed session=%d", session)
         finally:
             store.close()

@@ -15,12 +15,13 @@ import psycopg
 from procrastinate.jobs import Status
 
 from tradeproc.clock import SECOND, monotonic_ns
+from tradeproc.domain.backoff import Backoff
 from tradeproc.errors import Outage
 from tradeproc.store import Store
 
 log = logging.getLogger(__name__)
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 15.0
+_PAUSES = Backoff(0.2, 15.0, factor=1.5)
 _OPEN_SECONDS = 5.0
 _STUCK_NS = 60 * SECOND
 
@@ -88,21 +89,22 @@ class QueueWorker:
             self._loop.close()
 
     async def _keep_working(self) -> None:
-        pause = _FIRST_PAUSE
+        failures = 0
         while True:
             try:
                 await asyncio.to_thread(self._prepare)
-                pause = _FIRST_PAUSE
+                failures = 0
                 await self._work_until_it_breaks()
                 reason = "the worker ended"
             except (Outage, psycopg.Error, procrastinate.exceptions.ProcrastinateException, OSError) as error:
                 reason = _sentence(error)
             if self._is_stopping:
                 return  # the cancel was lost in an error of the same moment, as when the database ends with us
+            pause = _PAUSES.delay(failures)
             log.warning("queue_waits seconds=%.1f reason=%s", pause, reason)
             self._tell(reason)
             await asyncio.sleep(pause)
-            pause = min(1.5 * pause, _LONGEST_PAUSE)
+            failures += 1
 
     def _prepare(self) -> None:
         store = Store(self._url)

@@ -15,7 +15,7 @@ from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.units import Nanos
 from tradeproc.durable import remove_durably, sync_folder
 from tradeproc.home import Home
-from tradeproc.store import DatabaseDown, Latch, Store, StoreFault
+from tradeproc.store import DatabaseDown, Latch, StatementRefused, Store
 from tradeproc.store.kept import kept_file, read_former, read_kept, standing, unread, write_kept
 
 log = logging.getLogger(__name__)
@@ -78,8 +78,8 @@ class Unstored:
         for scope, latch in list(self._latches.items()):
             try:
                 self._store.keep_latch(latch, is_late=scope in self._late)
-            except StoreFault as fault:
-                self._note_refusal(scope, fault)
+            except StatementRefused as refused:
+                self._note_refusal(scope, refused)
                 continue
             self._stored(latch)
         self._write()
@@ -131,19 +131,19 @@ class Unstored:
             # a person has looked at what the alarm is about
             self._alarms.append((UNREAD_ALARM, "", wall_ns()))
 
-    def _note_refusal(self, scope: str, fault: StoreFault) -> None:
-        if self._refusals.get(scope) != str(fault):
-            self._refusals[scope] = str(fault)
-            log.critical("latch_refused scope=%s reason=%s: it holds from %s", scope, fault, self._file)
-            self._alarms.append((REFUSED_ALARM, f"{scope}: {fault}; it holds from {self._file}", wall_ns()))
+    def _note_refusal(self, scope: str, refused: StatementRefused) -> None:
+        if self._refusals.get(scope) != str(refused):
+            self._refusals[scope] = str(refused)
+            log.critical("latch_refused scope=%s reason=%s: it holds from %s", scope, refused, self._file)
+            self._alarms.append((REFUSED_ALARM, f"{scope}: {refused}; it holds from {self._file}", wall_ns()))
 
     def _tell(self, name: str, detail: str, at: Nanos) -> None:
         try:
             self._store.clear_alarms(None, name, at)
             if detail:
                 self._store.save_alarm(None, name, detail, at)
-        except StoreFault as fault:
-            log.warning("alarm_unsaved name=%s reason=%s", name, fault)
+        except StatementRefused as refused:
+            log.warning("alarm_unsaved name=%s reason=%s", name, refused)
 
     # --- the file
 

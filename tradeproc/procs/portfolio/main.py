@@ -19,7 +19,7 @@ from tradeproc.errors import Refusal
 from tradeproc.home import Home, find_home
 from tradeproc.procs.portfolio.sums import Report, most_severe, read_report, sum_up
 from tradeproc.procs.specification import database_of
-from tradeproc.store import DatabaseDown, Store, StoreFault
+from tradeproc.store import DatabaseDown, Store
 from tradeproc.store.kept import all_latches
 
 log = logging.getLogger(__name__)
@@ -94,8 +94,8 @@ class Portfolio:
                 if latch.scope == "host" or latch.scope.startswith("portfolio:")
             ]
             self._database = "up"
-        except (DatabaseDown, StoreFault, Refusal) as error:
-            # a fault too: on a new desk the tables may not be there yet
+        except (DatabaseDown, Refusal) as error:
+            # a refusal too: on a new desk the tables may not be there yet
             self._database = str(error)
 
     def _forget(self) -> None:

@@ -13,6 +13,7 @@ from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.bus.timers import Timer
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
+from tradeproc.domain.backoff import Backoff
 from tradeproc.errors import Halt, Outage, Refusal, TradeprocError
 from tradeproc.procs.token_source import digest_of
 from tradeproc.procs.tokens.supply import Access, Credentials, TokenSupply
@@ -21,8 +22,7 @@ from tradeproc.procs.tokens.vault import NotSaved
 log = logging.getLogger(__name__)
 
 _AHEAD_SECONDS = 120.0
-_FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 60.0
+_PAUSES = Backoff(1.0, 60.0)
 # a no that only a person can mend is still tried again now and then: hosts err too
 _SLOW_PAUSE = 300.0
 # between two tries because somebody asks
@@ -66,7 +66,7 @@ class LoginTokens:
         self._waiting: list[Deferred] = []
         self._worker: threading.Thread | None = None
         self._timer: Timer | None = None
-        self._pause = _FIRST_PAUSE
+        self._failures = 0
 
     def start(self) -> None:
         """Find the refresh token and fetch the first access token."""
@@ -192,27 +192,28 @@ class LoginTokens:
 
     def _adopt(self, access: Access) -> None:
         self._access, self.refreshed_at = access, wall_ns()
-        self._pause, self._failed_at = _FIRST_PAUSE, 0
+        self._failures, self._failed_at = 0, 0
         self._node.note_event()
         log.info("token_refreshed login=%s life=%.0f", self.name, access.life)
         self._turn(LoginState.OK, "" if self._supply.has_refresh_token else "no refresh token came with it")
         for waiting in self._take_waiting():
             waiting.answer(_body(access))
         left = (access.expires_at - wall_ns()) / SECOND
-        self._again_in(max(left - min(_AHEAD_SECONDS, access.life / 4), _FIRST_PAUSE))
+        self._again_in(max(left - min(_AHEAD_SECONDS, access.life / 4), _PAUSES.first))
 
     def _failed(self, error: TradeprocError) -> None:
         self._failed_at = monotonic_ns()
         if isinstance(error, Halt):
             self._needs_person(str(error))
             return
+        pause = _PAUSES.delay(self._failures)
+        self._failures += 1
         event = "refresh_token_unsaved" if isinstance(error, NotSaved) else "token_refresh_failed"
-        log.warning("%s login=%s again_in=%.0f reason=%s", event, self.name, self._pause, error)
+        log.warning("%s login=%s again_in=%.0f reason=%s", event, self.name, pause, error)
         detail = f"cannot refresh: {error}"
         self._turn(LoginState.ERROR if self._good() is None else LoginState.OK, detail)
         for waiting in self._take_waiting():
             waiting.fail(detail)
-        pause, self._pause = self._pause, min(self._pause * 2, _LONGEST_PAUSE)
         self._again_in(pause)
 
     def _needs_person(self, reason: str) -> None:

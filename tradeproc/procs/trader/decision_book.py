@@ -11,7 +11,7 @@ from dataclasses import replace
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import DecisionNoted
 from tradeproc.procs.trader.ledger import Ledger
-from tradeproc.store.database import DatabaseDown, StoreFault
+from tradeproc.store.database import DatabaseDown, StatementRefused
 from tradeproc.store.rows import DecisionRow
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class DecisionBook:
         except DatabaseDown as down:
             ledger.went_down(down)
             return
-        except StoreFault:
+        except StatementRefused:
             log.exception("decisions_refused session=%d rows=%d", self._session, len(self._waiting))
         self._waiting.clear()
 

@@ -18,7 +18,7 @@ from tradeproc.engine.effects import KeepLatch, Persist
 from tradeproc.engine.events import concerns
 from tradeproc.errors import Fault
 from tradeproc.store.background import begun
-from tradeproc.store.database import DatabaseDown, StoreFault
+from tradeproc.store.database import DatabaseDown, StatementRefused
 from tradeproc.store.journal import Journal
 from tradeproc.store.kept import read_kept, standing
 from tradeproc.store.lease import Lease, LeaseTaken
@@ -104,8 +104,8 @@ class Ledger:
             self.is_lease_held = False
             self.reason = str(lost)
             self._end_if_superseded()
-        except StoreFault as fault:
-            self._was_refused(fault)
+        except StatementRefused as refused:
+            self._was_refused(refused)
         else:
             # a pause of ours, however long, may have ended just now: who may not be sent late needs the lease still
             return "" if unit.may_journal or self._has_lease() else "the lease of the session was lost meanwhile"
@@ -121,8 +121,8 @@ class Ledger:
                 return
             except DatabaseDown as down:
                 self.went_down(down)
-            except StoreFault as fault:
-                self._was_refused(fault)
+            except StatementRefused as refused:
+                self._was_refused(refused)
         self._to_journal(action)
 
     def save_balance(self, balance: Balance) -> None:
@@ -255,10 +255,10 @@ class Ledger:
         elif self.store.is_up():
             self.is_up, self.reason = True, ""
 
-    def _was_refused(self, fault: StoreFault) -> None:
+    def _was_refused(self, refused: StatementRefused) -> None:
         """Go on without a row that the database does not take: no exit hangs on one. The journal puts it aside."""
-        self.refusal = self.reason = str(fault)
-        log.critical("row_refused session=%d reason=%s", self.session, fault)
+        self.refusal = self.reason = str(refused)
+        log.critical("row_refused session=%d reason=%s", self.session, refused)
 
     def went_down(self, down: DatabaseDown) -> None:
         """Take note that the database did not answer; looking after it says when it does again."""

@@ -16,7 +16,7 @@ from tradeproc.bus.node import Node
 from tradeproc.clock import wall_ns
 from tradeproc.config import HealthConfig
 from tradeproc.domain.units import Nanos
-from tradeproc.store import AlarmRow, DatabaseDown, Store, StoreFault
+from tradeproc.store import AlarmRow, DatabaseDown, StatementRefused, Store
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +84,8 @@ class Alarms:
                 try:
                     write(store)
                     break
-                except (DatabaseDown, StoreFault):
-                    # a fault too: on a new desk the tables may not be there yet
+                except (DatabaseDown, StatementRefused):
+                    # a refusal too: on a new desk the tables may not be there yet
                     time.sleep(_PAUSE)
 
     def _forget(self, held: frozenset[tuple[str, str]], at: Nanos, store: Store) -> None:
