@@ -1,11 +1,14 @@
 """Who has no key and no token takes little of the server and keeps nobody out: real sockets, a real server."""
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
 import subprocess
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import psutil
@@ -142,6 +145,55 @@ def test_headers_without_end_are_refused(broker: RunningBroker, what: str) -> No
     assert broker.control.status()["accounts"]
 
 
+CHUNKED = b"POST /oauth/token HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        pytest.param(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Header: ", id="value"),
+        pytest.param(b"GET / HTTP/1.1\r\n", id="name"),
+        pytest.param(CHUNKED + b"5;", id="remark of a chunk"),
+        pytest.param(CHUNKED + b"0\r\nX-Trailer: ", id="trailer"),
+    ],
+)
+def test_one_line_without_end_is_refused_and_fills_no_memory(broker: RunningBroker, begin: bytes) -> None:
+    most = 32 * 1024 * 1024
+    with connect(broker) as client:
+        client.sendall(begin)
+        sent = 0
+        with contextlib.suppress(OSError):
+            while sent < most:
+                client.sendall(b"a" * 0x10000)
+                sent += 0x10000
+
+    assert sent < most
+    assert broker.control.status()["accounts"]
+
+
+def test_who_asks_ahead_of_the_answers_and_reads_none_keeps_nobody_out(broker: RunningBroker) -> None:
+    ask = b"GET /v3/brokerage/accounts HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with contextlib.ExitStack() as crowd:
+        strangers = [crowd.enter_context(connect(broker)) for _ in range(MOST_CONNECTIONS + 20)]
+        for stranger in strangers:
+            with contextlib.suppress(OSError):
+                stranger.sendall(ask * 2000)
+
+        assert broker.control.status()["accounts"]
+        assert len(psutil.Process(broker.pid).net_connections()) <= MOST_CONNECTIONS + 20
+
+
+def test_a_connection_whose_client_does_not_read_makes_room() -> None:
+    async def read_and_stop() -> tuple[bool, bool]:
+        protocol = _protocol()
+        protocol.flow, protocol.cycle = SimpleNamespace(write_paused=False), SimpleNamespace(response_complete=False)
+        reads = protocol.is_at_work
+        protocol.flow.write_paused = True
+        return reads, protocol.is_at_work
+
+    assert asyncio.run(read_and_stop()) == (True, False)
+
+
 def test_an_address_without_end_is_refused(broker: RunningBroker) -> None:
     with connect(broker) as client:
         client.sendall(b"GET /" + b"a" * (2 * LARGEST_HEAD) + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -189,7 +241,7 @@ def test_a_request_that_stays_unfinished_ends_with_its_time() -> None:
     assert asyncio.run(dribble()) == b""
 
 
-def _protocol() -> asyncio.Protocol:
+def _protocol() -> Any:
     from uvicorn import Config
     from uvicorn.server import ServerState
 

@@ -1,7 +1,8 @@
 """What a client may take of the server before it has shown a token: bytes, time and connections, each bounded.
 
-Whoever connects and says little, or much, costs one connection for some seconds and some hundred kilobytes, and never
-keeps others out: the oldest connection without a request under way makes room for a new one.
+Whoever connects and says little, or much, costs one connection for some seconds and a body of at most a megabyte, and
+never keeps others out: the oldest connection without a request under way, or whose client does not read its answer,
+makes room for a new one. A client asks again when it has its answer: requests ahead of it would be work without end.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ class BoundedProtocol(HttpToolsProtocol):
     request_seconds = REQUEST_SECONDS
     _deadline: asyncio.TimerHandle | None = None
     _size = 0
+    _unheard = 0
     _is_refused = False
     number = 0
     _made = 0
@@ -48,13 +50,22 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, unless the request was refused."""
-        if not self._is_refused:
-            super().data_received(data)
+        if self._is_refused:
+            return
+        self._unheard += len(data)
+        super().data_received(data)
+        # the parser itself keeps a header without an end, and reads over the remarks of a chunk for ever
+        if self._unheard > LARGEST_HEAD:
+            self._refuse(431)
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Begin a request, unless the one before is not answered yet."""
+        if self._is_refused or (self.cycle is not None and not self.cycle.response_complete):
+            self._is_refused = True
+            self.transport.abort()
+            return
         super().on_message_begin()
-        self._size = 0
+        self._size = self._unheard = 0
         self.scope["state"]["transport"] = self.transport
         if self._deadline is None:
             self._expect_request()
@@ -62,17 +73,19 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         """Take a part of the address."""
         self._count(len(url), LARGEST_HEAD, 431)
-        super().on_url(url)
+        if not self._is_refused:
+            super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header."""
         self._count(len(name) + len(value) + 2, LARGEST_HEAD, 431)
-        super().on_header(name, value)
+        if not self._is_refused:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Begin to answer, unless the request was refused."""
         if not self._is_refused:
-            self._size = 0
+            self._size = self._unheard = 0
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -89,16 +102,22 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def is_at_work(self) -> bool:
-        """Tell whether a request that came as a whole is being answered."""
-        return self._deadline is None and self.cycle is not None and not self.cycle.response_complete
+        """Tell whether a request that came as a whole is being answered, and its client reads."""
+        is_asked = self._deadline is None and self.cycle is not None and not self.cycle.response_complete
+        return is_asked and not self.flow.write_paused
 
     def _count(self, size: int, most: int, status: int) -> None:
-        self._size += size
-        if self._size > most and not self._is_refused:
-            self._is_refused = True
-            head = b"HTTP/1.1 %d %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-            self.transport.write(head % (status, _TOO_LARGE[status]))
-            self.transport.close()
+        self._size, self._unheard = self._size + size, 0
+        if self._size > most:
+            self._refuse(status)
+
+    def _refuse(self, status: int) -> None:
+        if self._is_refused:
+            return
+        self._is_refused = True
+        head = b"HTTP/1.1 %d %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+        self.transport.write(head % (status, _TOO_LARGE[status]))
+        self.transport.close()
 
     def _expect_request(self) -> None:
         self._deadline = self.loop.call_later(self.request_seconds, self._too_late)
