@@ -90,6 +90,26 @@ def test_programs_in_a_folder_of_ours_alone_are_copied_to_where_the_server_may_r
         embedded._readable_programs(private / installed.relative_to(package.parent))
 
 
+@pytest.mark.parametrize("squatted", ["a link", "writable"])
+def test_programs_are_not_copied_to_where_somebody_else_may_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, squatted: str
+) -> None:
+    for_all, elsewhere = tmp_path / "for all", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if squatted == "a link":
+        for_all.symlink_to(elsewhere)
+    else:
+        for_all.mkdir()
+        for_all.chmod(0o777)
+    monkeypatch.setattr(embedded, "_PROGRAMS_FOR_ALL", for_all)
+    monkeypatch.setattr(embedded, "_is_open", lambda tree: False)
+
+    with pytest.raises(embedded.ServerImpossible, match=r"for all: must be root's own, no link"):
+        embedded._readable_programs(embedded._programs())
+
+    assert list(for_all.iterdir()) == []
+
+
 def test_only_our_user_on_the_socket_may_come_in(home: Home, server: Server) -> None:
     server.start()
 

@@ -113,6 +113,12 @@ def test_a_file_that_nobody_can_read_is_put_aside_and_the_desk_starts(tmp_path: 
 
     assert {path.name for path in home.groups.iterdir()} - {"sockets.conf"} == {"good.conf", "mine.aside"}
 
+    (home.groups / "mine.conf").write_text("[another")
+    prepare(home)
+
+    assert (home.groups / "mine.aside").read_text() == "[group:mine\nprograms="
+    assert (home.groups / "mine.2.aside").read_text() == "[another"
+
 
 def test_a_feed_is_known_by_its_name() -> None:
     assert feed_program("paper", "bars-ESH24-15m").arguments == ("bars", "paper", "ESH24", "15")

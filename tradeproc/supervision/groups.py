@@ -7,6 +7,7 @@ somebody edited from one that another version of tradeproc wrote.
 
 import configparser
 import logging
+import os
 import re
 import shlex
 import zlib
@@ -238,11 +239,12 @@ class GroupFiles:
     def discard_edited(self) -> list[str]:
         """Put aside what somebody edited and what nobody can read: supervisord refuses all of it for one of them.
 
-        Returns the names of the files without their end. What is put aside ends with `.aside` and is not read.
+        Returns the names of the files without their end. What is put aside ends with `.aside` and is not read; the
+        keeper raises an alarm while it is there.
         """
         edited = [name for name in self.names() if not is_ours(self.text(name))]
         for name in edited:
-            self._put_aside(name)
+            self.put_aside(name)
         return edited + self.put_aside_unreadable()
 
     def put_aside_unreadable(self) -> list[str]:
@@ -250,11 +252,15 @@ class GroupFiles:
         names = [path.stem for path in sorted(self._home.groups.glob("*.conf"))]
         unreadable = [name for name in names if name not in self.names() and not _is_readable(self.path(name))]
         for name in unreadable:
-            self._put_aside(name)
+            self.put_aside(name)
         return unreadable
 
-    def _put_aside(self, name: str) -> None:
-        self.path(name).replace(self.path(name).with_suffix(".aside"))
+    def put_aside(self, name: str) -> None:
+        """Give a file a name that supervisord does not read."""
+        ends = (".aside", *(f".{number}.aside" for number in range(2, 1000)))
+        free = (end for end in ends if not os.path.lexists(self._home.groups / f"{name}{end}"))
+        # what was put aside before stays
+        self.path(name).replace(self._home.groups / f"{name}{next(free, ends[-1])}")
 
     def remove(self, group: str) -> None:
         """Remove a group's file, if there is one."""

@@ -88,6 +88,8 @@ class GroupsShell:
         """Write a file that is not as it should be; one that another version wrote means no harm."""
         if text == render(group, self.home):
             return
+        if text and not is_ours(text):
+            self._files.put_aside(group.name)
         self._files.write(group)
         if not is_ours(text):
             self._mended.add(group.name)

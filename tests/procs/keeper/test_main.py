@@ -257,6 +257,7 @@ def test_group_files_that_were_edited_or_removed_are_written_again_and_nothing_i
     files.path("link-paper").unlink()
 
     wait_until("the files", lambda: {group: files.text(group) for group in texts} == texts)
+    assert files.path(f"session-{session}").with_suffix(".aside").read_text() == "[not\na configuration"
     assert [desk.yard.running(process).pid for process in processes] == before
 
 
@@ -303,6 +304,32 @@ def test_a_link_that_ended_idle_is_started_again_for_its_session(desk: Desk, ses
     desk.yard.signal(link, "TERM")
 
     assert desk.yard.running("link-paper.link", other_than=link.pid).pid > 0
+
+
+def standing_alarms(desk: Desk) -> list[tuple[str, str]]:
+    rows = desk.store.alarms(only_standing=True)
+    return [(row.name, row.detail) for row in rows if row.session is None]
+
+
+def test_a_file_of_a_group_that_was_put_aside_is_an_alarm_until_it_is_removed(desk: Desk, session: int) -> None:
+    groups = desk.yard.home.groups
+    for left in groups.glob("*.aside"):
+        left.unlink()
+    (groups / "mine.conf").write_text("[group:mine")
+
+    wait_until("the alarm", lambda: "mine.aside" in str(standing_alarms(desk)))
+    (name, detail), *others = standing_alarms(desk)
+    keeper = desk.yard.running("core.keeper")
+    desk.yard.signal(keeper, "KILL")
+    desk.yard.running("core.keeper", other_than=keeper.pid)
+    wait_until("the keeper", desk.is_ready)
+
+    assert (name, others) == ("group_file_put_aside", [])
+    assert f"mine.aside in {groups}; look at it, then remove it" in detail
+    told = [row for row in desk.store.alarms() if "mine.aside" in row.detail]
+    assert len(told) == 1, "the next keeper does not raise it again"
+    (groups / "mine.aside").unlink()
+    wait_until("it is over", lambda: not standing_alarms(desk))
 
 
 def test_a_halt_reaches_the_traders_and_the_database(desk: Desk) -> None:

@@ -5,7 +5,7 @@
     sessions.py       the rows of the database beside the programs of supervisord; schedule.py which are due
     latches.py        halt, reduce, resume, flatten; unstored.py what of them is not in the database yet
     lists.py          what people ask for; acknowledge.py what a person has seen
-    warden_watch.py   who watches the watcher
+    warden_watch.py   who watches the watcher; aside_watch.py the files of groups that were put aside
 
 Start reading at `main.py`.
 """

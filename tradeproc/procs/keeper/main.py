@@ -20,6 +20,7 @@ from tradeproc.config import Config
 from tradeproc.errors import Refusal
 from tradeproc.home import Home, find_home
 from tradeproc.procs.keeper.acknowledge import register_acknowledge
+from tradeproc.procs.keeper.aside_watch import AsideWatch
 from tradeproc.procs.keeper.checks import Checks
 from tradeproc.procs.keeper.commands import Commands
 from tradeproc.procs.keeper.latches import Latches
@@ -49,6 +50,7 @@ class Keeper:
         self.latches = Latches(node, store, home)
         self.schedules = Schedules(node, store)
         self.view = SessionView()
+        self._aside = AsideWatch(store, home.groups)
         self._told: dict[int, Body] = {}
         self._conflicts: dict[int, int] = {}
         # whose alarm may stand; None: nobody has looked
@@ -85,6 +87,7 @@ class Keeper:
         except SupervisorAway as away:
             self._say("degraded", str(away))
             return
+        self._aside.look()
         self._tell(rows)
         self._say("ready")
         self.node.note_work()
