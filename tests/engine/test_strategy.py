@@ -15,7 +15,15 @@ from tradeproc.engine import events
 from tradeproc.engine.events import TradingState
 from tradeproc.engine.idle import why_no_entry
 from tradeproc.engine.state import State
-from tradeproc.strategies.contract import NOTHING, Decision, SubmitBracket, SubmitOrder, View
+from tradeproc.strategies.contract import (
+    NOTHING,
+    Decision,
+    ModifyOrders,
+    OrderChange,
+    SubmitBracket,
+    SubmitOrder,
+    View,
+)
 
 BRACKET = SubmitBracket(Side.BUY, 1, stop_loss=4790.0, reason="why not")  # type: ignore[arg-type]
 
@@ -201,6 +209,29 @@ def test_numpy_quantities_and_prices_are_sent_as_plain_numbers() -> None:
 
     assert desk.refusals == []
     assert {type(order.quantity) for order in desk.orders} == {int}
+
+
+ENDLESS: Any = 10**5000
+MANY = tuple(OrderChange(f"{number:0>400}", stop=1.0) for number in range(1000))
+
+
+@pytest.mark.parametrize(
+    ("decision", "refusal"),
+    [
+        (SubmitOrder(Side.BUY, ENDLESS), "E+5000 is not a positive number of contracts"),
+        (SubmitOrder(Side.BUY, -ENDLESS), "E+5000 is not a positive number of contracts"),
+        (SubmitBracket(Side.BUY, BRACKET.quantity, stop_loss=-ENDLESS), "E+5000 is no price"),
+        (ModifyOrders(MANY), "is no open order; 0000"),
+    ],
+)
+def test_a_decision_too_long_to_be_written_is_refused_in_one_short_line(decision: Decision, refusal: str) -> None:
+    desk = Desk(Scripted(decision)).start()
+
+    desk.bar()
+
+    (told,) = desk.refusals
+    assert refusal in told
+    assert len(told) <= 500
 
 
 def off(state: State) -> None:

@@ -2,12 +2,14 @@
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tradeproc.home import Home
-from tradeproc.supervision.deaths import Death, read_deaths, reason_of, supervised_name, write_death
+from tradeproc.supervision.deaths import Death, read_deaths, reason_of, stood_at, supervised_name, write_death
 
 HOME = "session-7.trader"
 
@@ -93,3 +95,28 @@ def test_only_what_supervisord_started_has_a_name() -> None:
     assert supervised_name({}) is None
     told = {"SUPERVISOR_GROUP_NAME": "core", "SUPERVISOR_PROCESS_NAME": "jobs"}
     assert supervised_name(told) == "core.jobs"
+
+
+HANGS = """
+import faulthandler, os, signal, threading
+faulthandler.register(signal.SIGUSR1, all_threads=True)
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+def on_candle():
+    os.kill(os.getpid(), signal.SIGUSR1)
+on_candle()
+"""
+
+
+def test_a_process_that_hung_is_told_by_the_line_at_which_its_last_stacks_say_it_stood(home: Home) -> None:
+    file, log = home.root / "endless.py", home.log / f"{HOME}.log"
+    file.write_text(HANGS)
+    log.parent.mkdir()
+    stacks = subprocess.run([sys.executable, file], stderr=subprocess.PIPE, check=True).stderr
+    assert stood_at(home, "session-9.trader") == ""
+
+    log.write_bytes(b"x" * 200_000 + b"\na line\n" + stacks)
+    assert stood_at(home, HOME) == "endless.py, line 6, on_candle"
+
+    # of an earlier life: the present one left none
+    log.write_bytes(stacks + b"2026-11-27T15:26:04.167Z INFO started\n")
+    assert stood_at(home, HOME) == ""

@@ -10,6 +10,7 @@ from typing import assert_never
 
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderType, Side, TimeInForce
+from tradeproc.domain.texts import one_line
 from tradeproc.domain.units import Contracts, Ticks
 from tradeproc.engine import closing, sending
 from tradeproc.engine.effects import DecisionNoted
@@ -46,7 +47,8 @@ def decide(turn: Turn, decision: Decision, candle: Candle, *, is_late: bool) -> 
     engine, setup = turn.state.engine, turn.state.setup
     before = engine.counter
     try:
-        refusal = _carry_out(turn, decision, is_late=is_late)
+        # of many changes each may be refused
+        refusal = one_line(_carry_out(turn, decision, is_late=is_late))
     except Refusal as problem:
         refusal = str(problem)
     drafted = (sending.client_id(setup, counter + 1) for counter in range(before, engine.counter))

@@ -35,6 +35,7 @@ E = TypeVar("E", bound=Enum)
 _SHOWN = 60
 _MOST_EACH = 1000
 _MOST = 1e9
+_MOST_WHOLE = 10**18
 _DECISIONS = (Nothing, SubmitOrder, SubmitBracket, ModifyOrders, CancelOrders, ClosePosition)
 
 
@@ -182,7 +183,8 @@ def _number(value: Any, what: str) -> int | float | Decimal:
     if isinstance(value, Decimal):
         return value
     if isinstance(value, int | np.integer):
-        return int(value)
+        # Python does not even write a whole number of thousands of digits: it goes on in short, and is refused
+        return int(value) if abs(int(value)) < _MOST_WHOLE else +Decimal(int(value))
     # a shorter float than Python's would get digits that nobody wrote
     return float(value) if isinstance(value, float) else _digits(value)
 

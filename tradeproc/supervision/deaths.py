@@ -26,6 +26,12 @@ log = logging.getLogger(__name__)
 _KEPT = 10
 _MOST_BYTES = 100_000
 _UNSAFE = re.compile(r"[^\w.@+-]")
+_MOST_STACKS = 65_536
+# what `faulthandler` writes last: the thread that got the signal, its innermost frame first
+_STACK = re.compile(
+    r"Current thread 0x[0-9a-f]+ \(most recent call first\):\n"
+    r'  File "([^"\n]*)", line (\d+) in (\S+)\n(?:  .*\n|\n|Extension modules: .*\n)*\Z'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,18 @@ def read_deaths(home: Home, process: str) -> list[Death]:
     except (OSError, ValueError, TypeError, BadRecord):
         return []
     return [replace(death, reason=one_line(death.reason)) for death in deaths]
+
+
+def stood_at(home: Home, process: str) -> str:
+    """Return where a process stood when it was killed, from the stacks at the end of its log; else empty."""
+    try:
+        with (home.log / f"{process}.log").open("rb") as opened:
+            opened.seek(max(0, opened.seek(0, os.SEEK_END) - _MOST_STACKS))
+            tail = opened.read().decode(errors="replace")
+    except OSError:
+        return ""
+    found = _STACK.search(tail, max(0, tail.rfind("Current thread 0x")))
+    return one_line(f"{Path(found[1]).name}, line {found[2]}, {found[3]}") if found else ""
 
 
 def _file(home: Home, process: str) -> Path:

@@ -9,7 +9,7 @@ from tradeproc.errors import EXIT_HALT
 from tradeproc.home import Home
 from tradeproc.supervision import restarts
 from tradeproc.supervision.client import Program, ProgramState, Supervisor, SupervisorAway, SupervisorRefused
-from tradeproc.supervision.deaths import Death, read_deaths, write_death
+from tradeproc.supervision.deaths import Death, read_deaths, stood_at, write_death
 from tradeproc.supervision.declared import CAREFUL, DEFAULT, Declaration, Declarations, read_declarations
 from tradeproc.supervision.listener import SupervisorEvent
 from tradeproc.supervision.plans import note_of, planned
@@ -179,11 +179,15 @@ class Ward:
             found = self._find(event.group, event.program)
             code = found.exit_status if found is not None else -1
             killed = self._witness.killed(pid)
-            cause = f"{HUNG} ({killed}); its log has its stacks" if killed else _told_by(code)
+            cause = self._hung(process, killed) if killed else _told_by(code)
             told = Death(wall_ns(), pid, cause or UNSAID, code)
             write_death(self._home, process, told)
         log.warning("process_died process=%s pid=%s cause=%s", process, pid, cause or "unknown")
         return restarts.Died(event.program, cause, self._witness.has_worked(pid))
+
+    def _hung(self, process: str, why: str) -> str:
+        place = stood_at(self._home, process)
+        return f"{HUNG} ({why}){f' in {place}' if place else ''}; its log has its stacks"
 
     def _last_words(self, process: str, pid: int | None = None) -> str:
         """Return why a process died as it said itself; of the one with a pid, or of the last one."""

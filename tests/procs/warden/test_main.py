@@ -1,6 +1,7 @@
 """The warden over a real supervisord: programs are tiny, deaths are real."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -121,6 +122,11 @@ def test_a_process_that_hangs_dumps_its_stacks_and_is_started_again(yard: Yard) 
 
     yard.running("core.jobs", other_than=hung.pid)
     assert "process_hung process=core.jobs" in yard.log("warden.warden")
+    wait_until("its last words", lambda: read_deaths(yard.home, "core.jobs") != [])
+    assert re.search(
+        r"^it hung .* in program.py, line \d+, strategy_that_never_ends",
+        read_deaths(yard.home, "core.jobs")[0].reason,
+    )
 
 
 def test_a_process_that_is_frozen_is_killed_and_started_again(yard: Yard) -> None:
