@@ -12,7 +12,7 @@ from tests.cli.readme import strategy_of_the_readme
 from tests.drills.desk import free_port
 from tests.strategies.views import view
 from tradeproc.cli.quickstart import main, preflight
-from tradeproc.cli.quickstart.main import filled, fills_of
+from tradeproc.cli.quickstart.verdict import filled, fills_of
 from tradeproc.config import read_session
 from tradeproc.desk.exits import CommandFailed, exit_of, one_line
 from tradeproc.desk.installation import Desk

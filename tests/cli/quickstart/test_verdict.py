@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tradeproc.cli.quickstart.verdict import is_harmless, verdict
+from tradeproc.cli.quickstart.verdict import after_deaths, verdict
 from tradeproc.supervision.deaths import Death
 from tradeproc.supervision.repeats import HUNG, UNSAID
 
@@ -34,15 +34,28 @@ def test_a_session_that_could_not_trade_did_not_end_well(
     assert all(each["refusal"] in "".join(told.lines) for each in rows)
 
 
+TRADER, LINK = "session-1.trader", "link-paper.link"
+
+
 @pytest.mark.parametrize(
-    ("deaths", "harmless"),
+    ("process", "deaths", "bars", "is_well"),
     [
-        ([], True),
-        ([Death(1, 1, UNSAID, -1)] * 4, True),
-        ([Death(1, 1, UNSAID, -1)] * 5, False),
-        ([Death(1, 1, f"{HUNG} (no heartbeat for 8 s)", -1)], False),
-        ([Death(1, 1, "KeyError: 'x'", 70)], False),
+        (TRADER, [], 0, True),
+        (TRADER, [Death(1, 1, UNSAID, -1)] * 4, 9, True),
+        (TRADER, [Death(1, 1, UNSAID, -1)] * 5, 9, False),
+        (TRADER, [Death(1, 1, UNSAID, -1)], 0, False),
+        (LINK, [Death(1, 1, UNSAID, -1)], 0, True),
+        (TRADER, [Death(1, 1, f"{HUNG} (no heartbeat for 8 s)", -1)], 9, False),
+        (TRADER, [Death(1, 1, "KeyError: 'x'", 70)], 9, False),
     ],
 )
-def test_a_process_that_somebody_killed_is_no_failure_of_the_session(deaths: list[Death], harmless: bool) -> None:
-    assert is_harmless(deaths) == harmless
+def test_a_process_that_somebody_killed_is_no_failure_of_the_session_once_it_works_again(
+    process: str, deaths: list[Death], bars: int, is_well: bool
+) -> None:
+    told = after_deaths([(process, death) for death in deaths], TRADER, bars)
+
+    assert told.is_well == is_well
+    assert len([line for line in told.lines if process in line and deaths[0].reason in line]) == len(deaths)
+    assert ("No bar was decided since the trader died." in told.lines) == (
+        process == TRADER and bars == 0 < len(deaths)
+    )

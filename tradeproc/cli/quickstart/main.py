@@ -8,7 +8,7 @@ import argparse
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from functools import partial
 from typing import Any
@@ -21,9 +21,9 @@ from tradeproc.cli.commands.tape import add_options
 from tradeproc.cli.quickstart import preflight
 from tradeproc.cli.quickstart.foreign_tape import ForeignTape, fitted, foreign_tape
 from tradeproc.cli.quickstart.life import Claim, Life, claimed
-from tradeproc.cli.quickstart.verdict import is_harmless, verdict
+from tradeproc.cli.quickstart.verdict import after_deaths, filled, fills_of, verdict
 from tradeproc.cli.watch import Watch, first_screen, show
-from tradeproc.cli.why import death_line, needed_by
+from tradeproc.cli.why import needed_by
 from tradeproc.clock import wall_ns
 from tradeproc.desk.exits import CommandFailed, Exit, exit_of, one_line
 from tradeproc.desk.installation import ANSWER_SECONDS, KEEPER, Desk
@@ -35,12 +35,12 @@ from tradeproc.localbroker.chosen import choose
 from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.control_key import key_file_of
 from tradeproc.procs.localbroker.main import configured_tape, folder_of
+from tradeproc.protocol import names
 from tradeproc.supervision.deaths import read_deaths
 
 _READY_SECONDS = 90.0
 _STREAMS_SECONDS = 15.0
 _TRADES_SECONDS = 15.0
-_MOST_DEATHS = 5
 # the trader may be a bar or two behind a fast tape
 _QUIET_SECONDS = 1.0
 
@@ -98,6 +98,8 @@ class Quickstart:
         self._began, self._began_at = time.monotonic(), wall_ns()
         self._broker = LocalBroker(f"http://127.0.0.1:{desk.config.localbroker.port}", key_file_of(desk.home))
         self._session = 0
+        # decided in the present life of the trader
+        self._bars = 0
         self._life: Life | None = None
 
     @property
@@ -286,6 +288,7 @@ class Quickstart:
             told = self.desk.ask(f"session-{session}.trader", "state")["decisions"]
             counts = self.desk.ask(KEEPER, "decisions", {"session": session, "limit": 1})["counts"]
             now = (int(told["bars"]), int(told["failed"]), int(told["wanted"]))
+            self._bars = now[0]
             if now != seen:
                 seen, since = now, time.monotonic()
             is_quiet = time.monotonic() - since > _QUIET_SECONDS
@@ -315,10 +318,10 @@ class Quickstart:
             for death in reversed(read_deaths(home, process))
             if death.at >= self._began_at
         ]
-        for process, death in found[-_MOST_DEATHS:]:
-            line = f"A process died: {death_line(process, death)}"
+        ending = after_deaths(found, names.trader(session), self._bars)
+        for line in ending.lines:
             self.console.print(line, highlight=False, markup=False)
-        return is_harmless([death for _, death in found])
+        return ending.is_well
 
     def _is_flat(self, session: int) -> bool:
         try:
@@ -344,20 +347,6 @@ class Quickstart:
                 self._ask(KEEPER, "stop", {"session": self._session})
         desks.stop_supervisord(self.desk)
         self._step("nothing is left running")
-
-
-def fills_of(books: Mapping[str, Any], ours: str) -> list[dict[str, Any]]:
-    """Return the fills in a broker's books of orders whose own ids begin with `ours`."""
-    orders = {order["id"] for order in books["orders"] if order["confirm_id"].startswith(ours)}
-    return [fill for fill in books["fills"] if fill["order_id"] in orders]
-
-
-def filled(fills: Sequence[dict[str, Any]], key: str) -> dict[str, int]:
-    """Return the filled quantity of each order, named by `key`."""
-    total: dict[str, int] = {}
-    for fill in fills:
-        total[str(fill[key])] = total.get(str(fill[key]), 0) + int(fill["quantity"])
-    return total
 
 
 _AGAIN = """

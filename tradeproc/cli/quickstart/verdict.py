@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tradeproc.cli.why import refusal_line
+from tradeproc.cli.why import death_line, refusal_line
 from tradeproc.errors import EXIT_FAULT
 from tradeproc.supervision.deaths import Death
 from tradeproc.supervision.repeats import HUNG
@@ -21,10 +21,22 @@ class Verdict:
     is_well: bool
 
 
-def is_harmless(deaths: Sequence[Death]) -> bool:
-    """Tell whether a session ended well in spite of deaths: somebody killed a process, and it came back."""
-    is_fault = any(death.code == EXIT_FAULT or death.reason.startswith(HUNG) for death in deaths)
-    return len(deaths) < _MANY_DEATHS and not is_fault
+def after_deaths(found: Sequence[tuple[str, Death]], trader: str, bars: int) -> Verdict:
+    """Return what to say of the deaths of a session's processes.
+
+    It ended well in spite of them when somebody killed a process, and it came back and worked.
+
+    Args:
+        found: the process and how it died, the oldest first.
+        trader: the session's trader.
+        bars: what that decided in its last life.
+    """
+    lines = [f"A process died: {death_line(process, death)}" for process, death in found[-_MANY_DEATHS:]]
+    has_stopped = not bars and any(process == trader for process, _ in found)
+    if has_stopped:
+        lines.append("No bar was decided since the trader died.")
+    is_fault = any(death.code == EXIT_FAULT or death.reason.startswith(HUNG) for _, death in found)
+    return Verdict(tuple(lines), len(found) < _MANY_DEATHS and not is_fault and not has_stopped)
 
 
 def verdict(counts: Mapping[str, int], refused: Sequence[Mapping[str, Any]], session: int) -> Verdict:
@@ -49,3 +61,17 @@ def _newest(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the newest rows as lines, each with how often it was so in a row."""
     lines = [f"  {refusal_line(row)}" + (f" ({row['times']} times)" if row["times"] > 1 else "") for row in rows]
     return lines[-_SHOWN:]
+
+
+def fills_of(books: Mapping[str, Any], ours: str) -> list[dict[str, Any]]:
+    """Return the fills in a broker's books of orders whose own ids begin with `ours`."""
+    orders = {order["id"] for order in books["orders"] if order["confirm_id"].startswith(ours)}
+    return [fill for fill in books["fills"] if fill["order_id"] in orders]
+
+
+def filled(fills: Sequence[dict[str, Any]], key: str) -> dict[str, int]:
+    """Return the filled quantity of each order, named by `key`."""
+    total: dict[str, int] = {}
+    for fill in fills:
+        total[str(fill[key])] = total.get(str(fill[key]), 0) + int(fill["quantity"])
+    return total
