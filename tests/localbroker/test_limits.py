@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,8 +18,9 @@ import pytest
 from tests.waiting import wait_until
 from tradeproc.localbroker import limits
 from tradeproc.localbroker.client import LocalBroker, LocalBrokerRefused
-from tradeproc.localbroker.control_key import HEADER, key_file
+from tradeproc.localbroker.control_key import HEADER, key_file, make_key
 from tradeproc.localbroker.limits import LARGEST_BODY, LARGEST_HEAD, MOST_CONNECTIONS, BoundedProtocol
+from tradeproc.localbroker.server import ServerSettings, open_desk
 from tradeproc.localbroker.testing import RunningBroker, running_local_broker
 
 
@@ -81,6 +83,16 @@ def test_a_key_outlives_a_restart(broker: RunningBroker) -> None:
     assert broker.control.status()["accounts"]
 
 
+@pytest.mark.parametrize("found", [b"", b"a", b" \n", b"\xff\xfe", b"a\nb", "ü€".encode(), b"a" * 100_000])
+def test_a_key_that_can_be_guessed_or_not_be_sent_is_made_anew(tmp_path: Path, found: bytes) -> None:
+    key_file(tmp_path).write_bytes(found)
+
+    key = make_key(tmp_path)
+
+    assert len(key) == 43
+    assert make_key(tmp_path) == key == key_file(tmp_path).read_text()
+
+
 @pytest.mark.parametrize("speed", ["1e308", "1e999", "-1", "0", "null", '"fast"', "1" + "0" * 400, "true"])
 def test_no_speed_takes_the_broker_down(broker: RunningBroker, speed: str) -> None:
     headers = {HEADER: key_file(broker.folder).read_text()}
@@ -90,6 +102,21 @@ def test_no_speed_takes_the_broker_down(broker: RunningBroker, speed: str) -> No
 
     assert answer.status_code == 400
     assert broker.control.status()["accounts"]
+
+
+def test_a_journal_with_a_time_beyond_reason_is_continued(tmp_path: Path) -> None:
+    settings = ServerSettings(tmp_path, tape="generated:ESH24:7")
+    open_desk(settings).market.close()
+    journal = tmp_path / "journal"
+    record = json.loads(journal.read_text().splitlines()[-1])[-1]
+    with journal.open("a") as file:
+        file.write(json.dumps([{**record, "kind": "clock", "market_at": 1e300}]) + "\n")
+
+    desk = open_desk(settings)
+
+    desk.advance()
+    assert desk.market.is_over
+    desk.market.close()
 
 
 def test_a_journal_with_a_speed_beyond_reason_is_continued_at_the_configured_one() -> None:

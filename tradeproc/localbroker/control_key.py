@@ -1,6 +1,8 @@
 """The key of the control API: a file that only the user of the local broker may read, made at its start."""
 
+import contextlib
 import hmac
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +14,7 @@ from tradeproc.home import Home
 
 HEADER = "x-local-key"
 _FILE = "control.key"
+_KEY = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def key_file(folder: Path) -> Path:
@@ -25,13 +28,11 @@ def key_file_of(home: Home) -> Path:
 
 
 def make_key(folder: Path) -> str:
-    """Return the key of a folder, made when there is none."""
+    """Return the key of a folder, made when there is none, or none that nobody can guess."""
     file = key_file(folder)
-    try:
-        if key := file.read_text().strip():
+    with contextlib.suppress(FileNotFoundError, UnicodeDecodeError):
+        if _KEY.fullmatch(key := file.read_text().strip()):
             return key
-    except (FileNotFoundError, UnicodeDecodeError):
-        pass
     key = secrets.token_urlsafe(32)
     write_private(file, key)
     return key

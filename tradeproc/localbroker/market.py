@@ -28,7 +28,7 @@ from tradeproc.exchange.orders import (
 )
 from tradeproc.localbroker.bars import Bar, LiveBars
 from tradeproc.localbroker.journal import BrokenJournal, Journal
-from tradeproc.localbroker.pace import FASTEST, Pace
+from tradeproc.localbroker.pace import FASTEST, LATEST, Pace
 from tradeproc.localbroker.tape import Tape
 
 T = TypeVar("T")
@@ -271,8 +271,8 @@ class Market:
         speed = self.settings.speed if opened[-1]["configured_speed"] != self.settings.speed else clocks[-1]["speed"]
         if not 0 < speed <= FASTEST:
             speed = self.settings.speed  # an earlier version took any, and could not be started again
-        market = max(record["market_at"] for record in records[rewound:])
-        return Pace(Nanos(market), self._monotonic(), speed, clocks[-1]["paused"])
+        market = min(max(record["market_at"] for record in records[rewound:]), LATEST)
+        return Pace(Nanos(int(market)), self._monotonic(), speed, clocks[-1]["paused"])
 
     def _tape_body(self) -> Record:
         return {"name": self.tape.name, "ticks": len(self.tape), "first_at": self.tape.first_at}

@@ -10,7 +10,7 @@ from tradeproc.errors import Refusal
 
 FASTEST = 1_000_000.0
 # the year 2200: market time stands still there, before it leaves 64 bits
-_LATEST = 7_258_118_400_000_000_000
+LATEST = 7_258_118_400_000_000_000
 
 
 class BadSpeed(Refusal):
@@ -42,7 +42,7 @@ class Pace:
     def market_at(self, monotonic: int) -> Nanos:
         """Return market time; never before `market`, also if the clock is asked for an earlier moment."""
         passed = 0 if self.is_paused else max(0, monotonic - self.monotonic)
-        return Nanos(max(self.market, min(self.market + round(passed * self.speed), _LATEST)))
+        return Nanos(max(self.market, min(self.market + round(passed * self.speed), LATEST)))
 
     def at_speed(self, speed: float, monotonic: int) -> "Pace":
         """Return the pace that goes on from now at another speed; paused stays paused."""

@@ -213,3 +213,23 @@ def test_a_browser_is_only_sent_to_this_machine_and_told_what_was_wrong(sign_in:
 def test_no_text_is_taken_for_a_token(sign_in: SignIn, token: str) -> None:
     assert not sign_in.is_good(f"Bearer {token}", NOW)
     assert refused(sign_in, CLIENT | {"grant_type": "refresh_token", "refresh_token": token})[0] == 403
+
+
+@pytest.mark.parametrize("found", [b"", b"short"])
+def test_a_key_with_which_everybody_could_sign_is_made_anew(tmp_path: Path, found: bytes) -> None:
+    (tmp_path / "sign_in.key").write_bytes(found)
+
+    SignIn(tmp_path, OAuthSettings())
+
+    assert len((tmp_path / "sign_in.key").read_bytes()) == 32
+
+
+@pytest.mark.parametrize("found", ["[]", "1", '{"access": "x"}', '{"access": null}', "["])
+def test_a_list_of_revoked_tokens_that_is_none_refuses_nobody(tmp_path: Path, found: str) -> None:
+    (tmp_path / "revoked.json").write_text(found)
+    sign_in = SignIn(tmp_path, OAuthSettings())
+    names = ("client_id", "client_secret", "refresh_token")
+
+    token = sign_in.token({"grant_type": "refresh_token", **dict.fromkeys(names, "local")}, SECOND)["access_token"]
+
+    assert sign_in.is_good(f"Bearer {token}", SECOND)

@@ -9,6 +9,7 @@ Source: tradestation.md, "OAuth2"; RFC 6749 sections 4.1 and 6, RFC 7636.
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import hmac
 import secrets
@@ -27,6 +28,7 @@ from tradeproc.errors import Refusal
 
 _CODE_SECONDS = 600
 _MOST_CODES = 1000
+_KEY_BYTES = 32
 _DEFAULT_SCOPE = "openid offline_access profile MarketData ReadAccount Trade"
 
 Fields = Mapping[str, str]
@@ -260,14 +262,18 @@ def _decode(text: str) -> bytes:
 
 def _read_key(path: Path) -> bytes:
     # anybody who can read the key can sign in at this simulator, hence 0600 and no more ceremony
-    if not path.exists():
-        write_durably(path, secrets.token_bytes(32))
-    return path.read_bytes()
+    with contextlib.suppress(FileNotFoundError):
+        # with an empty key everybody could sign
+        if len(key := path.read_bytes()) == _KEY_BYTES:
+            return key
+    key = secrets.token_bytes(_KEY_BYTES)
+    write_durably(path, key)
+    return key
 
 
 def _read_revoked(path: Path) -> dict[str, int]:
     try:
-        found: dict[str, int] = orjson.loads(path.read_bytes())
+        found = orjson.loads(path.read_bytes())
     except (FileNotFoundError, orjson.JSONDecodeError):
         return {}
-    return found
+    return {key: at for key, at in found.items() if isinstance(at, int)} if isinstance(found, dict) else {}
