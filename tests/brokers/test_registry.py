@@ -1,11 +1,14 @@
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tradeproc.brokers import registry
-from tradeproc.brokers.registry import BadBroker, UnknownBroker, broker, broker_keys, brokers
+from tradeproc.brokers.contract import ListedOrder
+from tradeproc.brokers.registry import BadBroker, UnknownBroker, broker, broker_keys, brokers, check_account_manager
+from tradeproc.domain.answers import Answer, Known
 
 
 @pytest.fixture
@@ -82,3 +85,18 @@ def test_two_packages_with_one_key_are_refused(plugins: Path) -> None:
 
     with pytest.raises(BadBroker, match="claim this key"):
         broker("tiger")
+
+
+def test_an_account_manager_of_an_earlier_contract_is_refused_at_once_and_not_unknown_for_ever() -> None:
+    class Old:
+        def orders(self, account: str) -> Answer[Sequence[ListedOrder]]:
+            return Known(())
+
+    class New:
+        def orders(self, account: str, ids: Sequence[str] = ()) -> Answer[Sequence[ListedOrder]]:
+            return Known(())
+
+    with pytest.raises(BadBroker, match=r"'old': its account manager's orders\(\) takes no ids"):
+        check_account_manager("old", Old())  # type: ignore[arg-type]
+    new: Any = New()
+    assert check_account_manager("new", new) is new

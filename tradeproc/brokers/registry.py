@@ -5,12 +5,13 @@ line that names what is missing, and the tokens of that login say the same.
 """
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from tradeproc.brokers.contract import Broker, CredentialKind
+from tradeproc.brokers.contract import AccountManager, Broker, CredentialKind
 from tradeproc.domain.records import nearest
 from tradeproc.errors import Halt
 
@@ -101,6 +102,19 @@ def check_broker(key: str, candidate: object) -> Broker:
     if troubles:
         raise BadBroker(key, "; ".join(troubles))
     return candidate  # type: ignore[return-value]  # the checks above are what mypy cannot see
+
+
+def check_account_manager(key: str, manager: AccountManager) -> AccountManager:
+    """Return the account manager if it can be asked for orders by their ids, as earlier contracts did not want.
+
+    Raises:
+        BadBroker: it cannot; every question about its orders would be unknown as soon as one is open.
+    """
+    try:
+        inspect.signature(manager.orders).bind("", ())
+    except TypeError:
+        raise BadBroker(key, "its account manager's orders() takes no ids of orders beside the account") from None
+    return manager
 
 
 def _troubles(key: str, candidate: object) -> Iterator[str]:

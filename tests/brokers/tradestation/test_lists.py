@@ -257,3 +257,13 @@ def test_a_bar_that_cannot_be_read_is_left_out_of_history_and_said(caplog: pytes
     assert isinstance(found, Known)
     assert len(found.value) == 1
     assert "bars_unreadable count=2" in caplog.text
+
+
+def test_a_history_of_which_no_bar_can_be_read_is_unknown_and_not_empty() -> None:
+    bars = [bar_record(Close="NaN"), bar_record(TimeStamp="2026-02-10 15:31")]
+    with WireServer(answer(200, json.dumps({"Bars": bars}).encode())) as server:
+        data = TradeStationData(RestClient(server.url, Tokens()))
+        found = data.history(ES, 1, 10)
+        data.shutdown()
+
+    assert found == Unknown("none of 2 bars can be read")

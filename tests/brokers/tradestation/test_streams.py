@@ -230,3 +230,13 @@ def test_a_contract_of_which_one_lot_cannot_be_read_is_unknown_until_that_lot_is
 
     assert kinds(told)[:5] == [PositionUpdated, RecordUnreadable, RecordUnreadable, PositionUpdated, PositionUpdated]
     assert [event.position.quantity for event in told if isinstance(event, PositionUpdated)] == [-1, -1, -2]
+
+
+def test_an_order_without_its_id_and_a_lot_without_its_are_asked_for_and_not_passed_over() -> None:
+    nameless = {key: value for key, value in order_record().items() if key != "OrderID"}
+    told = read(Streamed([lines(nameless, END)]), orders)
+    assert kinds(told)[0] is RecordUnreadable
+
+    nameless = {key: value for key, value in position_record().items() if key != "PositionID"}
+    told = read(Streamed([lines(nameless, position_record(), END)]), positions)
+    assert kinds(told)[:2] == [RecordUnreadable, PositionUpdated]

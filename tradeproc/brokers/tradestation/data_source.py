@@ -74,8 +74,11 @@ class TradeStationData:
                     pass
                 case Unknown() as unknown:
                     return unknown
+            readable = _readable(page)
+            if page and not readable:
+                return Unknown(f"none of {len(page)} bars can be read")
             oldest, known = min(bars, default=None), len(bars)
-            bars |= {bar.opened_at: bar for bar in _readable(page) if oldest is None or bar.opened_at < oldest}
+            bars |= {bar.opened_at: bar for bar in readable if oldest is None or bar.opened_at < oldest}
             # a short page is all there is, and one without anything older would go on for ever
             if len(page) < int(query["barsback"]) or len(bars) >= count or len(bars) == known:
                 break

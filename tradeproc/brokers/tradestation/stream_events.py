@@ -78,7 +78,7 @@ class OrderReader:
         told = _housekeeping(record, now)
         if told is not None:
             return told
-        if "OrderID" not in record:
+        if "OrderID" not in record and "Legs" not in record:
             self.skipped, self.why = self.skipped + 1, "no OrderID"
             return ()
         match read_order(record):
@@ -106,12 +106,17 @@ class PositionReader:
         if record.get("Deleted") is True:
             gone = self._lots.pop(lot_id, None)
             return () if gone is None else (self._event_of(gone),)
-        if not lot_id:
+        if not lot_id and "Symbol" not in record:
             self.skipped, self.why = self.skipped + 1, "no PositionID"
             return ()
         lot = read_position(record)
         if isinstance(lot, Foreign):
             return ()
+        if not lot_id:
+            # nobody could tell when this lot is closed
+            return (
+                RecordUnreadable(UnreadableRecord("", lot.account, lot.contract, "a position without PositionID")),
+            )
         self._lots[lot_id] = lot
         return (self._event_of(lot),)
 

@@ -24,6 +24,7 @@ from tradeproc.brokers.contract import (
     Unanswered,
     lacks,
 )
+from tradeproc.brokers.registry import check_account_manager
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.bus.serving import seconds_left
@@ -282,7 +283,9 @@ def main(arguments: Sequence[str]) -> int:
     place = find_place(login)
     node = Node(f"link-{login}.link", place.directory)
     broker = place.broker
-    manager = broker.account_manager(place.login, place.tokens) if broker.has_account_management else None
+    manager = None
+    if broker.has_account_management:
+        manager = check_account_manager(broker.key, broker.account_manager(place.login, place.tokens))
     data = broker.data_source(place.login, place.tokens) if broker.is_data_source else None
     Link(node, manager, data)
     if manager is not None:
