@@ -123,6 +123,16 @@ def test_a_configuration_that_others_may_write_is_refused(home: Home, name: str)
         home.make_folders()
 
 
+@pytest.mark.parametrize("name", ["tradeproc", ".venv", ".venv/bin", ".venv/lib"])
+def test_code_that_others_may_write_is_refused(home: Home, name: str) -> None:
+    path = home.root / name
+    path.mkdir(parents=True)
+    path.chmod(0o777)
+
+    with pytest.raises(UnsafeFolder, match=rf"{path}: other users may write it.*chmod go-w"):
+        home.make_folders()
+
+
 def test_the_files_of_a_supervisord_started_with_an_open_umask_are_private(home: Home) -> None:
     text = f"""
 import os

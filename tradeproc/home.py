@@ -118,7 +118,8 @@ class Home:
         Raises:
             UnsafeFolder: a folder or file is not ours alone, so that somebody else may have laid it there.
         """
-        check_unwritable(self.root, self.root / "supervisord.conf", self.conf, *self.conf.rglob("*"))
+        code = [self.root / name for name in ("tradeproc", ".venv", ".venv/bin", ".venv/lib")]
+        check_unwritable(self.root, self.root / "supervisord.conf", *code, self.conf, *self.conf.rglob("*"))
         # the embedded server looks after its own folder, and as root it is another user's
         make_private(self.run, self.postgres, self.postgres.with_suffix(".new"))
         for folder in (self.log, self.groups, self.journal, self.latches, self.secrets, self.run / "sockets"):

@@ -66,7 +66,7 @@ def test_each_shipped_session_is_allowed_by_the_shipped_configuration(tmp_path: 
         ({"http://127.0.0.1:8765/v3": "http://127.0.0.1:99999"}, ["base_url", "is no address"]),
         ({"max_order = 5": "max_order = " + "9" * 5000}, ["is no TOML"]),
         ({"max_order = 5": "max_order = " + "9" * 30}, ["max_order", "64 bits"]),
-        ({"speed = 60.0": "speed = inf"}, ["speed", "a number", "inf"]),
+        ({"speed = 60.0": "speed = inf"}, ["speed", "a finite number", "inf"]),
         ({'name = "paper desk"': r'name = "a\u0000b"'}, ["name", "NUL"]),
     ],
 )
@@ -206,6 +206,18 @@ def test_a_text_that_no_database_can_hold_is_refused_in_one_line(
         read_session(file)
 
     assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e400"])
+def test_an_argument_that_would_be_read_back_from_the_database_as_nothing_is_refused(
+    tmp_path: Path, number: str
+) -> None:
+    file = tmp_path / "session.toml"
+    text = (ROOT / "conf" / "sessions" / "example.toml").read_text()
+    file.write_text(text.replace("[arguments]\n", f"[arguments]\nx = {number}\n", 1))
+
+    with pytest.raises(BadConfig, match=r"x: expected a finite number, found -?(nan|inf)"):
+        read_session(file)
 
 
 KEYS = re.findall(r"^(?:# )?([a-z_]+) = ", SHIPPED, re.MULTILINE)

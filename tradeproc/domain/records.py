@@ -103,6 +103,9 @@ def _check_storable(value: object, section: str, name: str) -> None:
             raise BadRecord(section, f"{storable(name)}: {why}")
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise BadRecord(section, f"{name}: expected a number of 64 bits, found {_shown(value)}")
+    if isinstance(value, float) and not math.isfinite(value):
+        # JSON has none, so it would be read back as nothing
+        raise BadRecord(section, f"{name}: expected a finite number, found {_shown(value)}")
 
 
 def _read_union(hint: Any, value: object, section: str, name: str) -> Any:
