@@ -11,6 +11,9 @@ import pytest
 from tests.databases import freeze_server, fresh_database, server
 from tests.drills.desk import ACCOUNT, Desk, is_over, wait_for
 from tests.drills.long_tape import write_tape
+from tradeproc.domain.answers import Known, Unknown
+from tradeproc.store.kept import kept_file, read_kept
+from tradeproc.store.rows import Latch
 from tradeproc.supervision.client import Program, ProgramState, Supervisor
 
 pytestmark = pytest.mark.drill
@@ -150,7 +153,16 @@ def test_a_database_that_is_down_at_the_start_is_waited_for(trading: Desk) -> No
     assert {name: trading.pid(name) for name in waiting} == pids
 
 
-def test_a_halt_that_waits_for_the_database_outlives_a_loss_of_power_and_a_keeper_that_comes_last(
+def kept(desk: Desk) -> tuple[Latch, ...]:
+    """Return the switches that wait for the database."""
+    match read_kept(kept_file(desk.home)):
+        case Known(latches):
+            return latches
+        case Unknown(reason):
+            raise AssertionError(reason)
+
+
+def test_a_halt_that_waits_for_the_database_outlives_supervisord_a_loss_of_power_and_a_keeper_that_comes_last(
     trading: Desk,
 ) -> None:
     """The database does not start with the desk here, as the drill before has left it."""
@@ -160,9 +172,11 @@ def test_a_halt_that_waits_for_the_database_outlives_a_loss_of_power_and_a_keepe
     told = trading.tradectl("halt", "--reason", "drill")
     assert told["latch"] == "kept until the database is back"
 
-    trading.cut_power()
-    trading.boot()
-    wait_for("the trader waits", lambda: "database" in trading.ask("session-1.trader", "status", {})["detail"])
+    for die in (trading.crash, trading.cut_power):
+        die()
+        trading.boot()
+        wait_for("the trader waits", lambda: "database" in trading.ask("session-1.trader", "status", {})["detail"])
+        assert [latch.state for latch in kept(trading)] == ["halted"]
     supervisor.stop("core", "keeper")
     start_database(trading)
     wait_for("the job queue has swept", lambda: trading.ask("core.jobs", "status", {})["state"] == "ready")
