@@ -120,6 +120,28 @@ def test_a_file_that_nobody_can_read_is_put_aside_and_the_desk_starts(tmp_path: 
     assert (home.groups / "mine.2.aside").read_text() == "[another"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[program:x]\ncommand=/bin/echo 100%d\n",
+        "[program:x]\ncommand=/bin/echo %(nobody)s\n",
+        "[program:x]\n",
+        "[program:x]\ncommand=/bin/echo\nnumprocs=many\n",
+        "[program:x]\ncommand=/bin/echo\nuser=nobody-of-this-name\n",
+        "[group:x]\nprograms=y\n",
+        "[eventlistener:x]\ncommand=/bin/echo\n",
+    ],
+)
+def test_a_file_of_which_supervisord_refuses_a_value_is_put_aside(tmp_path: Path, text: str) -> None:
+    home = Home(tmp_path)
+    home.make_folders()
+    (home.groups / "mine.conf").write_text(text)
+    (home.groups / "good.conf").write_text("[program:good]\ncommand=/bin/echo 100%% %(here)s\n")
+
+    assert GroupFiles(home).put_aside_unreadable() == ["mine"]
+    assert GroupFiles(home).put_aside_unreadable() == []
+
+
 def test_a_feed_is_known_by_its_name() -> None:
     assert feed_program("paper", "bars-ESH24-15m").arguments == ("bars", "paper", "ESH24", "15")
     assert feed_program("paper", "orders-A-1.F").arguments == ("orders", "paper", "A-1.F")

@@ -6,6 +6,7 @@ somebody edited from one that another version of tradeproc wrote.
 """
 
 import configparser
+import io
 import logging
 import os
 import re
@@ -13,6 +14,8 @@ import shlex
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from supervisor.options import ServerOptions
 
 from tradeproc.errors import Refusal
 from tradeproc.folders import write_private
@@ -268,9 +271,12 @@ class GroupFiles:
 
 
 def _is_readable(path: Path) -> bool:
+    """Tell whether supervisord reads a file; one of which it refuses a value costs it all files."""
+    options = ServerOptions()
+    options.here = str(path.parent)
     try:
-        configparser.RawConfigParser(strict=False).read_string(path.read_text())
-    except (configparser.Error, UnicodeDecodeError, OSError):
+        options.read_config(io.StringIO(f"{path.read_text()}\n[supervisord]\n"))
+    except (configparser.Error, ValueError, OSError):
         return False
     return True
 
