@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,8 @@ from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.node import Node
 from tradeproc.domain.messages import BadMessage
 from tradeproc.errors import Halt, Refusal
-from tradeproc.procs import follower
 from tradeproc.procs.feeds.account_feed import AccountFeed
-from tradeproc.procs.follower import Follower
+from tradeproc.procs.follower import Follower, FollowerTiming
 
 LINK, FEED = "link-paper.link", "link-paper.orders-SIM1"
 ROOT = Path(__file__).parents[2]
@@ -35,6 +35,7 @@ class Desk:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
+        self.timing = FollowerTiming(silence=0.8, retry=0.1)
         self.process: Any = FEED
         self.is_busy = False
         self.asked: list[Body] = []
@@ -65,6 +66,7 @@ class Desk:
                 self.messages.append,
                 self._snapshot,
                 lambda: self.states.append((self.follower.is_up, self.follower.reason)),
+                self.timing,
             )
 
         return self.stage.enter("session-1.account", begin)
@@ -83,9 +85,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(on_stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr(follower, "SILENCE_SECONDS", 0.8)
-    monkeypatch.setattr(follower, "_RETRY_SECONDS", 0.1)
+def desk(on_stage: Stage) -> Desk:
     return Desk(on_stage)
 
 
@@ -196,8 +196,8 @@ def test_a_copy_that_cannot_be_read_is_asked_for_until_it_can(desk: Desk) -> Non
     assert follows.is_alive
 
 
-def test_another_process_for_the_same_need_is_followed_instead(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follower, "RENEW_SECONDS", 0.2)
+def test_another_process_for_the_same_need_is_followed_instead(desk: Desk) -> None:
+    desk.timing = replace(desk.timing, renew=0.2)
     desk.link()
     desk.feed(Script(OrderUpdated(picture("b1")), SnapshotEnded()))
     desk.follow()
@@ -221,9 +221,9 @@ def child(on_stage: Stage) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def test_a_feed_process_that_is_stopped_and_continued_and_killed_is_known_as_what_it_is(
-    desk: Desk, child: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch
+    desk: Desk, child: "subprocess.Popen[bytes]"
 ) -> None:
-    monkeypatch.setattr(follower, "SILENCE_SECONDS", 2.5)
+    desk.timing = replace(desk.timing, silence=2.5)
     desk.link()
     desk.follow()
     wait_until("up", desk.is_up)

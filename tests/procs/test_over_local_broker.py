@@ -18,8 +18,7 @@ from tradeproc.domain.instruments import Contract
 from tradeproc.domain.orders import OrderRole, OrderType, Side
 from tradeproc.domain.units import Contracts
 from tradeproc.localbroker.testing import RunningBroker, running_local_broker
-from tradeproc.procs.account import main
-from tradeproc.procs.account.main import Account
+from tradeproc.procs.account.main import Account, AccountTiming
 from tradeproc.procs.feeds.account_feed import AccountFeed
 from tradeproc.procs.link.main import Link
 
@@ -39,7 +38,7 @@ class Desk:
 
     stage: Stage
     running: RunningBroker
-    main: str
+    account: str
 
     def __post_init__(self) -> None:
         tradestation = broker("tradestation")
@@ -59,7 +58,7 @@ class Desk:
                 ).feed.start(),
             )
         self.stage.enter(LINK, link)
-        self.stage.enter(ME, lambda node: Account(node, "paper", self.account))
+        self.stage.enter(ME, lambda node: Account(node, "paper", self.account, AccountTiming(poll=0.5)))
         self.ear = Ear(self.stage, ME, "order", "position", "stream")
         wait_until("both streams are up", lambda: self.streams() == ("up", "up"))
 
@@ -82,10 +81,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(
-    on_stage: Stage, running: RunningBroker, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Desk]:
-    monkeypatch.setattr(main, "POLL_SECONDS", 0.5)
+def desk(on_stage: Stage, running: RunningBroker, request: pytest.FixtureRequest) -> Iterator[Desk]:
     yield Desk(on_stage, running, request.param)
     running.control.clear_faults()
 

@@ -26,6 +26,7 @@ from tradeproc.engine.state import Setup, new_state
 from tradeproc.procs.trader import commands, main
 from tradeproc.procs.trader.ledger import Ledger
 from tradeproc.procs.trader.recorder import Recorder
+from tradeproc.procs.trader.timing import USUAL, TraderTiming
 from tradeproc.procs.trader.trading import Trader
 from tradeproc.store import Lease, Store
 from tradeproc.store.journal import Journal
@@ -38,10 +39,18 @@ Answer = Callable[[Body], Body | Deferred]
 class TradingDesk:
     """Everything around one trader; `answers` are the account manager's, and may be replaced."""
 
-    main: Trader
+    trader: Trader
 
-    def __init__(self, stage: Stage, url: str, folder: Path, *plans: Plan | Decision, **changes: Any) -> None:
-        self.stage, self.url = stage, url
+    def __init__(
+        self,
+        stage: Stage,
+        url: str,
+        folder: Path,
+        *plans: Plan | Decision,
+        timing: TraderTiming = USUAL,
+        **changes: Any,
+    ) -> None:
+        self.stage, self.url, self.timing = stage, url, timing
         self.store = Store(url)
         self.session = self.store.create_session(spec(**changes))
         self.broker = ModelBroker()
@@ -140,7 +149,13 @@ class TradingDesk:
         lease = Lease.acquire(self.url, self.session, "us")
         journal = Journal(self._folder / "journal.jsonl")
         ledger = Ledger(
-            Store(self.url, connect_timeout=0.5), journal, lease, self.session, "us", self._folder / "kept.json"
+            Store(self.url, connect_timeout=0.5),
+            journal,
+            lease,
+            self.session,
+            "us",
+            self._folder / "kept.json",
+            self.timing,
         )
         row = self.store.session(self.session)
         setup = Setup(

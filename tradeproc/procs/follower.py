@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.follow import Follow
@@ -12,12 +13,21 @@ from tradeproc.procs.needs import RENEW_SECONDS
 
 log = logging.getLogger(__name__)
 
-# heartbeats come once a second; a feed that misses this many is not believed any more
-SILENCE_SECONDS = 4.0
-_RETRY_SECONDS = 1.0
-_ANSWER_SECONDS = 20.0
 TOPICS = {"bars": "candle", "orders": "order", "positions": "position"}
 _NOT_COMPLETE = "the broker has not told everything yet"
+
+
+@dataclass(frozen=True, slots=True)
+class FollowerTiming:
+    """How long a follower waits, in seconds; heartbeats come once a second, and `silence` of them end its belief."""
+
+    silence: float = 4.0
+    retry: float = 1.0
+    answer: float = 20.0
+    renew: float = RENEW_SECONDS
+
+
+USUAL = FollowerTiming()
 
 
 class NeverServed(Halt):
@@ -43,6 +53,7 @@ class Follower:
         on_message: Callable[[Envelope], None],
         on_snapshot: Callable[[str, Body], None],
         on_state: Callable[[], None],
+        timing: FollowerTiming = USUAL,
     ) -> None:
         self.node, self.link, self.need = node, link, {**need, "who": node.name}
         self.kind: str = need["feed"]
@@ -50,7 +61,7 @@ class Follower:
         self.is_up = False
         self.reason = "not asked for yet"
         self._follow: Follow | None = None
-        self._again = RENEW_SECONDS
+        self._timing, self._again = timing, timing.renew
         node.after(0.0, self._ask)
         node.every(1.0, self._listen_for_silence)
         # tells whether what we know is of the feed's present connection
@@ -64,7 +75,8 @@ class Follower:
     def _ask(self) -> None:
         """Say that the feed is needed; again when the link says, or soon when it does not answer."""
         # a question that died with the link is asked again before the next one forgets the feed
-        seconds = _ANSWER_SECONDS if self._follow is None else min(_ANSWER_SECONDS, self._again)
+        patience = self._timing.answer
+        seconds = patience if self._follow is None else min(patience, self._again)
         self.node.request(self.link, "need", self.need, seconds=seconds, on_reply=self._asked)
 
     def _asked(self, reply: Reply) -> None:
@@ -72,7 +84,7 @@ class Follower:
             case Answered({"process": str(process), **more}):
                 self._begin(process)
                 again = more.get("again")
-                self._again = max(0.1, again) if isinstance(again, int | float) else RENEW_SECONDS
+                self._again = max(0.1, again) if isinstance(again, int | float) else self._timing.renew
                 self.node.after(self._again, self._ask)
             case Answered({"never": str(reason)}):
                 raise NeverServed(self.kind, reason)
@@ -85,7 +97,7 @@ class Follower:
         if self._follow is None:
             self._set(is_up=False, reason=reason)
         log.warning("feed_not_granted feed=%s link=%s reason=%s", self.kind, self.link, reason)
-        self.node.after(_RETRY_SECONDS, self._ask)
+        self.node.after(self._timing.retry, self._ask)
 
     def _begin(self, process: str) -> None:
         if process == self.process:
@@ -122,7 +134,7 @@ class Follower:
     def _listen_for_silence(self) -> None:
         if self._follow is None:
             return
-        is_silent = self.node.silent_for(self._follow.process) > SILENCE_SECONDS
+        is_silent = self.node.silent_for(self._follow.process) > self._timing.silence
         if is_silent and self.is_up:
             self._set(is_up=False, reason=f"{self._follow.process} is silent")
         elif not is_silent and not self.is_up and self.reason.endswith("is silent"):

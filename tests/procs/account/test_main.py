@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -26,13 +27,14 @@ from tradeproc.domain import messages
 from tradeproc.domain.book import Position
 from tradeproc.domain.orders import OrderState
 from tradeproc.domain.units import Contracts, Price
-from tradeproc.procs import follower
 from tradeproc.procs.account import main
-from tradeproc.procs.account.main import Account
+from tradeproc.procs.account.main import Account, AccountTiming
 from tradeproc.procs.feeds.account_feed import AccountFeed
+from tradeproc.procs.follower import FollowerTiming
 
 LINK, ME = "link-paper.link", "session-1.account"
 ORDERS, POSITIONS = f"link-paper.orders-{ACCOUNT}", f"link-paper.positions-{ACCOUNT}"
+QUICK = AccountTiming(poll=0.3, follower=FollowerTiming(silence=0.8))
 POSITION = Position(ACCOUNT, "ESH24", Contracts(1), Price(Decimal(4800)))
 
 
@@ -78,8 +80,8 @@ class Link:
 class Desk:
     """An account manager between a link and two real feeds, and an ear that hears what it tells."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
+    def __init__(self, stage: Stage, timing: AccountTiming | None = None) -> None:
+        self.stage, self.timing = stage, timing or QUICK
         self.link = Link(stage)
         self.orders, self.positions = Script(), Script(PositionUpdated(POSITION), SnapshotEnded())
         self.orders_feed = self.feed(ORDERS, "order", self.orders)
@@ -92,7 +94,7 @@ class Desk:
         return self.stage.enter(process, lambda node: AccountFeed(node, topic, script.connect).feed.start())
 
     def _prepare(self, node: Node) -> None:
-        self.account = Account(node, "paper", ACCOUNT)
+        self.account = Account(node, "paper", ACCOUNT, self.timing)
 
     def streams(self) -> Body:
         return self.stage.ask(ME, "streams")
@@ -111,9 +113,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(on_stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr(main, "POLL_SECONDS", 0.3)
-    monkeypatch.setattr(follower, "SILENCE_SECONDS", 0.8)
+def desk(on_stage: Stage) -> Desk:
     made = Desk(on_stage)
     wait_until("both streams are up", made.are_up)
     return made
@@ -182,8 +182,9 @@ def test_a_timeout_that_is_no_number_is_refused_and_kills_nobody(desk: Desk, tim
     assert desk.streams()
 
 
-def test_a_question_that_nobody_answers_is_unknown(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(main, "_QUESTION_SECONDS", 0.3)
+def test_a_question_that_nobody_answers_is_unknown(on_stage: Stage) -> None:
+    desk = Desk(on_stage, replace(QUICK, question=0.3))
+    wait_until("both streams are up", desk.are_up)
     desk.link.hold("positions")
 
     assert "unknown" in desk.stage.ask(ME, "positions")

@@ -13,22 +13,22 @@ from tests.waiting import wait_until
 from tradeproc.domain.book import FillKind
 from tradeproc.domain.orders import OrderType, Side
 from tradeproc.domain.units import Contracts
-from tradeproc.procs.trader import trading
+from tradeproc.procs.trader.timing import TraderTiming
 from tradeproc.store import round_trips
 from tradeproc.strategies.contract import Decision, SubmitBracket, SubmitOrder
 
 ENTER = SubmitOrder(Side.BUY, Contracts(1))
 BRACKET = SubmitBracket(Side.BUY, Contracts(1), stop_loss=4790.0)
+QUICK = TraderTiming(again=0.3)
 Make = Callable[..., TradingDesk]
 
 
 @pytest.fixture
-def make(on_stage: Stage, book_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    monkeypatch.setattr(trading, "_AGAIN_SECONDS", 0.3)
+def make(on_stage: Stage, book_url: str, tmp_path: Path) -> Iterator[Make]:
     made: list[TradingDesk] = []
 
-    def desk(*plans: Plan | Decision) -> TradingDesk:
-        made.append(TradingDesk(on_stage, book_url, tmp_path, *plans))
+    def desk(*plans: Plan | Decision, timing: TraderTiming = QUICK) -> TradingDesk:
+        made.append(TradingDesk(on_stage, book_url, tmp_path, *plans, timing=timing))
         return made[-1]
 
     yield desk

@@ -15,8 +15,8 @@ from tests.waiting import wait_until
 from tradeproc.domain.orders import Order, OrderRole, OrderState
 from tradeproc.domain.units import Contracts, Nanos
 from tradeproc.engine.effects import Persist
-from tradeproc.procs.trader import ledger as ledger_module
 from tradeproc.procs.trader.ledger import Ledger, Superseded
+from tradeproc.procs.trader.timing import TraderTiming
 from tradeproc.store import Lease, Store
 from tradeproc.store.journal import Journal
 
@@ -25,6 +25,9 @@ EXIT = replace(ORDER, id="abcd1.1.2", role=OrderRole.EXIT)
 
 def unit(order: Order, ticket: int | None = None) -> Persist:
     return Persist((order,), (replace(EVENT, order_id=order.id),), ticket=ticket)
+
+
+QUICK = TraderTiming(database=0.0)
 
 
 class Desk:
@@ -37,7 +40,7 @@ class Desk:
         lease = Lease.acquire(url, self.session, "us")
         journal = Journal(folder / "journal.jsonl")
         self.ledger = Ledger(
-            Store(url, connect_timeout=0.5), journal, lease, self.session, "us", folder / "kept.json"
+            Store(url, connect_timeout=0.5), journal, lease, self.session, "us", folder / "kept.json", QUICK
         )
 
     def order(self, number: int, **changes: object) -> Order:
@@ -55,8 +58,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(book_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setattr(ledger_module, "_PAUSE_NS", 0)
+def desk(book_url: str, tmp_path: Path) -> Iterator[Desk]:
     made = Desk(book_url, tmp_path)
     yield made
     made.ledger.close()
@@ -184,9 +186,9 @@ def test_a_database_that_hangs_holds_up_an_exit_for_a_moment_once_and_then_not_a
 
 
 def test_a_long_journal_is_replayed_in_moments_and_nothing_overtakes_it(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Desk,
 ) -> None:
-    monkeypatch.setattr(ledger_module, "_REPLAY_SECONDS", 0.02)
+    desk.ledger.timing = replace(QUICK, replay=0.02)
     with away(desk.url):
         for number in range(150):
             desk.ledger.persist(unit(desk.order(1000 + number)))

@@ -24,9 +24,9 @@ from tradeproc.domain.orders import OrderRole, OrderType, Side
 from tradeproc.domain.units import Contracts, Money, Nanos
 from tradeproc.engine import effects, events
 from tradeproc.engine.events import Event, TradingState
-from tradeproc.procs.trader import perform
 from tradeproc.procs.trader.ledger import Ledger
 from tradeproc.procs.trader.perform import Performer
+from tradeproc.procs.trader.timing import TraderTiming
 from tradeproc.store import Lease, Store
 from tradeproc.store.journal import Journal
 
@@ -52,7 +52,7 @@ class Desk:
             Store(url), Journal(folder / "journal.jsonl"), lease, self.session, "us", folder / "kept.json"
         )
         self.account = stage.enter(ACCOUNT, self._prepare_account)
-        self.trader = stage.enter("session-1.trader", self._prepare)
+        self.trader = stage.enter("session-1.trader", self.prepare)
 
     def _prepare_account(self, node: Node) -> None:
         for method in ("submit", "modify", "cancel", "orders", "position"):
@@ -62,7 +62,7 @@ class Desk:
         self.asked.append(method)
         return self.answers[method](body)
 
-    def _prepare(self, node: Node) -> None:
+    def prepare(self, node: Node) -> None:
         self.performer = Performer(node, self.ledger, spec(), ACCOUNT, self.told.append)
 
     def perform(self, effect: Any) -> None:
@@ -128,14 +128,14 @@ def test_an_outcome_that_makes_no_sense_is_unanswered(desk: Desk, answer: Callab
     assert event.outcome.was_sent
 
 
-def test_a_refusal_is_a_refusal_and_silence_is_unanswered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_is_a_refusal_and_silence_is_unanswered(desk: Desk) -> None:
     desk.answers["cancel"] = refuse
     desk.perform(CANCEL)
     wait_until("told", lambda: desk.told)
     assert desk.told.pop() == events.CancelAnswered("o1", Refused("no"))
 
-    monkeypatch.setattr(perform, "ORDER_SECONDS", 0.2)
-    monkeypatch.setattr(perform, "_GRACE_SECONDS", 0.1)
+    desk.ledger.timing = TraderTiming(order=0.2, grace=0.1)
+    desk.trader.do(lambda: desk.prepare(desk.trader.node))
     held = Deferred()
     desk.answers["submit"] = lambda _: held
     desk.perform(SEND)

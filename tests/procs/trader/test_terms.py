@@ -16,8 +16,8 @@ from tradeproc.domain.broker_orders import ContractDetails
 from tradeproc.domain.instruments import INSTRUMENTS, Contract
 from tradeproc.domain.units import Money, Price
 from tradeproc.errors import Halt
-from tradeproc.procs.trader import terms
 from tradeproc.procs.trader.terms import differences
+from tradeproc.procs.trader.timing import TraderTiming
 
 ES = ContractDetails(
     Contract("ES", 2024, 3), "ESH24", Price(Decimal("0.25")), Money(Decimal(50)), "USD", "CME", "", None
@@ -25,9 +25,8 @@ ES = ContractDetails(
 
 
 @pytest.fixture
-def desk(on_stage: Stage, book_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TradingDesk]:
-    monkeypatch.setattr(terms, "_AGAIN_SECONDS", 0.05)
-    made = TradingDesk(on_stage, book_url, tmp_path)
+def desk(on_stage: Stage, book_url: str, tmp_path: Path) -> Iterator[TradingDesk]:
+    made = TradingDesk(on_stage, book_url, tmp_path, timing=TraderTiming(terms_again=0.05))
     yield made
     made.store.close()
 

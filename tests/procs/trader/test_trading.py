@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +20,22 @@ from tradeproc.bus.requests import RequestRefused
 from tradeproc.domain.orders import OrderRole, OrderState, Side
 from tradeproc.domain.units import Contracts
 from tradeproc.engine import market
-from tradeproc.procs.trader import perform, trading
+from tradeproc.procs.follower import FollowerTiming
+from tradeproc.procs.trader.timing import USUAL, TraderTiming
 from tradeproc.strategies.contract import NOTHING, Decision, SubmitBracket, SubmitOrder, View
 
 ENTER = SubmitBracket(Side.BUY, Contracts(1), stop_loss=4790.0)
 LEAVE = SubmitOrder(Side.SELL, Contracts(1), role=OrderRole.EXIT)
+QUICK = TraderTiming(again=0.3, silence=1.5)
 Make = Callable[..., TradingDesk]
 
 
 @pytest.fixture
-def make(on_stage: Stage, book_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    monkeypatch.setattr(trading, "SILENCE_SECONDS", 1.5)
-    monkeypatch.setattr(trading, "_AGAIN_SECONDS", 0.3)
+def make(on_stage: Stage, book_url: str, tmp_path: Path) -> Iterator[Make]:
     made: list[TradingDesk] = []
 
-    def desk(*plans: Plan | Decision) -> TradingDesk:
-        made.append(TradingDesk(on_stage, book_url, tmp_path, *plans))
+    def desk(*plans: Plan | Decision, timing: TraderTiming = QUICK) -> TradingDesk:
+        made.append(TradingDesk(on_stage, book_url, tmp_path, *plans, timing=timing))
         return made[-1]
 
     yield desk
@@ -61,11 +62,9 @@ def test_an_entry_is_in_the_database_before_anybody_is_asked_to_send_it(make: Ma
 
 
 def test_a_reply_that_never_comes_is_asked_about_and_the_order_is_not_sent_again(
-    make: Make, monkeypatch: pytest.MonkeyPatch
+    make: Make,
 ) -> None:
-    monkeypatch.setattr(perform, "ORDER_SECONDS", 0.3)
-    monkeypatch.setattr(perform, "_GRACE_SECONDS", 0.2)
-    desk = make(ENTER).ready()
+    desk = make(ENTER, timing=replace(QUICK, order=0.3, grace=0.2)).ready()
     held = desk.hold("submit")
     asked = desk.count("orders")
     desk.bar()
@@ -205,7 +204,7 @@ def test_a_stop_while_an_order_is_under_way_ends_at_once_and_leaves_the_row(make
 
     desk.actor.stop()
 
-    assert time.monotonic() - began < perform.ORDER_SECONDS / 2
+    assert time.monotonic() - began < USUAL.order / 2
     assert desk.actor.node.exit_status == 0
     desk.account.do(lambda: held[0].answer({"outcome": "accepted", "broker_ids": {}}))
     (entry,) = [order for order in desk.store.orders(desk.session) if order.role is OrderRole.ENTRY]
@@ -365,9 +364,8 @@ def test_flatten_is_answered_at_once_and_ends_flat_with_nothing_working(make: Ma
     wait_until("flat", lambda: desk.broker.position == 0 and not desk.state()["orders"])
 
 
-def test_bars_that_went_silent_close_the_gate_and_come_back(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tradeproc.procs.follower.SILENCE_SECONDS", 1.0)
-    desk = make().ready()
+def test_bars_that_went_silent_close_the_gate_and_come_back(make: Make) -> None:
+    desk = make(timing=replace(QUICK, follower=FollowerTiming(silence=1.0))).ready()
     go_on = desk.bars.hold()
     wait_until("noticed", lambda: desk.state()["streams"]["market"] == f"{BARS} is silent")
     go_on.set()

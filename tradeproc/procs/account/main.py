@@ -7,6 +7,7 @@ every 5 s while orders work and the order stream is quiet, because streams are k
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,8 @@ from tradeproc.domain import messages
 from tradeproc.domain.answers import Known
 from tradeproc.domain.broker_orders import BrokerOrder, Refused, Unanswered, UnreadableRecord
 from tradeproc.home import Home
-from tradeproc.procs.follower import Follower
+from tradeproc.procs import follower
+from tradeproc.procs.follower import Follower, FollowerTiming
 from tradeproc.procs.lanes import LEAST_SECONDS
 from tradeproc.procs.parameters import number
 from tradeproc.procs.specification import run_session
@@ -26,9 +28,6 @@ from tradeproc.store.rows import SessionRow
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 5.0
-BALANCE_SECONDS = 60.0
-_QUESTION_SECONDS = 10.0
 # what the bus adds to an order operation's own deadline before the answer counts as lost
 _GRACE_SECONDS = 1.0
 # what an asker waits beyond the deadline that it gave to the operation itself: two hops
@@ -39,17 +38,39 @@ OPERATIONS = ("submit", "modify", "cancel")
 QUESTIONS = ("accounts", "balances", "orders", "open_orders", "position", "positions")
 
 
+@dataclass(frozen=True, slots=True)
+class AccountTiming:
+    """How often an account manager looks, and how long it waits for an answer, in seconds."""
+
+    poll: float = 5.0
+    balance: float = 60.0
+    question: float = 10.0
+    follower: FollowerTiming = follower.USUAL
+
+
+USUAL = AccountTiming()
+
+
 class Account:
     """The account manager of one session."""
 
-    def __init__(self, node: Node, login: str, account: str) -> None:
+    def __init__(self, node: Node, login: str, account: str, timing: AccountTiming = USUAL) -> None:
         self.node, self.link, self.account = node, f"link-{login}.link", account
+        self._timing = timing
         self._orders: dict[str, BrokerOrder] = {}
         self._told_meanwhile: set[str] = set()
         self._told_at = time.monotonic()
         self._is_polling = self._is_expecting = False
         self._feeds = {
-            kind: Follower(node, self.link, {"feed": kind, "account": account}, self._hear, self._resync, self._state)
+            kind: Follower(
+                node,
+                self.link,
+                {"feed": kind, "account": account},
+                self._hear,
+                self._resync,
+                self._state,
+                timing.follower,
+            )
             for kind in ("orders", "positions")
         }
         for method in OPERATIONS:
@@ -57,8 +78,8 @@ class Account:
         for method in QUESTIONS:
             node.handle(method, partial(self._ask, method))
         node.handle("streams", lambda _: self._streams())
-        node.every(POLL_SECONDS, self._poll)
-        node.every(BALANCE_SECONDS, self._ask_balance)
+        node.every(timing.poll, self._poll)
+        node.every(timing.balance, self._ask_balance)
         node.after(1.0, self._ask_balance)
         node.add_statistics(lambda: {"streams": self._streams(), "working": len(self._working())})
 
@@ -67,7 +88,7 @@ class Account:
     def _operate(self, method: str, body: Body) -> Deferred:
         """Forward an order operation once, for as long as its asker waits; no answer is an answer: nobody knows."""
         deferred = Deferred()
-        given = number(body, "timeout", _QUESTION_SECONDS, most=_LONGEST_SECONDS)
+        given = number(body, "timeout", self._timing.question, most=_LONGEST_SECONDS)
         timeout = min(given, seconds_left(body) - _ASKERS_GRACE_SECONDS)
         if timeout < LEAST_SECONDS:
             deferred.answer(messages.outcome_to_body(Unanswered(f"{self.node.name}: too late to send it", False)))
@@ -104,7 +125,7 @@ class Account:
                     deferred.answer({"unknown": reason})
 
         params = {**body, "account": self.account}
-        self.node.request(self.link, method, params, seconds=_QUESTION_SECONDS, on_reply=replied)
+        self.node.request(self.link, method, params, seconds=self._timing.question, on_reply=replied)
         return deferred
 
     # --- what the feeds tell
@@ -165,7 +186,7 @@ class Account:
 
     def _poll(self) -> None:
         """Ask for the orders while some work and the stream is quiet, or is down."""
-        is_quiet = time.monotonic() - self._told_at >= POLL_SECONDS
+        is_quiet = time.monotonic() - self._told_at >= self._timing.poll
         is_worth_asking = self._is_expecting or self._working() or not self._feeds["orders"].is_up
         if self._is_polling or not (is_worth_asking and is_quiet):
             return
@@ -176,7 +197,7 @@ class Account:
             self.link,
             "orders",
             {"account": self.account, "ids": [order.broker_id for order in self._working()]},
-            seconds=_QUESTION_SECONDS,
+            seconds=self._timing.question,
             on_reply=lambda reply: self._polled(known, reply),
         )
 
@@ -207,7 +228,7 @@ class Account:
                 self.node.publish("balance", reply.body["known"])
 
         self.node.request(
-            self.link, "balances", {"account": self.account}, seconds=_QUESTION_SECONDS, on_reply=replied
+            self.link, "balances", {"account": self.account}, seconds=self._timing.question, on_reply=replied
         )
 
 

@@ -17,6 +17,7 @@ from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import KeepLatch, Persist
 from tradeproc.engine.events import concerns
 from tradeproc.errors import Fault
+from tradeproc.procs.trader.timing import USUAL, TraderTiming
 from tradeproc.store.background import begun
 from tradeproc.store.database import DatabaseDown, StatementRefused
 from tradeproc.store.journal import Journal
@@ -31,10 +32,8 @@ Writer = Store | Journal
 
 # a database that hangs may hold up the trader for this long, and this seldom; one that refuses at once is asked soon
 CONNECT_SECONDS = 0.5
-_PAUSE_NS = 3 * SECOND
 _PAUSE_TIMES = 20
 _TAKE_SECONDS = 0.3
-_REPLAY_SECONDS = 0.3
 _MOST_UNWRITTEN = 10_000
 
 
@@ -51,9 +50,18 @@ class Ledger:
     `kept` is the keeper's file of latches that are not stored yet.
     """
 
-    def __init__(self, store: Store, journal: Journal, lease: Lease, session: int, holder: str, kept: Path) -> None:
+    def __init__(
+        self,
+        store: Store,
+        journal: Journal,
+        lease: Lease,
+        session: int,
+        holder: str,
+        kept: Path,
+        timing: TraderTiming = USUAL,
+    ) -> None:
         self.store, self.journal, self.session, self.holder = store, journal, session, holder
-        self._kept = kept
+        self._kept, self.timing = kept, timing
         self.lease = lease
         self.clock = SteadyClock()
         self.is_up = True
@@ -161,7 +169,7 @@ class Ledger:
         is_well = self.is_lease_held and self.is_up and self.journal.is_empty() and not self._unwritten
         if is_well or now < self._not_before:
             return
-        self._not_before = now + _PAUSE_NS
+        self._not_before = now + int(self.timing.database * SECOND)
         if self.is_lease_held or self._take_lease():
             self._replay()
         took = monotonic_ns() - now
@@ -242,7 +250,7 @@ class Ledger:
     def _replay(self) -> None:
         try:
             self._flush()
-            self.journal.replay(self.store, _REPLAY_SECONDS)
+            self.journal.replay(self.store, self.timing.replay)
         except DatabaseDown as down:
             self.went_down(down)
             return

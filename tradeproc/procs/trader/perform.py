@@ -27,10 +27,6 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-ORDER_SECONDS = 10.0
-_QUESTION_SECONDS = 12.0
-# what two hops of the bus may add to an order operation's own deadline
-_GRACE_SECONDS = 2.0
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -42,6 +38,7 @@ class Performer:
     ) -> None:
         self.node, self.ledger, self.tell = node, ledger, tell
         self._contract, self._minutes, self._account = spec.contract, spec.minutes, account
+        self._timing = ledger.timing
         self.alarms: dict[str, str] = {}
         self.decisions = DecisionBook(ledger.session)
         self._told = (ledger.is_up, ledger.is_lease_held, ledger.fence)
@@ -147,8 +144,8 @@ class Performer:
         self.node.request(
             self._account,
             method,
-            {**body, "timeout": ORDER_SECONDS},
-            seconds=ORDER_SECONDS + _GRACE_SECONDS,
+            {**body, "timeout": self._timing.order},
+            seconds=self._timing.order + self._timing.grace,
             on_reply=replied,
         )
 
@@ -162,7 +159,7 @@ class Performer:
                 )
 
             self.node.request(
-                self._account, "orders", {"ids": list(question.ids)}, seconds=_QUESTION_SECONDS, on_reply=orders
+                self._account, "orders", {"ids": list(question.ids)}, seconds=self._timing.question, on_reply=orders
             )
         else:
 
@@ -170,7 +167,7 @@ class Performer:
                 self.tell(events.PositionAnswered(number, answer_of(reply, messages.position_from_body)))
 
             body = {"contract": self._contract}
-            self.node.request(self._account, "position", body, seconds=_QUESTION_SECONDS, on_reply=position)
+            self.node.request(self._account, "position", body, seconds=self._timing.question, on_reply=position)
 
 
 def _outcome(reply: Reply) -> Outcome:

@@ -13,10 +13,9 @@ from tradeproc.domain.broker_orders import ContractDetails
 from tradeproc.domain.instruments import Instrument
 from tradeproc.errors import Halt
 from tradeproc.procs.trader.perform import answer_of
+from tradeproc.procs.trader.timing import USUAL, TraderTiming
 
 log = logging.getLogger(__name__)
-
-_SECONDS, _AGAIN_SECONDS = 10.0, 2.0
 
 
 class TermsDiffer(Halt):
@@ -33,16 +32,25 @@ class Terms:
     """The question and its answer; `then` is called once, when the broker's terms are ours."""
 
     def __init__(
-        self, node: Node, link: str, contract: str, instrument: Instrument, then: Callable[[], None]
+        self,
+        node: Node,
+        link: str,
+        contract: str,
+        instrument: Instrument,
+        then: Callable[[], None],
+        timing: TraderTiming = USUAL,
     ) -> None:
         self._node, self._link, self._contract, self._instrument, self._then = node, link, contract, instrument, then
+        self._timing = timing
         self.is_checked = False
         self.waiting = f"the broker's terms of {contract}"
 
     def ask(self) -> None:
         """Ask the link, again and again until it knows."""
         params = {"contract": self._contract}
-        self._node.request(self._link, "contract_details", params, seconds=_SECONDS, on_reply=self._answered)
+        self._node.request(
+            self._link, "contract_details", params, seconds=self._timing.terms, on_reply=self._answered
+        )
 
     def _answered(self, reply: Reply) -> None:
         match answer_of(reply, messages.contract_details_from_body):
@@ -56,7 +64,7 @@ class Terms:
                 # a link that refuses says the same every time, but another one may come with an upgrade
                 level = logging.ERROR if isinstance(reply, RequestWasRefused) else logging.WARNING
                 log.log(level, "terms_unknown contract=%s reason=%s", self._contract, reason)
-                self._node.after(_AGAIN_SECONDS, self.ask)
+                self._node.after(self._timing.terms_again, self.ask)
 
 
 def differences(details: ContractDetails, instrument: Instrument) -> str:

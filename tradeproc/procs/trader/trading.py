@@ -21,7 +21,7 @@ from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import Event, StreamKind, TradingState
 from tradeproc.engine.state import State
 from tradeproc.engine.trader import step
-from tradeproc.procs.follower import SILENCE_SECONDS, Follower
+from tradeproc.procs.follower import Follower
 from tradeproc.procs.trader.hours import Hours
 from tradeproc.procs.trader.ledger import Ledger
 from tradeproc.procs.trader.perform import Performer, answer_of
@@ -34,8 +34,6 @@ from tradeproc.store.rows import Latch, SessionRow
 
 log = logging.getLogger(__name__)
 
-_HISTORY_SECONDS = 20.0
-_AGAIN_SECONDS = 2.0
 _KEPT_FILLS = 200
 _STREAMS = {"orders": StreamKind.ORDERS, "positions": StreamKind.POSITIONS}
 
@@ -47,6 +45,7 @@ class Trader:
         self, node: Node, row: SessionRow, ledger: Ledger, state: State, fills: Sequence[Fill], recorder: Recorder
     ) -> None:
         self.node, self.session, self.spec = node, row.id, row.spec
+        self._timing = ledger.timing
         self.ledger, self.state, self.clock = ledger, state, ledger.clock
         self.tally = Tally(state.setup.instrument.point_value, fills)
         self.recorder = recorder
@@ -59,7 +58,7 @@ class Trader:
         self._latches_read: dict[str, Latch] = {}
         self._streams_asked = self._streams_as_of = 0
         instrument = state.setup.instrument
-        self._terms = Terms(node, self.link, row.spec.contract, instrument, self._ask_history)
+        self._terms = Terms(node, self.link, row.spec.contract, instrument, self._ask_history, self._timing)
         self._is_account_silent = self._is_asking_history = False
         self._hours = Hours(row.spec, self.tell)
         handlers: dict[str, Callable[[Body], object]] = {
@@ -79,6 +78,7 @@ class Trader:
             self._candle,
             self._candles,
             self._market,
+            self._timing.follower,
         )
 
     def begin(self, started: events.Started) -> None:
@@ -213,18 +213,18 @@ class Trader:
             if number != self._streams_asked:
                 return  # asked again since
             if not isinstance(reply, Answered) or not self._streams(reply.body):
-                self.node.after(_AGAIN_SECONDS, again)
+                self.node.after(self._timing.again, again)
                 return
             for name, kind in _STREAMS.items():
                 if reply.body.get(name) == "up":
                     self._missed(kind)
 
-        self.node.request(self.account, "streams", {}, seconds=_AGAIN_SECONDS, on_reply=replied)
+        self.node.request(self.account, "streams", {}, seconds=self._timing.again, on_reply=replied)
 
     def _listen_for_silence(self) -> None:
         """Believe no stream of an account manager that does not even say that it lives."""
         was_silent = self._is_account_silent
-        self._is_account_silent = self.node.silent_for(self.account) > SILENCE_SECONDS
+        self._is_account_silent = self.node.silent_for(self.account) > self._timing.silence
         if self._is_account_silent and not was_silent:
             for kind in _STREAMS.values():
                 self.tell(events.StreamChanged(kind, is_up=False, reason=f"{self.account} is silent"))
@@ -238,14 +238,14 @@ class Trader:
         self._is_asking_history = True
         count = max(self.state.strategy.wanted + 1, 60)
         params = {"contract": self.spec.contract, "minutes": self.spec.minutes, "count": count}
-        self.node.request(self.link, "history", params, seconds=_HISTORY_SECONDS, on_reply=self._history)
+        self.node.request(self.link, "history", params, seconds=self._timing.history, on_reply=self._history)
 
     def _history(self, reply: Reply) -> None:
         self._is_asking_history = False
         answer = answer_of(reply, messages.each(messages.candle_from_body))
         if isinstance(answer, Unknown):
             log.warning("history_unknown session=%d reason=%s", self.session, answer.reason)
-            self.node.after(_AGAIN_SECONDS, self._ask_history)
+            self.node.after(self._timing.again, self._ask_history)
             return
         self.tell(events.WarmedUp(tuple(answer.value)))
 
