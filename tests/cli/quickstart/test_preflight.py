@@ -51,6 +51,19 @@ def test_a_port_that_is_taken_is_named(desk: Desk) -> None:
             preflight.check(desk)
 
 
+def test_a_login_that_was_left_at_another_port_is_told_so(desk: Desk) -> None:
+    port = desk.config.localbroker.port
+    other = port + 1 if port < 65535 else port - 1
+    rewrite(desk, f"\nport = {port}", f"\nport = {other}")
+    with (
+        Desk(desk.home) as changed,
+        pytest.raises(
+            CommandFailed, match=rf"login paper .* is at .*:{port}/v3, and the local broker at port {other};"
+        ),
+    ):
+        preflight.check(changed)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

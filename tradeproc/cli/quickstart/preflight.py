@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
 from tradeproc.cli import configured, tables
 from tradeproc.cli.commands import desks
@@ -26,6 +27,7 @@ NAME = "quickstart"
 TRY_SECONDS = 20.0
 LIFT = "scripts/tradectl up && scripts/tradectl resume && scripts/stop"
 _EXAMPLE = "example.toml"
+_HERE = ("127.0.0.1", "localhost")
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -60,9 +62,15 @@ def check_is_local(desk: Desk) -> None:
         raise CommandFailed(
             "the quickstart needs the local broker; in conf/tradeproc.toml: [localbroker] enabled = true"
         )
-    local = (f"http://127.0.0.1:{configured.port}", f"http://localhost:{configured.port}")
+    local = tuple(f"http://{host}:{configured.port}/" for host in _HERE)
     for name, login in desk.config.logins.items():
-        if not login.base_url.startswith(local):
+        if urlsplit(login.base_url).hostname in _HERE and not f"{login.base_url}/".startswith(local):
+            raise CommandFailed(
+                f"login {name} of conf/tradeproc.toml is at {login.base_url}, and the local broker at port "
+                f"{configured.port}; write the same port in [localbroker] port, and in base_url and auth_url of "
+                f"[logins.{name}]"
+            )
+        if not f"{login.base_url}/".startswith(local):
             raise CommandFailed(
                 f"login {name} of conf/tradeproc.toml is not at the local broker, and the quickstart is only for a "
                 "desk that trades nowhere else; use a second copy of tradeproc, or scripts/tradectl up"
