@@ -107,11 +107,10 @@ def test_a_supervisord_that_is_away_for_a_while_is_asked_again(yard: Yard) -> No
     yard.running("core.portfolio", other_than=portfolio.pid)
 
 
-def test_a_supervisord_that_stays_away_is_told_with_what_to_do(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tradeproc.cli.rollout._START_SECONDS", 0.0)
+def test_a_supervisord_that_stays_away_is_told_with_what_to_do(yard: Yard) -> None:
     process = supervisord(yard)
     desk = HookedDesk(yard, process.suspend)
-    rollout = Rollout(desk, 60.0, lambda _: None)
+    rollout = Rollout(desk, 60.0, lambda _: None, start_seconds=0.0)
     try:
         with pytest.raises(
             NotWell, match=r"again: .*; .venv/bin/supervisorctl -c supervisord.conf start core:portfolio"

@@ -10,9 +10,8 @@ import pytest
 
 from tests.drills.desk import ACCOUNT
 from tests.drills.desk import Desk as WholeDesk
-from tradeproc.desk import readiness
 from tradeproc.desk.exits import Exit
-from tradeproc.desk.readiness import NotUp, Readiness, due, exit_of_missing, last_reason
+from tradeproc.desk.readiness import NotUp, Readiness, ReadinessTiming, due, exit_of_missing, last_reason
 from tradeproc.errors import Outage
 from tradeproc.home import Home
 from tradeproc.supervision.client import Program, ProgramState
@@ -60,16 +59,16 @@ class Desk:
         return self.rows
 
 
+QUICK = ReadinessTiming(look=0.01, others=0.2, restart=0.0)
+
+
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr(readiness, "_OTHERS_SECONDS", 0.2)
-    monkeypatch.setattr(readiness, "_RESTART_SECONDS", 0.0)
-    monkeypatch.setattr(readiness, "_LOOK_SECONDS", 0.01)
+def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
 def waited(desk: Any, seconds: float = 0.05) -> list[NotUp]:
-    return Readiness(desk).wait(seconds)
+    return Readiness(desk, QUICK).wait(seconds)
 
 
 def test_a_desk_whose_processes_say_that_they_are_ready_is_up(desk: Desk) -> None:
@@ -124,7 +123,7 @@ def test_what_is_not_up_is_told_in_one_line(
         "localbroker.localbroker",
         "CRITICAL tradeproc.procs.entry process_halted kind=localbroker error=BadTape: that was yesterday",
     )
-    looking = Readiness(desk)  # type: ignore[arg-type]
+    looking = Readiness(desk, QUICK)  # type: ignore[arg-type]
     desk.write(
         "localbroker.localbroker",
         "CRITICAL tradeproc.procs.entry process_halted kind=localbroker error=PortTaken: port 8765 is taken",
@@ -159,7 +158,7 @@ def test_a_session_that_is_due_needs_its_link_its_account_and_its_trader(desk: D
 
 
 def test_a_process_that_dies_again_and_again_is_not_waited_for_to_the_end(desk: Desk) -> None:
-    looking = Readiness(desk)  # type: ignore[arg-type]
+    looking = Readiness(desk, QUICK)  # type: ignore[arg-type]
     pid = 70
 
     def call(process: str, *_: Any) -> dict[str, Any]:

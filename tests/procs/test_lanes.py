@@ -2,10 +2,7 @@
 
 import threading
 
-import pytest
-
 from tests.waiting import wait_until
-from tradeproc.procs.jobs import queue_worker
 from tradeproc.procs.jobs.queue_worker import QueueWorker, Work
 from tradeproc.procs.lanes import Lanes
 
@@ -24,11 +21,14 @@ def test_a_call_that_runs_on_long_after_its_time_is_stuck_and_others_are_not() -
     assert lanes.close(20.0)
 
 
-def test_the_queues_thread_answers_when_it_is_knocked_at_unless_it_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_worker, "_STUCK_NS", 300_000_000)
+def test_the_queues_thread_answers_when_it_is_knocked_at_unless_it_is_stuck() -> None:
     gate = threading.Event()
     worker = QueueWorker(
-        "postgresql:///nowhere?host=/nonexistent", Work(lambda _: None, lambda: None), lambda _: None, lambda _: None
+        "postgresql:///nowhere?host=/nonexistent",
+        Work(lambda _: None, lambda: None),
+        lambda _: None,
+        lambda _: None,
+        stuck_seconds=0.3,
     )
     worker.start()
     wait_until("an answer", lambda: not worker.is_stuck() and worker._has_answered)

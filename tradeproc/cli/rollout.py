@@ -18,7 +18,6 @@ from tradeproc.supervision.client import Program, ProgramState, SupervisorAway, 
 
 _LOOK_SECONDS = 0.1
 _STOP_SECONDS = 15.0
-_START_SECONDS = 30.0
 _CHECK_SECONDS = 60.0
 # a process that dies and is started again this often will not come up
 _MOST_PIDS = 3
@@ -101,7 +100,10 @@ class Rollout:
     `at` is the one it is at, `begun` those that were started anew, `done` those of them that were seen well.
     """
 
-    def __init__(self, desk: Desk, seconds: float, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, desk: Desk, seconds: float, tell: Callable[[str], None], *, start_seconds: float = 30.0
+    ) -> None:
+        self._start_seconds = start_seconds
         self._desk, self._seconds, self._tell = desk, seconds, tell
         self.begun: list[str] = []
         self.done: list[str] = []
@@ -191,7 +193,7 @@ class Rollout:
         Raises:
             NotWell: not within 30 s; the text says who is down and what to do.
         """
-        deadline = time.monotonic() + _START_SECONDS
+        deadline = time.monotonic() + self._start_seconds
         while True:
             try:
                 waiting = self._start_once(batch)

@@ -19,17 +19,29 @@ from tradeproc.supervision.client import Program, ProgramState
 _OWN = ("core", "warden", "localbroker")
 # these end at once where the configuration wants none of them
 _MAY_BE_DONE = ("core.postgres", "localbroker.localbroker")
-_LOOK_SECONDS = 0.2
 _ANSWER_SECONDS = 1.0
 # a line that `procs/entry.py` wrote itself; texts of others cannot begin a line, see `logs.py`
 _LAST_WORDS = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z CRITICAL tradeproc\.procs\.entry process_\w+ kind=\w+ error=(.*)"
 )
-# after one that will not come up: what the others may still need until they say how they are
-_OTHERS_SECONDS = 20.0
-_RESTART_SECONDS = 3.0
 # a process that dies and is started again this often will not come up by waiting
 _MOST_PIDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessTiming:
+    """How often to look, and what to wait for, in seconds.
+
+    After one that will not come up, `others` is what the others may still need until they say how they are;
+    `restart` is how long one that is being restarted may be stopped.
+    """
+
+    look: float = 0.2
+    others: float = 20.0
+    restart: float = 3.0
+
+
+USUAL = ReadinessTiming()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +64,8 @@ class NotUp:
 class Readiness:
     """Looks at a desk again and again; made before anything is started, it reads only what the logs say since."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, timing: ReadinessTiming = USUAL) -> None:
+        self._desk, self._timing = desk, timing
         self._sizes = {path.name: path.stat().st_size for path in desk.home.log.glob("*.log")}
         self._pids: dict[str, set[int]] = {}
         self._stopped_since: dict[str, float] = {}
@@ -68,10 +80,10 @@ class Readiness:
         deadline = time.monotonic() + seconds
         while missing := [each for each in self.look() if is_meant(each.process)]:
             if any(each.is_final for each in missing):
-                deadline = min(deadline, time.monotonic() + _OTHERS_SECONDS)
+                deadline = min(deadline, time.monotonic() + self._timing.others)
             if all(each.is_final for each in missing) or time.monotonic() > deadline:
                 return missing
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(self._timing.look)
         return []
 
     def look(self) -> list[NotUp]:
@@ -81,7 +93,7 @@ class Readiness:
         except TradeprocError as error:
             # somebody may have stopped it meanwhile; one that is only slow answers the next time
             since = self._stopped_since.setdefault("supervisord", time.monotonic())
-            is_gone = time.monotonic() - since > _RESTART_SECONDS
+            is_gone = time.monotonic() - since > self._timing.restart
             return [NotUp("supervisord", str(error), "scripts/tradectl up starts it", is_final=is_gone)]
         self._stopped_since.pop("supervisord", None)
         own = {process: "" for process, program in programs.items() if program.group in _OWN}
@@ -116,7 +128,7 @@ class Readiness:
                 return NotUp(process, self._why(program), f"mend that, then {start}", is_final=True)
             case ProgramState.FATAL:
                 return NotUp(process, self._why(program), f"mend that, then {start}", is_final=True)
-            case ProgramState.STOPPED if stopped_for > _RESTART_SECONDS:
+            case ProgramState.STOPPED if stopped_for > self._timing.restart:
                 return NotUp(process, self._said(process) or "it is stopped", start, is_final=True)
             case ProgramState.RUNNING:
                 return self._ask(program, is_dying=len(pids) >= _MOST_PIDS)

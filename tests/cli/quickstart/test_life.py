@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tradeproc.cli.quickstart import life
 from tradeproc.cli.quickstart.life import Life, claimed, end_quickstart, wait_for_quickstart
 from tradeproc.desk.exits import CommandFailed
 from tradeproc.home import Home
@@ -57,12 +56,11 @@ def test_a_life_ends_with_its_process_and_another_process_is_another_life() -> N
     assert Life.of(living.pid) is None
 
 
-def test_there_is_one_quickstart_at_a_time(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(life, "_PATIENCE", 0.2)
+def test_there_is_one_quickstart_at_a_time(home: Home) -> None:
     with (
         claimant(home, os.getpid()),
         pytest.raises(CommandFailed, match="another quickstart runs here; scripts/stop ends it"),
-        claimed(home),
+        claimed(home, patience=0.2),
     ):
         pass
 

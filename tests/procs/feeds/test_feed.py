@@ -19,11 +19,10 @@ from tradeproc.brokers.contract import (
     UnreadableRecord,
 )
 from tradeproc.domain.messages import listed_order_from_body
-from tradeproc.domain.units import SECOND, Nanos
+from tradeproc.domain.units import Nanos
 from tradeproc.errors import Halt
-from tradeproc.procs.feeds import feed
 from tradeproc.procs.feeds.account_feed import AccountFeed
-from tradeproc.procs.feeds.feed import StreamIsOver
+from tradeproc.procs.feeds.feed import FeedTiming, StreamIsOver
 
 FEED = "link-paper.orders-SIM1"
 
@@ -113,17 +112,15 @@ def test_what_connecting_again_cannot_mend_ends_the_feed_for_a_person_to_look_at
     assert isinstance(feed.error, Halt)
 
 
-def test_a_reader_that_is_stuck_in_the_brokers_code_shows_in_the_heartbeat(
-    on_stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feed, "_STUCK_NS", SECOND // 2)
+def test_a_reader_that_is_stuck_in_the_brokers_code_shows_in_the_heartbeat(on_stage: Stage) -> None:
     never = threading.Event()
 
     def connect() -> Stream:
         never.wait()
         raise AssertionError
 
-    on_stage.enter(FEED, lambda node: AccountFeed(node, "order", connect).feed.start())
+    timing = FeedTiming(stuck=0.5)
+    on_stage.enter(FEED, lambda node: AccountFeed(node, "order", connect, timing).feed.start())
 
     wait_until("it shows", lambda: on_stage.ask(FEED, "status")["statistics"].get("stuck_threads") == ["stream"])
     never.set()

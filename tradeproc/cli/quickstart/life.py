@@ -19,7 +19,6 @@ import orjson
 from tradeproc.desk.exits import CommandFailed
 from tradeproc.home import Home
 
-_PATIENCE = 15.0
 _LOOK_SECONDS = 0.1
 
 
@@ -68,7 +67,7 @@ class Claim:
 
 
 @contextmanager
-def claimed(home: Home) -> Iterator[tuple[Claim, Life | None]]:
+def claimed(home: Home, patience: float = 15.0) -> Iterator[tuple[Claim, Life | None]]:
     """Be the only quickstart of a home; yields also the life that a killed one left running, if one did.
 
     Raises:
@@ -77,7 +76,7 @@ def claimed(home: Home) -> Iterator[tuple[Claim, Life | None]]:
     home.make_folders()
     descriptor = os.open(_path(home), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "rb+") as file:
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + patience
         while not _lock(file):
             if time.monotonic() > deadline:
                 raise CommandFailed("another quickstart runs here; scripts/stop ends it")

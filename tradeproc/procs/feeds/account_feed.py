@@ -22,7 +22,7 @@ from tradeproc.brokers.contract import (
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
 from tradeproc.domain.messages import broker_order_to_body, position_to_body, unreadable_to_body
-from tradeproc.procs.feeds.feed import Feed, find_place, read_arguments
+from tradeproc.procs.feeds.feed import USUAL, Feed, FeedTiming, find_place, read_arguments
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +35,12 @@ Connect = Callable[[Login, TokenSource, str], Stream]
 class AccountFeed:
     """All orders (topic `order`) or positions (topic `position`) that the present connection has told."""
 
-    def __init__(self, node: Node, topic: str, connect: Callable[[], Stream]) -> None:
+    def __init__(self, node: Node, topic: str, connect: Callable[[], Stream], timing: FeedTiming = USUAL) -> None:
         self.node, self.topic, self._connect = node, topic, connect
         self._told: dict[str, Body] = {}
         self._ended: dict[str, None] = {}
         self._is_complete = False
-        self.feed = Feed(node, self._begin, self._hear)
+        self.feed = Feed(node, self._begin, self._hear, timing)
         node.snapshot(topic, lambda _topic: self._snapshot())
 
     def _begin(self) -> Stream:

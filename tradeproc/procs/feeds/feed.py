@@ -27,11 +27,23 @@ from tradeproc.procs.token_source import BusTokenSource
 log = logging.getLogger(__name__)
 
 _LONGEST_REASON = 500
-_PAUSES = Backoff(0.25, 10.0, factor=1.5)
-# a connection that lasted so long was a good one: after it we begin again without a pause, if the end was polite
-_LASTING_NS = 3 * SECOND
-# the longest that a reader may be busy with one step: a token, a connection, a silence and a pause end earlier
-_STUCK_NS = 60 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class FeedTiming:
+    """When a feed connects again, and when it is stuck; in seconds.
+
+    A connection that lasted for `lasting` was a good one: after it we begin again without a pause, if the end was
+    polite. `stuck` is the longest that a reader may be busy with one step: a token, a connection, a silence and a
+    pause end earlier.
+    """
+
+    pauses: Backoff = Backoff(0.25, 10.0, factor=1.5)
+    lasting: float = 3.0
+    stuck: float = 60.0
+
+
+USUAL = FeedTiming()
 
 
 class StreamIsOver(Halt):
@@ -86,8 +98,15 @@ class Feed:
     `{state: up|down, reason}`; a subclass calls `went_up` when what it has heard is complete.
     """
 
-    def __init__(self, node: Node, connect: Callable[[], Stream], on_event: Callable[[StreamEvent], None]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        connect: Callable[[], Stream],
+        on_event: Callable[[StreamEvent], None],
+        timing: FeedTiming = USUAL,
+    ) -> None:
         self.node, self._connect, self._on_event = node, connect, on_event
+        self._timing = timing
         self.is_up = False
         self._reason = "not connected yet"
         self._failures = 0
@@ -98,7 +117,7 @@ class Feed:
         self._turned_at = monotonic_ns()
         self._reader = threading.Thread(target=self._read, name="stream", daemon=True)
         node.on_stop(self._stop)
-        node.add_thread("stream", lambda: monotonic_ns() - self._turned_at > _STUCK_NS)
+        node.add_thread("stream", lambda: monotonic_ns() - self._turned_at > timing.stuck * SECOND)
         node.add_statistics(lambda: {"connections": self._connections, "up": self.is_up, "reason": self._reason})
 
     def start(self) -> None:
@@ -137,14 +156,14 @@ class Feed:
             if ended.is_fatal:
                 return
             is_polite = ended.is_polite and not self._spoilt
-            self._rest(is_polite=is_polite, has_lasted=monotonic_ns() - began >= _LASTING_NS)
+            self._rest(is_polite=is_polite, has_lasted=monotonic_ns() - began >= self._timing.lasting * SECOND)
 
     def _rest(self, *, is_polite: bool, has_lasted: bool) -> None:
         """Pause before connecting again, longer each time; a broker that ends every connection is not hammered."""
         if has_lasted:
             self._failures = 0
         if not (is_polite and has_lasted):
-            self._is_stopping.wait(_PAUSES.delay(self._failures))
+            self._is_stopping.wait(self._timing.pauses.delay(self._failures))
             self._failures += 1
 
     # --- the node's thread

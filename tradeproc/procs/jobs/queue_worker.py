@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 
 _PAUSES = Backoff(0.2, 15.0, factor=1.5)
 _OPEN_SECONDS = 5.0
-_STUCK_NS = 60 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +40,14 @@ class QueueWorker:
     """
 
     def __init__(
-        self, url: str, work: Work, tell: Callable[[str], None], give_up: Callable[[Exception], None]
+        self,
+        url: str,
+        work: Work,
+        tell: Callable[[str], None],
+        give_up: Callable[[Exception], None],
+        stuck_seconds: float = 60.0,
     ) -> None:
+        self._stuck_seconds = stuck_seconds
         self._url, self._work, self._tell, self._give_up = url, work, tell, give_up
         self._loop = asyncio.new_event_loop()
         self._task: asyncio.Task[None] | None = None
@@ -70,7 +75,7 @@ class QueueWorker:
                 self._loop.call_soon_threadsafe(self._answer)
             except RuntimeError:
                 self._has_answered = True  # it has ended, and whoever owns it knows
-        return monotonic_ns() - self._knocked_at > _STUCK_NS
+        return monotonic_ns() - self._knocked_at > self._stuck_seconds * SECOND
 
     def _answer(self) -> None:
         self._has_answered = True
