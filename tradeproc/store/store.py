@@ -147,6 +147,11 @@ class Store:
         """Return every latch that was ever set."""
         return [Latch(**row) for row in self._database.rows("latches", {})]
 
+    def latched_by(self, scope: str, by: str) -> str | None:
+        """Return why `by` latched a scope since it stood open last, or None; a person may have latched it further."""
+        found = self._database.rows("latched_by", {"scope": scope, "by": by})
+        return str(found[0]["reason"]) if found else None
+
     def set_latch(self, scope: str, state: str, by: str, reason: str) -> None:
         """Set a latch to active, reducing or halted; it survives everything until a person sets it again."""
         self.keep_latch(Latch(scope, state, by, reason, wall_ns()))

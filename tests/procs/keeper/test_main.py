@@ -380,9 +380,16 @@ def test_the_latch_of_a_change_by_no_order_of_ours_is_lifted_only_for_a_reason(d
         with pytest.raises(RequestRefused, match="ours 1, the broker's 0; look at it, then resume it with --reason"):
             desk.ask("resume", session=session, reason=reason)
     assert desk.store.latch(scope).state == "reducing"
+    desk.ask("flatten", session=session, by="me")
+    with pytest.raises(RequestRefused, match="ours 1, the broker's 0"):
+        desk.ask("resume", session=session)
+    assert desk.store.latch(scope).state == "halted"
 
     desk.ask("resume", session=session, reason="sold by me")
 
+    assert desk.store.latch(scope).state == "active"
+    desk.ask("halt", session=session, by="me")
+    desk.ask("resume", session=session)
     assert desk.store.latch(scope).state == "active"
 
 

@@ -91,12 +91,11 @@ class Latches:
         if _words(body)[1].strip() or scope == "host":
             return
         try:
-            standing = [latch for latch in self.standing() if latch.scope == scope and latch.state != "active"]
+            latched = self._store.latched_by(scope, EXTERNAL)
         except DatabaseDown as down:
             raise ReasonNeeded(scope, f"unknown why it is latched, as the database is away ({down.reason})") from None
-        for latch in standing:
-            if latch.by == EXTERNAL:
-                raise ReasonNeeded(scope, f"it is latched: {latch.reason}")
+        if latched is not None:
+            raise ReasonNeeded(scope, f"it is latched: {latched}")
 
     def _latch(self, scope: str, state: str, body: Body) -> str:
         by, reason = _words(body)

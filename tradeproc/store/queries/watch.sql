@@ -54,6 +54,13 @@ select scope, state, by, reason, at from latches where scope = %(scope)s
 -- name: latches
 select scope, state, by, reason, at from latches order by scope
 
+-- name: latched_by
+-- Why a process latched a scope since a person opened it last, whoever has latched it further meanwhile.
+select reason from latch_changes
+where scope = %(scope)s and by = %(by)s and state <> 'active' and number > coalesce(
+    (select max(number) from latch_changes where scope = %(scope)s and state = 'active'), 0)
+order by number desc limit 1
+
 -- name: set_latch
 -- One that comes late, from a file of an earlier life, counts only when it is newer than what is stored or closes
 -- more. Any other counts whatever the clock says, and is told once.
