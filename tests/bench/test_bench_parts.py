@@ -20,8 +20,8 @@ from tradeproc.bench.every_bar import KEYS, MINUTE, EveryBar, price_of
 from tradeproc.bench.processes import began_at, private_mb
 from tradeproc.bench.sink import Notes
 from tradeproc.domain.orders import OrderType, TimeInForce
+from tradeproc.protocol.names import ProcessName
 from tradeproc.strategies.contract import SubmitOrder
-from tradeproc.supervision.liveness import kind_of
 
 HEAD = b"POST /v3/orderexecution/orders HTTP/1.1\r\nContent-Length: 24\r\n\r\n"
 BODY = b'{"LimitPrice": "1000.25"}'
@@ -127,4 +127,4 @@ def test_a_process_began_before_now_and_after_its_machine() -> None:
     [("session-1.trader", "trader"), ("link-paper.bars-ESH24-1m", "bars"), ("core.keeper", "keeper")],
 )
 def test_the_kind_is_in_the_name(process: str, kind: str) -> None:
-    assert kind_of(process) == kind
+    assert ProcessName(process).kind == kind

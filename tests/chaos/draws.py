@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from tests.chaos.scene import Scene
 from tests.chaos.troubles import MAKERS, Trouble
+from tradeproc.protocol import names
+from tradeproc.protocol.names import ProcessName
 
 DOUBLE_SHARE = 0.1
 # kinds whose effect lasts, so that a second fault can hit meanwhile; and what may hit then
@@ -13,7 +15,7 @@ LASTING = ("freeze", "freeze_warden", "stall", "drop_order_frames", "database_go
 SECOND = ("kill", "kill_warden", "freeze", "freeze_warden")
 # those whose end ends a fault of streams as well; the link is not among them
 STREAMS_END = ("localbroker.", "session-", "link-paper.bars-", "link-paper.orders-", "link-paper.positions-")
-WATCHERS = ("core.keeper", "warden.warden")
+WATCHERS = (names.KEEPER, names.WARDEN)
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,15 @@ def spared(first: Trouble, first_kind: str, second_kind: str) -> Callable[[str],
     the session that misses them, because a start asks the broker. And it must not stop the other one of the two that
     watch each other: with both stopped, only systemd's watchdog helps, which a desk has not.
     """
-    gone = {"database_gone": "core.postgres", "full_disk": "core.postgres"}.get(first_kind, first.subject)
-    group = gone.split(".")[0] if first_kind.startswith("freeze") else gone
+    gone = {"database_gone": names.POSTGRES, "full_disk": names.POSTGRES}.get(first_kind, first.subject)
+    group = ProcessName(gone).group if first_kind.startswith("freeze") else gone
 
     def is_spared(name: str) -> bool:
         if second_kind.startswith("freeze") and gone in WATCHERS and name in WATCHERS:
             return True
         if first_kind in ("stall", "drop_order_frames") and name.startswith(STREAMS_END):
             return True
-        return name == gone or name.split(".")[0] == group
+        return name == gone or ProcessName(name).group == group
 
     return is_spared
 

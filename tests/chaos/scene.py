@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from tests.drills.desk import Desk
+from tradeproc.protocol import names
 
 CORE = ("postgres", "tokens", "portfolio", "keeper", "jobs")
 
@@ -21,19 +22,19 @@ class Scene:
     is_spared: Callable[[str], bool] = field(default=lambda name: False)
 
     @property
-    def processes(self) -> list[str]:
+    def processes(self) -> list[names.ProcessName]:
         """Return the names of all processes that a fault may choose, whether they live now or not."""
         return [name for name in self.everybody if not self.is_spared(name)]
 
     @property
-    def everybody(self) -> list[str]:
+    def everybody(self) -> list[names.ProcessName]:
         """Return the names of all processes."""
-        names = [f"core.{name}" for name in CORE]
-        names += ["warden.warden", "localbroker.localbroker", "link-paper.link", "link-paper.bars-ESH24-1m"]
+        found = [names.CORE.process(name) for name in CORE]
+        found += [names.WARDEN, names.LOCAL_BROKER, names.link("paper"), names.bars_feed("paper", "ESH24", 1)]
         for account, session in self.sessions.items():
-            names += [f"session-{session}.account", f"session-{session}.trader"]
-            names += [f"link-paper.orders-{account}", f"link-paper.positions-{account}"]
-        return sorted(names)
+            found += [names.account(session), names.trader(session)]
+            found += [names.account_feed("paper", kind, account) for kind in ("orders", "positions")]
+        return sorted(found)
 
     def sparing(self, is_spared: Callable[[str], bool]) -> "Scene":
         """Return this scene for a fault that must not choose some."""

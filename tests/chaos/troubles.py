@@ -17,6 +17,7 @@ import psutil
 from tests.chaos.scene import Missed, Scene
 from tests.drills.desk import Desk, wait_for
 from tradeproc.errors import TradeprocError
+from tradeproc.protocol import names
 from tradeproc.supervision.client import Supervisor
 
 FAR_TOO_SMALL = 1
@@ -142,7 +143,7 @@ def ask_now(scene: Scene) -> None:
     """Let every trader ask the broker at once, so that a fault of requests meets some."""
     for session in scene.sessions.values():
         try:
-            scene.desk.ask(f"session-{session}.trader", "reconcile", {}, 1.0)
+            scene.desk.ask(names.trader(session), "reconcile", {}, 1.0)
         except TradeprocError:
             continue  # it is busy with the fault itself
 
@@ -161,7 +162,7 @@ def drop_order_frames(scene: Scene, _: random.Random) -> Trouble:
 def stop_database(desk: Desk, supervisor: Supervisor) -> None:
     """Stop the embedded database and wait until it is down."""
     supervisor.stop("core", "postgres")
-    wait_for("the database down", lambda: desk.pid("core.postgres") == 0)
+    wait_for("the database down", lambda: desk.pid(names.POSTGRES) == 0)
 
 
 def restart_database(scene: Scene, _: random.Random) -> Trouble:
@@ -169,7 +170,7 @@ def restart_database(scene: Scene, _: random.Random) -> Trouble:
     supervisor, since = Supervisor(scene.desk.home, seconds=20.0), time.monotonic()
     stop_database(scene.desk, supervisor)
     supervisor.start("core", "postgres")
-    return Trouble("database restart", "core.postgres", r"stopped: postgres", since=since)
+    return Trouble("database restart", names.POSTGRES, r"stopped: postgres", since=since)
 
 
 def database_gone(scene: Scene, chance: random.Random) -> Trouble:
@@ -178,7 +179,7 @@ def database_gone(scene: Scene, chance: random.Random) -> Trouble:
     seconds = chance.uniform(3.0, 10.0)
     stop_database(scene.desk, supervisor)
     return Trouble(
-        "database gone", "core.postgres", r"database_down", seconds, lambda: start_database(supervisor), since
+        "database gone", names.POSTGRES, r"database_down", seconds, lambda: start_database(supervisor), since
     )
 
 
@@ -192,7 +193,7 @@ def full_disk(scene: Scene, _: random.Random) -> Trouble:
 
     Spared are the broker, which is elsewhere, and supervisord, which writes the logs that are our evidence.
     """
-    spared, since = ("localbroker.localbroker", "core.postgres"), time.monotonic()
+    spared, since = (names.LOCAL_BROKER, names.POSTGRES), time.monotonic()
     pids = [each.pid for each in scene.desk.programs() if each.process not in spared and each.pid]
     found = [psutil.Process(pid) for pid in pids]
     limit_files(found, FAR_TOO_SMALL)

@@ -15,6 +15,7 @@ from tests.supervision.yard import Yard
 from tests.waiting import wait_until
 from tradeproc.cli.rollout import Batch, NotWell, Rollout
 from tradeproc.desk.installation import Desk
+from tradeproc.protocol import names
 from tradeproc.supervision.client import ProgramState, SupervisorAway
 
 UPGRADE = """
@@ -30,7 +31,7 @@ arguments = SimpleNamespace(groups=["core.portfolio", "core.tokens"], postgres=F
 with Desk(Home(Path(sys.argv[1]))) as desk:
     print(upgrade.upgrade(desk, arguments).shown)
 """
-BATCH = Batch("core", ("core.portfolio",))
+BATCH = Batch(names.CORE, (names.PORTFOLIO,))
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ import pytest
 
 from tradeproc.desk import lookup
 from tradeproc.desk.exits import NotFound, NotRunning
-from tradeproc.desk.installation import KEEPER, Desk
+from tradeproc.desk.installation import Desk
 from tradeproc.errors import Outage
 from tradeproc.home import Home
+from tradeproc.protocol.names import KEEPER
 
 MINE = {"id": 1, "name": "mine", "desired": "running", "state": "running", "spec": {"minutes": 1}}
 OLD = {"id": 2, "name": "old", "removed_at": 5, "spec": {"minutes": 5}}

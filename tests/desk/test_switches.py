@@ -9,10 +9,11 @@ import pytest
 from tests.actor import acting
 from tradeproc.bus.codec import Body
 from tradeproc.desk.exits import NotRunning
-from tradeproc.desk.installation import KEEPER, Desk
+from tradeproc.desk.installation import Desk
 from tradeproc.desk.switches import throw
 from tradeproc.errors import Outage, Refusal
 from tradeproc.home import Home
+from tradeproc.protocol.names import KEEPER
 
 
 class Away(Outage):

@@ -27,6 +27,7 @@ from tradeproc.errors import TradeprocError
 from tradeproc.home import Home
 from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.control_key import key_file_of
+from tradeproc.protocol import names
 from tradeproc.store.embedded import database_url
 from tradeproc.supervision.client import Program, Supervisor
 
@@ -173,7 +174,7 @@ class Desk:
         """Start supervisord and wait until the core answers."""
         self.home.make_folders()
         self.boot()
-        wait_for("the keeper", lambda: self.ask("core.keeper", "sessions", {}) is not None)
+        wait_for("the keeper", lambda: self.ask(names.KEEPER, "sessions", {}) is not None)
         return self
 
     def boot(self) -> None:
@@ -278,15 +279,15 @@ class Desk:
             "arguments": arguments,
             **(changes or {}),
         }
-        session = int(self.ask("core.keeper", "create", {"spec": spec}, 15.0)["session"])
-        self.ask("core.keeper", "start", {"session": session})
+        session = int(self.ask(names.KEEPER, "create", {"spec": spec}, 15.0)["session"])
+        self.ask(names.KEEPER, "start", {"session": session})
         return session
 
     def wait_ready(self, session: int) -> None:
         """Wait until the trader of a session has reconciled and trades."""
         wait_for(
             f"trader {session} ready",
-            lambda: self.ask(f"session-{session}.trader", "status", {}, 2.0)["state"] == "ready",
+            lambda: self.ask(names.trader(session), "status", {}, 2.0)["state"] == "ready",
         )
 
     def wait_fills(self, session: int, more: int = 1) -> None:
@@ -306,7 +307,7 @@ class Desk:
         """Get the session flat and wait for it; market time may stand still."""
         wait_for(
             "flatten heard",
-            lambda: self.ask("core.keeper", "flatten", {"session": session}, 10.0)["sessions"][0]["ok"],
+            lambda: self.ask(names.KEEPER, "flatten", {"session": session}, 10.0)["sessions"][0]["ok"],
         )
         wait_for(
             f"session {session} flat",
@@ -321,7 +322,7 @@ class Desk:
         `known` differences were told before and are passed over.
         """
         self.broker.pause()
-        wait_for("reconcile", lambda: self.ask(f"session-{session}.trader", "reconcile", {}) is not None)
+        wait_for("reconcile", lambda: self.ask(names.trader(session), "reconcile", {}) is not None)
         seen: list[str] = []
 
         def agree() -> bool:
@@ -410,11 +411,7 @@ class Desk:
 
     def pid(self, process: str) -> int:
         """Return the pid that supervisord has for a process, as `session-1.trader`; 0 when it is down."""
-        group, name = process.split(".", 1)
-        for found in Supervisor(self.home).processes():
-            if (found.group, found.name) == (group, name):
-                return found.pid
-        return 0
+        return next((found.pid for found in self.programs() if found.process == process), 0)
 
     def kill(self, process: str, how: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal to a process and return its pid."""
@@ -424,7 +421,7 @@ class Desk:
 
     def state(self, session: int) -> dict[str, Any]:
         """Return a trader's own summary."""
-        return self.ask(f"session-{session}.trader", "state", {})
+        return self.ask(names.trader(session), "state", {})
 
     def log(self, process: str) -> str:
         """Return a process's log."""

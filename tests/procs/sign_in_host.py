@@ -16,9 +16,9 @@ from tradeproc.bus.client import Client
 from tradeproc.bus.node import Node
 from tradeproc.config import load
 from tradeproc.home import Home
-from tradeproc.procs.token_source import TOKENS
 from tradeproc.procs.tokens.main import TokensProcess
 from tradeproc.procs.tokens.vault import Vault
+from tradeproc.protocol.names import TOKENS
 
 PATIENCE = 30.0
 

@@ -28,6 +28,7 @@ from tradeproc.procs.trader.ledger import Ledger
 from tradeproc.procs.trader.recorder import Recorder
 from tradeproc.procs.trader.timing import USUAL, TraderTiming
 from tradeproc.procs.trader.trading import Trader
+from tradeproc.protocol import names
 from tradeproc.store import Lease, Store
 from tradeproc.store.journal import Journal
 from tradeproc.strategies.contract import Decision
@@ -74,7 +75,7 @@ class TradingDesk:
                 self.broker.modify(body["broker_id"], messages.order_request_from_body(body["change"]))
             ),
         }
-        self.me, self.account_name = f"session-{self.session}.trader", f"session-{self.session}.account"
+        self.me, self.account_name = names.trader(self.session), names.account(self.session)
         self.link = stage.enter(LINK, self._prepare_link)
         self.bars = stage.enter(BARS, self._prepare_bars)
         self.account = self.enter_account()

@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tradeproc.supervision.liveness import Hung, Limits, Liveness, Running, kind_of
+from tradeproc.protocol.names import ProcessName
+from tradeproc.supervision.liveness import Hung, Limits, Liveness, Running
 
 LIMITS = Limits(hung=10.0, start=45.0, by_kind={"trader": 8.0})
 TRADER, LINK = "session-1.trader", "link-paper.link"
@@ -93,7 +94,7 @@ def test_an_age_below_zero_is_a_clock_that_jumped_and_no_reason_to_wait_longer()
 @settings(max_examples=60, deadline=None)
 def test_whatever_the_age_silence_is_found_and_never_before_the_limit_of_the_kind(process: str, age: float) -> None:
     liveness = first_seen(process, age)
-    limit = LIMITS.hung_after(kind_of(process))
+    limit = LIMITS.hung_after(ProcessName(process).kind)
 
     assert look_until(liveness, 0, int(limit)) == []
     assert len(look_until(liveness, int(limit) + 1, 601)) == 1
@@ -126,9 +127,9 @@ def test_a_watcher_that_did_not_run_itself_blames_nobody_for_that_time() -> None
 
 
 def test_the_kind_is_read_off_the_name() -> None:
-    assert kind_of("link-paper.bars-ESH24-1m") == "bars"
-    assert kind_of("session-12.trader") == "trader"
-    assert kind_of("core.postgres") == "postgres"
+    assert ProcessName("link-paper.bars-ESH24-1m").kind == "bars"
+    assert ProcessName("session-12.trader").kind == "trader"
+    assert ProcessName("core.postgres").kind == "postgres"
 
 
 def test_work_is_known_of_the_living_and_of_the_dead() -> None:

@@ -16,15 +16,17 @@ from pathlib import Path
 import tradeproc
 from tradeproc.bench.figures import BenchFailed
 from tradeproc.cli.commands import desks
-from tradeproc.desk.installation import KEEPER, Desk
+from tradeproc.desk.installation import Desk
 from tradeproc.errors import TradeprocError
 from tradeproc.home import Home
 from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.control_key import key_file_of
+from tradeproc.protocol import names
+from tradeproc.protocol.names import KEEPER
 
 INSTALLATION = Path(tradeproc.__file__).parents[1]
 LOGIN, ACCOUNT, CONTRACT = "paper", "SIM0000001F", "ESH24"
-FEED = f"link-{LOGIN}.bars-{CONTRACT}-1m"
+FEED = names.bars_feed(LOGIN, CONTRACT, 1)
 SPEED = 240.0
 MINUTE = 60_000_000_000
 FIRST = 1_704_754_800_000_000_000  # 2024-01-08 17:00 in Chicago, an open
@@ -80,7 +82,7 @@ class TemporaryDesk:
 
     def _is_ready(self) -> bool:
         try:
-            return bool(self.desk.ask(f"session-{self.session}.trader", "status", seconds=1.0)["state"] == "ready")
+            return bool(self.desk.ask(names.trader(self.session), "status", seconds=1.0)["state"] == "ready")
         except TradeprocError:
             return False
 

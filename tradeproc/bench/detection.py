@@ -13,13 +13,14 @@ from tradeproc.bench.in_and_out import HANG, HANGS
 from tradeproc.bench.wellness import Wellness
 from tradeproc.bus.client import Client
 from tradeproc.cli.commands.desks import wait_until
-from tradeproc.supervision.liveness import kind_of
+from tradeproc.protocol import names
+from tradeproc.protocol.names import ProcessName
 
 GOAL_SECONDS = 15.0
 STREAMS = {
     "stream.barcharts": FEED,
-    "stream.orders": f"link-{LOGIN}.orders-{ACCOUNT}",
-    "stream.positions": f"link-{LOGIN}.positions-{ACCOUNT}",
+    "stream.orders": names.account_feed(LOGIN, "orders", ACCOUNT),
+    "stream.positions": names.account_feed(LOGIN, "positions", ACCOUNT),
 }
 _LONGEST_SECONDS = 60.0
 
@@ -27,12 +28,12 @@ _LONGEST_SECONDS = 60.0
 def measure_detection(desk: TemporaryDesk, wellness: Wellness) -> Measured:
     """Let all streams fall silent, stop two processes in their tracks, then let a strategy compute for ever."""
     pids = {program.process: program.pid for program in desk.desk.supervisor.processes()}
-    trader, link = f"session-{desk.session}.trader", f"link-{LOGIN}.link"
+    trader, link = names.trader(desk.session), names.link(LOGIN)
     with Client(desk.desk.directory) as client, ThreadPoolExecutor(len(STREAMS) + 2) as lanes:
         silenced = {feed: lanes.submit(_until_down, desk, client, stream) for stream, feed in STREAMS.items()}
         stopped = {process: lanes.submit(until_dead, pids[process], signal.SIGSTOP) for process in (trader, link)}
-        mute = {kind_of(feed): waiting.result() for feed, waiting in silenced.items()}
-        hung = {f"{kind_of(process)} stopped": waiting.result() for process, waiting in stopped.items()}
+        mute = {ProcessName(feed).kind: waiting.result() for feed, waiting in silenced.items()}
+        hung = {f"{ProcessName(process).kind} stopped": waiting.result() for process, waiting in stopped.items()}
     desk.broker.clear_faults()
     wellness.wait({process: pids[process] for process in (trader, link)})
     hung["trader whose strategy computes for ever"] = _until_spinning_is_over(desk, trader)

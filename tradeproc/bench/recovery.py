@@ -20,7 +20,8 @@ from tradeproc.bench.detection import measure_detection
 from tradeproc.bench.figures import BenchFailed, Measured, Row, percentile
 from tradeproc.bench.wellness import Wellness
 from tradeproc.bus.client import Client
-from tradeproc.supervision.liveness import kind_of
+from tradeproc.protocol import names
+from tradeproc.protocol.names import ProcessName
 
 ROUNDS = 3
 GOAL_SECONDS, GOAL_RATIO = 3.0, 1.5
@@ -80,7 +81,7 @@ def measure_recovery(rounds: int = ROUNDS) -> list[Measured]:
 def _at_work(desk: TemporaryDesk) -> Iterator[tuple[Wellness, Arrivals]]:
     """Let the market run and wait until the session trades."""
     with Client(desk.desk.directory) as client:
-        wellness = Wellness(client, list(_pids(desk)), f"session-{desk.session}.trader")
+        wellness = Wellness(client, list(_pids(desk)), names.trader(desk.session))
         arrivals = Arrivals(desk)
         desk.run_market()
         arrivals.wait(wellness.wait({}))
@@ -92,7 +93,7 @@ def _pids(desk: TemporaryDesk) -> dict[str, int]:
 
 
 def _kinds(desk: TemporaryDesk) -> list[str]:
-    return [kind_of(process) for process in _pids(desk)]
+    return [ProcessName(process).kind for process in _pids(desk)]
 
 
 def _kill_all(desk: TemporaryDesk, bare: BareDesk, wellness: Wellness, arrivals: Arrivals, rounds: int) -> Recoveries:
@@ -100,7 +101,7 @@ def _kill_all(desk: TemporaryDesk, bare: BareDesk, wellness: Wellness, arrivals:
     for _ in range(rounds):
         began = time.monotonic()
         for process in _pids(desk):
-            kind = kind_of(process)
+            kind = ProcessName(process).kind
             killed_at = _kill(process, _pids(desk))
             well_at = wellness.wait(killed_at.pids)
             found.ours[kind].append(well_at - killed_at.at)

@@ -7,6 +7,7 @@ from typing import Any
 from tradeproc.bench.figures import BenchFailed
 from tradeproc.bus.client import Client
 from tradeproc.errors import Outage, Refusal
+from tradeproc.protocol.names import ProcessName
 
 LOOK_SECONDS = 0.02
 _ANSWER_SECONDS = 0.1
@@ -66,7 +67,7 @@ class Wellness:
 
 def _stale(bodies: Bodies) -> str:
     """Return whose copy is of a former life of its feed."""
-    epochs = {process.partition(".")[2].partition("-")[0]: body["epoch"] for process, body in bodies.items()}
+    epochs = {ProcessName(process).kind: body["epoch"] for process, body in bodies.items()}
     for process, body in bodies.items():
         for key, epoch in body["statistics"].items():
             kind = key.removeprefix("followed_")

@@ -4,7 +4,6 @@ from tradeproc.bench.desk import TemporaryDesk, temporary_desk
 from tradeproc.bench.figures import BenchFailed, Measured, Row
 from tradeproc.bench.hot_path import measure_hot_path
 from tradeproc.bench.processes import began_at, private_mb
-from tradeproc.supervision.liveness import kind_of
 
 GOAL_MB = 40.0
 FEEDS = ("bars", "orders", "positions")
@@ -23,7 +22,7 @@ def _processes(desk: TemporaryDesk) -> list[Measured]:
     memory: dict[str, float] = {}
     starts: dict[str, float] = {}
     for program in desk.desk.supervisor.processes():
-        kind = kind_of(program.process)
+        kind = program.process.kind
         if not program.pid:
             continue
         memory[kind] = max(memory.get(kind, 0.0), private_mb(program.pid))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tradeproc.bus.curve import CurveKeys, Listener, TcpPeer
 from tradeproc.errors import Halt, Refusal
+from tradeproc.protocol.names import ProcessName
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9._-]+")
 _LONGEST_ADDRESS = 107
@@ -84,6 +85,6 @@ class Directory:
             raise SocketFolderTooDeep(str(path))
         return path
 
-    def processes(self) -> list[str]:
+    def processes(self) -> list[ProcessName]:
         """Return the names of those with a socket file here; a killed process leaves its file until it is back."""
-        return sorted(path.name.removesuffix(".rpc") for path in self.folder.glob("*.rpc"))
+        return sorted(ProcessName(path.name.removesuffix(".rpc")) for path in self.folder.glob("*.rpc"))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from tradeproc.bus.codec import Body
 from tradeproc.clock import wall_ns
+from tradeproc.protocol.names import ProcessName
 
 STATES = ("starting", "ready", "degraded", "stopping")
 
@@ -72,7 +73,7 @@ class Vitals:
         return {
             "process": self.process,
             "pid": os.getpid(),
-            "kind": self.process.partition(".")[2].partition("-")[0],
+            "kind": ProcessName(self.process).kind,
             "state": self.state,
             "detail": self.detail,
             "started_at": self._started_at,

@@ -14,6 +14,8 @@ from tradeproc.cli.quickstart.preflight import uninterrupted
 from tradeproc.desk.exits import CommandFailed, supervisorctl
 from tradeproc.desk.installation import Desk
 from tradeproc.errors import EXIT_DONE, EXIT_HALT, TradeprocError
+from tradeproc.protocol import names
+from tradeproc.protocol.names import GroupName, ProcessName
 from tradeproc.supervision.client import Program, ProgramState, SupervisorAway, SupervisorRefused
 
 _LOOK_SECONDS = 0.1
@@ -22,8 +24,6 @@ _CHECK_SECONDS = 60.0
 # a process that dies and is started again this often will not come up
 _MOST_PIDS = 3
 _STATES = ("down", "starting", "degraded", "ready")
-_CORE = ("core", "localbroker", "warden")
-POSTGRES = "core.postgres"
 _IMPORTS = """
 import importlib
 from tradeproc.procs.__main__ import KINDS, module_of
@@ -36,8 +36,8 @@ for kind in KINDS:
 class Batch:
     """Processes that restart together: one program, or a whole session."""
 
-    group: str
-    processes: tuple[str, ...]
+    group: GroupName
+    processes: tuple[ProcessName, ...]
 
     @property
     def name(self) -> str:
@@ -80,16 +80,16 @@ def plan(programs: Sequence[Program], *, with_postgres: bool) -> list[Batch]:
         with_postgres: restart the embedded database too; everything else waits for it.
     """
     up = [program for program in programs if program.state.is_up]
-    core = [program for group in _CORE for program in up if program.group == group]
-    links = [program for program in up if program.group.startswith("link-")]
-    links.sort(key=lambda program: (program.group, program.name != "link"))
+    core = [program for group in names.OWN_GROUPS for program in up if program.group == group]
+    links = [program for program in up if program.process.login is not None]
+    links.sort(key=lambda program: (program.group, program.process.kind != "link"))
     batches = [
-        Batch(program.group, (program.process,))
+        Batch(program.process.group, (program.process,))
         for program in (*core, *links)
-        if with_postgres or program.process != POSTGRES
+        if with_postgres or program.process != names.POSTGRES
     ]
-    sessions = {program.group for program in up if program.group.startswith("session-")}
-    for group in sorted(sessions, key=lambda name: int(name.removeprefix("session-"))):
+    numbers = {program.process.session for program in up}
+    for group in map(names.session_group, sorted(number for number in numbers if number is not None)):
         batches.append(Batch(group, tuple(program.process for program in up if program.group == group)))
     return batches
 
@@ -122,7 +122,8 @@ class Rollout:
             raise Interrupted from None
 
     def _run(self, batches: Sequence[Batch]) -> None:
-        traders = {program.process: self._rank(program) for program in self._programs() if program.name == "trader"}
+        programs = self._programs()
+        traders = {each.process: self._rank(each) for each in programs if each.process.is_trader}
         for batch in batches:
             began, self.at = time.monotonic(), batch.name
             if not self._restart(batch):
@@ -148,8 +149,8 @@ class Rollout:
         self._wait_well(batch, ranks, sizes)
         return True
 
-    def _wait_well(self, batch: Batch, ranks: Mapping[str, int], sizes: Mapping[str, int]) -> None:
-        pids: dict[str, set[int]] = {process: set() for process in ranks}
+    def _wait_well(self, batch: Batch, ranks: Mapping[ProcessName, int], sizes: Mapping[ProcessName, int]) -> None:
+        pids: dict[ProcessName, set[int]] = {process: set() for process in ranks}
         members, waiting = self._members(batch), list(batch.processes)
         for members in self._looks(batch, self._seconds):
             waiting = [
@@ -167,7 +168,7 @@ class Rollout:
         late = f"{text}: not {_STATES[max(ranks.values())]} within {self._seconds:g} s on the new code"
         raise NotWell(f"{late}; {self._reason(members.values(), sizes)}")
 
-    def _wait_traders(self, batch: Batch, ranks: Mapping[str, int]) -> None:
+    def _wait_traders(self, batch: Batch, ranks: Mapping[ProcessName, int]) -> None:
         """Wait until no trader is the worse for what was restarted; one that ended meanwhile is not missed."""
         deadline = time.monotonic() + self._seconds
         while worse := [
@@ -181,7 +182,7 @@ class Rollout:
 
     def _stop(self, batch: Batch) -> None:
         for process in reversed(batch.processes):
-            self._desk.supervisor.stop(*process.split(".", 1))
+            self._desk.supervisor.stop(process.group, process.program)
         for members in self._looks(batch, _STOP_SECONDS):
             if all(program.state.is_down for program in members.values()):
                 return
@@ -203,11 +204,11 @@ class Rollout:
             if not waiting:
                 return
             if time.monotonic() > deadline:
-                ways = supervisorctl("start", *(process.replace(".", ":", 1) for process in waiting))
+                ways = supervisorctl("start", *(process.at_supervisord for process in waiting))
                 raise NotWell(f"stopped and not started again: {problem}; {ways}")
             time.sleep(_LOOK_SECONDS)
 
-    def _start_once(self, batch: Batch) -> list[str]:
+    def _start_once(self, batch: Batch) -> list[ProcessName]:
         """Start what is down and return who cannot be started yet.
 
         A session whose group the new code describes otherwise is taken out and added again.
@@ -216,7 +217,7 @@ class Rollout:
         stopping = [process for process, program in members.items() if program.state is ProgramState.STOPPING]
         if stopping:
             return stopping
-        if batch.group.startswith("session-"):
+        if batch.group.session is not None:
             all_down = all(program.state.is_down for program in members.values())
             if not members or (all_down and batch.group in supervisor.reread()):
                 supervisor.remove_group(batch.group)
@@ -225,20 +226,20 @@ class Rollout:
         refusals: list[SupervisorRefused] = []
         for process in (process for process, program in members.items() if program.state.is_down):
             try:
-                supervisor.start(*process.split(".", 1))
+                supervisor.start(process.group, process.program)
             except SupervisorRefused as refused:
                 refusals.append(refused)
         if refusals:
             raise refusals[0]
         return []
 
-    def _looks(self, batch: Batch, seconds: float) -> Iterator[dict[str, Program]]:
+    def _looks(self, batch: Batch, seconds: float) -> Iterator[dict[ProcessName, Program]]:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             yield self._members(batch)
             time.sleep(_LOOK_SECONDS)
 
-    def _members(self, batch: Batch) -> dict[str, Program]:
+    def _members(self, batch: Batch) -> dict[ProcessName, Program]:
         found = {program.process: program for program in self._programs()}
         return {process: found[process] for process in batch.processes if process in found}
 
@@ -257,7 +258,7 @@ class Rollout:
         path = self._desk.home.log / f"{process}.log"
         return path.stat().st_size if path.exists() else 0
 
-    def _reason(self, members: Iterable[Program], sizes: Mapping[str, int]) -> str:
+    def _reason(self, members: Iterable[Program], sizes: Mapping[ProcessName, int]) -> str:
         """Return who does not come up and why; one that was only stopped along with another is not to blame."""
         words = {
             program.process: _last_word(self._said(program.process, sizes.get(program.process, 0)) or program.error)

@@ -17,6 +17,7 @@ from tradeproc.cli.layout import plain_text
 from tradeproc.cli.screen import FillSeen, OrderSeen, Screen
 from tradeproc.cli.why import entries, headline
 from tradeproc.domain.units import SECOND
+from tradeproc.protocol.names import ProcessName
 
 _NARROW, _WIDE, _WIDE_FROM = 32, 38, 100
 _LAGS_FROM = 112
@@ -230,8 +231,8 @@ def _process(screen: Screen, name: str, now: int, *, is_wide: bool) -> Text:
 
 def short_name(process: str) -> str:
     """Return a process name without what the title says already: `keeper`, `link`, `bars-ESH24-1m`, `orders`."""
-    name = process.partition(".")[2] or process
-    return name.partition("-")[0] if name.startswith(("orders-", "positions-")) else name
+    name = ProcessName(process)
+    return name.kind if name.kind in ("orders", "positions") else name.program or process
 
 
 def _activity(screen: Screen, rows: int) -> RenderableType:

@@ -4,7 +4,6 @@ It listens: the trader tells its state, candles and fills, every process its hea
 gap and after a restart of the trader is anything asked, so that watching costs a trading process next to nothing.
 """
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,12 +20,13 @@ from tradeproc.cli.screen import Screen
 from tradeproc.cli.view import progress_line, render
 from tradeproc.cli.why import death_line
 from tradeproc.clock import monotonic_ns, wall_ns
-from tradeproc.desk.installation import KEEPER, Desk
+from tradeproc.desk.installation import Desk
 from tradeproc.desk.listening import Listener
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.units import SECOND
 from tradeproc.errors import TradeprocError
-from tradeproc.procs.localbroker import main
+from tradeproc.protocol import names
+from tradeproc.protocol.names import KEEPER, ProcessName
 from tradeproc.supervision.deaths import read_deaths
 from tradeproc.supervision.reconcile import is_done
 
@@ -37,7 +37,6 @@ _ANSWER_SECONDS = 1.0
 _TAPE_IS_OVER = "the tape is over"
 # for so long a death is worth a line on the screen
 _DEATH_SECONDS = 600
-_OTHERS = re.compile(r"(session|link)-")
 
 
 def first_screen(row: dict[str, Any], *, speed: float | None = None, hint: str = "") -> Screen:
@@ -57,9 +56,9 @@ class Watch:
 
     def __init__(self, desk: Desk, session: int, login: str, screen: Screen) -> None:
         self._desk, self._session, self.screen = desk, session, screen
-        self._trader = f"session-{session}.trader"
-        self._groups = (f"session-{session}.", f"link-{login}.")
-        self._tape = main.PROCESS if is_at_local_broker(desk, login) else ""
+        self._trader = names.trader(session)
+        self._groups = (names.session_group(session), names.link_group(login))
+        self._tape = names.LOCAL_BROKER if is_at_local_broker(desk, login) else ""
         self._listener = Listener(desk.directory)
         self._sequences = Sequences()
         self._is_behind = True
@@ -91,7 +90,7 @@ class Watch:
             programs = self._desk.supervisor.processes()
         except TradeprocError:
             return
-        seen = {
+        seen: dict[str, str] = {
             each.process: each.state.value for each in programs if self._concerns(each.process) and not is_done(each)
         }
         self.screen = replace(self.screen.with_programs(seen), death=self._last_death(list(seen)))
@@ -104,7 +103,8 @@ class Watch:
         return "" if newest is None or newest[1].at < since else death_line(*newest)
 
     def _concerns(self, process: str) -> bool:
-        return process.startswith(self._groups) or not _OTHERS.match(process)
+        group = ProcessName(process).group
+        return group in self._groups or not group.is_generated
 
     def _take(self, envelope: Envelope) -> None:
         topic, body, screen = envelope.topic, envelope.body, self.screen

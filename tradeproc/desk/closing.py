@@ -7,6 +7,7 @@ from typing import Any
 from tradeproc.desk.exposure import TRADER, Open
 from tradeproc.desk.installation import Desk
 from tradeproc.errors import TradeprocError
+from tradeproc.protocol import names
 
 FLAT_SECONDS = 12.0
 _ASK_SECONDS, _PAUSE_SECONDS = 2.0, 0.2
@@ -36,7 +37,7 @@ def not_flat_yet(desk: Desk, sessions: Collection[int], seconds: float = FLAT_SE
 
 def _state(desk: Desk, session: int) -> dict[str, Any] | None:
     try:
-        return desk.client.call(f"session-{session}.trader", "state", {}, _ASK_SECONDS)
+        return desk.client.call(names.trader(session), "state", {}, _ASK_SECONDS)
     except TradeprocError:
         return None
 

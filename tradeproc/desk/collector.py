@@ -12,7 +12,7 @@ from typing import Any
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.config import DATABASE_URL, BadConfig, Config, HealthConfig
 from tradeproc.desk.books import Books, sessions_seen
-from tradeproc.desk.installation import TOKENS, Desk
+from tradeproc.desk.installation import Desk
 from tradeproc.desk.observations import (
     BeatSeen,
     DeathSeen,
@@ -32,6 +32,7 @@ from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.control_key import key_file_of
 from tradeproc.procs.specification import database_of
 from tradeproc.protocol import names
+from tradeproc.protocol.names import TOKENS
 from tradeproc.store import SessionRow, Store
 from tradeproc.store.embedded import database_url
 from tradeproc.supervision.client import Program, ProgramState
@@ -47,7 +48,7 @@ _MOST_AT_ONCE = 32
 # a trader's word for it
 _DOUBT = "waiting for reconciliation"
 _BYTES_PER_MB = 1 << 20
-_POSTGRES, _LOCALBROKER = "core:postgres", "localbroker:localbroker"
+_POSTGRES, _LOCALBROKER = names.POSTGRES.at_supervisord, names.LOCAL_BROKER.at_supervisord
 
 
 class Collector:
@@ -124,7 +125,7 @@ class Collector:
                 found = {_POSTGRES: external, _LOCALBROKER: not config.localbroker.enabled}
                 return frozenset(name for name, is_idle in found.items() if is_idle)
             case Unknown(_):
-                done = {_name(each) for each in programs if is_done(each)}
+                done = {each.process.at_supervisord for each in programs if is_done(each)}
                 return frozenset(done & {_POSTGRES, _LOCALBROKER})
 
     def _store(self, programs: Sequence[Program]) -> Answer[Store]:
@@ -136,7 +137,7 @@ class Collector:
                 except BadConfig as bad:
                     return Unknown(str(bad))
             case Unknown(reason):
-                is_embedded = any(_name(each) == _POSTGRES and not is_done(each) for each in programs)
+                is_embedded = any(each.process.at_supervisord == _POSTGRES and not is_done(each) for each in programs)
                 url = os.environ.get(DATABASE_URL) or (database_url(self.desk.home) if is_embedded else "")
                 if not url:
                     return Unknown(reason)
@@ -192,8 +193,11 @@ class Collector:
     def _of_session(self, row: SessionRow) -> list[StreamSeen]:
         spec, now = row.spec, wall_ns()
         found = []
-        for kind in (f"bars-{spec.contract}-{spec.minutes}m", f"orders-{spec.account}", f"positions-{spec.account}"):
-            process = f"link-{spec.login}.{kind}"
+        for process in (
+            names.bars_feed(spec.login, spec.contract, spec.minutes),
+            names.account_feed(spec.login, "orders", spec.account),
+            names.account_feed(spec.login, "positions", spec.account),
+        ):
             told = self.statuses.get(process)
             if told is None:
                 found.append(StreamSeen(process, False, None, self._is_open(spec, now), "its process is not running"))
@@ -260,9 +264,5 @@ def _program(home: Home, program: Program) -> ProgramSeen:
     """Return a program, and why it stays down where it said so itself."""
     if not program.error and program.exit_status == EXIT_HALT and program.state is ProgramState.EXITED:
         words = next((each.reason for each in read_deaths(home, program.process) if each.code == EXIT_HALT), "")
-        return ProgramSeen(_name(program), program.state.value, words, program.exit_status)
-    return ProgramSeen(_name(program), program.state.value, program.error, program.exit_status)
-
-
-def _name(program: Program) -> str:
-    return f"{program.group}:{program.name}"
+        return ProgramSeen(program.process.at_supervisord, program.state.value, words, program.exit_status)
+    return ProgramSeen(program.process.at_supervisord, program.state.value, program.error, program.exit_status)

@@ -4,9 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tradeproc.desk.installation import KEEPER, Desk
+from tradeproc.desk.installation import Desk
 from tradeproc.domain.instruments import Contract
 from tradeproc.errors import Outage, Refusal
+from tradeproc.protocol import names
+from tradeproc.protocol.names import KEEPER
 
 Row = Mapping[str, Any]
 BROKER, DATABASE, TRADER = "broker", "database", "trader"
@@ -90,7 +92,7 @@ def _newest(rows: Sequence[Row]) -> dict[tuple[str, str], Row]:
 
 
 def _at_broker(desk: Desk, login: str, account: str) -> list[Row] | None:
-    link = f"link-{login}.link"
+    link = names.link(login)
     if not desk.is_alive(link):
         return None
     try:

@@ -16,6 +16,8 @@ from tradeproc.desk.standing import alarms, is_in_alarms, starting, warden
 from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.units import SECOND
 from tradeproc.engine.alarms import AlarmName
+from tradeproc.protocol import names
+from tradeproc.protocol.names import ProcessName
 
 DAY = 86_400 * SECOND
 
@@ -78,7 +80,7 @@ def _silence(beat: BeatSeen, thresholds: HealthConfig, now: int) -> Iterator[Pro
 
 def _severity(beat: BeatSeen) -> Level:
     """Return how bad a degraded process is: a trader's alarms are about money, unless they pass by themselves."""
-    if not beat.process.endswith(".trader"):
+    if not ProcessName(beat.process).is_trader:
         return Level.WARNING
     alarms = {word.strip() for word in beat.detail.split(";")}
     return Level.WARNING if alarms <= _PASSING else Level.CRITICAL
@@ -222,7 +224,7 @@ def _way_to(login: LoginSeen) -> str:
         return f"a person must log in: scripts/tradectl login {login.name}"
     if "is not set in the environment" in login.detail:
         return "set it where the desk is started, then scripts/tradectl down and scripts/tradectl up"
-    return f"mend that, then {supervisorctl('restart', 'core:tokens')}"
+    return f"mend that, then {supervisorctl('restart', names.TOKENS.at_supervisord)}"
 
 
 def _calendars(seen: Observations, thresholds: HealthConfig, now: int) -> Iterator[Problem]:

@@ -1,7 +1,6 @@
 """One installation as the command line sees it: its home, its configuration, and the processes on its bus."""
 
 import fcntl
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -13,12 +12,10 @@ from tradeproc.desk.exits import CommandFailed, NotFound, NotRunning, WrongUsage
 from tradeproc.domain.session import is_session_number
 from tradeproc.errors import Outage, Refusal
 from tradeproc.home import Home
+from tradeproc.protocol import names
 from tradeproc.supervision.client import Supervisor
 
-KEEPER = "core.keeper"
-TOKENS = "core.tokens"
 ANSWER_SECONDS = 5.0
-_TRADER = re.compile(r"session-(\d+)\.trader")
 
 
 class Desk:
@@ -75,18 +72,17 @@ class Desk:
             return False
         return False
 
-    def processes(self) -> list[str]:
+    def processes(self) -> list[names.ProcessName]:
         """Return the names of the processes that are there."""
         return [process for process in self.directory.processes() if self.is_alive(process)]
 
     def sessions(self) -> list[dict[str, Any]]:
         """Return every session as the keeper tells it, each with the fields of its specification beside its own."""
-        return [flat_session(row) for row in self.ask(KEEPER, "sessions")["sessions"]]
+        return [flat_session(row) for row in self.ask(names.KEEPER, "sessions")["sessions"]]
 
     def traders(self) -> list[int]:
         """Return the sessions whose traders are there, without asking anybody."""
-        found = [_TRADER.fullmatch(process) for process in self.processes()]
-        return sorted(int(trader[1]) for trader in found if trader)
+        return sorted(each.trader_of for each in self.processes() if each.trader_of is not None)
 
     def session(self, named: str) -> dict[str, Any]:
         """Return the session with this number or name.

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tradeproc.desk.exits import CommandFailed, NotFound, NotRunning
-from tradeproc.desk.installation import KEEPER, Desk, flat_session
+from tradeproc.desk.installation import Desk, flat_session
 from tradeproc.errors import TradeprocError
+from tradeproc.protocol import names
+from tradeproc.protocol.names import KEEPER
 
 _SECONDS = 2.0
 # what a trader says of its session, for want of the keeper's row
@@ -71,7 +73,7 @@ def _of_traders(desk: Desk) -> list[dict[str, Any]]:
     rows = []
     for number in desk.traders():
         try:
-            told = desk.client.call(f"session-{number}.trader", "state", {}, _SECONDS)
+            told = desk.client.call(names.trader(number), "state", {}, _SECONDS)
         except TradeprocError:
             continue
         rows.append({"id": number, "state": "running", **{key: told[key] for key in _OF_TRADER}})

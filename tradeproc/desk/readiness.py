@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from tradeproc.desk.exits import Exit, supervisorctl
-from tradeproc.desk.installation import KEEPER, Desk
+from tradeproc.desk.installation import Desk
 from tradeproc.errors import EXIT_DONE, EXIT_HALT, TradeprocError
+from tradeproc.protocol import names
+from tradeproc.protocol.names import KEEPER
 from tradeproc.supervision.client import Program, ProgramState
 
-_OWN = ("core", "warden", "localbroker")
 # these end at once where the configuration wants none of them
-_MAY_BE_DONE = ("core.postgres", "localbroker.localbroker")
+_MAY_BE_DONE = (names.POSTGRES, names.LOCAL_BROKER)
 _ANSWER_SECONDS = 1.0
 # a line that `procs/entry.py` wrote itself; texts of others cannot begin a line, see `logs.py`
 _LAST_WORDS = re.compile(
@@ -89,14 +90,16 @@ class Readiness:
     def look(self) -> list[NotUp]:
         """Return what should be up now and is not."""
         try:
-            programs = {program.process: program for program in self._desk.supervisor.processes()}
+            programs: dict[str, Program] = {program.process: program for program in self._desk.supervisor.processes()}
         except TradeprocError as error:
             # somebody may have stopped it meanwhile; one that is only slow answers the next time
             since = self._stopped_since.setdefault("supervisord", time.monotonic())
             is_gone = time.monotonic() - since > self._timing.restart
             return [NotUp("supervisord", str(error), "scripts/tradectl up starts it", is_final=is_gone)]
         self._stopped_since.pop("supervisord", None)
-        own = {process: "" for process, program in programs.items() if program.group in _OWN}
+        own: dict[str, str] = {
+            process: "" for process, program in programs.items() if program.group in names.OWN_GROUPS
+        }
         missing = list(self._missing(programs, own))
         if any(each.process == KEEPER for each in missing):
             # who should run besides is not known yet
@@ -117,7 +120,7 @@ class Readiness:
                 yield found
 
     def _judge(self, program: Program) -> NotUp | None:
-        process, start = program.process, supervisorctl("start", f"{program.group}:{program.name}")
+        process, start = program.process, supervisorctl("start", program.process.at_supervisord)
         pids = self._pids.setdefault(process, set())
         pids |= {program.pid} - {0}
         stopped_for = self._stopped_for(program)
@@ -174,9 +177,9 @@ def due(sessions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
             continue
         conflict = str(row.get("conflict") or "")
         if not conflict:
-            found[f"link-{row['login']}.link"] = ""
-        for name in ("account", "trader"):
-            found[f"session-{row['id']}.{name}"] = conflict
+            found[names.link(row["login"])] = ""
+        for process in (names.account(row["id"]), names.trader(row["id"])):
+            found[process] = conflict
     return found
 
 

@@ -9,8 +9,8 @@ from tradeproc.desk.problems import Level, Problem
 from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.units import SECOND
 from tradeproc.errors import EXIT_DONE, EXIT_HALT
+from tradeproc.protocol import names
 
-_ALWAYS_UP = frozenset({"core", "warden", "localbroker"})
 _START_SECONDS = 20
 
 
@@ -27,7 +27,7 @@ def _program(program: ProgramSeen, seen: Observations) -> Iterator[Problem]:
         case "RUNNING" | "STARTING" | "STOPPING":
             return
         case "STOPPED" | "EXITED" if is_quietly_down(program):
-            if name.split(":")[0] in _ALWAYS_UP and name not in seen.idle:
+            if names.process_at_supervisord(name).group in names.OWN_GROUPS and name not in seen.idle:
                 yield Problem(Level.CRITICAL, name, f"{_how(program)}, and must run; {start}")
         case "EXITED" if program.exit_status == EXIT_HALT:
             text = f"stopped itself; only a person can mend what its log in run/log says{detail}, then {start}"
@@ -59,8 +59,8 @@ def sessions(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterato
                 for name in (*own, _link(each)):
                     if name not in coming:
                         users.setdefault(name, []).append(each.name)
-            for name, names in users.items():
-                yield from _needed(name, names, seen)
+            for name, needing in users.items():
+                yield from _needed(name, needing, seen)
 
 
 def _coming(session: SessionSeen, seen: Observations) -> frozenset[str]:
@@ -76,7 +76,11 @@ def _session(session: SessionSeen, seen: Observations) -> Iterator[Problem]:
     if any(program is not None and not is_quietly_down(program) for program in own):
         # that has a line of its own
         return
-    way = supervisorctl("start", f"session-{session.id}:*") if all(own) else supervisorctl("restart", "core:keeper")
+    way = (
+        supervisorctl("start", names.session_group(session.id).all_at_supervisord)
+        if all(own)
+        else supervisorctl("restart", names.KEEPER.at_supervisord)
+    )
     text = f"{session.name} should run and does not; {way} or scripts/tradectl session stop {session.id}"
     yield Problem(Level.CRITICAL, f"session {session.id}", text)
 
@@ -85,7 +89,9 @@ def _needed(name: str, users: list[str], seen: Observations) -> Iterator[Problem
     program = _programs(seen).get(name)
     who = f"needed by session {', '.join(users)}"
     if program is None:
-        text = f"supervisord does not have it, and it is {who}; {supervisorctl('restart', 'core:keeper')}"
+        text = (
+            f"supervisord does not have it, and it is {who}; {supervisorctl('restart', names.KEEPER.at_supervisord)}"
+        )
         yield Problem(Level.CRITICAL, name, text)
     elif is_quietly_down(program):
         yield Problem(Level.CRITICAL, name, f"{_how(program)}, and {who}; {supervisorctl('start', name)}")
@@ -103,15 +109,15 @@ def due(seen: Observations) -> tuple[SessionSeen, ...]:
 
 def needs(session: SessionSeen) -> frozenset[str]:
     """Return the processes without which a session cannot trade."""
-    return frozenset(name.replace(":", ".", 1) for name in (*_own(session), _link(session)))
+    return frozenset(names.process_at_supervisord(name) for name in (*_own(session), _link(session)))
 
 
 def _own(session: SessionSeen) -> tuple[str, str]:
-    return f"session-{session.id}:account", f"session-{session.id}:trader"
+    return names.account(session.id).at_supervisord, names.trader(session.id).at_supervisord
 
 
 def _link(session: SessionSeen) -> str:
-    return f"link-{session.login}:link"
+    return names.link(session.login).at_supervisord
 
 
 def _programs(seen: Observations) -> Mapping[str, ProgramSeen]:

@@ -9,6 +9,8 @@ from tradeproc.desk.running import due, needs
 from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.units import SECOND
 from tradeproc.engine.alarms import AlarmName
+from tradeproc.protocol import names, scopes
+from tradeproc.protocol.names import ProcessName
 
 _LONG_SECONDS, _TOO_LONG_SECONDS = 60, 300
 _HOUR, _MOST_DEATHS = 3600 * SECOND, 3
@@ -35,7 +37,7 @@ def alarms(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterator[
         case Known(rows):
             for row in rows:
                 if not row.is_acknowledged and (row.is_due or _words(row.name) & _STAYS_TRUE):
-                    subject = "host" if row.session is None else f"session {row.session}"
+                    subject = scopes.HOST if row.session is None else f"session {row.session}"
                     what = f"alarm {row.name} for {ago(row.at, now)}: {row.detail}"
                     text = f"{what}; scripts/tradectl alarms{acknowledge_way(row.session)}"
                     yield Problem(_level(row.name), subject, text)
@@ -44,8 +46,10 @@ def alarms(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterator[
 def is_in_alarms(beat: BeatSeen, seen: Observations, level: Level) -> bool:
     """Tell whether all a trader is degraded by has its lines as standing alarms, one of them as bad as `level`."""
     rows: tuple[AlarmSeen, ...] = seen.alarms.value if isinstance(seen.alarms, Known) else ()
-    own = {row.name for row in rows if beat.process == f"session-{row.session}.trader" and row.is_due}
-    silenced = {row.name for row in rows if beat.process == f"session-{row.session}.trader" and row.is_acknowledged}
+    session = ProcessName(beat.process).trader_of
+    of_trader = [row for row in rows if session is not None and row.session == session]
+    own = {row.name for row in of_trader if row.is_due}
+    silenced = {row.name for row in of_trader if row.is_acknowledged}
     told = {word.strip() for word in beat.detail.split(";")} - silenced
     if not told:
         return True
@@ -68,7 +72,7 @@ def warden(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterator[
         text = (
             f"died {len(recent)} times within an hour, the last time {ago(recent[0].at, now)} ago: {recent[0].reason}"
         )
-        yield Problem(Level.WARNING, "warden.warden", text)
+        yield Problem(Level.WARNING, names.WARDEN, text)
 
 
 def starting(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterator[Problem]:

@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tradeproc.desk.exits import NotRunning
-from tradeproc.desk.installation import KEEPER, Desk
+from tradeproc.desk.installation import Desk
 from tradeproc.errors import Outage, Refusal
+from tradeproc.protocol import names, scopes
+from tradeproc.protocol.names import KEEPER
 
 STORED, UNSTORED = "stored", "not stored"
 _KEEPER_SECONDS = 8.0
@@ -48,7 +50,7 @@ def _straight(desk: Desk, name: str, session: int | None, params: dict[str, Any]
     if not traders:
         whose = "" if session is None else f" of session {session}"
         raise NotRunning(f"{away}; no trader{whose} runs that could be told in its place, and nothing is stored")
-    scope = "host" if session is None else f"session:{session}"
+    scope = scopes.HOST if session is None else scopes.of_session(session)
     sessions = _tell(desk, name, scope, traders, params)
     return {"scope": scope, "sessions": sessions, "latch": UNSTORED, "standing": None, "trouble": str(away)}
 
@@ -63,7 +65,7 @@ def _tell(desk: Desk, name: str, scope: str, sessions: Sequence[int], params: di
         told: dict[str, Any] = {}
         try:
             for method in _TOLD[name]:
-                told = client.call(f"session-{session}.trader", method, {**params, "scope": scope}, _TRADER_SECONDS)
+                told = client.call(names.trader(session), method, {**params, "scope": scope}, _TRADER_SECONDS)
         except (Outage, Refusal) as error:
             return {"session": session, "ok": False, "reason": str(error)}
         return {"session": session, "ok": True, "trading_state": told.get("trading_state")}

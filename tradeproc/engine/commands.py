@@ -15,6 +15,7 @@ from tradeproc.engine.events import (
     TradingStateSet,
 )
 from tradeproc.engine.turn import Turn
+from tradeproc.protocol import scopes
 
 Command = TradingStateSet | FlattenCommanded | ReconcileCommanded | StopCommanded | LeaseChanged
 
@@ -62,7 +63,7 @@ def _set_trading_state(turn: Turn, command: TradingStateSet) -> None:
         by=command.by,
         reason=command.reason,
     )
-    if command.state is TradingState.ACTIVE and command.scope == f"session:{turn.state.setup.session}":
+    if command.state is TradingState.ACTIVE and command.scope == scopes.of_session(turn.state.setup.session):
         strategy.resumed(turn)
         turn.clear(AlarmName.EXTERNAL_CHANGE)
     if engine.trading is not TradingState.ACTIVE:

@@ -14,6 +14,7 @@ from tradeproc.domain.broker_orders import BrokerOrder, ListedOrder, Outcome, Un
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order
 from tradeproc.domain.units import Nanos
+from tradeproc.protocol.scopes import Scope
 
 
 class StreamKind(StrEnum):
@@ -39,7 +40,7 @@ class TradingState(StrEnum):
 
 def concerns(scope: str, session: int) -> bool:
     """Tell whether a latch of that scope counts for a session: its own, its portfolio's and the host's do."""
-    return scope in ("host", f"session:{session}") or scope.startswith("portfolio:")
+    return Scope(scope).concerns(session)
 
 
 # --- life of the process ------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from tradeproc.engine.effects import (
 from tradeproc.engine.events import TradingState
 from tradeproc.engine.orders import Applied, is_on_grid
 from tradeproc.engine.state import Holding, Question, State
+from tradeproc.protocol import scopes
 
 EXTERNAL = "external_policy"
 """Who set the latch of a session whose position changed by no order of ours; lifting it takes a reason."""
@@ -116,7 +117,7 @@ class Turn:
     def latch(self, by: str, reason: str) -> None:
         """Close the session to entries until a person resumes it; a latch that closes more stays as it is."""
         engine = self.state.engine
-        scope = f"session:{self.state.setup.session}"
+        scope = scopes.of_session(self.state.setup.session)
         if engine.latches.get(scope, TradingState.ACTIVE) is not TradingState.ACTIVE:
             return
         engine.latches[scope] = TradingState.REDUCING

@@ -8,6 +8,8 @@ may end. Times are monotonic seconds.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from tradeproc.protocol import names
+
 RENEW_SECONDS = 15.0
 
 
@@ -21,9 +23,7 @@ class FeedKey:
     @property
     def program(self) -> str:
         """Return the program's name inside the link's group, as `bars-ESH24-1m` or `orders-SIM1`."""
-        return (
-            f"bars-{self.subject[0]}-{self.subject[1]}m" if self.kind == "bars" else f"{self.kind}-{self.subject[0]}"
-        )
+        return names.feed("any", self.kind, self.subject).program
 
 
 class Needs:

@@ -9,6 +9,7 @@ from tradeproc.bus.node import Node
 from tradeproc.config import Config, load
 from tradeproc.errors import Halt
 from tradeproc.home import Home, find_home
+from tradeproc.protocol import names
 from tradeproc.store.database import DatabaseDown
 from tradeproc.store.embedded import database_url
 from tradeproc.store.rows import SessionRow
@@ -43,7 +44,7 @@ def run_session(kind: str, arguments: Sequence[str], begin: Begin) -> int:
     session: int = parser.parse_args(arguments).session
     home = find_home()
     url = database_of(load(home), home)
-    node = Node(f"session-{session}.{kind}", Directory(home.sockets))
+    node = Node(names.session_group(session).process(kind), Directory(home.sockets))
     _when_known(node, url, session, lambda row: begin(node, home, url, row))
     node.run()
     return node.exit_status

@@ -9,8 +9,8 @@ from tradeproc.bus.client import Client
 from tradeproc.bus.requests import RequestRefused
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.errors import Outage
+from tradeproc.protocol import names
 
-TOKENS = "core.tokens"
 _ASK_SECONDS = 8.0
 _EARLY_SECONDS = 30.0
 # how long an old token is used on before the next attempt at a new one, and what it must be good for at least
@@ -65,7 +65,7 @@ class BusTokenSource:
     def _ask(self, seconds: float) -> None:
         question = {"login": self._login, "refused": self._refused}
         try:
-            body = self._client.call(TOKENS, "token", question, seconds)
+            body = self._client.call(names.TOKENS, "token", question, seconds)
             self._token, expires_at = str(body["access_token"]), int(body["expires_at"])
         except RequestRefused as refused:
             raise NoToken(self._login, str(refused)) from None

@@ -9,11 +9,13 @@ login and no kind.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 _SESSION = re.compile(r"session-(0|[1-9][0-9]{0,18})", re.ASCII)
 _LINK = re.compile(r"link-(\S+)", re.ASCII)
-_FEED = re.compile(r"(bars|orders|positions)-\S+", re.ASCII)
+_FEED = re.compile(r"(bars|orders|positions)-(\S+)", re.ASCII)
+_BARS = re.compile(r"(\S+)-(\d+)m", re.ASCII)
 
 
 class GroupName(str):
@@ -37,6 +39,11 @@ class GroupName(str):
     def is_generated(self) -> bool:
         """Tell whether it comes and goes with a session or a login."""
         return self.session is not None or self.login is not None
+
+    @property
+    def all_at_supervisord(self) -> str:
+        """All its programs, as supervisord and supervisorctl write it."""
+        return f"{self}:*"
 
     def process(self, program: str) -> "ProcessName":
         """Return the name of a program of this group."""
@@ -76,9 +83,25 @@ class ProcessName(str):
         return found[1] if found and self.login is not None else self.program
 
     @property
+    def feed(self) -> tuple[str, ...]:
+        """What a feed of a login is of: contract and minutes, or an account; empty for all that is no feed."""
+        found = _FEED.fullmatch(self.program)
+        if found is None or self.login is None:
+            return ()
+        if found[1] != "bars":
+            return (found[2],)
+        bars = _BARS.fullmatch(found[2])
+        return (bars[1], bars[2]) if bars else ()
+
+    @property
+    def trader_of(self) -> int | None:
+        """The session whose trader it is; None for all other processes."""
+        return self.session if self.program == "trader" else None
+
+    @property
     def is_trader(self) -> bool:
         """Tell whether it is the trader of a session."""
-        return self.session is not None and self.program == "trader"
+        return self.trader_of is not None
 
     @property
     def at_supervisord(self) -> str:
@@ -117,14 +140,20 @@ def link(login: str) -> ProcessName:
     return link_group(login).process("link")
 
 
+def feed(login: str, kind: str, subject: Sequence[str]) -> ProcessName:
+    """Return a feed: `bars` of a contract and its minutes, `orders` or `positions` of an account."""
+    tail = f"{subject[0]}-{subject[1]}m" if kind == "bars" else subject[0]
+    return link_group(login).process(f"{kind}-{tail}")
+
+
 def bars_feed(login: str, contract: str, minutes: int) -> ProcessName:
     """Return the feed of a contract's bars."""
-    return link_group(login).process(f"bars-{contract}-{minutes}m")
+    return feed(login, "bars", (contract, str(minutes)))
 
 
 def account_feed(login: str, kind: str, account: str) -> ProcessName:
     """Return the feed of an account's orders or positions; `kind` is one of these two words."""
-    return link_group(login).process(f"{kind}-{account}")
+    return feed(login, kind, (account,))
 
 
 CORE: Final = GroupName("core")
@@ -135,3 +164,5 @@ KEEPER: Final = CORE.process("keeper")
 JOBS: Final = CORE.process("jobs")
 WARDEN: Final = GroupName("warden").process("warden")
 LOCAL_BROKER: Final = GroupName("localbroker").process("localbroker")
+OWN_GROUPS: Final = (CORE, LOCAL_BROKER.group, WARDEN.group)
+"""The groups that supervisord.conf declares: they are there as long as the desk is."""

@@ -11,6 +11,9 @@ from tradeproc.errors import Refusal
 _SCOPE = re.compile(r"host|login:\S{1,64}|portfolio:\S{1,64}|session:(?:0|[1-9][0-9]{0,18})", re.ASCII)
 
 
+_SESSION = re.compile(r"session:(0|[1-9][0-9]{0,18})", re.ASCII)
+
+
 class BadScope(Refusal):
     """A text that is no scope; caught where it came in."""
 
@@ -47,7 +50,8 @@ class Scope(str):
     @property
     def session(self) -> int | None:
         """Return the session's number, None for every other scope."""
-        return int(self.name) if self.kind == "session" else None
+        found = _SESSION.fullmatch(self)
+        return int(found[1]) if found else None
 
     @property
     def login(self) -> str | None:
@@ -58,6 +62,10 @@ class Scope(str):
     def portfolio(self) -> str | None:
         """Return the portfolio's name, None for every other scope."""
         return self.name if self.kind == "portfolio" else None
+
+    def concerns(self, session: int) -> bool:
+        """Tell whether a latch of this scope counts for a session: its own, its portfolio's and the host's do."""
+        return self in (HOST, of_session(session)) or self.portfolio is not None
 
     @property
     def in_words(self) -> str:

@@ -10,7 +10,6 @@ import errno
 import fcntl
 import logging
 import os
-import re
 import time
 import zlib
 from collections.abc import Iterator, Sequence
@@ -26,6 +25,7 @@ from tradeproc.domain.texts import storable
 from tradeproc.domain.units import Nanos
 from tradeproc.durable import append_durably, sync_folder
 from tradeproc.errors import Outage
+from tradeproc.protocol.names import GroupName, session_group
 from tradeproc.store import writes
 from tradeproc.store.database import StatementRefused
 from tradeproc.store.store import LeaseLost, Store
@@ -33,14 +33,12 @@ from tradeproc.store.writes import NUL, Write, packed
 
 log = logging.getLogger(__name__)
 
-# only these are journals: the sweep takes no other file of the folder for one
-_NAME = re.compile(r"session-([1-9]\d{0,17})\.jsonl")
 DAMAGED_ALARM, REFUSED_ALARM = "journal_damaged", "journal_refused"
 
 
 def journal_path(folder: Path, session: int) -> Path:
     """Return where the journal of a session's trader is."""
-    return folder / f"session-{session}.jsonl"
+    return folder / f"{session_group(session)}.jsonl"
 
 
 def replay_left(folder: Path, store: Store) -> int:
@@ -50,8 +48,10 @@ def replay_left(folder: Path, store: Store) -> int:
         DatabaseDown: the rest stays where it is.
     """
     done = 0
-    for path in sorted(folder.glob("session-*.jsonl")):
-        if not _NAME.fullmatch(path.name) or path.is_symlink() or not path.is_file() or path.stat().st_size == 0:
+    for path in sorted(folder.glob("*.jsonl")):
+        # only a session's file is a journal: no other file of the folder is taken for one
+        is_journal = GroupName(path.stem).session is not None and not path.is_symlink() and path.is_file()
+        if not is_journal or path.stat().st_size == 0:
             continue
         try:
             done += _replay_one(path, store)
@@ -240,8 +240,7 @@ class Journal:
         aside = self.path.with_suffix(suffix)
         append_durably(aside, line.rstrip(b"\n") + b"\n")
         log.error("journal_line_put_aside path=%s reason=%s", aside, reason)
-        found = _NAME.fullmatch(self.path.name)
-        session = int(found[1]) if found else None
+        session = GroupName(self.path.stem).session
         try:
             if not any(row.name == alarm for row in store.alarms(session, only_standing=True)):
                 store.save_alarm(session, alarm, f"{reason}; it is in {aside}", wall_ns())

@@ -18,6 +18,7 @@ from tradeproc.domain.units import Nanos
 from tradeproc.durable import remove_durably, write_durably
 from tradeproc.engine.events import TradingState
 from tradeproc.home import Home
+from tradeproc.protocol import scopes
 from tradeproc.store.rows import Latch
 from tradeproc.store.store import Store
 
@@ -106,7 +107,7 @@ def all_latches(store: Store, home: Home) -> list[Latch]:
 def unread(reason: str, at: Nanos) -> Latch:
     """Return the safe reading of a file that cannot be read."""
     why = f"{reason}; a halt that was in it may be lost: look at each session, then resume"
-    return Latch("host", TradingState.HALTED.value, "keeper", why, at)
+    return Latch(scopes.HOST, TradingState.HALTED.value, "keeper", why, at)
 
 
 def _parsed(file: Path, body: bytes) -> Answer[tuple[Latch, ...]]:

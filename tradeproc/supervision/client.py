@@ -15,6 +15,7 @@ from supervisor.xmlrpc import Faults
 
 from tradeproc.errors import Outage, Refusal
 from tradeproc.home import Home
+from tradeproc.protocol.names import GroupName, ProcessName
 
 _SECONDS = 5.0
 
@@ -73,9 +74,9 @@ class Program:
     logfile: str
 
     @property
-    def process(self) -> str:
+    def process(self) -> ProcessName:
         """Name on the bus, as `session-1.trader`."""
-        return f"{self.group}.{self.name}"
+        return GroupName(self.group).process(self.name)
 
 
 class Supervisor:
@@ -107,7 +108,9 @@ class Supervisor:
 
     def start(self, group: str, name: str) -> bool:
         """Start one program; False when it is up already."""
-        return self._unless(Faults.ALREADY_STARTED, "supervisor.startProcess", f"{group}:{name}", False)
+        return self._unless(
+            Faults.ALREADY_STARTED, "supervisor.startProcess", GroupName(group).process(name).at_supervisord, False
+        )
 
     def stop(self, group: str, name: str) -> bool:
         """Begin to stop one program, also one that died and is about to start again; False when it was down."""
@@ -166,10 +169,10 @@ class Supervisor:
 
     def shutdown(self) -> None:
         """Begin to stop everything: sessions at once, then logins, then group by group in supervisord's own order."""
-        groups = {program.group for program in self.processes()}
-        for kind in ("session-", "link-"):
-            for group in sorted(group for group in groups if group.startswith(kind)):
-                self.stop_group(group)
+        groups = sorted({program.process.group for program in self.processes()})
+        sessions = [group for group in groups if group.session is not None]
+        for group in (*sessions, *(group for group in groups if group.login is not None)):
+            self.stop_group(group)
         self._call("supervisor.shutdown")
 
     def _unless(self, code: int, method: str, *parameters: str | bool) -> bool:
@@ -182,7 +185,9 @@ class Supervisor:
         return True
 
     def _call(self, method: str, *parameters: str | bool) -> Any:
-        body = xmlrpc.client.dumps(parameters, method).encode()
+        # xmlrpc writes texts alone, not what is derived from them
+        plain = tuple(str(each) if isinstance(each, str) else each for each in parameters)
+        body = xmlrpc.client.dumps(plain, method).encode()
         try:
             answer = _post(self._path, body, self._seconds)
             return xmlrpc.client.loads(answer)[0][0]

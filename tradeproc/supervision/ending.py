@@ -11,6 +11,8 @@ from typing import Any
 from supervisor import events
 from supervisor.states import ProcessStates, SupervisorStates
 
+from tradeproc.protocol.names import GroupName
+
 # with up to a second for each turn of supervisord's loop, well below the 10 s that a shutdown may take
 HURRY_SECONDS, KILL_SECONDS = 3.0, 6.0
 
@@ -27,7 +29,7 @@ class Ending:
     def _begin(self) -> None:
         self._began = time.monotonic()
         for name, group in self._supervisord.process_groups.items():
-            if name.startswith("session-"):
+            if GroupName(name).session is not None:
                 group.stop_all()
 
     def turn(self) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from tradeproc.errors import Refusal
 from tradeproc.home import Home
+from tradeproc.protocol import names
 from tradeproc.supervision.client import ProgramState, Supervisor
-from tradeproc.supervision.groups import GroupFiles, GroupSpec, ProgramSpec, link_group, link_name
+from tradeproc.supervision.groups import GroupFiles, GroupSpec, ProgramSpec, link_group
 
 _LINK = "link"
 # a feed has 3 s to end before it is killed; supervisord answers after that
@@ -23,7 +24,7 @@ class FeedPrograms:
         self._supervisor = Supervisor(home, seconds=_REMOVE_SECONDS)
         self._files = GroupFiles(home)
         self._login = login
-        self._group = link_name(login)
+        self._group = names.link_group(login)
 
     def ensure(self, program: str, arguments: Sequence[str]) -> bool:
         """Let a feed run; False when it was there already, which is as good.

@@ -20,13 +20,13 @@ from supervisor.options import ServerOptions
 from tradeproc.errors import Refusal
 from tradeproc.folders import write_private
 from tradeproc.home import Home
+from tradeproc.protocol import names
 from tradeproc.supervision.declared import Strategy
 
 log = logging.getLogger(__name__)
 
 LINK_PRIORITY = 100
 SESSION_PRIORITY = 200
-FEED_KINDS = ("bars-", "orders-", "positions-")
 _INTENSITY = "5/60"
 # what no value of such a file can hold
 _UNWRITABLE = re.compile(r"\s;|%\(here\)s|[\x00-\x1f\x7f]|\s\Z")
@@ -100,40 +100,30 @@ class GroupSpec:
         return GroupSpec(self.name, self.strategy, self.priority, kept)
 
 
-def session_name(session: int) -> str:
-    """Return the name of a session's group."""
-    return f"session-{session}"
-
-
-def link_name(login: str) -> str:
-    """Return the name of a login's group."""
-    return f"link-{login}"
-
-
 def session_group(session: int) -> GroupSpec:
     """Return the group of a trading session; account and trader live and die together."""
     number = str(session)
     programs = (ProgramSpec("account", ("account", number)), ProgramSpec("trader", ("trader", number)))
-    return GroupSpec(session_name(session), Strategy.ONE_FOR_ALL, SESSION_PRIORITY, programs)
+    return GroupSpec(names.session_group(session), Strategy.ONE_FOR_ALL, SESSION_PRIORITY, programs)
 
 
 def link_group(login: str) -> GroupSpec:
     """Return the group of a login as it begins: the link alone, which adds its feeds."""
     programs = (ProgramSpec("link", ("link", login)),)
-    return GroupSpec(link_name(login), Strategy.ONE_FOR_ONE, LINK_PRIORITY, programs)
+    return GroupSpec(names.link_group(login), Strategy.ONE_FOR_ONE, LINK_PRIORITY, programs)
 
 
 def render(group: GroupSpec, home: Home) -> str:
     """Return the text of a group's file."""
     root = home.plain_root if _UNWRITABLE.search(str(home.root)) else home.root
-    names = ",".join(f"{group.name}.{program.name}" for program in group.programs)
+    processes = [names.GroupName(group.name).process(program.name) for program in group.programs]
     body = (
-        f"[group:{group.name}]\nprograms={names}\n"
+        f"[group:{group.name}]\nprograms={','.join(processes)}\n"
         f"priority={group.priority}\nstrategy={group.strategy}\nintensity={_INTENSITY}\n"
     )
     body += "".join(
         _PROGRAM.format(
-            process=f"{group.name}.{program.name}",
+            process=process,
             name=program.name,
             python=_escaped(shlex.quote(f"{root}/.venv/bin/python")),
             directory=_escaped(str(root)),
@@ -142,7 +132,7 @@ def render(group: GroupSpec, home: Home) -> str:
             arguments=" ".join(program.arguments),
             priority=group.priority + place,
         )
-        for place, program in enumerate(group.programs)
+        for place, (process, program) in enumerate(zip(processes, group.programs, strict=True))
     )
     return _FIRST_LINE.format(zlib.crc32(body.encode())) + body
 
@@ -166,11 +156,8 @@ def is_ours(text: str) -> bool:
 
 def feed_program(login: str, name: str) -> ProgramSpec:
     """Return a feed by its name in its link's group, as `bars-ESH24-1m` or `orders-SIM1`."""
-    kind, _, subject = name.partition("-")
-    if kind != "bars":
-        return ProgramSpec(name, (kind, login, subject))
-    contract, _, minutes = subject.rpartition("-")
-    return ProgramSpec(name, (kind, login, contract, minutes.removesuffix("m")))
+    process = names.link_group(login).process(name)
+    return ProgramSpec(name, (process.kind, login, *process.feed))
 
 
 def parse(text: str) -> GroupSpec:
@@ -187,7 +174,7 @@ def parse(text: str) -> GroupSpec:
         programs = []
         for process in filter(None, head["programs"].split(",")):
             command = shlex.split(file[f"program:{process}"]["command"].replace("%%", "%"))
-            programs.append(ProgramSpec(process.removeprefix(f"{name}."), tuple(command[3:])))
+            programs.append(ProgramSpec(names.ProcessName(process).program, tuple(command[3:])))
         return GroupSpec(name, Strategy(head["strategy"]), int(head["priority"]), tuple(programs))
     except (configparser.Error, LookupError, ValueError, BadProgram) as error:
         raise BadGroupFile(" ".join(f"{type(error).__name__}: {error}".split())) from None
@@ -218,7 +205,7 @@ class GroupFiles:
     def names(self) -> list[str]:
         """Return the names of all generated groups."""
         return sorted(
-            path.stem for path in self._home.groups.glob("*.conf") if path.stem.startswith(("session-", "link-"))
+            path.stem for path in self._home.groups.glob("*.conf") if names.GroupName(path.stem).is_generated
         )
 
     def write(self, group: GroupSpec) -> None:
@@ -229,7 +216,7 @@ class GroupFiles:
         """Leave of each login's group the link alone; for the time before supervisord starts."""
         for name in self.names():
             group = self.read(name)
-            if group is not None and name.startswith("link-") and len(group.programs) > 1:
+            if group is not None and names.GroupName(name).login is not None and len(group.programs) > 1:
                 self.write(replace(group, programs=group.programs[:1]))
 
     def renew(self) -> None:
@@ -252,8 +239,8 @@ class GroupFiles:
 
     def put_aside_unreadable(self) -> list[str]:
         """Put aside the files of others that nobody can read, as while one is there supervisord reads none anew."""
-        names = [path.stem for path in sorted(self._home.groups.glob("*.conf"))]
-        unreadable = [name for name in names if name not in self.names() and not _is_readable(self.path(name))]
+        files = [path.stem for path in sorted(self._home.groups.glob("*.conf"))]
+        unreadable = [name for name in files if name not in self.names() and not _is_readable(self.path(name))]
         for name in unreadable:
             self.put_aside(name)
         return unreadable

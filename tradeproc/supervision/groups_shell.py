@@ -4,19 +4,17 @@ import logging
 from collections.abc import Sequence
 
 from tradeproc.home import Home
+from tradeproc.protocol import names
 from tradeproc.supervision.client import Program, Supervisor, SupervisorRefused
 from tradeproc.supervision.groups import (
-    FEED_KINDS,
     GroupFiles,
     GroupSpec,
     feed_program,
     is_ours,
     link_group,
-    link_name,
     parse,
     render,
     session_group,
-    session_name,
 )
 from tradeproc.supervision.reconcile import (
     AddLink,
@@ -72,9 +70,11 @@ class GroupsShell:
         for each in wanted:
             if each.group in members:
                 self._write_again(self._files.text(each.group), session_group(each.session))
-        for login in sorted({each.login for each in wanted if link_name(each.login) in members}):
-            text = self._files.text(link_name(login))
-            self._write_again(text, parse(text) if is_ours(text) else _as_it_runs(login, members[link_name(login)]))
+        for login in sorted({each.login for each in wanted if names.link_group(each.login) in members}):
+            text = self._files.text(names.link_group(login))
+            self._write_again(
+                text, parse(text) if is_ours(text) else _as_it_runs(login, members[names.link_group(login)])
+            )
         try:
             if self._mended:
                 self._edited |= self._mended & set(self.supervisor.reread())
@@ -111,7 +111,7 @@ class GroupsShell:
             SupervisorAway: supervisord does not answer.
         """
         groups = {program.group for program in self.supervisor.processes()}
-        for group in (link_name(login), session_name(session)):
+        for group in (names.link_group(login), names.session_group(session)):
             if group in groups:
                 self.supervisor.start_group(group)
 
@@ -121,8 +121,8 @@ class GroupsShell:
         Raises:
             SupervisorAway: supervisord does not answer.
         """
-        members = [program for program in self.supervisor.processes() if program.group == link_name(login)]
-        link = next((program for program in members if program.name == "link"), None)
+        members = [program for program in self.supervisor.processes() if program.group == names.link_group(login)]
+        link = next((program for program in members if program.process.kind == "link"), None)
         if link is None:
             self._take(AddLink(login))
         elif link.state.is_down:
@@ -139,14 +139,15 @@ class GroupsShell:
     def _take(self, step: Step) -> None:
         match step:
             case AddLink(login):
-                if self._files.read(link_name(login)) is None:
+                if self._files.read(names.link_group(login)) is None:
                     self._files.write(link_group(login))
-                self.supervisor.add_group(link_name(login))
+                self.supervisor.add_group(names.link_group(login))
             case StartLink(login):
-                self.supervisor.start(link_name(login), "link")
+                link = names.link(login)
+                self.supervisor.start(link.group, link.program)
             case AddSession(session):
                 self._files.write(session_group(session))
-                self.supervisor.add_group(session_name(session))
+                self.supervisor.add_group(names.session_group(session))
             case StopGroup(group):
                 self.supervisor.stop_group(group)
             case RemoveGroup(group):
@@ -159,6 +160,6 @@ class GroupsShell:
 def _as_it_runs(login: str, members: Sequence[Program]) -> GroupSpec:
     group = link_group(login)
     for program in members:
-        if program.name.startswith(FEED_KINDS):
+        if program.process.feed:
             group = group.with_program(feed_program(login, program.name))
     return group

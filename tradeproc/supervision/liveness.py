@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tradeproc.protocol.names import ProcessName
+
 # a watcher that itself did not run for this long cannot blame others for its silence, seconds
 _OWN_GAP = 2.0
 _KEPT_PIDS = 1000
@@ -73,7 +75,9 @@ class Liveness:
         for process, each in processes.items():
             known = self._watched.get(process)
             if known is None or known.pid != each.pid:
-                self._watched[process] = _Watched(each.pid, now, self._limits.patience(kind_of(process), each.age))
+                self._watched[process] = _Watched(
+                    each.pid, now, self._limits.patience(ProcessName(process).kind, each.age)
+                )
 
     def heard(self, process: str, pid: int, loop: int, now: float, work: int = 0) -> None:
         """Take a heartbeat; one of a predecessor is not counted."""
@@ -122,7 +126,7 @@ class Liveness:
         return found
 
     def _reason(self, process: str, watched: _Watched, now: float) -> str:
-        kind = kind_of(process)
+        kind = ProcessName(process).kind
         limit = self._limits.hung_after(kind)
         if watched.heard_at is None:
             patience = watched.patience
@@ -138,8 +142,3 @@ class Liveness:
             watched.turned_at += gap
             if watched.heard_at is not None:
                 watched.heard_at += gap
-
-
-def kind_of(process: str) -> str:
-    """Return the kind of a process by its name: `link-paper.bars-ESH24-1m` is a bars."""
-    return process.partition(".")[2].partition("-")[0]

@@ -9,10 +9,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from tradeproc.errors import EXIT_DONE
+from tradeproc.protocol import names
+from tradeproc.protocol.names import GroupName
 from tradeproc.supervision.client import Program, ProgramState
-from tradeproc.supervision.groups import link_name, session_name
-
-_GENERATED = ("session-", "link-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ class Wanted:
     @property
     def group(self) -> str:
         """Name of its supervisord group."""
-        return session_name(self.session)
+        return names.session_group(self.session)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,31 +100,31 @@ def reconcile(wanted: Sequence[Wanted], programs: Iterable[Program], files: Coll
     """
     groups: dict[str, list[Program]] = defaultdict(list)
     for program in programs:
-        if program.group.startswith(_GENERATED):
+        if program.process.group.is_generated:
             groups[program.group].append(program)
-    links = {link_name(each.login): each.login for each in wanted}
+    links = {names.link_group(each.login): each.login for each in wanted}
     sessions = {each.group: each.session for each in wanted}
     # a session that a person stopped needs no link: it would end idle and be started again, over and over
-    used = {link_name(each.login) for each in wanted if each.group not in groups or _is_up(groups[each.group])}
+    used = {names.link_group(each.login) for each in wanted if each.group not in groups or _is_up(groups[each.group])}
     steps: list[Step] = []
     for group, login in sorted(links.items()):
         if group not in groups:
             steps.append(AddLink(login))
-        elif group in used and any(is_done(program) for program in groups[group] if program.name == "link"):
+        elif group in used and any(is_done(program) for program in groups[group] if program.process.kind == "link"):
             steps.append(StartLink(login))
     steps += [AddSession(session) for group, session in sessions.items() if group not in groups]
-    for group, members in sorted(groups.items()):
-        if group not in links and group not in sessions:
-            steps += _towards_the_end(group, members)
+    for name, members in sorted(groups.items()):
+        if name not in links and name not in sessions:
+            steps += _towards_the_end(name, members)
     unused = [name for name in sorted(files) if name not in groups and name not in links and name not in sessions]
-    return steps + [RemoveFile(name) for name in unused if name.startswith(_GENERATED)]
+    return steps + [RemoveFile(name) for name in unused if GroupName(name).is_generated]
 
 
 def _towards_the_end(group: str, members: Sequence[Program]) -> list[Step]:
     if all(program.state.is_down for program in members):
         return [RemoveGroup(group)]
-    link = next((program for program in members if program.name == "link"), None)
-    if group.startswith("link-") and link is not None and not link.state.is_down:
+    link = next((program for program in members if program.process.kind == "link"), None)
+    if GroupName(group).login is not None and link is not None and not link.state.is_down:
         return []
     return [StopGroup(group)] if _is_up(members) else []
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.errors import EXIT_HALT
 from tradeproc.home import Home
+from tradeproc.protocol import names
+from tradeproc.protocol.names import GroupName
 from tradeproc.supervision import restarts
 from tradeproc.supervision.client import Program, ProgramState, Supervisor, SupervisorAway, SupervisorRefused
 from tradeproc.supervision.deaths import Death, read_deaths, stood_at, write_death
@@ -31,7 +33,7 @@ class Witness:
 
 
 # our own group: supervisord restarts it, and the keeper watches it
-_OURS = "warden"
+_OURS = names.WARDEN.group
 UNREAD = "declaration_unread"
 
 
@@ -114,7 +116,7 @@ class Ward:
         """Take which processes have done work in their present life."""
         for group, state in list(self.groups.items()):
             for program, known in state.repeats.items():
-                if known.fruitless and f"{group}.{program}" in processes:
+                if known.fruitless and GroupName(group).process(program) in processes:
                     self._decide(group, restarts.Worked(program))
 
     def pass_time(self) -> None:
@@ -173,7 +175,7 @@ class Ward:
 
     def _died(self, event: SupervisorEvent) -> restarts.Died:
         """Return a death with its cause: the process's own last words, or what is known of who left none."""
-        process, pid = f"{event.group}.{event.program}", _pid(event)
+        process, pid = GroupName(event.group).process(event.program), _pid(event)
         cause = self._last_words(process, pid)
         if not cause:
             found = self._find(event.group, event.program)
@@ -259,8 +261,8 @@ class Ward:
 
 
 def _careful(group: str, programs: Sequence[Program]) -> Declaration:
-    names = tuple(program.name for program in programs if program.group == group)
-    return Declaration(group, CAREFUL, DEFAULT, names)
+    members = tuple(program.name for program in programs if program.group == group)
+    return Declaration(group, CAREFUL, DEFAULT, members)
 
 
 def _pid(event: SupervisorEvent) -> int:

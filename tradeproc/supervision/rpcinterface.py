@@ -18,6 +18,7 @@ from supervisor.xmlrpc import Faults, RPCError
 
 from tradeproc.folders import keep_to_ourselves
 from tradeproc.home import Home
+from tradeproc.protocol.names import GroupName
 from tradeproc.supervision.ending import Ending
 from tradeproc.supervision.waking import Waker
 from tradeproc.supervision.watchdog import Herald, notify
@@ -48,7 +49,7 @@ class TradeprocNamespace:
             config = self._reread(group)
             added = next((each for each in config.process_configs if each.name == name), None)
             if added is None:
-                raise RPCError(Faults.BAD_NAME, f"{group}:{name}")
+                raise RPCError(Faults.BAD_NAME, GroupName(group).process(name).at_supervisord)
             added.create_autochildlogs()
             process = added.make_process(running)
             running.processes[name] = process
@@ -73,7 +74,7 @@ class TradeprocNamespace:
         if process is None:
             return False
         if process.get_state() in RUNNING_STATES:
-            self._main.stopProcess(f"{group}:{name}", False)
+            self._main.stopProcess(GroupName(group).process(name).at_supervisord, False)
 
         def forget() -> Any:
             if process.get_state() not in STOPPED_STATES:
@@ -104,7 +105,7 @@ class TradeprocNamespace:
             process.delay = process.backoff = 0
             process.change_state(ProcessStates.STOPPED)
         elif process.get_state() != ProcessStates.STOPPING:
-            self._main.stopProcess(f"{group}:{name}", False)
+            self._main.stopProcess(GroupName(group).process(name).at_supervisord, False)
         return True
 
     def sayReady(self) -> bool:  # noqa: N802 - supervisord's own spelling

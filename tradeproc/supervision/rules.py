@@ -15,6 +15,7 @@ What a person stops stays stopped, and ends our own plans for it. Times are seco
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from tradeproc.protocol.names import GroupName
 from tradeproc.domain.backoff import Backoff
 from tradeproc.supervision import repeats
 from tradeproc.supervision.declared import Declaration, Strategy
@@ -297,7 +298,7 @@ def _time_passed(state: GroupState, now: float) -> Decision:
 
 def _repeated(state: GroupState, death: Died, now: float) -> Decision:
     """Compare a death with those before it, and tell one that repeats without any work between."""
-    program, kind = death.program, death.program.partition("-")[0]
+    program, kind = death.program, _kind(state, death.program)
     known = repeats.after_death(state.repeats.get(program), death.cause, now, has_worked=death.has_worked)
     actions: list[Action] = []
     if repeats.is_failing(known, now):
@@ -318,8 +319,12 @@ def _by(state: GroupState) -> str:
     return BY_TRADER if known is not None and repeats.is_fruitless(known) else BY_WARDEN
 
 
+def _kind(state: GroupState, program: str) -> str:
+    return GroupName(state.declaration.group).process(program).kind
+
+
 def _text(state: GroupState, program: str, known: Repeat) -> str:
-    return f"{state.declaration.group}: {repeats.told(program, program.partition('-')[0], known)}"
+    return f"{state.declaration.group}: {repeats.told(program, _kind(state, program), known)}"
 
 
 def _settled(state: GroupState, program: str, now: float, *, has_worked: bool = False) -> Decision:
@@ -327,7 +332,7 @@ def _settled(state: GroupState, program: str, now: float, *, has_worked: bool = 
     known = state.repeats.get(program)
     if known is None:
         return state, ()
-    kind, calm = program.partition("-")[0], state.declaration.intensity.seconds
+    kind, calm = _kind(state, program), state.declaration.intensity.seconds
     if has_worked or (program in state.up and repeats.has_outlived(known, kind, now, calm)):
         known = repeats.after_work(known)
     actions: tuple[Action, ...] = ()

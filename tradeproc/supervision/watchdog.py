@@ -8,6 +8,8 @@ from typing import Any
 
 from supervisor.states import ProcessStates
 
+from tradeproc.protocol.names import GroupName
+
 log = logging.getLogger(__name__)
 
 
@@ -52,7 +54,7 @@ class Herald:
     def status(self) -> str:
         """Return in one line which programs are not up; one that is done is not missed."""
         down = [
-            f"{group}:{process.config.name}"
+            GroupName(group).process(process.config.name).at_supervisord
             for group, members in sorted(self._supervisord.process_groups.items())
             for process in members.processes.values()
             if process.get_state() != ProcessStates.RUNNING

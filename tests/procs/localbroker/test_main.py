@@ -21,7 +21,8 @@ from tradeproc.localbroker.chosen import Choice, choose, chosen
 from tradeproc.localbroker.client import LocalBroker, LocalBrokerDown
 from tradeproc.localbroker.control_key import key_file_of
 from tradeproc.market.tape_files.reading import Wanted
-from tradeproc.procs.localbroker.main import PROCESS, Pulse, configured_tape, folder_of
+from tradeproc.procs.localbroker.main import Pulse, configured_tape, folder_of
+from tradeproc.protocol.names import LOCAL_BROKER
 
 CONFIG = """
 [desk]
@@ -109,7 +110,7 @@ def test_it_beats_on_the_bus_and_leaves_in_order_with_open_streams(home: Home) -
         with httpx.stream("GET", path, headers=headers, trust_env=False) as stream:
             lines = stream.iter_lines()
             next(lines)
-            beat = bus.call(PROCESS, "status", {}, seconds=5)
+            beat = bus.call(LOCAL_BROKER, "status", {}, seconds=5)
             streams = len(control.status()["streams"])
             process.send_signal(signal.SIGTERM)
             farewell = [line for line in lines if "GoAway" in line]
@@ -153,10 +154,10 @@ def test_it_beats_and_says_how_far_it_is_while_a_large_tape_is_read(home: Home) 
         pulse.hear(1_234_567)
         with Client(Directory(home.sockets)) as bus:
             deadline = monotonic_ns() + 60 * SECOND
-            told = bus.call(PROCESS, "status", {}, seconds=5)
+            told = bus.call(LOCAL_BROKER, "status", {}, seconds=5)
             while "1,234,567 rows" not in told["detail"]:
                 assert monotonic_ns() < deadline
-                told = bus.call(PROCESS, "status", {}, seconds=5)
+                told = bus.call(LOCAL_BROKER, "status", {}, seconds=5)
     finally:
         pulse.end()
 
@@ -171,10 +172,10 @@ def test_the_end_of_the_tape_is_said_and_a_chosen_tape_is_played_until_another_i
 
     with running(home, port) as (_, control), Client(Directory(home.sockets)) as bus:
         deadline = monotonic_ns() + 60 * SECOND
-        told = bus.call(PROCESS, "status", {}, seconds=5)
+        told = bus.call(LOCAL_BROKER, "status", {}, seconds=5)
         while "the tape is over" not in told["detail"]:
             assert monotonic_ns() < deadline
-            told = bus.call(PROCESS, "status", {}, seconds=5)
+            told = bus.call(LOCAL_BROKER, "status", {}, seconds=5)
         name = control.status()["tape"]["name"]
 
     assert (name, told["statistics"]["tape_is_over"]) == ("ESH24_two.csv", True)

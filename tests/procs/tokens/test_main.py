@@ -24,8 +24,9 @@ from tradeproc.bus.requests import NoReply, RequestRefused
 from tradeproc.clock import wall_ns
 from tradeproc.errors import Outage
 from tradeproc.home import Home
-from tradeproc.procs.token_source import TOKENS, BusTokenSource, digest_of
+from tradeproc.procs.token_source import BusTokenSource, digest_of
 from tradeproc.procs.tokens.vault import KEY_FILE, BadKey, LostToken, OpenSecret, Stored, Vault
+from tradeproc.protocol.names import TOKENS
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@ from tradeproc.cli import tables
 from tradeproc.cli.outcome import Outcome, SubParsers
 from tradeproc.desk import lookup
 from tradeproc.desk.exits import NotFound, WrongUsage
-from tradeproc.desk.installation import KEEPER, Desk
+from tradeproc.desk.installation import Desk
+from tradeproc.protocol import scopes
+from tradeproc.protocol.names import KEEPER
 
 
 def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
@@ -59,5 +61,5 @@ def _divergence(row: Mapping[str, Any]) -> str:
 
 
 def _alarm(row: Mapping[str, Any]) -> str:
-    whose = "host" if row["session"] is None else f"session {row['session']}"
+    whose = scopes.HOST if row["session"] is None else f"session {row['session']}"
     return f"{whose}: alarm {row['name']} of {tables.when(row['at'])}"

@@ -13,8 +13,10 @@ from tradeproc.cli.layout import Column
 from tradeproc.cli.outcome import Outcome, SubParsers, positive
 from tradeproc.cli.screen import price_of_order
 from tradeproc.desk import lookup
-from tradeproc.desk.installation import KEEPER, Desk
+from tradeproc.desk.installation import Desk
 from tradeproc.errors import TradeprocError
+from tradeproc.protocol import names
+from tradeproc.protocol.names import KEEPER
 
 _TRADER_SECONDS = 2.0
 # command, columns, help
@@ -75,7 +77,7 @@ def _unconfirmed(desk: Desk, session: dict[str, Any]) -> dict[str, Any]:
     """Return the position of a session of which the database has none: what its trader knows, or why nobody does."""
     row = {"session": session["id"], "account": session["account"], "contract": session["contract"]}
     unknown = {**row, "quantity": None, "average": None}
-    trader = f"session-{session['id']}.trader"
+    trader = names.trader(session["id"])
     if not desk.is_alive(trader):
         return {**unknown, "reason": f"{trader} is not running"}
     try:

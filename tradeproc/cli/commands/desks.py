@@ -18,10 +18,11 @@ from tradeproc.cli.outcome import Outcome, SubParsers
 from tradeproc.cli.quickstart import life
 from tradeproc.clock import SECOND, wall_ns
 from tradeproc.desk.exits import CommandFailed, NotRunning
-from tradeproc.desk.installation import KEEPER, Desk
+from tradeproc.desk.installation import Desk
 from tradeproc.desk.readiness import NotUp, Readiness, exit_of_missing, last_reason
 from tradeproc.errors import EXIT_HALT, TradeprocError
 from tradeproc.home import Home
+from tradeproc.protocol.names import KEEPER
 from tradeproc.supervision.client import ProgramState, SupervisorAway, SupervisorStopping
 from tradeproc.supervision.groups import prepare
 

@@ -21,6 +21,7 @@ from tradeproc.localbroker import faults
 from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.control_key import key_file_of
 from tradeproc.localbroker.faults import FaultName
+from tradeproc.protocol import names
 
 _HIT_SECONDS, _LOOK_SECONDS = 1.0, 0.05
 # of these faults `seconds` is how long, of the others how late
@@ -40,7 +41,7 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
         ("faults", "the faults that are armed, and those used up: what each hit, and when"),
         ("ledger", "its own orders and fills"),
         ("expire-tokens", "make all access tokens worthless at once"),
-        ("stop", f"end it; {supervisorctl('start', 'localbroker:')} brings it back"),
+        ("stop", f"end it; {supervisorctl('start', names.LOCAL_BROKER.at_supervisord)} brings it back"),
     ):
         parser = actions.add_parser(name, help=about, description=about, parents=parents)
         parser.set_defaults(command=simple)

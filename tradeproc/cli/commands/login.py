@@ -12,7 +12,8 @@ from tradeproc.cli.consent_listener import ConsentListener
 from tradeproc.cli.layout import Column
 from tradeproc.cli.outcome import Outcome, SubParsers, positive
 from tradeproc.desk.exits import NotFound, WrongUsage
-from tradeproc.desk.installation import TOKENS, Desk
+from tradeproc.desk.installation import Desk
+from tradeproc.protocol.names import TOKENS
 
 _SECONDS = 30.0
 _PATIENCE = 300

@@ -12,16 +12,17 @@ from tradeproc.cli import tables
 from tradeproc.cli.commands.desks import wait_until
 from tradeproc.cli.outcome import Outcome
 from tradeproc.desk.exits import CommandFailed, NotRunning
-from tradeproc.desk.installation import KEEPER, Desk
+from tradeproc.desk.installation import Desk
 from tradeproc.engine.events import TradingState
 from tradeproc.errors import Outage, TradeprocError
 from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.journal import put_aside
-from tradeproc.procs.localbroker.main import PROCESS, folder_of
+from tradeproc.procs.localbroker.main import folder_of
+from tradeproc.protocol import names
+from tradeproc.protocol.names import KEEPER
 from tradeproc.supervision.client import SupervisorAway, SupervisorRefused
 
 _STOP_SECONDS, _FEED_SECONDS, _READY_SECONDS = 60.0, 30.0, 60.0
-_LINK, _BARS = "link-", "bars-"
 
 Row = Mapping[str, Any]
 
@@ -35,7 +36,7 @@ def rewind(desk: Desk, broker: LocalBroker, arguments: Namespace) -> Outcome:
     """
     if arguments.new_books:
         return _begin_new_books(desk)
-    if not desk.is_alive(PROCESS):
+    if not desk.is_alive(names.LOCAL_BROKER):
         raise NotRunning(
             "the local broker is not running; scripts/tradectl up starts it, or scripts/tradectl localbroker rewind "
             "--new-books puts its books aside, so that it begins with flat accounts"
@@ -71,7 +72,7 @@ def rewind(desk: Desk, broker: LocalBroker, arguments: Namespace) -> Outcome:
 
 def _is_ready(desk: Desk, row: Row) -> bool:
     try:
-        return bool(desk.client.call(f"session-{row['id']}.trader", "status", {}, 1.0)["state"] == "ready")
+        return bool(desk.client.call(names.trader(row["id"]), "status", {}, 1.0)["state"] == "ready")
     except TradeprocError:
         return False
 
@@ -117,8 +118,8 @@ def _has_stopped(desk: Desk, row: Row) -> bool:
 def _restart_bars(desk: Desk) -> None:
     """Let the feeds of bars forget their candles: they keep the newest, and these would be of the future."""
     port = desk.config.localbroker.port
-    groups = {f"{_LINK}{name}" for name, login in desk.config.logins.items() if f":{port}" in login.base_url}
-    feeds = [each for each in desk.supervisor.processes() if each.group in groups and each.name.startswith(_BARS)]
+    groups = {names.link_group(name) for name, login in desk.config.logins.items() if f":{port}" in login.base_url}
+    feeds = [each for each in desk.supervisor.processes() if each.group in groups and each.process.kind == "bars"]
     for feed in feeds:
         try:
             desk.supervisor.stop(feed.group, feed.name)
@@ -134,13 +135,13 @@ def _is_down(desk: Desk, process: str) -> bool:
 
 
 def _begin_new_books(desk: Desk) -> Outcome:
-    if desk.is_alive(PROCESS):
+    if desk.is_alive(names.LOCAL_BROKER):
         raise CommandFailed(
             "the local broker runs; leave --new-books out, or stop the desk first: scripts/tradectl down"
         )
     aside = put_aside(folder_of(desk.home) / "journal")
     try:
-        desk.supervisor.start_group("localbroker")
+        desk.supervisor.start_group(names.LOCAL_BROKER.group)
         then = "it is starting"
     except (SupervisorAway, Outage):
         then = "scripts/tradectl up starts it"

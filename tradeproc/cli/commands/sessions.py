@@ -17,10 +17,12 @@ from tradeproc.cli.why import death_rows, market_of, why_rows
 from tradeproc.config import read_session
 from tradeproc.desk import lookup
 from tradeproc.desk.exits import CommandFailed, NotRunning, WrongUsage
-from tradeproc.desk.installation import KEEPER, Desk
+from tradeproc.desk.installation import Desk
 from tradeproc.desk.readiness import Readiness
 from tradeproc.domain.session import SessionSpec, check_new_name
 from tradeproc.errors import TradeprocError
+from tradeproc.protocol import names
+from tradeproc.protocol.names import KEEPER
 from tradeproc.supervision.client import SupervisorAway
 from tradeproc.supervision.deaths import read_deaths
 
@@ -133,7 +135,7 @@ def _started(desk: Desk, which: tuple[int, str], seconds: float, value: dict[str
         return Outcome(value, Text(f"session {number} starts at {tables.when(starts_at)} by its schedule"))
     if seconds <= 0:
         return Outcome(value, Text(f"session {number} is starting"))
-    meant = {f"link-{login}.link", f"session-{number}.account", f"session-{number}.trader", KEEPER, "supervisord"}
+    meant = {names.link(login), names.account(number), names.trader(number), KEEPER, "supervisord"}
     missing = readiness.wait(seconds, meant.__contains__)
     if missing:
         value["not_up"] = [each.to_dict() for each in missing]
@@ -162,7 +164,7 @@ def stop(desk: Desk, arguments: Namespace) -> Outcome:
 def pid(desk: Desk, arguments: Namespace) -> Outcome:
     """Tell which process its trader is."""
     number = desk.session_number(arguments.session)
-    process = f"session-{number}.trader"
+    process = names.trader(number)
     try:
         found = [program.pid for program in desk.supervisor.processes() if program.process == process and program.pid]
     except SupervisorAway:
@@ -182,7 +184,7 @@ def remove(desk: Desk, arguments: Namespace) -> Outcome:
 def show(desk: Desk, arguments: Namespace) -> Outcome:
     """Show a session's specification, and its trader's own summary while it runs."""
     found = lookup.find(desk, arguments.session)
-    row, trader = found.row, f"session-{found.row['id']}.trader"
+    row, trader = found.row, names.trader(found.row["id"])
     state, silence = _state_of(desk, trader)
     value = {"session": row, "trader": state}
     if row.get("removed_at") is not None:

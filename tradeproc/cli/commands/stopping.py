@@ -10,6 +10,7 @@ from tradeproc.desk.exits import CommandFailed, Exit, NotRunning
 from tradeproc.desk.exposure import untended
 from tradeproc.desk.installation import Desk
 from tradeproc.errors import Outage, Refusal
+from tradeproc.protocol import names
 from tradeproc.supervision.reconcile import is_done
 
 _TOLD_SECONDS, _FLAT_SECONDS = 5.0, 25.0
@@ -37,7 +38,7 @@ def flatten_straight(desk: Desk, number: int, away: NotRunning) -> Outcome:
         CommandFailed: it refused, or is not flat in time.
     """
     try:
-        desk.client.call(f"session-{number}.trader", "stop", {"flatten": True, "by": "tradectl"}, _TOLD_SECONDS)
+        desk.client.call(names.trader(number), "stop", {"flatten": True, "by": "tradectl"}, _TOLD_SECONDS)
     except Outage as error:
         raise NotRunning(f"{away}; nor does the trader: {error}; look at the broker") from None
     except Refusal as error:
@@ -72,4 +73,4 @@ def _has_ended(desk: Desk, number: int) -> bool:
         programs = desk.supervisor.processes()
     except Outage:
         return False
-    return any(program.process == f"session-{number}.trader" and is_done(program) for program in programs)
+    return any(program.process == names.trader(number) and is_done(program) for program in programs)

@@ -15,6 +15,7 @@ from tradeproc.desk.installation import Desk
 from tradeproc.desk.switches import UNSTORED, throw
 from tradeproc.domain.texts import storable
 from tradeproc.engine.events import TradingState
+from tradeproc.protocol.scopes import Scope
 
 _COMMANDS = (
     ("halt", "enter no more positions; exits and protection go on; stays until resumed, over every restart"),
@@ -94,7 +95,7 @@ def _left(desk: Desk, session: int | None, answer: Mapping[str, Any]) -> tuple[l
 
 
 def _first(name: str, answer: Mapping[str, Any], above: Sequence[Mapping[str, Any]]) -> Text:
-    scope = _scope(answer["scope"])
+    scope = Scope(answer["scope"]).in_words
     if answer["latch"] == UNSTORED:
         trouble = answer.get("trouble", "neither the database nor the disk took it")
         remedy = f"repeat scripts/tradectl {name}{_option(answer['scope'])} when that is over"
@@ -104,7 +105,7 @@ def _first(name: str, answer: Mapping[str, Any], above: Sequence[Mapping[str, An
         )
     if above and name in ("resume", "reduce"):
         what = "its latch is lifted" if name == "resume" else "its latch says reducing"
-        by = " and ".join(f"{each['state']} by {_scope(each['scope'])}" for each in above)
+        by = " and ".join(f"{each['state']} by {Scope(each['scope']).in_words}" for each in above)
         lifts = " and ".join(f"scripts/tradectl resume{_option(each['scope'])}" for each in above)
         return Text(f"{scope}: {what}; still {by}; {lifts} lifts that; {answer['latch']}")
     is_closed = any(heard["ok"] and heard["trading_state"] != "active" for heard in answer["sessions"])
@@ -126,26 +127,22 @@ def _line(heard: Mapping[str, Any]) -> Text:
 def _above(name: str, answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the latches of others that close more than the one that was set, and so count in its place."""
     standing = [each for each in answer.get("standing") or () if each["scope"] != answer["scope"]]
-    wider = [each for each in standing if not each["scope"].startswith("session:")]
+    wider = [each for each in standing if Scope(each["scope"]).session is None]
     return [each for each in wider if TradingState(each["state"]).severity > _STATES[name].severity]
 
 
 def _others(name: str, answer: Mapping[str, Any]) -> list[str]:
     """Return a line for each session whose own latch closes more than the one of the desk."""
-    own = [each for each in answer.get("standing") or () if each["scope"].startswith("session:")]
+    own = [each for each in answer.get("standing") or () if Scope(each["scope"]).session is not None]
     stricter = [each for each in own if TradingState(each["state"]).severity > _STATES[name].severity]
     return [
-        f"{_scope(each['scope'])} stays {each['state']} by its own latch; "
+        f"{Scope(each['scope']).in_words} stays {each['state']} by its own latch; "
         f"scripts/tradectl resume{_option(each['scope'])} lifts that"
         for each in stricter
         if each["scope"] != answer["scope"]
     ]
 
 
-def _scope(scope: str) -> str:
-    return "the desk" if scope == "host" else scope.replace(":", " ")
-
-
 def _option(scope: str) -> str:
-    kind, _, number = scope.partition(":")
-    return f" --session {number}" if kind == "session" else ""
+    session = Scope(scope).session
+    return "" if session is None else f" --session {session}"

@@ -10,11 +10,12 @@ from rich.text import Text
 from tradeproc.cli import configured
 from tradeproc.cli.outcome import Outcome, SubParsers
 from tradeproc.cli.quickstart.preflight import interrupt_on_signals
-from tradeproc.cli.rollout import POSTGRES, Batch, Rollout, check_new_code, plan
+from tradeproc.cli.rollout import Batch, Rollout, check_new_code, plan
 from tradeproc.desk.exits import Exit, NotFound, NotRunning
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.readiness import Readiness
 from tradeproc.errors import TradeprocError
+from tradeproc.protocol import names
 from tradeproc.supervision.client import SupervisorAway
 
 SECONDS = 90.0
@@ -40,7 +41,9 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
 def upgrade(desk: Desk, arguments: Namespace) -> Outcome:
     """Roll the new code out; the first process that does not come up ends it, with code 1."""
     try:
-        batches = plan(desk.supervisor.processes(), with_postgres=arguments.postgres or POSTGRES in arguments.groups)
+        batches = plan(
+            desk.supervisor.processes(), with_postgres=arguments.postgres or names.POSTGRES in arguments.groups
+        )
     except SupervisorAway:
         raise NotRunning("the desk is not running; scripts/tradectl up starts it, on the new code") from None
     for named in arguments.groups:

@@ -26,7 +26,7 @@ from tradeproc.cli.watch import Watch, first_screen, show
 from tradeproc.cli.why import needed_by
 from tradeproc.clock import wall_ns
 from tradeproc.desk.exits import CommandFailed, Exit, exit_of, one_line
-from tradeproc.desk.installation import ANSWER_SECONDS, KEEPER, Desk
+from tradeproc.desk.installation import ANSWER_SECONDS, Desk
 from tradeproc.domain.session import SessionSpec
 from tradeproc.errors import TradeprocError
 from tradeproc.folders import keep_to_ourselves
@@ -36,6 +36,7 @@ from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.control_key import key_file_of
 from tradeproc.procs.localbroker.main import configured_tape, folder_of
 from tradeproc.protocol import names
+from tradeproc.protocol.names import KEEPER
 from tradeproc.supervision.deaths import read_deaths
 
 _READY_SECONDS = 90.0
@@ -235,7 +236,7 @@ class Quickstart:
     def _says(self, session: int, method: str, key: str, value: str) -> bool:
         """Tell whether the trader says so of itself; one that gives no answer does not."""
         try:
-            return bool(self.desk.client.call(f"session-{session}.trader", method, {}, 1.0)[key] == value)
+            return bool(self.desk.client.call(names.trader(session), method, {}, 1.0)[key] == value)
         except TradeprocError:
             return False
 
@@ -285,7 +286,7 @@ class Quickstart:
 
         def is_settled() -> bool:
             nonlocal seen, since
-            told = self.desk.ask(f"session-{session}.trader", "state")["decisions"]
+            told = self.desk.ask(names.trader(session), "state")["decisions"]
             counts = self.desk.ask(KEEPER, "decisions", {"session": session, "limit": 1})["counts"]
             now = (int(told["bars"]), int(told["failed"]), int(told["wanted"]))
             self._bars = now[0]
@@ -325,7 +326,7 @@ class Quickstart:
 
     def _is_flat(self, session: int) -> bool:
         try:
-            state = self.desk.ask(f"session-{session}.trader", "state")
+            state = self.desk.ask(names.trader(session), "state")
         except TradeprocError:
             return False
         return bool(state["position"] == 0 and not state["orders"])

@@ -19,6 +19,7 @@ from tradeproc.localbroker.chosen import Choice
 from tradeproc.procs.keeper.checks import try_strategy
 from tradeproc.procs.localbroker.main import configured_tape
 from tradeproc.procs.specification import database_of
+from tradeproc.protocol.scopes import Scope
 from tradeproc.store import Store
 from tradeproc.store.kept import all_latches
 from tradeproc.strategies.loading import build_arguments, load_strategy
@@ -84,7 +85,7 @@ def check_may_trade(desk: Desk) -> None:
         CommandFailed: names who did it, and what lifts it.
     """
     with closing(Store(database_of(desk.config, desk.home))) as store:
-        latches = [latch for latch in all_latches(store, desk.home) if not latch.scope.startswith("session:")]
+        latches = [latch for latch in all_latches(store, desk.home) if Scope(latch.scope).session is None]
     for latch in latches:
         if latch.state != TradingState.ACTIVE:
             by = f"by {latch.by}: {latch.reason}" if latch.reason else f"by {latch.by}"

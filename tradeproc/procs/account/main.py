@@ -24,6 +24,7 @@ from tradeproc.procs.follower import Follower, FollowerTiming
 from tradeproc.procs.lanes import LEAST_SECONDS
 from tradeproc.procs.parameters import number
 from tradeproc.procs.specification import run_session
+from tradeproc.protocol import names
 from tradeproc.store.rows import SessionRow
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class Account:
     """The account manager of one session."""
 
     def __init__(self, node: Node, login: str, account: str, timing: AccountTiming = USUAL) -> None:
-        self.node, self.link, self.account = node, f"link-{login}.link", account
+        self.node, self.link, self.account = node, names.link(login), account
         self._timing = timing
         self._orders: dict[str, BrokerOrder] = {}
         self._told_meanwhile: set[str] = set()

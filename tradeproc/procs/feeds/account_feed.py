@@ -23,6 +23,7 @@ from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
 from tradeproc.domain.messages import broker_order_to_body, position_to_body, unreadable_to_body
 from tradeproc.procs.feeds.feed import USUAL, Feed, FeedTiming, find_place, read_arguments
+from tradeproc.protocol import names
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ def run(topic: str, arguments: Sequence[str], stream_of: Callable[[Broker], Conn
     """Run the feed of one topic from its command line: login, account."""
     given = read_arguments(f"{topic}s", arguments)
     place = find_place(given.login)
-    node = Node(f"link-{given.login}.{topic}s-{given.account}", place.directory)
+    node = Node(names.account_feed(given.login, f"{topic}s", given.account), place.directory)
     connect = stream_of(place.broker)
     AccountFeed(node, topic, lambda: connect(place.login, place.tokens, given.account)).feed.start()
     node.run()

@@ -12,6 +12,7 @@ from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.messages import candle_to_body
 from tradeproc.procs.feeds.feed import Feed, Place, find_place, read_arguments
+from tradeproc.protocol import names
 
 KEPT = 500
 # bars that come again with each connection: whatever closed in a short absence is among them
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the feed: login, contract, minutes."""
     given = read_arguments("bars", arguments)
     place = find_place(given.login)
-    node = Node(f"link-{given.login}.bars-{given.contract}-{given.minutes}m", place.directory)
+    node = Node(names.bars_feed(given.login, given.contract, given.minutes), place.directory)
     BarsFeed(node, place, given.contract, given.minutes).feed.start()
     node.run()
     return node.exit_status

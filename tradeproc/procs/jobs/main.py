@@ -16,6 +16,7 @@ from tradeproc.errors import Refusal, exit_code
 from tradeproc.home import Home, find_home
 from tradeproc.procs.jobs.queue_worker import QueueWorker, Work
 from tradeproc.procs.specification import database_of
+from tradeproc.protocol import names
 from tradeproc.store import Store, round_trips
 from tradeproc.store.journal import replay_left
 
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
     del arguments
     home = find_home()
     url = database_of(config.load(home), home)
-    node = Node("core.jobs", Directory(home.sockets))
+    node = Node(names.JOBS, Directory(home.sockets))
     jobs = Jobs(home, url)
 
     def tell(reason: str) -> None:

@@ -24,6 +24,7 @@ from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.session import SessionSpec
 from tradeproc.errors import EXIT_DONE, EXIT_HALT, Outage, Refusal
 from tradeproc.home import Home
+from tradeproc.protocol import names
 from tradeproc.supervision.groups_shell import GroupsShell
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ class Checks:
             while (left := deadline - time.monotonic()) > 0:
                 try:
                     self._groups.add_link(login)
-                    body = client.call(f"link-{login}.link", "accounts", {}, min(left, 1.0))
+                    body = client.call(names.link(login), "accounts", {}, min(left, 1.0))
                 except Outage as outage:
                     reason = str(outage)
                 except Refusal as refusal:

@@ -16,6 +16,7 @@ from tradeproc.procs.keeper.checks import Checks, Verdict
 from tradeproc.procs.keeper.lists import number
 from tradeproc.procs.keeper.schedule import FLATTENING
 from tradeproc.procs.keeper.sessions import SessionView, wanted_of
+from tradeproc.protocol import names
 from tradeproc.store import SessionRow, Store
 from tradeproc.supervision.client import Program, SupervisorAway
 from tradeproc.supervision.groups_shell import GroupsShell
@@ -154,7 +155,7 @@ class Commands:
                     )
 
         params = {"flatten": True, "by": str(body.get("by") or "operator")}
-        self._node.request(f"session-{row.id}.trader", "stop", params, seconds=_TOLD_SECONDS, on_reply=replied)
+        self._node.request(names.trader(row.id), "stop", params, seconds=_TOLD_SECONDS, on_reply=replied)
         return deferred
 
     def _take_back(self, row: SessionRow) -> str:
@@ -200,7 +201,7 @@ class Commands:
             return False
 
     def _trader(self, session: int) -> Program | None:
-        name = f"session-{session}.trader"
+        name = names.trader(session)
         return next((program for program in self._groups.programs() if program.process == name), None)
 
     def _stopped(self, session: int) -> Body:

@@ -6,9 +6,9 @@ the database takes it. A file that cannot be read halts the host, with an alarm,
 """
 
 import logging
-import re
 from functools import partial
 
+from tradeproc.bus.addresses import Directory
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
 from tradeproc.domain.texts import storable
@@ -17,20 +17,21 @@ from tradeproc.errors import Refusal
 from tradeproc.home import Home
 from tradeproc.procs.keeper.lists import number
 from tradeproc.procs.keeper.unstored import Unstored
+from tradeproc.protocol import names, scopes
+from tradeproc.protocol.scopes import Scope
 from tradeproc.store import DatabaseDown, Latch, Store
 
 log = logging.getLogger(__name__)
 
 _STATES = {"halt": "halted", "reduce": "reducing", "resume": "active"}
 _ANSWER_SECONDS = 3.0
-_TRADER = re.compile(r"session-(\d+)\.trader")
 
 
 class ReasonNeeded(Refusal):
     """A resume without a reason where one is needed; caught by the bus, told to the person."""
 
     def __init__(self, scope: str, trouble: str) -> None:
-        whose = scope.replace(":", " ")
+        whose = Scope(scope).in_words
         super().__init__(f"{whose}: {trouble}; look at it, then resume it with --reason WHY")
 
 
@@ -38,7 +39,7 @@ class Latches:
     """The switches of the host and of single sessions."""
 
     def __init__(self, node: Node, store: Store, home: Home) -> None:
-        self._node, self._store, self._sockets = node, store, home.sockets
+        self._node, self._store, self._directory = node, store, Directory(home.sockets)
         self.unstored = Unstored(store, home)
         for method in _STATES:
             node.handle(method, partial(self._switch, method))
@@ -109,12 +110,14 @@ class Latches:
             return None
         try:
             latches = self.standing()
-            sessions = {f"session:{row.id}" for row in self._store.sessions()} if scope == "host" else {scope}
+            sessions = (
+                {scopes.of_session(row.id) for row in self._store.sessions()} if scope == scopes.HOST else {scope}
+            )
         except (DatabaseDown, Refusal):
             # a session that cannot be read, say: the switch is thrown all the same
             return None
         closed = [latch for latch in latches if latch.state != "active"]
-        meant = [each for each in closed if each.scope in sessions or not each.scope.startswith("session:")]
+        meant = [each for each in closed if each.scope in sessions or Scope(each.scope).session is None]
         return [{"scope": each.scope, "state": each.state} for each in meant]
 
     def _fan_out(self, method: str, scope: str, body: Body, answer: Body) -> Deferred:
@@ -137,7 +140,7 @@ class Latches:
         params = {"scope": scope, "by": by, "reason": reason}
         for session in sessions:
             self._node.request(
-                f"session-{session}.trader",
+                names.trader(session),
                 method,
                 params,
                 seconds=_ANSWER_SECONDS,
@@ -149,14 +152,14 @@ class Latches:
 
     def _sessions(self, scope: str) -> list[int]:
         # sockets rather than supervisord's list: it works while supervisord is away, and finds orphans too
-        names = [path.name.removesuffix(".rpc") for path in self._sockets.glob("session-*.trader.rpc")]
-        present = sorted(int(found[1]) for name in names if (found := _TRADER.fullmatch(name)))
-        return [session for session in present if scope in ("host", f"session:{session}")]
+        there = self._directory.processes()
+        present = sorted(each.trader_of for each in there if each.trader_of is not None)
+        return [session for session in present if scope in (scopes.HOST, scopes.of_session(session))]
 
 
 def _scope(body: Body) -> str:
     session = body.get("session")
-    return "host" if session is None else f"session:{number(session, 'session')}"
+    return scopes.HOST if session is None else scopes.of_session(number(session, "session"))
 
 
 def _words(body: Body) -> tuple[str, str]:

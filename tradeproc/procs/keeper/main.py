@@ -30,6 +30,7 @@ from tradeproc.procs.keeper.sessions import SessionView, wanted_of
 from tradeproc.procs.keeper.warden_watch import WardenWatch
 from tradeproc.procs.market_hours_file import follow_market_hours
 from tradeproc.procs.specification import database_of
+from tradeproc.protocol import names
 from tradeproc.store import DatabaseDown, SessionRow, Store
 from tradeproc.supervision.client import SupervisorAway, SupervisorRefused
 from tradeproc.supervision.groups_shell import GroupsShell
@@ -183,7 +184,7 @@ def main(arguments: Sequence[str]) -> int:
     del arguments
     home = find_home()
     settings = config.load(home)
-    node = Node("core.keeper", Directory(home.sockets))
+    node = Node(names.KEEPER, Directory(home.sockets))
     store = Store(database_of(settings, home), connect_timeout=settings.database.connect_seconds)
     keeper = Keeper(node, home, settings, store)
     follow_market_hours(node, home)

@@ -11,9 +11,9 @@ from tradeproc.bus.node import Answered, Node, Reply
 from tradeproc.clock import SECOND
 from tradeproc.domain.units import Nanos
 from tradeproc.domain.wanted import RUNNING, wanted_now
+from tradeproc.protocol import names
 from tradeproc.store import DatabaseDown, SessionRow, Store
 from tradeproc.supervision.client import Program
-from tradeproc.supervision.groups import session_name
 from tradeproc.supervision.reconcile import is_done
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Schedules:
         groups: dict[str, list[Program]] = {}
         for program in programs:
             groups.setdefault(program.group, []).append(program)
-        return [row for row in rows if self._is_due(row, groups.get(session_name(row.id), ()), now)]
+        return [row for row in rows if self._is_due(row, groups.get(names.session_group(row.id), ()), now)]
 
     def _learn_alarms(self) -> None:
         """Take over the alarms that a keeper before us raised, or nobody would take them back."""
@@ -79,7 +79,7 @@ class Schedules:
         since = self._since.setdefault(row.id, now)
         if now - since > _LATE:
             self._tell_late(row.id, now)
-        trader = next((program for program in members if program.name == "trader"), None)
+        trader = next((program for program in members if program.process.is_trader), None)
         if trader is not None and is_done(trader):
             self._left.discard(row.id)
             return not self._is_over(row)
@@ -113,7 +113,7 @@ class Schedules:
         self._told[session] = (pid, now)
         log.info("session_over session=%d: its trader is told to get flat", session)
         self._node.request(
-            f"session-{session}.trader",
+            names.trader(session),
             "stop",
             {"flatten": True, "by": "keeper"},
             seconds=_ANSWER_SECONDS,
@@ -147,7 +147,7 @@ class Schedules:
 
 def _has_ended(members: Iterable[Program]) -> bool:
     """Tell whether the trader of a group is done: it got flat by itself while nobody looked, and is to begin anew."""
-    return any(program.name == "trader" and is_done(program) for program in members)
+    return any(program.process.is_trader and is_done(program) for program in members)
 
 
 def _heard(session: int, reply: Reply) -> None:

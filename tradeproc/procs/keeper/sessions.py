@@ -7,9 +7,9 @@ from tradeproc.clock import wall_ns
 from tradeproc.domain.wanted import next_change, wanted_now
 from tradeproc.engine.events import concerns
 from tradeproc.procs.portfolio.sums import most_severe
+from tradeproc.protocol import names
 from tradeproc.store.rows import SessionRow
 from tradeproc.supervision.client import Program, ProgramState
-from tradeproc.supervision.groups import session_name
 from tradeproc.supervision.reconcile import Wanted
 
 
@@ -35,11 +35,11 @@ class SessionView:
 
     def has_group(self, session: int) -> bool:
         """Tell whether supervisord has the session's group."""
-        return session_name(session) in self._programs
+        return names.session_group(session) in self._programs
 
     def body(self, row: SessionRow) -> Body:
         """Return a session for people: specification, what should be, what is."""
-        programs = self._programs.get(session_name(row.id), [])
+        programs = self._programs.get(names.session_group(row.id), [])
         holder = self._conflicts.get(row.id)
         now = wall_ns()
         return {

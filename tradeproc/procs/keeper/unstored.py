@@ -15,6 +15,7 @@ from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.units import Nanos
 from tradeproc.durable import remove_durably, sync_folder
 from tradeproc.home import Home
+from tradeproc.protocol import scopes
 from tradeproc.store import DatabaseDown, Latch, StatementRefused, Store
 from tradeproc.store.kept import kept_file, read_former, read_kept, standing, unread, write_kept
 
@@ -127,7 +128,7 @@ class Unstored:
         self._is_written = False
         if self._refusals.pop(latch.scope, None) is not None and not self._refusals:
             self._alarms.append((REFUSED_ALARM, "", wall_ns()))
-        if latch.scope == "host" and latch.state == "active":
+        if latch.scope == scopes.HOST and latch.state == "active":
             # a person has looked at what the alarm is about
             self._alarms.append((UNREAD_ALARM, "", wall_ns()))
 

@@ -2,10 +2,10 @@
 
 from tradeproc.bus.node import Node
 from tradeproc.config import SupervisionConfig
+from tradeproc.protocol import names
 from tradeproc.supervision.client import Supervisor, SupervisorAway
 from tradeproc.supervision.hangs import Hangs, running_of
 
-WARDEN = "warden.warden"
 _LOOK_SECONDS = 1.0
 
 
@@ -15,10 +15,10 @@ class WardenWatch:
     def __init__(self, node: Node, supervisor: Supervisor, settings: SupervisionConfig) -> None:
         self._hangs = Hangs(node, supervisor, settings)
         self._supervisor = supervisor
-        node.subscribe(WARDEN, "heartbeat", self._hangs.hear)
+        node.subscribe(names.WARDEN, "heartbeat", self._hangs.hear)
         node.every(_LOOK_SECONDS, self._look)
         node.add_statistics(
-            lambda: {"warden_heard": self._hangs.beating().get(WARDEN), "silence": self._hangs.silence()}
+            lambda: {"warden_heard": self._hangs.beating().get(names.WARDEN), "silence": self._hangs.silence()}
         )
 
     def _look(self) -> None:
@@ -26,4 +26,4 @@ class WardenWatch:
             programs = self._supervisor.processes()
         except SupervisorAway:
             return
-        self._hangs.look({process: each for process, each in running_of(programs).items() if process == WARDEN})
+        self._hangs.look({process: each for process, each in running_of(programs).items() if process == names.WARDEN})

@@ -18,6 +18,7 @@ from tradeproc.errors import TradeprocError
 from tradeproc.procs.lanes import Lanes
 from tradeproc.procs.needs import FeedKey, Needs
 from tradeproc.procs.parameters import BadRequest, text, whole
+from tradeproc.protocol import names
 from tradeproc.supervision.feed_programs import FeedPrograms
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class FeedKeeper:
                 reason = f"{key.program}: cannot be started: {error}"
                 self.node.post(lambda: deferred.refuse(reason))
                 return
-            process = f"link-{self.login}.{key.program}"
+            process = names.link_group(self.login).process(key.program)
             self.node.post(lambda: deferred.answer({"process": process, "again": self.needs.renew_seconds}))
 
         self._lane.submit(min(_LONGEST_SECONDS, seconds_left(body)), start, deferred.fail)

@@ -38,6 +38,7 @@ from tradeproc.procs.lanes import Lanes
 from tradeproc.procs.link.feed_keeper import FeedKeeper
 from tradeproc.procs.needs import Needs
 from tradeproc.procs.parameters import number, text, texts, whole
+from tradeproc.protocol import names
 from tradeproc.supervision.feed_programs import FeedPrograms
 
 log = logging.getLogger(__name__)
@@ -281,7 +282,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("login", help="name of the broker login")
     login: str = parser.parse_args(arguments).login
     place = find_place(login)
-    node = Node(f"link-{login}.link", place.directory)
+    node = Node(names.link(login), place.directory)
     broker = place.broker
     manager = None
     if broker.has_account_management:

@@ -26,8 +26,7 @@ from tradeproc.localbroker.server import ServerSettings, serve
 from tradeproc.localbroker.tape import located
 from tradeproc.localbroker.tradestation.oauth import OAuthSettings
 from tradeproc.market.tape_files.reading import Wanted
-
-PROCESS = "localbroker.localbroker"
+from tradeproc.protocol import names
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +133,7 @@ class Pulse:
 
     def _run(self) -> None:
         try:
-            node = Node(PROCESS, self._directory)
+            node = Node(names.LOCAL_BROKER, self._directory)
         except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits for the node
             self._made.set_exception(error)
             return

@@ -6,7 +6,6 @@ traders go on with the latches they read themselves.
 """
 
 import logging
-import re
 from collections.abc import Sequence
 
 from tradeproc import config
@@ -19,12 +18,13 @@ from tradeproc.errors import Refusal
 from tradeproc.home import Home, find_home
 from tradeproc.procs.portfolio.sums import Report, most_severe, read_report, sum_up
 from tradeproc.procs.specification import database_of
+from tradeproc.protocol import names, scopes
+from tradeproc.protocol.scopes import Scope
 from tradeproc.store import DatabaseDown, Store
 from tradeproc.store.kept import all_latches
 
 log = logging.getLogger(__name__)
 
-_TRADER = re.compile(r"session-(\d+)\.trader")
 _PATIENCE = 5 * SECOND
 _FORGOTTEN = 60 * SECOND
 
@@ -60,7 +60,7 @@ class Portfolio:
     def _look(self) -> None:
         self._read()
         for process in self._directory.processes():
-            if _TRADER.fullmatch(process) and process not in self._heard:
+            if process.is_trader and process not in self._heard:
                 self._heard.add(process)
                 self._node.subscribe(process, "state", self._hear)
         self._forget()
@@ -91,7 +91,7 @@ class Portfolio:
             self._latches = [
                 latch.state
                 for latch in all_latches(self._store, self._home)
-                if latch.scope == "host" or latch.scope.startswith("portfolio:")
+                if latch.scope == scopes.HOST or Scope(latch.scope).portfolio is not None
             ]
             self._database = "up"
         except (DatabaseDown, Refusal) as error:
@@ -102,7 +102,7 @@ class Portfolio:
         """Drop sessions that ended long ago."""
         now = monotonic_ns()
         for session, report in list(self._reports.items()):
-            process = f"session-{session}.trader"
+            process = names.trader(session)
             if now - report.at > _FORGOTTEN and process not in self._directory.processes():
                 del self._reports[session]
                 self._node.unsubscribe(process, "state")
@@ -116,7 +116,7 @@ def main(arguments: Sequence[str]) -> int:
     settings = config.load(home)
     store = Store(database_of(settings, home), connect_timeout=settings.database.connect_seconds)
     directory = Directory(home.sockets)
-    node = Node("core.portfolio", directory)
+    node = Node(names.PORTFOLIO, directory)
     Portfolio(node, directory, store, home)
     node.run()
     store.close()

@@ -12,6 +12,7 @@ from tradeproc.bus.addresses import Directory
 from tradeproc.bus.node import Node
 from tradeproc.errors import EXIT_DONE, EXIT_FAULT
 from tradeproc.home import find_home
+from tradeproc.protocol import names
 from tradeproc.store.embedded import Server, database_url
 from tradeproc.store.migrate import migrate
 from tradeproc.store.server_probe import Deafness
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     if config.load(home).external_database():
         log.info("database_external nothing_to_run=1")
         return EXIT_DONE
-    node = Node("core.postgres", Directory(home.sockets))
+    node = Node(names.POSTGRES, Directory(home.sockets))
     server = Server(home)
     try:
         server.start(_START_SECONDS)

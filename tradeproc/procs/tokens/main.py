@@ -22,11 +22,11 @@ from tradeproc.domain.hosts import is_loopback
 from tradeproc.domain.records import nearest
 from tradeproc.errors import Halt, Refusal, TradeprocError
 from tradeproc.home import Home, find_home
-from tradeproc.procs.token_source import TOKENS
 from tradeproc.procs.tokens.consent import consent_here
 from tradeproc.procs.tokens.login_tokens import LoginState, LoginTokens
 from tradeproc.procs.tokens.supply import Credentials
 from tradeproc.procs.tokens.vault import Vault
+from tradeproc.protocol.names import TOKENS
 
 log = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from tradeproc.errors import Refusal
 from tradeproc.procs.bodies import order_body
 from tradeproc.procs.trader.summary import position_of
 from tradeproc.procs.trader.trading import Trader
+from tradeproc.protocol import scopes
 
 _SHOWN = 500
 
@@ -48,7 +49,7 @@ def _set(trader: Trader, word: str, body: Body) -> Body:
         state = TradingState(word)
     except ValueError:
         raise BadCommand(f"state: {word!r} is none of active, reducing, halted") from None
-    scope = str(body.get("scope") or f"session:{trader.session}")
+    scope = str(body.get("scope") or scopes.of_session(trader.session))
     trader.latch(scope, state, _by(body), str(body.get("reason", "")))
     return {"trading_state": trader.state.engine.trading.value}
 

@@ -32,6 +32,7 @@ from tradeproc.procs.trader import commands
 from tradeproc.procs.trader.ledger import CONNECT_SECONDS, Ledger
 from tradeproc.procs.trader.recorder import Recorder
 from tradeproc.procs.trader.trading import Trader
+from tradeproc.protocol import scopes
 from tradeproc.store.database import DatabaseDown
 from tradeproc.store.journal import Journal, JournalInUse, journal_path
 from tradeproc.store.kept import kept_file
@@ -141,7 +142,7 @@ def _header(setup: Setup, state: State) -> Header:
 
 def _latched_by(rules: Sequence[str], latches: Sequence[Latch], session: int) -> str:
     """Return why a rule of an earlier life latched the session, empty when none did or a person has resumed since."""
-    closed = [latch for latch in latches if latch.scope == f"session:{session}" and latch.state != "active"]
+    closed = [latch for latch in latches if latch.scope == scopes.of_session(session) and latch.state != "active"]
     return "".join(latch.reason or "no reason is known" for latch in closed if latch.by in rules)
 
 

@@ -25,6 +25,7 @@ from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import Effect
 from tradeproc.engine.events import Event
 from tradeproc.engine.recording import Header, event_line, header_line, lost_line
+from tradeproc.protocol.names import session_group
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class Recorder:
     """The recording of one life of one trader; `note` is called from its loop only."""
 
     def __init__(self, folder: Path, header: Header, bounds: Bounds = Bounds()) -> None:
-        self._folder = folder / f"session-{header.session}"
+        self._folder = folder / session_group(header.session)
         self._stem = f"{header.began_at:020d}-fence{header.fence}"
         self._bounds = bounds
         self._told: list[_Told] = []

@@ -29,6 +29,7 @@ from tradeproc.procs.trader.recorder import Recorder
 from tradeproc.procs.trader.summary import summary
 from tradeproc.procs.trader.tally import Tally
 from tradeproc.procs.trader.terms import Terms
+from tradeproc.protocol import names
 from tradeproc.store.database import DatabaseDown
 from tradeproc.store.rows import Latch, SessionRow
 
@@ -50,7 +51,7 @@ class Trader:
         self.tally = Tally(state.setup.instrument.point_value, fills)
         self.recorder = recorder
         self.recent_fills: deque[Fill] = deque(fills, maxlen=_KEPT_FILLS)
-        self.link, self.account = f"link-{row.spec.login}.link", f"session-{row.id}.account"
+        self.link, self.account = names.link(row.spec.login), names.account(row.id)
         self.performer = Performer(node, ledger, row.spec, self.account, self.tell)
         self._events: deque[Event] = deque()
         self._is_stepping = False

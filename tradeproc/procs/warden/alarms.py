@@ -5,7 +5,6 @@ A thread of its own writes them, so that a slow or missing database never holds 
 
 import logging
 import queue
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -16,13 +15,13 @@ from tradeproc.bus.node import Node
 from tradeproc.clock import wall_ns
 from tradeproc.config import HealthConfig
 from tradeproc.domain.units import Nanos
+from tradeproc.protocol import names, scopes
 from tradeproc.store import AlarmRow, DatabaseDown, StatementRefused, Store
 
 log = logging.getLogger(__name__)
 
 _PAUSE = 2.0
 _MOST_KEPT = 1000
-_SESSION = re.compile(r"session-(\d+)")
 # what comes before the colon in the names of our alarms; others write alarms of sessions too
 _OURS = frozenset({"given_up", "cannot_start", "halted", "dies", "declaration_unread", "disk_low", "disk_full"})
 
@@ -55,7 +54,7 @@ class Alarms:
 
     def forget_others(self) -> None:
         """Clear in the database what a predecessor left standing there and we do not hold; when all is rebuilt."""
-        self._put(partial(self._forget, frozenset(self._standing), wall_ns()), "host", "of a predecessor")
+        self._put(partial(self._forget, frozenset(self._standing), wall_ns()), scopes.HOST, "of a predecessor")
 
     def stands(self, group: str, name: str) -> bool:
         """Tell whether we raised an alarm that is not over."""
@@ -102,23 +101,22 @@ def tell_of_disk(alarms: Alarms, where: Path, free_mb: int, limits: HealthConfig
     """Raise the alarms of a disk with too little room; an alarm is over when there is a tenth more than that."""
     for name, least in (("disk_low", limits.disk_warning_mb), ("disk_full", limits.disk_critical_mb)):
         if free_mb < least:
-            alarms.raise_alarm("host", name, f"{free_mb} MB free under {where}, wanted {least} MB")
-        elif free_mb > least + least // 10 and alarms.stands("host", name):
-            alarms.clear("host", name)
+            alarms.raise_alarm(scopes.HOST, name, f"{free_mb} MB free under {where}, wanted {least} MB")
+        elif free_mb > least + least // 10 and alarms.stands(scopes.HOST, name):
+            alarms.clear(scopes.HOST, name)
 
 
 def _group_and_name(row: AlarmRow) -> tuple[str, str]:
     """Return what `_write` made a row of."""
     if row.session is not None:
-        return f"session-{row.session}", row.name
+        return names.session_group(row.session), row.name
     group, _, name = row.name.partition(":")
     return group, name
 
 
 def _write(group: str, name: str, detail: str, at: Nanos, store: Store) -> None:
-    found = _SESSION.fullmatch(group)
-    session = int(found[1]) if found else None
-    title = name if found else f"{group}:{name}"
+    session = names.GroupName(group).session
+    title = f"{group}:{name}" if session is None else name
     if not detail:
         store.clear_alarms(session, title, at)
     elif not any(row.name == title and row.session == session for row in store.alarms(session, only_standing=True)):

@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 from tradeproc.bus.node import Answered, NoAnswer, Node, Reply, RequestWasRefused
 from tradeproc.procs.keeper.unstored import UNSTORED
+from tradeproc.protocol import names
+from tradeproc.protocol.names import GroupName
 from tradeproc.supervision.restarts import BY_WARDEN
 
 log = logging.getLogger(__name__)
 
-_KEEPER = "core.keeper"
 _SECONDS = 5.0
 _AGAIN_SECONDS = 5.0
 
@@ -29,11 +30,11 @@ class Halts:
 
     def halt_group(self, group: str, reason: str, by: str = BY_WARDEN) -> None:
         """Halt the sessions that a group serves: its own, or those of its login; the core serves none by itself."""
-        kind, _, which = group.partition("-")
-        if kind == "session":
-            self._halt_all(group, {int(which)}, reason, by)
-        elif kind == "link":
-            self._halt_login(group, which, reason)
+        name = GroupName(group)
+        if name.session is not None:
+            self._halt_all(group, {name.session}, reason, by)
+        elif name.login is not None:
+            self._halt_login(group, name.login, reason)
 
     def _halt_login(self, group: str, login: str, reason: str) -> None:
         def replied(reply: Reply) -> None:
@@ -46,7 +47,7 @@ class Halts:
                     log.warning("halt_delayed login=%s reason=%s", login, why)
                     self._node.after(_AGAIN_SECONDS, lambda: self._halt_login(group, login, reason))
 
-        self._node.request(_KEEPER, "sessions", {}, seconds=_SECONDS, on_reply=replied)
+        self._node.request(names.KEEPER, "sessions", {}, seconds=_SECONDS, on_reply=replied)
 
     def _halt_all(self, group: str, sessions: set[int], reason: str, by: str = BY_WARDEN) -> None:
         self._open[group] = self._open.get(group, set()) | sessions
@@ -73,7 +74,7 @@ class Halts:
             self._settle(group)
 
         params = {"session": session, "by": by, "reason": reason}
-        self._node.request(_KEEPER, "halt", params, seconds=_SECONDS, on_reply=replied)
+        self._node.request(names.KEEPER, "halt", params, seconds=_SECONDS, on_reply=replied)
 
     def _settle(self, group: str) -> None:
         if not self._open[group]:

@@ -19,6 +19,7 @@ from tradeproc.home import Home, find_home
 from tradeproc.procs.specification import database_of
 from tradeproc.procs.warden.alarms import Alarms, tell_of_disk
 from tradeproc.procs.warden.halts import Halts
+from tradeproc.protocol import names
 from tradeproc.supervision import restarts
 from tradeproc.supervision.client import Supervisor, SupervisorAway
 from tradeproc.supervision.hangs import Hangs, running_of
@@ -29,7 +30,6 @@ from tradeproc.supervision.rules import Settings
 
 log = logging.getLogger(__name__)
 
-NAME = "warden.warden"
 _TICK_SECONDS = 0.25
 _LOOK_SECONDS = 1.0
 _DISK_SECONDS = 15.0
@@ -104,7 +104,7 @@ class Warden:
         if self._ward.is_stopping:
             return
         running = running_of(programs)
-        running.pop(NAME, None)
+        running.pop(names.WARDEN, None)
         for process in running.keys() - self._heard:
             self._heard.add(process)
             self._node.subscribe(process, "heartbeat", self._hangs.hear)
@@ -130,7 +130,7 @@ def main(arguments: Sequence[str]) -> int:
     del arguments
     home = find_home()
     settings = config.load(home)
-    node = Node(NAME, Directory(home.sockets))
+    node = Node(names.WARDEN, Directory(home.sockets))
     warden = Warden(node, home, settings)
     node.after(0.0, warden.begin)
     node.run()
