@@ -89,7 +89,7 @@ class Latches:
         Raises:
             ReasonNeeded: there is none.
         """
-        if _words(body)[1].strip() or scope == "host":
+        if _words(body)[1].strip() or scope == scopes.HOST:
             return
         try:
             latched = self._store.latched_by(scope, EXTERNAL)
