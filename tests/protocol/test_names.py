@@ -60,3 +60,22 @@ def test_a_text_that_is_no_name_of_ours_belongs_to_nobody(text: str) -> None:
 def test_only_groups_of_sessions_and_logins_come_and_go() -> None:
     assert not GroupName("core").is_generated
     assert GroupName("link-paper").is_generated
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "program"),
+    [
+        ("bars", ("ESH24", "5"), "bars-ESH24-5m"),
+        ("orders", ("SIM-1",), "orders-SIM-1"),
+        ("positions", ("SIM1",), "positions-SIM1"),
+    ],
+)
+def test_what_a_feed_is_of_is_read_back_from_its_name(kind: str, subject: tuple[str, ...], program: str) -> None:
+    feed = names.feed("paper", kind, subject)
+
+    assert (feed.program, feed.kind, feed.feed) == (program, kind, subject)
+
+
+@pytest.mark.parametrize("text", ["link-paper.link", "link-paper.bars-ESH24", "session-7.orders-SIM1", "core.keeper"])
+def test_what_is_no_feed_is_of_nothing(text: str) -> None:
+    assert ProcessName(text).feed == ()

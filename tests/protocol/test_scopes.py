@@ -30,3 +30,16 @@ def test_a_scope_says_what_it_names(
 def test_a_text_that_is_no_scope_is_refused(text: str) -> None:
     with pytest.raises(BadScope, match="scope"):
         Scope.parse(text)
+
+
+def test_a_latch_of_the_host_of_a_portfolio_or_of_the_session_itself_counts_for_a_session() -> None:
+    counts = (scopes.HOST, scopes.of_portfolio("index"), scopes.of_session(7))
+
+    assert all(scope.concerns(7) for scope in counts)
+    assert not any(
+        scope.concerns(7) for scope in (scopes.of_session(77), scopes.of_login("paper"), Scope("session:07"))
+    )
+
+
+def test_a_damaged_text_names_no_session() -> None:
+    assert Scope("session:x").session is None

@@ -72,7 +72,7 @@ class Desk:
             return False
         return False
 
-    def processes(self) -> list[names.ProcessName]:
+    def processes(self) -> list[str]:
         """Return the names of the processes that are there."""
         return [process for process in self.directory.processes() if self.is_alive(process)]
 
@@ -82,7 +82,8 @@ class Desk:
 
     def traders(self) -> list[int]:
         """Return the sessions whose traders are there, without asking anybody."""
-        return sorted(each.trader_of for each in self.processes() if each.trader_of is not None)
+        sessions = (names.ProcessName(each).trader_of for each in self.processes())
+        return sorted(session for session in sessions if session is not None)
 
     def session(self, named: str) -> dict[str, Any]:
         """Return the session with this number or name.

@@ -36,7 +36,6 @@ from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.control_key import key_file_of
 from tradeproc.procs.localbroker.main import configured_tape, folder_of
 from tradeproc.protocol import names
-from tradeproc.protocol.names import KEEPER
 from tradeproc.supervision.deaths import read_deaths
 
 _READY_SECONDS = 90.0
@@ -196,9 +195,9 @@ class Quickstart:
 
     def _create(self, spec: SessionSpec) -> int:
         self._clear()
-        session = int(self._ask(KEEPER, "create", {"spec": spec.to_dict()}, 30.0)["session"])
+        session = int(self._ask(names.KEEPER, "create", {"spec": spec.to_dict()}, 30.0)["session"])
         self._session = session
-        self._ask(KEEPER, "start", {"session": session})
+        self._ask(names.KEEPER, "start", {"session": session})
         self._step(f"session {session}: {spec.strategy} on {spec.contract}, {spec.minutes} min bars, {spec.account}")
         self._wait("the trader is ready", lambda: self._says(session, "status", "state", "ready"))
         self._step("the trader has its history, and agrees with the broker")
@@ -213,7 +212,7 @@ class Quickstart:
         for row in self.desk.sessions():
             number, is_ours = row["id"], row["name"] == preflight.NAME
             if row["desired"] != "stopped":
-                self._ask(KEEPER, "stop", {"session": number}, 30.0)
+                self._ask(names.KEEPER, "stop", {"session": number}, 30.0)
                 self._wait(f"session {number} has stopped", partial(self._has_stopped, number))
                 self._step(f"session {number} ({row['name']}) stopped: the local broker began anew")
             if is_ours:
@@ -221,7 +220,7 @@ class Quickstart:
 
     def _is_removed(self, session: int) -> bool:
         try:
-            self._ask(KEEPER, "remove", {"session": session})
+            self._ask(names.KEEPER, "remove", {"session": session})
         except CommandFailed:
             # its group is still being taken down
             return False
@@ -261,7 +260,7 @@ class Quickstart:
         self._settle(session)
         self._step("the tape has ended; closing what is open")
         order = {"session": session, "by": preflight.NAME, "reason": "end of the tape"}
-        self._ask(KEEPER, "flatten", order, 30.0)
+        self._ask(names.KEEPER, "flatten", order, 30.0)
         self._wait("the session is flat", lambda: self._is_flat(session))
         fills = book.ask_rows(self.desk, "fills", session=str(session))
         with suppress(TradeprocError):
@@ -287,7 +286,7 @@ class Quickstart:
         def is_settled() -> bool:
             nonlocal seen, since
             told = self.desk.ask(names.trader(session), "state")["decisions"]
-            counts = self.desk.ask(KEEPER, "decisions", {"session": session, "limit": 1})["counts"]
+            counts = self.desk.ask(names.KEEPER, "decisions", {"session": session, "limit": 1})["counts"]
             now = (int(told["bars"]), int(told["failed"]), int(told["wanted"]))
             self._bars = now[0]
             if now != seen:
@@ -304,7 +303,7 @@ class Quickstart:
 
     def _tell_decisions(self, session: int) -> bool:
         """Say what the strategy wanted and did not get; a session that could not trade did not end well."""
-        told = self._ask(KEEPER, "decisions", {"session": session, "refused": True, "limit": 1000})
+        told = self._ask(names.KEEPER, "decisions", {"session": session, "refused": True, "limit": 1000})
         ending = verdict(told["counts"], told["decisions"], session)
         for line in ending.lines:
             self.console.print(line, highlight=False, markup=False)
@@ -345,7 +344,7 @@ class Quickstart:
         with suppress(TradeprocError):
             # it is over; the next start of this desk is not to bring it back
             if self._session:
-                self._ask(KEEPER, "stop", {"session": self._session})
+                self._ask(names.KEEPER, "stop", {"session": self._session})
         desks.stop_supervisord(self.desk)
         self._step("nothing is left running")
 
