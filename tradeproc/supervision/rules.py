@@ -15,8 +15,8 @@ What a person stops stays stopped, and ends our own plans for it. Times are seco
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from tradeproc.protocol.names import GroupName
 from tradeproc.domain.backoff import Backoff
+from tradeproc.protocol.names import GroupName
 from tradeproc.supervision import repeats
 from tradeproc.supervision.declared import Declaration, Strategy
 from tradeproc.supervision.repeats import Repeat
