@@ -8,8 +8,9 @@ import pytest
 
 from tradeproc.domain.candles import Tick
 from tradeproc.domain.units import from_iso, iso
-from tradeproc.localbroker.tape import generated, read_tape, shipped
+from tradeproc.localbroker.tape import check_tape, generated, read_tape, shipped
 from tradeproc.localbroker.tape_files import BadTape
+from tradeproc.market.tape_files.reading import Wanted
 
 
 def file(folder: Path, *lines: str, name: str = "ESH24_trades.csv") -> Path:
@@ -153,3 +154,21 @@ def test_the_generator_gives_the_same_trades_for_the_same_seed_and_stays_on_the_
     assert np.allclose(steps, np.round(steps), atol=1e-6)
     assert set(np.round(np.abs(np.diff(steps)))) <= {0, 1}
     assert 1 <= tape.sizes.min() <= tape.sizes.max() <= 10
+
+
+def test_a_contract_or_a_trade_that_first_comes_far_below_is_found_before_the_start(tmp_path: Path) -> None:
+    header = "ts_event,action,price,size,symbol"
+    early = [f"2024-01-02T14:30:00.{number:09d}Z,T,4750.25,1,ESH4" for number in range(30_000)]
+    late = "2024-01-02T14:31:00.000000000Z,T,4800.25,1,ESM4"
+    quotes = [row.replace(",T,", ",A,") for row in early]
+    contracts = file(tmp_path, header, *early, late, name="two.csv")
+    trades = file(tmp_path, header, *quotes, late, name="quotes.csv")
+    none = file(tmp_path, header, *quotes, name="none.csv")
+
+    assert contracts.stat().st_size > 1 << 20
+    check_tape(str(contracts), Wanted(contract="ESM24"))
+    check_tape(str(trades))
+    with pytest.raises(BadTape, match="holds no ESU24; it holds ESH4"):
+        check_tape(str(contracts), Wanted(contract="ESU24"))
+    with pytest.raises(BadTape, match="holds no trade"):
+        check_tape(str(none))

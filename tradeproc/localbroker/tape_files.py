@@ -15,14 +15,14 @@ import lzma
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
 
 from tradeproc.errors import Halt
-from tradeproc.market.tape_files.lines import Unreadable
+from tradeproc.market.tape_files.lines import Absent, Unreadable
 from tradeproc.market.tape_files.reading import Reading, Wanted, read
 
 # so many bytes are in memory at once, beside the trades
@@ -58,10 +58,21 @@ def understand(path: Path, wanted: Wanted, heard: Callable[[int], None] = lambda
 def check_head(path: Path, wanted: Wanted) -> None:
     """Check that a file is there, and that its header and its first lines can be played.
 
+    All of it is read only when the contract, or any trade at all, does not come in the first lines.
+
     Raises:
         BadTape: names file, line and remedy.
     """
-    check_answered(path, _understood(path, wanted, lambda chunks: read(_head(chunks), path.name, wanted)))
+
+    def reader(chunks: Iterable[bytes]) -> Reading:
+        chunks = iter(chunks)
+        begin = list(islice(chunks, 2))
+        try:
+            return read(_head(begin), path.name, wanted)
+        except Absent:
+            return read(chain(begin, chunks), path.name, wanted)
+
+    check_answered(path, _understood(path, wanted, reader))
 
 
 def check_answered(path: Path, reading: Reading) -> None:
@@ -118,9 +129,8 @@ def _unpacked(path: Path, begin: bytes, stack: ExitStack) -> Stream | None:
     return None
 
 
-def _head(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the whole lines of the first chunk, or all when there is no more."""
-    begin = list(islice(chunks, 2))
+def _head(begin: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield the whole lines of the first chunk, or all when there is no second."""
     first = b"".join(begin[:1])
     if len(begin) > 1:
         whole = max(first.rfind(b"\n"), first.rfind(b"\r")) + 1

@@ -20,6 +20,10 @@ class Unreadable(Refusal):
         super().__init__(f"{f'line {line}: ' if line else ''}{problem}")
 
 
+class Absent(Unreadable):
+    """What was asked for is not in these bytes; of a file's first bytes only, it may be in the rest."""
+
+
 class Lines(NamedTuple):
     """Whole lines, the last one with its newline, and the number of the first of them."""
 

@@ -18,7 +18,7 @@ from tradeproc.market.tape_files.columns import Prices
 from tradeproc.market.tape_files.date_order import DateOrder
 from tradeproc.market.tape_files.formats import Layout, Stamp, Zone
 from tradeproc.market.tape_files.grid import on_grid
-from tradeproc.market.tape_files.lines import Unreadable
+from tradeproc.market.tape_files.lines import Absent, Unreadable
 from tradeproc.market.tape_files.naming import check_contract, contract_in, contract_of
 from tradeproc.market.tape_files.rows import Rows, gather
 from tradeproc.market.tape_files.zones import to_utc, zone_of
@@ -166,7 +166,7 @@ def _chosen(
             each for each in symbols if each == (symbol or said) or (not symbol and meant[each] == code)
         ]
         if not wanted_symbols:
-            raise Unreadable(None, f"holds no {symbol or code}; it holds {_listed(symbols)}")
+            raise Absent(None, f"holds no {symbol or code}; it holds {_listed(symbols)}")
         return _only(rows, wanted_symbols), (check_contract(code),)
     if rows.layout.plays_all:
         return rows, tuple(_own(rows, each, meant[each]) for each in symbols)

@@ -10,7 +10,7 @@ from tradeproc.market.tape_files.cells import Block, Integers, split
 from tradeproc.market.tape_files.columns import Names, Prices, prices, whole
 from tradeproc.market.tape_files.date_order import DateOrder
 from tradeproc.market.tape_files.formats import OHLC, Layout, recognise
-from tradeproc.market.tape_files.lines import Lines, Unreadable, blocks
+from tradeproc.market.tape_files.lines import Absent, Lines, Unreadable, blocks
 from tradeproc.market.tape_files.moments import Moments, dates_and_clocks, moments
 
 MOST_ROWS = 40_000_000
@@ -166,7 +166,7 @@ def gather(chunks: Iterable[bytes], dates: DateOrder, heard: Callable[[int], Non
     if gathered is None:
         raise Unreadable(None, "is empty; give at least one line of trades or bars")
     if not gathered.count:
-        raise Unreadable(None, "holds no trade; give at least one line after the header")
+        raise Absent(None, "holds no trade; give at least one line after the header")
     return gathered.rows()
 
 
