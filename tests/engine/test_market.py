@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from tests.engine.desk import Desk, candle
 from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.engine import effects as do
-from tradeproc.engine import events, market
+from tradeproc.engine import events
+from tradeproc.engine.state import USUAL
 
 
 def test_history_fills_the_series_and_runs_nothing() -> None:
@@ -63,10 +64,10 @@ def test_forming_candles_are_published_as_they_change_and_repeated_ones_are_not(
 def test_a_strategy_that_overruns_its_budget_for_a_bar_is_alarmed_by_name_until_a_bar_keeps_to_it() -> None:
     desk = Desk().start()
 
-    assert not desk.tell(events.BarTook(market.BAR_BUDGET))
+    assert not desk.tell(events.BarTook(USUAL.bar_budget))
     late = desk.tell(events.BarTook(Nanos(2 * SECOND)))
     later = desk.tell(events.BarTook(Nanos(3 * SECOND)))
-    in_time = desk.tell(events.BarTook(market.BAR_BUDGET))
+    in_time = desk.tell(events.BarTook(USUAL.bar_budget))
 
     (alarm,) = [effect for effect in late if isinstance(effect, do.Alarm)]
     assert (alarm.name, alarm.detail) == (

@@ -22,7 +22,7 @@ from tradeproc.domain.instruments import Contract
 from tradeproc.domain.units import Contracts, Money, Price
 from tradeproc.engine.events import TradingState
 from tradeproc.engine.recording import Header
-from tradeproc.engine.state import Setup, new_state
+from tradeproc.engine.state import EngineTiming, Setup, new_state
 from tradeproc.procs.trader import commands, main
 from tradeproc.procs.trader.ledger import Ledger
 from tradeproc.procs.trader.recorder import Recorder
@@ -49,9 +49,11 @@ class TradingDesk:
         folder: Path,
         *plans: Plan | Decision,
         timing: TraderTiming = USUAL,
+        engine: EngineTiming | None = None,
         **changes: Any,
     ) -> None:
         self.stage, self.url, self.timing = stage, url, timing
+        self.engine_timing = engine or EngineTiming()
         self.store = Store(url)
         self.session = self.store.create_session(spec(**changes))
         self.broker = ModelBroker()
@@ -166,6 +168,7 @@ class TradingDesk:
             spec=row.spec,
             strategy=self.strategy,
             arguments=Scripted.Arguments(),
+            timing=self.engine_timing,
         )
 
         header = Header(self.session, lease.fence, "abcd", row.spec.to_dict(), {}, wall_ns(), "test")

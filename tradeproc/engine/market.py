@@ -16,10 +16,6 @@ from tradeproc.engine.turn import Turn
 from tradeproc.market.candle_series import Placement, merge
 from tradeproc.strategies.contract import View
 
-NOT_READY_AFTER = 60 * SECOND
-# a strategy that needs longer for one bar is reported by name
-BAR_BUDGET = SECOND // 2
-
 
 def warmed_up(turn: Turn, history: tuple[Candle, ...]) -> None:
     """Merge the history with what the subscription brought meanwhile; later calls fill holes the same way."""
@@ -51,7 +47,7 @@ def candle_received(turn: Turn, event: CandleReceived) -> None:
 
 def bar_took(turn: Turn, duration: Nanos) -> None:
     """Report a strategy that overran its budget, and that it keeps to it again."""
-    if duration <= BAR_BUDGET:
+    if duration <= turn.state.setup.timing.bar_budget:
         turn.clear(AlarmName.STRATEGY_OVERRAN)
         return
     name, took = turn.state.setup.strategy.name, f"{duration / SECOND:.1f} s"
@@ -111,5 +107,5 @@ def on_time(turn: Turn) -> None:
     missing = [name for name, is_there in waits.items() if not is_there]
     if not missing:
         turn.clear(AlarmName.NOT_READY)
-    elif turn.now - state.started_at >= NOT_READY_AFTER:
+    elif turn.now - state.started_at >= state.setup.timing.not_ready_after:
         turn.alarm(AlarmName.NOT_READY, f"for a minute nobody has told the {', '.join(missing)}; the strategy waits")

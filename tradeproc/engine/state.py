@@ -37,6 +37,21 @@ def no_calendar(_opened_at: Nanos, _closed_at: Nanos) -> Nanos | None:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineTiming:
+    """When the engine speaks up, in nanoseconds.
+
+    A strategy that needs longer than `bar_budget` for one bar is reported by name, and one that does not run so long
+    after the start too.
+    """
+
+    bar_budget: Nanos = Nanos(SECOND // 2)
+    not_ready_after: Nanos = Nanos(60 * SECOND)
+
+
+USUAL = EngineTiming()
+
+
+@dataclass(frozen=True, slots=True)
 class Setup:
     """What a session runs with; only `fence` changes, when the lease is held anew.
 
@@ -51,6 +66,7 @@ class Setup:
     strategy: AnyStrategy
     arguments: Any
     session_opened_at: Callable[[Nanos, Nanos], Nanos | None] = no_calendar
+    timing: EngineTiming = USUAL
     contract: Contract = field(init=False)
     instrument: Instrument = field(init=False)
 

@@ -18,8 +18,8 @@ from tests.waiting import wait_until
 from tradeproc.bus.codec import Body
 from tradeproc.bus.requests import RequestRefused
 from tradeproc.domain.orders import OrderRole, OrderState, Side
-from tradeproc.domain.units import Contracts
-from tradeproc.engine import market
+from tradeproc.domain.units import Contracts, Nanos
+from tradeproc.engine.state import EngineTiming
 from tradeproc.procs.follower import FollowerTiming
 from tradeproc.procs.trader.timing import USUAL, TraderTiming
 from tradeproc.strategies.contract import NOTHING, Decision, SubmitBracket, SubmitOrder, View
@@ -34,8 +34,10 @@ Make = Callable[..., TradingDesk]
 def make(on_stage: Stage, book_url: str, tmp_path: Path) -> Iterator[Make]:
     made: list[TradingDesk] = []
 
-    def desk(*plans: Plan | Decision, timing: TraderTiming = QUICK) -> TradingDesk:
-        made.append(TradingDesk(on_stage, book_url, tmp_path, *plans, timing=timing))
+    def desk(
+        *plans: Plan | Decision, timing: TraderTiming = QUICK, engine: EngineTiming | None = None
+    ) -> TradingDesk:
+        made.append(TradingDesk(on_stage, book_url, tmp_path, *plans, timing=timing, engine=engine))
         return made[-1]
 
     yield desk
@@ -102,9 +104,8 @@ def test_history_that_cannot_be_read_is_asked_for_until_it_can(make: Make) -> No
     wait_until("ready", lambda: desk.status()["state"] == "ready")
 
 
-def test_a_trader_that_cannot_begin_says_so_with_an_alarm(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(market, "NOT_READY_AFTER", 500_000_000)
-    desk = make()
+def test_a_trader_that_cannot_begin_says_so_with_an_alarm(make: Make) -> None:
+    desk = make(engine=EngineTiming(not_ready_after=Nanos(500_000_000)))
     desk.answers["orders"] = lambda _: {"unknown": "one record cannot be read"}
     desk.begin()
     wait_until("the alarm", lambda: "not_ready" in desk.alarms())
@@ -373,15 +374,14 @@ def test_bars_that_went_silent_close_the_gate_and_come_back(make: Make) -> None:
 
 
 def test_a_slow_strategy_is_alarmed_by_name_until_it_is_quick_again(
-    make: Make, monkeypatch: pytest.MonkeyPatch
+    make: Make,
 ) -> None:
-    monkeypatch.setattr(market, "BAR_BUDGET", 200_000_000)
 
     def dawdle(_view: View) -> Decision:
         time.sleep(0.3)
         return NOTHING
 
-    desk = make(dawdle).ready()
+    desk = make(dawdle, engine=EngineTiming(bar_budget=Nanos(200_000_000))).ready()
     desk.bar()
     wait_until("the alarm", lambda: "strategy_overran" in desk.alarms())
     assert "strategy scripted took" in desk.state()["alarms"]["strategy_overran"]
