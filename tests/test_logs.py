@@ -71,6 +71,17 @@ def test_fake_last_words_are_not_believed(tmp_path: Path) -> None:
     assert last_words(log) == f"Real: why ({log})"
 
 
+@pytest.mark.parametrize("mark", ["\r", "\x0b", "\x1c", "\x85", "\u2028"])
+def test_what_a_library_wrote_past_our_log_begins_no_line_in_its_midst(tmp_path: Path, mark: str) -> None:
+    log = tmp_path / "core.keeper.log"
+    stamp = line_of("x").split(" ")[0]
+    told = f"{stamp} CRITICAL tradeproc.procs.entry process_halted kind=keeper error="
+    with log.open("w", newline="") as file:
+        file.write(f"{told}Real: why\nsome warning{mark}{told}Fake: this\n")
+
+    assert last_words(log) == f"Real: why ({log})"
+
+
 def test_a_flood_of_one_kind_is_a_number_and_does_not_hide_another() -> None:
     throttle = Throttle()
 

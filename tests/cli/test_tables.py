@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 
 from tradeproc.cli import tables, words
 from tradeproc.cli.commands import book, localbroker, sessions
-from tradeproc.cli.layout import Column, pairs
+from tradeproc.cli.layout import Column, Listing, pairs
 from tradeproc.cli.screen import Screen
 from tradeproc.cli.view import render
 from tradeproc.clock import wall_ns
@@ -95,6 +95,16 @@ def test_columns_go_in_their_order_and_texts_are_cut_before_a_row_wraps() -> Non
     assert "xxxxxx…" in printed(tables.build(columns, [row]), 46)
     assert printed(tables.build(columns, [row]), 40).rstrip().endswith("--json shows: c")
     assert " ".join(printed(tables.build(columns, [row]), 26).split()).endswith("--json shows: b, c")
+
+
+def test_a_text_of_a_megabyte_is_cut_at_once() -> None:
+    columns = [Column("A", "a", cut=8), Column("B", "b", cut=8), Column("C", "c")]
+
+    told = printed(Listing(columns, [{"a": "x" * 1_000_000, "b": "[red]" * 10_000, "c": 1}]), 80)
+
+    assert max(map(len, told.splitlines())) <= 80
+    assert "x…" in told
+    assert "[red]" in told
 
 
 def test_a_time_has_its_date_when_it_is_not_of_today() -> None:

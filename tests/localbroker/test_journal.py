@@ -236,3 +236,18 @@ def test_what_a_full_disk_did_not_take_goes_before_the_next_and_leaves_no_half_l
 
     assert Journal(journal).records == [["a", 1], ["b", 2], ["c", 3]]
     books.close()
+
+
+@pytest.mark.parametrize("lines", ["[1]\n", "damaged\n[]\n", '[{"kind": "opened", "tape": {}}]\n'])
+def test_a_journal_that_is_refused_is_not_left_open(journal: Path, lines: str) -> None:
+    journal.parent.mkdir()
+    journal.write_text(lines)
+
+    def opened() -> list[str]:
+        found = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
+        return [path for path in found if path == os.path.realpath(journal)]
+
+    with pytest.raises(BrokenJournal):
+        market(journal, Time())
+
+    assert opened() == []

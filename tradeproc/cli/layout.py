@@ -102,9 +102,11 @@ def _that_fit(filled: Sequence[_Filled], width: int) -> list[_Filled]:
 
 def _widths(shown: Sequence[_Filled], width: int) -> list[int]:
     """Return the width of each column; of those that may be cut the widest gives first."""
-    widths = [each.width for each in shown]
+    least = [each.least for each in shown]
+    # none needs more than all there is; a text of a megabyte would be cut a letter at a time
+    widths = [max(min(each.width, width), short) for each, short in zip(shown, least, strict=True)]
     while _total(widths) > width:
-        spare = [place for place, each in enumerate(shown) if widths[place] > each.least]
+        spare = [place for place, short in enumerate(least) if widths[place] > short]
         if not spare:
             break
         widths[max(spare, key=lambda place: widths[place])] -= 1

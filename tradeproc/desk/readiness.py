@@ -189,7 +189,7 @@ def last_reason(log: Path, since: int) -> str:
         with log.open("rb") as file:
             # a log that is shorter now was begun anew
             file.seek(since if since <= log.stat().st_size else 0)
-            lines = file.read().decode(errors="replace").splitlines()
+            lines = file.read().decode(errors="replace").split("\n")
     except OSError:
         return ""
     said = [found[1] for line in lines if (found := _LAST_WORDS.match(line))]

@@ -38,9 +38,9 @@ class Journal:
         self._unwritten: list[Record] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            content = path.read_bytes()
+            content = path.read_bytes() if path.exists() else b""
             self.records, whole = _read(path, content)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             if whole < len(content):
                 append_durably(path.with_name(path.name + ".torn"), content[whole:] + b"\n")
                 os.ftruncate(self._file, whole)

@@ -92,8 +92,9 @@ class Market:
             self.pace = self._first_pace() if not known else self._continued(known)
             self.exchange.restore(record for record in known if record["kind"] != "clock")
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, Refusal) as error:
-            if journal is None:
+            if self._journal is None or journal is None:
                 raise
+            self._journal.close()
             raise BrokenJournal(
                 journal,
                 f"holds what cannot be continued ({type(error).__name__}: {error}); move the file away to begin anew",
@@ -260,7 +261,10 @@ class Market:
         """Return the pace that goes on where the journal ends; a speed that was newly configured wins."""
         opened = [record for record in records if record["kind"] == "opened"]
         if not opened or opened[-1]["tape"] != self._tape_body():
-            path = Path() if self._journal is None else self._journal.path
+            path = Path()
+            if self._journal is not None:
+                path = self._journal.path
+                self._journal.close()
             raise BrokenJournal(
                 path,
                 "is of another tape; choose that one again, or put these books aside and begin with flat accounts: "
