@@ -149,16 +149,15 @@ def test_a_strategy_that_cannot_be_used_is_refused_before_anything_starts(desk: 
     ],
 )
 def test_a_strategy_that_hangs_or_ends_its_process_is_told_in_one_line_before_anything_starts(
-    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, new: str, said: str
+    desk: Desk, tmp_path: Path, name: str, new: str, said: str
 ) -> None:
     text = strategy_of_the_readme()
     head = next((line for line in text.splitlines(keepends=True) if f"def {name}(" in line), "")
     file = tmp_path / "unlucky.py"
     file.write_text(text.replace(head, head + new, 1) if head else text + new)
-    monkeypatch.setattr(preflight, "TRY_SECONDS", 5.0)
 
     with pytest.raises(TradeprocError) as refused:
-        preflight.specification(desk, str(file))
+        preflight.specification(desk, str(file), try_seconds=5.0)
 
     told = one_line(refused.value)
     assert "unlucky.py" in told

@@ -25,7 +25,6 @@ from tradeproc.store.kept import all_latches
 from tradeproc.strategies.loading import build_arguments, load_strategy
 
 NAME = "quickstart"
-TRY_SECONDS = 20.0
 LIFT = "scripts/tradectl up && scripts/tradectl resume && scripts/stop"
 _EXAMPLE = "example.toml"
 _HERE = ("127.0.0.1", "localhost")
@@ -99,8 +98,10 @@ def installation(desk: Desk) -> str:
         return store.installation()
 
 
-def specification(desk: Desk, strategy: str) -> SessionSpec:
+def specification(desk: Desk, strategy: str, try_seconds: float = 20.0) -> SessionSpec:
     """Return the example session of a strategy, or the first example with a strategy of somebody's own.
+
+    One of somebody's own is tried first, and may take `try_seconds` for it.
 
     Raises:
         BadStrategy, BadSpecification: it cannot be loaded, does not take the example's arguments, or does not begin.
@@ -116,7 +117,7 @@ def specification(desk: Desk, strategy: str) -> SessionSpec:
     if place.endswith(".py"):
         # one that hangs, or ends its process, does so where nobody misses it
         broker = desk.config.login(table["login"]).broker
-        try_strategy(strategy, Path.cwd(), table["arguments"], broker, seconds=TRY_SECONDS)
+        try_strategy(strategy, Path.cwd(), table["arguments"], broker, seconds=try_seconds)
     loaded = load_strategy(strategy)
     build_arguments(loaded, table["arguments"])
     if place.endswith(".py"):
