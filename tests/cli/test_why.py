@@ -57,6 +57,9 @@ def test_a_trader_that_dies_before_each_bar_is_why_no_bar_is_decided() -> None:
     assert line == "open: no bar was decided since its trader died, 2 times within the hour: it left no word"
     [(_, line), *_] = why_rows(ROW, state(why="x", decisions={"bars": 3}), "", deaths)
     assert line == "open: x"
+    # nor is a bar decided while the market is closed, whoever died
+    [(_, line), *_] = why_rows(ROW, state(why="x", decisions={"bars": 0}), "the market is closed", deaths)
+    assert line.startswith("closed: the market is closed; no bar was decided since its trader died, 2 times")
 
 
 def test_the_newest_refusals_and_failures_stand_first_in_show() -> None:

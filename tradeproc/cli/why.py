@@ -33,7 +33,11 @@ def why_rows(
     row: Mapping[str, Any], state: Mapping[str, Any] | None, market: str, died: Sequence[Death] = ()
 ) -> Rows:
     """Return what `session show` says first: entries, the strategy, its decisions and the newest refused ones."""
-    rows: Rows = [("entries", _interrupted(state, died) or entries(row, state, market))]
+    line, interrupted = entries(row, state, market), _interrupted(state, died)
+    if interrupted:
+        # a gate that is closed by itself is the first reason
+        line = f"{line}; {interrupted}" if line.startswith("closed") else f"open: {interrupted}"
+    rows: Rows = [("entries", line)]
     if state is None:
         return rows
     told = state.get("decisions") or {}
@@ -53,8 +57,7 @@ def _interrupted(state: Mapping[str, Any] | None, died: Sequence[Death]) -> str:
     if not recent or state is None or told.get("bars") or told.get("off"):
         return ""
     often = "once" if len(recent) == 1 else f"{len(recent)} times"
-    why = f"no bar was decided since its trader died, {often} within the hour: {recent[0].reason}"
-    return f"{'open' if state.get('entries') == 'allowed' else 'closed'}: {why}"
+    return f"no bar was decided since its trader died, {often} within the hour: {recent[0].reason}"
 
 
 def entries(row: Mapping[str, Any], state: Mapping[str, Any] | None, market: str) -> str:
