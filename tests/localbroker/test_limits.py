@@ -17,7 +17,7 @@ import pytest
 
 from tests.waiting import wait_until
 from tradeproc.localbroker import limits
-from tradeproc.localbroker.client import LocalBroker, LocalBrokerRefused
+from tradeproc.localbroker.client import LocalBroker, LocalBrokerDown, LocalBrokerRefused
 from tradeproc.localbroker.control_key import HEADER, key_file, make_key
 from tradeproc.localbroker.limits import LARGEST_BODY, LARGEST_HEAD, MOST_CONNECTIONS, BoundedProtocol
 from tradeproc.localbroker.server import ServerSettings, open_desk
@@ -91,6 +91,21 @@ def test_a_key_that_can_be_guessed_or_not_be_sent_is_made_anew(tmp_path: Path, f
 
     assert len(key) == 43
     assert make_key(tmp_path) == key == key_file(tmp_path).read_text()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, content=b"[" * 200_000),
+        httpx.Response(200, content=b"<html>"),
+        httpx.Response(200, content=b"\xff"),
+    ],
+)
+def test_what_is_no_answer_of_a_local_broker_is_told_in_one_line(answer: httpx.Response) -> None:
+    with LocalBroker("http://127.0.0.1:1") as stranger:
+        stranger._http = httpx.Client(base_url="http://127.0.0.1:1", transport=httpx.MockTransport(lambda _: answer))
+        with pytest.raises(LocalBrokerDown, match="no local broker"):
+            stranger.status()
 
 
 @pytest.mark.parametrize("speed", ["1e308", "1e999", "-1", "0", "null", '"fast"', "1" + "0" * 400, "true"])

@@ -120,7 +120,7 @@ class LocalBroker:
             raise LocalBrokerDown(f"no local broker answers at {self._http.base_url}: {error}") from None
         except OSError as error:
             raise LocalBrokerRefused(f"{self._key}: {error.strerror}") from None
-        except ValueError:
+        except (ValueError, RecursionError, httpx.DecodingError):
             raise LocalBrokerDown(f"what answers at {self._http.base_url} is no local broker") from None
         if answer.is_error or not isinstance(found, dict):
             raise LocalBrokerRefused(str(found.get("Message", found)) if isinstance(found, dict) else str(found))
