@@ -12,8 +12,15 @@ from tradeproc.desk.closing import not_flat_yet
 from tradeproc.desk.installation import Desk
 from tradeproc.home import Home
 
-HELD: dict[str, Any] = {"contract": "ESH24", "position": 1, "orders": [], "alarms": {}, "reconciled": True}
-FLAT = {**HELD, "position": 0}
+HELD: dict[str, Any] = {
+    "contract": "ESH24",
+    "position": 1,
+    "orders": [],
+    "alarms": {},
+    "reconciled": True,
+    "closing": True,
+}
+FLAT = {**HELD, "position": 0, "closing": False}
 
 
 @pytest.fixture
@@ -46,6 +53,7 @@ def test_what_is_flat_at_once_or_soon_is_not_named(desk: Desk) -> None:
     [
         (HELD, (1, "its exit is on the way")),
         ({**FLAT, "orders": [{}]}, (0, "1 of its orders still work")),
+        ({**FLAT, "closing": True}, (0, "the broker has not told the position since")),
         ({**FLAT, "reconciled": False}, (0, "the broker has not confirmed orders and position")),
         (
             {**HELD, "alarms": {"close_stuck": "not flat yet: cancelling: the stops stay"}},

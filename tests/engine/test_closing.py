@@ -6,8 +6,10 @@ from decimal import Decimal
 import pytest
 
 from tests.engine.desk import Desk, Scripted
+from tradeproc.domain.answers import Unknown
 from tradeproc.domain.broker_orders import Unanswered
 from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side
+from tradeproc.domain.session import ExternalPolicy
 from tradeproc.domain.units import Contracts
 from tradeproc.engine import effects as do
 from tradeproc.engine import events
@@ -219,3 +221,21 @@ def test_a_cancel_that_is_never_confirmed_does_not_hold_up_the_exit() -> None:
 
     assert desk.broker.position == 0
     assert exits(desk) == [2]
+
+
+def test_flat_is_what_the_broker_told_after_the_command_and_not_what_it_told_before() -> None:
+    desk = Desk(Scripted(), external_policy=ExternalPolicy.IGNORE).start()
+    desk.broker.by_hand(2)
+    desk.broker.told.clear()
+    answer, desk._answer = desk._answer, lambda _: Unknown("503")  # type: ignore[method-assign, assignment]
+
+    desk.tell(events.FlattenCommanded("me"))
+    desk.run(60)
+
+    assert desk.state.engine.closing is not None
+    assert "the broker has not told the position since" in desk.state.engine.alarms["close_stuck"]
+    desk._answer = answer  # type: ignore[method-assign]
+    desk.run(20)
+    assert desk.broker.position == desk.position == 0
+    assert desk.state.engine.closing is None
+    assert "close_stuck" not in desk.alarms

@@ -12,6 +12,7 @@ _TIMES = frozenset({"at", "as_of", "since", "until"})
 _LABELS = {
     "warm": ("history", "loaded", "still being fetched"),
     "reconciled": ("orders and position", "as the broker has them", "not confirmed by the broker"),
+    "closing": ("being closed", "yes, until the broker tells it as flat", "no"),
     "lease": ("the right to trade", "held", "lost: another trader may have the session"),
     "is_due": ("should run now", "yes", "no"),
 }

@@ -1,7 +1,7 @@
 """Whether the sessions that were told to get flat are: a command that said so and left is believed."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from tradeproc.desk.exposure import TRADER, Open
@@ -24,7 +24,7 @@ def not_flat_yet(desk: Desk, sessions: Collection[int], seconds: float = FLAT_SE
     while left:
         for session in list(left):
             state = _state(desk, session)
-            if state is None or (state["reconciled"] and not (state["position"] or state["orders"])):
+            if state is None or not _is_open(state):
                 left.pop(session)
                 found.pop(session, None)
                 continue
@@ -42,10 +42,17 @@ def _state(desk: Desk, session: int) -> dict[str, Any] | None:
         return None
 
 
+def _is_open(state: Mapping[str, Any]) -> bool:
+    """Tell whether a trader has something open, or the broker has not told it as closed since the command."""
+    return bool(state["position"] or state["orders"] or state.get("closing") or not state["reconciled"])
+
+
 def _why(state: dict[str, Any]) -> str:
     """Return what a trader says of a closing that takes long."""
     if stuck := state["alarms"].get("close_stuck"):
         return str(stuck).removeprefix("not flat yet: ")
     if not state["reconciled"]:
         return "the broker has not confirmed orders and position"
-    return f"{len(state['orders'])} of its orders still work" if state["orders"] else "its exit is on the way"
+    if state["orders"]:
+        return f"{len(state['orders'])} of its orders still work"
+    return "its exit is on the way" if state["position"] else "the broker has not told the position since"

@@ -45,4 +45,5 @@ class AlarmName(StrEnum):
     STRATEGY_OFF = "strategy_off"
     """The strategy failed on too many bars in a row and is called no more; cleared when a person resumes."""
     ROW_REFUSED = "row_refused"
-    """The database does not take a row; it lies in `run/journal` for a person. Cleared by the next start."""
+    """The database does not take a row, which lies in `run/journal` for a person: cleared by the next start. Or the
+    disk is full and rows are in memory only: cleared when it has taken them."""

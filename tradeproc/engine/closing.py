@@ -9,7 +9,8 @@
 Nothing of it is refused by limits, latches, a database that is down or a lost lease. There is one closing at a time
 and one exit at a time: asking again changes nothing, and an exit whose reply was lost is asked about, not repeated.
 An exit that the broker refused is tried again with a growing pause. If the broker does not tell the position for
-10 s, the exit is sized by our own count, which comes from the broker's fills.
+10 s, the exit is sized by our own count, which comes from the broker's fills. Flat is only what the broker told as
+flat after the closing began: until then it goes on asking.
 
 A broker that does not answer for orders or position may not take the exit either, so its stops are not cancelled
 then. After 10 s the exit is sent all the same, with the stops in place; they are cancelled when it is accepted, and
@@ -151,6 +152,8 @@ def _where(turn: Turn, closing: Closing) -> str:
     """Return for people where a closing stands."""
     stops = [order.id for order in turn.state.engine.open_orders if _protects(turn, order)]
     kept = f"; the broker has not answered, so the stops stay: {', '.join(stops)}" if stops else ""
+    if not stops and not _is_told_since(turn, closing):
+        return f"{closing.phase.value}: {closing.reason}; the broker has not told the position since"
     return f"{closing.phase.value}: {closing.reason}{kept if not _is_answered(turn, closing) else ''}"
 
 
@@ -165,6 +168,11 @@ def _confirm(turn: Turn, closing: Closing) -> bool:
             turn.ask_position("closing")
         return False
     held = state.engine.holding.quantity
+    if held == 0 and not _is_told_since(turn, closing):
+        # somebody may have traded since the broker told the position last
+        if (state.broker.position.asked_at or Nanos(0)) < closing.since:
+            turn.ask_position("closing")
+        return False
     if held == 0:
         state.engine.closing = None
         turn.clear(AlarmName.CLOSE_STUCK)
@@ -173,6 +181,12 @@ def _confirm(turn: Turn, closing: Closing) -> bool:
     if turn.now < closing.not_before:
         return False
     return _exit(turn, closing, held)
+
+
+def _is_told_since(turn: Turn, closing: Closing) -> bool:
+    """Tell whether the broker has told the position since the closing began."""
+    reading = turn.state.broker.reading
+    return reading is not None and reading.at >= max(closing.since, turn.state.engine.last_fill_at)
 
 
 def _exit(turn: Turn, closing: Closing, held: int) -> bool:

@@ -126,11 +126,13 @@ def test_what_a_full_disk_does_not_take_is_kept_in_memory_and_written_later_in_o
         with full_disk():
             for order in orders[1:4]:
                 desk.ledger.persist(unit(order))
+            assert "rows are in memory only" in desk.ledger.refusal
         desk.ledger.persist(unit(orders[4]))
 
     desk.look_until_well()
 
     assert desk.written() == [order.id for order in orders]
+    assert not desk.ledger.refusal, "what is stored is no reason to be degraded for ever"
 
 
 def test_what_is_still_in_memory_at_the_end_goes_to_the_disk_if_it_can(book_url: str, tmp_path: Path) -> None:

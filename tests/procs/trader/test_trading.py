@@ -1,6 +1,7 @@
 """A trader between its database and its account manager: written first, sent once, and never waiting in silence."""
 
 import contextlib
+import errno
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,6 +23,7 @@ from tradeproc.domain.units import Contracts, Nanos
 from tradeproc.engine.state import EngineTiming
 from tradeproc.procs.follower import FollowerTiming
 from tradeproc.procs.trader.timing import USUAL, TraderTiming
+from tradeproc.store.journal import Journal
 from tradeproc.strategies.contract import NOTHING, Decision, SubmitBracket, SubmitOrder, View
 
 ENTER = SubmitBracket(Side.BUY, Contracts(1), stop_loss=4790.0)
@@ -439,3 +441,19 @@ def test_refused_decisions_are_counted_and_written_after_the_hot_path(make: Make
     told = desk.state()
     assert (told["decisions"]["refused"], told["decisions"]["failed"]) == (2, 1)
     assert told["why"].startswith("the strategy failed on the newest bar: ZeroDivisionError")
+
+
+def test_rows_that_a_full_disk_kept_in_memory_are_an_alarm_only_until_they_are_stored(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = make(ENTER).ready()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk, away(desk.url):
+        disk.setattr(Journal, "append", full)
+        desk.bar()
+        wait_until("the alarm", lambda: "row_refused" in desk.alarms())
+
+    wait_until("it is well again", lambda: desk.alarms() == set())

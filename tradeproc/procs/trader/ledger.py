@@ -66,7 +66,7 @@ class Ledger:
         self.clock = SteadyClock()
         self.is_up = True
         self.is_lease_held = True
-        self.reason = self.refusal = ""
+        self.reason = self.refusal = self._in_memory = ""
         self._not_before = 0
         self._taking: Future[Lease] | None = None
         self._unwritten: deque[Callable[[Writer], None]] = deque(maxlen=_MOST_UNWRITTEN)
@@ -192,9 +192,11 @@ class Ledger:
             action(self.journal)
         except OSError as error:
             if not self._unwritten:
-                self.refusal = f"the journal cannot be written: {error}; rows are in memory only until it can"
+                self._in_memory = f"the journal cannot be written: {error}; rows are in memory only until it can"
+                self.refusal = self.refusal or self._in_memory
                 log.critical("journal_unwritable session=%d reason=%s", self.session, error)
             if len(self._unwritten) == _MOST_UNWRITTEN:
+                self.refusal = f"rows are lost, more than memory may keep: the journal cannot be written: {error}"
                 log.critical("row_lost session=%d reason=more than memory may keep", self.session)
             self._unwritten.append(action)
 
@@ -202,6 +204,8 @@ class Ledger:
         while self._unwritten:
             self._unwritten[0](self.journal)
             self._unwritten.popleft()
+        if self.refusal == self._in_memory:
+            self.refusal = ""
 
     def _save(self, writer: Writer, unit: Persist) -> None:
         writer.save_orders(unit.orders, unit.events, fence=self.fence, fills=unit.fills)

@@ -134,6 +134,8 @@ class Performer:
             self.tell(events.LeaseChanged(ledger.is_lease_held, ledger.reason, ledger.fence))
         if ledger.refusal and AlarmName.ROW_REFUSED.value not in self.alarms:
             self._record(effects.Alarm(AlarmName.ROW_REFUSED.value, ledger.refusal, ledger.clock.now()))
+        elif not ledger.refusal and AlarmName.ROW_REFUSED.value in self.alarms:
+            self._record(effects.ClearAlarm(AlarmName.ROW_REFUSED.value, ledger.clock.now()))
 
     def _operate(self, method: str, body: Body, to_event: Callable[[Outcome], Event]) -> None:
         """Ask the account manager for an order operation, once; silence means that nobody knows."""

@@ -72,6 +72,7 @@ def summary(state: State, tally: Tally, alarms: Mapping[str, str], ledger: Ledge
         "bars": len(state.strategy.candles),
         "warm": state.strategy.is_warm,
         "reconciled": state.broker.is_reconciled,
+        "closing": state.engine.closing is not None,
         "lease": ledger.is_lease_held,
         "database": "up" if ledger.is_up else "down",
         "streams": {kind.value: reason or "up" for kind, reason in state.broker.streams.items()},
