@@ -31,6 +31,12 @@ def test_the_page_can_be_read_in_one_sitting() -> None:
     assert len(PAGE.splitlines()) <= 200
 
 
+def test_every_room_is_in_the_table() -> None:
+    named = [room for row in table_rows("room") for room in re.findall(r"`(\w+)/`", row[0])]
+
+    assert sorted(named) == sorted(folder.parent.name for folder in (ROOT / "tradeproc").glob("*/__init__.py"))
+
+
 def test_every_process_of_the_table_is_a_module_with_a_main() -> None:
     for row in table_rows("process"):
         name, module = row[0], row[1].strip("`")

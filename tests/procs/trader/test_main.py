@@ -179,14 +179,14 @@ def test_a_session_whose_strategy_ended_its_traders_comes_up_without_it_until_a_
     session = desk.session()
     desk.store.set_latch(f"session:{session}", "halted", by, "session-1: trader died 3 times: KeyError")
     desk.start(session)
-    main = f"session-{session}.trader"
+    trader = f"session-{session}.trader"
 
     def state() -> Body:
-        return desk.client.call(main, "state", {}, 2.0)
+        return desk.client.call(trader, "state", {}, 2.0)
 
     wait_until("it is up without its strategy", lambda: "strategy_off" in state()["alarms"])
     assert state()["why"].endswith("session-1: trader died 3 times: KeyError")
 
-    desk.client.call(main, "resume", {"by": "me", "reason": "mended"}, 2.0)
+    desk.client.call(trader, "resume", {"by": "me", "reason": "mended"}, 2.0)
 
     assert "strategy_off" not in state()["alarms"]
