@@ -20,6 +20,8 @@ from tradeproc.bus.codec import (
     encode_reply,
     encode_request,
 )
+from tradeproc.protocol.names import KEEPER
+from tradeproc.protocol.scopes import of_session
 
 WORDS = st.text(max_size=20)
 NUMBERS = st.integers(0, 2**64 - 1)
@@ -107,3 +109,9 @@ def test_another_version_is_refused() -> None:
 
     with pytest.raises(BadFrames, match="version 2"):
         decode_published("p", [topic, b"\x02" + told[1:]])
+
+
+def test_names_of_processes_travel_as_texts_also_as_keys() -> None:
+    told = {KEEPER: {"beside": [KEEPER, of_session(7)]}}
+
+    assert decode_body(encode_body(told)) == {"core.keeper": {"beside": ["core.keeper", "session:7"]}}

@@ -31,6 +31,7 @@ from tradeproc.engine.recording import (
 )
 from tradeproc.engine.replay import replay
 from tradeproc.engine.state import new_state
+from tradeproc.protocol.scopes import of_session
 from tradeproc.strategies.contract import NOTHING, SubmitBracket, SubmitOrder
 
 WHOLE = st.integers(-(2**63), 2**63 - 1)
@@ -117,6 +118,12 @@ def test_a_line_that_a_crash_cut_short_is_left_out() -> None:
     whole = event_line(events.TimePassed(), Nanos(5), ())
 
     assert list(read_events([whole, whole[:-1]])) == [Recorded(events.TimePassed(), Nanos(5), 0)]
+
+
+def test_a_scope_is_recorded_as_its_text() -> None:
+    latched = events.TradingStateSet(of_session(7), TradingState.HALTED, "me", "why")
+
+    assert read_event(event_line(latched, Nanos(1), ())).event == latched
 
 
 def test_lost_events_end_a_replay() -> None:

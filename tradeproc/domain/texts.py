@@ -42,9 +42,9 @@ def is_storable(text: str) -> bool:
 
 
 def storable_value(value: Any) -> Any:
-    """Return a JSON value with all its texts storable."""
+    """Return a JSON value with all its texts storable, and plain: a name of a process is a text with more to say."""
     if isinstance(value, str):
-        return storable(value)
+        return str(storable(value))
     if isinstance(value, Mapping):
         return {storable_value(key): storable_value(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

@@ -27,7 +27,16 @@ VERSION = 1
 LOST = "Lost"
 
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Event)}
-_encode = msgspec.json.Encoder(decimal_format="string").encode
+
+
+def _plain(value: Any) -> str:
+    """Return a scope or a name of a process, which is a text with more to say, as the text."""
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot be recorded")
+
+
+_encode = msgspec.json.Encoder(decimal_format="string", enc_hook=_plain).encode
 
 
 class BadRecording(Refusal):

@@ -110,7 +110,7 @@ class Liveness:
     def silence(self, now: float) -> dict[str, float]:
         """Return for how many seconds each process has not beaten, of those heard since their start."""
         heard = {process: each.heard_at for process, each in self._watched.items() if each.heard_at is not None}
-        return {process: round(max(now - at, 0.0), 1) for process, at in heard.items()}
+        return {str(process): round(max(now - at, 0.0), 1) for process, at in heard.items()}
 
     def hung(self, now: float) -> list[Hung]:
         """Return who hangs, each process once."""
