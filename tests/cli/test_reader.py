@@ -100,7 +100,7 @@ def test_a_program_may_be_started_without_standard_streams(closed: str, tmp_path
         ("tradeproc.cli.tradectl", "status"),
         ("tradeproc.cli.tradectl", "sessions", "--json"),
         ("tradeproc.cli.healthcheck", "--json"),
-        ("tradeproc.cli.quickstart.main", "--help"),
+        ("tradeproc.cli.quickstart", "--help"),
         ("tests.chaos", "--help"),
     ],
     ids=" ".join,

@@ -136,7 +136,7 @@ class Desk:
         database: str | None = None,
         tape: str = "shipped",
     ) -> None:
-        self.home = Home(folder)
+        self.home = self.broker_home = Home(folder)  # whose local broker it is: another desk's, where two share one
         self.port = free_port()
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith("TRADEPROC_")}
         if database:
@@ -403,7 +403,7 @@ class Desk:
     @cached_property
     def broker(self) -> LocalBroker:
         """Return the control of the local broker."""
-        return LocalBroker(f"http://127.0.0.1:{self.port}", key_file_of(self.home))
+        return LocalBroker(f"http://127.0.0.1:{self.port}", key_file_of(self.broker_home))
 
     def programs(self) -> list[Program]:
         """Return what supervisord has."""

@@ -59,7 +59,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
     with server() as server_url, fresh_database(server_url) as url, exchange(market):
         first, second = (Desk(folder / name, database=url) for name in ("first", "second"))
         for desk in (first, second):
-            desk.port = market.port
+            desk.port, desk.broker_home = market.port, market.home
             desk.configure(speed=30.0, history_minutes=10, tape="shipped")
             file = desk.home.conf / "tradeproc.toml"
             file.write_text(file.read_text().replace("enabled = true", "enabled = false"))

@@ -97,6 +97,9 @@ class ConsentListener:
                 await writer.drain()
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             writer.transport.abort()
+        except asyncio.CancelledError:
+            # ours alone to cancel, at the end or for a newer one; asyncio's streams print a traceback of a task so ended
+            writer.transport.abort()
         finally:
             del self._connections[me]
             writer.close()

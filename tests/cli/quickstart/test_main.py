@@ -217,7 +217,7 @@ def test_a_strategy_that_is_refused_each_time_and_then_fails_does_not_end_well(
 @contextmanager
 def quickstart(home: Desk, *options: str, until: str) -> Iterator["subprocess.Popen[str]"]:
     """Run the quickstart in a terminal of its own, and go on once it has said something."""
-    command = [sys.executable, "-u", "-m", "tradeproc.cli.quickstart.main", "--plain", *options]
+    command = [sys.executable, "-u", "-m", "tradeproc.cli.quickstart", "--plain", *options]
     environment = {**home.environment, "TRADEPROC_HOME": str(home.home.root)}
     with subprocess.Popen(
         command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=home.home.root
