@@ -98,7 +98,7 @@ class ConsentListener:
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             writer.transport.abort()
         except asyncio.CancelledError:
-            # ours alone to cancel, at the end or for a newer one; asyncio's streams print a traceback of a task so ended
+            # only we cancel it, at the end or for a newer one; asyncio prints a traceback of a connection so ended
             writer.transport.abort()
         finally:
             del self._connections[me]
