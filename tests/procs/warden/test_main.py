@@ -267,7 +267,7 @@ def test_giving_up_goes_on_under_the_next_warden(tmp_path: Path) -> None:
 def test_what_cannot_start_stays_alarmed_under_the_next_warden(tmp_path: Path) -> None:
     yard = yard_in(tmp_path / "home", first=30.0)
     file = GroupFiles(yard.home).path("link-paper")
-    python = f'command="{yard.home.root}/.venv/bin/python" -m tradeproc.procs orders'
+    python = f"command={yard.home.root}/.venv/bin/python -m tradeproc.procs orders"
     assert python in file.read_text()
     file.write_text(file.read_text().replace(python, "command=/nonexistent"))
     with yard:
