@@ -20,7 +20,7 @@ from tradeproc.localbroker import limits
 from tradeproc.localbroker.client import LocalBroker, LocalBrokerDown, LocalBrokerRefused
 from tradeproc.localbroker.control_key import HEADER, key_file, make_key
 from tradeproc.localbroker.limits import LARGEST_BODY, LARGEST_HEAD, MOST_CONNECTIONS, BoundedProtocol
-from tradeproc.localbroker.server import ServerSettings, open_desk
+from tradeproc.localbroker.server import ServerSettings, open_context
 from tradeproc.localbroker.testing import RunningBroker, running_local_broker
 
 
@@ -121,13 +121,13 @@ def test_no_speed_takes_the_broker_down(broker: RunningBroker, speed: str) -> No
 
 def test_a_journal_with_a_time_beyond_reason_is_continued(tmp_path: Path) -> None:
     settings = ServerSettings(tmp_path, tape="generated:ESH24:7")
-    open_desk(settings).market.close()
+    open_context(settings).market.close()
     journal = tmp_path / "journal"
     record = json.loads(journal.read_text().splitlines()[-1])[-1]
     with journal.open("a") as file:
         file.write(json.dumps([{**record, "kind": "clock", "market_at": 1e300}]) + "\n")
 
-    desk = open_desk(settings)
+    desk = open_context(settings)
 
     desk.advance()
     assert desk.market.is_over

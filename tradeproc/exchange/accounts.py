@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from tradeproc.domain.instruments import Contract, instrument
 from tradeproc.domain.units import Contracts, Money, Nanos, Price
-from tradeproc.exchange.orders import ExchangeFill, Funds, Holding
+from tradeproc.exchange.orders import ExchangeFill, ExchangePosition, Funds
 
 FIRST_POSITION_ID = 70_000_001
 CURRENCY = "USD"
@@ -56,7 +56,7 @@ class Book:
     _lines: dict[tuple[str, str], _Line] = field(default_factory=dict)
     _next_id: int = FIRST_POSITION_ID
 
-    def book(self, fill: ExchangeFill) -> Holding:
+    def book(self, fill: ExchangeFill) -> ExchangePosition:
         """Book a fill and return the position after it; one that turned round has a new number."""
         line = self._lines.setdefault((fill.account, fill.contract), _Line(fill.contract))
         before = line.quantity
@@ -68,12 +68,12 @@ class Book:
             self._next_id += 1
         return self._holding(fill.account, line)
 
-    def holding(self, account: str, contract: str) -> Holding | None:
+    def holding(self, account: str, contract: str) -> ExchangePosition | None:
         """Return a position, also one that is flat again; None if there never was one."""
         line = self._lines.get((account, contract))
         return self._holding(account, line) if line else None
 
-    def holdings(self, account: str) -> list[Holding]:
+    def holdings(self, account: str) -> list[ExchangePosition]:
         """Return the positions that are not flat."""
         lines = [line for (owner, _), line in self._lines.items() if owner == account and line.quantity]
         return [self._holding(account, line) for line in lines]
@@ -102,9 +102,9 @@ class Book:
             margin=Money(margin),
         )
 
-    def _holding(self, account: str, line: _Line) -> Holding:
+    def _holding(self, account: str, line: _Line) -> ExchangePosition:
         average = Price(line.cost / line.quantity) if line.quantity else None
-        return Holding(
+        return ExchangePosition(
             line.id, account, line.contract, Contracts(line.quantity), average, Price(line.cost), line.opened_at
         )
 

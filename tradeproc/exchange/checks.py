@@ -9,9 +9,9 @@ from tradeproc.domain.units import Money, OffGrid, Price
 from tradeproc.exchange.orders import (
     Declined,
     ExchangeOrder,
+    ExchangePosition,
     Funds,
     GroupKind,
-    Holding,
     Replacement,
     Ticket,
     TicketGroup,
@@ -81,7 +81,7 @@ def _check_prices(contract: str, *prices: Price | None) -> Declined | None:
 def check_margin(
     group: TicketGroup,
     orders: Sequence[ExchangeOrder],
-    holdings: Sequence[Holding],
+    holdings: Sequence[ExchangePosition],
     funds: Funds,
     margins: Mapping[str, Money],
 ) -> Declined | None:

@@ -17,7 +17,7 @@ from tradeproc.domain.orders import OrderType, TimeInForce
 from tradeproc.domain.units import Contracts, Money
 from tradeproc.exchange import checks
 from tradeproc.exchange.accounts import open_points
-from tradeproc.exchange.executions import Floor
+from tradeproc.exchange.executions import Executions
 from tradeproc.exchange.ledger import (
     FILL,
     ORDER,
@@ -32,9 +32,9 @@ from tradeproc.exchange.orders import (
     Changed,
     Declined,
     ExchangeOrder,
+    ExchangePosition,
     Funds,
     GroupKind,
-    Holding,
     Moment,
     OrderStatus,
     Placed,
@@ -55,13 +55,13 @@ class Exchange:
         """Open a market in `contracts` with `accounts` (id to starting cash, USD)."""
         self.contracts = tuple(contracts)
         self.rules, self.ledger = rules, ledger
-        self._floor = Floor(accounts, rules, ledger)
-        self._orders, self._book = self._floor.orders, self._floor.book
+        self._executions = Executions(accounts, rules, ledger)
+        self._orders, self._book = self._executions.orders, self._executions.book
 
     @property
     def revision(self) -> int:
         """Return the number of the newest update."""
-        return self._floor.revision
+        return self._executions.revision
 
     # --- calls of clients
 
@@ -79,9 +79,9 @@ class Exchange:
             return replace(problem, order_id=failed)
         self._note_request("place", account, orders, confirm_ids, problem, ticket_details(group), now)
         for order in orders:
-            self._floor.set(order, What.PLACED, now)
+            self._executions.set(order, What.PLACED, now)
         for order in orders:
-            self._floor.arrive(order.id, now)
+            self._executions.arrive(order.id, now)
         return Placed(tuple(orders))
 
     def replace(self, order_id: str, change: Replacement, now: Moment) -> Changed | Declined:
@@ -91,8 +91,8 @@ class Exchange:
         self._note_request("replace", _account(order), [order_id], [], problem, change_details(change), now)
         if problem is not None or order is None:
             return problem or checks.UNKNOWN_ORDER
-        self._floor.set(self._changed(order, change), What.REPLACED, now)
-        self._floor.arrive(order_id, now)
+        self._executions.set(self._changed(order, change), What.REPLACED, now)
+        self._executions.arrive(order_id, now)
         return Changed(self._orders[order_id])
 
     def cancel(self, order_id: str, now: Moment) -> Changed | Declined:
@@ -102,20 +102,20 @@ class Exchange:
         self._note_request("cancel", _account(order), [order_id], [], problem, {}, now)
         if problem is not None or order is None:
             return problem or checks.UNKNOWN_ORDER
-        return self._floor.end(order, OrderStatus.CANCELLED, "cancelled by the client", now)
+        return self._executions.end(order, OrderStatus.CANCELLED, "cancelled by the client", now)
 
     # --- the market
 
     def tick(self, contract: str, tick: Tick, now: Moment) -> None:
         """Let one trade of the tape meet the book."""
-        self._floor.tick(contract, tick, now)
+        self._executions.tick(contract, tick, now)
 
     def end_day(self, now: Moment) -> None:
         """Expire all open DAY orders."""
         for order in self._orders:
             current = self._orders[order.id]
             if current.status.is_open and current.time_in_force is TimeInForce.DAY:
-                self._floor.end(current, OrderStatus.EXPIRED, "the trading day ended", now)
+                self._executions.end(current, OrderStatus.EXPIRED, "the trading day ended", now)
 
     def reject(self, order_id: str, reason: str, now: Moment) -> Changed | Declined:
         """Reject an order that was accepted before (a fault for tests)."""
@@ -123,7 +123,7 @@ class Exchange:
         problem = checks.check_open(order)
         if problem is not None or order is None:
             return problem or checks.UNKNOWN_ORDER
-        return self._floor.end(order, OrderStatus.REJECTED, reason, now)
+        return self._executions.end(order, OrderStatus.REJECTED, reason, now)
 
     # --- questions
 
@@ -147,32 +147,32 @@ class Exchange:
         """Return the legs that wait or waited for it."""
         return self._orders.legs(order.id)
 
-    def holdings(self, account: str) -> list[Holding]:
+    def holdings(self, account: str) -> list[ExchangePosition]:
         """Return the positions that are not flat."""
         return self._book.holdings(account)
 
     def funds(self, account: str) -> Funds:
         """Return the account's money with positions valued at the last ticks."""
-        return self._book.funds(account, self._floor.last_price.get)
+        return self._book.funds(account, self._executions.last_price.get)
 
     def last(self, contract: str) -> Tick | None:
         """Return the newest tick of a contract."""
-        return self._floor.last.get(contract)
+        return self._executions.last.get(contract)
 
-    def unrealized(self, holding: Holding) -> Money:
+    def unrealized(self, holding: ExchangePosition) -> Money:
         """Return the open profit of a position at the last tick."""
         worth = instrument_of(holding.contract).point_value
         return Money(
-            open_points(holding.quantity, holding.cost, self._floor.last_price.get(holding.contract)) * worth
+            open_points(holding.quantity, holding.cost, self._executions.last_price.get(holding.contract)) * worth
         )
 
     def updates_since(self, revision: int) -> Sequence[Update] | None:
         """Return the updates after `revision`, oldest first; None when they are no longer kept: take a snapshot."""
         behind = self.revision - revision
-        if not 0 <= behind <= len(self._floor.updates):
+        if not 0 <= behind <= len(self._executions.updates):
             return None
         # from the young end: thousands are kept, and a stream wants the last few
-        return list(islice(reversed(self._floor.updates), behind))[::-1]
+        return list(islice(reversed(self._executions.updates), behind))[::-1]
 
     # --- coming back
 
@@ -180,25 +180,25 @@ class Exchange:
         """Rebuild orders, positions, money, ids and revision from a ledger's records."""
         known = list(records)
         for record in known:
-            self._floor.revision = max(self.revision, record.get("revision", 0))
+            self._executions.revision = max(self.revision, record.get("revision", 0))
             if record["kind"] == "order":
                 # an older journal does not tell the session of an order
                 self._orders.put(ORDER.decode({"is_extended": False, **record["order"]}))
             elif record["kind"] == "fill":
                 self._book.book(FILL.decode(record))
-                self._floor.fills = record["id"]
+                self._executions.fills = record["id"]
             elif record["kind"] == "request" and record["call"] == "place":
                 self._orders.skip(record["order_ids"])
         self.ledger.load(known)
 
     def forget_market(self) -> None:
         """Forget the newest ticks, as before the first one: the tape begins again."""
-        self._floor.last.clear()
-        self._floor.last_price.clear()
+        self._executions.last.clear()
+        self._executions.last_price.clear()
 
     def set_last(self, contract: str, tick: Tick) -> None:
         """Set the newest tick without letting it meet the book (at start: the tape's past)."""
-        self._floor.set_last(contract, tick)
+        self._executions.set_last(contract, tick)
 
     # --- inside
 
@@ -219,7 +219,7 @@ class Exchange:
         for ticket in group.tickets:
             order_id = self._orders.new_id()
             name = name or (f"g{order_id}" if len(group.tickets) > 1 or group.kind is not GroupKind.NORMAL else "")
-            status = OrderStatus.WORKING if ticket.contract in self._floor.last else OrderStatus.QUEUED
+            status = OrderStatus.WORKING if ticket.contract in self._executions.last else OrderStatus.QUEUED
             order = ExchangeOrder(
                 id=order_id,
                 account=account,

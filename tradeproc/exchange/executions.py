@@ -1,4 +1,4 @@
-"""The floor of the exchange: the state of orders and money, and what an execution sets in motion.
+"""The state of orders and money in the exchange, and what one execution changes in it.
 
 A fill changes its order, the position and the money, then the siblings, then releases the legs that waited for it;
 each change is one update with the next revision and, for orders and fills, one record of the ledger.
@@ -16,7 +16,7 @@ from tradeproc.exchange import order_groups
 from tradeproc.exchange.accounts import Book
 from tradeproc.exchange.ledger import Ledger, fill_record, order_record
 from tradeproc.exchange.matching import Rules, execution, fillable, is_hit, priority, wrong_side
-from tradeproc.exchange.order_index import Shelf
+from tradeproc.exchange.order_index import OrderIndex
 from tradeproc.exchange.orders import (
     BalanceUpdate,
     Changed,
@@ -33,13 +33,13 @@ from tradeproc.exchange.orders import (
 KEPT_UPDATES = 20_000
 
 
-class Floor:
+class Executions:
     """Orders, money, last prices and updates; only `Exchange` uses it, after it has checked what came in."""
 
     def __init__(self, accounts: Mapping[str, Money], rules: Rules, ledger: Ledger) -> None:
         self.rules, self.ledger = rules, ledger
         self.book = Book(dict(accounts), rules.commission, rules.margins)
-        self.orders = Shelf()
+        self.orders = OrderIndex()
         self.updates: deque[Update] = deque(maxlen=KEPT_UPDATES)
         self.last: dict[str, Tick] = {}
         self.last_price: dict[str, Price] = {}

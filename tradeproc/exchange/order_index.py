@@ -7,7 +7,7 @@ from tradeproc.exchange.orders import ExchangeOrder, OrderStatus
 FIRST_ORDER_ID = 1_000_000_001
 
 
-class Shelf:
+class OrderIndex:
     """Orders by id, account, group and entry; ids are ascending numbers as text."""
 
     def __init__(self) -> None:

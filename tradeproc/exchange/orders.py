@@ -158,7 +158,7 @@ class ExchangeFill:
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class ExchangePosition:
     """A position. `id` is its number for as long as it is not flat; `quantity` is signed; `average` None when flat.
 
     `cost` is the sum of price x signed quantity of what is held; `opened_at` wall time of its first fill.
@@ -269,7 +269,7 @@ class PositionUpdate:
     """A position changed by a fill; quantity 0 and the old `id` when it was closed."""
 
     revision: int
-    holding: Holding
+    holding: ExchangePosition
 
 
 @dataclass(frozen=True, slots=True)

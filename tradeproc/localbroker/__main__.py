@@ -1,6 +1,7 @@
 """A local broker without a home: `python -m tradeproc.localbroker FOLDER`, settings in FOLDER/settings.json.
 
-Used by `testing.py`; a desk runs `python -m tradeproc.procs localbroker` instead. The port is written to FOLDER/port.
+Used by `testing.py`; a running desk starts `python -m tradeproc.procs localbroker` instead. The port is written to
+FOLDER/port.
 """
 
 import ctypes
@@ -15,7 +16,7 @@ import orjson
 
 from tradeproc.errors import EXIT_DONE, TradeprocError, exit_code
 from tradeproc.folders import keep_to_ourselves
-from tradeproc.localbroker.context import Desk
+from tradeproc.localbroker.context import ServerContext
 from tradeproc.localbroker.server import ServerSettings, serve
 from tradeproc.localbroker.testing import PORT, SETTINGS, settings_from
 from tradeproc.logs import Throttled
@@ -32,7 +33,7 @@ def main() -> int:
     found: dict[str, Any] = orjson.loads((folder / SETTINGS).read_bytes())
     settings: ServerSettings = settings_from(folder, found)
 
-    def ready(port: int, desk: Desk) -> None:
+    def ready(port: int, context: ServerContext) -> None:
         fresh = folder / f"{PORT}.new"
         fresh.write_text(str(port))
         os.replace(fresh, folder / PORT)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tradeproc.localbroker.context import Desk
+from tradeproc.localbroker.context import ServerContext
 from tradeproc.localbroker.control import control_routes
 from tradeproc.localbroker.pipeline import TITLES, AccountsOf, Call, Gate, Handler, error
 from tradeproc.localbroker.tradestation import brokerage, market_data, order_entry
@@ -62,14 +62,14 @@ _TABLE: tuple[tuple[str, str, str, Handler, AccountsOf], ...] = (
 )
 
 
-def make_app(desk: Desk) -> ASGIApp:
+def make_app(context: ServerContext) -> ASGIApp:
     """Return the ASGI application of one local broker."""
     api = [
-        Route(path, Gate(desk, endpoint, handler, accounts_of).answer, methods=[method])
+        Route(path, Gate(context, endpoint, handler, accounts_of).answer, methods=[method])
         for method, path, endpoint, handler, accounts_of in _TABLE
     ]
     app = Starlette(
-        routes=[*api, *sign_in_routes(desk), *control_routes(desk)],
+        routes=[*api, *sign_in_routes(context), *control_routes(context)],
         exception_handlers={HTTPException: _refused, ClientDisconnect: _gone, Exception: _failed},
     )
     return _Folded(app)

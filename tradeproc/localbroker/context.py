@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from tradeproc.clock import monotonic_ns, wall_ns
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.units import MINUTE, SECOND
-from tradeproc.exchange.orders import ExchangeOrder, Holding
+from tradeproc.exchange.orders import ExchangeOrder, ExchangePosition
 from tradeproc.localbroker.bars import DAY_MINUTES
 from tradeproc.localbroker.faults import Switchboard
 from tradeproc.localbroker.market import Market
@@ -26,7 +26,7 @@ _CHICAGO, _CLOSED_HOURS = ZoneInfo("America/Chicago"), timedelta(hours=8)
 
 
 @dataclass(slots=True)
-class Desk:
+class ServerContext:
     """The shared state of the server; everything runs on one thread, others may read the plain numbers.
 
     `pumped_at` is when the tape was last looked at (monotonic), `played_at` market time then; `served` are requests.
@@ -119,7 +119,7 @@ class Desk:
         relatives = Relatives(exchange.siblings(order), exchange.children(order))
         return order_body(order, relatives, exchange.rules.commission, status=status, with_closing=with_closing)
 
-    def position(self, holding: Holding) -> dict[str, Any]:
+    def position(self, holding: ExchangePosition) -> dict[str, Any]:
         """Return a position as the wire shows it, valued at the last trade."""
         exchange = self.market.exchange
         product = instrument_of(holding.contract)
@@ -144,7 +144,7 @@ class Desk:
         """Return the notional value of an account's positions."""
         return sum((self._notional(holding) for holding in self.market.exchange.holdings(account)), Decimal(0))
 
-    def _notional(self, holding: Holding) -> Decimal:
+    def _notional(self, holding: ExchangePosition) -> Decimal:
         tick = self.market.exchange.last(holding.contract)
         price = Decimal(repr(tick.price)) if tick is not None else Decimal(holding.average or 0)
         return price * holding.quantity * instrument_of(holding.contract).point_value

@@ -14,7 +14,7 @@ from tradeproc.clock import wall_ns
 from tradeproc.domain.units import iso
 from tradeproc.errors import Refusal
 from tradeproc.exchange.orders import Declined
-from tradeproc.localbroker.context import Desk, refusal
+from tradeproc.localbroker.context import ServerContext, refusal
 from tradeproc.localbroker.control_key import trouble
 from tradeproc.localbroker.pipeline import as_json, error
 from tradeproc.localbroker.tradestation.account_shapes import balance_body
@@ -26,48 +26,48 @@ class BadRequest(Refusal):
     """A control request that cannot be read; answered to whoever asked."""
 
 
-def control_routes(desk: Desk) -> list[Route]:
+def control_routes(context: ServerContext) -> list[Route]:
     """Return the routes of the control API."""
 
     def pause(body: Body) -> Body:
-        desk.market.pause()
-        return status(desk)
+        context.market.pause()
+        return status(context)
 
     def resume(body: Body) -> Body:
-        desk.market.resume()
-        return status(desk)
+        context.market.resume()
+        return status(context)
 
     def shutdown(body: Body) -> Body:
-        desk.stop()
+        context.stop()
         return {"stopping": True}
 
     def expire_tokens(body: Body) -> Body:
-        desk.sign_in.kill_access_tokens(wall_ns())
+        context.sign_in.kill_access_tokens(wall_ns())
         return {"expired": True}
 
     table: list[tuple[str, str, Callable[[Body], Body]]] = [
-        ("GET", "status", lambda body: status(desk)),
-        ("POST", "speed", lambda body: _set_speed(desk, body)),
+        ("GET", "status", lambda body: status(context)),
+        ("POST", "speed", lambda body: _set_speed(context, body)),
         ("POST", "pause", pause),
         ("POST", "resume", resume),
-        ("POST", "rewind", lambda body: _rewind(desk, body)),
-        ("POST", "faults", lambda body: _set_fault(desk, body)),
-        ("GET", "faults", lambda body: {"faults": desk.faults.bodies()}),
-        ("DELETE", "faults", lambda body: _clear_faults(desk, body)),
-        ("GET", "ledger", lambda body: ledger(desk)),
-        ("GET", "accounts", lambda body: _accounts(desk)),
-        ("GET", "exposure", lambda body: exposure(desk)),
+        ("POST", "rewind", lambda body: _rewind(context, body)),
+        ("POST", "faults", lambda body: _set_fault(context, body)),
+        ("GET", "faults", lambda body: {"faults": context.faults.bodies()}),
+        ("DELETE", "faults", lambda body: _clear_faults(context, body)),
+        ("GET", "ledger", lambda body: ledger(context)),
+        ("GET", "accounts", lambda body: _accounts(context)),
+        ("GET", "exposure", lambda body: exposure(context)),
         ("POST", "expire_tokens", expire_tokens),
-        ("POST", "end_day", lambda body: _end_day(desk)),
-        ("POST", "reject", lambda body: _reject(desk, body)),
+        ("POST", "end_day", lambda body: _end_day(context)),
+        ("POST", "reject", lambda body: _reject(context, body)),
         ("POST", "shutdown", shutdown),
     ]
-    return [Route(f"/local/{path}", _guarded(desk, action), methods=[method]) for method, path, action in table]
+    return [Route(f"/local/{path}", _guarded(context, action), methods=[method]) for method, path, action in table]
 
 
-def status(desk: Desk) -> Body:
+def status(context: ServerContext) -> Body:
     """Return all that is worth knowing about the running broker."""
-    market, now = desk.market, desk.market.now()
+    market, now = context.market, context.market.now()
     return {
         "wall_at": now.wall,
         "market_at": now.market,
@@ -77,7 +77,7 @@ def status(desk: Desk) -> Body:
         "over": market.is_over,
         "tape": {
             "name": market.tape.name,
-            "contracts": list(desk.contracts),
+            "contracts": list(context.contracts),
             "ticks": len(market.tape),
             "first_at": market.tape.first_at,
             "last_at": market.tape.last_at,
@@ -85,23 +85,23 @@ def status(desk: Desk) -> Body:
         },
         "accounts": market.exchange.accounts(),
         "revision": market.exchange.revision,
-        "requests": dict(sorted(desk.requests.items())),
-        "tokens_issued": desk.sign_in.issued,
-        "streams": [stream.body for stream in desk.streams.open.values()],
-        "faults": desk.faults.bodies(),
+        "requests": dict(sorted(context.requests.items())),
+        "tokens_issued": context.sign_in.issued,
+        "streams": [stream.body for stream in context.streams.open.values()],
+        "faults": context.faults.bodies(),
     }
 
 
-def ledger(desk: Desk) -> Body:
+def ledger(context: ServerContext) -> Body:
     """Return the broker's own books: orders as they stand, every fill, every request, and what is held."""
-    books, exchange = desk.market.ledger, desk.market.exchange
+    books, exchange = context.market.ledger, context.market.exchange
     held = [asdict(holding) for account in exchange.accounts() for holding in exchange.holdings(account)]
     return {"orders": books.orders(), "fills": books.fills(), "requests": books.requests(), "positions": held}
 
 
-def exposure(desk: Desk) -> Body:
+def exposure(context: ServerContext) -> Body:
     """Return each position and how much of it working stop orders of the opposite side would close, in contracts."""
-    exchange = desk.market.exchange
+    exchange = context.market.exchange
     rows = []
     for account in exchange.accounts():
         for holding in exchange.holdings(account):
@@ -118,60 +118,60 @@ def exposure(desk: Desk) -> Body:
     return {"positions": rows}
 
 
-def _set_speed(desk: Desk, body: Body) -> Body:
+def _set_speed(context: ServerContext, body: Body) -> Body:
     speed = body.get("speed")
     if not isinstance(speed, int | float) or isinstance(speed, bool):
         raise BadRequest("speed must be a number above 0")
     try:
-        desk.market.set_speed(float(speed))
+        context.market.set_speed(float(speed))
     except OverflowError:
         raise BadRequest("speed is beyond any number") from None
-    return status(desk)
+    return status(context)
 
 
-def _rewind(desk: Desk, body: Body) -> Body:
-    closed = desk.rewind(is_closing=body.get("close") is True)
-    return {**status(desk), **closed}
+def _rewind(context: ServerContext, body: Body) -> Body:
+    closed = context.rewind(is_closing=body.get("close") is True)
+    return {**status(context), **closed}
 
 
-def _set_fault(desk: Desk, body: Body) -> Body:
-    fault = desk.faults.set(body, wall_ns())
-    desk.bells.ring_all()
+def _set_fault(context: ServerContext, body: Body) -> Body:
+    fault = context.faults.set(body, wall_ns())
+    context.bells.ring_all()
     return fault.body
 
 
-def _clear_faults(desk: Desk, body: Body) -> Body:
-    cleared = desk.faults.clear(str(body.get("name") or ""))
-    desk.bells.ring_all()
+def _clear_faults(context: ServerContext, body: Body) -> Body:
+    cleared = context.faults.clear(str(body.get("name") or ""))
+    context.bells.ring_all()
     return {"cleared": cleared}
 
 
-def _end_day(desk: Desk) -> Body:
-    desk.market.end_day()
-    desk.tell_changes()
-    return status(desk)
+def _end_day(context: ServerContext) -> Body:
+    context.market.end_day()
+    context.tell_changes()
+    return status(context)
 
 
-def _reject(desk: Desk, body: Body) -> Body:
-    rejected = desk.market.reject(str(body.get("order_id")), str(body.get("reason") or "EC602"))
+def _reject(context: ServerContext, body: Body) -> Body:
+    rejected = context.market.reject(str(body.get("order_id")), str(body.get("reason") or "EC602"))
     if isinstance(rejected, Declined):
         raise BadRequest(rejected.text)
-    desk.tell_changes()
-    return desk.order(rejected.order)
+    context.tell_changes()
+    return context.order(rejected.order)
 
 
-def _accounts(desk: Desk) -> Body:
-    exchange = desk.market.exchange
+def _accounts(context: ServerContext) -> Body:
+    exchange = context.market.exchange
     return {
         "accounts": [
-            balance_body(exchange.funds(account), desk.market_value(account)) for account in exchange.accounts()
+            balance_body(exchange.funds(account), context.market_value(account)) for account in exchange.accounts()
         ]
     }
 
 
-def _guarded(desk: Desk, action: Callable[[Body], Body]) -> Callable[[Request], Awaitable[Response]]:
+def _guarded(context: ServerContext, action: Callable[[Body], Body]) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
-        if why_not := trouble(request.headers, desk.control_key):
+        if why_not := trouble(request.headers, context.control_key):
             return error(403, why_not)
         try:
             raw = await request.body()

@@ -18,8 +18,8 @@ from tradeproc.exchange.matching import Rules
 from tradeproc.exchange.orders import (
     Changed,
     Declined,
+    ExchangePosition,
     GroupKind,
-    Holding,
     Moment,
     Placed,
     Replacement,
@@ -293,7 +293,7 @@ class Market:
         self._save()
 
 
-def _closing(holding: Holding) -> TicketGroup:
+def _closing(holding: ExchangePosition) -> TicketGroup:
     side = Side.SELL if holding.quantity > 0 else Side.BUY
     ticket = Ticket(holding.contract, side, Contracts(abs(holding.quantity)), OrderType.MARKET)
     return TicketGroup(GroupKind.NORMAL, (ticket,))

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.errors import Refusal
-from tradeproc.localbroker.context import Desk, refusal
+from tradeproc.localbroker.context import ServerContext, refusal
 from tradeproc.localbroker.faults import GARBLING, Fault, FaultName, garbled
 from tradeproc.localbroker.streams import StreamAnswer, reset
 from tradeproc.localbroker.wakeups import FAULTS, Bells, Sleeper
@@ -56,7 +56,7 @@ class ApiError(Refusal):
 class Call:
     """One request: path parameters as sent, query keys in lower case, the body as bytes."""
 
-    desk: Desk
+    context: ServerContext
     path: Mapping[str, str]
     query: Mapping[str, str]
     raw: bytes
@@ -94,21 +94,21 @@ class ResetAnswer(Response):
 class Gate:
     """One endpoint of the API with its name for faults."""
 
-    desk: Desk
+    context: ServerContext
     endpoint: str
     handler: Handler
     accounts_of: AccountsOf
 
     async def answer(self, request: Request) -> Response | StreamAnswer:
         """Answer one request."""
-        desk = self.desk
-        desk.count(self.endpoint)
+        context = self.context
+        context.count(self.endpoint)
         try:
-            call = Call(desk, request.path_params, _query(request), await request.body())
+            call = Call(context, request.path_params, _query(request), await request.body())
         except ClientDisconnect:
             return ResetAnswer()
         accounts = self.accounts_of(call)
-        await hold(desk, self.endpoint, accounts)
+        await hold(context, self.endpoint, accounts)
         refused = self._refusal(request, accounts)
         if refused is not None:
             return refused
@@ -121,10 +121,10 @@ class Gate:
         spoilt = self._take(_SPOILING, accounts) if isinstance(answer, Response) else None
         if spoilt is None or not isinstance(answer, Response):
             return answer
-        return await _spoil(answer, spoilt, request, desk.bells)
+        return await _spoil(answer, spoilt, request, context.bells)
 
     def _take(self, names: set[FaultName] | frozenset[FaultName], accounts: tuple[str, ...]) -> Fault | None:
-        return self.desk.faults.take(names, self.endpoint, accounts)
+        return self.context.faults.take(names, self.endpoint, accounts)
 
     def _refusal(self, request: Request, accounts: tuple[str, ...]) -> Response | None:
         fault = self._take(_REFUSING, accounts)
@@ -133,7 +133,7 @@ class Gate:
             return too_many(self.endpoint, seconds)
         if fault is not None and fault.name is FaultName.SERVER_ERROR:
             return error(fault.status, "Something went wrong on our side.")
-        is_good = self.desk.sign_in.is_good(request.headers.get("authorization", ""), wall_ns())
+        is_good = self.context.sign_in.is_good(request.headers.get("authorization", ""), wall_ns())
         if fault is not None or not is_good:
             return error(401, "The access token is missing, invalid or expired.")
         return None
@@ -144,13 +144,13 @@ class Gate:
         except ApiError as refused:
             return error(refused.status, refused.message, refused.title)
         finally:
-            self.desk.tell_changes()
+            self.context.tell_changes()
         return found if isinstance(found, Response | StreamAnswer) else as_json(found)
 
 
-async def hold(desk: Desk, endpoint: str, accounts: tuple[str, ...] = ()) -> None:
+async def hold(context: ServerContext, endpoint: str, accounts: tuple[str, ...] = ()) -> None:
     """Wait as long as a fault of slowness says."""
-    slow = desk.faults.take({FaultName.SLOW}, endpoint, accounts)
+    slow = context.faults.take({FaultName.SLOW}, endpoint, accounts)
     if slow is not None:
         await asyncio.sleep(slow.seconds if slow.seconds is not None else _SLOW_SECONDS)
 

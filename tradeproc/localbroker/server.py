@@ -18,7 +18,7 @@ from tradeproc.errors import Fault, Halt
 from tradeproc.exchange.matching import Rules
 from tradeproc.folders import make_private
 from tradeproc.localbroker.app import make_app
-from tradeproc.localbroker.context import Desk
+from tradeproc.localbroker.context import ServerContext
 from tradeproc.localbroker.control_key import make_key
 from tradeproc.localbroker.limits import BoundedProtocol
 from tradeproc.localbroker.market import Market, Settings
@@ -86,7 +86,9 @@ class _Server(uvicorn.Server):
 
 
 def serve(
-    settings: ServerSettings, ready: Callable[[int, Desk], None], heard: Callable[[int], None] = lambda rows: None
+    settings: ServerSettings,
+    ready: Callable[[int, ServerContext], None],
+    heard: Callable[[int], None] = lambda rows: None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or the control API says stop; `ready` is told the port once it listens.
 
@@ -127,7 +129,7 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
-def open_desk(settings: ServerSettings, heard: Callable[[int], None] = lambda rows: None) -> Desk:
+def open_context(settings: ServerSettings, heard: Callable[[int], None] = lambda rows: None) -> ServerContext:
     """Return the state of a server, continued from its folder's journal if there is one."""
     make_private(settings.folder)
     accounts: Mapping[str, Money] = {account.upper(): settings.cash for account in settings.accounts}
@@ -138,18 +140,20 @@ def open_desk(settings: ServerSettings, heard: Callable[[int], None] = lambda ro
     )
     if settings.paused:
         market.pause()
-    return Desk(market, SignIn(settings.folder, settings.oauth), settings.heartbeat, make_key(settings.folder))
+    return ServerContext(
+        market, SignIn(settings.folder, settings.oauth), settings.heartbeat, make_key(settings.folder)
+    )
 
 
 async def _serve(
     settings: ServerSettings,
     listener: socket.socket,
-    ready: Callable[[int, Desk], None],
+    ready: Callable[[int, ServerContext], None],
     heard: Callable[[int], None],
 ) -> None:
-    desk = open_desk(settings, heard)
+    context = open_context(settings, heard)
     config = uvicorn.Config(
-        make_app(desk),
+        make_app(context),
         http=BoundedProtocol,
         ws="none",
         loop="asyncio",
@@ -160,25 +164,27 @@ async def _serve(
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_FAREWELL_SECONDS,
     )
-    server = _Server(config, desk.bells.close)
+    server = _Server(config, context.bells.close)
 
     def stop() -> None:
         server.should_exit = True
 
-    desk.stop = stop
+    context.stop = stop
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop)
     port: int = listener.getsockname()[1]
-    log.info("localbroker_started port=%d tape=%s accounts=%d", port, desk.market.tape.name, len(settings.accounts))
-    for warning in desk.market.tape.warnings:
-        log.warning("tape_warning tape=%s text=%s", desk.market.tape.name, warning)
-    pump = asyncio.create_task(_pump(desk, server))
-    ready(port, desk)
+    log.info(
+        "localbroker_started port=%d tape=%s accounts=%d", port, context.market.tape.name, len(settings.accounts)
+    )
+    for warning in context.market.tape.warnings:
+        log.warning("tape_warning tape=%s text=%s", context.market.tape.name, warning)
+    pump = asyncio.create_task(_pump(context, server))
+    ready(port, context)
     try:
         await server.serve(sockets=[listener])
     finally:
         pump.cancel()
-        desk.market.close()
+        context.market.close()
     failure = None if pump.cancelled() or not pump.done() else pump.exception()
     if failure is not None:
         raise PumpBroke(failure) from failure
@@ -192,11 +198,11 @@ class PumpBroke(Fault):
         super().__init__(f"playing the tape failed: {failure!r}")
 
 
-async def _pump(desk: Desk, server: _Server) -> None:
+async def _pump(context: ServerContext, server: _Server) -> None:
     try:
         while True:
-            desk.advance()
-            await asyncio.sleep(_PUMP_PAUSED_SECONDS if desk.market.pace.is_paused else _PUMP_SECONDS)
+            context.advance()
+            await asyncio.sleep(_PUMP_PAUSED_SECONDS if context.market.pace.is_paused else _PUMP_SECONDS)
     finally:
         # without ticks there is no market: end, do not pretend
         server.should_exit = True

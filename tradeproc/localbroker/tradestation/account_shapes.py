@@ -12,7 +12,7 @@ from typing import Any
 from tradeproc.domain.instruments import Contract, instrument
 from tradeproc.domain.orders import OrderType, Side, TimeInForce
 from tradeproc.domain.units import SECOND, iso
-from tradeproc.exchange.orders import ExchangeOrder, Funds, GroupKind, Holding, OrderStatus
+from tradeproc.exchange.orders import ExchangeOrder, ExchangePosition, Funds, GroupKind, OrderStatus
 from tradeproc.localbroker.tradestation.numbers import wire_average, wire_price, wire_symbol, written
 
 Body = dict[str, Any]
@@ -157,7 +157,7 @@ def expiry(contract: Contract) -> str | None:
 class Valued:
     """A position with what the market says it is worth: last, bid, ask and margin per contract in points and USD."""
 
-    holding: Holding
+    holding: ExchangePosition
     last: Decimal
     bid: Decimal
     ask: Decimal

@@ -45,21 +45,21 @@ def accounts_of(call: Call) -> tuple[str, ...]:
 
 def accounts(call: Call) -> Body:
     """Answer with all accounts of the login."""
-    return {"Accounts": [account_body(account) for account in call.desk.market.exchange.accounts()]}
+    return {"Accounts": [account_body(account) for account in call.context.market.exchange.accounts()]}
 
 
 def balances(call: Call) -> Body:
     """Answer with the accounts' money."""
     known, errors = _known(call)
-    desk = call.desk
-    found = [balance_body(desk.market.exchange.funds(account), desk.market_value(account)) for account in known]
+    context = call.context
+    found = [balance_body(context.market.exchange.funds(account), context.market_value(account)) for account in known]
     return listing("Balances", found, errors)
 
 
 def opening_balances(call: Call) -> Body:
     """Answer with the accounts' money at the beginning of the day."""
     known, errors = _known(call)
-    found = [opening_balance_body(call.desk.market.exchange.funds(account)) for account in known]
+    found = [opening_balance_body(call.context.market.exchange.funds(account)) for account in known]
     return listing("BODBalances", found, errors)
 
 
@@ -67,8 +67,8 @@ def positions(call: Call) -> Body:
     """Answer with the positions; `symbol` filters by a comma list with `*`."""
     known, errors = _known(call)
     patterns = words(call.query.get("symbol", ""))
-    exchange = call.desk.market.exchange
-    found = [call.desk.position(holding) for account in known for holding in exchange.holdings(account)]
+    exchange = call.context.market.exchange
+    found = [call.context.position(holding) for account in known for holding in exchange.holdings(account)]
     wanted = [
         position
         for position in found
@@ -112,9 +112,9 @@ def stream_orders(call: Call) -> StreamAnswer | Response:
     if errors:
         return refused_stream(errors[0], is_v3=True)
     only = frozenset(words(call.path.get("orders", "")))
-    source = OrderSource(call.desk, frozenset(known), only, start_of_day(wall_ns()))
-    stream = call.desk.streams.enter("stream.orders", ",".join(known), tuple(known), (BOOK, FAULTS))
-    return StreamAnswer(call.desk.streams, stream, source)
+    source = OrderSource(call.context, frozenset(known), only, start_of_day(wall_ns()))
+    stream = call.context.streams.enter("stream.orders", ",".join(known), tuple(known), (BOOK, FAULTS))
+    return StreamAnswer(call.context.streams, stream, source)
 
 
 def stream_positions(call: Call) -> StreamAnswer | Response:
@@ -122,22 +122,22 @@ def stream_positions(call: Call) -> StreamAnswer | Response:
     known, errors = _known(call)
     if errors:
         return refused_stream(errors[0], is_v3=True)
-    source = PositionSource(call.desk, frozenset(known), call.query.get("changes", "").lower() == "true")
-    stream = call.desk.streams.enter("stream.positions", ",".join(known), tuple(known), (BOOK, TICKS, FAULTS))
-    return StreamAnswer(call.desk.streams, stream, source)
+    source = PositionSource(call.context, frozenset(known), call.query.get("changes", "").lower() == "true")
+    stream = call.context.streams.enter("stream.positions", ",".join(known), tuple(known), (BOOK, TICKS, FAULTS))
+    return StreamAnswer(call.context.streams, stream, source)
 
 
 def _known(call: Call) -> tuple[list[str], Errors]:
     asked = words(call.path["accounts"])
     if not 1 <= len(asked) <= _MOST_ACCOUNTS:
         raise ApiError(400, f"1 to {_MOST_ACCOUNTS} accounts can be asked for.")
-    unknown = [account for account in asked if not call.desk.knows(account)]
+    unknown = [account for account in asked if not call.context.knows(account)]
     errors = [refusal("Forbidden", "Invalid Account ID.", AccountID=",".join(unknown))] if unknown else []
     return [account for account in asked if account not in unknown], errors
 
 
 def _newest_first(call: Call, known: list[str]) -> list[ExchangeOrder]:
-    exchange = call.desk.market.exchange
+    exchange = call.context.market.exchange
     found = [order for account in known for order in exchange.orders(account)]
     return sorted(found, key=lambda order: (order.opened_at, int(order.id)), reverse=True)
 
@@ -149,16 +149,16 @@ def _by_id(call: Call, is_shown: Callable[[ExchangeOrder], bool]) -> Body:
         raise ApiError(400, f"1 to {_MOST_ORDERS} orders can be asked for.")
     found = []
     for order_id in asked:
-        order = call.desk.market.exchange.order(order_id)
+        order = call.context.market.exchange.order(order_id)
         if order is not None and order.account in known and is_shown(order):
-            found.append(call.desk.order(order))
+            found.append(call.context.order(order))
         else:
             errors.append(refusal("NotFound", "Order not found.", AccountID=",".join(known), OrderID=order_id))
     return listing("Orders", found, errors)
 
 
 def _is_wanted(call: Call, order: ExchangeOrder) -> bool:
-    symbols = [call.desk.find(symbol) for symbol in words(call.query.get("symbol", ""))]
+    symbols = [call.context.find(symbol) for symbol in words(call.query.get("symbol", ""))]
     if symbols and order.contract not in symbols:
         return False
     group = call.query.get("status", "").lower()
@@ -171,7 +171,7 @@ def _page(call: Call, found: list[ExchangeOrder], errors: Errors) -> Body:
     size = _page_size(call)
     start = _start(call.query.get("nexttoken", ""), found)
     shown = found[start : start + size]
-    answer = dict(listing("Orders", [call.desk.order(order) for order in shown], errors))
+    answer = dict(listing("Orders", [call.context.order(order) for order in shown], errors))
     # without a page size the rest is left out, and nothing says so: as the real broker does
     if "pagesize" in call.query and start + size < len(found):
         answer["NextToken"] = base64.urlsafe_b64encode(shown[-1].id.encode()).decode()

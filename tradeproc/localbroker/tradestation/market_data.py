@@ -43,7 +43,7 @@ def symbols(call: Call) -> Body:
     """Answer with the details of contracts and continuous symbols, in alphabetical order."""
     found, errors = [], []
     for symbol in sorted(_asked(call, _MOST_SYMBOLS)):
-        code = call.desk.find(symbol)
+        code = call.context.find(symbol)
         if code is None:
             errors.append(refusal("NotFound", _INVALID, Symbol=symbol))
         else:
@@ -55,8 +55,8 @@ def quotes(call: Call) -> Body:
     """Answer with full quotes."""
     found, errors = [], []
     for symbol in _asked(call, _MOST_QUOTES):
-        code = call.desk.find(symbol)
-        quote = call.desk.quote(symbol, code) if code is not None else None
+        code = call.context.find(symbol)
+        quote = call.context.quote(symbol, code) if code is not None else None
         if quote is None:
             errors.append({"Symbol": symbol, "Error": _INVALID})
         else:
@@ -67,16 +67,16 @@ def quotes(call: Call) -> Body:
 def bars(call: Call) -> Body:
     """Answer with bars, oldest first."""
     query = _bar_query(call)
-    desk = call.desk
+    context = call.context
     is_bounded = query.first is not None or query.last is not None
-    found = desk.market.bars(query.code, query.minutes, _EVERY_BAR if is_bounded else query.count)
+    found = context.market.bars(query.code, query.minutes, _EVERY_BAR if is_bounded else query.count)
     wanted = [bar for bar in found if _is_within(bar, query)][-query.count :]
     return {"Bars": bar_bodies(wanted, query.code)}
 
 
 def stream_bars(call: Call) -> StreamAnswer | Response:
     """Answer with an endless stream of bars."""
-    desk = call.desk
+    context = call.context
     try:
         query = _bar_query(call)
     except ApiError as bad:
@@ -84,17 +84,19 @@ def stream_bars(call: Call) -> StreamAnswer | Response:
         return refused_stream(
             refusal("InvalidSymbol" if bad.message == _INVALID else bad.title, bad.message), is_v3=False
         )
-    source = BarSource(desk, query.code, query.minutes, query.count)
+    source = BarSource(context, query.code, query.minutes, query.count)
     subject = f"{query.code} {query.minutes}m"
-    return StreamAnswer(desk.streams, desk.streams.enter("stream.barcharts", subject, (), (TICKS, FAULTS)), source)
+    return StreamAnswer(
+        context.streams, context.streams.enter("stream.barcharts", subject, (), (TICKS, FAULTS)), source
+    )
 
 
 def stream_quotes(call: Call) -> StreamAnswer | Response:
     """Answer with an endless stream of quotes; a symbol that is none is told inside it."""
-    desk = call.desk
+    context = call.context
     asked = tuple(_asked(call, _MOST_QUOTES))
-    stream = desk.streams.enter("stream.quotes", ",".join(asked), (), (TICKS, FAULTS))
-    return StreamAnswer(desk.streams, stream, QuoteSource(desk, asked))
+    stream = context.streams.enter("stream.quotes", ",".join(asked), (), (TICKS, FAULTS))
+    return StreamAnswer(context.streams, stream, QuoteSource(context, asked))
 
 
 def not_made(call: Call) -> Body:
@@ -115,7 +117,7 @@ def _asked(call: Call, most: int) -> list[str]:
 
 
 def _bar_query(call: Call) -> BarQuery:
-    code = call.desk.find(call.path["symbol"].strip().upper())
+    code = call.context.find(call.path["symbol"].strip().upper())
     if code is None:
         raise ApiError(400, _INVALID)
     query = call.query

@@ -55,7 +55,7 @@ def accounts_in_body(call: Call) -> tuple[str, ...]:
 
 def account_of_order(call: Call) -> tuple[str, ...]:
     """Return the account of the order that the path names."""
-    order = call.desk.market.exchange.order(call.path["order"])
+    order = call.context.market.exchange.order(call.path["order"])
     return (order.account,) if order is not None else ()
 
 
@@ -71,14 +71,14 @@ def place_group(call: Call) -> Body:
 
 def replace(call: Call) -> Body:
     """Change an open order; it keeps its id."""
-    order = call.desk.market.exchange.order(call.path["order"])
+    order = call.context.market.exchange.order(call.path["order"])
     if order is None:
         raise ApiError(400, _CHANGE_ERRORS[Why.UNKNOWN_ORDER])
     try:
         change = read_replacement(call.body(), order)
     except BadTicket as bad:
         raise ApiError(400, str(bad)) from None
-    changed = call.desk.market.replace(order.id, change)
+    changed = call.context.market.replace(order.id, change)
     if isinstance(changed, Declined):
         raise ApiError(400, f"Failed to Cancel/Replace order: {_CHANGE_ERRORS.get(changed.why, changed.text)}")
     return {"Message": "Cancel/Replace order sent.", "OrderID": order.id}
@@ -87,7 +87,7 @@ def replace(call: Call) -> Body:
 def cancel(call: Call) -> Body:
     """Cancel an open order."""
     order_id = call.path["order"]
-    changed = call.desk.market.cancel(order_id)
+    changed = call.context.market.cancel(order_id)
     if isinstance(changed, Declined):
         raise ApiError(400, _CHANGE_ERRORS.get(changed.why, changed.text))
     return {"Message": "Cancel request sent", "OrderID": order_id}
@@ -116,17 +116,17 @@ def activation_triggers(call: Call) -> Body:
 
 def _read(call: Call, read: Reader) -> Placing:
     try:
-        placing = read(call.body(), call.desk.contracts)
+        placing = read(call.body(), call.context.contracts)
     except BadTicket as bad:
         raise ApiError(400, str(bad)) from None
-    if not call.desk.knows(placing.account):
+    if not call.context.knows(placing.account):
         raise ApiError(400, _BAD_REQUESTS[Why.UNKNOWN_ACCOUNT])
     return placing
 
 
 def _place(call: Call, read: Reader) -> Body:
     placing = _read(call, read)
-    placed = call.desk.market.place(placing.account, placing.group)
+    placed = call.context.market.place(placing.account, placing.group)
     if isinstance(placed, Declined):
         if placed.why in _BAD_REQUESTS:
             raise ApiError(400, _BAD_REQUESTS[placed.why])
@@ -141,7 +141,7 @@ def _confirm(call: Call, read: Reader) -> Body:
 
 
 def _confirmation(call: Call, account: str, ticket: Ticket) -> Body:
-    exchange = call.desk.market.exchange
+    exchange = call.context.market.exchange
     tick = exchange.last(ticket.contract)
     last = Decimal(repr(tick.price)) if tick is not None else Decimal(0)
     price = next((price for price in (ticket.limit, ticket.stop) if price is not None), last)

@@ -12,33 +12,33 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tradeproc.clock import wall_ns
-from tradeproc.localbroker.context import Desk
+from tradeproc.localbroker.context import ServerContext
 from tradeproc.localbroker.faults import FaultName
 from tradeproc.localbroker.pipeline import ResetAnswer, as_json, error, hold, too_many
 from tradeproc.localbroker.tradestation.oauth import OAuthError
 
 
-def sign_in_routes(desk: Desk) -> list[Route]:
+def sign_in_routes(context: ServerContext) -> list[Route]:
     """Return the routes of the sign-in host."""
 
     async def authorize(request: Request) -> Response:
         try:
-            return RedirectResponse(desk.sign_in.authorize(request.query_params, wall_ns()), 302)
+            return RedirectResponse(context.sign_in.authorize(request.query_params, wall_ns()), 302)
         except OAuthError as refused:
             return as_json(refused.body, refused.status)
 
     async def token(request: Request) -> Response:
-        trouble = await _trouble(desk, request)
+        trouble = await _trouble(context, request)
         if trouble is not None:
             return trouble
         try:
-            return as_json(desk.sign_in.token(await _form(request), wall_ns()))
+            return as_json(context.sign_in.token(await _form(request), wall_ns()))
         except OAuthError as refused:
             return as_json(refused.body, refused.status)
 
     async def revoke(request: Request) -> Response:
         try:
-            desk.sign_in.revoke(await _form(request), wall_ns())
+            context.sign_in.revoke(await _form(request), wall_ns())
         except OAuthError as refused:
             return as_json(refused.body, refused.status)
         return Response(status_code=200)
@@ -80,11 +80,11 @@ def _basic(authorization: str) -> dict[str, str]:
     return {"client_id": unquote(client), "client_secret": unquote(secret)}
 
 
-async def _trouble(desk: Desk, request: Request) -> Response | None:
-    desk.count("token")
-    await hold(desk, "token")
+async def _trouble(context: ServerContext, request: Request) -> Response | None:
+    context.count("token")
+    await hold(context, "token")
     names = {FaultName.UNAUTHORIZED, FaultName.TOO_MANY, FaultName.SERVER_ERROR, FaultName.CUT}
-    fault = desk.faults.take(names, "token", ())
+    fault = context.faults.take(names, "token", ())
     if fault is None:
         return None
     if fault.name is FaultName.UNAUTHORIZED:

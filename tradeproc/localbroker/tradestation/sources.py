@@ -17,7 +17,7 @@ from tradeproc.exchange.orders import (
     What,
 )
 from tradeproc.localbroker.bars import LiveBars
-from tradeproc.localbroker.context import Desk
+from tradeproc.localbroker.context import ServerContext
 from tradeproc.localbroker.streams import Line
 from tradeproc.localbroker.tradestation.market_shapes import bar_bodies, bar_body
 
@@ -29,7 +29,7 @@ _DAY_SECONDS = 86_400
 class BarSource:
     """History, then the forming bar as it changes, and each bar once more when it is closed."""
 
-    desk: Desk
+    context: ServerContext
     code: str
     minutes: int
     history: int
@@ -38,13 +38,13 @@ class BarSource:
 
     def snapshot(self) -> list[Line]:
         """Return the history; an unfinished bar may end it."""
-        market = self.desk.market
+        market = self.context.market
         self._live = market.live_bars(self.code, self.minutes)
         return bar_bodies(market.bars(self.code, self.minutes, self.history), self.code)
 
     def changes(self) -> list[Line]:
         """Return the bars that changed or are new, oldest first."""
-        changed = self._live.until(self.desk.market.played_until)
+        changed = self._live.until(self.context.market.played_until)
         return [bar_body(bar, self.code, is_realtime=True, is_end_of_history=False) for bar in changed]
 
 
@@ -52,7 +52,7 @@ class BarSource:
 class QuoteSource:
     """One full quote a symbol, then only the fields that changed."""
 
-    desk: Desk
+    context: ServerContext
     symbols: tuple[str, ...]
     is_v3: bool = False
     _told: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class QuoteSource:
         """Return the full quotes, and an error for what is no symbol."""
         lines: list[Line] = []
         for symbol in self.symbols:
-            if self.desk.find(symbol) is None:
+            if self.context.find(symbol) is None:
                 lines.append({"Symbol": symbol, "Error": "FAILED, INVALID SYMBOL"})
         return [*lines, *self.changes()]
 
@@ -70,8 +70,8 @@ class QuoteSource:
         return [line for symbol in self.symbols if (line := self._change(symbol)) is not None]
 
     def _change(self, symbol: str) -> Line | None:
-        code = self.desk.find(symbol)
-        quote = self.desk.quote(symbol, code) if code is not None else None
+        code = self.context.find(symbol)
+        quote = self.context.quote(symbol, code) if code is not None else None
         if quote is None:
             return None
         before = self._told.get(symbol)
@@ -86,7 +86,7 @@ class QuoteSource:
 class OrderSource:
     """Today's and open orders, then a full order a change, in the sequences recorded from the real stream."""
 
-    desk: Desk
+    context: ServerContext
     accounts: frozenset[str]
     only: frozenset[str]
     since: int
@@ -95,11 +95,11 @@ class OrderSource:
 
     def snapshot(self) -> list[Line]:
         """Return today's and open orders, oldest first."""
-        exchange = self.desk.market.exchange
+        exchange = self.context.market.exchange
         self._revision = exchange.revision
         orders = [order for account in sorted(self.accounts) for order in exchange.orders(account)]
         return [
-            _sorted(self.desk.order(order))
+            _sorted(self.context.order(order))
             for order in orders
             if self._wants(order) and is_of_today(order, self.since)
         ]
@@ -117,7 +117,7 @@ class OrderSource:
         ]
 
     def _updates(self) -> Sequence[Update] | None:
-        exchange = self.desk.market.exchange
+        exchange = self.context.market.exchange
         updates = exchange.updates_since(self._revision)
         self._revision = exchange.revision
         return updates
@@ -126,7 +126,7 @@ class OrderSource:
         return order.account in self.accounts and (not self.only or order.id in self.only)
 
     def _frames(self, update: OrderUpdate) -> Iterator[Line]:
-        order, tell = update.order, self.desk.order
+        order, tell = update.order, self.context.order
         if update.what is What.TRIGGERED:
             yield tell(order, status="STP")
             return
@@ -152,7 +152,7 @@ class PositionSource:
     `only_changes`: after the snapshot a position is told as its id and what changed of it.
     """
 
-    desk: Desk
+    context: ServerContext
     accounts: frozenset[str]
     only_changes: bool
     is_v3: bool = True
@@ -162,7 +162,7 @@ class PositionSource:
 
     def snapshot(self) -> list[Line]:
         """Return all positions that are not flat."""
-        self._revision = self.desk.market.exchange.revision
+        self._revision = self.context.market.exchange.revision
         self._valued_at = monotonic_ns()
         self._told = self._positions()
         return list(self._told.values())
@@ -180,7 +180,7 @@ class PositionSource:
         return [*closed, *changed]
 
     def _is_due(self) -> bool:
-        exchange = self.desk.market.exchange
+        exchange = self.context.market.exchange
         updates = exchange.updates_since(self._revision)
         self._revision = exchange.revision
         if updates is None or any(isinstance(update, PositionUpdate) for update in updates):
@@ -188,9 +188,9 @@ class PositionSource:
         return bool(self._told) and monotonic_ns() - self._valued_at >= _REVALUE_SECONDS * SECOND
 
     def _positions(self) -> dict[str, Line]:
-        exchange = self.desk.market.exchange
+        exchange = self.context.market.exchange
         holdings = [holding for account in sorted(self.accounts) for holding in exchange.holdings(account)]
-        return {holding.id: self.desk.position(holding) for holding in holdings}
+        return {holding.id: self.context.position(holding) for holding in holdings}
 
     def _difference(self, before: Line, line: Line) -> Line:
         if not self.only_changes or not before:

@@ -21,7 +21,7 @@ from tradeproc.config import Config
 from tradeproc.errors import EXIT_DONE
 from tradeproc.home import Home, find_home
 from tradeproc.localbroker.chosen import Choice, chosen
-from tradeproc.localbroker.context import Desk
+from tradeproc.localbroker.context import ServerContext
 from tradeproc.localbroker.server import ServerSettings, serve
 from tradeproc.localbroker.tape import located
 from tradeproc.localbroker.tradestation.oauth import OAuthSettings
@@ -98,7 +98,7 @@ class Pulse:
         self._directory = Directory(home.sockets)
         self._made: Future[Node] = Future()
         self._thread: threading.Thread | None = None
-        self._desk: Desk | None = None
+        self._desk: ServerContext | None = None
         self._port = self._rows = 0
         self._read_at = monotonic_ns()
 
@@ -120,7 +120,7 @@ class Pulse:
         self._thread.start()
         self._made.result()
 
-    def listen(self, port: int, desk: Desk) -> None:
+    def listen(self, port: int, desk: ServerContext) -> None:
         """Take note that the server listens."""
         self._port, self._desk = port, desk
         self._made.result().post(self._look)
