@@ -27,6 +27,7 @@ localbroker/  a broker on loopback that speaks the real wire protocol, and break
 procs/        one folder a kind of process
 desk/         what tradectl, the health check and other faces of a desk share
 cli/          tradectl, quickstart and its view, healthcheck
+testing/      what tests use, and authors of strategies and brokers in theirs
 bench/        the benchmarks
 
 errors.py has the four verdicts, clock.py the only reader of time, home.py the folders of an installation, folders.py

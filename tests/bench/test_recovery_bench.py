@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from tests.strategies.views import candles, view
 from tradeproc.bench.bare import LATER, bare_desk
 from tradeproc.bench.detection import until_dead
 from tradeproc.bench.in_and_out import HANG, InAndOut
@@ -24,6 +23,8 @@ from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
 from tradeproc.procs.__main__ import KINDS, module_of
 from tradeproc.strategies.contract import SubmitBracket
+from tradeproc.testing.candles import candles
+from tradeproc.testing.strategies import view
 
 TRADER, FEED = "session-1.trader", "link-paper.orders-X"
 

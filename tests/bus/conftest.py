@@ -2,7 +2,6 @@
 
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +12,7 @@ import zmq
 from tests.actor import Actor
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.node import Node
+from tradeproc.testing import waiting
 
 T = TypeVar("T")
 Bare = Callable[[int], "zmq.Socket[bytes]"]
@@ -21,10 +21,7 @@ DEADLINE = 20.0
 
 def wait_until(condition: Callable[[], object], what: str = "condition") -> None:
     """Return as soon as `condition` holds; fail when it does not within a generous deadline."""
-    end = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < end, f"never: {what}"
-        time.sleep(0.002)
+    waiting.wait_until(what, condition, DEADLINE, every=0.002, not_yet=())
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.waiting import wait_until
+from tradeproc.testing.waiting import wait_until
 
 MANY = """
 import sys

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.cli.readme import README, strategy_of_the_readme
-from tests.strategies.views import candles, view
 from tradeproc.cli.tradectl import make_parser
 from tradeproc.domain.orders import Side
 from tradeproc.localbroker.faults import FaultName
 from tradeproc.strategies.contract import NOTHING, SubmitBracket
 from tradeproc.strategies.loading import build_arguments, load_strategy
+from tradeproc.testing.candles import candles
+from tradeproc.testing.strategies import view
 
 ROOT = README.parent
 TEXT = README.read_text()

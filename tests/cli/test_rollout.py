@@ -12,11 +12,11 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from tests.supervision.yard import Yard
-from tests.waiting import wait_until
 from tradeproc.cli.rollout import Batch, NotWell, Rollout
 from tradeproc.desk.installation import Desk
 from tradeproc.protocol import names
 from tradeproc.supervision.client import ProgramState, SupervisorAway
+from tradeproc.testing.waiting import wait_until
 
 UPGRADE = """
 import sys

@@ -5,42 +5,30 @@ from collections.abc import Iterator
 import pytest
 
 from tests.brokers import toys
-from tests.contract.broker_suite import BrokerSuite
-from tests.contract.test_tradestation import ACCOUNTS, TradeStationDesk
 from tradeproc.brokers.contract import lacks, trading_lacks
 from tradeproc.brokers.registry import BadBroker, broker, check_broker
-from tradeproc.localbroker.testing import RunningBroker, running_local_broker
+from tradeproc.testing.brokers import OverLocalBroker, RunningBroker
+from tradeproc.testing.contract import BrokerContract
 
 
-class DataDesk(TradeStationDesk):
+class DataDesk(OverLocalBroker):
     broker = toys.DATA_ONLY  # type: ignore[assignment]  # half of the protocol, which is the point
 
 
-class AccountsDesk(TradeStationDesk):
+class AccountsDesk(OverLocalBroker):
     broker = toys.ACCOUNTS_ONLY  # type: ignore[assignment]  # half of the protocol, which is the point
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[RunningBroker]:
-    with running_local_broker(paused=True, accounts=ACCOUNTS) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def fresh_accounts() -> Iterator[str]:
-    return iter(ACCOUNTS)
-
-
-class TestDataOnly(BrokerSuite):
+class TestDataOnly(BrokerContract):
     @pytest.fixture
-    def desk(self, running: RunningBroker, fresh_accounts: Iterator[str]) -> Iterator[TradeStationDesk]:
+    def desk(self, running: RunningBroker, fresh_accounts: Iterator[str]) -> Iterator[OverLocalBroker]:
         yield DataDesk(running, next(fresh_accounts))
         running.control.clear_faults()
 
 
-class TestAccountsOnly(BrokerSuite):
+class TestAccountsOnly(BrokerContract):
     @pytest.fixture
-    def desk(self, running: RunningBroker, fresh_accounts: Iterator[str]) -> Iterator[TradeStationDesk]:
+    def desk(self, running: RunningBroker, fresh_accounts: Iterator[str]) -> Iterator[OverLocalBroker]:
         yield AccountsDesk(running, next(fresh_accounts))
         running.control.clear_faults()
 

@@ -12,7 +12,7 @@ import pytest
 from tests.localbroker.wire_client import ORDERS, Lines, Wire, limit, order
 from tradeproc.localbroker.client import LocalBroker, LocalBrokerDown, LocalBrokerRefused
 from tradeproc.localbroker.faults import BadFault, FaultName, Switchboard
-from tradeproc.localbroker.testing import running_local_broker
+from tradeproc.testing.brokers import running_local_broker
 
 ACCOUNTS = [f"SIM{number}F" for number in range(1, 40)]
 BARS = "/v3/marketdata/stream/barcharts/ESH24"

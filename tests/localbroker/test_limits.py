@@ -15,13 +15,13 @@ import httpx
 import psutil
 import pytest
 
-from tests.waiting import wait_until
 from tradeproc.localbroker import limits
 from tradeproc.localbroker.client import LocalBroker, LocalBrokerDown, LocalBrokerRefused
 from tradeproc.localbroker.control_key import HEADER, key_file, make_key
 from tradeproc.localbroker.limits import LARGEST_BODY, LARGEST_HEAD, MOST_CONNECTIONS, BoundedProtocol
 from tradeproc.localbroker.server import ServerSettings, open_context
-from tradeproc.localbroker.testing import RunningBroker, running_local_broker
+from tradeproc.testing.brokers import RunningBroker, running_local_broker
+from tradeproc.testing.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

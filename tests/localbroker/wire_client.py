@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import orjson
 
-from tradeproc.localbroker.testing import RunningBroker
+from tradeproc.testing.brokers import RunningBroker
 
 ORDERS = "/v3/orderexecution/orders"
 Json = dict[str, Any]

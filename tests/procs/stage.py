@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.actor import DEADLINE, Actor
-from tests.waiting import wait_until
 from tradeproc.brokers.contract import SnapshotEnded, Stream, StreamEnded, StreamEvent
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
@@ -18,6 +17,7 @@ from tradeproc.bus.node import Node
 from tradeproc.domain.broker_orders import BrokerOrder
 from tradeproc.domain.orders import OrderState, OrderType, Side
 from tradeproc.domain.units import Contracts, Nanos
+from tradeproc.testing.waiting import wait_until
 
 ACCOUNT = "SIM1"
 

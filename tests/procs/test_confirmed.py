@@ -21,7 +21,6 @@ import pytest
 
 from tests.databases import temporary_home
 from tests.store.book import AT, DIVERGENCE, EVENT, FILL, ORDER, POSITION, SPEC
-from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.codec import Body
@@ -34,6 +33,7 @@ from tradeproc.store import Journal, Lease, Store
 from tradeproc.store.database import connect
 from tradeproc.store.embedded import database_url
 from tradeproc.store.kept import kept_file
+from tradeproc.testing.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,7 +13,6 @@ import pytest
 
 from tests.actor import Actor
 from tests.procs.stage import Script, Stage, picture
-from tests.waiting import wait_until
 from tradeproc.brokers.contract import OrderUpdated, SnapshotEnded
 from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.node import Node
@@ -21,6 +20,7 @@ from tradeproc.domain.messages import BadMessage
 from tradeproc.errors import Halt, Refusal
 from tradeproc.procs.feeds.account_feed import AccountFeed
 from tradeproc.procs.follower import Follower, FollowerTiming
+from tradeproc.testing.waiting import wait_until
 
 LINK, FEED = "link-paper.link", "link-paper.orders-SIM1"
 ROOT = Path(__file__).parents[2]

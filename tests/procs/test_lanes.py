@@ -2,9 +2,9 @@
 
 import threading
 
-from tests.waiting import wait_until
 from tradeproc.procs.jobs.queue_worker import QueueWorker, Work
 from tradeproc.procs.lanes import Lanes
+from tradeproc.testing.waiting import wait_until
 
 
 def test_a_call_that_runs_on_long_after_its_time_is_stuck_and_others_are_not() -> None:

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.contract.test_tradestation import LocalTokens
 from tests.procs.stage import Ear, Stage
-from tests.waiting import wait_until
 from tradeproc.brokers.contract import Environment, Login
 from tradeproc.brokers.registry import broker
 from tradeproc.bus.codec import Body
@@ -17,10 +15,11 @@ from tradeproc.domain.broker_orders import OrderRequest
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.orders import OrderRole, OrderType, Side
 from tradeproc.domain.units import Contracts
-from tradeproc.localbroker.testing import RunningBroker, running_local_broker
 from tradeproc.procs.account.main import Account, AccountTiming
 from tradeproc.procs.feeds.account_feed import AccountFeed
 from tradeproc.procs.link.main import Link
+from tradeproc.testing.brokers import LocalTokens, RunningBroker, running_local_broker
+from tradeproc.testing.waiting import wait_until
 
 ME, LINK = "session-1.account", "link-paper.link"
 ACCOUNTS = [f"SIM{number:07}F" for number in range(1, 5)]

@@ -10,7 +10,6 @@ from tests.actor import Actor
 from tests.engine.desk import Plan, Scripted, candle, spec
 from tests.engine.model_broker import ACCOUNT, ModelBroker
 from tests.procs.stage import Ear, Stage
-from tests.waiting import wait_until
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.clock import wall_ns
@@ -32,6 +31,7 @@ from tradeproc.protocol import names
 from tradeproc.store import Lease, Store
 from tradeproc.store.journal import Journal
 from tradeproc.strategies.contract import Decision
+from tradeproc.testing.waiting import wait_until
 
 LINK, BARS = "link-paper.link", "link-paper.bars-ESH24-1m"
 Answer = Callable[[Body], Body | Deferred]

@@ -14,11 +14,11 @@ import psycopg
 import pytest
 
 from tests.databases import freeze_server, temporary_home
-from tests.waiting import wait_until
 from tradeproc.home import Home
 from tradeproc.store import embedded
 from tradeproc.store.embedded import Server, database_url, socket_folder
 from tradeproc.store.server_probe import Deafness
+from tradeproc.testing.waiting import wait_until
 
 KEEPER = """
 import sys, time

@@ -6,8 +6,8 @@ import psycopg
 import pytest
 
 from tests.store.book import EVENT, ORDER, SPEC
-from tests.waiting import wait_until
 from tradeproc.store import DatabaseDown, Lease, LeaseLost, LeaseTaken, Store
+from tradeproc.testing.waiting import wait_until
 
 
 @pytest.fixture

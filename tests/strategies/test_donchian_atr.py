@@ -2,11 +2,12 @@
 
 import pytest
 
-from tests.strategies.views import candles, stop_loss, view
 from tradeproc.domain.orders import Order, OrderState, Side
 from tradeproc.domain.units import Contracts
 from tradeproc.strategies.contract import NOTHING, Decision, ModifyOrders, OrderChange, SubmitBracket
 from tradeproc.strategies.donchian_atr import DonchianAtr
+from tradeproc.testing.candles import candles
+from tradeproc.testing.strategies import stop_loss, view
 
 # candles reach one point up and down, so that the true range is 2 while the closes stand still
 ARGUMENTS = DonchianAtr.Arguments(channel=4, atr=2, stop_atrs=1.0)

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from tests.strategies.views import candles, stop_loss, view
 from tradeproc.domain.orders import Side
 from tradeproc.domain.units import Contracts
 from tradeproc.strategies.contract import NOTHING, ClosePosition, SubmitBracket
 from tradeproc.strategies.loading import BadStrategy, build_arguments
 from tradeproc.strategies.moving_average_cross import MovingAverageCross, crossed
+from tradeproc.testing.candles import candles
+from tradeproc.testing.strategies import stop_loss, view
 
 ARGUMENTS = MovingAverageCross.Arguments(fast=2, slow=3, stop_ticks=8)
 RISING = [10.0, 9.0, 8.0, 7.0, 10.0]

@@ -2,12 +2,13 @@
 
 import pytest
 
-from tests.strategies.views import MINUTE, candles, stop_loss, view
 from tradeproc.domain.orders import Side
-from tradeproc.domain.units import Contracts
+from tradeproc.domain.units import MINUTE, Contracts
 from tradeproc.strategies.contract import NOTHING, ClosePosition, Decision, SubmitBracket
 from tradeproc.strategies.loading import BadStrategy, build_arguments
 from tradeproc.strategies.opening_range_breakout import OpeningRangeBreakout
+from tradeproc.testing.candles import candles
+from tradeproc.testing.strategies import stop_loss, view
 
 ARGUMENTS = OpeningRangeBreakout.Arguments(range_minutes=3, reward=2.0, exit_minutes=60)
 OPEN = 100

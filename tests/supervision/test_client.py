@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.supervision.yard import Yard
-from tests.waiting import wait_until
 from tradeproc.home import Home
 from tradeproc.supervision.client import ProgramState, Supervisor, SupervisorAway, SupervisorRefused
 from tradeproc.supervision.groups import GroupFiles, session_group
+from tradeproc.testing.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.supervision.yard import Yard
-from tests.waiting import wait_until
 from tradeproc.home import Home
 from tradeproc.supervision.client import ProgramState, SupervisorAway, SupervisorRefused
 from tradeproc.supervision.feed_programs import FeedPrograms, NoSuchFeed
 from tradeproc.supervision.groups import GroupFiles, link_group
+from tradeproc.testing.waiting import wait_until
 
 BARS = "bars-ESH24-1m"
 ARGUMENTS = ["bars", "paper", "ESH24", "1"]

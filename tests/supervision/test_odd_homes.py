@@ -6,9 +6,9 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from tests.supervision.yard import Yard
-from tests.waiting import wait_until
 from tradeproc.home import find_home
 from tradeproc.supervision.groups import GroupFiles, session_group
+from tradeproc.testing.waiting import wait_until
 
 NAMES = ["100% für uns", "%(here)s %d", 'a ;b "c" [d]', "it's #1, $HOME\\{x} 東 ", "st*r?"]
 

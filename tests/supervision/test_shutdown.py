@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.supervision.yard import Yard
-from tests.waiting import wait_until
 from tradeproc.supervision.groups import GroupFiles, link_group, session_group
+from tradeproc.testing.waiting import wait_until
 
 SESSIONS = (1, 2, 3, 4)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.supervision.yard import Yard
-from tests.waiting import wait_until
+from tradeproc.testing.waiting import wait_until
 
 PROCESS = "core.jobs"
 # supervisord alone sleeps a whole second before each restart; the fastest of some shows whether it did

@@ -9,9 +9,9 @@ from typing import ClassVar
 import pytest
 
 from tests.supervision.yard import Yard
-from tests.waiting import wait_until
 from tradeproc.supervision import watchdog
 from tradeproc.supervision.watchdog import notify
+from tradeproc.testing.waiting import wait_until
 
 UNIT = Path(__file__).parents[2] / "conf" / "tradeproc.service"
 

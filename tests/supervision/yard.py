@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
-from tests.waiting import wait_until
 from tradeproc.home import Home
 from tradeproc.supervision.client import Program, ProgramState, Supervisor
+from tradeproc.testing.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ How to implement a broker:
 3. Translate at your edge and nowhere else: symbols by a `SymbolAdapter`, prices to the exchange's own scale,
    statuses to `OrderState`, the broker's errors to the three answers and the three outcomes. Never raise for what
    a network or a broker does; never send an order twice; end every stream with `StreamEnded`.
-4. Run it through the suite: `tests/contract/broker_suite.py` says how to drive its server.
+4. Run it through the suite: `tradeproc/testing/contract.py` says how to drive its server.
 
 Inside: translation between the contract and wire protocols. Never: a decision about an order, the bus, the database.
 Start reading at `contract.py`, then `tradestation/__init__.py` as the worked example.

@@ -2,7 +2,7 @@
 
 A broker is one folder under `tradeproc/brokers/` or an installed package, found through the entry point group
 `tradeproc.brokers`; the entry point names an object that satisfies `Broker`. It touches nothing else. The
-suite in `tests/contract/` runs any broker through these promises.
+suite `tradeproc/testing/contract.py` runs any broker through these promises.
 
 Where the parts run:
 

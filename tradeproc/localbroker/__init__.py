@@ -8,7 +8,8 @@
     journal.py    the file from which a killed broker comes back
     streams.py    endless answers; wakeups.py who waits for what
     faults.py     the troubles it makes on demand
-    control.py    its remote control; control_key.py who may use it; client.py the other end; testing.py one for tests
+    control.py    its remote control; control_key.py who may use it; client.py the other end
+    written.py    settings as a file, for a local broker without a home
     tradestation/ TradeStation's dialect
 
 Wall time stamps orders and fills, market time stamps ticks and bars; each record of the ledger carries both. Start

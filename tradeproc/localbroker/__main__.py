@@ -1,7 +1,7 @@
 """A local broker without a home: `python -m tradeproc.localbroker FOLDER`, settings in FOLDER/settings.json.
 
-Used by `testing.py`; a running desk starts `python -m tradeproc.procs localbroker` instead. The port is written to
-FOLDER/port.
+`tradeproc/testing/brokers.py` starts it; a running desk starts `python -m tradeproc.procs localbroker` instead. The
+port is written to FOLDER/port.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ from tradeproc.errors import EXIT_DONE, TradeprocError, exit_code
 from tradeproc.folders import keep_to_ourselves
 from tradeproc.localbroker.context import ServerContext
 from tradeproc.localbroker.server import ServerSettings, serve
-from tradeproc.localbroker.testing import PORT, SETTINGS, settings_from
+from tradeproc.localbroker.written import PORT, SETTINGS, settings_from
 from tradeproc.logs import Throttled
 
 _PR_SET_PDEATHSIG = 1

@@ -10,7 +10,6 @@ import pytest
 from tests.cli.conftest import rewrite
 from tests.cli.readme import strategy_of_the_readme
 from tests.drills.desk import free_port
-from tests.strategies.views import view
 from tradeproc.cli.quickstart import main, preflight
 from tradeproc.cli.quickstart.verdict import filled, fills_of
 from tradeproc.config import read_session
@@ -25,6 +24,7 @@ from tradeproc.market.bars import TickArrays, TimeBars, bars_of
 from tradeproc.procs.keeper.checks import BadSpecification
 from tradeproc.strategies.contract import SubmitBracket
 from tradeproc.strategies.loading import BadStrategy, build_arguments, load_strategy
+from tradeproc.testing.strategies import view
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = ("moving_average_cross", "opening_range_breakout", "donchian_atr")

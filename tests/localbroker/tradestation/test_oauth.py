@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from tradeproc.domain.units import SECOND
-from tradeproc.localbroker.testing import RunningBroker, running_local_broker
 from tradeproc.localbroker.tradestation.oauth import OAuthError, OAuthSettings, SignIn
+from tradeproc.testing.brokers import RunningBroker, running_local_broker
 
 NOW = 1_700_000_000 * SECOND
 BACK = "http://localhost:31022/"

@@ -16,7 +16,7 @@ from tradestation.utils.exceptions import (
 )
 from tradestation.utils.token_manager import TokenManager
 
-from tradeproc.localbroker.testing import RunningBroker, running_local_broker
+from tradeproc.testing.brokers import RunningBroker, running_local_broker
 
 ACCOUNT = "SIM0000001F"
 

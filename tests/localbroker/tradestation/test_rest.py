@@ -10,7 +10,7 @@ import pytest
 
 from tests.localbroker.wire_client import ORDERS, Wire, limit, order
 from tradeproc.clock import SECOND, wall_ns
-from tradeproc.localbroker.testing import running_local_broker
+from tradeproc.testing.brokers import running_local_broker
 
 ACCOUNTS = [f"SIM{number}F" for number in range(1, 40)]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.localbroker.wire_client import ORDERS, Wire, limit, order
-from tradeproc.localbroker.testing import running_local_broker
+from tradeproc.testing.brokers import running_local_broker
 
 ACCOUNTS = [f"SIM{number}F" for number in range(1, 20)]
 BARS = "/v3/marketdata/stream/barcharts/ESH24"

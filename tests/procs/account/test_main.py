@@ -10,7 +10,6 @@ import pytest
 
 from tests.actor import Actor
 from tests.procs.stage import ACCOUNT, Ear, Script, Stage, picture
-from tests.waiting import wait_until
 from tradeproc.brokers.contract import (
     OrderUpdated,
     PositionUpdated,
@@ -31,6 +30,7 @@ from tradeproc.procs.account import main
 from tradeproc.procs.account.main import Account, AccountTiming
 from tradeproc.procs.feeds.account_feed import AccountFeed
 from tradeproc.procs.follower import FollowerTiming
+from tradeproc.testing.waiting import wait_until
 
 LINK, ME = "link-paper.link", "session-1.account"
 ORDERS, POSITIONS = f"link-paper.orders-{ACCOUNT}", f"link-paper.positions-{ACCOUNT}"

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from tests.procs.stage import Ear, Script, Stage, picture
-from tests.waiting import wait_until
 from tradeproc.brokers.contract import (
     OrderUpdated,
     RecordUnreadable,
@@ -23,6 +22,7 @@ from tradeproc.domain.units import Nanos
 from tradeproc.errors import Halt
 from tradeproc.procs.feeds.account_feed import AccountFeed
 from tradeproc.procs.feeds.feed import FeedTiming, StreamIsOver
+from tradeproc.testing.waiting import wait_until
 
 FEED = "link-paper.orders-SIM1"
 

@@ -16,7 +16,6 @@ import pytest
 
 from tests.databases import fresh_database, server, temporary_home
 from tests.store.book import AT, EVENT, FILL, ORDER, SPEC
-from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.domain.book import Fill
@@ -25,6 +24,7 @@ from tradeproc.domain.units import Contracts, Nanos, Price
 from tradeproc.home import Home
 from tradeproc.store import Journal, Store
 from tradeproc.store.embedded import database_url
+from tradeproc.testing.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 GENEROUS = 60.0

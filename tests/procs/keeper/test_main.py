@@ -15,7 +15,6 @@ from tests.actor import acting
 from tests.brokers import toys
 from tests.databases import fresh_database, server
 from tests.supervision.yard import Yard
-from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.codec import Body
@@ -28,6 +27,7 @@ from tradeproc.store import Store
 from tradeproc.store.kept import kept_file
 from tradeproc.supervision.client import Program, ProgramState
 from tradeproc.supervision.groups import GroupFiles
+from tradeproc.testing.waiting import wait_until
 
 SPEC: Body = {
     "name": "cross",

@@ -10,7 +10,7 @@ import pytest
 from tests.databases import fresh_database, server
 from tests.procs.keeper.test_main import Desk
 from tests.supervision.yard import Yard
-from tests.waiting import wait_until
+from tradeproc.testing.waiting import wait_until
 
 MINUTE = 60
 DAY = 24 * 60 * MINUTE

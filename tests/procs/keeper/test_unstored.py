@@ -23,7 +23,6 @@ from hypothesis import strategies as st
 from tests.databases import temporary_home
 from tests.procs.shut import away
 from tests.store.book import SPEC
-from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.codec import Body
@@ -34,6 +33,7 @@ from tradeproc.home import Home
 from tradeproc.procs.keeper.unstored import REFUSED_ALARM, UNREAD_ALARM, Unstored
 from tradeproc.store import DatabaseDown, Latch, Store
 from tradeproc.store.kept import kept_file, read_kept, standing, write_kept
+from tradeproc.testing.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 KEPT = "kept until the database is back"

@@ -11,13 +11,13 @@ import pytest
 from tests.actor import Actor
 from tests.brokers.toys import DATA_ONLY
 from tests.procs.stage import Stage
-from tests.waiting import wait_until
 from tradeproc.brokers.contract import lacks
 from tradeproc.bus.requests import RequestRefused
 from tradeproc.procs.link.feed_keeper import FeedKeeper, _feed_key
 from tradeproc.procs.needs import Needs
 from tradeproc.procs.parameters import BadRequest
 from tradeproc.supervision.client import ProgramState, SupervisorAway
+from tradeproc.testing.waiting import wait_until
 
 LINK = "link-paper.link"
 BARS: dict[str, Any] = {"feed": "bars", "contract": "ESH24", "minutes": 1, "who": "session-1.trader"}

@@ -13,7 +13,6 @@ import pytest
 
 from tests.actor import Actor
 from tests.procs.stage import ACCOUNT, Stage, picture
-from tests.waiting import wait_until
 from tradeproc.brokers.contract import BracketRequest, BrokerAccount, BrokerOrder, OrderRequest, Outcome
 from tradeproc.bus.requests import Answered, NoAnswer, NoReply, Reply, RequestRefused
 from tradeproc.domain import messages
@@ -28,6 +27,7 @@ from tradeproc.home import Home
 from tradeproc.procs.link import main
 from tradeproc.procs.link.main import Link
 from tradeproc.supervision.groups import link_group, render
+from tradeproc.testing.waiting import wait_until
 
 LINK = "link-paper.link"
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.node import Node
@@ -17,6 +16,7 @@ from tradeproc.home import Home
 from tradeproc.procs.portfolio.main import Portfolio
 from tradeproc.procs.portfolio.sums import BadReport, most_severe, read_report, sum_up
 from tradeproc.store import Store
+from tradeproc.testing.waiting import wait_until
 
 NOW, SECOND = 1_000_000_000_000, 1_000_000_000
 

@@ -17,7 +17,6 @@ from tests.procs.sign_in_host import (
     sign_in_host,
     temporary_home,
 )
-from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.requests import NoReply, RequestRefused
@@ -27,6 +26,7 @@ from tradeproc.home import Home
 from tradeproc.procs.token_source import BusTokenSource, digest_of
 from tradeproc.procs.tokens.vault import KEY_FILE, BadKey, LostToken, OpenSecret, Stored, Vault
 from tradeproc.protocol.names import TOKENS
+from tradeproc.testing.waiting import wait_until
 
 
 @pytest.fixture

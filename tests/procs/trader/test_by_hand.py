@@ -9,13 +9,13 @@ import pytest
 from tests.engine.desk import Plan
 from tests.procs.stage import Stage
 from tests.procs.trading_desk import TradingDesk
-from tests.waiting import wait_until
 from tradeproc.domain.book import FillKind
 from tradeproc.domain.orders import OrderType, Side
 from tradeproc.domain.units import Contracts
 from tradeproc.procs.trader.timing import TraderTiming
 from tradeproc.store import round_trips
 from tradeproc.strategies.contract import Decision, SubmitBracket, SubmitOrder
+from tradeproc.testing.waiting import wait_until
 
 ENTER = SubmitOrder(Side.BUY, Contracts(1))
 BRACKET = SubmitBracket(Side.BUY, Contracts(1), stop_loss=4790.0)

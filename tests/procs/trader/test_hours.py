@@ -9,7 +9,6 @@ import pytest
 from tests.engine.desk import spec
 from tests.procs.stage import Stage
 from tests.procs.trading_desk import TradingDesk
-from tests.waiting import wait_until
 from tradeproc.domain.orders import Side
 from tradeproc.domain.schedule import Schedule
 from tradeproc.domain.units import SECOND, Contracts, Nanos
@@ -17,6 +16,7 @@ from tradeproc.engine import events
 from tradeproc.engine.events import Event
 from tradeproc.procs.trader.hours import Hours
 from tradeproc.strategies.contract import SubmitBracket
+from tradeproc.testing.waiting import wait_until
 
 CHICAGO = ZoneInfo("America/Chicago")
 OVER = events.StopCommanded("schedule", flatten=True)

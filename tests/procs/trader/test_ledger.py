@@ -11,7 +11,6 @@ import pytest
 
 from tests.procs.shut import away, end_connections, hanging
 from tests.store.book import AT, EVENT, FILL, ORDER, POSITION, SPEC, moved
-from tests.waiting import wait_until
 from tradeproc.domain.orders import Order, OrderRole, OrderState
 from tradeproc.domain.units import Contracts, Nanos
 from tradeproc.engine.effects import Persist
@@ -19,6 +18,7 @@ from tradeproc.procs.trader.ledger import Ledger, Superseded
 from tradeproc.procs.trader.timing import TraderTiming
 from tradeproc.store import Lease, Store
 from tradeproc.store.journal import Journal
+from tradeproc.testing.waiting import wait_until
 
 EXIT = replace(ORDER, id="abcd1.1.2", role=OrderRole.EXIT)
 

@@ -15,7 +15,6 @@ import pytest
 from tests.databases import temporary_home
 from tests.procs.shut import away
 from tests.store.book import EVENT, ORDER, SPEC
-from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.codec import Body
@@ -27,6 +26,7 @@ from tradeproc.home import Home
 from tradeproc.procs.trader import main
 from tradeproc.store import Lease, Store
 from tradeproc.store.journal import Journal
+from tradeproc.testing.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 CROSS = replace(SPEC, strategy="moving_average_cross", arguments={})

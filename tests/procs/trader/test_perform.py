@@ -11,7 +11,6 @@ import pytest
 from tests.engine.desk import candle, spec
 from tests.procs.stage import Ear, Stage, picture
 from tests.store.book import AT, DIVERGENCE, EVENT, FILL, ORDER, POSITION
-from tests.waiting import wait_until
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.bus.requests import RequestRefused
@@ -29,6 +28,7 @@ from tradeproc.procs.trader.perform import Performer
 from tradeproc.procs.trader.timing import TraderTiming
 from tradeproc.store import Lease, Store
 from tradeproc.store.journal import Journal
+from tradeproc.testing.waiting import wait_until
 
 ACCOUNT = "session-1.account"
 REQUEST = OrderRequest("o1", Contract.parse("ESH24"), Side.BUY, Contracts(1), OrderType.MARKET, OrderRole.ENTRY)

@@ -13,7 +13,6 @@ import pytest
 from tests.engine.desk import Scripted
 from tests.procs.stage import Stage
 from tests.procs.trading_desk import TradingDesk
-from tests.waiting import wait_until
 from tradeproc.domain.orders import Side
 from tradeproc.domain.units import Contracts, Nanos
 from tradeproc.engine import events
@@ -22,6 +21,7 @@ from tradeproc.engine.replay import replay
 from tradeproc.engine.state import new_state
 from tradeproc.procs.trader.recorder import Bounds, Recorder, forget_old, lines_of, lives
 from tradeproc.strategies.contract import NOTHING, SubmitBracket
+from tradeproc.testing.waiting import wait_until
 
 ENTER = SubmitBracket(Side.BUY, Contracts(1), stop_loss=4790.0)
 QUICK = Bounds(write_seconds=0.01)

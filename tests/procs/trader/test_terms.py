@@ -10,7 +10,6 @@ import pytest
 
 from tests.procs.stage import Stage
 from tests.procs.trading_desk import TradingDesk
-from tests.waiting import wait_until
 from tradeproc.domain import messages
 from tradeproc.domain.broker_orders import ContractDetails
 from tradeproc.domain.instruments import INSTRUMENTS, Contract
@@ -18,6 +17,7 @@ from tradeproc.domain.units import Money, Price
 from tradeproc.errors import Halt
 from tradeproc.procs.trader.terms import differences
 from tradeproc.procs.trader.timing import TraderTiming
+from tradeproc.testing.waiting import wait_until
 
 ES = ContractDetails(
     Contract("ES", 2024, 3), "ESH24", Price(Decimal("0.25")), Money(Decimal(50)), "USD", "CME", "", None

@@ -15,7 +15,6 @@ from tests.engine.desk import Plan
 from tests.procs.shut import away, end_connections, hanging
 from tests.procs.stage import Stage
 from tests.procs.trading_desk import BARS, TradingDesk
-from tests.waiting import wait_until
 from tradeproc.bus.codec import Body
 from tradeproc.bus.requests import RequestRefused
 from tradeproc.domain.orders import OrderRole, OrderState, Side
@@ -25,6 +24,7 @@ from tradeproc.procs.follower import FollowerTiming
 from tradeproc.procs.trader.timing import USUAL, TraderTiming
 from tradeproc.store.journal import Journal
 from tradeproc.strategies.contract import NOTHING, Decision, SubmitBracket, SubmitOrder, View
+from tradeproc.testing.waiting import wait_until
 
 ENTER = SubmitBracket(Side.BUY, Contracts(1), stop_loss=4790.0)
 LEAVE = SubmitOrder(Side.SELL, Contracts(1), role=OrderRole.EXIT)

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tests.databases import fresh_database, server
-from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.node import Node
 from tradeproc.clock import wall_ns
@@ -14,6 +13,7 @@ from tradeproc.config import HealthConfig
 from tradeproc.procs.warden.alarms import Alarms, tell_of_disk
 from tradeproc.store import Store
 from tradeproc.store.migrate import migrate
+from tradeproc.testing.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

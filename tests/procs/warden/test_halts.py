@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.actor import Actor, acting
-from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
 from tradeproc.errors import Refusal
 from tradeproc.procs.warden.halts import Halts
+from tradeproc.testing.waiting import wait_until
 
 
 class NoSuchSession(Refusal):

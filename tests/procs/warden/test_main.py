@@ -12,7 +12,6 @@ import pytest
 from tests.actor import acting
 from tests.databases import fresh_database, server
 from tests.supervision.yard import Yard
-from tests.waiting import wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.codec import Body
@@ -24,6 +23,7 @@ from tradeproc.supervision.feed_programs import FeedPrograms
 from tradeproc.supervision.groups import GroupFiles, ProgramSpec, link_group, session_group
 from tradeproc.supervision.repeats import UNSAID
 from tradeproc.supervision.restarts import BY_TRADER
+from tradeproc.testing.waiting import wait_until
 
 CORE = ("postgres", "tokens", "portfolio", "keeper", "jobs")
 QUICK = """

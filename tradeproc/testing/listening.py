@@ -21,6 +21,7 @@ class Heard:
         self._thread = threading.Thread(target=self._read, daemon=True)
 
     def start(self) -> None:
+        """Begin to read; the thread ends with the stream."""
         self._thread.start()
 
     def wait_for(self, kind: type[T], fits: Callable[[T], bool] = lambda event: True) -> T:

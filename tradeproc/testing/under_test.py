@@ -16,7 +16,7 @@ class Trouble(StrEnum):
 
     ANSWER_LOST = "an order operation is done but its answer never comes"  # Unanswered, was_sent
     ANSWER_SPOILED = "an order operation is done but the answer is no answer"  # Unanswered, was_sent
-    TOKEN_REFUSED = "a token is not taken although it is good"  # told to the token source, another one used
+    TOKEN_REFUSED = "a token is not taken although it is good"  # noqa: S105 - told to the source, another one used
     BUSY = "too many questions"  # Unknown
     DOWN = "a server error before anything is done"  # Unknown, Unanswered
     STREAM_GO_AWAY = "a stream is told that the server goes away"  # StreamEnded, polite

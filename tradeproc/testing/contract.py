@@ -1,0 +1,212 @@
+"""The promises of `brokers/contract.py`, as tests that any broker can be run through.
+
+    class TestMyBroker(BrokerContract):
+        @pytest.fixture
+        def desk(self) -> Iterator[BrokerUnderTest]: ...
+
+The fixture yields a `BrokerUnderTest` (`under_test.py`): the broker, a login to a far side of its own, and a hand on
+that far side, which makes the troubles. What a broker declares not to be is not asked of it: those tests are skipped.
+`examples/test_csv_broker.py` is a small broker with its test. The suite needs the extra `testing`
+(`pip install 'tradeproc[testing]'`).
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tradeproc.brokers.contract import (
+    AccountManager,
+    BarTold,
+    CredentialKind,
+    DataSource,
+    OrderUpdated,
+    PositionUpdated,
+    SnapshotEnded,
+    StreamEnded,
+)
+from tradeproc.brokers.registry import check_broker
+from tradeproc.domain.answers import Unknown
+from tradeproc.domain.book import Position
+from tradeproc.domain.instruments import INSTRUMENTS, Contract, instrument
+from tradeproc.domain.orders import OrderState, Side
+from tradeproc.domain.units import Contracts
+from tradeproc.errors import Halt, Outage
+from tradeproc.testing.listening import listening
+from tradeproc.testing.order_contract import OrderContract
+from tradeproc.testing.requests import SECONDS, accepted, any_stream, known, market, needs_data
+from tradeproc.testing.under_test import BrokerUnderTest, Trouble, unreachable
+
+
+class BrokerContract(OrderContract):
+    """What every broker promises; derive a class whose name begins with Test, and give it a fixture `desk`."""
+
+    @pytest.fixture
+    def data(self, desk: BrokerUnderTest) -> Iterator[DataSource]:
+        needs_data(desk)
+        source = desk.broker.data_source(desk.login, desk.tokens)
+        yield source
+        source.shutdown()
+
+    # --- what it declares -----------------------------------------------------------------------------------------
+
+    def test_it_has_what_a_broker_declares(self, desk: BrokerUnderTest) -> None:
+        assert check_broker(desk.broker.key, desk.broker) is desk.broker
+        assert desk.broker.host(desk.login) == desk.login.base_url
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.sampled_from(sorted(INSTRUMENTS)), st.integers(1970, 2069), st.integers(1, 12))
+    def test_every_contract_it_supports_comes_back_from_its_symbol(
+        self, desk: BrokerUnderTest, root: str, year: int, month: int
+    ) -> None:
+        adapter, contract = desk.broker.adapter, Contract(root, year, month)
+        if adapter.supports_symbol(root):
+            symbol = adapter.to_broker_symbol(contract)
+
+            assert adapter.to_contract(symbol) == adapter.to_contract(symbol.lower()) == contract
+            assert adapter.to_root_symbol(symbol) == root
+        if adapter.supports_continuous_contract(root):
+            assert adapter.to_root_symbol(adapter.to_continuous_symbol(root)) == root
+
+    # --- questions ------------------------------------------------------------------------------------------------
+
+    def test_it_knows_the_account_and_its_money(self, desk: BrokerUnderTest, accounts: AccountManager) -> None:
+        listed = {account.id: account for account in known(accounts.accounts())}
+
+        assert listed[desk.account].is_tradable
+        assert known(accounts.balances(desk.account)).account == desk.account
+
+    def test_a_fresh_account_is_confirmed_empty(self, desk: BrokerUnderTest, accounts: AccountManager) -> None:
+        assert known(accounts.orders(desk.account)) == ()
+        assert known(accounts.open_orders(desk.account)) == ()
+        assert known(accounts.positions(desk.account)) == ()
+        flat = Position(desk.account, desk.contract.code, Contracts(0), None)
+        assert known(accounts.current_position(desk.account, desk.contract)) == flat
+
+    def test_its_clock_is_known_after_the_first_answer(self, desk: BrokerUnderTest, accounts: AccountManager) -> None:
+        assert accounts.clock_skew() is None
+        known(accounts.accounts())
+
+        skew = accounts.clock_skew()
+        assert skew is not None
+        assert abs(skew) < 10
+
+    def test_it_tells_the_terms_of_a_contract_on_the_exchanges_scale(
+        self, desk: BrokerUnderTest, data: DataSource
+    ) -> None:
+        details, terms = known(data.contract_details(desk.contract)), instrument(desk.contract.root)
+
+        assert (details.contract, details.tick_size, details.point_value, details.currency) == (
+            desk.contract,
+            terms.tick_size,
+            terms.point_value,
+            terms.currency,
+        )
+
+    def test_it_names_the_front_month(self, desk: BrokerUnderTest, data: DataSource) -> None:
+        assert known(data.front_month(desk.contract.root)).root == desk.contract.root
+
+    def test_history_is_the_newest_bars_oldest_first(self, desk: BrokerUnderTest, data: DataSource) -> None:
+        bars = known(data.history(desk.contract, 1, 10))
+
+        assert 1 < len(bars) <= 10
+        assert [bar.opened_at for bar in bars] == sorted({bar.opened_at for bar in bars})
+        assert all(bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high for bar in bars)
+        assert all(bar.is_closed for bar in bars[:-1])
+
+    @pytest.mark.parametrize("trouble", [Trouble.BUSY, Trouble.DOWN])
+    def test_a_question_that_failed_is_unknown(
+        self, desk: BrokerUnderTest, accounts: AccountManager, trouble: Trouble
+    ) -> None:
+        desk.make(trouble)
+
+        assert isinstance(accounts.current_position(desk.account, desk.contract), Unknown)
+
+    # --- streams --------------------------------------------------------------------------------------------------
+
+    def test_the_order_stream_begins_with_what_is_there_and_goes_on_with_news(
+        self, desk: BrokerUnderTest, accounts: AccountManager
+    ) -> None:
+        placed = self.rest_one(desk, accounts)
+
+        with listening(desk.broker.order_stream(desk.login, desk.tokens, desk.account)) as heard:
+            heard.wait_for(SnapshotEnded)
+            first = heard.events[0]
+            assert isinstance(first, OrderUpdated)
+            assert first.order == placed
+            accepted(accounts.submit(desk.account, market(desk, "news"), SECONDS))
+            heard.wait_for(OrderUpdated, lambda told: told.order.state is OrderState.FILLED)
+            accepted(accounts.cancel(desk.account, placed.broker_id, SECONDS))
+            heard.wait_for(OrderUpdated, lambda told: told.order.state is OrderState.CANCELLED)
+
+    def test_the_position_stream_tells_opening_and_closing(
+        self, desk: BrokerUnderTest, accounts: AccountManager
+    ) -> None:
+        with listening(desk.broker.position_stream(desk.login, desk.tokens, desk.account)) as heard:
+            heard.wait_for(SnapshotEnded)
+            assert not any(isinstance(event, PositionUpdated) for event in heard.events)
+            accepted(accounts.submit(desk.account, market(desk, "in"), SECONDS))
+            told = heard.wait_for(PositionUpdated, lambda event: event.position.quantity == 1)
+            assert (told.position.account, told.position.contract) == (desk.account, desk.contract.code)
+            accepted(accounts.submit(desk.account, market(desk, "out", Side.SELL), SECONDS))
+            heard.wait_for(PositionUpdated, lambda event: event.position.quantity == 0)
+
+    def test_the_bar_stream_begins_with_history(self, desk: BrokerUnderTest, data: DataSource) -> None:
+        with listening(desk.broker.bar_stream(desk.login, desk.tokens, desk.contract, 1, 5)) as heard:
+            heard.wait_for(BarTold, lambda told: told.is_history and told.candle.is_closed)
+            heard.wait_for(SnapshotEnded)
+            told = [event.candle for event in heard.events if isinstance(event, BarTold) and event.is_history]
+
+        assert known(data.history(desk.contract, 1, 5))[0] in told
+
+    @pytest.mark.parametrize(
+        ("trouble", "is_polite"), [(Trouble.STREAM_GO_AWAY, True), (Trouble.STREAM_CUT, False), (Trouble.DOWN, False)]
+    )
+    def test_a_stream_in_trouble_ends_and_says_why(
+        self, desk: BrokerUnderTest, trouble: Trouble, is_polite: bool
+    ) -> None:
+        desk.make(trouble)
+
+        with listening(any_stream(desk, desk.login)) as heard:
+            end = heard.wait_for(StreamEnded)
+
+        assert end.reason
+        assert (end.is_polite, end.is_fatal) == (is_polite, False)
+
+    def test_messages_that_come_in_pieces_are_put_together(
+        self, desk: BrokerUnderTest, accounts: AccountManager
+    ) -> None:
+        placed = self.rest_one(desk, accounts)
+        desk.make(Trouble.STREAM_SPLIT)
+
+        with listening(desk.broker.order_stream(desk.login, desk.tokens, desk.account)) as heard:
+            heard.wait_for(SnapshotEnded)
+            assert heard.events[0] == OrderUpdated(placed)
+
+    def test_a_stream_closed_by_another_thread_ends_soon(self, desk: BrokerUnderTest) -> None:
+        with listening(any_stream(desk, desk.login)) as heard:
+            heard.wait_for(SnapshotEnded)
+
+        assert heard.end() == heard.events[-1]
+
+    def test_a_stream_that_nobody_serves_ends(self, desk: BrokerUnderTest) -> None:
+        with listening(any_stream(desk, unreachable(desk.login))) as heard:
+            assert not heard.wait_for(StreamEnded).is_fatal
+
+    # --- logging in -----------------------------------------------------------------------------------------------
+
+    def test_a_refresh_token_yields_access_and_a_dead_one_needs_a_person(self, desk: BrokerUnderTest) -> None:
+        if desk.broker.credential_kind is not CredentialKind.OAUTH2_CODE:
+            pytest.skip("it declares that it has no OAuth2")
+        authorization = desk.broker.authorization(desk.login, desk.client)
+
+        tokens = authorization.refresh(desk.refresh_token)
+
+        assert tokens.access_token
+        assert tokens.expires_in > 0
+        assert tokens.access_token not in repr(tokens)
+        with pytest.raises(Halt):
+            authorization.refresh("dead")
+        with pytest.raises(Outage):
+            desk.broker.authorization(unreachable(desk.login), desk.client).refresh(desk.refresh_token)
