@@ -174,8 +174,8 @@ def flood(desk: Desk, brackets: int) -> None:
             for name, side, kind, price in parts
         )
         request = messages.request_to_body(BracketRequest(entry, stop, target))
-        told = desk.ask(LINK, "submit", {"account": ACCOUNT, "request": request, "timeout": 10.0}, 15.0)
-        cancel = {"account": ACCOUNT, "broker_id": told["broker_ids"][entry.id], "timeout": 10.0}
+        told = desk.ask(LINK, "submit", {"account": ACCOUNT, "request": request}, 15.0)
+        cancel = {"account": ACCOUNT, "broker_id": told["broker_ids"][entry.id]}
         assert desk.ask(LINK, "cancel", cancel, 15.0)["outcome"] == "accepted"
 
 
@@ -210,7 +210,7 @@ def test_a_position_closed_by_hand_is_booked_as_the_broker_has_it_and_stays_clos
         OrderType.MARKET,
         OrderRole.EXIT,
     )
-    body = {"account": ACCOUNT, "request": messages.request_to_body(by_hand), "timeout": 10.0}
+    body = {"account": ACCOUNT, "request": messages.request_to_body(by_hand)}
     assert holding.ask(LINK, "submit", body, 15.0)["outcome"] == "accepted"
 
     wait_for("it is latched", lambda: holding.state(1)["trading_state"] == "reducing")

@@ -34,7 +34,7 @@ from tradeproc.supervision.listener import BadProtocol, EventReader
 _BODY = orjson.dumps({"topics": {"candle": 3, "order": 1}, "state": "ready", "at": 1, "pid": 7})
 _PUBLISHED = [b"candle", struct.pack(">BQQQ", 1, 5, 1, 9) + _BODY]
 _HEARTBEAT = [b"heartbeat", struct.pack(">BQQQ", 1, 5, 1, 9) + _BODY]
-_REQUEST = [struct.pack(">BQQQQ", 1, 1, 2**62, 1, 1), b"submit", orjson.dumps({"account": "SIM", "timeout": 2.0})]
+_REQUEST = [struct.pack(">BQQQQ", 1, 1, 2**62, 1, 1), b"submit", orjson.dumps({"account": "SIM", "seconds": 2.0})]
 _REPLY = [struct.pack(">BBQ", 1, 0, 1), orjson.dumps({"reason": "no", "epoch": 5, "sequences": {"candle": 2}})]
 
 
@@ -147,8 +147,8 @@ def _serve(frames: list[bytes]) -> None:
     server = Server(other, some, Counter())
 
     def submit(body: codec.Body) -> codec.Body:
-        account, timeout = parameters.text(body, "account"), parameters.number(body, "timeout", most=120.0)
-        return {"account": account, "timeout": timeout, "count": parameters.whole(body, "timeout", most=10)}
+        account, seconds = parameters.text(body, "account"), parameters.number(body, "seconds", most=120.0)
+        return {"account": account, "seconds": seconds, "count": parameters.whole(body, "seconds", most=10)}
 
     server.handle("submit", submit)
     socket.waiting = [[b"asker", *frames]]

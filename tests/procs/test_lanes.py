@@ -21,6 +21,33 @@ def test_a_call_that_runs_on_long_after_its_time_is_stuck_and_others_are_not() -
     assert lanes.close(20.0)
 
 
+def test_what_waits_behind_others_is_given_up_in_time_once_and_never_begun() -> None:
+    lanes, gate, begun, told = Lanes("some", 1), threading.Event(), threading.Event(), list[str]()
+    lanes.submit(60.0, lambda _: begun.set() or (gate.wait() and None), told.append)
+    wait_until("the only thread is busy", begun.is_set)
+    give_up = lanes.submit(60.0, lambda _: told.append("begun"), told.append)
+
+    give_up()
+    give_up()
+
+    assert told == ["it waited too long behind others"]
+    gate.set()
+    assert lanes.close(20.0)
+    assert len(told) == 1
+
+
+def test_what_has_begun_is_not_given_up() -> None:
+    lanes, gate, begun, told = Lanes("some", 1), threading.Event(), threading.Event(), list[str]()
+    give_up = lanes.submit(60.0, lambda _: begun.set() or (gate.wait() and None), told.append)
+    wait_until("it has begun", begun.is_set)
+
+    give_up()
+
+    gate.set()
+    assert lanes.close(20.0)
+    assert told == []
+
+
 def test_the_queues_thread_answers_when_it_is_knocked_at_unless_it_is_stuck() -> None:
     gate = threading.Event()
     worker = QueueWorker(

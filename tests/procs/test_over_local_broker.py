@@ -65,12 +65,12 @@ class Desk:
         found = self.stage.ask(ME, "streams")
         return found["orders"], found["positions"]
 
-    def submit(self, order_id: str, timeout: float = 5.0) -> Body:
+    def submit(self, order_id: str, seconds: float = 7.0) -> Body:
         request = OrderRequest(
             order_id, Contract.parse("ESH24"), Side.BUY, Contracts(1), OrderType.MARKET, OrderRole.ENTRY
         )
         body = messages.request_to_body(request)
-        return self.stage.ask(ME, "submit", timeout + 2, request=body, timeout=timeout)
+        return self.stage.ask(ME, "submit", seconds, request=body)
 
     def is_filled(self) -> bool:
         return any(body["state"] == "filled" for body in self.ear.bodies("order"))
@@ -108,7 +108,7 @@ def test_frames_that_the_broker_drops_while_its_heartbeats_go_on_are_found_by_as
 def test_an_order_whose_answer_is_lost_is_unanswered_and_told_by_the_stream_and_never_sent_again(desk: Desk) -> None:
     desk.running.control.fault("accept_then_time_out", target="place", account=desk.account)
 
-    answer = desk.submit("aaaa1-1-3", timeout=1.0)
+    answer = desk.submit("aaaa1-1-3", 4.0)
 
     assert (answer["outcome"], answer["was_sent"]) == ("unanswered", True)
     wait_until("the fill", desk.is_filled)

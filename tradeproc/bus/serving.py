@@ -13,7 +13,7 @@ from collections.abc import Callable
 import zmq
 
 from tradeproc.bus.codec import BadFrames, Body, Request, Unencodable, Verdict, decode_request, encode_reply
-from tradeproc.bus.deadlines import gives_up_at, is_expired
+from tradeproc.bus.deadlines import LONGEST_SECONDS, is_expired, work_ends_at
 from tradeproc.bus.loop import Loop
 from tradeproc.bus.sockets import Socket
 from tradeproc.clock import SECOND, monotonic_ns
@@ -84,15 +84,18 @@ class _Parameters(Body):
 
     def __init__(self, request: Request) -> None:
         super().__init__(request.body)
-        self.gives_up_at = gives_up_at(request)
+        self.work_ends_at = work_ends_at(request)
 
     def __missing__(self, name: str) -> None:
         raise MissingParameter(name)
 
 
 def seconds_left(params: Body) -> float:
-    """Return how long the asker of the request with these parameters still waits; infinite when nobody asked."""
-    return (params.gives_up_at - monotonic_ns()) / SECOND if isinstance(params, _Parameters) else float("inf")
+    """Return for how long the request with these parameters may be worked at, or waited for where it is forwarded.
+
+    An answer that is given by then reaches the asker before it gives up. Negative when that time is over.
+    """
+    return (params.work_ends_at - monotonic_ns()) / SECOND if isinstance(params, _Parameters) else LONGEST_SECONDS
 
 
 class Server:

@@ -6,7 +6,7 @@ The threads are daemons: a call that never returns does not keep the process fro
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 from tradeproc.clock import SECOND, monotonic_ns
@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 # less time than this is not worth beginning anything with
 LEAST_SECONDS = 0.2
+_WAITED = "it waited too long behind others"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,16 @@ class _Task:
     give_up_at: int
     run: Callable[[float], None]
     too_late: Callable[[str], None]
+    is_taken: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self) -> bool:
+        """Tell whether the caller is the first one here: only that one may begin the task or give it up."""
+        return self.is_taken.acquire(blocking=False)
+
+    def give_up(self) -> None:
+        """Tell that its time passed while it waited, unless a thread has begun with it."""
+        if self.take():
+            self.too_late(_WAITED)
 
 
 class Lanes:
@@ -35,16 +46,22 @@ class Lanes:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, seconds: float, run: Callable[[float], None], too_late: Callable[[str], None]) -> None:
+    def submit(
+        self, seconds: float, run: Callable[[float], None], too_late: Callable[[str], None]
+    ) -> Callable[[], None]:
         """Let a thread call `run` with the seconds that are left of `seconds`, or `too_late` with a reason.
 
-        Exactly one of them is called, in one of the threads or, after `close`, in the caller's.
+        Exactly one of them is called, in one of the threads or, after `close`, in the caller's. While all threads are
+        busy none of them can say that the time is over: what is returned says it from any thread, and does nothing
+        once a thread has begun.
         """
         task = _Task(monotonic_ns() + int(seconds * SECOND), run, too_late)
         if self._is_closed:
-            too_late("it is stopping")
+            if task.take():
+                too_late("it is stopping")
         else:
             self._queue.put(task)
+        return task.give_up
 
     def is_stuck(self, seconds: float) -> bool:
         """Tell whether a call still runs so long after its time was over."""
@@ -60,7 +77,8 @@ class Lanes:
         for _ in self._threads:
             self._queue.put(None)
         for task in waiting:
-            task.too_late("it is stopping")
+            if task.take():
+                task.too_late("it is stopping")
         deadline = monotonic_ns() + int(seconds * SECOND)
         for thread in self._threads:
             thread.join(max(0.0, (deadline - monotonic_ns()) / SECOND))
@@ -74,11 +92,13 @@ class Lanes:
 
     def _work(self) -> None:
         while (task := self._queue.get()) is not None:
+            if not task.take():
+                continue
             left = (task.give_up_at - monotonic_ns()) / SECOND
             self._due[threading.current_thread().name] = max(task.give_up_at, monotonic_ns())
             try:
                 if left < LEAST_SECONDS:
-                    task.too_late("it waited too long behind others")
+                    task.too_late(_WAITED)
                 else:
                     task.run(left)
             except Exception:

@@ -2,9 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -19,7 +17,7 @@ from tradeproc.brokers.contract import (
     UnreadableRecord,
 )
 from tradeproc.bus.codec import Body
-from tradeproc.bus.node import Deferred, Node
+from tradeproc.bus.node import Answered, Deferred, Node, Reply
 from tradeproc.bus.requests import RequestRefused
 from tradeproc.bus.serving import seconds_left
 from tradeproc.domain import messages
@@ -103,10 +101,8 @@ class Desk:
         found = self.streams()
         return bool(found["orders"] == found["positions"] == "up")
 
-    def submit(self, timeout: float = 5.0, seconds: float | None = None) -> Body:
-        request = {"kind": "order", "id": "o1"}
-        patience = timeout + 2 if seconds is None else seconds
-        return self.stage.ask(ME, "submit", patience, request=request, timeout=timeout)
+    def submit(self, seconds: float = 7.0) -> Body:
+        return self.stage.ask(ME, "submit", seconds, request={"kind": "order", "id": "o1"})
 
     def told(self, broker_id: str) -> list[str]:
         return [body["state"] for body in self.ear.bodies("order") if body["broker_id"] == broker_id]
@@ -120,25 +116,25 @@ def desk(on_stage: Stage) -> Desk:
 
 
 def test_an_operation_is_forwarded_once_with_our_account_and_the_time_that_is_left(desk: Desk) -> None:
-    assert desk.submit(timeout=5.0) == {"outcome": "accepted", "broker_ids": {"o1": "b1"}}
+    assert desk.submit(seconds=7.0) == {"outcome": "accepted", "broker_ids": {"o1": "b1"}}
 
     (sent,) = [body for method, body in desk.link.asked if method == "submit"]
     assert sent["account"] == ACCOUNT
     assert sent["request"] == {"kind": "order", "id": "o1"}
-    assert sent["timeout"] <= 5.0
-    assert desk.link.patience[[method for method, _ in desk.link.asked].index("submit")] <= 6.0
+    assert desk.link.patience[[method for method, _ in desk.link.asked].index("submit")] <= 5.0
 
 
-def test_no_operation_is_given_more_time_than_its_asker_has(desk: Desk) -> None:
-    desk.submit(timeout=60.0, seconds=5.0)
+def test_the_time_left_travels_in_the_header_only(desk: Desk) -> None:
+    desk.submit(seconds=5.0)
 
     (sent,) = [body for method, body in desk.link.asked if method == "submit"]
-    assert sent["timeout"] <= 3.0
+    assert set(sent) == {"account", "request"}
+    assert desk.link.patience[[method for method, _ in desk.link.asked].index("submit")] <= 3.0
 
 
 def test_an_operation_that_comes_too_late_is_not_sent_at_all(desk: Desk) -> None:
     """What is sent after the trader gave up would surprise it, and an exit might go out twice."""
-    answer = desk.submit(timeout=10.0, seconds=2.1)
+    answer = desk.submit(seconds=0.25)
 
     assert (answer["outcome"], answer["was_sent"]) == ("unanswered", False)
     assert desk.link.count("submit") == 0
@@ -148,10 +144,13 @@ def test_a_link_that_dies_in_the_middle_leaves_the_operation_unanswered(desk: De
     desk.link.hold("submit")
     answers: list[Body] = []
     asker = desk.stage.enter("test.asker")
-    body = {"request": {}, "timeout": 0.5}
     asker.do(
         lambda: asker.node.request(
-            ME, "submit", body, seconds=10.0, on_reply=lambda reply: answers.append(getattr(reply, "body", {}))
+            ME,
+            "submit",
+            {"request": {}},
+            seconds=4.0,
+            on_reply=lambda reply: answers.append(getattr(reply, "body", {})),
         )
     )
     wait_until("the link has it", lambda: desk.link.held)
@@ -169,25 +168,28 @@ def test_what_the_link_refuses_is_refused(desk: Desk) -> None:
 
     desk.link.answers["cancel"] = refuse
 
-    assert desk.stage.ask(ME, "cancel", broker_id="b1", timeout=5.0) == {
+    assert desk.stage.ask(ME, "cancel", broker_id="b1") == {
         "outcome": "refused",
         "reason": "no such order",
     }
 
 
-@pytest.mark.parametrize("timeout", ["soon", -1, 1e300, None, True, []])
-def test_a_timeout_that_is_no_number_is_refused_and_kills_nobody(desk: Desk, timeout: Any) -> None:
-    with pytest.raises(RequestRefused):
-        desk.stage.ask(ME, "submit", request={}, timeout=timeout)
+@pytest.mark.parametrize("seconds", [1e4, 1e9])
+def test_an_asker_with_all_the_time_in_the_world_is_answered_and_kills_nobody(desk: Desk, seconds: float) -> None:
+    asker, answers = desk.stage.enter("test.asker"), list[Reply]()
+    asker.do(lambda: asker.node.request(ME, "submit", {"request": {}}, seconds=seconds, on_reply=answers.append))
+
+    wait_until("an answer", lambda: answers)
+
+    assert isinstance(answers[0], Answered)
+    assert desk.link.patience[[method for method, _ in desk.link.asked].index("submit")] <= 120.0
     assert desk.streams()
 
 
-def test_a_question_that_nobody_answers_is_unknown(on_stage: Stage) -> None:
-    desk = Desk(on_stage, replace(QUICK, question=0.3))
-    wait_until("both streams are up", desk.are_up)
+def test_a_question_that_nobody_answers_is_unknown_before_its_asker_gives_up(desk: Desk) -> None:
     desk.link.hold("positions")
 
-    assert "unknown" in desk.stage.ask(ME, "positions")
+    assert "unknown" in desk.stage.ask(ME, "positions", 4.0)
 
 
 def test_pictures_and_positions_are_told_on(desk: Desk) -> None:

@@ -134,7 +134,7 @@ def test_a_refusal_is_a_refusal_and_silence_is_unanswered(desk: Desk) -> None:
     wait_until("told", lambda: desk.told)
     assert desk.told.pop() == events.CancelAnswered("o1", Refused("no"))
 
-    desk.ledger.timing = TraderTiming(order=0.2, grace=0.1)
+    desk.ledger.timing = TraderTiming(order=0.3)
     desk.trader.do(lambda: desk.prepare(desk.trader.node))
     held = Deferred()
     desk.answers["submit"] = lambda _: held

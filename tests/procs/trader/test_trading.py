@@ -68,7 +68,7 @@ def test_an_entry_is_in_the_database_before_anybody_is_asked_to_send_it(make: Ma
 def test_a_reply_that_never_comes_is_asked_about_and_the_order_is_not_sent_again(
     make: Make,
 ) -> None:
-    desk = make(ENTER, timing=replace(QUICK, order=0.3, grace=0.2)).ready()
+    desk = make(ENTER, timing=replace(QUICK, order=0.5)).ready()
     held = desk.hold("submit")
     asked = desk.count("orders")
     desk.bar()

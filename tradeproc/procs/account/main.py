@@ -22,18 +22,12 @@ from tradeproc.home import Home
 from tradeproc.procs import follower
 from tradeproc.procs.follower import Follower, FollowerTiming
 from tradeproc.procs.lanes import LEAST_SECONDS
-from tradeproc.procs.parameters import number
 from tradeproc.procs.specification import run_session
 from tradeproc.protocol import names
 from tradeproc.store.rows import SessionRow
 
 log = logging.getLogger(__name__)
 
-# what the bus adds to an order operation's own deadline before the answer counts as lost
-_GRACE_SECONDS = 1.0
-# what an asker waits beyond the deadline that it gave to the operation itself: two hops
-_ASKERS_GRACE_SECONDS = 2.0
-_LONGEST_SECONDS = 120.0
 _KEPT_ENDED = 1_000
 OPERATIONS = ("submit", "modify", "cancel")
 QUESTIONS = ("accounts", "balances", "orders", "open_orders", "position", "positions")
@@ -41,7 +35,7 @@ QUESTIONS = ("accounts", "balances", "orders", "open_orders", "position", "posit
 
 @dataclass(frozen=True, slots=True)
 class AccountTiming:
-    """How often an account manager looks, and how long it waits for an answer, in seconds."""
+    """How often an account manager looks, and how long it waits for answers to its own questions, in seconds."""
 
     poll: float = 5.0
     balance: float = 60.0
@@ -89,9 +83,8 @@ class Account:
     def _operate(self, method: str, body: Body) -> Deferred:
         """Forward an order operation once, for as long as its asker waits; no answer is an answer: nobody knows."""
         deferred = Deferred()
-        given = number(body, "timeout", self._timing.question, most=_LONGEST_SECONDS)
-        timeout = min(given, seconds_left(body) - _ASKERS_GRACE_SECONDS)
-        if timeout < LEAST_SECONDS:
+        seconds = seconds_left(body)
+        if seconds < LEAST_SECONDS:
             deferred.answer(messages.outcome_to_body(Unanswered(f"{self.node.name}: too late to send it", False)))
             return deferred
 
@@ -108,13 +101,13 @@ class Account:
             # whatever happened, the stream should tell something now; if it does not, the broker is asked
             self._is_expecting = True
 
-        params = {**body, "account": self.account, "timeout": timeout}
-        self.node.request(self.link, method, params, seconds=timeout + _GRACE_SECONDS, on_reply=replied)
+        params = {**body, "account": self.account}
+        self.node.request(self.link, method, params, seconds=seconds, on_reply=replied)
         self.node.note_event()
         return deferred
 
     def _ask(self, method: str, body: Body) -> Deferred:
-        """Forward a question; a lost answer is unknown."""
+        """Forward a question for as long as its asker waits; a lost answer is unknown."""
         deferred = Deferred()
 
         def replied(reply: Reply) -> None:
@@ -126,7 +119,7 @@ class Account:
                     deferred.answer({"unknown": reason})
 
         params = {**body, "account": self.account}
-        self.node.request(self.link, method, params, seconds=self._timing.question, on_reply=replied)
+        self.node.request(self.link, method, params, seconds=max(0.0, seconds_left(body)), on_reply=replied)
         return deferred
 
     # --- what the feeds tell

@@ -23,7 +23,6 @@ from tradeproc.supervision.feed_programs import FeedPrograms
 
 log = logging.getLogger(__name__)
 
-_LONGEST_SECONDS = 60.0
 # supervisord away, or a full disk under the group's file
 _TROUBLE = (TradeprocError, OSError)
 
@@ -77,7 +76,7 @@ class FeedKeeper:
             process = names.link_group(self.login).process(key.program)
             self.node.post(lambda: deferred.answer({"process": process, "again": self.needs.renew_seconds}))
 
-        self._lane.submit(min(_LONGEST_SECONDS, seconds_left(body)), start, deferred.fail)
+        self._lane.submit(seconds_left(body), start, deferred.fail)
         return deferred
 
     def _feeds(self) -> Body:

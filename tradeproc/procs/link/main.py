@@ -37,7 +37,7 @@ from tradeproc.procs.feeds.feed import find_place
 from tradeproc.procs.lanes import Lanes
 from tradeproc.procs.link.feed_keeper import FeedKeeper
 from tradeproc.procs.needs import Needs
-from tradeproc.procs.parameters import number, text, texts, whole
+from tradeproc.procs.parameters import text, texts, whole
 from tradeproc.protocol import names
 from tradeproc.supervision.feed_programs import FeedPrograms
 
@@ -47,9 +47,6 @@ _ORDER_LANES, _QUESTION_LANES = 4, 3
 _REMEMBERED = 10_000
 # supervision kills what takes longer to end than 3 s
 _STOP_SECONDS = 2.0
-# what an asker waits beyond the deadline that it gave to the operation itself
-_GRACE_SECONDS = 1.0
-_LONGEST_SECONDS = 120.0
 _MOST_CANDLES = 100_000
 _MOST_IDS = 20_000
 SLOW_SECONDS = 1.0
@@ -164,7 +161,7 @@ class Link:
             self.node.post(lambda: deferred.answer(answer))
 
         # nobody hears an answer that comes too late, and the next question stands behind it
-        self._questions.submit(min(_LONGEST_SECONDS, seconds_left(body)), ask, deferred.fail)
+        self._begin_in(self._questions, body, ask, deferred.fail)
         return deferred
 
     # --- what can be done
@@ -198,7 +195,6 @@ class Link:
         One that could not begin while its asker waits is not begun: it would surprise everybody later.
         """
         deferred = Deferred()
-        seconds = min(number(body, "timeout", most=_LONGEST_SECONDS), seconds_left(body) - _GRACE_SECONDS)
 
         def do(left: float) -> None:
             outcome: Outcome
@@ -221,8 +217,16 @@ class Link:
             self._done.append((what, outcome, answer, deferred))
             self.node.post(self._finish)
 
-        self._orders.submit(seconds, do, too_late)
+        self._begin_in(self._orders, body, do, too_late)
         return deferred
+
+    def _begin_in(
+        self, lanes: Lanes, body: Body, run: Callable[[float], None], too_late: Callable[[str], None]
+    ) -> None:
+        """Run a request in a lane with the seconds that are left, or tell its asker in time that it was not begun."""
+        seconds = seconds_left(body)
+        give_up = lanes.submit(seconds, run, too_late)
+        self.node.after(max(0.0, seconds), give_up)
 
     def _finish(self) -> None:
         while self._done:

@@ -143,13 +143,7 @@ class Performer:
         def replied(reply: Reply) -> None:
             self.tell(to_event(_outcome(reply)))
 
-        self.node.request(
-            self._account,
-            method,
-            {**body, "timeout": self._timing.order},
-            seconds=self._timing.order + self._timing.grace,
-            on_reply=replied,
-        )
+        self.node.request(self._account, method, body, seconds=self._timing.order, on_reply=replied)
 
     def _ask(self, question: effects.AskOrders | effects.AskPosition) -> None:
         number = question.number
