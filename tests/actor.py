@@ -1,5 +1,6 @@
 """A process of the bus that a test plays itself: a real node on real sockets, in a thread."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -10,6 +11,7 @@ from typing import TypeVar
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
+from tradeproc.testing.waiting import wait_until
 
 T = TypeVar("T")
 DEADLINE = 20.0
@@ -58,6 +60,23 @@ class Actor:
 
         self.node.post(wait)
         return go_on
+
+    def turns(self, seconds: float, times: int) -> None:
+        """Return when a timer of `seconds`, set now on the node's loop, has rung `times` times.
+
+        A timer of the node's own with the same period has rung at least `times - 1` times meanwhile, so what it would
+        have done is done.
+        """
+        rung: list[int] = []
+        self.do(lambda: self.node.every(seconds, lambda: rung.append(1)))
+        wait_until(f"{times} turns of {self.node.name}", lambda: len(rung) >= times)
+
+    def stands_in(self, function: str) -> bool:
+        """Tell whether the node's thread is inside a function of this name right now."""
+        frame = sys._current_frames().get(self._thread.ident or 0)
+        while frame is not None and frame.f_code.co_name != function:
+            frame = frame.f_back
+        return frame is not None
 
     def stop(self) -> None:
         """End it in order, as SIGTERM would."""

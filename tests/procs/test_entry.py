@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tradeproc.procs.entry import is_supervisor
+from tradeproc.testing.waiting import wait_until
 
 Start = Callable[..., "subprocess.Popen[str]"]
 DEADLINE = 30.0
@@ -156,10 +157,7 @@ def test_a_process_ends_when_its_parent_is_killed(start: Start) -> None:
 
     parent.kill()
 
-    end = time.monotonic() + DEADLINE
-    while state_of(int(pid)) not in ("gone", "Z"):
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    wait_until("its end", lambda: state_of(int(pid)) in ("gone", "Z"))
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from tradeproc.store import (
 )
 from tradeproc.store.migrate import migrate
 from tradeproc.store.statements import statements
+from tradeproc.testing.waiting import wait_until
 
 WAITING_FOR_A_LOCK = (
     "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
@@ -368,12 +369,9 @@ def test_a_connection_lost_in_the_middle_of_a_transaction_leaves_nothing_half_do
 
 
 def wait_for_row(direct: psycopg.Connection, query: str) -> int:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if row := direct.execute(query.encode()).fetchone():
-            return int(row[0])
-        time.sleep(0.01)
-    raise AssertionError(query)
+    row = wait_until(query, lambda: direct.execute(query.encode()).fetchone())
+    assert row is not None
+    return int(row[0])
 
 
 def test_a_stopped_server_does_not_hold_a_trader_up(url: str, direct: psycopg.Connection) -> None:

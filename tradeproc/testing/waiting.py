@@ -1,7 +1,7 @@
 """Wait for what must come true: on a condition, never for a time.
 
-That something does not happen is shown by a later event that could not have come before it (`wait_until` the later
-event, then look), or by looking until a time is over (`stays`), never by sleeping and looking once.
+That something does not happen is shown by a later event that could not have come before it: wait for the later event,
+then look. Sleeping and looking once shows nothing: a slow machine makes it pass, whatever is wrong.
 """
 
 import time
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Late(AssertionError):
-    """A condition did not come true in time, or did not hold for as long as it should."""
+    """A condition did not come true in time."""
 
 
 def wait_until(
@@ -45,23 +45,4 @@ def wait_until(
             seen = error
         if time.monotonic() >= end:
             raise Late(f"{what} not within {seconds} s; last seen {seen!r}")
-        time.sleep(every)
-
-
-def stays(what: str, condition: Callable[[], object], seconds: float, *, every: float = 0.005) -> None:
-    """Look at `condition` all the time for `seconds`, and fail at the first look at which it is not true.
-
-    Use it only where no later event can show that nothing came. It sees every moment of the time and not only its
-    end; a machine that is slow makes it look at less, and never makes it fail.
-
-    Raises:
-        Late: it was not true at one of the looks.
-    """
-    end = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if not value:
-            raise Late(f"{what} did not stay for {seconds} s; seen {value!r}")
-        if time.monotonic() >= end:
-            return
         time.sleep(every)

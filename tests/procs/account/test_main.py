@@ -1,6 +1,5 @@
 """The account manager: forwards once, answers always, and asks when the streams are quiet."""
 
-import time
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -209,7 +208,7 @@ def test_a_dropped_frame_is_found_by_asking_while_the_stream_is_quiet(desk: Desk
     wait_until("the fill is told", lambda: desk.told("b1") == ["submitted", "filled"])
 
     asked = desk.link.count("orders")
-    time.sleep(1.0)
+    desk.actor.turns(QUICK.poll, 4)
     assert desk.told("b1") == ["submitted", "filled"]
     assert desk.link.count("orders") <= asked + 1, "nothing works any more, so nothing is asked"
 

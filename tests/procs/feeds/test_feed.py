@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -31,10 +32,10 @@ class Refusing:
     """A broker that politely ends every connection at once."""
 
     def __init__(self) -> None:
-        self.connections = 0
+        self.connected_at: list[float] = []
 
     def connect(self) -> Stream:
-        self.connections += 1
+        self.connected_at.append(time.monotonic())
         return self
 
     def __iter__(self) -> Iterator[StreamEvent]:
@@ -48,11 +49,11 @@ class Refusing:
 def test_a_broker_that_ends_every_connection_politely_is_not_hammered(on_stage: Stage) -> None:
     broker = Refusing()
     on_stage.enter(FEED, lambda node: AccountFeed(node, "order", broker.connect).feed.start())
-    wait_until("connected", lambda: broker.connections)
 
-    time.sleep(1.5)
+    wait_until("five connections", lambda: len(broker.connected_at) >= 5)
 
-    assert 2 <= broker.connections <= 5
+    pauses = [later - earlier for earlier, later in pairwise(broker.connected_at[:5])]
+    assert all(pause >= least for pause, least in zip(pauses, [0.25, 0.375, 0.5625, 0.84375], strict=True)), pauses
 
 
 def test_every_connection_is_a_new_epoch_and_the_copy_is_incomplete_until_the_broker_has_told_all(

@@ -261,7 +261,7 @@ def test_a_stop_waits_for_operations_under_way_and_tells_what_came_of_them(desk:
     desk.stage.ask(LINK, "ping")  # its request has been read
 
     desk.link.node.stop()
-    time.sleep(0.2)
+    wait_until("it waits for them", lambda: desk.link.stands_in("join"))
     assert desk.link.is_alive
     desk.broker.gate.set()
 

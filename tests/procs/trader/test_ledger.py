@@ -195,15 +195,18 @@ def test_a_long_journal_is_replayed_in_moments_and_nothing_overtakes_it(
         for number in range(150):
             desk.ledger.persist(unit(desk.order(1000 + number)))
     looks = 0
-    while not (desk.ledger.is_up and desk.ledger.is_lease_held):
+
+    def look() -> bool:
+        nonlocal looks
         desk.ledger.look_after()
         if looks == 1 and not desk.ledger.is_up:
             desk.ledger.persist(unit(desk.order(5000)))
         looks += 1
-        assert looks < 2_000
-        time.sleep(0.002)
+        return desk.ledger.is_up and desk.ledger.is_lease_held
 
-    assert looks > 3
+    wait_until("all is replayed", look, every=0.002)
+
+    assert 3 < looks < 2_000
     assert [order_id for order_id in desk.written() if order_id != desk.order(5000).id] == [
         desk.order(1000 + number).id for number in range(150)
     ]

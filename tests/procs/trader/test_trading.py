@@ -76,8 +76,15 @@ def test_a_reply_that_never_comes_is_asked_about_and_the_order_is_not_sent_again
     wait_until("the alarm", lambda: "order_unresolved" in desk.alarms())
     wait_until("the broker is asked", lambda: desk.count("orders") > asked)
     desk.account.do(lambda: held[0].answer({"outcome": "accepted", "broker_ids": {}}))  # far too late
+    seen = len(desk.strategy.seen)
     desk.bar()
-    time.sleep(0.3)
+    wait_until("the strategy has decided on the bar", lambda: len(desk.strategy.seen) > seen)
+    # A question that the trader asks after an order it sent reaches the account manager after that order. The first
+    # of the two may have been on its way already.
+    for number in (1, 2):
+        asked = desk.count("orders")
+        desk.stage.ask(desk.me, "reconcile", by="test")
+        wait_until(f"later question {number}", lambda asked=asked: desk.count("orders") > asked)
 
     assert desk.count("submit") == 1
     assert desk.actor.is_alive
@@ -390,8 +397,9 @@ def test_a_slow_strategy_is_alarmed_by_name_until_it_is_quick_again(
     wait_until("its row", lambda: [row.name for row in desk.store.alarms(desk.session, only_standing=True)])
 
     def quick() -> bool:
+        seen = len(desk.strategy.seen)
         desk.bar()
-        time.sleep(0.2)
+        wait_until("the bar is seen", lambda: len(desk.strategy.seen) > seen)
         return "strategy_overran" not in desk.alarms()
 
     wait_until("a bar within the budget", quick)
