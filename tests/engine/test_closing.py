@@ -169,7 +169,7 @@ def test_a_broker_that_answers_no_question_keeps_the_stop_until_it_has_taken_the
 
     assert exits(desk)[0] == 2, "an exit is tried all the same"
     assert (desk.broker.position, working_stops(desk)) == (2, 1), "refused: the stop still protects"
-    (alarm,) = [each for each in desk.all_of(do.Alarm) if each.name == "close_stuck"]
+    (alarm,) = [each for each in desk.all_of(do.RaiseAlarm) if each.name == "close_stuck"]
     assert alarm.detail.startswith("not flat yet")
     desk.broker.rejects = False
     desk.run(60)

@@ -21,7 +21,7 @@ MINUTE = 60.0
 def holding(schedule: Schedule | None = FLAT) -> Desk:
     """Return a desk that holds one contract behind a stop, in a market that the calendar has open."""
     desk = Desk(Scripted(BRACKET, NOTHING), schedule=schedule).start()
-    desk.tell(events.MarketHoursTold(is_open=True))
+    desk.tell(events.MarketHoursReceived(is_open=True))
     desk.bar()
     assert desk.position == 1
     return desk
@@ -32,7 +32,7 @@ def exits(desk: Desk) -> list[OrderState]:
 
 
 def told_alarms(desk: Desk) -> list[str]:
-    return [alarm.detail for alarm in desk.all_of(do.Alarm) if alarm.name == "closed_early"]
+    return [alarm.detail for alarm in desk.all_of(do.RaiseAlarm) if alarm.name == "closed_early"]
 
 
 def test_bars_that_stop_while_the_calendar_has_the_market_open_close_the_position_and_people_hear_of_it() -> None:
@@ -89,7 +89,7 @@ def test_a_rejection_that_says_that_the_market_is_closed_is_believed_at_once() -
 )
 def test_silence_closes_nothing_where_it_says_nothing(schedule: Schedule | None, is_open: bool, is_up: bool) -> None:
     desk = holding(schedule)
-    desk.tell(events.MarketHoursTold(is_open))
+    desk.tell(events.MarketHoursReceived(is_open))
     desk.tell(events.StreamChanged(StreamKind.MARKET, is_up, "" if is_up else "cut"))
 
     desk.run(40 * MINUTE, beat=10)
@@ -99,9 +99,9 @@ def test_silence_closes_nothing_where_it_says_nothing(schedule: Schedule | None,
 
 def test_silence_counts_from_the_open_and_from_when_the_stream_is_up_but_not_from_bars_told_again() -> None:
     desk = holding()
-    desk.tell(events.MarketHoursTold(is_open=False))
+    desk.tell(events.MarketHoursReceived(is_open=False))
     desk.run(60 * MINUTE, beat=10)
-    desk.tell(events.MarketHoursTold(is_open=True))
+    desk.tell(events.MarketHoursReceived(is_open=True))
     desk.run(10 * MINUTE, beat=10)
     desk.tell(events.StreamChanged(StreamKind.MARKET, is_up=False, reason="cut"))
     desk.tell(events.StreamChanged(StreamKind.MARKET, is_up=True))

@@ -64,12 +64,12 @@ def test_forming_candles_are_published_as_they_change_and_repeated_ones_are_not(
 def test_a_strategy_that_overruns_its_budget_for_a_bar_is_alarmed_by_name_until_a_bar_keeps_to_it() -> None:
     desk = Desk().start()
 
-    assert not desk.tell(events.BarTook(USUAL.bar_budget))
-    late = desk.tell(events.BarTook(Nanos(2 * SECOND)))
-    later = desk.tell(events.BarTook(Nanos(3 * SECOND)))
-    in_time = desk.tell(events.BarTook(USUAL.bar_budget))
+    assert not desk.tell(events.BarTimed(USUAL.bar_budget))
+    late = desk.tell(events.BarTimed(Nanos(2 * SECOND)))
+    later = desk.tell(events.BarTimed(Nanos(3 * SECOND)))
+    in_time = desk.tell(events.BarTimed(USUAL.bar_budget))
 
-    (alarm,) = [effect for effect in late if isinstance(effect, do.Alarm)]
+    (alarm,) = [effect for effect in late if isinstance(effect, do.RaiseAlarm)]
     assert (alarm.name, alarm.detail) == (
         "strategy_overran",
         "strategy scripted took 2.0 s for one bar; its budget is 0.5 s",

@@ -45,7 +45,7 @@ def recurse(view: View) -> Decision:
 
 
 def alarms(desk: Desk) -> list[tuple[str, str]]:
-    return [(effect.name, effect.detail) for effect in desk.all_of(do.Alarm)]
+    return [(effect.name, effect.detail) for effect in desk.all_of(do.RaiseAlarm)]
 
 
 def latches(desk: Desk) -> list[do.KeepLatch]:

@@ -11,7 +11,13 @@ from oauthlib.oauth2 import WebApplicationClient
 from tests.brokers.tradestation import examples
 from tests.fuzz import mutations
 from tests.fuzz.harness import Target
-from tradeproc.brokers.contract import BarTold, ClientCredentials, OrderUpdated, PositionUpdated, RecordUnreadable
+from tradeproc.brokers.contract import (
+    ClientCredentials,
+    StreamedBar,
+    StreamedOrder,
+    StreamedPosition,
+    StreamedUnreadable,
+)
 from tradeproc.brokers.tradestation import authorization, orders, rest, stream_events, symbols
 from tradeproc.brokers.tradestation.account_manager import TradeStationAccounts
 from tradeproc.brokers.tradestation.data_source import TradeStationData
@@ -149,13 +155,13 @@ def _read_stream(drawn: tuple[int, list[Any]]) -> None:
     for record in records:
         for event in reader.read(record, NOW):
             match event:
-                case BarTold(candle):
+                case StreamedBar(candle):
                     travels(shapes.CANDLE, candle)
-                case OrderUpdated(order):
+                case StreamedOrder(order):
                     travels(shapes.BROKER_ORDER, order)
-                case PositionUpdated(position):
+                case StreamedPosition(position):
                     travels(shapes.POSITION, position)
-                case RecordUnreadable(unread):
+                case StreamedUnreadable(unread):
                     sent = orjson.loads(encode_body(messages.listed_order_to_body(unread)))
                     assert messages.listed_order_from_body(sent) == unread
                 case _:

@@ -28,7 +28,7 @@ from tradeproc.domain.orders import OrderRole
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import Persist
 from tradeproc.home import Home
-from tradeproc.procs.trader.ledger import Ledger
+from tradeproc.procs.trader.audit_trail import AuditTrail
 from tradeproc.store import Journal, Lease, Store
 from tradeproc.store.database import connect
 from tradeproc.store.embedded import database_url
@@ -123,7 +123,7 @@ def confirm(desk: Desk, folder: Path) -> dict[str, Any]:
     for method, session in (("halt", None), ("reduce", first), ("halt", second), ("resume", second)):
         told = {} if session is None else {"session": session}
         assert desk.ask("keeper", method, by="me", reason="drill", **told)["latch"] == "stored"
-    ledger = Ledger(
+    audit = AuditTrail(
         Store(desk.url),
         Journal(folder / f"session-{first}.jsonl"),
         Lease.acquire(desk.url, first, "us"),
@@ -142,12 +142,12 @@ def confirm(desk: Desk, folder: Path) -> dict[str, Any]:
             source="fills",
             ticket=1 if role is OrderRole.ENTRY else None,
         )
-        assert ledger.persist(unit) == ""
-    ledger.save_alarm("close_stuck", "drill", Nanos(AT))
-    ledger.save_divergence(replace(DIVERGENCE, session=first))
-    assert ledger.journal.is_empty()
+        assert audit.persist(unit) == ""
+    audit.save_alarm("close_stuck", "drill", Nanos(AT))
+    audit.save_divergence(replace(DIVERGENCE, session=first))
+    assert audit.journal.is_empty()
     told = facts(desk)
-    ledger.close()
+    audit.close()
     return told
 
 

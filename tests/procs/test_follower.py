@@ -13,7 +13,7 @@ import pytest
 
 from tests.actor import Actor
 from tests.procs.stage import Script, Stage, picture
-from tradeproc.brokers.contract import OrderUpdated, SnapshotEnded
+from tradeproc.brokers.contract import SnapshotEnded, StreamedOrder
 from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.node import Node
 from tradeproc.domain.messages import BadMessage
@@ -91,7 +91,7 @@ def desk(on_stage: Stage) -> Desk:
 
 def test_the_whole_copy_is_told_before_the_stream_counts_as_up(desk: Desk) -> None:
     desk.link()
-    desk.feed(Script(OrderUpdated(picture("b1")), SnapshotEnded()))
+    desk.feed(Script(StreamedOrder(picture("b1")), SnapshotEnded()))
     desk.follow()
 
     wait_until("up", lambda: desk.states)
@@ -102,7 +102,7 @@ def test_the_whole_copy_is_told_before_the_stream_counts_as_up(desk: Desk) -> No
 
 
 def test_an_incomplete_copy_is_not_taken_and_a_late_end_of_it_is_heard(desk: Desk) -> None:
-    script = Script(OrderUpdated(picture("b1")))
+    script = Script(StreamedOrder(picture("b1")))
     desk.link()
     desk.feed(script)
     desk.follow()
@@ -116,7 +116,7 @@ def test_an_incomplete_copy_is_not_taken_and_a_late_end_of_it_is_heard(desk: Des
 
 
 def test_a_lost_word_that_the_stream_is_up_is_noticed(desk: Desk) -> None:
-    script = Script(OrderUpdated(picture("b1")))
+    script = Script(StreamedOrder(picture("b1")))
     desk.link()
     feed = desk.feed(script)
     desk.follow()
@@ -137,12 +137,12 @@ def test_a_lost_word_that_the_stream_is_up_is_noticed(desk: Desk) -> None:
 
 def test_a_restarted_feed_is_a_new_epoch_and_is_asked_again(desk: Desk) -> None:
     desk.link()
-    first = desk.feed(Script(OrderUpdated(picture("b1")), SnapshotEnded()))
+    first = desk.feed(Script(StreamedOrder(picture("b1")), SnapshotEnded()))
     desk.follow()
     wait_until("up", desk.is_up)
     first.stop()
 
-    script = Script(OrderUpdated(picture("b2")))
+    script = Script(StreamedOrder(picture("b2")))
     desk.feed(script)
     wait_until("down, for the new one knows nothing yet", lambda: not desk.is_up())
     script.tell(SnapshotEnded())
@@ -199,12 +199,12 @@ def test_a_copy_that_cannot_be_read_is_asked_for_until_it_can(desk: Desk) -> Non
 def test_another_process_for_the_same_need_is_followed_instead(desk: Desk) -> None:
     desk.timing = replace(desk.timing, renew=0.2)
     desk.link()
-    desk.feed(Script(OrderUpdated(picture("b1")), SnapshotEnded()))
+    desk.feed(Script(StreamedOrder(picture("b1")), SnapshotEnded()))
     desk.follow()
     wait_until("up", desk.is_up)
 
     other = "link-paper.orders-SIM1b"
-    desk.feed(Script(OrderUpdated(picture("b2")), SnapshotEnded()), other)
+    desk.feed(Script(StreamedOrder(picture("b2")), SnapshotEnded()), other)
     desk.process = other
 
     wait_until("the other", lambda: any(order["broker_id"] == "b2" for s in desk.snapshots for order in s["orders"]))

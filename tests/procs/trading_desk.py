@@ -23,7 +23,7 @@ from tradeproc.engine.events import TradingState
 from tradeproc.engine.recording import Header
 from tradeproc.engine.state import EngineTiming, Setup, new_state
 from tradeproc.procs.trader import commands, main
-from tradeproc.procs.trader.ledger import Ledger
+from tradeproc.procs.trader.audit_trail import AuditTrail
 from tradeproc.procs.trader.recorder import Recorder
 from tradeproc.procs.trader.timing import USUAL, TraderTiming
 from tradeproc.procs.trader.trading import Trader
@@ -151,7 +151,7 @@ class TradingDesk:
         """Let the trader live."""
         lease = Lease.acquire(self.url, self.session, "us")
         journal = Journal(self._folder / "journal.jsonl")
-        ledger = Ledger(
+        audit = AuditTrail(
             Store(self.url, connect_timeout=0.5),
             journal,
             lease,
@@ -174,12 +174,12 @@ class TradingDesk:
         header = Header(self.session, lease.fence, "abcd", row.spec.to_dict(), {}, wall_ns(), "test")
         recorder = Recorder(self._folder / "recordings", header)
 
-        fills, latches = self.store.fills(self.session), ledger.latches()
+        fills, latches = self.store.fills(self.session), audit.latches()
         state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in latches})
         started = main._known(self.store, row, fills, latches)
 
         def prepare(node: Node) -> None:
-            self.trader = Trader(node, row, ledger, state, fills, recorder)
+            self.trader = Trader(node, row, audit, state, fills, recorder)
             commands.register(self.trader)
             self.trader.begin(started)
 

@@ -3,15 +3,15 @@
 from tradeproc.supervision.declared import Declaration, Intensity, Strategy
 from tradeproc.supervision.plans import Plans, note_of, planned
 from tradeproc.supervision.restarts import (
-    Alarm,
-    ClearAlarm,
+    CameUp,
     Died,
     EntriesHalted,
     HaltEntries,
+    ReportCleared,
+    ReportTrouble,
     Start,
-    Started,
     Stopped,
-    TimePassed,
+    TimerFired,
 )
 from tradeproc.supervision.rules import GroupState, Settings, decide, told_again
 
@@ -28,8 +28,8 @@ def test_a_hold_survives_with_the_time_that_is_left_and_its_history() -> None:
 
     assert resumed.holds["all"].until == 7.0 + 5.0
     assert resumed.troubles["all"].holds == 1
-    assert decide(resumed, TimePassed(), 11.9, 0.5, PAUSES)[1] == ()
-    assert decide(resumed, TimePassed(), 12.1, 0.5, PAUSES)[1] == (Start("a"), Start("b"))
+    assert decide(resumed, TimerFired(), 11.9, 0.5, PAUSES)[1] == ()
+    assert decide(resumed, TimerFired(), 12.1, 0.5, PAUSES)[1] == (Start("a"), Start("b"))
 
 
 def test_what_somebody_started_meanwhile_is_not_held() -> None:
@@ -43,11 +43,11 @@ def test_what_somebody_started_meanwhile_is_not_held() -> None:
 def test_an_unfinished_restart_is_finished() -> None:
     declared = Declaration("g", Strategy.ONE_FOR_ALL, Intensity(5, 10.0), ("a", "b"))
     state, _ = decide(GroupState(declared, up=frozenset("ab")), Died("b"), 0.0, 0.5, PAUSES)
-    state, _ = decide(state, Started("b", True), 0.0, 0.5, PAUSES)
+    state, _ = decide(state, CameUp("b", True), 0.0, 0.5, PAUSES)
 
     resumed = planned(note_of(state, 0.0, 0.0), 9.0, 9.0).resumed(declared, frozenset("b"))
 
-    assert decide(resumed, TimePassed(), 9.0, 0.5, PAUSES)[1] == (Start("a"),)
+    assert decide(resumed, TimerFired(), 9.0, 0.5, PAUSES)[1] == (Start("a"),)
 
 
 def given_up(*, is_halted: bool) -> GroupState:
@@ -58,7 +58,7 @@ def given_up(*, is_halted: bool) -> GroupState:
         for event in (Died("b"), Stopped("a"), Stopped("b")):
             state, _ = decide(state, event, now, 0.5, pauses)
         now = state.holds["all"].until
-        for event in (TimePassed(), Started("a"), Started("b")):
+        for event in (TimerFired(), CameUp("a"), CameUp("b")):
             state, _ = decide(state, event, now, 0.5, pauses)
     if is_halted:
         state, _ = decide(state, EntriesHalted(), now, 0.5, pauses)
@@ -68,18 +68,18 @@ def given_up(*, is_halted: bool) -> GroupState:
 
 def test_between_a_retry_and_calm_the_history_survives_and_calm_begins_anew() -> None:
     resumed = given_up(is_halted=False)
-    assert decide(resumed, TimePassed(), 16.9, 0.5, PAUSES)[0].troubles == resumed.troubles
-    calm, actions = decide(resumed, TimePassed(), 17.1, 0.5, PAUSES)
+    assert decide(resumed, TimerFired(), 16.9, 0.5, PAUSES)[0].troubles == resumed.troubles
+    calm, actions = decide(resumed, TimerFired(), 17.1, 0.5, PAUSES)
 
     assert not calm.troubles
-    assert actions == tuple(ClearAlarm(name) for name in ("given_up:all", "cannot_start:a", "cannot_start:b"))
+    assert actions == tuple(ReportCleared(name) for name in ("given_up:all", "cannot_start:a", "cannot_start:b"))
     dead, _ = decide(resumed, Died("b"), 8.0, 0.5, Settings(first=1.0, slow=100.0, holds=2))
     assert dead.holds["all"].until == 108.0
 
 
 def test_what_was_given_up_is_told_again_but_a_halt_that_the_keeper_took_is_not() -> None:
     alarm, *halts = told_again(given_up(is_halted=False))
-    assert isinstance(alarm, Alarm)
+    assert isinstance(alarm, ReportTrouble)
     assert halts == [HaltEntries(alarm.detail)]
 
     assert told_again(given_up(is_halted=True)) == (alarm,)
@@ -89,7 +89,7 @@ def test_what_was_given_up_is_told_again_but_a_halt_that_the_keeper_took_is_not(
 def test_what_was_given_up_and_dies_on_is_not_told_a_second_time() -> None:
     _, actions = decide(given_up(is_halted=True), Died("b"), 8.0, 0.5, Settings(holds=2))
 
-    assert not [action for action in actions if isinstance(action, Alarm | HaltEntries)]
+    assert not [action for action in actions if isinstance(action, ReportTrouble | HaltEntries)]
 
 
 def test_a_note_does_not_change_by_itself() -> None:

@@ -15,18 +15,18 @@ from tradeproc.supervision.restarts import (
     BY_TRADER,
     BY_WARDEN,
     Action,
-    Alarm,
-    ClearAlarm,
+    CameUp,
     Died,
     EntriesHalted,
     Event,
     HaltedItself,
     HaltEntries,
+    ReportCleared,
+    ReportTrouble,
     Start,
-    Started,
     Stop,
     Stopped,
-    TimePassed,
+    TimerFired,
     Worked,
 )
 from tradeproc.supervision.rules import GroupState, Settings, Trouble, decide, over, told_again
@@ -117,7 +117,7 @@ class Group:
                     case Stop(program):
                         self.tell(Stopped(program))
                     case Start(program):
-                        self.tell(Started(program))
+                        self.tell(CameUp(program))
                     case _:
                         self.said.append(action)
 
@@ -125,7 +125,7 @@ class Group:
         self, cause: str = CAUSE, *, has_worked: bool = False, after: float = MINUTE, program: str = "trader"
     ) -> None:
         self.now += after
-        self.tell(TimePassed(), Died(program, cause, has_worked), Started(program, is_respawn=True))
+        self.tell(TimerFired(), Died(program, cause, has_worked), CameUp(program, is_respawn=True))
 
 
 TEXT = f"session-7: trader died 3 times of the same cause, and in none of these lives a bar was decided: {CAUSE}"
@@ -136,9 +136,9 @@ def test_a_trader_that_dies_on_each_bar_is_told_once_and_halted_with_its_reason(
     for _ in range(5):
         group.die()
 
-    alarms = [action for action in group.said if isinstance(action, Alarm)]
+    alarms = [action for action in group.said if isinstance(action, ReportTrouble)]
     halts = [action for action in group.said if isinstance(action, HaltEntries)]
-    assert alarms == [Alarm("dies:trader", TEXT)]
+    assert alarms == [ReportTrouble("dies:trader", TEXT)]
     assert halts[0] == HaltEntries(TEXT, BY_TRADER)
     assert group.state.up == frozenset(DECLARED.programs), "it is not held down: its position is watched"
 
@@ -150,9 +150,9 @@ def test_the_first_work_ends_the_alarm() -> None:
 
     group.tell(Worked("trader"))
 
-    assert group.said[-1] == ClearAlarm("dies:trader")
+    assert group.said[-1] == ReportCleared("dies:trader")
     group.die(has_worked=True)
-    assert group.said[-1] == ClearAlarm("dies:trader")
+    assert group.said[-1] == ReportCleared("dies:trader")
 
 
 @pytest.mark.parametrize(("program", "ends"), [("account", True), ("trader", False)])
@@ -162,26 +162,26 @@ def test_a_life_twice_as_long_as_those_before_ends_the_alarm_but_not_of_a_trader
     group = Group()
     for _ in range(3):
         group.die(program=program)
-    assert isinstance(group.said[0], Alarm)
+    assert isinstance(group.said[0], ReportTrouble)
 
     group.now += 1.9 * MINUTE
-    group.tell(TimePassed())
-    assert ClearAlarm(f"dies:{program}") not in group.said
+    group.tell(TimerFired())
+    assert ReportCleared(f"dies:{program}") not in group.said
     group.now += 0.2 * MINUTE
-    group.tell(TimePassed())
+    group.tell(TimerFired())
 
-    assert (ClearAlarm(f"dies:{program}") in group.said) == ends
+    assert (ReportCleared(f"dies:{program}") in group.said) == ends
 
 
 def test_a_person_who_stops_it_begins_anew_and_so_does_a_group_that_goes() -> None:
     group = Group()
     for _ in range(3):
         group.die()
-    assert ClearAlarm("dies:trader") in over(group.state)
+    assert ReportCleared("dies:trader") in over(group.state)
 
-    group.tell(Stopped("trader"), Started("trader"))
+    group.tell(Stopped("trader"), CameUp("trader"))
 
-    assert group.said[-1] == ClearAlarm("dies:trader")
+    assert group.said[-1] == ReportCleared("dies:trader")
     assert not group.state.repeats
 
 
@@ -204,9 +204,9 @@ def test_the_count_and_the_alarm_outlive_the_warden() -> None:
     group.now = 7.0
     group.die()
 
-    assert group.said == [Alarm("dies:trader", TEXT), HaltEntries(TEXT, BY_TRADER)]
+    assert group.said == [ReportTrouble("dies:trader", TEXT), HaltEntries(TEXT, BY_TRADER)]
     again = planned(note_of(group.state, 0.0, 0.0), 0.0, 0.0).resumed(DECLARED, group.state.up)
-    assert told_again(again) == (Alarm("dies:trader", TEXT),)
+    assert told_again(again) == (ReportTrouble("dies:trader", TEXT),)
 
 
 def test_an_older_note_is_still_read() -> None:
@@ -218,14 +218,15 @@ def test_a_trader_that_is_given_up_before_it_decides_a_bar_comes_up_without_its_
     while not any(isinstance(action, HaltEntries) for action in group.said):
         group.die(after=0.1)
         group.now = max((hold.until for hold in group.state.holds.values()), default=group.now)
-        group.tell(TimePassed())
+        group.tell(TimerFired())
         assert len(group.said) < 40
-    [given_up] = [action for action in group.said if isinstance(action, Alarm) and action.name == "given_up:all"]
+    reports = [action for action in group.said if isinstance(action, ReportTrouble)]
+    [given_up] = [report for report in reports if report.name == "given_up:all"]
     assert given_up.detail.endswith(CAUSE)
     assert {action.by for action in group.said if isinstance(action, HaltEntries)} == {BY_TRADER}
 
     group.die(after=0.1)
-    group.tell(EntriesHalted(), TimePassed())
+    group.tell(EntriesHalted(), TimerFired())
 
     assert group.state.up == frozenset(DECLARED.programs)
 
@@ -233,7 +234,7 @@ def test_a_trader_that_is_given_up_before_it_decides_a_bar_comes_up_without_its_
 def test_a_group_that_is_given_up_for_another_program_is_halted_by_the_warden() -> None:
     state, said = GroupState(DECLARED, up=frozenset(DECLARED.programs)), []
     for number in range(40):
-        for event in (Died("account", CAUSE, True), Stopped("trader"), Stopped("account"), TimePassed()):
+        for event in (Died("account", CAUSE, True), Stopped("trader"), Stopped("account"), TimerFired()):
             state, actions = decide(state, event, 1000.0 * number, 0.5, Settings(holds=0))
             said += [action for action in actions if isinstance(action, HaltEntries)]
         state = replace(state, troubles={"all": Trouble(holds=1)}, up=frozenset(DECLARED.programs))

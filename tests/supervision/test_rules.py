@@ -12,8 +12,7 @@ from tradeproc.supervision.declared import Declaration, Intensity, Strategy
 from tradeproc.supervision.repeats import Repeat, told
 from tradeproc.supervision.restarts import (
     Action,
-    Alarm,
-    ClearAlarm,
+    CameUp,
     Died,
     Ended,
     Event,
@@ -21,11 +20,12 @@ from tradeproc.supervision.restarts import (
     HaltedItself,
     HaltEntries,
     Removed,
+    ReportCleared,
+    ReportTrouble,
     Start,
-    Started,
     Stop,
     Stopped,
-    TimePassed,
+    TimerFired,
 )
 from tradeproc.supervision.rules import GroupState, Settings, decide, over, remembered
 
@@ -61,13 +61,13 @@ def test_companions_stop_last_to_first_and_start_first_to_last(
     state, actions = run(group(strategy), Died(dead))
     assert actions == [Stop(each) for each in stopped]
 
-    state, actions = run(state, Started(dead, is_respawn=True), *[Stopped(each) for each in stopped])
+    state, actions = run(state, CameUp(dead, is_respawn=True), *[Stopped(each) for each in stopped])
 
     assert actions == [Start(each) for each in reversed(stopped)]
 
 
 def test_companions_that_were_down_stay_down() -> None:
-    _, actions = run(group(Strategy.ONE_FOR_ALL, up=["a", "b"]), Died("b"), Started("b", True), Stopped("a"))
+    _, actions = run(group(Strategy.ONE_FOR_ALL, up=["a", "b"]), Died("b"), CameUp("b", True), Stopped("a"))
 
     assert actions == [Stop("a"), Start("a")]
 
@@ -84,9 +84,9 @@ def test_two_that_die_together_do_not_restart_each_other_twice() -> None:
 def test_beyond_the_intensity_the_pause_doubles_until_giving_up_and_then_is_slow() -> None:
     state = group(Strategy.ONE_FOR_ONE)
     now, pauses, seen = 0.0, [], []
-    dies = Alarm("dies:b", "g: " + told("b", "b", Repeat("", 5, 5)))
+    dies = ReportTrouble("dies:b", "g: " + told("b", "b", Repeat("", 5, 5)))
     for _ in range(3):
-        state, actions = run(state, Died("b"), Started("b", True), at=now)
+        state, actions = run(state, Died("b"), CameUp("b", True), at=now)
         assert actions == []
     for _ in range(7):
         state, actions = run(state, Died("b"), at=now)
@@ -96,24 +96,24 @@ def test_beyond_the_intensity_the_pause_doubles_until_giving_up_and_then_is_slow
         state, actions = run(state, Stopped("b"), at=now)
         assert actions == []
         now = state.holds["b"].until
-        state, actions = run(state, TimePassed(), at=now)
+        state, actions = run(state, TimerFired(), at=now)
         assert actions == [Start("b")]
-        state, _ = run(state, Started("b"), at=now)
+        state, _ = run(state, CameUp("b"), at=now)
 
     assert pauses == [1.0, 2.0, 4.0, 8.0, 100.0, 100.0, 100.0]
-    assert [type(action) for action in seen] == [Alarm, HaltEntries]
+    assert [type(action) for action in seen] == [ReportTrouble, HaltEntries]
 
 
 def test_calm_clears_the_history_and_the_alarm() -> None:
     state, _ = run(group(Strategy.ONE_FOR_ONE, restarts=0), Died("b"), Stopped("b"))
-    state, actions = run(state, TimePassed(), Started("b"), at=5.0)
+    state, actions = run(state, TimerFired(), CameUp("b"), at=5.0)
     assert actions == [Start("b")]
 
-    state, actions = run(state, TimePassed(), at=14.9)
+    state, actions = run(state, TimerFired(), at=14.9)
     assert actions == []
-    state, actions = run(state, TimePassed(), at=15.1)
+    state, actions = run(state, TimerFired(), at=15.1)
 
-    assert ClearAlarm("given_up:b") in actions
+    assert ReportCleared("given_up:b") in actions
     assert not state.troubles
 
 
@@ -129,10 +129,10 @@ def test_jitter_moves_the_pause_by_a_quarter_at_most() -> None:
 def test_a_held_one_for_all_group_goes_down_and_comes_back_whole() -> None:
     state, actions = run(group(Strategy.ONE_FOR_ALL, restarts=0), Died("b"))
     assert actions == [Stop("b"), Stop("c"), Stop("a")]
-    state, actions = run(state, Stopped("b"), Stopped("c"), Stopped("a"), TimePassed(), at=0.5)
+    state, actions = run(state, Stopped("b"), Stopped("c"), Stopped("a"), TimerFired(), at=0.5)
     assert actions == []
 
-    state, actions = run(state, TimePassed(), at=1.0)
+    state, actions = run(state, TimerFired(), at=1.0)
 
     assert actions == [Start("a"), Start("b"), Start("c")]
 
@@ -140,23 +140,23 @@ def test_a_held_one_for_all_group_goes_down_and_comes_back_whole() -> None:
 def test_what_supervisord_started_again_in_spite_of_a_hold_is_stopped_again() -> None:
     state, _ = run(group(Strategy.ONE_FOR_ONE, restarts=0), Died("b"), Stopped("b"))
 
-    assert run(state, Started("b", is_respawn=True))[1] == [Stop("b")]
+    assert run(state, CameUp("b", is_respawn=True))[1] == [Stop("b")]
 
 
 def test_what_halted_itself_is_alarmed_and_left_down_until_somebody_starts_it() -> None:
-    state, actions = run(group(Strategy.ONE_FOR_ALL), HaltedItself("b"), TimePassed(), at=9e9)
-    assert [type(action) for action in actions] == [Alarm]
+    state, actions = run(group(Strategy.ONE_FOR_ALL), HaltedItself("b"), TimerFired(), at=9e9)
+    assert [type(action) for action in actions] == [ReportTrouble]
 
-    _, actions = run(state, Started("b"))
+    _, actions = run(state, CameUp("b"))
 
-    assert actions == [ClearAlarm("halted:b")]
+    assert actions == [ReportCleared("halted:b")]
 
 
 def test_the_alarms_of_a_removed_group_are_over() -> None:
     state, raised = run(group(Strategy.ONE_FOR_ONE), HaltedItself("a"), Failed("b", "no such file"))
 
-    names = {alarm.name for alarm in raised if isinstance(alarm, Alarm)}
-    assert names <= {action.name for action in over(state) if isinstance(action, ClearAlarm)}
+    names = {alarm.name for alarm in raised if isinstance(alarm, ReportTrouble)}
+    assert names <= {action.name for action in over(state) if isinstance(action, ReportCleared)}
     assert over(group(Strategy.ONE_FOR_ONE)) == ()
 
 
@@ -167,31 +167,31 @@ def test_what_was_known_of_a_program_that_was_removed_is_over_and_the_others_sta
 
     state, ended = run(state, Removed("a"), Removed("b"))
 
-    names = {alarm.name for alarm in raised if isinstance(alarm, Alarm)} - {"halted:c"}
+    names = {alarm.name for alarm in raised if isinstance(alarm, ReportTrouble)} - {"halted:c"}
     assert names == {"halted:a", "cannot_start:b"}
-    assert names <= {action.name for action in ended if isinstance(action, ClearAlarm)}
-    assert ClearAlarm("halted:c") not in ended
+    assert names <= {action.name for action in ended if isinstance(action, ReportCleared)}
+    assert ReportCleared("halted:c") not in ended
     assert remembered(state) == {"c"}
-    assert run(state, TimePassed(), at=9e9)[1] == [], "no plan is left"
+    assert run(state, TimerFired(), at=9e9)[1] == [], "no plan is left"
 
 
 def test_what_is_done_is_left_down() -> None:
-    assert run(group(Strategy.ONE_FOR_ALL), Ended("b"), TimePassed(), at=9e9)[1] == []
+    assert run(group(Strategy.ONE_FOR_ALL), Ended("b"), TimerFired(), at=9e9)[1] == []
 
 
 def test_what_supervisord_cannot_start_is_alarmed_and_tried_again() -> None:
     state, actions = run(group(Strategy.ONE_FOR_ONE), Failed("b", "no such file"))
-    assert actions == [Alarm("cannot_start:b", "no such file")]
+    assert actions == [ReportTrouble("cannot_start:b", "no such file")]
 
-    assert run(state, TimePassed(), at=1.0)[1] == [Start("b")]
+    assert run(state, TimerFired(), at=1.0)[1] == [Start("b")]
 
 
 def test_a_person_who_stops_or_starts_ends_our_plans() -> None:
     held, _ = run(group(Strategy.ONE_FOR_ONE, restarts=0), Died("b"), Stopped("b"))
     assert held.is_held("b")
 
-    assert run(held, Started("b"))[1] == []
-    assert not run(held, Started("b"))[0].is_held("b")
+    assert run(held, CameUp("b"))[1] == []
+    assert not run(held, CameUp("b"))[0].is_held("b")
     bounced, _ = run(group(Strategy.ONE_FOR_ALL), Died("b"), Stopped("c"), Stopped("b"))
     assert run(bounced, Stopped("a"))[1] == [Start("a"), Start("c")]
 
@@ -225,10 +225,10 @@ class Model:
                 case Start(program) if self.status[program] != "up":
                     assert program not in self.by_hand, "what a person stopped stays stopped"
                     self.up(program)
-                    follow.append(Started(program))
-                case Alarm(name, _):
+                    follow.append(CameUp(program))
+                case ReportTrouble(name, _):
                     self.alarms.add(name)
-                case ClearAlarm(name):
+                case ReportCleared(name):
                     self.alarms.discard(name)
                 case _:
                     pass
@@ -246,7 +246,7 @@ class Model:
         self.tell(Died(program))
         if self.status[program] == "exited":
             self.up(program)
-            self.tell(Started(program, is_respawn=True))
+            self.tell(CameUp(program, is_respawn=True))
 
     def stop_by_hand(self, program: str) -> None:
         # supervisord refuses to stop what is down, and tells nobody
@@ -259,7 +259,7 @@ class Model:
         end = self.now + seconds
         while self.now < end:
             self.now = min(self.now + 0.5, end)
-            self.tell(TimePassed())
+            self.tell(TimerFired())
 
 
 steps = st.lists(

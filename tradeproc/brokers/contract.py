@@ -167,7 +167,7 @@ class SymbolAdapter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class BarTold:
+class StreamedBar:
     """A bar, closed or forming; `is_history` for those re-sent on connect."""
 
     candle: Candle
@@ -175,21 +175,21 @@ class BarTold:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderUpdated:
+class StreamedOrder:
     """An order's full present picture."""
 
     order: BrokerOrder
 
 
 @dataclass(frozen=True, slots=True)
-class PositionUpdated:
+class StreamedPosition:
     """A position's full present picture; quantity 0 when it was closed."""
 
     position: Position
 
 
 @dataclass(frozen=True, slots=True)
-class RecordUnreadable:
+class StreamedUnreadable:
     """An order (of an order stream) or position that cannot be read; it spoils itself and not the stream."""
 
     record: UnreadableRecord
@@ -219,7 +219,7 @@ class StreamEnded:
     is_fatal: bool = False
 
 
-StreamEvent = BarTold | OrderUpdated | PositionUpdated | RecordUnreadable | SnapshotEnded | Beat | StreamEnded
+StreamEvent = StreamedBar | StreamedOrder | StreamedPosition | StreamedUnreadable | SnapshotEnded | Beat | StreamEnded
 
 
 class Stream(Protocol):

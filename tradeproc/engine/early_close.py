@@ -12,7 +12,7 @@ from tradeproc.domain.schedule import Schedule
 from tradeproc.domain.units import MINUTE, Nanos
 from tradeproc.engine import closing
 from tradeproc.engine.alarms import AlarmName
-from tradeproc.engine.events import MarketHoursTold, StreamKind
+from tradeproc.engine.events import MarketHoursReceived, StreamKind
 from tradeproc.engine.state import BrokerConfirmed
 from tradeproc.engine.turn import Turn
 
@@ -34,7 +34,7 @@ def rejected(turn: Turn, order: Order) -> None:
         turn.state.broker.said_closed = order.reason
 
 
-def hours_told(turn: Turn, event: MarketHoursTold) -> None:
+def hours_told(turn: Turn, event: MarketHoursReceived) -> None:
     """Note whether the exchange's calendar has the market open, and since when we know."""
     turn.state.broker.calendar_open_since = turn.now if event.is_open else None
 

@@ -114,7 +114,7 @@ class SaveDivergence:
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
+class RaiseAlarm:
     """Raise an alarm; told once until it is cleared. The names are a closed list, see `alarms.py`."""
 
     name: str
@@ -180,7 +180,7 @@ Effect = (
     | SaveBalance
     | KeepLatch
     | SaveDivergence
-    | Alarm
+    | RaiseAlarm
     | ClearAlarm
     | Publish
     | Log

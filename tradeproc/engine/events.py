@@ -111,7 +111,7 @@ class CandleReceived:
 
 
 @dataclass(frozen=True, slots=True)
-class BarTook:
+class BarTimed:
     """How long the step of a closed candle took, with the strategy in it; a duration, by the monotonic clock."""
 
     duration: Nanos
@@ -132,7 +132,7 @@ class StreamChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class MarketHoursTold:
+class MarketHoursReceived:
     """The exchange's calendar has the market open now, or closed; told at the start and when that changes."""
 
     is_open: bool
@@ -284,9 +284,9 @@ Event = (
     | LeaseChanged
     | WarmedUp
     | CandleReceived
-    | BarTook
+    | BarTimed
     | StreamChanged
-    | MarketHoursTold
+    | MarketHoursReceived
     | Persisted
     | PersistFailed
     | DatabaseChanged

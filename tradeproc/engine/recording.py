@@ -23,7 +23,7 @@ from tradeproc.engine.effects import Effect, Log, Publish
 from tradeproc.engine.events import Event, TradingState
 from tradeproc.errors import Refusal
 
-VERSION = 1
+VERSION = 2
 LOST = "Lost"
 
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Event)}

@@ -56,7 +56,7 @@ def _apply(turn: Turn, event: Event) -> None:
     match event:
         case events.CandleReceived():
             market.candle_received(turn, event)
-        case events.BarTook(duration):
+        case events.BarTimed(duration):
             market.bar_took(turn, duration)
         case events.OrderUpdated() | events.PositionUpdated() | events.RecordUnreadable() | events.BalanceUpdated():
             _apply_news(turn, event)
@@ -87,7 +87,7 @@ def _apply_news(
 
 
 Reply = (
-    events.MarketHoursTold
+    events.MarketHoursReceived
     | events.Persisted
     | events.PersistFailed
     | events.DatabaseChanged
@@ -101,7 +101,7 @@ Reply = (
 
 def _apply_reply(turn: Turn, event: Reply | commands.Command) -> None:
     match event:
-        case events.MarketHoursTold():
+        case events.MarketHoursReceived():
             early_close.hours_told(turn, event)
         case events.Persisted(ticket):
             sending.persisted(turn, ticket)

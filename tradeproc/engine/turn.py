@@ -14,7 +14,6 @@ from tradeproc.domain.session import ExternalPolicy
 from tradeproc.domain.units import SECOND, Contracts, Nanos, Price, plain
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import (
-    Alarm,
     AskOrders,
     AskPosition,
     Cancel,
@@ -26,6 +25,7 @@ from tradeproc.engine.effects import (
     Modify,
     Persist,
     Publish,
+    RaiseAlarm,
     SaveDivergence,
     Send,
 )
@@ -172,7 +172,7 @@ class Turn:
         """Raise an alarm unless it stands already."""
         alarms = self.state.engine.alarms
         if name.value not in alarms:
-            self.do(Alarm(name.value, detail, self.now))
+            self.do(RaiseAlarm(name.value, detail, self.now))
         alarms[name.value] = detail
 
     def clear(self, name: AlarmName) -> None:

@@ -81,8 +81,8 @@ class Ward:
             self.groups[group] = replace(plans.resumed(declaration, up), stopping=frozenset(plans.to_start) & alive)
             for name in reversed(plans.to_start):
                 if name in up:
-                    self._perform(group, restarts.TimePassed(), (restarts.Stop(name),))
-            self._perform(group, restarts.TimePassed(), told_again(self.groups[group]))
+                    self._perform(group, restarts.TimerFired(), (restarts.Stop(name),))
+            self._perform(group, restarts.TimerFired(), told_again(self.groups[group]))
             for program in members:
                 self._rebuild(group, program)
 
@@ -91,7 +91,7 @@ class Ward:
         if program.state is ProgramState.FATAL and not self.groups[group].is_held(program.name):
             self._decide(group, failed)
         elif program.state is ProgramState.FATAL:
-            alarm = restarts.Alarm(f"cannot_start:{program.name}", program.error)
+            alarm = restarts.ReportTrouble(f"cannot_start:{program.name}", program.error)
             self._perform(group, failed, (alarm,))
         elif program.state is ProgramState.EXITED and program.exit_status == EXIT_HALT:
             self._decide(group, restarts.HaltedItself(program.name, self._last_words(program.process)))
@@ -123,7 +123,7 @@ class Ward:
         """Let time do its work on all groups."""
         if not self.is_stopping:
             for group in list(self.groups):
-                self._decide(group, restarts.TimePassed())
+                self._decide(group, restarts.TimerFired())
 
     def correct(self, programs: Sequence[Program]) -> None:
         """Compare what we believe with what is; what differs in two looks running was an event that we missed."""
@@ -144,7 +144,7 @@ class Ward:
                 continue
             name, is_running = program.name, program.state is ProgramState.RUNNING
             if is_running and name not in state.up:
-                differing.add((program.group, restarts.Started(name)))
+                differing.add((program.group, restarts.CameUp(name)))
             elif program.state.is_down and name in state.up | state.stopping:
                 differing.add((program.group, restarts.Stopped(name)))
         for group, event in differing & self._differing:
@@ -157,7 +157,7 @@ class Ward:
         program = event.program
         match event.name:
             case "PROCESS_STATE_STARTING":
-                return restarts.Started(program, is_respawn=event.fields.get("from_state") == "EXITED")
+                return restarts.CameUp(program, is_respawn=event.fields.get("from_state") == "EXITED")
             case "PROCESS_STATE_STOPPED":
                 return restarts.Stopped(program)
             case "PROCESS_STATE_FATAL":
@@ -245,7 +245,7 @@ class Ward:
         for group in [group for group in self._notes if group not in self._declared]:
             self._note(group, "")
         for group in self.groups.keys() - self._declared.keys():
-            self._perform(group, restarts.TimePassed(), over(self.groups[group]))
+            self._perform(group, restarts.TimerFired(), over(self.groups[group]))
         self.groups = {
             group: replace(state, declaration=self._declared[group])
             for group, state in self.groups.items()
@@ -254,9 +254,9 @@ class Ward:
 
     def _tell_unread(self, found: Declarations) -> None:
         for group in self._unread.keys() - found.unread.keys():
-            self._tell(group, restarts.ClearAlarm(UNREAD))
+            self._tell(group, restarts.ReportCleared(UNREAD))
         for group, problem in found.unread.items():
-            self._tell(group, restarts.Alarm(UNREAD, problem))
+            self._tell(group, restarts.ReportTrouble(UNREAD, problem))
         self._unread = found.unread
 
 

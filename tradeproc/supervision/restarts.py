@@ -10,7 +10,7 @@ BY_TRADER = "warden (its trader died)"
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class CameUp:
     """It is up. `is_respawn`: supervisord started it by itself after a death."""
 
     program: str
@@ -74,7 +74,7 @@ class Worked:
 
 
 @dataclass(frozen=True, slots=True)
-class TimePassed:
+class TimerFired:
     """Nothing happened but time."""
 
 
@@ -83,7 +83,7 @@ class EntriesHalted:
     """The keeper keeps the halt of the group's sessions now; a person may end it."""
 
 
-Event = EntriesHalted | Worked | Started | Died | Ended | HaltedItself | Failed | Stopped | Removed | TimePassed
+Event = EntriesHalted | Worked | CameUp | Died | Ended | HaltedItself | Failed | Stopped | Removed | TimerFired
 
 # --- actions
 
@@ -103,7 +103,7 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
+class ReportTrouble:
     """Tell a person."""
 
     name: str
@@ -111,7 +111,7 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True)
-class ClearAlarm:
+class ReportCleared:
     """It is over."""
 
     name: str
@@ -125,4 +125,4 @@ class HaltEntries:
     by: str = BY_WARDEN
 
 
-Action = Stop | Start | Alarm | ClearAlarm | HaltEntries
+Action = Stop | Start | ReportTrouble | ReportCleared | HaltEntries

@@ -24,8 +24,7 @@ from tradeproc.supervision.restarts import (
     BY_TRADER,
     BY_WARDEN,
     Action,
-    Alarm,
-    ClearAlarm,
+    CameUp,
     Died,
     Ended,
     EntriesHalted,
@@ -34,11 +33,12 @@ from tradeproc.supervision.restarts import (
     HaltedItself,
     HaltEntries,
     Removed,
+    ReportCleared,
+    ReportTrouble,
     Start,
-    Started,
     Stop,
     Stopped,
-    TimePassed,
+    TimerFired,
     Worked,
 )
 
@@ -104,30 +104,30 @@ Decision = tuple[GroupState, tuple[Action, ...]]
 def decide(state: GroupState, event: Event, now: float, chance: float, settings: Settings) -> Decision:
     """Return the group's next state and what to do; `chance` is 0 to 1, from the shell's dice."""
     match event:
-        case Started(program, is_respawn):
+        case CameUp(program, is_respawn):
             return _started(_begun(state, program, now), program, is_respawn)
         case Died():
             return _counted(state, event, now, chance, settings)
         case Failed(program, reason):
             state = _down(state, program)
             state, actions = _hold(state, program, now, chance, settings)
-            return state, (Alarm(f"cannot_start:{program}", reason), *actions)
+            return state, (ReportTrouble(f"cannot_start:{program}", reason), *actions)
         case HaltedItself(program, reason):
             state = replace(_down(state, program), halted=state.halted | {program})
             why = reason or "its log says why"
             detail = f"it halted itself (exit 78): {why}; start it again when that is mended"
-            return state, (Alarm(f"halted:{program}", detail),)
+            return state, (ReportTrouble(f"halted:{program}", detail),)
         case Ended(program):
             return _went_on(_down(state, program))
         case Stopped(program):
             return _stopped(state, program)
         case Removed(program):
             return _removed(state, program)
-        case EntriesHalted() | Worked() | TimePassed():
+        case EntriesHalted() | Worked() | TimerFired():
             return _looked(state, event, now)
 
 
-def _looked(state: GroupState, event: EntriesHalted | Worked | TimePassed, now: float) -> Decision:
+def _looked(state: GroupState, event: EntriesHalted | Worked | TimerFired, now: float) -> Decision:
     match event:
         case Worked(program):
             return _settled(state, program, now, has_worked=True)
@@ -137,7 +137,7 @@ def _looked(state: GroupState, event: EntriesHalted | Worked | TimePassed, now: 
             is_mended = _by(state) == BY_TRADER
             holds = {unit: replace(hold, until=min(hold.until, now)) for unit, hold in state.holds.items()}
             return replace(state, troubles=troubles, holds=holds if is_mended else state.holds), ()
-        case TimePassed():
+        case TimerFired():
             return _time_passed(state, now)
 
 
@@ -149,11 +149,11 @@ def told_again(state: GroupState) -> tuple[Action, ...]:
     actions: list[Action] = []
     for unit, trouble in state.troubles.items():
         if trouble.given_up:
-            actions.append(Alarm(f"given_up:{unit}", trouble.given_up))
+            actions.append(ReportTrouble(f"given_up:{unit}", trouble.given_up))
             actions += [] if trouble.is_halted else [HaltEntries(trouble.given_up, _by(state))]
     for program, known in state.repeats.items():
         if known.is_told:
-            actions.append(Alarm(f"dies:{program}", _text(state, program, known)))
+            actions.append(ReportTrouble(f"dies:{program}", _text(state, program, known)))
     return tuple(actions)
 
 
@@ -163,7 +163,7 @@ def over(state: GroupState) -> tuple[Action, ...]:
     for unit, trouble in state.troubles.items():
         names += _names_of(state, unit) if trouble.holds else []
     names += [f"dies:{program}" for program, each in state.repeats.items() if each.is_told]
-    return tuple(ClearAlarm(name) for name in names)
+    return tuple(ReportCleared(name) for name in names)
 
 
 def remembered(state: GroupState) -> frozenset[str]:
@@ -191,7 +191,7 @@ def _started(state: GroupState, program: str, is_respawn: bool) -> Decision:
     actions: tuple[Action, ...] = ()
     if program in state.halted:
         state = replace(state, halted=state.halted - {program})
-        actions = (ClearAlarm(f"halted:{program}"),)
+        actions = (ReportCleared(f"halted:{program}"),)
     if not state.is_held(program):
         return state, actions
     if is_respawn:
@@ -253,7 +253,7 @@ def _hold(state: GroupState, program: str, now: float, chance: float, settings: 
     )
     actions: tuple[Action, ...] = tuple(Stop(each) for each in to_stop)
     if has_given_up and not was_given_up:
-        actions += (Alarm(f"given_up:{unit}", trouble.given_up), HaltEntries(trouble.given_up, _by(state)))
+        actions += (ReportTrouble(f"given_up:{unit}", trouble.given_up), HaltEntries(trouble.given_up, _by(state)))
     return state, actions
 
 
@@ -289,7 +289,7 @@ def _time_passed(state: GroupState, now: float) -> Decision:
         if unit not in state.holds and calm > state.declaration.intensity.seconds:
             state = replace(state, troubles={key: value for key, value in state.troubles.items() if key != unit})
             if trouble.holds:
-                actions += [ClearAlarm(name) for name in _names_of(state, unit)]
+                actions += [ReportCleared(name) for name in _names_of(state, unit)]
     for program in list(state.repeats):
         state, told = _settled(state, program, now)
         actions += told
@@ -304,7 +304,7 @@ def _repeated(state: GroupState, death: Died, now: float) -> Decision:
     if repeats.is_failing(known, now):
         text = _text(state, program, known)
         if not known.is_told:
-            actions.append(Alarm(f"dies:{program}", text))
+            actions.append(ReportTrouble(f"dies:{program}", text))
             known = replace(known, is_told=True)
         if repeats.wants_halt(known, kind, now):
             actions.append(HaltEntries(text, BY_TRADER if kind == "trader" else BY_WARDEN))
@@ -337,7 +337,7 @@ def _settled(state: GroupState, program: str, now: float, *, has_worked: bool = 
         known = repeats.after_work(known)
     actions: tuple[Action, ...] = ()
     if known.is_told and not repeats.is_failing(known, now):
-        known, actions = replace(known, is_told=False), (ClearAlarm(f"dies:{program}"),)
+        known, actions = replace(known, is_told=False), (ReportCleared(f"dies:{program}"),)
     if known == state.repeats[program]:
         return state, actions
     rest = {each: repeat for each, repeat in state.repeats.items() if each != program}
@@ -356,7 +356,7 @@ def _forgotten(state: GroupState, program: str) -> Decision:
     known = state.repeats.get(program)
     rest = {each: repeat for each, repeat in state.repeats.items() if each != program}
     is_told = known is not None and known.is_told
-    return replace(state, repeats=rest), (ClearAlarm(f"dies:{program}"),) if is_told else ()
+    return replace(state, repeats=rest), (ReportCleared(f"dies:{program}"),) if is_told else ()
 
 
 def _names_of(state: GroupState, unit: str) -> list[str]:

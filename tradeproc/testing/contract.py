@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from tradeproc.brokers.contract import (
     AccountManager,
-    BarTold,
     CredentialKind,
     DataSource,
-    OrderUpdated,
-    PositionUpdated,
     SnapshotEnded,
+    StreamedBar,
+    StreamedOrder,
+    StreamedPosition,
     StreamEnded,
 )
 from tradeproc.brokers.registry import check_broker
@@ -133,30 +133,30 @@ class BrokerContract(OrderContract):
         with listening(desk.broker.order_stream(desk.login, desk.tokens, desk.account)) as heard:
             heard.wait_for(SnapshotEnded)
             first = heard.events[0]
-            assert isinstance(first, OrderUpdated)
+            assert isinstance(first, StreamedOrder)
             assert first.order == placed
             accepted(accounts.submit(desk.account, market(desk, "news"), SECONDS))
-            heard.wait_for(OrderUpdated, lambda told: told.order.state is OrderState.FILLED)
+            heard.wait_for(StreamedOrder, lambda told: told.order.state is OrderState.FILLED)
             accepted(accounts.cancel(desk.account, placed.broker_id, SECONDS))
-            heard.wait_for(OrderUpdated, lambda told: told.order.state is OrderState.CANCELLED)
+            heard.wait_for(StreamedOrder, lambda told: told.order.state is OrderState.CANCELLED)
 
     def test_the_position_stream_tells_opening_and_closing(
         self, desk: BrokerUnderTest, accounts: AccountManager
     ) -> None:
         with listening(desk.broker.position_stream(desk.login, desk.tokens, desk.account)) as heard:
             heard.wait_for(SnapshotEnded)
-            assert not any(isinstance(event, PositionUpdated) for event in heard.events)
+            assert not any(isinstance(event, StreamedPosition) for event in heard.events)
             accepted(accounts.submit(desk.account, market(desk, "in"), SECONDS))
-            told = heard.wait_for(PositionUpdated, lambda event: event.position.quantity == 1)
+            told = heard.wait_for(StreamedPosition, lambda event: event.position.quantity == 1)
             assert (told.position.account, told.position.contract) == (desk.account, desk.contract.code)
             accepted(accounts.submit(desk.account, market(desk, "out", Side.SELL), SECONDS))
-            heard.wait_for(PositionUpdated, lambda event: event.position.quantity == 0)
+            heard.wait_for(StreamedPosition, lambda event: event.position.quantity == 0)
 
     def test_the_bar_stream_begins_with_history(self, desk: BrokerUnderTest, data: DataSource) -> None:
         with listening(desk.broker.bar_stream(desk.login, desk.tokens, desk.contract, 1, 5)) as heard:
-            heard.wait_for(BarTold, lambda told: told.is_history and told.candle.is_closed)
+            heard.wait_for(StreamedBar, lambda told: told.is_history and told.candle.is_closed)
             heard.wait_for(SnapshotEnded)
-            told = [event.candle for event in heard.events if isinstance(event, BarTold) and event.is_history]
+            told = [event.candle for event in heard.events if isinstance(event, StreamedBar) and event.is_history]
 
         assert known(data.history(desk.contract, 1, 5))[0] in told
 
@@ -182,7 +182,7 @@ class BrokerContract(OrderContract):
 
         with listening(desk.broker.order_stream(desk.login, desk.tokens, desk.account)) as heard:
             heard.wait_for(SnapshotEnded)
-            assert heard.events[0] == OrderUpdated(placed)
+            assert heard.events[0] == StreamedOrder(placed)
 
     def test_a_stream_closed_by_another_thread_ends_soon(self, desk: BrokerUnderTest) -> None:
         with listening(any_stream(desk, desk.login)) as heard:

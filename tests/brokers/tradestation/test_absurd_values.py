@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from tests.brokers.tradestation.examples import bar_record, order_record, position_record
 from tests.engine.desk import Desk, Scripted
 from tradeproc.brokers.contract import (
-    BarTold,
-    OrderUpdated,
-    PositionUpdated,
-    RecordUnreadable,
+    StreamedBar,
+    StreamedOrder,
+    StreamedPosition,
+    StreamedUnreadable,
     StreamEnded,
     StreamEvent,
     UnreadableRecord,
@@ -122,7 +122,7 @@ def numbers(value: object) -> Iterator[int | Decimal | str]:
 def assert_storable(effects: tuple[do.Effect, ...]) -> None:
     """What a row holds fits into its column."""
     for effect in effects:
-        if isinstance(effect, do.Persist | do.SaveDivergence | do.SaveBalance | do.Alarm):
+        if isinstance(effect, do.Persist | do.SaveDivergence | do.SaveBalance | do.RaiseAlarm):
             for number in numbers(effect):
                 if isinstance(number, str):
                     assert "\0" not in number
@@ -136,19 +136,19 @@ def assert_storable(effects: tuple[do.Effect, ...]) -> None:
 def tell(desk: Desk, event: StreamEvent) -> None:
     """What an account manager and a trader make of an event of a stream."""
     match event:
-        case OrderUpdated(order):
+        case StreamedOrder(order):
             body = over_the_bus(messages.broker_order_to_body(order))
             again = messages.listed_order_from_body(body)
             assert again == order
             assert_storable(desk.tell(events.OrderUpdated(order)))
-        case PositionUpdated(position):
+        case StreamedPosition(position):
             assert messages.position_from_body(over_the_bus(messages.position_to_body(position))) == position
             assert_storable(desk.tell(events.PositionUpdated(position)))
-        case RecordUnreadable(record):
+        case StreamedUnreadable(record):
             assert messages.unreadable_from_body(over_the_bus(messages.unreadable_to_body(record))) == record
             for kind in (StreamKind.ORDERS, StreamKind.POSITIONS):
                 assert_storable(desk.tell(events.RecordUnreadable(kind, record)))
-        case BarTold(candle):
+        case StreamedBar(candle):
             body = over_the_bus(messages.candle_to_body(candle, "ESH24", 1))
             assert messages.candle_from_body(body) == candle
             desk.tell(events.CandleReceived(candle))

@@ -8,13 +8,13 @@ import pytest
 from tests.brokers.tradestation.examples import ES, bar_record, order_record, position_record
 from tests.brokers.tradestation.wire_server import Script, Streamed, Tokens, WireServer, answer, cut, silence
 from tradeproc.brokers.contract import (
-    BarTold,
     Beat,
-    OrderUpdated,
-    PositionUpdated,
-    RecordUnreadable,
     SnapshotEnded,
     Stream,
+    StreamedBar,
+    StreamedOrder,
+    StreamedPosition,
+    StreamedUnreadable,
     StreamEnded,
     StreamEvent,
 )
@@ -65,8 +65,8 @@ def test_orders_come_whole_however_the_bytes_are_cut(size: int) -> None:
     raw = lines(order_record(OrderID="1"), END, BEAT, order_record(OrderID="2", RejectReason="né"))
     events = read(Streamed([raw[at : at + size] for at in range(0, len(raw), size)]), orders)
 
-    assert kinds(events) == [OrderUpdated, SnapshotEnded, Beat, OrderUpdated, StreamEnded]
-    assert [event.order.broker_id for event in events if isinstance(event, OrderUpdated)] == ["1", "2"]
+    assert kinds(events) == [StreamedOrder, SnapshotEnded, Beat, StreamedOrder, StreamEnded]
+    assert [event.order.broker_id for event in events if isinstance(event, StreamedOrder)] == ["1", "2"]
 
 
 def test_a_closed_position_is_told_as_flat_though_only_its_id_came() -> None:
@@ -75,7 +75,7 @@ def test_a_closed_position_is_told_as_flat_though_only_its_id_came() -> None:
         Streamed([lines(position_record(), END, gone, {"PositionID": "other", "Deleted": True})]), positions
     )
 
-    told = [event.position for event in events if isinstance(event, PositionUpdated)]
+    told = [event.position for event in events if isinstance(event, StreamedPosition)]
     assert [(position.contract, position.quantity) for position in told] == [("ESH26", -1), ("ESH26", 0)]
 
 
@@ -84,8 +84,8 @@ def test_bars_are_history_until_the_marked_one_and_then_news() -> None:
     raw = lines(bar_record(), bar_record(IsEndOfHistory=True), forming, forming | {"BarStatus": "Closed"})
     events = read(Streamed([raw]), bars)
 
-    assert kinds(events) == [BarTold, BarTold, SnapshotEnded, BarTold, BarTold, StreamEnded]
-    told = [(event.is_history, event.candle.is_closed) for event in events if isinstance(event, BarTold)]
+    assert kinds(events) == [StreamedBar, StreamedBar, SnapshotEnded, StreamedBar, StreamedBar, StreamEnded]
+    told = [(event.is_history, event.candle.is_closed) for event in events if isinstance(event, StreamedBar)]
     assert told == [(True, True), (True, True), (False, False), (False, True)]
 
 
@@ -154,7 +154,7 @@ def test_unknown_objects_and_broken_bars_are_counted_and_passed_over(caplog: pyt
     raw = lines({"Something": "new"}, bar_record(Close="?"), bar_record())
     with WireServer(Streamed([raw])) as server:
         stream = bar_stream(server.url, Tokens(), ES, 1, 10)
-        assert kinds(list(stream)) == [BarTold, StreamEnded]
+        assert kinds(list(stream)) == [StreamedBar, StreamEnded]
 
     assert isinstance(stream, TradeStationStream)
     assert stream.skipped == 2
@@ -216,8 +216,8 @@ def test_an_order_that_cannot_be_read_spoils_itself_and_not_the_stream() -> None
     broken = order_record({"ExecQuantity": "lots"}, OrderID="2")
     told = read(Streamed([lines(order_record(OrderID="1"), broken, order_record(OrderID="3"), END)]), orders)
 
-    assert kinds(told) == [OrderUpdated, RecordUnreadable, OrderUpdated, SnapshotEnded, StreamEnded]
-    assert isinstance(told[1], RecordUnreadable)
+    assert kinds(told) == [StreamedOrder, StreamedUnreadable, StreamedOrder, SnapshotEnded, StreamEnded]
+    assert isinstance(told[1], StreamedUnreadable)
     assert (told[1].record.broker_id, told[1].record.contract) == ("2", "ESH26")
 
 
@@ -228,15 +228,16 @@ def test_a_contract_of_which_one_lot_cannot_be_read_is_unknown_until_that_lot_is
         positions,
     )
 
-    assert kinds(told)[:5] == [PositionUpdated, RecordUnreadable, RecordUnreadable, PositionUpdated, PositionUpdated]
-    assert [event.position.quantity for event in told if isinstance(event, PositionUpdated)] == [-1, -1, -2]
+    position, unreadable = StreamedPosition, StreamedUnreadable
+    assert kinds(told)[:5] == [position, unreadable, unreadable, position, position]
+    assert [event.position.quantity for event in told if isinstance(event, StreamedPosition)] == [-1, -1, -2]
 
 
 def test_an_order_without_its_id_and_a_lot_without_its_are_asked_for_and_not_passed_over() -> None:
     nameless = {key: value for key, value in order_record().items() if key != "OrderID"}
     told = read(Streamed([lines(nameless, END)]), orders)
-    assert kinds(told)[0] is RecordUnreadable
+    assert kinds(told)[0] is StreamedUnreadable
 
     nameless = {key: value for key, value in position_record().items() if key != "PositionID"}
     told = read(Streamed([lines(nameless, position_record(), END)]), positions)
-    assert kinds(told)[:2] == [RecordUnreadable, PositionUpdated]
+    assert kinds(told)[:2] == [StreamedUnreadable, StreamedPosition]

@@ -8,10 +8,10 @@ import pytest
 from tests.actor import Actor
 from tests.procs.stage import ACCOUNT, Ear, Script, Stage, picture
 from tradeproc.brokers.contract import (
-    OrderUpdated,
-    PositionUpdated,
-    RecordUnreadable,
     SnapshotEnded,
+    StreamedOrder,
+    StreamedPosition,
+    StreamedUnreadable,
     StreamEnded,
     UnreadableRecord,
 )
@@ -80,7 +80,7 @@ class Desk:
     def __init__(self, stage: Stage, timing: AccountTiming | None = None) -> None:
         self.stage, self.timing = stage, timing or QUICK
         self.link = Link(stage)
-        self.orders, self.positions = Script(), Script(PositionUpdated(POSITION), SnapshotEnded())
+        self.orders, self.positions = Script(), Script(StreamedPosition(POSITION), SnapshotEnded())
         self.orders_feed = self.feed(ORDERS, "order", self.orders)
         self.positions_feed = self.feed(POSITIONS, "position", self.positions)
         self.account: Account
@@ -192,15 +192,15 @@ def test_a_question_that_nobody_answers_is_unknown_before_its_asker_gives_up(des
 
 
 def test_pictures_and_positions_are_told_on(desk: Desk) -> None:
-    desk.orders.tell(OrderUpdated(picture("b1")))
-    desk.positions.tell(PositionUpdated(POSITION))
+    desk.orders.tell(StreamedOrder(picture("b1")))
+    desk.positions.tell(StreamedPosition(POSITION))
 
     wait_until("the order", lambda: desk.told("b1") == ["submitted"])
     wait_until("the position", lambda: messages.position_to_body(POSITION) in desk.ear.bodies("position"))
 
 
 def test_a_dropped_frame_is_found_by_asking_while_the_stream_is_quiet(desk: Desk) -> None:
-    desk.orders.tell(OrderUpdated(picture("b1")))
+    desk.orders.tell(StreamedOrder(picture("b1")))
     wait_until("it works", lambda: desk.told("b1"))
     filled = messages.broker_order_to_body(picture("b1", OrderState.FILLED))
     desk.link.answers["orders"] = lambda _: {"known": [filled]}
@@ -221,10 +221,10 @@ def test_an_operation_whose_frames_never_come_makes_us_ask(desk: Desk) -> None:
 
 
 def test_an_answer_older_than_the_stream_changes_nothing(desk: Desk) -> None:
-    desk.orders.tell(OrderUpdated(picture("b1")))
+    desk.orders.tell(StreamedOrder(picture("b1")))
     desk.link.hold("orders")
     wait_until("asked", lambda: desk.link.held)
-    desk.orders.tell(OrderUpdated(picture("b1", OrderState.FILLED)))
+    desk.orders.tell(StreamedOrder(picture("b1", OrderState.FILLED)))
     wait_until("the stream is faster", lambda: "filled" in desk.told("b1"))
 
     old = messages.broker_order_to_body(picture("b1"))
@@ -236,7 +236,7 @@ def test_an_answer_older_than_the_stream_changes_nothing(desk: Desk) -> None:
 
 
 def test_an_order_that_the_broker_does_not_list_any_more_is_not_asked_about_for_ever(desk: Desk) -> None:
-    desk.orders.tell(OrderUpdated(picture("gone")))
+    desk.orders.tell(StreamedOrder(picture("gone")))
     wait_until("it works", lambda: desk.told("gone"))
 
     wait_until("nothing works", lambda: desk.stage.ask(ME, "status")["statistics"]["working"] == 0)
@@ -254,10 +254,10 @@ def test_ended_orders_are_forgotten_in_the_end(desk: Desk) -> None:
 
 
 def test_a_feed_forgets_ended_orders_and_keeps_those_that_work(on_stage: Stage) -> None:
-    script = Script(OrderUpdated(picture("works")), SnapshotEnded())
+    script = Script(StreamedOrder(picture("works")), SnapshotEnded())
     on_stage.enter(ORDERS, lambda node: AccountFeed(node, "order", script.connect).feed.start())
     wait_until("the feed is connected", lambda: script.connections)
-    script.tell(*(OrderUpdated(picture(f"b{number}", OrderState.FILLED)) for number in range(1_100)))
+    script.tell(*(StreamedOrder(picture(f"b{number}", OrderState.FILLED)) for number in range(1_100)))
 
     def held() -> list[str]:
         snapshot = on_stage.ask(ORDERS, "snapshot", topic="order")
@@ -266,13 +266,13 @@ def test_a_feed_forgets_ended_orders_and_keeps_those_that_work(on_stage: Stage) 
     wait_until("all are told", lambda: "b1099" in held())
     assert held() == ["works", *(f"b{number}" for number in range(100, 1_100))]
     broken = [UnreadableRecord(f"u{number}", ACCOUNT, "ESH24", "Status makes no sense") for number in range(1_100)]
-    script.tell(*(RecordUnreadable(each) for each in broken))
+    script.tell(*(StreamedUnreadable(each) for each in broken))
     wait_until("the broken ones too", lambda: "u1099" in held())
     assert held() == ["works", *(f"u{number}" for number in range(100, 1_100))]
 
 
 def test_a_stream_that_is_cut_is_told_down_and_everything_is_told_again_when_it_is_back(desk: Desk) -> None:
-    desk.orders.first = (OrderUpdated(picture("b1")), OrderUpdated(picture("b2")), SnapshotEnded())
+    desk.orders.first = (StreamedOrder(picture("b1")), StreamedOrder(picture("b2")), SnapshotEnded())
     resyncs, states = len(desk.ear.bodies("resync")), len(desk.ear.bodies("stream"))
     desk.orders.tell(StreamEnded("cut", is_polite=False))
 
@@ -317,7 +317,7 @@ def test_garbage_from_link_and_feeds_kills_nobody(desk: Desk) -> None:
 def test_working_orders_are_asked_for_by_their_ids_and_what_cannot_be_read_still_works(desk: Desk) -> None:
     broken = UnreadableRecord("b1", ACCOUNT, "ESH24", "order b1: Status makes no sense")
     desk.link.answers["orders"] = lambda _: {"known": [messages.unreadable_to_body(broken)]}
-    desk.orders.tell(OrderUpdated(picture("b1")), RecordUnreadable(broken))
+    desk.orders.tell(StreamedOrder(picture("b1")), StreamedUnreadable(broken))
 
     wait_until("told on", lambda: messages.unreadable_to_body(broken) in desk.ear.bodies("order"))
     wait_until("asked twice", lambda: desk.link.count("orders") >= 2)

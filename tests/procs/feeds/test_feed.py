@@ -10,10 +10,10 @@ import pytest
 
 from tests.procs.stage import Ear, Script, Stage, picture
 from tradeproc.brokers.contract import (
-    OrderUpdated,
-    RecordUnreadable,
     SnapshotEnded,
     Stream,
+    StreamedOrder,
+    StreamedUnreadable,
     StreamEnded,
     StreamEvent,
     UnreadableRecord,
@@ -59,7 +59,7 @@ def test_a_broker_that_ends_every_connection_politely_is_not_hammered(on_stage: 
 def test_every_connection_is_a_new_epoch_and_the_copy_is_incomplete_until_the_broker_has_told_all(
     on_stage: Stage,
 ) -> None:
-    script = Script(OrderUpdated(picture("b1")), SnapshotEnded())
+    script = Script(StreamedOrder(picture("b1")), SnapshotEnded())
     feed = on_stage.enter(FEED, lambda node: AccountFeed(node, "order", script.connect).feed.start())
     ear = Ear(on_stage, FEED, "stream")
 
@@ -68,7 +68,7 @@ def test_every_connection_is_a_new_epoch_and_the_copy_is_incomplete_until_the_br
 
     wait_until("complete", lambda: snapshot()["complete"])
     epoch = feed.node.epoch
-    script.first = (OrderUpdated(picture("b1")),)
+    script.first = (StreamedOrder(picture("b1")),)
     script.tell(StreamEnded("cut"))
     wait_until("connected again", lambda: feed.node.epoch > epoch and snapshot()["orders"])
     found = snapshot()
@@ -139,7 +139,7 @@ def test_a_feed_ends_at_once_while_its_stream_waits(on_stage: Stage) -> None:
 
 def test_an_order_that_cannot_be_passed_on_ends_its_stream_and_not_the_feed(on_stage: Stage) -> None:
     bad = picture("b2", opened_at=Nanos(2**64))
-    script = Script(OrderUpdated(picture("b1")), SnapshotEnded())
+    script = Script(StreamedOrder(picture("b1")), SnapshotEnded())
     feed = on_stage.enter(FEED, lambda node: AccountFeed(node, "order", script.connect).feed.start())
     ear = Ear(on_stage, FEED, "stream")
 
@@ -147,7 +147,7 @@ def test_an_order_that_cannot_be_passed_on_ends_its_stream_and_not_the_feed(on_s
         return on_stage.ask(FEED, "snapshot", topic="order")
 
     wait_until("complete", lambda: snapshot()["complete"])
-    script.tell(OrderUpdated(bad), OrderUpdated(picture("b3")))
+    script.tell(StreamedOrder(bad), StreamedOrder(picture("b3")))
 
     wait_until("connected again", lambda: len(script.connections) == 2 and snapshot()["complete"])
     assert [order["broker_id"] for order in snapshot()["orders"]] == ["b1"]
@@ -158,7 +158,7 @@ def test_an_order_that_cannot_be_passed_on_ends_its_stream_and_not_the_feed(on_s
 def test_an_order_that_cannot_be_read_is_told_in_its_place(on_stage: Stage) -> None:
     broken = UnreadableRecord("b2", "SIM1", "ESH24", "order b2: Status makes no sense")
     script = Script(
-        OrderUpdated(picture("b1")), OrderUpdated(picture("b2")), RecordUnreadable(broken), SnapshotEnded()
+        StreamedOrder(picture("b1")), StreamedOrder(picture("b2")), StreamedUnreadable(broken), SnapshotEnded()
     )
     on_stage.enter(FEED, lambda node: AccountFeed(node, "order", script.connect).feed.start())
 

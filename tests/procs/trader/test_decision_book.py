@@ -10,8 +10,8 @@ from tradeproc.procs.trader.decision_book import MOST_WAITING, DecisionBook
 from tradeproc.store import DatabaseDown, DecisionRow
 
 
-class Ledger:
-    """A ledger whose database can be away."""
+class AuditTrail:
+    """An audit trail whose database can be away."""
 
     def __init__(self) -> None:
         self.store = self
@@ -30,64 +30,64 @@ class Ledger:
 
 
 @pytest.fixture
-def ledger() -> Any:
-    return Ledger()
+def audit() -> Any:
+    return AuditTrail()
 
 
 def noted(number: int, refusal: str = "", decision: str = "SubmitOrder") -> DecisionNoted:
     return DecisionNoted(decision, "why", refusal, Nanos(0), Nanos(number), Nanos(number))
 
 
-def test_the_same_refusal_again_is_one_row_whatever_its_numbers(ledger: Any) -> None:
+def test_the_same_refusal_again_is_one_row_whatever_its_numbers(audit: Any) -> None:
     book = DecisionBook(1)
     for number in range(1, 76):
         book.note(noted(number, f"no market data for {90 + number} s"))
-        book.flush(ledger)
+        book.flush(audit)
 
-    [row] = ledger.written.values()
+    [row] = audit.written.values()
     assert (row.times, row.began_at, row.at, row.refusal) == (75, 1, 75, "no market data for 165 s")
 
 
-def test_another_refusal_or_one_that_was_done_begins_a_new_row(ledger: Any) -> None:
+def test_another_refusal_or_one_that_was_done_begins_a_new_row(audit: Any) -> None:
     book = DecisionBook(1)
     for number, refusal in enumerate(["halted", "halted", "", "", "halted", "the lease is lost"], 1):
         book.note(noted(number, refusal))
-    book.flush(ledger)
+    book.flush(audit)
 
-    assert [(row.times, row.refusal) for row in ledger.written.values()] == [
+    assert [(row.times, row.refusal) for row in audit.written.values()] == [
         (2, "halted"), (1, ""), (1, ""), (1, "halted"), (1, "the lease is lost"),
     ]  # fmt: skip
 
 
-def test_nothing_is_written_when_nothing_was_noted_or_the_database_is_away(ledger: Any) -> None:
+def test_nothing_is_written_when_nothing_was_noted_or_the_database_is_away(audit: Any) -> None:
     book = DecisionBook(1)
-    book.flush(ledger)
+    book.flush(audit)
     book.note(noted(1))
-    ledger.is_hanging = True
-    book.flush(ledger)
-    book.flush(ledger)
-    assert (ledger.writes, ledger.is_up) == (0, False)
+    audit.is_hanging = True
+    book.flush(audit)
+    book.flush(audit)
+    assert (audit.writes, audit.is_up) == (0, False)
 
-    ledger.is_hanging, ledger.is_up = False, True
-    book.flush(ledger)
+    audit.is_hanging, audit.is_up = False, True
+    book.flush(audit)
 
-    assert len(ledger.written) == 1
+    assert len(audit.written) == 1
 
 
-def test_a_long_outage_keeps_the_newest_and_grows_no_further(ledger: Any) -> None:
+def test_a_long_outage_keeps_the_newest_and_grows_no_further(audit: Any) -> None:
     book = DecisionBook(1)
     for number in range(1, 2 * MOST_WAITING):
         book.note(noted(number))
-    book.flush(ledger)
+    book.flush(audit)
 
-    assert len(ledger.written) == MOST_WAITING
-    assert max(ledger.written) == 2 * MOST_WAITING - 1
+    assert len(audit.written) == MOST_WAITING
+    assert max(audit.written) == 2 * MOST_WAITING - 1
 
 
-def test_two_at_the_same_moment_are_two_rows(ledger: Any) -> None:
+def test_two_at_the_same_moment_are_two_rows(audit: Any) -> None:
     book = DecisionBook(1)
     book.note(noted(5))
     book.note(noted(5))
-    book.flush(ledger)
+    book.flush(audit)
 
-    assert len(ledger.written) == 2
+    assert len(audit.written) == 2

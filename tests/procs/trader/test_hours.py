@@ -37,7 +37,7 @@ def told(schedule: Schedule | None, contract: str, *moments: str) -> list[Event]
 
 def test_the_market_and_the_session_end_when_the_calendar_and_the_schedule_say_so() -> None:
     flat = Schedule(flatten_at_end=True)
-    opened, closed = events.MarketHoursTold(is_open=True), events.MarketHoursTold(is_open=False)
+    opened, closed = events.MarketHoursReceived(is_open=True), events.MarketHoursReceived(is_open=False)
     end = ("2026-12-24 12:39:59", "2026-12-24 12:40:00", "2026-12-24 12:45:00", "2026-12-24 12:45:01")
 
     assert told(flat, "CLG27", *end) == [opened, OVER, closed]
@@ -63,7 +63,7 @@ def test_a_session_is_over_five_minutes_before_an_early_close(contract: str, clo
     closed = datetime.fromisoformat(close)
     before, at = closed - timedelta(minutes=5, seconds=1), closed - timedelta(minutes=5)
 
-    assert told(Schedule(flatten_at_end=True), contract, str(before)) == [events.MarketHoursTold(is_open=True)]
+    assert told(Schedule(flatten_at_end=True), contract, str(before)) == [events.MarketHoursReceived(is_open=True)]
     assert OVER in told(Schedule(flatten_at_end=True), contract, str(at))
 
 

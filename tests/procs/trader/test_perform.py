@@ -23,7 +23,7 @@ from tradeproc.domain.orders import OrderRole, OrderType, Side
 from tradeproc.domain.units import Contracts, Money, Nanos
 from tradeproc.engine import effects, events
 from tradeproc.engine.events import Event, TradingState
-from tradeproc.procs.trader.ledger import Ledger
+from tradeproc.procs.trader.audit_trail import AuditTrail
 from tradeproc.procs.trader.perform import Performer
 from tradeproc.procs.trader.timing import TraderTiming
 from tradeproc.store import Lease, Store
@@ -38,7 +38,7 @@ NOTE = effects.DecisionNoted("nothing", "", "", Nanos(1), Nanos(2), Nanos(3))
 
 
 class Desk:
-    """A performer on a real node over a real ledger; `answers` are the account manager's."""
+    """A performer on a real node over a real audit trail; `answers` are the account manager's."""
 
     def __init__(self, stage: Stage, url: str, folder: Path) -> None:
         self.stage = stage
@@ -48,7 +48,7 @@ class Desk:
         self.asked: list[str] = []
         self.answers: dict[str, Callable[[Body], Body | Deferred]] = {}
         lease = Lease.acquire(url, self.session, "us")
-        self.ledger = Ledger(
+        self.audit = AuditTrail(
             Store(url), Journal(folder / "journal.jsonl"), lease, self.session, "us", folder / "kept.json"
         )
         self.account = stage.enter(ACCOUNT, self._prepare_account)
@@ -63,13 +63,13 @@ class Desk:
         return self.answers[method](body)
 
     def prepare(self, node: Node) -> None:
-        self.performer = Performer(node, self.ledger, spec(), ACCOUNT, self.told.append)
+        self.performer = Performer(node, self.audit, spec(), ACCOUNT, self.told.append)
 
     def perform(self, effect: Any) -> None:
         self.trader.do(lambda: self.performer.perform(effect))
 
     def close(self) -> None:
-        self.ledger.close()
+        self.audit.close()
         self.store.close()
 
 
@@ -134,7 +134,7 @@ def test_a_refusal_is_a_refusal_and_silence_is_unanswered(desk: Desk) -> None:
     wait_until("told", lambda: desk.told)
     assert desk.told.pop() == events.CancelAnswered("o1", Refused("no"))
 
-    desk.ledger.timing = TraderTiming(order=0.3)
+    desk.audit.timing = TraderTiming(order=0.3)
     desk.trader.do(lambda: desk.prepare(desk.trader.node))
     held = Deferred()
     desk.answers["submit"] = lambda _: held
@@ -206,7 +206,7 @@ def test_every_effect_can_be_performed_and_what_is_for_people_is_published(desk:
         effects.SaveBalance(BALANCE),
         effects.KeepLatch("session:1", TradingState.REDUCING, "external_policy", "why", Nanos(AT)),
         effects.SaveDivergence(replace(DIVERGENCE, session=desk.session)),
-        effects.Alarm("close_stuck", "why", Nanos(AT)),
+        effects.RaiseAlarm("close_stuck", "why", Nanos(AT)),
         effects.ClearAlarm("close_stuck", Nanos(AT + 1)),
         *(effects.Publish(topic, value) for topic, value in published.items()),  # type: ignore[arg-type]
         effects.Log("info", "something_happened", {"order": "o1"}),

@@ -53,7 +53,7 @@ def test_a_contract_that_is_another_one_at_the_broker_halts_the_session_before_h
     desk.begin()
 
     desk.actor.join()
-    desk.trader.ledger.close()
+    desk.trader.audit.close()
     assert isinstance(desk.actor.error, Halt)
     assert "value of a point 50, the broker says 5" in str(desk.actor.error)
     assert desk.history_asked == 0

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tradeproc.brokers.contract import (
-    BarTold,
     Beat,
     ListedPosition,
-    OrderUpdated,
-    PositionUpdated,
-    RecordUnreadable,
     SnapshotEnded,
+    StreamedBar,
+    StreamedOrder,
+    StreamedPosition,
+    StreamedUnreadable,
     StreamEnded,
     StreamEvent,
     UnreadableRecord,
@@ -60,7 +60,7 @@ class BarReader:
         if isinstance(bar, Unreadable):
             self.skipped, self.why = self.skipped + 1, bar.reason
             return ()
-        events: list[StreamEvent] = [BarTold(bar, is_history=record.get("IsRealtime") is not True)]
+        events: list[StreamEvent] = [StreamedBar(bar, is_history=record.get("IsRealtime") is not True)]
         if record.get("IsEndOfHistory") is True and not self._has_history:
             self._has_history = True
             events.append(SnapshotEnded())
@@ -85,9 +85,9 @@ class OrderReader:
             case Foreign():
                 return ()
             case UnreadableRecord() as unread:
-                return (RecordUnreadable(unread),)
+                return (StreamedUnreadable(unread),)
             case order:
-                return (OrderUpdated(order),)
+                return (StreamedOrder(order),)
 
 
 class PositionReader:
@@ -115,7 +115,7 @@ class PositionReader:
         if not lot_id:
             # nobody could tell when this lot is closed
             return (
-                RecordUnreadable(UnreadableRecord("", lot.account, lot.contract, "a position without PositionID")),
+                StreamedUnreadable(UnreadableRecord("", lot.account, lot.contract, "a position without PositionID")),
             )
         self._lots[lot_id] = lot
         return (self._event_of(lot),)
@@ -125,11 +125,11 @@ class PositionReader:
         same = [other for other in self._lots.values() if other.contract in ("", lot.contract)]
         for other in same:
             if isinstance(other, UnreadableRecord):
-                return RecordUnreadable(other)
+                return StreamedUnreadable(other)
         if not lot.contract:
-            return RecordUnreadable(UnreadableRecord("", lot.account, "", "a lot that could not be read is closed"))
+            return StreamedUnreadable(UnreadableRecord("", lot.account, "", "a lot that could not be read is closed"))
         held = add_positions(each for each in same if isinstance(each, Position) and each.account == lot.account)
-        return PositionUpdated(held[0] if held else Position(lot.account, lot.contract, Contracts(0), None))
+        return StreamedPosition(held[0] if held else Position(lot.account, lot.contract, Contracts(0), None))
 
 
 def _housekeeping(record: Json, now: Nanos) -> Sequence[StreamEvent] | None:

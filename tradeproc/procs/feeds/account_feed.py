@@ -11,11 +11,11 @@ from tradeproc.brokers.contract import (
     Beat,
     Broker,
     Login,
-    OrderUpdated,
-    PositionUpdated,
-    RecordUnreadable,
     SnapshotEnded,
     Stream,
+    StreamedOrder,
+    StreamedPosition,
+    StreamedUnreadable,
     StreamEvent,
     TokenSource,
 )
@@ -56,12 +56,12 @@ class AccountFeed:
     def _hear(self, event: StreamEvent) -> None:
         self.node.note_event()
         match event:
-            case OrderUpdated(order):
+            case StreamedOrder(order):
                 self._tell(order.broker_id, broker_order_to_body(order))
                 self._keep_newest(order.broker_id, is_over=order.state.is_terminal)
-            case PositionUpdated(position):
+            case StreamedPosition(position):
                 self._tell(position.contract, position_to_body(position))
-            case RecordUnreadable(record):
+            case StreamedUnreadable(record):
                 log.warning("record_unreadable process=%s reason=%s", self.node.name, record.reason)
                 key = record.broker_id or record.contract
                 self._tell(key, unreadable_to_body(record))

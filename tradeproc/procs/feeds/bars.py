@@ -5,7 +5,7 @@ Keeps the newest 500 candles in memory for subscribers that missed something; no
 
 from collections.abc import Sequence
 
-from tradeproc.brokers.contract import BarTold, Stream, StreamEvent
+from tradeproc.brokers.contract import Stream, StreamedBar, StreamEvent
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
 from tradeproc.domain.candles import Candle
@@ -33,7 +33,7 @@ class BarsFeed:
         return place.broker.bar_stream(place.login, place.tokens, self.contract, self.minutes, OVERLAP)
 
     def _hear(self, event: StreamEvent) -> None:
-        if not isinstance(event, BarTold):
+        if not isinstance(event, StreamedBar):
             self.node.note_event()
             return
         candle = event.candle

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import DecisionNoted
-from tradeproc.procs.trader.ledger import Ledger
+from tradeproc.procs.trader.audit_trail import AuditTrail
 from tradeproc.store.database import DatabaseDown, StatementRefused
 from tradeproc.store.rows import DecisionRow
 
@@ -42,14 +42,14 @@ class DecisionBook:
         if len(self._waiting) > MOST_WAITING:
             del self._waiting[min(self._waiting)]
 
-    def flush(self, ledger: Ledger) -> None:
+    def flush(self, audit: AuditTrail) -> None:
         """Write what waits, unless the database is away."""
-        if not self._waiting or not ledger.is_up:
+        if not self._waiting or not audit.is_up:
             return
         try:
-            ledger.store.save_decisions(self._session, list(self._waiting.values()))
+            audit.store.save_decisions(self._session, list(self._waiting.values()))
         except DatabaseDown as down:
-            ledger.went_down(down)
+            audit.went_down(down)
             return
         except StatementRefused:
             log.exception("decisions_refused session=%d rows=%d", self._session, len(self._waiting))

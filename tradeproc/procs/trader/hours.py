@@ -30,7 +30,7 @@ class Hours:
         is_open = market_hours(self._spec.calendar).is_open(now)
         if is_open is not self._is_open:
             self._is_open = is_open
-            self._tell(events.MarketHoursTold(is_open))
+            self._tell(events.MarketHoursReceived(is_open))
         schedule = self._spec.schedule
         if schedule is None or not schedule.flatten_at_end or self._is_over:
             return

@@ -29,7 +29,7 @@ from tradeproc.home import Home
 from tradeproc.procs.market_hours_file import follow_market_hours
 from tradeproc.procs.specification import run_session
 from tradeproc.procs.trader import commands
-from tradeproc.procs.trader.ledger import CONNECT_SECONDS, Ledger
+from tradeproc.procs.trader.audit_trail import CONNECT_SECONDS, AuditTrail
 from tradeproc.procs.trader.recorder import Recorder
 from tradeproc.procs.trader.trading import Trader
 from tradeproc.protocol import scopes
@@ -80,15 +80,15 @@ class Beginning:
             lease.release()
             self._wait(f"waiting for the journal: {unusable}")
         else:
-            ledger = Ledger(self.store, journal, lease, self.row.id, self.holder, kept_file(self.home))
+            audit = AuditTrail(self.store, journal, lease, self.row.id, self.holder, kept_file(self.home))
             try:
-                self._begin(ledger)
+                self._begin(audit)
             except DatabaseDown as down:
-                ledger.close()
+                audit.close()
                 self._wait(f"waiting for the database: {down}")
             except OSError as error:
                 # a full disk, say, that does not take what is to be put aside
-                ledger.close()
+                audit.close()
                 self._wait(f"waiting for the journal: {error}")
 
     def _wait(self, reason: str) -> None:
@@ -102,30 +102,30 @@ class Beginning:
         self.node.set_state("starting", f"standing by: {taken}")
         self.node.after(_STANDBY_SECONDS, self.try_to_begin)
 
-    def _begin(self, ledger: Ledger) -> None:
+    def _begin(self, audit: AuditTrail) -> None:
         row, store = self.row, self.store
-        ledger.journal.replay(store)
+        audit.journal.replay(store)
         store.get_ready()
         fills = store.fills(row.id)
         setup = Setup(
             session=row.id,
-            fence=ledger.fence,
+            fence=audit.fence,
             installation=store.installation(),
             spec=row.spec,
             strategy=self.strategy,
             arguments=self.arguments,
             session_opened_at=market_hours(row.spec.calendar).session_opened_at,
         )
-        latches = ledger.latches()
+        latches = audit.latches()
         state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in latches})
         started = _known(store, row, fills, latches)
-        _forget_alarms(ledger)
+        _forget_alarms(audit)
         recorder = Recorder(self.home.recordings, _header(setup, state))
-        trader = Trader(self.node, row, ledger, state, fills, recorder)
+        trader = Trader(self.node, row, audit, state, fills, recorder)
         commands.register(trader)
         follow_market_hours(self.node, self.home)
         trader.begin(started)
-        log.info("session_started session=%d fence=%d known_orders=%d", row.id, ledger.fence, len(started.orders))
+        log.info("session_started session=%d fence=%d known_orders=%d", row.id, audit.fence, len(started.orders))
 
 
 def _header(setup: Setup, state: State) -> Header:
@@ -146,12 +146,12 @@ def _latched_by(rules: Sequence[str], latches: Sequence[Latch], session: int) ->
     return "".join(latch.reason or "no reason is known" for latch in closed if latch.by in rules)
 
 
-def _forget_alarms(ledger: Ledger) -> None:
+def _forget_alarms(audit: AuditTrail) -> None:
     """Clear what an earlier life of the trader left standing: what still holds is raised again."""
     ours = {name.value for name in AlarmName}
-    for alarm in ledger.store.alarms(ledger.session, only_standing=True):
+    for alarm in audit.store.alarms(audit.session, only_standing=True):
         if alarm.name in ours:
-            ledger.clear_alarm(alarm.name, ledger.clock.now())
+            audit.clear_alarm(alarm.name, audit.clock.now())
 
 
 def _known(store: Store, row: SessionRow, fills: Sequence[Fill], latches: Sequence[Latch] = ()) -> events.Started:

@@ -20,8 +20,8 @@ from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import Effect
 from tradeproc.engine.events import Event
 from tradeproc.procs.bodies import order_body
+from tradeproc.procs.trader.audit_trail import AuditTrail
 from tradeproc.procs.trader.decision_book import DecisionBook
-from tradeproc.procs.trader.ledger import Ledger
 
 T = TypeVar("T")
 
@@ -34,14 +34,14 @@ class Performer:
     """Carries out effects; `tell` takes the events that come of them, at once or later."""
 
     def __init__(
-        self, node: Node, ledger: Ledger, spec: SessionSpec, account: str, tell: Callable[[Event], None]
+        self, node: Node, audit: AuditTrail, spec: SessionSpec, account: str, tell: Callable[[Event], None]
     ) -> None:
-        self.node, self.ledger, self.tell = node, ledger, tell
+        self.node, self.audit, self.tell = node, audit, tell
         self._contract, self._minutes, self._account = spec.contract, spec.minutes, account
-        self._timing = ledger.timing
+        self._timing = audit.timing
         self.alarms: dict[str, str] = {}
-        self.decisions = DecisionBook(ledger.session)
-        self._told = (ledger.is_up, ledger.is_lease_held, ledger.fence)
+        self.decisions = DecisionBook(audit.session)
+        self._told = (audit.is_up, audit.is_lease_held, audit.fence)
 
     def perform(self, effect: Effect, following: deque[Effect] | None = None) -> None:
         """Carry out one effect; of those that follow, what people hear may be taken and done while it waits."""
@@ -69,20 +69,20 @@ class Performer:
     def _record(self, effect: Effect) -> None:
         match effect:
             case effects.KeepLatch():
-                self.ledger.keep_latch(effect)
+                self.audit.keep_latch(effect)
             case effects.SaveBalance(balance):
-                self.ledger.save_balance(balance)
+                self.audit.save_balance(balance)
             case effects.SaveDivergence(divergence):
-                self.ledger.save_divergence(divergence)
-            case effects.Alarm(name, detail, at):
+                self.audit.save_divergence(divergence)
+            case effects.RaiseAlarm(name, detail, at):
                 self.alarms[str(name)] = detail
                 log.error("alarm_raised name=%s detail=%s", name, detail)
-                self.ledger.save_alarm(name, detail, at)
+                self.audit.save_alarm(name, detail, at)
                 self.node.publish("alarm", {"name": name, "detail": detail, "at": at, "standing": True})
             case effects.ClearAlarm(name, at):
                 self.alarms.pop(str(name), None)
                 log.info("alarm_cleared name=%s", name)
-                self.ledger.clear_alarm(name, at)
+                self.audit.clear_alarm(name, at)
                 self.node.publish("alarm", {"name": name, "detail": "", "at": at, "standing": False})
             case effects.Publish(topic, value):
                 if isinstance(value, effects.DecisionNoted):
@@ -116,26 +116,26 @@ class Performer:
             while following and isinstance(following[0], effects.Publish):
                 self._record(following.popleft())
 
-        failure = self.ledger.persist(unit, meanwhile)
+        failure = self.audit.persist(unit, meanwhile)
         self.tell_of_changes()
         if unit.ticket is not None:
             self.tell(events.PersistFailed(unit.ticket, failure) if failure else events.Persisted(unit.ticket))
-        if unit.ticket is not None and failure and self.ledger.is_up:
+        if unit.ticket is not None and failure and self.audit.is_up:
             # the engine takes every failure for a database that is down; this one was the lease's
             self.tell(events.DatabaseChanged(is_up=True, reason=""))
 
     def tell_of_changes(self) -> None:
         """Tell the engine when the database, the lease or its fence are not what it was told last."""
-        ledger, (was_up, had_lease, fence) = self.ledger, self._told
-        self._told = (ledger.is_up, ledger.is_lease_held, ledger.fence)
-        if ledger.is_up != was_up:
-            self.tell(events.DatabaseChanged(ledger.is_up, ledger.reason))
-        if (ledger.is_lease_held, ledger.fence) != (had_lease, fence):
-            self.tell(events.LeaseChanged(ledger.is_lease_held, ledger.reason, ledger.fence))
-        if ledger.refusal and AlarmName.ROW_REFUSED.value not in self.alarms:
-            self._record(effects.Alarm(AlarmName.ROW_REFUSED.value, ledger.refusal, ledger.clock.now()))
-        elif not ledger.refusal and AlarmName.ROW_REFUSED.value in self.alarms:
-            self._record(effects.ClearAlarm(AlarmName.ROW_REFUSED.value, ledger.clock.now()))
+        audit, (was_up, had_lease, fence) = self.audit, self._told
+        self._told = (audit.is_up, audit.is_lease_held, audit.fence)
+        if audit.is_up != was_up:
+            self.tell(events.DatabaseChanged(audit.is_up, audit.reason))
+        if (audit.is_lease_held, audit.fence) != (had_lease, fence):
+            self.tell(events.LeaseChanged(audit.is_lease_held, audit.reason, audit.fence))
+        if audit.refusal and AlarmName.ROW_REFUSED.value not in self.alarms:
+            self._record(effects.RaiseAlarm(AlarmName.ROW_REFUSED.value, audit.refusal, audit.clock.now()))
+        elif not audit.refusal and AlarmName.ROW_REFUSED.value in self.alarms:
+            self._record(effects.ClearAlarm(AlarmName.ROW_REFUSED.value, audit.clock.now()))
 
     def _operate(self, method: str, body: Body, to_event: Callable[[Outcome], Event]) -> None:
         """Ask the account manager for an order operation, once; silence means that nobody knows."""

@@ -9,7 +9,7 @@ from tradeproc.engine.idle import why_no_entry
 from tradeproc.engine.limits import closed_gate
 from tradeproc.engine.state import State
 from tradeproc.procs.bodies import order_body
-from tradeproc.procs.trader.ledger import Ledger
+from tradeproc.procs.trader.audit_trail import AuditTrail
 from tradeproc.procs.trader.tally import Tally
 
 
@@ -43,7 +43,7 @@ def _decisions(state: State) -> Body:
     }
 
 
-def summary(state: State, tally: Tally, alarms: Mapping[str, str], ledger: Ledger) -> Body:
+def summary(state: State, tally: Tally, alarms: Mapping[str, str], audit: AuditTrail) -> Body:
     """Return session, position, profit, orders that can still fill, alarms and what is known of the world."""
     setup, spec = state.setup, state.setup.spec
     position, last = position_of(state), last_price(state)
@@ -55,10 +55,10 @@ def summary(state: State, tally: Tally, alarms: Mapping[str, str], ledger: Ledge
         "contract": spec.contract,
         "minutes": spec.minutes,
         "strategy": setup.strategy.name,
-        "fence": ledger.fence,
+        "fence": audit.fence,
         "trading_state": state.engine.trading.value,
-        "entries": closed_gate(state, ledger.clock.now()) or "allowed",
-        "why": why_no_entry(state, ledger.clock.now()),
+        "entries": closed_gate(state, audit.clock.now()) or "allowed",
+        "why": why_no_entry(state, audit.clock.now()),
         "decisions": _decisions(state),
         "position": position.quantity,
         "average": _text(tally.held.average),
@@ -73,8 +73,8 @@ def summary(state: State, tally: Tally, alarms: Mapping[str, str], ledger: Ledge
         "warm": state.strategy.is_warm,
         "reconciled": state.broker.is_reconciled,
         "closing": state.engine.closing is not None,
-        "lease": ledger.is_lease_held,
-        "database": "up" if ledger.is_up else "down",
+        "lease": audit.is_lease_held,
+        "database": "up" if audit.is_up else "down",
         "streams": {kind.value: reason or "up" for kind, reason in state.broker.streams.items()},
         "alarms": dict(alarms),
     }

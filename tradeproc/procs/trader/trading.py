@@ -22,8 +22,8 @@ from tradeproc.engine.events import Event, StreamKind, TradingState
 from tradeproc.engine.state import State
 from tradeproc.engine.trader import step
 from tradeproc.procs.follower import Follower
+from tradeproc.procs.trader.audit_trail import AuditTrail
 from tradeproc.procs.trader.hours import Hours
-from tradeproc.procs.trader.ledger import Ledger
 from tradeproc.procs.trader.perform import Performer, answer_of
 from tradeproc.procs.trader.recorder import Recorder
 from tradeproc.procs.trader.summary import summary
@@ -43,16 +43,16 @@ class Trader:
     """One session from the moment its lease is held."""
 
     def __init__(
-        self, node: Node, row: SessionRow, ledger: Ledger, state: State, fills: Sequence[Fill], recorder: Recorder
+        self, node: Node, row: SessionRow, audit: AuditTrail, state: State, fills: Sequence[Fill], recorder: Recorder
     ) -> None:
         self.node, self.session, self.spec = node, row.id, row.spec
-        self._timing = ledger.timing
-        self.ledger, self.state, self.clock = ledger, state, ledger.clock
+        self._timing = audit.timing
+        self.audit, self.state, self.clock = audit, state, audit.clock
         self.tally = Tally(state.setup.instrument.point_value, fills)
         self.recorder = recorder
         self.recent_fills: deque[Fill] = deque(fills, maxlen=_KEPT_FILLS)
         self.link, self.account = names.link(row.spec.login), names.account(row.id)
-        self.performer = Performer(node, ledger, row.spec, self.account, self.tell)
+        self.performer = Performer(node, audit, row.spec, self.account, self.tell)
         self._events: deque[Event] = deque()
         self._is_stepping = False
         self._latched_at: dict[str, int] = {}
@@ -120,7 +120,7 @@ class Trader:
         if self.state.strategy.decided > decided:
             self.node.note_work()
         if isinstance(event, events.CandleReceived) and event.candle.is_closed:
-            self._events.append(events.BarTook(Nanos(monotonic_ns() - began)))
+            self._events.append(events.BarTimed(Nanos(monotonic_ns() - began)))
         following = deque(wanted)
         while following:
             effect = following.popleft()
@@ -253,14 +253,14 @@ class Trader:
     # --- what is looked after
 
     def _pass_time(self) -> None:
-        self.ledger.look_after()
+        self.audit.look_after()
         self.performer.tell_of_changes()
         self.tell(events.TimePassed())
 
     def _look_after(self) -> None:
         self._hours.look(self.clock.now())
         self._listen_for_silence()
-        self.performer.decisions.flush(self.ledger)
+        self.performer.decisions.flush(self.audit)
         self.node.publish("state", self.summary())
 
     def _say_how_we_are(self) -> None:
@@ -278,9 +278,9 @@ class Trader:
         Clocks may be set, so a latch that closes more counts whenever it is stored anew, whatever its time.
         """
         try:
-            stored = self.ledger.latches()
+            stored = self.audit.latches()
         except DatabaseDown as down:
-            self.ledger.went_down(down)
+            self.audit.went_down(down)
             self.performer.tell_of_changes()
             return
         for latch in stored:
@@ -301,7 +301,7 @@ class Trader:
 
     def summary(self) -> Body:
         """Return everything that people and the portfolio want to know of the session."""
-        return summary(self.state, self.tally, self.performer.alarms, self.ledger)
+        return summary(self.state, self.tally, self.performer.alarms, self.audit)
 
     def _say_goodbye(self) -> None:
         """Say what stays at the broker."""
@@ -313,8 +313,8 @@ class Trader:
             len(working),
         )
         self.recorder.close()
-        self.performer.decisions.flush(self.ledger)
-        self.ledger.close()
+        self.performer.decisions.flush(self.audit)
+        self.audit.close()
 
 
 def _is_in_trouble(state: State) -> bool:

@@ -83,9 +83,9 @@ class Warden:
 
     def _tell(self, group: str, action: Action) -> None:
         match action:
-            case restarts.Alarm(name, detail):
+            case restarts.ReportTrouble(name, detail):
                 self._alarms.raise_alarm(group, name, detail)
-            case restarts.ClearAlarm(name):
+            case restarts.ReportCleared(name):
                 self._alarms.clear(group, name)
             case restarts.HaltEntries(reason, by):
                 self._halts.halt_group(group, reason, by)

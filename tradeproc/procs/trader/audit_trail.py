@@ -44,7 +44,7 @@ class Superseded(Fault):
         super().__init__(f"session {session}: {holder} is its only trader now; nothing more is done here")
 
 
-class Ledger:
+class AuditTrail:
     """The store, the journal and the lease of one trader; remembers whether the database is up.
 
     `kept` is the keeper's file of latches that are not stored yet.

@@ -14,7 +14,7 @@ from tests.store.book import AT, EVENT, FILL, ORDER, POSITION, SPEC, moved
 from tradeproc.domain.orders import Order, OrderRole, OrderState
 from tradeproc.domain.units import Contracts, Nanos
 from tradeproc.engine.effects import Persist
-from tradeproc.procs.trader.ledger import Ledger, Superseded
+from tradeproc.procs.trader.audit_trail import AuditTrail, Superseded
 from tradeproc.procs.trader.timing import TraderTiming
 from tradeproc.store import Lease, Store
 from tradeproc.store.journal import Journal
@@ -31,7 +31,7 @@ QUICK = TraderTiming(database=0.0)
 
 
 class Desk:
-    """A ledger over a real database, a second view of that database, and a session in it."""
+    """An audit trail over a real database, a second view of that database, and a session in it."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self.url = url
@@ -39,7 +39,7 @@ class Desk:
         self.session = self.store.create_session(SPEC)
         lease = Lease.acquire(url, self.session, "us")
         journal = Journal(folder / "journal.jsonl")
-        self.ledger = Ledger(
+        self.audit = AuditTrail(
             Store(url, connect_timeout=0.5), journal, lease, self.session, "us", folder / "kept.json", QUICK
         )
 
@@ -51,8 +51,8 @@ class Desk:
 
     def look_until_well(self) -> None:
         def is_well() -> bool:
-            self.ledger.look_after()
-            return self.ledger.is_up and self.ledger.is_lease_held
+            self.audit.look_after()
+            return self.audit.is_up and self.audit.is_lease_held
 
         wait_until("the database is back", is_well)
 
@@ -61,7 +61,7 @@ class Desk:
 def desk(book_url: str, tmp_path: Path) -> Iterator[Desk]:
     made = Desk(book_url, tmp_path)
     yield made
-    made.ledger.close()
+    made.audit.close()
     made.store.close()
 
 
@@ -80,28 +80,28 @@ def test_a_unit_is_in_the_database_when_persist_says_so(desk: Desk) -> None:
     order = desk.order(1)
     position = replace(POSITION, account=SPEC.account)
 
-    assert desk.ledger.persist(replace(unit(order), position=position, source="fills")) == ""
+    assert desk.audit.persist(replace(unit(order), position=position, source="fills")) == ""
 
     assert desk.written() == [order.id]
     assert desk.store.positions(desk.session)[0].position == position
-    assert desk.ledger.journal.is_empty()
+    assert desk.audit.journal.is_empty()
 
 
 def test_while_the_database_is_away_exits_go_into_the_journal_and_come_back_in_order(desk: Desk) -> None:
     first = desk.order(1)
-    desk.ledger.persist(unit(first))
+    desk.audit.persist(unit(first))
     told = [first]
     with away(desk.url):
         for number, state in enumerate((OrderState.PENDING, OrderState.SUBMITTED, OrderState.FILLED), 1):
             after, event = moved(told[-1], state, AT + number, filled=Contracts(number // 3 * 2))
-            assert "away" in desk.ledger.persist(Persist((after,), (event,)))
+            assert "away" in desk.audit.persist(Persist((after,), (event,)))
             told.append(after)
-        assert not desk.ledger.is_up
-        assert not desk.ledger.journal.is_empty()
+        assert not desk.audit.is_up
+        assert not desk.audit.journal.is_empty()
 
     desk.look_until_well()
 
-    assert desk.ledger.journal.is_empty()
+    assert desk.audit.journal.is_empty()
     assert desk.store.orders(desk.session) == [told[-1]]
     states = [event.after for event in desk.store.order_events(first.id)]
     assert states == [OrderState.PRE_SENT, OrderState.PENDING, OrderState.SUBMITTED, OrderState.FILLED]
@@ -110,37 +110,37 @@ def test_while_the_database_is_away_exits_go_into_the_journal_and_come_back_in_o
 def test_an_entry_is_refused_while_the_database_is_away_and_is_nowhere(desk: Desk) -> None:
     entry = desk.order(1, role=OrderRole.ENTRY)
     with away(desk.url):
-        assert desk.ledger.persist(unit(entry, ticket=1)) != ""
-        assert desk.ledger.persist(unit(entry, ticket=2)) != ""
-        assert desk.ledger.journal.is_empty()
+        assert desk.audit.persist(unit(entry, ticket=1)) != ""
+        assert desk.audit.persist(unit(entry, ticket=2)) != ""
+        assert desk.audit.journal.is_empty()
 
     desk.look_until_well()
     assert desk.written() == []
-    assert desk.ledger.persist(unit(entry, ticket=3)) == ""
+    assert desk.audit.persist(unit(entry, ticket=3)) == ""
 
 
 def test_what_a_full_disk_does_not_take_is_kept_in_memory_and_written_later_in_order(desk: Desk) -> None:
     orders = [desk.order(number) for number in range(5)]
     with away(desk.url):
-        desk.ledger.persist(unit(orders[0]))
+        desk.audit.persist(unit(orders[0]))
         with full_disk():
             for order in orders[1:4]:
-                desk.ledger.persist(unit(order))
-            assert "rows are in memory only" in desk.ledger.refusal
-        desk.ledger.persist(unit(orders[4]))
+                desk.audit.persist(unit(order))
+            assert "rows are in memory only" in desk.audit.refusal
+        desk.audit.persist(unit(orders[4]))
 
     desk.look_until_well()
 
     assert desk.written() == [order.id for order in orders]
-    assert not desk.ledger.refusal, "what is stored is no reason to be degraded for ever"
+    assert not desk.audit.refusal, "what is stored is no reason to be degraded for ever"
 
 
 def test_what_is_still_in_memory_at_the_end_goes_to_the_disk_if_it_can(book_url: str, tmp_path: Path) -> None:
     desk = Desk(book_url, tmp_path)
     with away(desk.url), full_disk():
-        desk.ledger.persist(unit(desk.order(1)))
+        desk.audit.persist(unit(desk.order(1)))
 
-    desk.ledger.close()
+    desk.audit.close()
 
     assert Journal(tmp_path / "journal.jsonl").replay(desk.store) > 0
     assert desk.written() == [desk.order(1).id]
@@ -148,37 +148,37 @@ def test_what_is_still_in_memory_at_the_end_goes_to_the_disk_if_it_can(book_url:
 
 
 def test_a_lease_whose_connection_was_cut_refuses_entries_writes_exits_and_is_taken_again(desk: Desk) -> None:
-    fence = desk.ledger.fence
+    fence = desk.audit.fence
     end_connections(desk.url)
-    wait_until("it is noticed", lambda: not desk.ledger.lease.is_held())
+    wait_until("it is noticed", lambda: not desk.audit.lease.is_held())
 
-    assert desk.ledger.persist(unit(desk.order(1, role=OrderRole.ENTRY), ticket=1)) != ""
-    desk.ledger.persist(unit(desk.order(2)))
+    assert desk.audit.persist(unit(desk.order(1, role=OrderRole.ENTRY), ticket=1)) != ""
+    desk.audit.persist(unit(desk.order(2)))
 
     desk.look_until_well()
-    assert desk.ledger.fence > fence
+    assert desk.audit.fence > fence
     wait_until("the exit is written", lambda: desk.written() == [desk.order(2).id])
-    assert desk.ledger.persist(unit(desk.order(3, role=OrderRole.ENTRY), ticket=2)) == ""
+    assert desk.audit.persist(unit(desk.order(3, role=OrderRole.ENTRY), ticket=2)) == ""
 
 
-def test_a_ledger_whose_session_another_trader_took_ends_before_it_does_anything(desk: Desk) -> None:
-    desk.ledger.lease.release()
+def test_an_audit_trail_whose_session_another_trader_took_ends_before_it_does_anything(desk: Desk) -> None:
+    desk.audit.lease.release()
     other = wait_until("the lease is free", lambda: Lease.acquire(desk.url, desk.session, "them"))
     try:
         with pytest.raises(Superseded, match="them"):
-            desk.ledger.persist(unit(desk.order(1)))
+            desk.audit.persist(unit(desk.order(1)))
     finally:
         other.release()
 
 
 def test_a_database_that_hangs_holds_up_an_exit_for_a_moment_once_and_then_not_at_all(desk: Desk) -> None:
-    desk.ledger.persist(unit(desk.order(0)))
+    desk.audit.persist(unit(desk.order(0)))
     took: list[float] = []
     with hanging(desk.url):
         for number in range(1, 6):
             began = time.monotonic()
-            desk.ledger.persist(unit(desk.order(number)))
-            desk.ledger.look_after()
+            desk.audit.persist(unit(desk.order(number)))
+            desk.audit.look_after()
             took.append(time.monotonic() - began)
 
     assert took[0] < 2.5
@@ -190,19 +190,19 @@ def test_a_database_that_hangs_holds_up_an_exit_for_a_moment_once_and_then_not_a
 def test_a_long_journal_is_replayed_in_moments_and_nothing_overtakes_it(
     desk: Desk,
 ) -> None:
-    desk.ledger.timing = replace(QUICK, replay=0.02)
+    desk.audit.timing = replace(QUICK, replay=0.02)
     with away(desk.url):
         for number in range(150):
-            desk.ledger.persist(unit(desk.order(1000 + number)))
+            desk.audit.persist(unit(desk.order(1000 + number)))
     looks = 0
 
     def look() -> bool:
         nonlocal looks
-        desk.ledger.look_after()
-        if looks == 1 and not desk.ledger.is_up:
-            desk.ledger.persist(unit(desk.order(5000)))
+        desk.audit.look_after()
+        if looks == 1 and not desk.audit.is_up:
+            desk.audit.persist(unit(desk.order(5000)))
         looks += 1
-        return desk.ledger.is_up and desk.ledger.is_lease_held
+        return desk.audit.is_up and desk.audit.is_lease_held
 
     wait_until("all is replayed", look, every=0.002)
 
@@ -216,9 +216,9 @@ def test_fills_are_booked_once_however_often_they_are_told(desk: Desk) -> None:
     order = desk.order(1)
     fill = replace(FILL, order_id=order.id, session=desk.session, at=Nanos(AT))
     booked = replace(unit(order), fills=(fill,))
-    desk.ledger.persist(booked)
+    desk.audit.persist(booked)
     with away(desk.url):
-        desk.ledger.persist(booked)
+        desk.audit.persist(booked)
     desk.look_until_well()
 
     assert desk.store.fills(desk.session) == [fill]
@@ -226,9 +226,9 @@ def test_fills_are_booked_once_however_often_they_are_told(desk: Desk) -> None:
 
 def test_alarms_and_balances_find_their_way_too(desk: Desk) -> None:
     with away(desk.url):
-        desk.ledger.save_alarm("position_uncovered", "no stop", Nanos(AT))
-        desk.ledger.clear_alarm("position_uncovered", Nanos(AT + 1))
-        desk.ledger.save_alarm("close_stuck", "refused", Nanos(AT + 2))
+        desk.audit.save_alarm("position_uncovered", "no stop", Nanos(AT))
+        desk.audit.clear_alarm("position_uncovered", Nanos(AT + 1))
+        desk.audit.save_alarm("close_stuck", "refused", Nanos(AT + 2))
 
     desk.look_until_well()
 
@@ -239,24 +239,24 @@ def test_alarms_and_balances_find_their_way_too(desk: Desk) -> None:
 def test_a_text_that_no_database_can_hold_stops_neither_entry_nor_exit(desk: Desk, reason: str) -> None:
     entry, leaving = desk.order(1, role=OrderRole.ENTRY, reason=reason), desk.order(2, reason=reason)
 
-    assert desk.ledger.persist(unit(entry, ticket=1)) == ""
-    assert desk.ledger.persist(unit(leaving)) == ""
-    desk.ledger.save_alarm("close_stuck", reason, Nanos(AT))
+    assert desk.audit.persist(unit(entry, ticket=1)) == ""
+    assert desk.audit.persist(unit(leaving)) == ""
+    desk.audit.save_alarm("close_stuck", reason, Nanos(AT))
 
     assert ["\ufffd" in order.reason for order in desk.store.orders(desk.session)] == [True, True]
-    assert not desk.ledger.refusal
-    assert desk.ledger.is_up
+    assert not desk.audit.refusal
+    assert desk.audit.is_up
 
 
 def test_a_row_that_the_database_does_not_take_stops_no_exit_and_is_put_aside(desk: Desk) -> None:
     order = desk.order(1, quantity=Contracts(2**40))
 
-    assert desk.ledger.persist(unit(order, ticket=1)) != "", "an entry is not sent without its row"
-    desk.ledger.persist(unit(order))
-    desk.ledger.look_after()
+    assert desk.audit.persist(unit(order, ticket=1)) != "", "an entry is not sent without its row"
+    desk.audit.persist(unit(order))
+    desk.audit.look_after()
 
-    assert desk.ledger.refusal
-    assert desk.ledger.is_up
-    assert desk.ledger.journal.is_empty()
-    assert order.id.encode() in desk.ledger.journal.path.with_suffix(".refused").read_bytes()
-    assert desk.ledger.persist(unit(desk.order(2), ticket=2)) == ""
+    assert desk.audit.refusal
+    assert desk.audit.is_up
+    assert desk.audit.journal.is_empty()
+    assert order.id.encode() in desk.audit.journal.path.with_suffix(".refused").read_bytes()
+    assert desk.audit.persist(unit(desk.order(2), ticket=2)) == ""
