@@ -440,6 +440,28 @@ def test_stop_with_flatten_waits_until_the_trader_has_ended(desk: Desk, session:
     assert answer == {"session": session, "desired": "stopped"}
 
 
+def test_who_asks_for_a_flat_stop_hears_in_time_that_it_is_not_flat_yet(desk: Desk, session: int) -> None:
+    trader = desk.yard.running(f"session-{session}.trader")
+
+    with (
+        node(desk, f"session-{session}.trader", {"stop": lambda _: {"trading_state": "halted"}}),
+        pytest.raises(RequestRefused, match=r"is not flat after \d s; it enters no more"),
+    ):
+        desk.ask("stop", session=session, flatten=True, seconds=4.0)
+
+    assert desk.row(session)["desired"] == "flattening"
+    desk.yard.signal(trader, "TERM")  # it ends with 0, as one that is flat
+    wait_until("the end", lambda: desk.state_of(session) == "stopped")
+
+
+def test_a_strategy_that_loads_longer_than_its_asker_waits_is_refused_in_time(desk: Desk, tmp_path: Path) -> None:
+    slow = tmp_path / "slow.py"
+    slow.write_text("import time\ntime.sleep(60)\n")
+
+    with pytest.raises(RequestRefused, match=r"took more than \d"):
+        desk.ask("create", spec={**SPEC, "strategy": f"{slow}:Slow"}, seconds=5.0)
+
+
 def test_stop_with_flatten_does_not_stop_a_trader_that_did_not_hear_and_tells_it_again(
     desk: Desk, session: int
 ) -> None:

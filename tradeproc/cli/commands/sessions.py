@@ -26,6 +26,8 @@ from tradeproc.protocol.names import KEEPER
 from tradeproc.supervision.client import SupervisorAway
 from tradeproc.supervision.deaths import read_deaths
 
+# loading a strategy may take long, and its account is asked of the broker
+CREATE_SECONDS = 30.0
 STOP_SECONDS = 30.0
 START_SECONDS = 60.0
 
@@ -104,7 +106,7 @@ def create(desk: Desk, arguments: Namespace) -> Outcome:
     """Create a session, and start it where asked."""
     spec = spec_from(arguments)
     check_new_name(spec.name, {row["name"]: int(row["id"]) for row in desk.sessions()})
-    number = int(desk.ask(KEEPER, "create", {"spec": spec.to_dict()})["session"])
+    number = int(desk.ask(KEEPER, "create", {"spec": spec.to_dict()}, seconds=CREATE_SECONDS)["session"])
     if not arguments.start:
         text = f"session {number} created; scripts/tradectl session start {number}"
         return Outcome({"session": number}, Text(text))

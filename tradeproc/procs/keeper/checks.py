@@ -53,7 +53,12 @@ class Checks:
         self._lane = ThreadPoolExecutor(1, "checks")
 
     def check(
-        self, spec: SessionSpec, broker: str, known: Sequence[BrokerAccount], then: Callable[[Verdict], None]
+        self,
+        spec: SessionSpec,
+        broker: str,
+        known: Sequence[BrokerAccount],
+        seconds_left: Callable[[], float],
+        then: Callable[[Verdict], None],
     ) -> None:
         """Check a specification and call `then` once.
 
@@ -61,12 +66,13 @@ class Checks:
             spec: what was asked for.
             broker: the key of its login's broker.
             known: the accounts of its login as the broker last listed them; empty when it never did.
+            seconds_left: how long the one who asked still waits; the verdict comes before that.
             then: gets the verdict, in the node's loop.
         """
 
         def run() -> None:
             try:
-                verdict = self._check(spec, broker, known)
+                verdict = self._check(spec, broker, known, seconds_left)
             except Refusal as refusal:
                 verdict = Verdict(refusal=str(refusal))
             except Exception as error:
@@ -80,11 +86,16 @@ class Checks:
         """Begin nothing more."""
         self._lane.shutdown(wait=False, cancel_futures=True)
 
-    def _check(self, spec: SessionSpec, broker: str, known: Sequence[BrokerAccount]) -> Verdict:
-        try_strategy(spec.strategy, self._home.root, spec.arguments, broker)
+    def _check(
+        self, spec: SessionSpec, broker: str, known: Sequence[BrokerAccount], seconds_left: Callable[[], float]
+    ) -> Verdict:
+        if (left := seconds_left()) <= 0:
+            raise BadSpecification("no time was left to check it, because other checks took so long; try again")
+        seconds = min(_STRATEGY_SECONDS, left)
+        try_strategy(spec.strategy, self._home.root, spec.arguments, broker, seconds=seconds)
         if any(account.id == spec.account and account.is_tradable for account in known):
             return Verdict()
-        match self._ask_accounts(spec.login):
+        match self._ask_accounts(spec.login, min(self._link_seconds, seconds_left())):
             case Known(accounts):
                 _check_account(spec, accounts)
                 return Verdict(accounts=accounts)
@@ -92,8 +103,8 @@ class Checks:
                 log.warning("account_unchecked account=%s login=%s reason=%s", spec.account, spec.login, reason)
                 return Verdict(unchecked=f"account {spec.account} could not be checked: {reason}")
 
-    def _ask_accounts(self, login: str) -> Known[Sequence[BrokerAccount]] | Unknown:
-        deadline = time.monotonic() + self._link_seconds
+    def _ask_accounts(self, login: str, seconds: float) -> Known[Sequence[BrokerAccount]] | Unknown:
+        deadline = time.monotonic() + seconds
         reason = "no time"
         with Client(Directory(self._home.sockets)) as client:
             while (left := deadline - time.monotonic()) > 0:
@@ -143,7 +154,7 @@ def try_strategy(
         )
     except subprocess.TimeoutExpired:
         raise BadSpecification(
-            f"strategy {reference!r}: loading it, or its warmup or start, took more than {seconds:g} s"
+            f"strategy {reference!r}: loading it, or its warmup or start, took more than {seconds:.3g} s"
         ) from None
     if done.returncode == EXIT_DONE:
         return

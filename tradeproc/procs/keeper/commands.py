@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from tradeproc import config
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
+from tradeproc.bus.serving import seconds_left
 from tradeproc.clock import wall_ns
 from tradeproc.config import BadConfig, Config
 from tradeproc.domain.session import SessionSpec
@@ -24,8 +26,8 @@ from tradeproc.supervision.reconcile import is_done
 
 log = logging.getLogger(__name__)
 
+# a trader that lives answers at once; how long its position takes is up to the one who asks
 _TOLD_SECONDS = 5.0
-_FLAT_SECONDS = 25.0
 _LOOK_SECONDS = 0.25
 
 
@@ -83,7 +85,7 @@ class Commands:
             deferred.answer({"session": session, "unchecked": verdict.unchecked})
             self._look()
 
-        self._checks.check(spec, login.broker, known, decide)
+        self._checks.check(spec, login.broker, known, partial(seconds_left, body), decide)
         return deferred
 
     def _remove(self, body: Body) -> Body:
@@ -141,7 +143,7 @@ class Commands:
         def replied(reply: Reply) -> None:
             match reply:
                 case Answered():
-                    self._wait_flat(row, deferred, int(_FLAT_SECONDS / _LOOK_SECONDS))
+                    self._wait_flat(row, deferred, partial(seconds_left, body), seconds_left(body))
                 case NoAnswer(reason) if is_kept:
                     # it may have heard and be getting flat: to take that back would let it run again
                     deferred.refuse(
@@ -155,7 +157,8 @@ class Commands:
                     )
 
         params = {"flatten": True, "by": str(body.get("by") or "operator")}
-        self._node.request(names.trader(row.id), "stop", params, seconds=_TOLD_SECONDS, on_reply=replied)
+        seconds = max(0.0, min(_TOLD_SECONDS, seconds_left(body)))
+        self._node.request(names.trader(row.id), "stop", params, seconds=seconds, on_reply=replied)
         return deferred
 
     def _take_back(self, row: SessionRow) -> str:
@@ -168,18 +171,21 @@ class Commands:
             return f"; it is told again until it is flat, and stops then, because {error}"
         return ""
 
-    def _wait_flat(self, row: SessionRow, deferred: Deferred, looks: int) -> None:
-        """Look until the trader has ended, which it does when it is flat; the keeper's own look does the rest."""
+    def _wait_flat(self, row: SessionRow, deferred: Deferred, left: Callable[[], float], given: float) -> None:
+        """Look until the trader has ended, which it does when it is flat; the keeper's own look does the rest.
+
+        `left` says for how many seconds the one who asked can still be answered, `given` how many these were.
+        """
         if self._has_ended(row.id):
             try:
                 deferred.answer(self._stopped(row.id))
             except Outage as outage:
                 deferred.fail(f"session {row.id} is flat; that it has stopped is stored later: {outage}")
-        elif looks:
-            self._node.after(_LOOK_SECONDS, lambda: self._wait_flat(row, deferred, looks - 1))
+        elif left() > _LOOK_SECONDS:
+            self._node.after(_LOOK_SECONDS, lambda: self._wait_flat(row, deferred, left, given))
         else:
             deferred.refuse(
-                f"session {row.id} is not flat after {_FLAT_SECONDS:g} s; it enters no more, goes on getting flat, "
+                f"session {row.id} is not flat after {given:.0f} s; it enters no more, goes on getting flat, "
                 "and stops then"
             )
 

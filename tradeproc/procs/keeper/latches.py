@@ -11,6 +11,7 @@ from functools import partial
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
+from tradeproc.bus.serving import seconds_left
 from tradeproc.domain.texts import storable
 from tradeproc.engine.turn import EXTERNAL
 from tradeproc.errors import Refusal
@@ -138,12 +139,13 @@ class Latches:
 
         by, reason = _words(body)
         params = {"scope": scope, "by": by, "reason": reason}
+        seconds = max(0.0, min(_ANSWER_SECONDS, seconds_left(body)))
         for session in sessions:
             self._node.request(
                 names.trader(session),
                 method,
                 params,
-                seconds=_ANSWER_SECONDS,
+                seconds=seconds,
                 on_reply=partial(replied, session),
             )
         if not sessions:
