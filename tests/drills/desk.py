@@ -84,7 +84,7 @@ def duplicates(requests: list[dict[str, Any]], account: str) -> list[str]:
         each
         for request in requests
         if request["call"] == "place" and request["account"] == account
-        for each in request["confirm_ids"]
+        for each in request["client_ids"]
     )
     return [f"order {each} was sent {count} times" for each, count in placed.items() if count > 1]
 

@@ -6,12 +6,11 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.exchange.tickets import ACCOUNT, CASH, ES, Pit, bracket, ticket
+from tests.exchange.tickets import ACCOUNT, CASH, ES, Pit, bracket, ticket, ticks
 from tradeproc.domain.orders import Side, TimeInForce
-from tradeproc.domain.units import Contracts, Money, Price
-from tradeproc.exchange.exchange import Exchange
-from tradeproc.exchange.matching import Rules
-from tradeproc.exchange.orders import GroupKind, OrderStatus, Replacement, Ticket, TicketGroup
+from tradeproc.domain.units import Contracts, Money, Ticks
+from tradeproc.exchange.matching import Rules, execution, is_hit
+from tradeproc.exchange.orders import GroupKind, OrderStatus, OrderUpdate, Replacement, Ticket, TicketGroup
 
 prices = st.integers(-12, 12).map(lambda steps: str(Decimal(4800) + Decimal(steps) / 4))
 quantities = st.integers(1, 4)
@@ -23,11 +22,11 @@ tickets = st.builds(
     st.none() | prices,
     st.sampled_from(TimeInForce),
 )
-singles = st.builds(lambda order: TicketGroup(GroupKind.NORMAL, (order,)), tickets)
-ocos = st.builds(lambda one, two: TicketGroup(GroupKind.OCO, (one, two)), tickets, tickets)
+singles = st.builds(lambda order: TicketGroup(GroupKind.INDEPENDENT, (order,)), tickets)
+ocos = st.builds(lambda one, two: TicketGroup(GroupKind.ONE_CANCELS_OTHER, (one, two)), tickets, tickets)
 brackets = st.builds(bracket, quantities, st.none() | prices, prices, prices, st.sampled_from(GroupKind))
 changes = st.builds(
-    lambda quantity, limit: Replacement(Contracts(quantity), None if limit is None else Price(Decimal(limit))),
+    lambda quantity, limit: Replacement(Contracts(quantity), None if limit is None else ticks(limit)),
     quantities,
     st.none() | prices,
 )
@@ -63,25 +62,25 @@ def play(pit: Pit, steps: Sequence[tuple[str, object]]) -> None:
                 assert not orders, name
 
 
-def check_orders(exchange: Exchange) -> None:
-    fills = exchange.ledger.fills()
-    for order in exchange.orders(ACCOUNT):
-        mine = [fill for fill in fills if fill["order_id"] == order.id]
-        assert sum(fill["quantity"] for fill in mine) == order.filled <= order.released <= order.quantity
-        assert sum(Decimal(fill["price"]) * fill["quantity"] for fill in mine) == order.value
+def check_orders(pit: Pit) -> None:
+    fills = pit.booked()
+    for order in pit.exchange.orders(ACCOUNT):
+        mine = [fill for fill in fills if fill.order_id == order.id]
+        assert sum(fill.quantity for fill in mine) == order.filled <= order.released <= order.quantity
+        assert sum(fill.price * fill.quantity for fill in mine) == order.value
         assert (order.closed_at is None) == order.status.is_open
         assert (order.status is OrderStatus.FILLED) == (order.filled == order.quantity), order
 
 
-def check_money(exchange: Exchange, rules: Rules) -> None:
-    fills = exchange.ledger.fills()
-    signed = [(Side(fill["side"]).sign * fill["quantity"], Decimal(fill["price"])) for fill in fills]
+def check_money(pit: Pit, rules: Rules) -> None:
+    exchange, fills = pit.exchange, pit.booked()
+    signed = [(fill.side.sign * fill.quantity, Decimal(fill.price) / 4) for fill in fills]
     position = sum(holding.quantity for holding in exchange.holdings(ACCOUNT))
     assert position == sum(quantity for quantity, _ in signed)
     last = exchange.last(ES)
     assert last is not None
-    profit = position * Decimal(last.price) - sum(quantity * price for quantity, price in signed)
-    fees = rules.commission * sum(fill["quantity"] for fill in fills)
+    profit = position * Decimal(last) / 4 - sum(quantity * price for quantity, price in signed)
+    fees = rules.commission * sum(fill.quantity for fill in fills)
     funds = exchange.funds(ACCOUNT)
     assert abs(funds.equity - (CASH + profit * 50 - fees)) < Decimal("1e-15")
     assert funds.cash + funds.unrealized == funds.equity
@@ -94,8 +93,8 @@ def test_no_order_is_overfilled_and_no_money_is_made_or_lost(how: Rules, steps: 
 
     play(pit, steps)
 
-    check_orders(pit.exchange)
-    check_money(pit.exchange, how)
+    check_orders(pit)
+    check_money(pit, how)
 
 
 @settings(max_examples=60, deadline=None)
@@ -104,7 +103,7 @@ def test_only_one_order_of_an_oco_ever_fills(
     how: Rules, one: Ticket, two: Ticket, ticks: list[tuple[str, int]]
 ) -> None:
     pit = Pit(rules=how)
-    orders = pit.place(TicketGroup(GroupKind.OCO, (one, two)))
+    orders = pit.place(TicketGroup(GroupKind.ONE_CANCELS_OTHER, (one, two)))
 
     for price, size in ticks:
         pit.ticks(price, size=size)
@@ -139,13 +138,18 @@ def test_a_bracket_never_turns_the_position_round_and_ends_protected_or_flat(
 
 @settings(max_examples=60, deadline=None)
 @given(rules, st.lists(actions, max_size=25), st.lists(actions, max_size=10))
-def test_an_exchange_rebuilt_from_its_ledger_goes_on_like_the_old_one(
+def test_an_exchange_rebuilt_from_its_updates_goes_on_like_the_old_one(
     how: Rules, before: list[tuple[str, object]], after: list[tuple[str, object]]
 ) -> None:
     old = Pit(rules=how)
     play(old, before)
     new = Pit(rules=how)
-    new.exchange.restore(old.exchange.ledger.records)
+    told = [update for update in old.exchange.updates_since(0) or [] if isinstance(update, OrderUpdate)]
+    known = [each for update in told for each in (update.order, update.fill) if each is not None]
+    mark, told_ids = old.exchange.revision, ["1000000200"]
+    new.exchange.restore(known, mark, told_ids)
+    # requests that were declined took ids, and no update tells of them
+    old.exchange.restore([], mark, told_ids)
     last = old.exchange.last(ES)
     assert last is not None
     new.exchange.set_last(ES, last)
@@ -157,5 +161,38 @@ def test_an_exchange_rebuilt_from_its_ledger_goes_on_like_the_old_one(
     assert new.exchange.orders(ACCOUNT) == old.exchange.orders(ACCOUNT)
     assert new.exchange.holdings(ACCOUNT) == old.exchange.holdings(ACCOUNT)
     assert new.exchange.funds(ACCOUNT) == old.exchange.funds(ACCOUNT)
-    fills = [[fill | {"revision": 0} for fill in pit.exchange.ledger.fills()] for pit in (old, new)]
-    assert fills[0] == fills[1]
+    assert new.exchange.updates_since(mark) == old.exchange.updates_since(mark)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rules, st.lists(actions, max_size=30))
+def test_a_trade_within_the_reach_of_the_orders_could_change_none_of_them(
+    how: Rules, steps: list[tuple[str, object]]
+) -> None:
+    pit = Pit(rules=how)
+    play(pit, steps)
+
+    below, above = pit.exchange._orders.reach(ES)
+
+    low, high = max(below + 1, ticks("4700")), min(above - 1, ticks("4900"))
+    for order in pit.exchange._orders.live(ES):
+        for price in (low, (low + high) // 2, high) if low <= high else ():
+            assert order.status is not OrderStatus.QUEUED
+            assert not is_hit(order, Ticks(price))
+            assert execution(order, Ticks(price), how, arriving=False) is None
+
+
+@settings(max_examples=100, deadline=None)
+@given(rules, brackets, st.lists(st.tuples(prices, prices, prices, prices, st.integers(0, 9)), max_size=8))
+def test_bars_make_and_lose_no_money_either(
+    how: Rules, group: TicketGroup, drawn: list[tuple[str, str, str, str, int]]
+) -> None:
+    pit = Pit(rules=how)
+    pit.place(group)
+
+    for *row, volume in drawn:
+        points_of = [ticks(price) for price in row]
+        pit.bar(points_of[0], max(points_of), min(points_of), points_of[3], volume)
+
+    check_orders(pit)
+    check_money(pit, how)

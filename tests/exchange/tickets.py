@@ -1,14 +1,19 @@
-"""Short words for the tests of the exchange: tickets, ticks, moments and an exchange of one contract."""
+"""Short words for the tests of the exchange: tickets, trades, moments and an exchange of one contract.
+
+Tests write prices as texts in points; the exchange has them in ticks.
+"""
 
 from decimal import Decimal
+from fractions import Fraction
 
-from tradeproc.domain.candles import Tick
+from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import OrderType, Side, TimeInForce
-from tradeproc.domain.units import Contracts, Money, Nanos, Price
+from tradeproc.domain.units import Contracts, Money, Nanos, Ticks, plain
 from tradeproc.exchange.exchange import Exchange
-from tradeproc.exchange.ledger import Ledger
 from tradeproc.exchange.matching import Rules
 from tradeproc.exchange.orders import (
+    Bar,
+    ExchangeFill,
     ExchangeOrder,
     GroupKind,
     Moment,
@@ -16,6 +21,7 @@ from tradeproc.exchange.orders import (
     Placed,
     Ticket,
     TicketGroup,
+    Trade,
     What,
 )
 
@@ -30,6 +36,16 @@ def at(second: int) -> Moment:
     return Moment(Nanos(WALL + second), Nanos(second))
 
 
+def ticks(points: str | Decimal) -> Ticks:
+    """Return a price in ticks of the one contract."""
+    return instrument_of(ES).ticks(Decimal(points))
+
+
+def points(ticks: Fraction | int | None) -> Decimal | None:
+    """Return a price, or a sum of prices, in points."""
+    return None if ticks is None else Decimal(ticks.numerator) / 4 / ticks.denominator
+
+
 def ticket(
     side: Side,
     quantity: int,
@@ -37,8 +53,8 @@ def ticket(
     limit: str | None = None,
     stop: str | None = None,
     tif: TimeInForce = TimeInForce.DAY,
-    confirm_id: str = "",
-    groups: tuple[TicketGroup, ...] = (),
+    client_id: str = "",
+    then: tuple[TicketGroup, ...] = (),
 ) -> Ticket:
     """Return a ticket whose type follows from its prices."""
     types = {
@@ -52,25 +68,25 @@ def ticket(
         side,
         Contracts(quantity),
         types[limit is not None, stop is not None],
-        None if limit is None else Price(Decimal(limit)),
-        None if stop is None else Price(Decimal(stop)),
+        None if limit is None else ticks(limit),
+        None if stop is None else ticks(stop),
         tif,
-        confirm_id,
-        groups,
+        client_id,
+        then,
     )
 
 
 def one(order: Ticket) -> TicketGroup:
     """Return a single order as the group that `place` wants."""
-    return TicketGroup(GroupKind.NORMAL, (order,))
+    return TicketGroup(GroupKind.INDEPENDENT, (order,))
 
 
 def bracket(
-    quantity: int, limit: str | None, stop_loss: str, target: str, kind: GroupKind = GroupKind.BRK
+    quantity: int, limit: str | None, stop_loss: str, target: str, kind: GroupKind = GroupKind.ONE_REDUCES_OTHER
 ) -> TicketGroup:
     """Return a long entry with its stop and target."""
     legs = (ticket(Side.SELL, quantity, stop=stop_loss), ticket(Side.SELL, quantity, limit=target))
-    return one(ticket(Side.BUY, quantity, limit=limit, groups=(TicketGroup(kind, legs),)))
+    return one(ticket(Side.BUY, quantity, limit=limit, then=(TicketGroup(kind, legs),)))
 
 
 class Pit:
@@ -79,10 +95,10 @@ class Pit:
     def __init__(
         self, last: str | None = "4800", rules: Rules | None = None, accounts: dict[str, Money] | None = None
     ) -> None:
-        self.exchange = Exchange([ES], accounts or {ACCOUNT: CASH}, rules or Rules(), Ledger())
+        self.exchange = Exchange([ES], accounts or {ACCOUNT: CASH}, rules or Rules())
         self.second = 0
         if last is not None:
-            self.exchange.set_last(ES, Tick(Nanos(0), float(last), Contracts(1)))
+            self.exchange.set_last(ES, ticks(last))
 
     def now(self) -> Moment:
         self.second += 1
@@ -96,8 +112,12 @@ class Pit:
 
     def ticks(self, *prices: str, size: int = 100) -> None:
         for price in prices:
-            now = self.now()
-            self.exchange.tick(ES, Tick(now.market, float(price), Contracts(size)), now)
+            self.exchange.step(Trade(ES, ticks(price), Contracts(size)), self.now())
+
+    def bar(self, opened: int, high: int, low: int, close: int, volume: int = 100) -> None:
+        """Let a bar pass; its prices are in ticks."""
+        prices = (Ticks(price) for price in (opened, high, low, close))
+        self.exchange.step(Bar(ES, *prices, Contracts(volume)), self.now())
 
     def order(self, order: str | ExchangeOrder) -> ExchangeOrder:
         found = self.exchange.order(order if isinstance(order, str) else order.id)
@@ -110,7 +130,12 @@ class Pit:
 
     def fills(self) -> list[tuple[str, int, str]]:
         """Return side, quantity and price of every fill."""
-        return [(fill["side"], fill["quantity"], fill["price"]) for fill in self.exchange.ledger.fills()]
+        return [(fill.side.value, fill.quantity, str(plain(Decimal(fill.price) / 4))) for fill in self.booked()]
+
+    def booked(self) -> list[ExchangeFill]:
+        """Return every fill, as it was told."""
+        updates = self.exchange.updates_since(0) or []
+        return [update.fill for update in updates if isinstance(update, OrderUpdate) and update.fill is not None]
 
     def story(self, order: ExchangeOrder) -> list[What]:
         """Return what happened to an order, as it was told."""

@@ -13,7 +13,7 @@ from tests.fuzz.files import folder
 from tests.fuzz.harness import Target
 from tradeproc.clock import wall_ns
 from tradeproc.domain.orders import OrderType, Side, TimeInForce
-from tradeproc.domain.units import SECOND, Contracts, Money, Nanos, Price
+from tradeproc.domain.units import SECOND, Contracts, Money, Nanos, Ticks
 from tradeproc.errors import Refusal
 from tradeproc.exchange.orders import ExchangeOrder, GroupKind, OrderStatus, Ticket, TicketGroup
 from tradeproc.localbroker import control
@@ -24,7 +24,14 @@ from tradeproc.localbroker.pipeline import ApiError
 from tradeproc.localbroker.tape import generated
 from tradeproc.localbroker.tradestation import order_entry, sign_in_routes
 from tradeproc.localbroker.tradestation.oauth import OAuthError, OAuthSettings, SignIn
-from tradeproc.localbroker.tradestation.tickets import BadTicket, read_group, read_order, read_replacement, summary
+from tradeproc.localbroker.tradestation.tickets import (
+    BadTicket,
+    OffTick,
+    read_group,
+    read_order,
+    read_replacement,
+    summary,
+)
 
 ES, ACCOUNT = "ESH24", "SIM0000001F"
 START = 1_703_545_200 * SECOND
@@ -75,8 +82,8 @@ def _draw_ticket(random: Random) -> tuple[int, Any]:
 
 @functools.cache
 def _open_order() -> ExchangeOrder:
-    ticket = Ticket(ES, Side.BUY, Contracts(2), OrderType.LIMIT, Price(Decimal(4000)), None, TimeInForce.GTC, "", ())
-    placed: Any = _market().place(ACCOUNT, TicketGroup(GroupKind.NORMAL, (ticket,)))
+    ticket = Ticket(ES, Side.BUY, Contracts(2), OrderType.LIMIT, Ticks(16000), None, TimeInForce.GTC, "", ())
+    placed: Any = _market().place(ACCOUNT, TicketGroup(GroupKind.INDEPENDENT, (ticket,)))
     found: ExchangeOrder = placed.orders[0]
     assert found.status is OrderStatus.WORKING
     return found
@@ -193,10 +200,10 @@ def _books() -> bytes:
         wall=lambda: Nanos(_NOW + time[0]),
         monotonic=lambda: time[0],
     )
-    for limit in (Price(Decimal(4000)), None):
+    for limit in (Ticks(16000), None):
         kind = OrderType.LIMIT if limit is not None else OrderType.MARKET
         ticket = Ticket(ES, Side.BUY, Contracts(1), kind, limit, None, TimeInForce.GTC, "", ())
-        market.place(ACCOUNT, TicketGroup(GroupKind.NORMAL, (ticket,)))
+        market.place(ACCOUNT, TicketGroup(GroupKind.INDEPENDENT, (ticket,)))
     time[0] += 20 * SECOND
     market.advance()
     return path.read_bytes()
@@ -225,7 +232,7 @@ def _read_books(content: bytes) -> None:
 
 
 TARGETS = (
-    Target("tickets", _draw_ticket, _read_ticket, (BadTicket,)),
+    Target("tickets", _draw_ticket, _read_ticket, (BadTicket, OffTick)),
     Target("control", _draw_control, _read_control, (Refusal,)),
     Target("sign_in", _draw_form, _read_form, (OAuthError, ApiError)),
     Target("books", _draw_books, _read_books, (BrokenJournal,)),

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.exchange.tickets import ACCOUNT, CASH, ES, bracket, one, ticket
+from tests.exchange.tickets import ACCOUNT, CASH, ES, bracket, one, points, ticket, ticks
 from tradeproc.domain.orders import Side
-from tradeproc.domain.units import SECOND, Contracts, Nanos, Price
+from tradeproc.domain.units import SECOND, Contracts, Nanos
 from tradeproc.exchange.orders import Declined, OrderStatus, Placed, Replacement, Why
 from tradeproc.localbroker.journal import BrokenJournal, Journal
 from tradeproc.localbroker.market import Market, Settings
@@ -50,15 +50,15 @@ def journal(tmp_path: Path) -> Iterator[Path]:
 def test_a_market_plays_what_is_due_and_stamps_orders_with_wall_and_ticks_with_market_time() -> None:
     time = Time()
     desk = market(None, time)
-    assert desk.exchange.last(ES) == TAPE.last(ES, START + 60 * SECOND)
+    assert desk.last(ES) == TAPE.last(ES, START + 60 * SECOND)
     assert [bar.candle.opened_at for bar in desk.bars(ES, 1, 5) if bar.candle.is_closed] == [START]
 
     time.passed += 6 * SECOND
     answer = desk.place(ACCOUNT, one(ticket(Side.BUY, 1)))
 
     assert isinstance(answer, Placed)
-    assert desk.exchange.last(ES) == TAPE.last(ES, START + 120 * SECOND)
-    (fill,) = desk.ledger.fills()
+    assert desk.last(ES) == TAPE.last(ES, START + 120 * SECOND)
+    (fill,) = desk.books.fills()
     assert (fill["at"], fill["market_at"]) == (time.wall(), START + 120 * SECOND)
 
 
@@ -80,12 +80,12 @@ def test_a_market_can_pause_run_faster_and_end() -> None:
 def test_a_market_that_was_killed_comes_back_with_all_that_it_confirmed(journal: Path) -> None:
     time = Time()
     old = market(journal, time)
-    old.place(ACCOUNT, one(ticket(Side.BUY, 2, confirm_id="abcd-1")))
-    last = Decimal(str(old.exchange.last(ES).price))  # type: ignore[union-attr]
+    old.place(ACCOUNT, one(ticket(Side.BUY, 2, client_id="abcd-1")))
+    last = Decimal(str(old.last(ES).price))  # type: ignore[union-attr]
     old.place(ACCOUNT, bracket(3, None, str(last - 2), str(last + 2)))
     resting = old.place(ACCOUNT, one(ticket(Side.BUY, 1, limit=str(last - 50))))
     assert isinstance(resting, Placed)
-    old.replace(resting.orders[0].id, Replacement(quantity=Contracts(4), limit=Price(last - 49)))
+    old.replace(resting.orders[0].id, Replacement(quantity=Contracts(4), limit=ticks(last - 49)))
     old.cancel(resting.orders[0].id)
     for _ in range(20):
         time.passed += SECOND
@@ -96,10 +96,10 @@ def test_a_market_that_was_killed_comes_back_with_all_that_it_confirmed(journal:
     assert new.exchange.orders(ACCOUNT) == old.exchange.orders(ACCOUNT)
     assert new.exchange.holdings(ACCOUNT) == old.exchange.holdings(ACCOUNT)
     assert new.exchange.funds(ACCOUNT) == old.exchange.funds(ACCOUNT)
-    assert new.ledger.fills() == old.ledger.fills()
-    assert new.ledger.requests() == old.ledger.requests()
+    assert new.books.fills() == old.books.fills()
+    assert new.books.requests() == old.books.requests()
     assert new.now().market == old.now().market
-    again = new.place(ACCOUNT, one(ticket(Side.BUY, 2, confirm_id="abcd-1")))
+    again = new.place(ACCOUNT, one(ticket(Side.BUY, 2, client_id="abcd-1")))
     assert isinstance(again, Declined)
     assert again.why is Why.DUPLICATE
 
@@ -112,7 +112,7 @@ def test_a_market_that_came_back_goes_on_like_one_that_was_never_killed(journal:
             killed = market(journal, time)
         time.passed += SECOND
         if step % 10 == 3:
-            last = Decimal(str(steady.exchange.last(ES).price))  # type: ignore[union-attr]
+            last = Decimal(str(steady.last(ES).price))  # type: ignore[union-attr]
             for desk in (steady, killed):
                 desk.advance()
                 desk.place(ACCOUNT, bracket(2, str(last - 1), str(last - 2), str(last + 1)))
@@ -120,8 +120,8 @@ def test_a_market_that_came_back_goes_on_like_one_that_was_never_killed(journal:
             desk.advance()
 
     assert killed.exchange.orders(ACCOUNT)
-    assert [(fill["order_id"], fill["price"]) for fill in killed.ledger.fills()] == [
-        (fill["order_id"], fill["price"]) for fill in steady.ledger.fills()
+    assert [(fill["order_id"], fill["price"]) for fill in killed.books.fills()] == [
+        (fill["order_id"], fill["price"]) for fill in steady.books.fills()
     ]
 
 
@@ -179,7 +179,7 @@ from tradeproc.localbroker.tape import generated
 
 desk = Market(generated(ES, 5, 1703545200 * 10**9, 600), Settings({ACCOUNT: CASH}), journal=Path(sys.argv[1]))
 for number in range(100_000):
-    desk.place(ACCOUNT, one(ticket(Side.BUY, 1, confirm_id=f"id-{number}")))
+    desk.place(ACCOUNT, one(ticket(Side.BUY, 1, client_id=f"id-{number}")))
     print(number, flush=True)
 """
 
@@ -204,7 +204,7 @@ def test_kill_nine_in_the_middle_of_writing_loses_nothing_that_was_confirmed(jou
     found = desk.exchange.orders(ACCOUNT)
     assert len(found) in (confirmed, confirmed + 1)
     assert all(order.status is OrderStatus.FILLED for order in found)
-    assert sum(fill["quantity"] for fill in desk.ledger.fills()) == len(found)
+    assert sum(fill["quantity"] for fill in desk.books.fills()) == len(found)
 
 
 def test_a_torn_line_is_put_aside(journal: Path) -> None:
@@ -251,3 +251,52 @@ def test_a_journal_that_is_refused_is_not_left_open(journal: Path, lines: str) -
         market(journal, Time())
 
     assert opened() == []
+
+
+def test_the_books_of_the_version_before_are_read_and_go_on(journal: Path) -> None:
+    # written by the last version whose orders had the words of one broker and prices in points
+    journal.parent.mkdir()
+    journal.write_bytes(Path(__file__).with_name("journal_of_november_2026.txt").read_bytes())
+
+    found = market(journal, Time())
+
+    told = [
+        (order.id, order.status.value, order.filled, points(order.average), order.group_kind.name, order.client_id)
+        for order in found.exchange.orders(ACCOUNT)
+    ]
+    tied = ("ONE_REDUCES_OTHER", "ONE_CANCELS_OTHER", "INDEPENDENT")
+    assert told == [
+        ("1000000001", "filled", 2, Decimal("4798.75"), tied[2], "abcd-1"),
+        ("1000000002", "filled", 3, Decimal("4798.75"), tied[2], ""),
+        *((order_id, "working", 0, None, tied[0], "") for order_id in ("1000000003", "1000000004")),
+        ("1000000005", "working", 0, None, tied[2], "rest-1"),
+        *((order_id, "working", 0, None, tied[1], "") for order_id in ("1000000006", "1000000007")),
+        ("1000000009", "cancelled", 0, None, tied[2], ""),
+    ]
+    assert [order.memo for order in found.exchange.orders(ACCOUNT) if order.memo] == ["extended"]
+    assert points(found.exchange.orders(ACCOUNT)[4].limit) == Decimal("4749.75")
+    (holding,) = found.exchange.holdings(ACCOUNT)
+    assert (holding.id, holding.quantity, points(holding.cost)) == ("70000001", 5, Decimal("23993.75"))
+    funds = found.exchange.funds(ACCOUNT)
+    assert (funds.cash, funds.equity, funds.unrealized) == (100_000, Decimal("99937.50"), Decimal("-62.50"))
+    assert [request["client_ids"] for request in found.books.requests()[:3]] == [["abcd-1"], [], ["rest-1"]]
+    assert found.books.requests()[1]["details"]["orders"][0]["then"][0]["kind"] == "one_reduces_other"
+    next_order = found.place(ACCOUNT, one(ticket(Side.BUY, 1)))
+    assert isinstance(next_order, Placed)
+    assert next_order.orders[0].id == "1000000010"
+    found.close()
+    assert len(market(journal, Time()).exchange.orders(ACCOUNT)) == 9
+
+
+def test_the_money_at_the_start_of_the_day_is_known_after_a_kill(journal: Path) -> None:
+    time = Time()
+    old = market(journal, time, speed=86_400)
+    old.place(ACCOUNT, one(ticket(Side.BUY, 2)))
+    time.passed += SECOND
+    old.advance()
+
+    new = market(journal, time, speed=86_400)
+
+    start = old.exchange.day_start(ACCOUNT)
+    assert start.unrealized == old.exchange.funds(ACCOUNT).unrealized != 0
+    assert new.exchange.day_start(ACCOUNT) == start

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tradeproc.domain.orders import OrderType, Side
-from tradeproc.domain.units import MINUTE, SECOND, Contracts, Money, Nanos, Price, from_iso
+from tradeproc.domain.units import MINUTE, SECOND, Contracts, Money, Nanos, Ticks, from_iso
 from tradeproc.exchange.orders import GroupKind, Placed, Ticket, TicketGroup
 from tradeproc.localbroker.market import MOST_TICKS, Market, NotFlat, Settings
 from tradeproc.localbroker.tape import Tape, generated
@@ -30,8 +30,8 @@ def opened(clock: Clock, tape: Tape, journal: Path | None = None, *, speed: floa
     return Market(tape, settings, journal=journal, wall=clock, monotonic=clock)
 
 
-def ticket(kind: OrderType = OrderType.MARKET, limit: Price | None = None) -> TicketGroup:
-    return TicketGroup(GroupKind.NORMAL, (Ticket(CONTRACT, Side.BUY, Contracts(1), kind, limit),))
+def ticket(kind: OrderType = OrderType.MARKET, limit: Ticks | None = None) -> TicketGroup:
+    return TicketGroup(GroupKind.INDEPENDENT, (Ticket(CONTRACT, Side.BUY, Contracts(1), kind, limit),))
 
 
 def test_a_market_that_is_too_fast_for_the_machine_waits_for_it() -> None:
@@ -57,7 +57,7 @@ def test_a_tape_begins_again_with_its_money_orders_and_ids_and_a_restart_goes_on
     clock, tape, journal = Clock(), generated(CONTRACT, 7, START, 1200), tmp_path / "journal"
     market = opened(clock, tape, journal)
     first = market.place(ACCOUNT, ticket())
-    waiting = market.place(ACCOUNT, ticket(OrderType.LIMIT, Price(Decimal(1))))
+    waiting = market.place(ACCOUNT, ticket(OrderType.LIMIT, Ticks(4)))
     assert isinstance(first, Placed) and isinstance(waiting, Placed)
     began = market.now().market
     clock.now += 30 * SECOND

@@ -1,35 +1,41 @@
-"""Positions and money of the exchange's accounts: what fills do to them. Exact Decimal arithmetic, no rounding.
+"""Positions and money of the exchange's accounts: what fills do to them. Exact, in ticks times contracts.
 
-The only rounded number is an average price of a reduced position whose cost does not divide; it moves profit
-between realized and unrealized in the 28th digit, never creates any: cash + unrealized is exact.
+Costs are fractions, because what is left of a reduced position may have a cost that does not divide. A fraction with
+an enormous denominator is rounded to a trillionth of a tick; this moves profit between realized and unrealized by as
+little and never creates any: cash + unrealized is exact.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from fractions import Fraction
 
-from tradeproc.domain.instruments import Contract, instrument
-from tradeproc.domain.units import Contracts, Money, Nanos, Price
-from tradeproc.exchange.orders import ExchangeFill, ExchangePosition, Funds
+from tradeproc.domain.instruments import instrument_of
+from tradeproc.domain.units import Contracts, Money, Nanos, Ticks
+from tradeproc.exchange.orders import DayStart, ExchangeFill, ExchangePosition, Funds
 
 FIRST_POSITION_ID = 70_000_001
 CURRENCY = "USD"
-ZERO = Decimal(0)
+_LARGEST_DENOMINATOR = 10**12
+_NONE, _NO_MONEY = Fraction(0), Decimal(0)
+
+Mark = Callable[[str], Ticks | None]
 
 
 @dataclass(slots=True)
 class _Line:
-    """One contract of one account; `paid` is the sum of price x signed quantity of every fill ever."""
+    """One contract of one account; `paid` is the sum of ticks x signed quantity of every fill ever."""
 
     contract: str
+    tick_value: Money
     id: str = ""
     quantity: int = 0
-    cost: Decimal = ZERO
-    paid: Decimal = ZERO
-    fees: Decimal = ZERO
+    cost: Fraction = _NONE
+    paid: int = 0
+    fees: Decimal = _NO_MONEY
     opened_at: Nanos = Nanos(0)
 
-    def add(self, signed: int, price: Decimal) -> None:
+    def add(self, signed: int, price: Ticks) -> None:
         """Book a fill: it adds at its price, or takes away at the average, or turns the position round."""
         self.paid += price * signed
         after = self.quantity + signed
@@ -37,58 +43,65 @@ class _Line:
             self.cost += price * signed
         elif after * self.quantity > 0:
             self.cost = self.cost * after / self.quantity
+            if self.cost.denominator > _LARGEST_DENOMINATOR:
+                self.cost = self.cost.limit_denominator(_LARGEST_DENOMINATOR)
         else:
-            self.cost = price * after
+            self.cost = Fraction(price * after)
         self.quantity = after
 
     @property
-    def realized_points(self) -> Decimal:
-        return self.cost - self.paid
+    def realized(self) -> Decimal:
+        return money(self.cost - self.paid, self.tick_value)
+
+    def unrealized(self, mark: Ticks | None) -> Decimal:
+        return money(_NONE if mark is None else mark * self.quantity - self.cost, self.tick_value)
 
 
 @dataclass(slots=True)
-class Book:
-    """The positions and the money of all accounts. `starts` are the accounts with their starting cash."""
+class Accounts:
+    """The positions and the money of all accounts. `starts` are the accounts with their starting cash.
+
+    `day_starts` are the accounts' money when the trading day began, for accounts that saw one begin.
+    """
 
     starts: Mapping[str, Money]
     commission: Money
     margins: Mapping[str, Money]
-    _lines: dict[tuple[str, str], _Line] = field(default_factory=dict)
+    day_starts: dict[str, DayStart] = field(default_factory=dict)
+    _lines: dict[str, dict[str, _Line]] = field(default_factory=dict)
     _next_id: int = FIRST_POSITION_ID
 
     def book(self, fill: ExchangeFill) -> ExchangePosition:
         """Book a fill and return the position after it; one that turned round has a new number."""
-        line = self._lines.setdefault((fill.account, fill.contract), _Line(fill.contract))
+        lines = self._lines.setdefault(fill.account, {})
+        line = lines.get(fill.contract)
+        if line is None:
+            line = lines[fill.contract] = _Line(fill.contract, instrument_of(fill.contract).tick_value)
         before = line.quantity
-        signed = fill.side.sign * fill.quantity
-        line.add(signed, fill.price)
+        line.add(fill.side.sign * fill.quantity, fill.price)
         line.fees += self.commission * fill.quantity
         if before == 0 or before * line.quantity < 0:
             line.id, line.opened_at = str(self._next_id), fill.at
             self._next_id += 1
-        return self._holding(fill.account, line)
+        return _holding(fill.account, line)
 
     def holding(self, account: str, contract: str) -> ExchangePosition | None:
         """Return a position, also one that is flat again; None if there never was one."""
-        line = self._lines.get((account, contract))
-        return self._holding(account, line) if line else None
+        line = self._lines.get(account, {}).get(contract)
+        return _holding(account, line) if line else None
 
     def holdings(self, account: str) -> list[ExchangePosition]:
         """Return the positions that are not flat."""
-        lines = [line for (owner, _), line in self._lines.items() if owner == account and line.quantity]
-        return [self._holding(account, line) for line in lines]
+        return [_holding(account, line) for line in self._lines.get(account, {}).values() if line.quantity]
 
-    def funds(self, account: str, mark: Callable[[str], Decimal | None]) -> Funds:
+    def funds(self, account: str, mark: Mark) -> Funds:
         """Return the money of an account; `mark` gives the last price of a contract."""
-        realized = fees = unrealized = margin = ZERO
-        for (owner, contract), line in self._lines.items():
-            if owner == account:
-                root = Contract.parse(contract).root
-                worth = instrument(root).point_value
-                realized += line.realized_points * worth
-                fees += line.fees
-                unrealized += open_points(line.quantity, line.cost, mark(contract)) * worth
-                margin += self.margins.get(root, ZERO) * abs(line.quantity)
+        realized = fees = unrealized = margin = _NO_MONEY
+        for contract, line in self._lines.get(account, {}).items():
+            realized += line.realized
+            fees += line.fees
+            unrealized += line.unrealized(mark(contract))
+            margin += self.margins.get(instrument_of(contract).root, _NO_MONEY) * abs(line.quantity)
         cash = self.starts[account] + realized - fees
         return Funds(
             account=account,
@@ -102,13 +115,16 @@ class Book:
             margin=Money(margin),
         )
 
-    def _holding(self, account: str, line: _Line) -> ExchangePosition:
-        average = Price(line.cost / line.quantity) if line.quantity else None
-        return ExchangePosition(
-            line.id, account, line.contract, Contracts(line.quantity), average, Price(line.cost), line.opened_at
-        )
+    def day_start(self, account: str) -> DayStart:
+        """Return an account's money when the trading day began, or what it was opened with."""
+        return self.day_starts.get(account) or DayStart(self.starts[account], Money(_NO_MONEY))
 
 
-def open_points(quantity: int, cost: Decimal, mark: Decimal | None) -> Decimal:
-    """Return the open profit in points x contracts; nothing without a last price."""
-    return ZERO if mark is None else mark * quantity - cost
+def money(ticks: Fraction | int, tick_value: Money) -> Money:
+    """Return what a number of ticks times contracts is worth; a fraction that has no end has 28 digits."""
+    exact = tick_value * ticks.numerator
+    return Money(exact if ticks.denominator == 1 else exact / ticks.denominator)
+
+
+def _holding(account: str, line: _Line) -> ExchangePosition:
+    return ExchangePosition(line.id, account, line.contract, Contracts(line.quantity), line.cost, line.opened_at)

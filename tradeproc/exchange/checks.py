@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from tradeproc.domain.instruments import Contract, instrument_of
+from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import OrderType
-from tradeproc.domain.units import Money, OffGrid, Price
+from tradeproc.domain.units import Money
 from tradeproc.exchange.orders import (
     Declined,
     ExchangeOrder,
@@ -18,36 +18,39 @@ from tradeproc.exchange.orders import (
     Why,
 )
 
-UNKNOWN_ORDER = Declined(Why.UNKNOWN_ORDER, "Invalid order ID.")
+UNKNOWN_ORDER = Declined(Why.UNKNOWN_ORDER, "There is no such order.")
 
 
 def flattened(group: TicketGroup) -> Iterator[Ticket]:
     """Yield all tickets of a group, each parent before its children, in the sent order."""
     for ticket in group.tickets:
         yield ticket
-        for children in ticket.groups:
+        for children in ticket.then:
             yield from flattened(children)
 
 
 def check_group(group: TicketGroup, contracts: Collection[str], used_ids: Collection[str]) -> Declined | None:
-    """Return why a group cannot be placed, or None. `used_ids` are the account's OrderConfirmIDs so far."""
+    """Return why a group cannot be placed, or None. `used_ids` are the client ids of the account so far."""
     seen: set[str] = set()
     for ticket in flattened(group):
         problem = _check_ticket(ticket, contracts)
         if problem is not None:
             return problem
-        if ticket.confirm_id and (ticket.confirm_id in used_ids or ticket.confirm_id in seen):
-            return Declined(Why.DUPLICATE, f"Duplicate OrderConfirmID {ticket.confirm_id}.")
-        seen.add(ticket.confirm_id)
+        if ticket.client_id and (ticket.client_id in used_ids or ticket.client_id in seen):
+            return Declined(Why.DUPLICATE, f"An order with the client's id {ticket.client_id} was placed before.")
+        seen.add(ticket.client_id)
     return _check_members(group)
 
 
 def _check_members(group: TicketGroup) -> Declined | None:
     if not group.tickets:
         return Declined(Why.BAD_GROUP, "A group needs at least one order.")
-    if group.kind is GroupKind.BRK and len({(ticket.contract, ticket.side) for ticket in group.tickets}) > 1:
-        return Declined(Why.BAD_GROUP, "All orders of a BRK group must have the same symbol and side.")
-    for children in (children for ticket in group.tickets for children in ticket.groups):
+    if (
+        group.kind is GroupKind.ONE_REDUCES_OTHER
+        and len({(ticket.contract, ticket.side) for ticket in group.tickets}) > 1
+    ):
+        return Declined(Why.BAD_GROUP, "Orders that reduce each other must have the same contract and side.")
+    for children in (children for ticket in group.tickets for children in ticket.then):
         problem = _check_members(children)
         if problem is not None:
             return problem
@@ -56,25 +59,13 @@ def _check_members(group: TicketGroup) -> Declined | None:
 
 def _check_ticket(ticket: Ticket, contracts: Collection[str]) -> Declined | None:
     if ticket.contract not in contracts:
-        return Declined(Why.UNKNOWN_SYMBOL, f"Unknown symbol {ticket.contract}.")
+        return Declined(Why.UNKNOWN_CONTRACT, f"Unknown contract {ticket.contract}.")
     if ticket.quantity <= 0:
         return Declined(Why.BAD_QUANTITY, f"Quantity must be above 0, not {ticket.quantity}.")
     if ticket.type.has_limit and ticket.limit is None:
         return Declined(Why.MISSING_PRICE, "A limit price is needed.")
     if ticket.type.has_stop and ticket.stop is None:
         return Declined(Why.MISSING_PRICE, "A stop price is needed.")
-    return _check_prices(ticket.contract, ticket.limit, ticket.stop)
-
-
-def _check_prices(contract: str, *prices: Price | None) -> Declined | None:
-    terms = instrument_of(contract)
-    for price in prices:
-        try:
-            # zero and below are prices too
-            if price is not None:
-                terms.ticks(price)
-        except OffGrid as error:
-            return Declined(Why.OFF_TICK, f"Off-tick price: {error}.")
     return None
 
 
@@ -97,7 +88,7 @@ def check_margin(
             if order.contract == ticket.contract and order.side is ticket.side and order.parent is None
         )
         exposure = abs(held + ticket.side.sign * (working + ticket.quantity))
-        needed = margins.get(Contract.parse(ticket.contract).root, Decimal(0)) * exposure
+        needed = margins.get(instrument_of(ticket.contract).root, Decimal(0)) * exposure
         if exposure > abs(held) and needed > funds.equity:
             return Declined(Why.NOT_ENOUGH_MARGIN, f"Not enough margin: {needed} needed, equity {funds.equity}.")
     return None
@@ -111,14 +102,16 @@ def check_change(order: ExchangeOrder | None, change: Replacement) -> Declined |
     if change == Replacement():
         return Declined(Why.NOTHING_TO_CHANGE, "Name a quantity, a price or the order type to change.")
     if order.triggered and (change.stop is not None or order.type is OrderType.STOP):
-        return Declined(Why.ALREADY_TRIGGERED, "Cancel/Replace not allowed: prior stop already triggered.")
+        return Declined(
+            Why.ALREADY_TRIGGERED, "The stop was hit already; only the limit and the quantity can change."
+        )
     if change.quantity is not None and change.quantity <= order.filled:
         return Declined(Why.BAD_QUANTITY, f"Quantity must be above the {order.filled} filled, not {change.quantity}.")
     if change.limit is not None and not order.type.has_limit:
         return Declined(Why.NOTHING_TO_CHANGE, f"A {order.type.value} order has no limit price.")
     if change.stop is not None and not order.type.has_stop:
         return Declined(Why.NOTHING_TO_CHANGE, f"A {order.type.value} order has no stop price.")
-    return _check_prices(order.contract, change.limit, change.stop)
+    return None
 
 
 def check_open(order: ExchangeOrder | None) -> Declined | None:
@@ -126,5 +119,5 @@ def check_open(order: ExchangeOrder | None) -> Declined | None:
     if order is None:
         return UNKNOWN_ORDER
     if not order.status.is_open:
-        return Declined(Why.NOT_OPEN, "Not an open order.")
+        return Declined(Why.NOT_OPEN, "The order is not open.")
     return None

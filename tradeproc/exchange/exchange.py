@@ -1,45 +1,42 @@
-"""The matching engine: a call and a moment in; an answer, updates and ledger records out.
+"""The matching engine: what happens in the market and what clients ask for, with a moment; updates come out.
 
-How it executes (all of it in `Rules`): market orders and hit stops take the tick's (or last) price plus slippage; a
-limit that rests fills at its own price when a tick touches or passes it, at most the tick's size; a limit that is
-marketable when it arrives fills at the last price. A stop is hit by the first tick at or through it and fills at that
-tick's price; one that the last price has passed when it arrives is accepted and then rejected. The best price goes
-first, then the oldest order. Deterministic: equal calls at equal moments give equal orders, fills and revisions.
+How it executes (all of it in `Rules`): market orders and hit stops take the trade's (or last) price plus slippage; a
+limit that rests fills at its own price when a trade touches or passes it, at most the trade's size; a limit that is
+marketable when it arrives fills at the last price. A stop is hit by the first trade at or through it and fills at
+that trade's price; one that the last price has passed when it arrives is accepted and then rejected. The best price
+goes first, then the oldest order. Deterministic: equal calls at equal moments give equal orders, fills and revisions.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from tradeproc.domain.candles import Tick
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import OrderType, TimeInForce
-from tradeproc.domain.units import Contracts, Money
+from tradeproc.domain.units import Contracts, Money, Ticks
 from tradeproc.exchange import checks
-from tradeproc.exchange.accounts import open_points
+from tradeproc.exchange.accounts import money
+from tradeproc.exchange.days import TradingDays
 from tradeproc.exchange.executions import Executions
-from tradeproc.exchange.ledger import (
-    FILL,
-    ORDER,
-    Ledger,
-    Record,
-    change_details,
-    request_record,
-    ticket_details,
-)
 from tradeproc.exchange.matching import Rules
 from tradeproc.exchange.orders import (
+    Bar,
     Changed,
+    DayStart,
+    DayUpdate,
     Declined,
+    ExchangeFill,
     ExchangeOrder,
     ExchangePosition,
     Funds,
     GroupKind,
+    Happening,
     Moment,
     OrderStatus,
     Placed,
     Replacement,
     TicketGroup,
+    Trade,
     Update,
     What,
     Why,
@@ -47,89 +44,94 @@ from tradeproc.exchange.orders import (
 
 __all__ = ["Exchange", "Rules"]
 
+Known = ExchangeOrder | ExchangeFill | DayUpdate
+
 
 class Exchange:
     """Accounts and orders of a few contracts. Not thread-safe; every call is whole: no await, no I/O inside."""
 
-    def __init__(self, contracts: Iterable[str], accounts: Mapping[str, Money], rules: Rules, ledger: Ledger) -> None:
+    def __init__(self, contracts: Iterable[str], accounts: Mapping[str, Money], rules: Rules) -> None:
         """Open a market in `contracts` with `accounts` (id to starting cash, USD)."""
         self.contracts = tuple(contracts)
-        self.rules, self.ledger = rules, ledger
-        self._executions = Executions(accounts, rules, ledger)
-        self._orders, self._book = self._executions.orders, self._executions.book
+        self.rules = rules
+        self._executions = Executions(accounts, rules)
+        self._orders, self._accounts = self._executions.orders, self._executions.accounts
+        self._days = TradingDays(self.contracts)
 
     @property
     def revision(self) -> int:
         """Return the number of the newest update."""
         return self._executions.revision
 
+    # --- the market
+
+    def step(self, happening: Happening, now: Moment) -> Sequence[Update]:
+        """Let a trade, a bar or the mere clock meet the orders, and return what that changed, oldest first.
+
+        A trading day that has ended meanwhile ends first: DAY orders of its contracts expire. Market time must not go
+        back; see `forget_market`.
+        """
+        if now.market >= self._days.ends_at:
+            self._end_days(now)
+        if type(happening) is Bar:
+            self._executions.bar(happening, now)
+        elif type(happening) is Trade:
+            self._executions.trade(happening.contract, happening.price, happening.size, now)
+        return self._executions.take_new()
+
+    def end_day(self, now: Moment) -> Sequence[Update]:
+        """Expire all open DAY orders now, whatever the market hours say."""
+        self._expire(self.contracts, now)
+        return self._executions.take_new()
+
+    def heed_market_hours(self, now: Moment) -> None:
+        """Work out again when the trading days end: a person may have changed the market hours."""
+        self._days.heed_changes(now.market)
+
     # --- calls of clients
 
     def place(self, account: str, group: TicketGroup, now: Moment) -> Placed | Declined:
-        """Place the orders of a group (a single order is a NORMAL group of one) with their OSO children.
+        """Place the orders of a group (a single order is a group of one) with the groups that follow them.
 
         All or nothing: one bad order declines the request.
         """
         problem = self._check_placement(account, group)
-        orders = [] if problem is not None else self._write_orders(account, group, None, now)
-        confirm_ids = [ticket.confirm_id for ticket in checks.flattened(group) if ticket.confirm_id]
         if problem is not None:
-            failed = self._orders.new_id()
-            self._note_request("place", account, [failed], confirm_ids, problem, ticket_details(group), now)
-            return replace(problem, order_id=failed)
-        self._note_request("place", account, orders, confirm_ids, problem, ticket_details(group), now)
+            return replace(problem, order_id=self._orders.new_id())
+        orders = self._write_orders(account, group, None, now)
         for order in orders:
-            self._executions.set(order, What.PLACED, now)
+            self._executions.put(order, What.PLACED)
         for order in orders:
             self._executions.arrive(order.id, now)
-        return Placed(tuple(orders))
+        return Placed(tuple(orders), self._executions.take_new())
+
+    def declined_id(self) -> str:
+        """Return an id for an order that was refused before it came here; there will be no order of that id."""
+        return self._orders.new_id()
 
     def replace(self, order_id: str, change: Replacement, now: Moment) -> Changed | Declined:
         """Change quantity (the new total, filled part included) and prices; the id stays."""
         order = self._orders.get(order_id)
         problem = checks.check_change(order, change)
-        self._note_request("replace", _account(order), [order_id], [], problem, change_details(change), now)
         if problem is not None or order is None:
             return problem or checks.UNKNOWN_ORDER
-        self._executions.set(self._changed(order, change), What.REPLACED, now)
+        self._executions.put(self._changed(order, change), What.REPLACED)
         self._executions.arrive(order_id, now)
-        return Changed(self._orders[order_id])
+        return Changed(self._orders[order_id], self._executions.take_new())
 
     def cancel(self, order_id: str, now: Moment) -> Changed | Declined:
         """Cancel what is not filled. Waiting legs of a cancelled entry go with it; siblings stay."""
-        order = self._orders.get(order_id)
-        problem = checks.check_open(order)
-        self._note_request("cancel", _account(order), [order_id], [], problem, {}, now)
-        if problem is not None or order is None:
-            return problem or checks.UNKNOWN_ORDER
-        return self._executions.end(order, OrderStatus.CANCELLED, "cancelled by the client", now)
-
-    # --- the market
-
-    def tick(self, contract: str, tick: Tick, now: Moment) -> None:
-        """Let one trade of the tape meet the book."""
-        self._executions.tick(contract, tick, now)
-
-    def end_day(self, now: Moment) -> None:
-        """Expire all open DAY orders."""
-        for order in self._orders:
-            current = self._orders[order.id]
-            if current.status.is_open and current.time_in_force is TimeInForce.DAY:
-                self._executions.end(current, OrderStatus.EXPIRED, "the trading day ended", now)
+        return self._end(order_id, OrderStatus.CANCELLED, "cancelled by the client", now)
 
     def reject(self, order_id: str, reason: str, now: Moment) -> Changed | Declined:
         """Reject an order that was accepted before (a fault for tests)."""
-        order = self._orders.get(order_id)
-        problem = checks.check_open(order)
-        if problem is not None or order is None:
-            return problem or checks.UNKNOWN_ORDER
-        return self._executions.end(order, OrderStatus.REJECTED, reason, now)
+        return self._end(order_id, OrderStatus.REJECTED, reason, now)
 
     # --- questions
 
     def accounts(self) -> list[str]:
         """Return the account ids in the order in which they were given."""
-        return list(self._book.starts)
+        return list(self._accounts.starts)
 
     def order(self, order_id: str) -> ExchangeOrder | None:
         """Return an order, or None."""
@@ -149,22 +151,25 @@ class Exchange:
 
     def holdings(self, account: str) -> list[ExchangePosition]:
         """Return the positions that are not flat."""
-        return self._book.holdings(account)
+        return self._accounts.holdings(account)
 
     def funds(self, account: str) -> Funds:
-        """Return the account's money with positions valued at the last ticks."""
-        return self._book.funds(account, self._executions.last_price.get)
+        """Return the account's money with positions valued at the last trades."""
+        return self._accounts.funds(account, self._executions.last.get)
 
-    def last(self, contract: str) -> Tick | None:
-        """Return the newest tick of a contract."""
+    def day_start(self, account: str) -> DayStart:
+        """Return the account's money when the trading day began; in its first day, what it was opened with."""
+        return self._accounts.day_start(account)
+
+    def last(self, contract: str) -> Ticks | None:
+        """Return the newest price of a contract."""
         return self._executions.last.get(contract)
 
     def unrealized(self, holding: ExchangePosition) -> Money:
-        """Return the open profit of a position at the last tick."""
-        worth = instrument_of(holding.contract).point_value
-        return Money(
-            open_points(holding.quantity, holding.cost, self._executions.last_price.get(holding.contract)) * worth
-        )
+        """Return the open profit of a position at the last trade."""
+        mark = self._executions.last.get(holding.contract)
+        open_ticks = 0 if mark is None else mark * holding.quantity - holding.cost
+        return money(open_ticks, instrument_of(holding.contract).tick_value)
 
     def updates_since(self, revision: int) -> Sequence[Update] | None:
         """Return the updates after `revision`, oldest first; None when they are no longer kept: take a snapshot."""
@@ -176,36 +181,62 @@ class Exchange:
 
     # --- coming back
 
-    def restore(self, records: Iterable[Record]) -> None:
-        """Rebuild orders, positions, money, ids and revision from a ledger's records."""
-        known = list(records)
-        for record in known:
-            self._executions.revision = max(self.revision, record.get("revision", 0))
-            if record["kind"] == "order":
-                # an older journal does not tell the session of an order
-                self._orders.put(ORDER.decode({"is_extended": False, **record["order"]}))
-            elif record["kind"] == "fill":
-                self._book.book(FILL.decode(record))
-                self._executions.fills = record["id"]
-            elif record["kind"] == "request" and record["call"] == "place":
-                self._orders.skip(record["order_ids"])
-        self.ledger.load(known)
+    def restore(self, known: Iterable[Known], revision: int, told_ids: Iterable[str] = ()) -> None:
+        """Rebuild orders, positions and money from the orders, fills and days that updates told, in their order.
+
+        `revision` is that of the newest update; `told_ids` were given to clients and are given to no other order.
+        """
+        for each in known:
+            if isinstance(each, ExchangeOrder):
+                self._orders.put(each)
+            elif isinstance(each, DayUpdate):
+                self._accounts.day_starts = each.starts
+            else:
+                self._accounts.book(each)
+                self._executions.fills = each.id
+        self._orders.skip(told_ids)
+        self._executions.revision = max(self.revision, revision)
 
     def forget_market(self) -> None:
-        """Forget the newest ticks, as before the first one: the tape begins again."""
+        """Forget the newest prices and the time, as before the first trade: the market begins again at any moment."""
         self._executions.last.clear()
-        self._executions.last_price.clear()
+        self._days.forget()
 
-    def set_last(self, contract: str, tick: Tick) -> None:
-        """Set the newest tick without letting it meet the book (at start: the tape's past)."""
-        self._executions.set_last(contract, tick)
+    def set_last(self, contract: str, price: Ticks) -> None:
+        """Set the newest price without letting it meet the orders (at start: the market's past)."""
+        self._executions.last[contract] = price
 
     # --- inside
 
+    def _end_days(self, now: Moment) -> None:
+        """End the days that are over by the market hours, and note the accounts' money when a new date began."""
+        ended, is_new_date = self._days.pass_to(now.market)
+        self._expire(ended, now)
+        day = self._days.date
+        if is_new_date and day is not None:
+            funds = [self.funds(account) for account in self.accounts()]
+            starts = {each.account: DayStart(each.cash, each.unrealized) for each in funds}
+            self._accounts.day_starts = starts
+            self._executions.tell(DayUpdate(self.revision + 1, day, starts))
+
+    def _expire(self, contracts: Iterable[str], now: Moment) -> None:
+        for order in [order for contract in contracts for order in self._orders.open_orders(contract)]:
+            # the end of an entry may have ended its legs
+            current = self._orders[order.id]
+            if current.status.is_open and current.time_in_force is TimeInForce.DAY:
+                self._executions.end(current, OrderStatus.EXPIRED, "the trading day ended", now)
+
+    def _end(self, order_id: str, status: OrderStatus, reason: str, now: Moment) -> Changed | Declined:
+        order = self._orders.get(order_id)
+        problem = checks.check_open(order)
+        if problem is not None or order is None:
+            return problem or checks.UNKNOWN_ORDER
+        return Changed(self._executions.end(order, status, reason, now), self._executions.take_new())
+
     def _check_placement(self, account: str, group: TicketGroup) -> Declined | None:
-        if account not in self._book.starts:
-            return Declined(Why.UNKNOWN_ACCOUNT, f"Invalid Account ID {account}.")
-        problem = checks.check_group(group, self.contracts, self._orders.confirm_ids(account))
+        if account not in self._accounts.starts:
+            return Declined(Why.UNKNOWN_ACCOUNT, f"There is no account {account}.")
+        problem = checks.check_group(group, self.contracts, self._orders.client_ids(account))
         if problem is not None or not self.rules.margins:
             return problem
         return checks.check_margin(
@@ -215,10 +246,11 @@ class Exchange:
     def _write_orders(self, account: str, group: TicketGroup, parent: str | None, now: Moment) -> list[ExchangeOrder]:
         """Return the orders of a group and of what hangs under them, with new ids, not yet in the book."""
         written: list[ExchangeOrder] = []
+        is_tied = len(group.tickets) > 1 or group.kind is not GroupKind.INDEPENDENT
         name = ""
         for ticket in group.tickets:
             order_id = self._orders.new_id()
-            name = name or (f"g{order_id}" if len(group.tickets) > 1 or group.kind is not GroupKind.NORMAL else "")
+            name = name or (f"g{order_id}" if is_tied else "")
             status = OrderStatus.WORKING if ticket.contract in self._executions.last else OrderStatus.QUEUED
             order = ExchangeOrder(
                 id=order_id,
@@ -230,17 +262,17 @@ class Exchange:
                 limit=ticket.limit,
                 stop=ticket.stop,
                 time_in_force=ticket.time_in_force,
-                confirm_id=ticket.confirm_id,
+                client_id=ticket.client_id,
                 status=status if parent is None else OrderStatus.WAITING,
                 opened_at=now.wall,
                 released=ticket.quantity if parent is None else Contracts(0),
                 group=name,
                 group_kind=group.kind,
                 parent=parent,
-                is_extended=ticket.is_extended,
+                memo=ticket.memo,
             )
             written.append(order)
-            for children in ticket.groups:
+            for children in ticket.then:
                 written += self._write_orders(account, children, order_id, now)
         return written
 
@@ -256,25 +288,3 @@ class Exchange:
             stop=order.stop if change.stop is None else change.stop,
         )
         return replace(changed, type=OrderType.MARKET, limit=None, stop=None) if change.to_market else changed
-
-    def _note_request(
-        self,
-        call: str,
-        account: str,
-        orders: Sequence[ExchangeOrder] | Sequence[str],
-        confirm_ids: Sequence[str],
-        problem: Declined | None,
-        details: Record,
-        now: Moment,
-    ) -> None:
-        ids = [order if isinstance(order, str) else order.id for order in orders]
-        reason = "" if problem is None else problem.text
-        self.ledger.append(
-            request_record(
-                call, account, now, order_ids=ids, confirm_ids=list(confirm_ids), reason=reason, details=details
-            )
-        )
-
-
-def _account(order: ExchangeOrder | None) -> str:
-    return "" if order is None else order.account

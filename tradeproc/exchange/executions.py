@@ -1,25 +1,22 @@
-"""The state of orders and money in the exchange, and what one execution changes in it.
+"""What a trade or a bar does to the orders in the market, and what an execution sets in motion.
 
 A fill changes its order, the position and the money, then the siblings, then releases the legs that waited for it;
-each change is one update with the next revision and, for orders and fills, one record of the ledger.
+each change is one update with the next revision.
 """
 
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tradeproc.domain.candles import Tick
-from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import TimeInForce
-from tradeproc.domain.units import Contracts, Money, Price
+from tradeproc.domain.units import Contracts, Money, Ticks
 from tradeproc.exchange import order_groups
-from tradeproc.exchange.accounts import Book
-from tradeproc.exchange.ledger import Ledger, fill_record, order_record
+from tradeproc.exchange.accounts import Accounts
 from tradeproc.exchange.matching import Rules, execution, fillable, is_hit, priority, wrong_side
 from tradeproc.exchange.order_index import OrderIndex
 from tradeproc.exchange.orders import (
     BalanceUpdate,
-    Changed,
+    Bar,
     ExchangeFill,
     ExchangeOrder,
     Moment,
@@ -36,35 +33,62 @@ KEPT_UPDATES = 20_000
 class Executions:
     """Orders, money, last prices and updates; only `Exchange` uses it, after it has checked what came in."""
 
-    def __init__(self, accounts: Mapping[str, Money], rules: Rules, ledger: Ledger) -> None:
-        self.rules, self.ledger = rules, ledger
-        self.book = Book(dict(accounts), rules.commission, rules.margins)
+    def __init__(self, accounts: Mapping[str, Money], rules: Rules) -> None:
+        self.rules = rules
+        self.accounts = Accounts(dict(accounts), rules.commission, rules.margins)
         self.orders = OrderIndex()
         self.updates: deque[Update] = deque(maxlen=KEPT_UPDATES)
-        self.last: dict[str, Tick] = {}
-        self.last_price: dict[str, Price] = {}
+        self.last: dict[str, Ticks] = {}
         self.revision = 0
         self.fills = 0
+        self._new: list[Update] = []
 
-    def set_last(self, contract: str, tick: Tick) -> None:
-        """Set the newest tick of a contract."""
-        terms = instrument_of(contract)
-        self.last[contract] = tick
-        self.last_price[contract] = terms.price(terms.nearest(tick.price))
+    def take_new(self) -> tuple[Update, ...]:
+        """Return the updates since the last call."""
+        if not self._new:
+            return ()
+        new, self._new = tuple(self._new), []
+        return new
 
-    def tick(self, contract: str, tick: Tick, now: Moment) -> None:
-        """Let one trade of the tape meet the book."""
-        self.set_last(contract, tick)
-        live = self.orders.live(contract)
-        if not live:
-            return
-        price, size_left = self.last_price[contract], int(tick.size)
-        for order_id in [order.id for order in sorted(live, key=lambda order: priority(order, price))]:
+    def trade(self, contract: str, price: Ticks, size: int, now: Moment) -> int:
+        """Let one trade meet the orders; return how much of its size resting limits got."""
+        self.last[contract] = price
+        below, above = self.orders.reach(contract)
+        if below < price < above:
+            return 0
+        taken = 0
+        for order_id in [o.id for o in sorted(self.orders.live(contract), key=lambda each: priority(each, price))]:
             order = self.orders[order_id]
             is_new = order.status is OrderStatus.QUEUED
             if is_new:
-                self.set(replace(order, status=OrderStatus.WORKING), What.ACTIVATED, now)
-            size_left -= self._attempt(order_id, size_left, now, arriving=is_new)
+                self.put(replace(order, status=OrderStatus.WORKING), What.ACTIVATED)
+            taken += self._attempt(order_id, size - taken, now, arriving=is_new)
+        return taken
+
+    def bar(self, bar: Bar, now: Moment) -> None:
+        """Let a bar meet the orders: from its open by low and high (in a falling bar high and low) to its close.
+
+        On the way it stops at every price at which an order waits, so a stop fills at its own price and not at the
+        bar's extreme; only from one bar to the next does the price jump.
+        """
+        below, above = self.orders.reach(bar.contract)
+        if below < bar.low and bar.high < above:
+            self.last[bar.contract] = bar.close
+            return
+        left = bar.volume - self.trade(bar.contract, bar.open, bar.volume, now)
+        extremes = (bar.low, bar.high) if bar.close >= bar.open else (bar.high, bar.low)
+        price = bar.open
+        for end in (*extremes, bar.close):
+            while price != end:
+                price = self._next_price(bar.contract, price, end)
+                left -= self.trade(bar.contract, price, left, now)
+
+    def _next_price(self, contract: str, price: Ticks, end: Ticks) -> Ticks:
+        """Return the first price after `price` on the way to `end` at which an order waits, or `end`."""
+        levels = [level for order in self.orders.live(contract) for level in (order.limit, order.stop)]
+        if end > price:
+            return min([level for level in levels if level is not None and price < level < end], default=end)
+        return max([level for level in levels if level is not None and end < level < price], default=end)
 
     def arrive(self, order_id: str, now: Moment) -> None:
         """Let an order that is new, changed or released meet the last price.
@@ -74,20 +98,20 @@ class Executions:
         order = self.orders[order_id]
         if not order.status.is_working:
             return
-        if is_hit(order, self.last_price[order.contract]):
+        if is_hit(order, self.last[order.contract]):
             self.end(order, OrderStatus.REJECTED, wrong_side(order), now)
         else:
             self._attempt(order_id, 0, now, arriving=True)
 
     def _attempt(self, order_id: str, size_left: int, now: Moment, *, arriving: bool) -> int:
-        """Execute what can be executed at the last price; return how much of the tick's size that took."""
+        """Execute what can be executed at the last price; return how much of the trade's size that took."""
         order = self.orders[order_id]
         if not order.status.is_working:
             return 0
-        price = self.last_price[order.contract]
+        price = self.last[order.contract]
         if is_hit(order, price):
             order, arriving = replace(order, triggered=True), True
-            self.set(order, What.TRIGGERED, now)
+            self.put(order, What.TRIGGERED)
         how = execution(order, price, self.rules, arriving=arriving)
         quantity = 0 if how is None else fillable(order, how, size_left, self.rules)
         if order.time_in_force is TimeInForce.FOK and quantity < order.remaining:
@@ -104,13 +128,13 @@ class Executions:
         if order.status.is_open and is_due and order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
             self.end(order, OrderStatus.CANCELLED, "not filled at once", now)
 
-    def _fill(self, order: ExchangeOrder, quantity: Contracts, price: Price, now: Moment) -> None:
+    def _fill(self, order: ExchangeOrder, quantity: Contracts, price: Ticks, now: Moment) -> None:
         filled = Contracts(order.filled + quantity)
         is_whole = filled == order.quantity
         after = replace(
             order,
             filled=filled,
-            value=Price(order.value + price * quantity),
+            value=Ticks(order.value + price * quantity),
             status=OrderStatus.FILLED if is_whole else OrderStatus.PARTIALLY_FILLED,
             closed_at=now.wall if is_whole else None,
         )
@@ -127,7 +151,7 @@ class Executions:
             now.wall,
             now.market,
         )
-        self.set(after, What.FILLED, now, fill)
+        self.put(after, What.FILLED, fill)
         self._book_fill(fill)
         for sibling in self.orders.siblings(after):
             if sibling.status.is_open:
@@ -139,20 +163,19 @@ class Executions:
                 self.arrive(leg.id, now)
 
     def _book_fill(self, fill: ExchangeFill) -> None:
-        before = self.book.holding(fill.account, fill.contract)
-        holding = self.book.book(fill)
+        before = self.accounts.holding(fill.account, fill.contract)
+        holding = self.accounts.book(fill)
         if before is not None and before.quantity and before.id != holding.id:
-            flat = replace(before, quantity=Contracts(0), average=None)
-            self._tell(PositionUpdate(self.revision + 1, flat))
-        self._tell(PositionUpdate(self.revision + 1, holding))
-        self._tell(BalanceUpdate(self.revision + 1, fill.account))
+            self.tell(PositionUpdate(self.revision + 1, replace(before, quantity=Contracts(0))))
+        self.tell(PositionUpdate(self.revision + 1, holding))
+        self.tell(BalanceUpdate(self.revision + 1, fill.account))
 
-    def end(self, order: ExchangeOrder, status: OrderStatus, reason: str, now: Moment) -> Changed:
-        """Close an order that is not filled, and cut or cancel the legs that wait for it."""
+    def end(self, order: ExchangeOrder, status: OrderStatus, reason: str, now: Moment) -> ExchangeOrder:
+        """Close an order that is not filled, cut or cancel the legs that wait for it, and return it."""
         ended = order_groups.closed(order, status, now.wall, reason)
-        self.set(ended, What(status.value), now)
+        self.put(ended, What(status.value))
         self._end_legs(ended, now)
-        return Changed(ended)
+        return ended
 
     def _end_legs(self, entry: ExchangeOrder, now: Moment) -> None:
         for leg in self.orders.legs(entry.id):
@@ -164,19 +187,18 @@ class Executions:
         if result is None:
             return False
         order, what = result
-        self.set(order, what, now)
+        self.put(order, what)
         if not order.status.is_open:
             self._end_legs(order, now)
         return True
 
-    def set(self, order: ExchangeOrder, what: What, now: Moment, fill: ExchangeFill | None = None) -> None:
-        """Put an order, tell it and write it down; the one way in which an order changes."""
+    def put(self, order: ExchangeOrder, what: What, fill: ExchangeFill | None = None) -> None:
+        """Put an order and tell it; the one way in which an order changes."""
         self.orders.put(order)
-        self._tell(OrderUpdate(self.revision + 1, what, order, fill))
-        self.ledger.append(order_record(order, what, self.revision, now))
-        if fill is not None:
-            self.ledger.append(fill_record(fill, self.revision))
+        self.tell(OrderUpdate(self.revision + 1, what, order, fill))
 
-    def _tell(self, update: Update) -> None:
+    def tell(self, update: Update) -> None:
+        """Add an update; it has the next revision."""
         self.revision = update.revision
         self.updates.append(update)
+        self._new.append(update)

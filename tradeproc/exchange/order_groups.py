@@ -19,10 +19,10 @@ def closed(order: ExchangeOrder, status: OrderStatus, at: Nanos, reason: str) ->
 
 def after_sibling_fill(order: ExchangeOrder, sibling: ExchangeOrder, quantity: int, at: Nanos) -> Result:
     """Return what a fill of a sibling does to an open order."""
-    if order.group_kind is GroupKind.NORMAL:
+    if order.group_kind is GroupKind.INDEPENDENT:
         return None
     left = order.quantity - quantity
-    if order.group_kind is GroupKind.OCO or left <= order.filled:
+    if order.group_kind is GroupKind.ONE_CANCELS_OTHER or left <= order.filled:
         return closed(order, OrderStatus.CANCELLED, at, f"sibling {sibling.id} filled"), What.CANCELLED
     released = Contracts(max(order.filled, order.released - quantity))
     return replace(order, quantity=Contracts(left), released=released), What.REDUCED

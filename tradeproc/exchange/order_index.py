@@ -1,7 +1,8 @@
-"""All orders of the exchange, with the indexes that matching and groups need. No rules here."""
+"""All orders of the exchange, with the indexes that matching and groups need. No rules of execution here."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
+from tradeproc.exchange.matching import NOTHING, Reach, reach
 from tradeproc.exchange.orders import ExchangeOrder, OrderStatus
 
 FIRST_ORDER_ID = 1_000_000_001
@@ -15,8 +16,9 @@ class OrderIndex:
         self._accounts: dict[str, list[str]] = {}
         self._groups: dict[str, list[str]] = {}
         self._legs: dict[str, list[str]] = {}
-        self._live: dict[str, dict[str, None]] = {}
-        self._confirm_ids: dict[str, set[str]] = {}
+        self._open: dict[str, dict[str, None]] = {}
+        self._reach: dict[str, Reach] = {}
+        self._client_ids: dict[str, set[str]] = {}
         self._next_id = FIRST_ORDER_ID
 
     def new_id(self) -> str:
@@ -38,14 +40,15 @@ class OrderIndex:
                 self._groups.setdefault(order.group, []).append(order.id)
             if order.parent is not None:
                 self._legs.setdefault(order.parent, []).append(order.id)
-            if order.confirm_id:
-                self._confirm_ids.setdefault(order.account, set()).add(order.confirm_id)
+            if order.client_id:
+                self._client_ids.setdefault(order.account, set()).add(order.client_id)
         self._orders[order.id] = order
-        live = self._live.setdefault(order.contract, {})
-        if order.status.is_open and order.status is not OrderStatus.WAITING:
-            live[order.id] = None
+        still_open = self._open.setdefault(order.contract, {})
+        if order.status.is_open:
+            still_open[order.id] = None
         else:
-            live.pop(order.id, None)
+            still_open.pop(order.id, None)
+        self._reach.pop(order.contract, None)
 
     def get(self, order_id: str) -> ExchangeOrder | None:
         """Return an order, or None."""
@@ -53,9 +56,6 @@ class OrderIndex:
 
     def __getitem__(self, order_id: str) -> ExchangeOrder:
         return self._orders[order_id]
-
-    def __iter__(self) -> Iterator[ExchangeOrder]:
-        return iter(list(self._orders.values()))
 
     def of_account(self, account: str) -> list[ExchangeOrder]:
         """Return the orders of an account, oldest first."""
@@ -69,10 +69,24 @@ class OrderIndex:
         """Return the orders that have it as their entry."""
         return [self._orders[leg] for leg in self._legs.get(order_id, ())]
 
-    def live(self, contract: str) -> list[ExchangeOrder]:
-        """Return the open orders of a contract that a tick may concern, oldest first."""
-        return [self._orders[order_id] for order_id in self._live.get(contract, ())]
+    def open_orders(self, contract: str) -> list[ExchangeOrder]:
+        """Return the open orders of a contract, legs that wait included, oldest first."""
+        return [self._orders[order_id] for order_id in self._open.get(contract, ())]
 
-    def confirm_ids(self, account: str) -> set[str]:
-        """Return the OrderConfirmIDs that the account has used."""
-        return self._confirm_ids.get(account, set())
+    def live(self, contract: str) -> list[ExchangeOrder]:
+        """Return the open orders of a contract that a trade may concern, oldest first."""
+        return [order for order in self.open_orders(contract) if order.status is not OrderStatus.WAITING]
+
+    def reach(self, contract: str) -> Reach:
+        """Return between which prices a trade changes nothing; worked out once for as long as no order changes."""
+        found = self._reach.get(contract)
+        if found is None:
+            found = NOTHING
+            for order in self.live(contract):
+                found = found.narrowed(reach(order))
+            self._reach[contract] = found
+        return found
+
+    def client_ids(self, account: str) -> set[str]:
+        """Return the names that clients of the account have used for orders."""
+        return self._client_ids.get(account, set())

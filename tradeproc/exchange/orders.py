@@ -1,37 +1,66 @@
 """Values of the exchange: tickets that come in, orders and fills, answers and updates that go out.
 
-Contracts are canonical codes (`ESH24`), prices are Decimal points on the exchange's own scale.
+Contracts are canonical codes (`ESH24`). Prices are whole ticks of the contract's instrument, also zero and below;
+whoever speaks to people or to a wire turns them into points. Sums of prices are ticks times contracts, and averages
+are fractions of a tick, so that nothing is rounded here.
 """
 
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
+from fractions import Fraction
+from typing import NamedTuple
 
 from tradeproc.domain.orders import OrderType, Side, TimeInForce
-from tradeproc.domain.units import Contracts, Money, Nanos, Price
+from tradeproc.domain.units import Contracts, Money, Nanos, Ticks
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Now, twice: `wall` stamps orders and fills, `market` is the time on the tape."""
+class Moment(NamedTuple):
+    """Now, twice: `wall` stamps orders and fills, `market` is the time of the trades; a backtest gives one twice."""
 
     wall: Nanos
     market: Nanos
 
 
+class Trade(NamedTuple):
+    """One trade of the market."""
+
+    contract: str
+    price: Ticks
+    size: Contracts
+
+
+class Bar(NamedTuple):
+    """What a contract did in a bar that has ended; `volume` is all that resting limits can get of it."""
+
+    contract: str
+    open: Ticks
+    high: Ticks
+    low: Ticks
+    close: Ticks
+    volume: Contracts
+
+
+class Clock(NamedTuple):
+    """Market time passed, and nothing traded."""
+
+
+Happening = Trade | Bar | Clock
+
+
 class GroupKind(StrEnum):
     """How the orders of a group look after each other."""
 
-    NORMAL = "NORMAL"
+    INDEPENDENT = "independent"
     """Not at all."""
-    OCO = "OCO"
+    ONE_CANCELS_OTHER = "one_cancels_other"
     """Any fill, even a partial one, cancels the siblings."""
-    BRK = "BRK"
+    ONE_REDUCES_OTHER = "one_reduces_other"
     """A fill takes as many contracts off the siblings; a sibling with nothing left is cancelled."""
 
 
 class OrderStatus(StrEnum):
-    """Where an order stands; the server turns it into its wire's codes."""
+    """Where an order stands; a dialect turns it into its wire's codes."""
 
     QUEUED = "queued"
     """Accepted, but the contract has not traded yet, so nothing can execute."""
@@ -53,30 +82,33 @@ class OrderStatus(StrEnum):
 
     @property
     def is_working(self) -> bool:
-        """Tell whether a tick can execute the order."""
-        return self in (OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED)
+        """Tell whether the order is in the market."""
+        return self in _WORKING
 
 
-_OPEN = frozenset({OrderStatus.QUEUED, OrderStatus.WAITING, OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED})
+_WORKING = frozenset({OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED})
+_OPEN = _WORKING | {OrderStatus.QUEUED, OrderStatus.WAITING}
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """An order as asked for. `confirm_id` is the client's OrderConfirmID; `groups` are its OSO children.
+    """An order as asked for.
 
-    `is_extended`: asked for with a duration that includes the extended session, which is only told again.
+    `client_id` is the client's own name of it, good once for an account ("" for none). `then` are the groups whose
+    orders wait for its fills: this order sends them. `memo` is kept with the order for whoever placed it and never
+    read here.
     """
 
     contract: str
     side: Side
     quantity: Contracts
     type: OrderType
-    limit: Price | None = None
-    stop: Price | None = None
+    limit: Ticks | None = None
+    stop: Ticks | None = None
     time_in_force: TimeInForce = TimeInForce.DAY
-    confirm_id: str = ""
-    groups: "tuple[TicketGroup, ...]" = ()
-    is_extended: bool = False
+    client_id: str = ""
+    then: "tuple[TicketGroup, ...]" = ()
+    memo: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +124,8 @@ class Replacement:
     """What shall change of an order; None leaves it as it is. `to_market` makes it a market order."""
 
     quantity: Contracts | None = None
-    limit: Price | None = None
-    stop: Price | None = None
+    limit: Ticks | None = None
+    stop: Ticks | None = None
     to_market: bool = False
 
 
@@ -102,7 +134,7 @@ class ExchangeOrder:
     """One order of the book; every change makes a new value.
 
     `released` is how many contracts may execute so far, filled ones included: all of `quantity`, except for a leg,
-    which is released as its entry fills. `value` is the sum of price x quantity of its fills. `triggered` is True
+    which is released as its entry fills. `value` is the sum of ticks x quantity of its fills. `triggered` is True
     once a stop was hit. `group` names the siblings' group ("" without), `parent` the entry of a leg.
     `opened_at` and `closed_at` are wall time.
     """
@@ -113,22 +145,22 @@ class ExchangeOrder:
     side: Side
     quantity: Contracts
     type: OrderType
-    limit: Price | None
-    stop: Price | None
+    limit: Ticks | None
+    stop: Ticks | None
     time_in_force: TimeInForce
-    confirm_id: str
+    client_id: str
     status: OrderStatus
     opened_at: Nanos
     released: Contracts
     filled: Contracts = Contracts(0)
-    value: Price = Price(Decimal(0))
+    value: Ticks = Ticks(0)
     triggered: bool = False
     group: str = ""
-    group_kind: GroupKind = GroupKind.NORMAL
+    group_kind: GroupKind = GroupKind.INDEPENDENT
     parent: str | None = None
     closed_at: Nanos | None = None
     reason: str = ""
-    is_extended: bool = False
+    memo: str = ""
 
     @property
     def remaining(self) -> Contracts:
@@ -136,9 +168,9 @@ class ExchangeOrder:
         return Contracts(self.quantity - self.filled if self.status.is_open else 0)
 
     @property
-    def average(self) -> Price | None:
-        """Return the average price of the filled part."""
-        return Price(self.value / self.filled) if self.filled else None
+    def average(self) -> Fraction | None:
+        """Return the average price of the filled part, in ticks."""
+        return Fraction(self.value, self.filled) if self.filled else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +183,7 @@ class ExchangeFill:
     contract: str
     side: Side
     quantity: Contracts
-    price: Price
+    price: Ticks
     cumulative: Contracts
     at: Nanos
     market_at: Nanos
@@ -159,18 +191,22 @@ class ExchangeFill:
 
 @dataclass(frozen=True, slots=True)
 class ExchangePosition:
-    """A position. `id` is its number for as long as it is not flat; `quantity` is signed; `average` None when flat.
+    """A position. `id` is its number for as long as it is not flat; `quantity` is signed.
 
-    `cost` is the sum of price x signed quantity of what is held; `opened_at` wall time of its first fill.
+    `cost` is the sum of ticks x signed quantity of what is held; `opened_at` wall time of its first fill.
     """
 
     id: str
     account: str
     contract: str
     quantity: Contracts
-    average: Price | None
-    cost: Price
+    cost: Fraction
     opened_at: Nanos
+
+    @property
+    def average(self) -> Fraction | None:
+        """Return the average price of what is held, in ticks; None when flat."""
+        return self.cost / self.quantity if self.quantity else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +231,11 @@ class Why(StrEnum):
     """Why a request was declined; nothing was placed or changed."""
 
     UNKNOWN_ACCOUNT = "unknown_account"
-    UNKNOWN_SYMBOL = "unknown_symbol"
+    UNKNOWN_CONTRACT = "unknown_contract"
     UNKNOWN_ORDER = "unknown_order"
     BAD_QUANTITY = "bad_quantity"
     OFF_TICK = "off_tick"
+    """A price between two ticks: said by whoever turns prices into ticks, before the exchange is asked."""
     MISSING_PRICE = "missing_price"
     DUPLICATE = "duplicate"
     NOT_ENOUGH_MARGIN = "not_enough_margin"
@@ -218,23 +255,6 @@ class Declined:
     why: Why
     text: str
     order_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """The orders of an accepted request as they were taken, each parent before its children, in the sent order.
-
-    What happened to them in the same moment (fills) is in the updates.
-    """
-
-    orders: tuple[ExchangeOrder, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """The order after an accepted replace or cancel."""
-
-    order: ExchangeOrder
 
 
 class What(StrEnum):
@@ -280,4 +300,40 @@ class BalanceUpdate:
     account: str
 
 
-Update = OrderUpdate | PositionUpdate | BalanceUpdate
+@dataclass(frozen=True, slots=True)
+class DayStart:
+    """An account's money when a trading day began: cash, and the open profit of what was held over it."""
+
+    cash: Money
+    unrealized: Money
+
+
+@dataclass(frozen=True, slots=True)
+class DayUpdate:
+    """A trading day began; `starts` are the accounts' money at that moment."""
+
+    revision: int
+    date: date
+    starts: dict[str, DayStart]
+
+
+Update = OrderUpdate | PositionUpdate | BalanceUpdate | DayUpdate
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The orders of an accepted request as they were taken, each parent before its children, in the sent order.
+
+    What happened to them in the same moment (fills) is in the updates.
+    """
+
+    orders: tuple[ExchangeOrder, ...]
+    updates: tuple[Update, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The order after an accepted replace or cancel, and all that changed with it."""
+
+    order: ExchangeOrder
+    updates: tuple[Update, ...] = field(default=(), repr=False)

@@ -2,7 +2,8 @@
 
     server.py     the process's loop; app.py all routes; pipeline.py what each request passes
     context.py    what all requests share; limits.py what a client may take before it has shown a token
-    market.py     tape, pace, exchange and journal held together, with a clock: what the server talks to
+    market.py     tape, pace, exchange, books and journal held together, with a clock: what the server talks to
+    books.py      every request, every change of an order, every fill; grid.py between points and ticks
     tape.py       trades of the past, shipped, from a file (tape_files.py) or generated; bars.py the bars made of it
     chosen.py     which tape is played; pace.py market time from monotonic time: start, speed, pause
     journal.py    the file from which a killed broker comes back
@@ -12,6 +13,6 @@
     written.py    settings as a file, for a local broker without a home
     tradestation/ TradeStation's dialect
 
-Wall time stamps orders and fills, market time stamps ticks and bars; each record of the ledger carries both. Start
+Wall time stamps orders and fills, market time stamps ticks and bars; each record of the books carries both. Start
 reading at `market.py`, then `pipeline.py`. The matching engine is `tradeproc/exchange/`.
 """

@@ -2,17 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from tradeproc.clock import monotonic_ns, wall_ns
 from tradeproc.domain.instruments import instrument_of
-from tradeproc.domain.units import MINUTE, SECOND
+from tradeproc.domain.units import MINUTE
 from tradeproc.exchange.orders import ExchangeOrder, ExchangePosition
 from tradeproc.localbroker.bars import DAY_MINUTES
 from tradeproc.localbroker.faults import Switchboard
+from tradeproc.localbroker.grid import to_points
 from tradeproc.localbroker.market import Market
 from tradeproc.localbroker.streams import HEARTBEAT_SECONDS, Streams
 from tradeproc.localbroker.tradestation.account_shapes import Relatives, Valued, order_body, position_body
@@ -22,7 +21,6 @@ from tradeproc.localbroker.tradestation.oauth import SignIn
 from tradeproc.localbroker.wakeups import Bells
 
 TICKS, BOOK = "ticks", "book"
-_CHICAGO, _CLOSED_HOURS = ZoneInfo("America/Chicago"), timedelta(hours=8)
 
 
 @dataclass(slots=True)
@@ -46,7 +44,6 @@ class ServerContext:
     streams: Streams = field(init=False)
     _told: int = 0
     _minute: int = 0
-    _day: int = 0
 
     def __post_init__(self) -> None:
         """Tie the streams to the bells and faults."""
@@ -68,7 +65,6 @@ class ServerContext:
             # bars also end without a trade
             self._minute = minute
             self.bells.ring(TICKS)
-            self._end_day()
         self.tell_changes()
         return played
 
@@ -79,19 +75,12 @@ class ServerContext:
             NotFlat: there are open orders or positions, and they are not to be closed.
         """
         closed = self.market.rewind(is_closing=is_closing)
-        self._day, self._minute = 0, 0
+        self._minute = 0
         self.streams.dismiss("stream.barcharts")
         self.streams.dismiss("stream.quotes")
         self.advance()
         self.bells.ring(TICKS)
         return closed
-
-    def _end_day(self) -> None:
-        # DAY orders lapse when the exchange closes, on market time
-        closes = trading_day(self.played_at)
-        if self._day and closes != self._day:
-            self.market.end_day()
-        self._day = closes
 
     def tell_changes(self) -> None:
         """Wake the brokerage streams if orders, positions or money changed since the last call."""
@@ -123,12 +112,12 @@ class ServerContext:
         """Return a position as the wire shows it, valued at the last trade."""
         exchange = self.market.exchange
         product = instrument_of(holding.contract)
-        tick = exchange.last(holding.contract)
+        tick = self.market.last(holding.contract)
         if tick is None:
-            average = holding.average or Decimal(0)
-            last, around = Decimal(average), Spread(average, average)
+            last = to_points(holding.average or 0, holding.contract)
+            around = Spread(last, last)
         else:
-            last, around = Decimal(repr(tick.price)), spread(tick, product)
+            last, around = to_points(product.nearest(tick.price), holding.contract), spread(tick, product)
         margin = exchange.rules.margins.get(product.root, Decimal(0))
         return position_body(
             Valued(holding, last, around.bid, around.ask, exchange.unrealized(holding), Decimal(margin))
@@ -136,7 +125,7 @@ class ServerContext:
 
     def quote(self, symbol: str, code: str) -> dict[str, Any] | None:
         """Return a full quote, or None before the contract's first trade."""
-        tick = self.market.exchange.last(code)
+        tick = self.market.last(code)
         days = [bar.candle for bar in self.market.bars(code, DAY_MINUTES, 2)]
         return quote_body(symbol, code, tick, days) if tick is not None and days else None
 
@@ -145,15 +134,9 @@ class ServerContext:
         return sum((self._notional(holding) for holding in self.market.exchange.holdings(account)), Decimal(0))
 
     def _notional(self, holding: ExchangePosition) -> Decimal:
-        tick = self.market.exchange.last(holding.contract)
-        price = Decimal(repr(tick.price)) if tick is not None else Decimal(holding.average or 0)
+        last = self.market.exchange.last(holding.contract)
+        price = to_points(holding.average or 0 if last is None else last, holding.contract)
         return price * holding.quantity * instrument_of(holding.contract).point_value
-
-
-def trading_day(market_at: int) -> int:
-    """Return the number of the trading day of a market time; days end at 16:00 in Chicago."""
-    moment = datetime.fromtimestamp(market_at // SECOND, _CHICAGO) + _CLOSED_HOURS
-    return moment.toordinal()
 
 
 def refusal(title: str, message: str, **more: str) -> dict[str, str]:

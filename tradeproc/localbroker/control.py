@@ -13,9 +13,10 @@ from starlette.routing import Route
 from tradeproc.clock import wall_ns
 from tradeproc.domain.units import iso
 from tradeproc.errors import Refusal
-from tradeproc.exchange.orders import Declined
+from tradeproc.exchange.orders import Declined, ExchangePosition
 from tradeproc.localbroker.context import ServerContext, refusal
 from tradeproc.localbroker.control_key import trouble
+from tradeproc.localbroker.grid import to_points
 from tradeproc.localbroker.pipeline import as_json, error
 from tradeproc.localbroker.tradestation.account_shapes import balance_body
 
@@ -94,9 +95,16 @@ def status(context: ServerContext) -> Body:
 
 def ledger(context: ServerContext) -> Body:
     """Return the broker's own books: orders as they stand, every fill, every request, and what is held."""
-    books, exchange = context.market.ledger, context.market.exchange
-    held = [asdict(holding) for account in exchange.accounts() for holding in exchange.holdings(account)]
+    books, exchange = context.market.books, context.market.exchange
+    held = [_held(holding) for account in exchange.accounts() for holding in exchange.holdings(account)]
     return {"orders": books.orders(), "fills": books.fills(), "requests": books.requests(), "positions": held}
+
+
+def _held(holding: ExchangePosition) -> Body:
+    """Return a position with its prices in points."""
+    average, contract = holding.average, holding.contract
+    prices = {"cost": to_points(holding.cost, contract)}
+    return asdict(holding) | prices | {"average": None if average is None else to_points(average, contract)}
 
 
 def exposure(context: ServerContext) -> Body:

@@ -1,9 +1,9 @@
 """The journal: an append-only file from which a killed local broker comes back with all that it had confirmed.
 
-One line is what one call changed, as a JSON list of ledger records: a kill in the middle of a write tears the last
-line only, and a torn line was never confirmed; it is put aside into `<name>.torn`. Lines are written in one piece
-before the call is answered; they survive the death of the process, and with `fsync` that of the machine too. What a
-full disk did not take is written before anything that comes later.
+One line is what one call changed, as a JSON list of records of `books.py`: a kill in the middle of a write tears the
+last line only, and a torn line was never confirmed; it is put aside into `<name>.torn`. Lines are written in one
+piece before the call is answered; they survive the death of the process, and with `fsync` that of the machine too.
+What a full disk did not take is written before anything that comes later.
 """
 
 import os
@@ -14,7 +14,7 @@ import orjson
 
 from tradeproc.durable import append_durably, sync_folder
 from tradeproc.errors import Halt
-from tradeproc.exchange.ledger import Record
+from tradeproc.localbroker.books import Record
 
 
 class BrokenJournal(Halt):

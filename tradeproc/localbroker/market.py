@@ -1,22 +1,25 @@
-"""Tape, pace, exchange, ledger and journal held together: what the server talks to.
+"""Tape, pace, exchange, books and journal held together: what the server talks to.
 
 Every call first plays the ticks that are due, and what it changed is in the journal before it returns.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from tradeproc import clock
+from tradeproc.domain.candles import Tick
+from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import OrderType, Side
 from tradeproc.domain.units import Contracts, Money, Nanos
 from tradeproc.errors import Refusal
-from tradeproc.exchange.exchange import Exchange
-from tradeproc.exchange.ledger import Ledger, Record
+from tradeproc.exchange.checks import flattened
+from tradeproc.exchange.exchange import Exchange, Known
 from tradeproc.exchange.matching import Rules
 from tradeproc.exchange.orders import (
     Changed,
+    Clock,
     Declined,
     ExchangePosition,
     GroupKind,
@@ -25,19 +28,25 @@ from tradeproc.exchange.orders import (
     Replacement,
     Ticket,
     TicketGroup,
+    Update,
 )
+from tradeproc.localbroker import books
 from tradeproc.localbroker.bars import Bar, LiveBars
+from tradeproc.localbroker.books import Books, Record, Request
 from tradeproc.localbroker.journal import BrokenJournal, Journal
 from tradeproc.localbroker.pace import FASTEST, LATEST, Pace
 from tradeproc.localbroker.tape import Tape
 
 T = TypeVar("T")
+A = TypeVar("A", bound=Placed | Changed | Declined)
 
 CLOCK_EVERY = clock.SECOND
 # so many are played in one go: between two goes clients are answered, and a market that is too fast for this machine
 # waits for it
 MOST_TICKS = 20_000
 _REWOUND = "rewound"
+# what reading records that somebody else wrote can raise
+_UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 
 class NotFlat(Refusal):
@@ -82,16 +91,16 @@ class Market:
             BrokenJournal: the journal is damaged, or belongs to another tape.
         """
         self.tape, self.settings = tape, settings
-        self.ledger = Ledger()
-        self.exchange = Exchange(tape.contracts, settings.accounts, settings.rules, self.ledger)
+        self.books = Books()
+        self.exchange = Exchange(tape.contracts, settings.accounts, settings.rules)
         self._wall, self._monotonic = wall, monotonic
         self._played_until, self._cursor = Nanos(0), 0
         self._journal = None if journal is None else Journal(journal, fsync=settings.fsync)
         known = [] if self._journal is None else self._journal.records
         try:
             self.pace = self._first_pace() if not known else self._continued(known)
-            self.exchange.restore(record for record in known if record["kind"] != "clock")
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, Refusal) as error:
+            self._restore([books.modern(record) for record in known if record["kind"] != "clock"])
+        except (*_UNREADABLE, Refusal) as error:
             if self._journal is None or journal is None:
                 raise
             self._journal.close()
@@ -113,10 +122,16 @@ class Market:
             self.pace = Pace(Nanos(last), self._monotonic(), self.pace.speed, self.pace.is_paused)
             now = Moment(now.wall, Nanos(last))
         played = max(0, until - self._cursor)
-        for contract, tick in self.tape.ticks(self._cursor, until):
-            self.exchange.tick(contract, tick, Moment(now.wall, tick.at))
+        # a person may change the market hours on the day itself
+        self.exchange.heed_market_hours(Moment(now.wall, self._played_until))
+        for at, trade in self.tape.trades(self._cursor, until):
+            moment = Moment(now.wall, at)
+            self._note(self.exchange.step(trade, moment), moment)
         self._cursor = max(until, self._cursor)
         self._played_until = max(now.market, self._played_until)
+        # orders also expire when nothing trades
+        moment = Moment(now.wall, self._played_until)
+        self._note(self.exchange.step(Clock(), moment), moment)
         self._save()
         return played
 
@@ -131,23 +146,27 @@ class Market:
 
     def place(self, account: str, group: TicketGroup) -> Placed | Declined:
         """See `Exchange.place`."""
-        return self._do(lambda now: self.exchange.place(account, group, now))
+        return self._do(lambda now: self._place(account, group, now))
+
+    def refuse(self, request: Request, problem: Declined) -> Declined:
+        """Write down a placement that was refused before it came to the exchange; it gets an id all the same."""
+        return self._do(lambda now: self._refuse(request, problem, now))
 
     def replace(self, order_id: str, change: Replacement) -> Changed | Declined:
         """See `Exchange.replace`."""
-        return self._do(lambda now: self.exchange.replace(order_id, change, now))
+        return self._do(lambda now: self._replace(order_id, change, now))
 
     def cancel(self, order_id: str) -> Changed | Declined:
         """See `Exchange.cancel`."""
-        return self._do(lambda now: self.exchange.cancel(order_id, now))
+        return self._do(lambda now: self._cancel(order_id, now))
 
     def reject(self, order_id: str, reason: str) -> Changed | Declined:
         """See `Exchange.reject`."""
-        return self._do(lambda now: self.exchange.reject(order_id, reason, now))
+        return self._do(lambda now: self._noted(self.exchange.reject(order_id, reason, now), now))
 
     def end_day(self) -> None:
         """Expire all open DAY orders."""
-        self._do(self.exchange.end_day)
+        self._do(lambda now: self._note(self.exchange.end_day(now), now))
 
     def set_speed(self, speed: float) -> None:
         """Change market seconds per wall second from now on.
@@ -181,13 +200,13 @@ class Market:
             raise NotFlat(len(orders), len(positions))
         now = Moment(self._wall(), self._played_until)
         for order in orders:
-            self.exchange.cancel(order.id, now)
+            self._cancel(order.id, now)
         for holding in positions:
-            self.exchange.place(holding.account, _closing(holding), now)
+            self._place(holding.account, _closing(holding), now)
         first = self._first_pace()
         self.pace = Pace(first.market, first.monotonic, self.pace.speed, self.pace.is_paused)
         self._stand_at(first.market)
-        self.ledger.append(self._clock_record() | {"kind": _REWOUND})
+        self.books.append(self._clock_record() | {"kind": _REWOUND})
         self._save(with_clock=True)
         return {"orders": len(orders), "positions": len(positions)}
 
@@ -199,7 +218,11 @@ class Market:
         for contract in self.tape.contracts:
             last = self.tape.last(contract, market)
             if last is not None:
-                self.exchange.set_last(contract, last)
+                self.exchange.set_last(contract, instrument_of(contract).nearest(last.price))
+
+    def last(self, contract: str) -> Tick | None:
+        """Return the newest trade of a contract that was played."""
+        return self.tape.last(contract, self._played_until)
 
     @property
     def played_until(self) -> Nanos:
@@ -217,9 +240,46 @@ class Market:
     def close(self) -> None:
         """Write down the clock and close the journal."""
         if self._journal is not None:
-            self._journal.write([*self.ledger.take_new(), self._clock_record()])
+            self._journal.write([*self.books.take_new(), self._clock_record()])
             self._journal.close()
             self._journal = None
+
+    def _place(self, account: str, group: TicketGroup, now: Moment) -> Placed | Declined:
+        answer = self.exchange.place(account, group, now)
+        orders = (answer.order_id,) if isinstance(answer, Declined) else tuple(order.id for order in answer.orders)
+        named = tuple(ticket.client_id for ticket in flattened(group) if ticket.client_id)
+        self._note_request(Request("place", account, orders, named, books.ticket_details(group)), answer, now)
+        return self._noted(answer, now)
+
+    def _refuse(self, request: Request, problem: Declined, now: Moment) -> Declined:
+        declined = replace(problem, order_id=self.exchange.declined_id())
+        self._note_request(replace(request, order_ids=(declined.order_id,)), declined, now)
+        return declined
+
+    def _replace(self, order_id: str, change: Replacement, now: Moment) -> Changed | Declined:
+        order = self.exchange.order(order_id)
+        account, contract = ("", "") if order is None else (order.account, order.contract)
+        details = {} if order is None else books.change_details(change, contract)
+        answer = self.exchange.replace(order_id, change, now)
+        self._note_request(Request("replace", account, (order_id,), details=details), answer, now)
+        return self._noted(answer, now)
+
+    def _cancel(self, order_id: str, now: Moment) -> Changed | Declined:
+        order = self.exchange.order(order_id)
+        answer = self.exchange.cancel(order_id, now)
+        self._note_request(Request("cancel", "" if order is None else order.account, (order_id,)), answer, now)
+        return self._noted(answer, now)
+
+    def _note_request(self, request: Request, answer: Placed | Changed | Declined, now: Moment) -> None:
+        self.books.note_request(request, answer.text if isinstance(answer, Declined) else "", now)
+
+    def _noted(self, answer: A, now: Moment) -> A:
+        if not isinstance(answer, Declined):
+            self._note(answer.updates, now)
+        return answer
+
+    def _note(self, updates: Iterable[Update], now: Moment) -> None:
+        self.books.note(updates, now)
 
     def _do(self, call: Callable[[Moment], T]) -> T:
         self.advance()
@@ -236,7 +296,7 @@ class Market:
         """Write what is new; the clock too, once a second."""
         if self._journal is None:
             return
-        new = self.ledger.take_new()
+        new = self.books.take_new()
         monotonic = self._monotonic()
         if with_clock or monotonic - self._clock_noted >= CLOCK_EVERY:
             new.append(self._clock_record())
@@ -256,6 +316,19 @@ class Market:
     def _first_pace(self) -> Pace:
         start = self.tape.first_at + round(self.settings.history_minutes * 60 * clock.SECOND)
         return Pace(Nanos(start), self._monotonic(), self.settings.speed)
+
+    def _restore(self, records: list[Record]) -> None:
+        """Give the exchange what the journal's records tell, and the books the records."""
+        read: Mapping[str, Callable[[Record], Known]] = {
+            "order": books.order_of,
+            "fill": books.fill_of,
+            "day": books.day_of,
+        }
+        known = [read[record["kind"]](record) for record in records if record["kind"] in read]
+        revision = max((record.get("revision", 0) for record in records), default=0)
+        placed = [each for each in records if each["kind"] == "request" and each["call"] == "place"]
+        self.exchange.restore(known, revision, [order_id for each in placed for order_id in each["order_ids"]])
+        self.books.load(records)
 
     def _continued(self, records: list[Record]) -> Pace:
         """Return the pace that goes on where the journal ends; a speed that was newly configured wins."""
@@ -289,11 +362,11 @@ class Market:
             "configured_speed": self.settings.speed,
             "continued": is_continued,
         }
-        self.ledger.append(record)
+        self.books.append(record)
         self._save()
 
 
 def _closing(holding: ExchangePosition) -> TicketGroup:
     side = Side.SELL if holding.quantity > 0 else Side.BUY
     ticket = Ticket(holding.contract, side, Contracts(abs(holding.quantity)), OrderType.MARKET)
-    return TicketGroup(GroupKind.NORMAL, (ticket,))
+    return TicketGroup(GroupKind.INDEPENDENT, (ticket,))

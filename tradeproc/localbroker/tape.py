@@ -15,8 +15,9 @@ import numpy.typing as npt
 from tradeproc.domain.candles import Tick
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.market_hours import market_hours
-from tradeproc.domain.units import SECOND, Contracts, Nanos, from_iso
+from tradeproc.domain.units import SECOND, Contracts, Nanos, Ticks, from_iso
 from tradeproc.errors import Refusal
+from tradeproc.exchange.orders import Trade
 from tradeproc.localbroker.bars import Bars
 from tradeproc.localbroker.tape_files import BadTape, check_answered, check_head, understand
 from tradeproc.market.bars import TickArrays
@@ -26,6 +27,7 @@ from tradeproc.market.tape_files.reading import NOTHING_SAID, Wanted
 Times = npt.NDArray[np.int64]
 Prices = npt.NDArray[np.float64]
 Sizes = npt.NDArray[np.int64]
+Steps = npt.NDArray[np.int64]
 
 SHIPPED = "shipped"
 _SHIPPED_FILE, _SHIPPED_CONTRACT = "ESH4_trades_2023-12-25.csv.gz", "ESH24"
@@ -34,6 +36,7 @@ _GENERATED = re.compile(r"generated:([A-Z0-9]+):(\d+)")
 _GENERATED_FROM = from_iso("2024-01-07T23:00:00Z")
 _GENERATED_SECONDS = 23 * 3600
 _LARGEST_SIZE = 10
+_LOOK_BACK = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,15 @@ class Tape:
     which: npt.NDArray[np.int16]
     name: str = "tape"
     warnings: tuple[str, ...] = ()
+    grid: Steps = field(init=False, repr=False, compare=False)
+    """The prices in whole ticks of their contracts, as the exchange wants them."""
     _bars: dict[tuple[str, int], Bars] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Put the prices on the grid, once."""
+        sizes = np.array([float(instrument_of(contract).tick_size) for contract in self.contracts])
+        grid = np.rint(self.prices / sizes[self.which]).astype(np.int64)
+        object.__setattr__(self, "grid", grid)
 
     def __len__(self) -> int:
         return len(self.times)
@@ -78,10 +89,24 @@ class Tape:
                 Tick(Nanos(int(self.times[index])), float(self.prices[index]), Contracts(int(self.sizes[index]))),
             )
 
+    def trades(self, start: int, stop: int) -> Iterator[tuple[Nanos, Trade]]:
+        """Yield the trades from index `start` to before `stop` as the exchange wants them, each with its time."""
+        rows = (column[start:stop].tolist() for column in (self.times, self.which, self.grid, self.sizes))
+        for at, which, price, size in zip(*rows, strict=True):
+            yield Nanos(at), Trade(self.contracts[which], Ticks(price), Contracts(size))
+
     def last(self, contract: str, market: int) -> Tick | None:
         """Return the newest trade of a contract at or before `market`."""
-        found = np.flatnonzero(self.which[: self.index_after(market)] == self.contracts.index(contract))
-        return next(self.ticks(int(found[-1]), int(found[-1]) + 1))[1] if len(found) else None
+        wanted, end = self.contracts.index(contract), self.index_after(market)
+        while end > 0:
+            # the newest trade of most contracts is near
+            start = max(0, end - _LOOK_BACK)
+            found = np.flatnonzero(self.which[start:end] == wanted)
+            if len(found):
+                newest = start + int(found[-1])
+                return next(self.ticks(newest, newest + 1))[1]
+            end = start
+        return None
 
     def bars(self, contract: str, minutes: int) -> Bars:
         """Return the bars of a contract; they are made once."""

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from tradeproc.exchange.ledger import ORDER
+from tradeproc.localbroker.books import order_of
 from tradeproc.localbroker.tradestation.account_shapes import Relatives, order_body
 from tradeproc.localbroker.tradestation.numbers import padded_price, wire_average, written
 
@@ -25,14 +25,13 @@ def test_an_average_has_at_most_ten_decimals(average: Decimal, code: str, told: 
 
 
 def test_the_average_of_an_order_is_told_rounded_in_both_of_its_places() -> None:
-    order = ORDER.decode(
-        {
-            **{"id": "1", "account": "A", "contract": "ESH24", "side": "buy", "quantity": 3, "type": "market"},
-            **{"limit": None, "stop": None, "time_in_force": "day", "confirm_id": "", "status": "filled"},
-            **{"opened_at": 1, "released": 3, "filled": 3, "value": "14401", "triggered": False, "group": ""},
-            **{"group_kind": "NORMAL", "parent": None, "closed_at": 2, "reason": "", "is_extended": False},
-        }
-    )
+    body = {
+        **{"id": "1", "account": "A", "contract": "ESH24", "side": "buy", "quantity": 3, "type": "market"},
+        **{"limit": None, "stop": None, "time_in_force": "day", "client_id": "", "status": "filled"},
+        **{"opened_at": 1, "released": 3, "filled": 3, "value": "14401", "triggered": False, "group": ""},
+        **{"group_kind": "independent", "parent": None, "closed_at": 2, "reason": "", "memo": ""},
+    }
+    order = order_of({"order": body})
 
     body = order_body(order, Relatives(), Decimal("1.5"))
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import orjson
 import pytest
@@ -226,6 +227,49 @@ def test_without_pages_a_list_of_orders_is_cut_at_600_and_nothing_says_so(wire: 
     assert [row["OrderID"] for row in first["Orders"] + rest["Orders"]] == ids[::-1]
     assert wire.http.get(path, params={"pageSize": "601"}).status_code == 400
     assert wire.http.get(path, params={"pageSize": "2", "nextToken": "bm9uZQ=="}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"OrderType": "Limit", "LimitPrice": "4800.1"},
+        {"OrderType": "StopMarket", "StopPrice": "-4800.1"},
+        {
+            "OSOs": [
+                {
+                    "Type": "BRK",
+                    "Orders": [{"OrderType": "StopMarket", "StopPrice": "4795.1", "TradeAction": "SELL"}],
+                }
+            ]
+        },
+    ],
+)
+def test_a_price_between_two_ticks_fails_the_whole_order_and_is_written_down(
+    wire: Wire, changes: dict[str, Any]
+) -> None:
+    account = wire.account()
+    for group in changes.get("OSOs", ()):
+        group["Orders"] = [order(account, **leg) for leg in group["Orders"]]
+
+    answer = wire.http.post(ORDERS, json=order(account, OrderConfirmID=f"off-{account}", **changes)).json()
+
+    (failed,) = answer["Errors"]
+    assert (answer["Orders"], failed["Error"]) == ([], "FAILED")
+    assert failed["Message"].startswith("Order failed. Reason: Off-tick price: ")
+    assert wire.get(f"/v3/brokerage/accounts/{account}/orders")["Orders"] == []
+    (request,) = [each for each in wire.control.ledger()["requests"] if each["account"] == account]
+    assert (request["accepted"], request["client_ids"]) == (False, [f"off-{account}"])
+
+
+def test_a_change_to_a_price_between_two_ticks_is_refused_and_changes_nothing(wire: Wire) -> None:
+    account = wire.account()
+    placed = wire.place(limit(account, "4000"))
+
+    answer = wire.http.put(f"{ORDERS}/{placed}", json={"LimitPrice": "4799.1"})
+
+    assert answer.status_code == 400
+    assert answer.json()["Message"].startswith("Failed to Cancel/Replace order: Off-tick price: ")
+    assert wire.order(account, placed)["LimitPrice"] == "4000"
 
 
 def test_a_stop_on_the_wrong_side_is_accepted_and_told_as_rejected_with_its_reason(wire: Wire) -> None:

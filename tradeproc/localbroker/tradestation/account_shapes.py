@@ -12,8 +12,11 @@ from typing import Any
 from tradeproc.domain.instruments import Contract, instrument
 from tradeproc.domain.orders import OrderType, Side, TimeInForce
 from tradeproc.domain.units import SECOND, iso
-from tradeproc.exchange.orders import ExchangeOrder, ExchangePosition, Funds, GroupKind, OrderStatus
+from tradeproc.exchange.accounts import CURRENCY
+from tradeproc.exchange.orders import DayStart, ExchangeOrder, ExchangePosition, Funds, GroupKind, OrderStatus
+from tradeproc.localbroker.grid import to_points
 from tradeproc.localbroker.tradestation.numbers import wire_average, wire_price, wire_symbol, written
+from tradeproc.localbroker.tradestation.tickets import EXTENDED
 
 Body = dict[str, Any]
 
@@ -46,8 +49,10 @@ _TYPES = {
     OrderType.STOP: "StopMarket",
     OrderType.STOP_LIMIT: "StopLimit",
 }
+_KINDS = {GroupKind.ONE_CANCELS_OTHER: "OCO", GroupKind.ONE_REDUCES_OTHER: "BRK"}
 _DURATIONS = {TimeInForce.DAY: "DAY", TimeInForce.GTC: "GTC", TimeInForce.IOC: "IOC", TimeInForce.FOK: "FOK"}
 _GTC_DAYS = 90
+_OPEN_EQUITY = ("AccountOpenTradeEquity", "OpenTradeEquity")
 # what sets off a stop here and by default at the broker: a single trade
 _TRIGGER = "STPTRG=STT;"
 
@@ -75,7 +80,11 @@ def order_body(
     `commission` is per contract and side.
     """
     code = status or status_code(order)
-    used = next((price for price in (order.limit, order.stop, order.average) if price is not None), None)
+    limit, stop, average = (
+        None if price is None else to_points(price, order.contract)
+        for price in (order.limit, order.stop, order.average)
+    )
+    used = next((price for price in (limit, stop, average) if price is not None), None)
     has_stop = order.type.has_stop
     is_gtc = order.time_in_force is TimeInForce.GTC
     fields: dict[str, object] = {
@@ -85,14 +94,12 @@ def order_body(
         "ClosedDateTime": iso(order.closed_at) if order.closed_at is not None and with_closing else None,
         "ConditionalOrders": _conditional(order, relatives) or None,
         "Currency": "USD",
-        "Duration": _DURATIONS[order.time_in_force] + ("+" if order.is_extended else ""),
-        "FilledPrice": wire_average(order.average, order.contract) if order.average is not None else "0",
+        "Duration": _DURATIONS[order.time_in_force] + ("+" if order.memo == EXTENDED else ""),
+        "FilledPrice": wire_average(average, order.contract) if average is not None else "0",
         "GoodTillDate": _good_till(order.opened_at) if is_gtc else None,
-        "GroupName": f"{order.group_kind} {order.group.lstrip('g')}"
-        if order.group_kind is not GroupKind.NORMAL
-        else None,
+        "GroupName": f"{_KINDS[order.group_kind]} {order.group.lstrip('g')}" if order.group_kind in _KINDS else None,
         "Legs": [_leg(order)],
-        "LimitPrice": wire_price(order.limit, order.contract) if order.limit is not None else None,
+        "LimitPrice": wire_price(limit, order.contract) if limit is not None else None,
         "OrderID": order.id,
         "OpenedDateTime": iso(order.opened_at),
         "OrderType": _TYPES[order.type],
@@ -100,7 +107,7 @@ def order_body(
         "RejectReason": order.reason if order.status is OrderStatus.REJECTED else None,
         "Status": code,
         "StatusDescription": DESCRIPTIONS[code],
-        "StopPrice": wire_price(order.stop, order.contract) if order.stop is not None else None,
+        "StopPrice": wire_price(stop, order.contract) if stop is not None else None,
         "ConversionRate": "1",
         "UnbundledRouteFee": "0",
     }
@@ -121,21 +128,15 @@ def _leg(order: ExchangeOrder) -> Body:
         "AssetType": "FUTURE",
     }
     if order.average is not None:
-        leg["ExecutionPrice"] = wire_average(order.average, order.contract)
+        leg["ExecutionPrice"] = wire_average(to_points(order.average, order.contract), order.contract)
     return leg
-
-
-def _is_tied(order: ExchangeOrder) -> bool:
-    return order.group_kind is not GroupKind.NORMAL
 
 
 def _conditional(order: ExchangeOrder, relatives: Relatives) -> list[Body]:
     parent = [{"Relationship": "OSP", "OrderID": order.parent}] if order.parent else []
     children = [{"Relationship": "OSO", "OrderID": child.id} for child in relatives.children]
-    kind = order.group_kind.value
-    siblings = (
-        [{"Relationship": kind, "OrderID": other.id} for other in relatives.siblings] if _is_tied(order) else []
-    )
+    kind = _KINDS.get(order.group_kind)
+    siblings = [{"Relationship": kind, "OrderID": other.id} for other in relatives.siblings] if kind else []
     return [*parent, *children, *siblings]
 
 
@@ -170,12 +171,13 @@ def position_body(valued: Valued) -> Body:
     holding = valued.holding
     contract = Contract.parse(holding.contract)
     value = instrument(contract.root).point_value
-    cost = holding.cost * value
+    cost = to_points(holding.cost, holding.contract) * value
+    average = None if holding.average is None else to_points(holding.average, holding.contract)
     count = abs(holding.quantity)
     margin = valued.margin * count
     fields: dict[str, object] = {
         "AccountID": holding.account,
-        "AveragePrice": wire_average(holding.average, holding.contract) if holding.average is not None else "0",
+        "AveragePrice": wire_average(average, holding.contract) if average is not None else "0",
         "AssetType": "FUTURE",
         "Last": wire_price(valued.last, holding.contract),
         "Bid": wire_price(valued.bid, holding.contract),
@@ -193,7 +195,7 @@ def position_body(valued: Valued) -> Body:
         "TodaysProfitLoss": written(valued.unrealized),
         "TotalCost": written(cost),
         "MarketValue": written(valued.last * holding.quantity * value),
-        "MarkToMarketPrice": wire_average(holding.average or Decimal(0), holding.contract),
+        "MarkToMarketPrice": wire_average(average or Decimal(0), holding.contract),
         "UnrealizedProfitLoss": written(valued.unrealized),
         "UnrealizedProfitLossPercent": written(_percent(valued.unrealized, cost)),
         "UnrealizedProfitLossQty": written(valued.unrealized / count if count else Decimal(0)),
@@ -251,14 +253,14 @@ def balance_body(funds: Funds, market_value: Decimal) -> Body:
     }
 
 
-def opening_balance_body(funds: Funds) -> Body:
-    """Return an account's money at the beginning of the day: what it started with."""
-    start = written(funds.start)
-    detail = {"Equity": start, "CashAvailableToWithdraw": start, "NetCash": start}
-    row = {"Currency": funds.currency, "CashBalance": start, "AccountOpenTradeEquity": "0", "OpenTradeEquity": "0"}
+def opening_balance_body(account: str, start: DayStart) -> Body:
+    """Return an account's money at the beginning of the trading day."""
+    cash, unrealized = written(start.cash), written(start.unrealized)
+    detail = {"Equity": written(start.cash + start.unrealized), "CashAvailableToWithdraw": cash, "NetCash": cash}
+    row = {"Currency": CURRENCY, "CashBalance": cash} | dict.fromkeys(_OPEN_EQUITY, unrealized)
     return {
-        "AccountID": funds.account,
+        "AccountID": account,
         "AccountType": "Futures",
-        "BalanceDetail": detail | {"OpenTradeEquity": "0", "SecurityOnDeposit": "0"},
+        "BalanceDetail": detail | {"OpenTradeEquity": unrealized, "SecurityOnDeposit": "0"},
         "CurrencyDetails": [row | {"AccountSecurities": "0", "Securities": "0"}],
     }

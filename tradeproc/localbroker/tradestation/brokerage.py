@@ -59,7 +59,7 @@ def balances(call: Call) -> Body:
 def opening_balances(call: Call) -> Body:
     """Answer with the accounts' money at the beginning of the day."""
     known, errors = _known(call)
-    found = [opening_balance_body(call.context.market.exchange.funds(account)) for account in known]
+    found = [opening_balance_body(account, call.context.market.exchange.day_start(account)) for account in known]
     return listing("BODBalances", found, errors)
 
 

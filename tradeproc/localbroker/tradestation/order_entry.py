@@ -4,20 +4,24 @@ Source: tradestation.md, "Order execution".
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 import orjson
 
 from tradeproc.domain.instruments import Contract
-from tradeproc.exchange.orders import Declined, Ticket, Why
+from tradeproc.exchange.orders import Declined, Placed, Ticket, Why
+from tradeproc.localbroker.books import Request
 from tradeproc.localbroker.context import refusal
+from tradeproc.localbroker.grid import to_points
 from tradeproc.localbroker.pipeline import ApiError, Call
 from tradeproc.localbroker.tradestation.numbers import wire_price, written
 from tradeproc.localbroker.tradestation.tickets import (
+    EXTENDED,
     BadTicket,
     Json,
+    OffTick,
     Placing,
     read_group,
     read_order,
@@ -32,7 +36,11 @@ Reader = Callable[[Json, tuple[str, ...]], Placing]
 # declined as bad requests; everything else fails as an order does: 200 with the order in Errors
 _BAD_REQUESTS = {
     Why.UNKNOWN_ACCOUNT: "Invalid Account ID.",
-    Why.UNKNOWN_SYMBOL: "Failed to build order: FAILED, INVALID SYMBOL",
+    Why.UNKNOWN_CONTRACT: "Failed to build order: FAILED, INVALID SYMBOL",
+}
+_FAILURES = {
+    Why.DUPLICATE: "Duplicate OrderConfirmID.",
+    Why.BAD_GROUP: "All orders of a BRK group must have the same symbol and side.",
 }
 _CHANGE_ERRORS = {
     Why.NOT_OPEN: "Not an open order.",
@@ -78,6 +86,8 @@ def replace(call: Call) -> Body:
         change = read_replacement(call.body(), order)
     except BadTicket as bad:
         raise ApiError(400, str(bad)) from None
+    except OffTick as bad:
+        raise ApiError(400, f"Failed to Cancel/Replace order: {bad}") from None
     changed = call.context.market.replace(order.id, change)
     if isinstance(changed, Declined):
         raise ApiError(400, f"Failed to Cancel/Replace order: {_CHANGE_ERRORS.get(changed.why, changed.text)}")
@@ -125,29 +135,59 @@ def _read(call: Call, read: Reader) -> Placing:
 
 
 def _place(call: Call, read: Reader) -> Body:
-    placing = _read(call, read)
-    placed = call.context.market.place(placing.account, placing.group)
+    try:
+        placing = _read(call, read)
+    except OffTick as bad:
+        placed: Placed | Declined = _refuse(call, Declined(Why.OFF_TICK, str(bad)))
+    else:
+        placed = call.context.market.place(placing.account, placing.group)
     if isinstance(placed, Declined):
         if placed.why in _BAD_REQUESTS:
             raise ApiError(400, _BAD_REQUESTS[placed.why])
-        failed = refusal("FAILED", f"Order failed. Reason: {placed.text}", OrderID=placed.order_id)
+        failed = refusal(
+            "FAILED", f"Order failed. Reason: {_FAILURES.get(placed.why, placed.text)}", OrderID=placed.order_id
+        )
         return {"Orders": [], "Errors": [failed]}
     return {"Orders": [{"Message": sent_message(order), "OrderID": order.id} for order in placed.orders]}
 
 
+def _refuse(call: Call, problem: Declined) -> Declined:
+    """Have a request written down that cannot come to the exchange."""
+    accounts = accounts_in_body(call)
+    if not accounts or not all(call.context.knows(account) for account in accounts):
+        return Declined(Why.UNKNOWN_ACCOUNT, problem.text)
+    request = Request("place", accounts[0], client_ids=tuple(_confirm_ids(call.body())))
+    return call.context.market.refuse(request, problem)
+
+
+def _confirm_ids(found: object) -> Iterator[str]:
+    """Yield every OrderConfirmID in a body, however deep."""
+    if isinstance(found, Mapping):
+        for key, value in found.items():
+            if str(key).lower() == "orderconfirmid" and isinstance(value, str) and value:
+                yield value
+            else:
+                yield from _confirm_ids(value)
+    elif isinstance(found, list):
+        for value in found:
+            yield from _confirm_ids(value)
+
+
 def _confirm(call: Call, read: Reader) -> Body:
-    placing = _read(call, read)
+    try:
+        placing = _read(call, read)
+    except OffTick as bad:
+        raise ApiError(400, str(bad)) from None
     return {"Confirmations": [_confirmation(call, placing.account, ticket) for ticket in placing.group.tickets]}
 
 
 def _confirmation(call: Call, account: str, ticket: Ticket) -> Body:
     exchange = call.context.market.exchange
-    tick = exchange.last(ticket.contract)
-    last = Decimal(repr(tick.price)) if tick is not None else Decimal(0)
+    last = exchange.last(ticket.contract) or 0
     price = next((price for price in (ticket.limit, ticket.stop) if price is not None), last)
     margin = exchange.rules.margins.get(Contract.parse(ticket.contract).root, Decimal(0)) * ticket.quantity
     priced = {
-        key: wire_price(value, ticket.contract)
+        key: wire_price(to_points(value, ticket.contract), ticket.contract)
         for key, value in (("LimitPrice", ticket.limit), ("StopPrice", ticket.stop))
         if value is not None
     }
@@ -155,11 +195,11 @@ def _confirmation(call: Call, account: str, ticket: Ticket) -> Body:
         "OrderAssetCategory": "FUTURE",
         "Currency": "USD",
         "Route": "Intelligent",
-        "TimeInForce": {"Duration": ticket.time_in_force.value.upper() + ("+" if ticket.is_extended else "")},
+        "TimeInForce": {"Duration": ticket.time_in_force.value.upper() + ("+" if ticket.memo == EXTENDED else "")},
         "AccountID": account,
-        "OrderConfirmID": ticket.confirm_id or secrets.token_urlsafe(16)[:22],
+        "OrderConfirmID": ticket.client_id or secrets.token_urlsafe(16)[:22],
         **priced,
-        "EstimatedPrice": wire_price(price, ticket.contract),
+        "EstimatedPrice": wire_price(to_points(price, ticket.contract), ticket.contract),
         "EstimatedCost": written(margin),
         "EstimatedCommission": written(exchange.rules.commission * ticket.quantity),
         "InitialMarginDisplay": f"{margin:,.2f} USD",

@@ -13,9 +13,10 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from tradeproc.domain.orders import OrderType, Side, TimeInForce
-from tradeproc.domain.units import Contracts, Price
+from tradeproc.domain.units import Contracts, OffGrid, Ticks
 from tradeproc.errors import Refusal
 from tradeproc.exchange.orders import ExchangeOrder, GroupKind, Replacement, Ticket, TicketGroup
+from tradeproc.localbroker.grid import to_points, to_ticks
 from tradeproc.localbroker.tradestation.numbers import exchange_price, find_contract, padded_price, wire_symbol
 
 Json = Mapping[str, Any]
@@ -39,7 +40,13 @@ _DURATIONS = {
 }
 _EXTENDED = frozenset({"DYP", "GCP", "DAY+", "GTC+"})
 _SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
-_KINDS = {"NORMAL": GroupKind.NORMAL, "BRK": GroupKind.BRK, "OCO": GroupKind.OCO}
+_KINDS = {
+    "NORMAL": GroupKind.INDEPENDENT,
+    "BRK": GroupKind.ONE_REDUCES_OTHER,
+    "OCO": GroupKind.ONE_CANCELS_OTHER,
+}
+# the memo of an order whose duration includes the extended session
+EXTENDED = "extended"
 _NUMBER = re.compile(r"-?\d{1,12}(\.\d{1,12})?", re.ASCII)
 _WHOLE = re.compile(r"\d{1,7}", re.ASCII)
 _CONFIRM_ID = re.compile(r"\S{1,22}")
@@ -48,6 +55,10 @@ _DEEPEST = 4
 
 class BadTicket(Refusal):
     """A request that cannot be read or done; answered as BadRequest."""
+
+
+class OffTick(Refusal):
+    """A price between two ticks; answered as an order that failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +74,9 @@ def read_order(body: Json, traded: tuple[str, ...]) -> Placing:
 
     Raises:
         BadTicket: it cannot be read, or asks for what is not done here.
+        OffTick: a price lies between two ticks.
     """
-    return Placing(_account(body), TicketGroup(GroupKind.NORMAL, (_ticket(body, traded, 0),)))
+    return Placing(_account(body), TicketGroup(GroupKind.INDEPENDENT, (_ticket(body, traded, 0),)))
 
 
 def read_group(body: Json, traded: tuple[str, ...]) -> Placing:
@@ -72,6 +84,7 @@ def read_group(body: Json, traded: tuple[str, ...]) -> Placing:
 
     Raises:
         BadTicket: it cannot be read, or asks for what is not done here.
+        OffTick: a price lies between two ticks.
     """
     group = _group(body, traded, 0)
     accounts = {_account(order) for order in _list(body, "orders")}
@@ -85,6 +98,7 @@ def read_replacement(body: Json, order: ExchangeOrder) -> Replacement:
 
     Raises:
         BadTicket: it cannot be read, or asks for what is not done here.
+        OffTick: a price lies between two ticks.
     """
     keys = _folded(body)
     _refuse_advanced(keys)
@@ -101,8 +115,16 @@ def read_replacement(body: Json, order: ExchangeOrder) -> Replacement:
 def summary(ticket: Ticket) -> str:
     """Return a ticket in words, as `Buy 1 ESH26 @ 5000.00 Limit`."""
     verb = "Buy" if ticket.side is Side.BUY else "Sell"
-    limit = f"{padded_price(ticket.limit, ticket.contract)} Limit" if ticket.limit is not None else ""
-    stop = f"{padded_price(ticket.stop, ticket.contract)} Stop" if ticket.stop is not None else ""
+    limit = (
+        f"{padded_price(to_points(ticket.limit, ticket.contract), ticket.contract)} Limit"
+        if ticket.limit is not None
+        else ""
+    )
+    stop = (
+        f"{padded_price(to_points(ticket.stop, ticket.contract), ticket.contract)} Stop"
+        if ticket.stop is not None
+        else ""
+    )
     price = {
         OrderType.MARKET: "Market",
         OrderType.LIMIT: limit,
@@ -142,7 +164,7 @@ def _ticket(body: Json, traded: tuple[str, ...], depth: int) -> Ticket:
         duration,
         confirm_id,
         tuple(_group(group, traded, depth + 1) for group in _list(body, "osos")),
-        is_extended,
+        EXTENDED if is_extended else "",
     )
 
 
@@ -182,13 +204,17 @@ def _quantity(value: object) -> Contracts:
     return Contracts(int(text))
 
 
-def _price(keys: Json, key: str, code: str) -> Price | None:
+def _price(keys: Json, key: str, code: str) -> Ticks | None:
     text = _word(keys, key)
     if not text:
         return None
     if not _NUMBER.fullmatch(text):
         raise BadTicket(f"Invalid {key}: {text!r} is no price.")
-    return exchange_price(Decimal(text), code)
+    try:
+        # zero and below are prices too
+        return to_ticks(exchange_price(Decimal(text), code), code)
+    except OffGrid as error:
+        raise OffTick(f"Off-tick price: {error}.") from None
 
 
 def _account(body: Json) -> str:

@@ -26,6 +26,7 @@ from tradeproc.localbroker.server import ServerSettings, serve
 from tradeproc.localbroker.tape import located
 from tradeproc.localbroker.tradestation.oauth import OAuthSettings
 from tradeproc.market.tape_files.reading import Wanted
+from tradeproc.procs.market_hours_file import follow_market_hours
 from tradeproc.protocol import names
 
 log = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ class Pulse:
     """The heartbeat of a server that has an event loop of its own."""
 
     def __init__(self, home: Home) -> None:
-        self._directory = Directory(home.sockets)
+        self._home, self._directory = home, Directory(home.sockets)
         self._made: Future[Node] = Future()
         self._thread: threading.Thread | None = None
         self._desk: ServerContext | None = None
@@ -139,6 +140,7 @@ class Pulse:
             return
         node.add_statistics(self._statistics)
         node.every(_LOOK_SECONDS, self._look)
+        follow_market_hours(node, self._home)
         self._made.set_result(node)
         node.run()
 

@@ -1,0 +1,68 @@
+"""Trading days: when the day of each contract ends, by the market hours of its exchange (early closes included).
+
+A day is a trade date: from the close before it, over the evening, to its own close. What is placed after a close
+belongs to the next day. Outside of what the calendar knows, a day ends at the usual time of the close.
+"""
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+
+from tradeproc.domain.instruments import instrument_of
+from tradeproc.domain.market_hours import Changes, MarketHours, market_hours
+from tradeproc.domain.units import SECOND, Nanos
+
+# longer than any rest between two sessions
+_LOOK_DAYS = 14
+_DAY = timedelta(days=1)
+
+
+class TradingDays:
+    """The day that each calendar of some contracts is in; `ends_at` is when the first of them ends (market time)."""
+
+    def __init__(self, contracts: Iterable[str]) -> None:
+        self._contracts: dict[str, list[str]] = {}
+        for contract in contracts:
+            self._contracts.setdefault(instrument_of(contract).market_hours, []).append(contract)
+        self._ends: dict[str, Nanos] = {}
+        self._changes: dict[str, Changes] = {}
+        self.date: date | None = None
+        self.ends_at = Nanos(0)
+
+    def forget(self) -> None:
+        """Forget where time stands: it begins anew, at any moment. No day ends by that."""
+        self._ends.clear()
+        self.date, self.ends_at = None, Nanos(0)
+
+    def pass_to(self, at: Nanos) -> tuple[list[str], bool]:
+        """Go on to a moment at or after `ends_at`; return the contracts whose day ended, and if a new date began."""
+        ended: list[str] = []
+        before = self.date
+        for key, contracts in self._contracts.items():
+            ends_at = self._ends.get(key)
+            if ends_at is None or at >= ends_at:
+                ended += [] if ends_at is None else contracts
+                day, self._ends[key] = day_of(market_hours(key), at)
+                self.date = day if self.date is None else max(day, self.date)
+        self.ends_at = min(self._ends.values(), default=at)
+        self._changes = {key: market_hours(key).changes for key in self._contracts}
+        return ended, before is not None and self.date != before
+
+    def heed_changes(self, at: Nanos) -> None:
+        """Work out the ends again if a person changed the calendar since."""
+        if self._ends and any(market_hours(key).changes is not changes for key, changes in self._changes.items()):
+            self._ends = {key: day_of(market_hours(key), at)[1] for key in self._ends}
+            self._changes = {key: market_hours(key).changes for key in self._contracts}
+            self.ends_at = min(self._ends.values())
+
+
+def day_of(hours: MarketHours, at: Nanos) -> tuple[date, Nanos]:
+    """Return the trade date that a moment belongs to, and when it ends: always after the moment."""
+    local = hours.local(at)
+    for number in range(_LOOK_DAYS):
+        session = hours.session_of(local.date() + number * _DAY)
+        if session is not None and session.closed_at > at:
+            return session.date, session.closed_at
+    ends = datetime.combine(local.date(), hours.local(hours.horizon).time(), hours.zone)
+    if ends <= local:
+        ends += _DAY
+    return ends.date(), Nanos(int(ends.timestamp()) * SECOND)

@@ -1,0 +1,22 @@
+"""Between points and ticks: prices are points on a wire, in the books and on a tape, and ticks in the exchange."""
+
+from decimal import Decimal
+from fractions import Fraction
+
+from tradeproc.domain.instruments import instrument_of
+from tradeproc.domain.units import Price, Ticks, plain
+
+
+def to_ticks(price: Decimal, contract: str) -> Ticks:
+    """Return a price of a contract in whole ticks.
+
+    Raises:
+        OffGrid: the price lies between two ticks.
+    """
+    return instrument_of(contract).ticks(price)
+
+
+def to_points(ticks: Fraction | int, contract: str) -> Price:
+    """Return a price, or a sum of prices, in points; an average that has no end has 28 digits."""
+    exact = instrument_of(contract).tick_size * ticks.numerator
+    return Price(plain(exact if ticks.denominator == 1 else exact / ticks.denominator))
