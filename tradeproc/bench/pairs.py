@@ -86,10 +86,10 @@ def node_hearer(folder: Path, messages: int) -> None:
     def ask(method: str) -> None:
         node.request(TALKER, method, {}, seconds=30, on_reply=ignore)
 
-    def ignore(_: Reply) -> None:
+    def ignore(_: Reply[Body]) -> None:
         """Do nothing: the messages themselves are the answer."""
 
-    def hear(_: Envelope) -> None:
+    def hear(_: Envelope[Body]) -> None:
         if not meter.is_batch_whole() or meter.count > messages:
             return
         if meter.count == messages:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from types import TracebackType
+from typing import Any, TypeVar, overload
 
 import zmq
 
@@ -11,15 +12,37 @@ from tradeproc.bus.deadlines import new_request
 from tradeproc.bus.requests import Answered, NoAnswer, NoReply, RequestRefused, RequestWasRefused, silence, to_reply
 from tradeproc.bus.sockets import Context, connect_requester, connect_subscriber, new_context
 from tradeproc.clock import MILLISECOND, SECOND, monotonic_ns
+from tradeproc.protocol.codec import Codec
+from tradeproc.protocol.definitions import Method
 
 _ONLY = 1
 
+Q = TypeVar("Q")
+A = TypeVar("A")
 
-def ask(context: Context, directory: Directory, process: str, method: str, params: Body, seconds: float) -> Body:
-    """Ask `process` over a connection of its own and wait for the answer.
+
+def question(
+    method: Method[Any, Any] | str, params: Any, seconds: float
+) -> tuple[str, Any, float, Codec[Any] | None]:
+    """Return a question as `ask` takes it: method's name, plain parameters, time, and what reads the answer."""
+    if isinstance(method, str):
+        return method, params, seconds, None
+    return method.name, method.question_codec.write(params), seconds, method.answer_codec
+
+
+def ask(
+    context: Context,
+    directory: Directory,
+    process: str,
+    method: str,
+    params: Any,
+    seconds: float,
+    codec: Codec[Any] | None = None,
+) -> Any:
+    """Ask `process` over a connection of its own and wait for the answer, which `codec` reads.
 
     Raises:
-        NoReply: none came within `seconds`; whether it was done is not known.
+        NoReply: none that can be read came within `seconds`; whether it was done is not known.
         RequestRefused: the process said no.
     """
     socket = connect_requester(context, directory, process)
@@ -33,7 +56,7 @@ def ask(context: Context, directory: Directory, process: str, method: str, param
                 wire = decode_reply(socket.recv_multipart())
             except BadFrames:
                 continue
-            match to_reply(process, method, wire):
+            match to_reply(process, method, wire, codec):
                 case Answered(body):
                     return body
                 case RequestWasRefused(reason):
@@ -64,16 +87,22 @@ class Client:
         """Close everything; idempotent."""
         self._context.destroy(linger=0)
 
-    def call(self, process: str, method: str, params: Body, seconds: float) -> Body:
+    @overload
+    def call(self, process: str, method: Method[Q, A], params: Q, seconds: float) -> A: ...
+
+    @overload
+    def call(self, process: str, method: str, params: Body, seconds: float) -> Body: ...
+
+    def call(self, process: str, method: Method[Any, Any] | str, params: Any, seconds: float) -> Any:
         """Ask and wait for the answer.
 
         Raises:
-            NoReply: none came within `seconds`; whether it was done is not known.
+            NoReply: none that can be read came within `seconds`; whether it was done is not known.
             RequestRefused: the process said no.
         """
-        return ask(self._context, self._directory, process, method, params, seconds)
+        return ask(self._context, self._directory, process, *question(method, params, seconds))
 
-    def tail(self, process: str, prefix: str, idle: float | None = None) -> Iterator[Envelope]:
+    def tail(self, process: str, prefix: str, idle: float | None = None) -> Iterator[Envelope[Body]]:
         """Yield what `process` publishes on topics that begin with `prefix`.
 
         Begins when the connection stands, so nothing older comes. Ends when nothing came for `idle` seconds;

@@ -11,14 +11,16 @@ processes of the same machine can compare, hence `machine`.
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
 
 from tradeproc.domain.texts import storable_value
 from tradeproc.errors import Refusal
+from tradeproc.protocol.writing import plain, plain_default
 
 Body = dict[str, Any]
+B = TypeVar("B")
 
 VERSION = 1
 _PUBLISHED = struct.Struct(">BQQQ")
@@ -44,7 +46,7 @@ class Verdict(IntEnum):
     UNAVAILABLE = 2
 
 
-class Envelope(NamedTuple):
+class Envelope(NamedTuple, Generic[B]):
     """A published message; `sent_at` is the publisher's wall clock in ns."""
 
     publisher: str
@@ -52,7 +54,7 @@ class Envelope(NamedTuple):
     epoch: int
     sequence: int
     sent_at: int
-    body: Body
+    body: B
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Request:
     sent_at: int
     machine: int
     method: str
-    body: Body
+    body: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +78,23 @@ class WireReply:
     body: Body
 
 
-def encode_body(body: Body) -> bytes:
-    """Return a body as bytes; half a character in a text, as odd bytes of a command line leave it, is replaced.
+def encode_body(body: Any) -> bytes:
+    """Return a body as bytes: a JSON object, or a dataclass that needs no other form (`Codec.write` tells).
+
+    Half a character in a text, as odd bytes of a command line leave it, is replaced.
 
     Raises:
         Unencodable: something in it cannot be written.
     """
     try:
-        return orjson.dumps(body, option=_OPTIONS)
+        return orjson.dumps(body, default=plain_default, option=_OPTIONS)
     except (TypeError, ValueError, RecursionError):
         return _encode_storable(body)
 
 
-def _encode_storable(body: Body) -> bytes:
+def _encode_storable(body: Any) -> bytes:
     try:
-        return orjson.dumps(storable_value(body), option=_OPTIONS)
+        return orjson.dumps(storable_value(plain(body)), option=_OPTIONS)
     except (TypeError, ValueError, RecursionError) as error:
         raise Unencodable(f"a message that cannot be written: {error}") from error
 
@@ -110,7 +114,7 @@ def decode_body(data: bytes | memoryview) -> Body:
     return body
 
 
-def encode_published(topic: bytes, epoch: int, sequence: int, sent_at: int, body: Body) -> list[bytes]:
+def encode_published(topic: bytes, epoch: int, sequence: int, sent_at: int, body: Any) -> list[bytes]:
     """Return the frames of a published message.
 
     Raises:
@@ -120,7 +124,7 @@ def encode_published(topic: bytes, epoch: int, sequence: int, sent_at: int, body
     return [topic, _PUBLISHED.pack(VERSION, epoch, sequence, sent_at) + encode_body(body)]
 
 
-def decode_published(publisher: str, frames: list[bytes]) -> Envelope:
+def decode_published(publisher: str, frames: list[bytes]) -> Envelope[Body]:
     """Return the envelope that frames hold.
 
     Raises:
@@ -159,7 +163,7 @@ def decode_request(frames: list[bytes]) -> Request:
     return Request(number, budget, sent_at, machine, _text(frames[1]), decode_body(frames[2]))
 
 
-def encode_reply(verdict: Verdict, number: int, body: Body) -> list[bytes]:
+def encode_reply(verdict: Verdict, number: int, body: Any) -> list[bytes]:
     """Return the frames of a reply to request `number`."""
     return [_REPLY.pack(VERSION, verdict, number), encode_body(body)]
 

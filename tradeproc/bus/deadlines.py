@@ -11,8 +11,9 @@ asker before it gives up, however many processes forward the request.
 import functools
 import uuid
 from pathlib import Path
+from typing import Any
 
-from tradeproc.bus.codec import Body, Request
+from tradeproc.bus.codec import Request
 from tradeproc.clock import SECOND, monotonic_ns
 
 # the way back of an answer: this share of what the asker gave, and never more than so many seconds
@@ -32,7 +33,7 @@ def machine() -> int:
         return uuid.getnode()
 
 
-def new_request(number: int, method: str, body: Body, seconds: float) -> Request:
+def new_request(number: int, method: str, body: Any, seconds: float) -> Request:
     """Return a request that nobody wants answered after `seconds`."""
     return Request(number, max(0, int(seconds * SECOND)), monotonic_ns(), machine(), method, body)
 

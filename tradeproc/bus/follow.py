@@ -6,40 +6,68 @@ is awaited is kept; what the snapshot holds already is not told again.
 
 import logging
 from collections.abc import Callable
+from typing import Any, Generic, TypeVar, overload
 
 from tradeproc.bus.codec import BadFrames, Body, Envelope
 from tradeproc.bus.node import Node
 from tradeproc.bus.requests import Answered, NoAnswer, Reply, RequestWasRefused
 from tradeproc.errors import Refusal
+from tradeproc.protocol.definitions import FollowedTopic
 
 log = logging.getLogger(__name__)
+
+B = TypeVar("B")
+S = TypeVar("S")
 
 _PATIENCE = 2.0
 _PAUSE = 0.5
 _MOST_KEPT = 10_000
 
 
-class Follow:
-    """Follows the topics of one process that begin with one prefix, from construction until `close`.
+class Follow(Generic[B, S]):
+    """Follows a topic of one process, or the topics that begin with a plain name, from construction until `close`.
 
-    `on_snapshot` gets the snapshot's body and replaces what was known; `on_message` gets each newer message, in
+    `on_snapshot` gets the snapshot and replaces what was known; `on_message` gets each newer message, in
     order. `is_current` is False from a loss until the next snapshot; the copy is stale in between. It says nothing
     about whether the publisher lives: for that ask `Node.silent_for`.
     """
 
+    @overload
     def __init__(
         self,
+        node: Node,
+        process: str,
+        topic: FollowedTopic[B, S],
+        *,
+        on_snapshot: Callable[[S], None],
+        on_message: Callable[[Envelope[B]], None],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: "Follow[Body, Body]",
         node: Node,
         process: str,
         topic: str,
         *,
         on_snapshot: Callable[[Body], None],
-        on_message: Callable[[Envelope], None],
+        on_message: Callable[[Envelope[Body]], None],
+    ) -> None: ...
+
+    def __init__(
+        self,
+        node: Node,
+        process: str,
+        topic: FollowedTopic[Any, Any] | str,
+        *,
+        on_snapshot: Callable[[Any], None],
+        on_message: Callable[[Envelope[Any]], None],
     ) -> None:
-        self.process, self.topic = process, topic
+        self.process, self.topic = process, topic if isinstance(topic, str) else topic.name
+        self._read = None if isinstance(topic, str) else topic.snapshot_codec.read
         self.is_current = False
         self._node, self._on_snapshot, self._on_message = node, on_snapshot, on_message
-        self._kept: list[Envelope] = []
+        self._kept: list[Envelope[Any]] = []
         self._known: dict[str, int] = {}
         self._epoch = 0
         self._question = 0
@@ -78,7 +106,7 @@ class Follow:
             on_reply=lambda reply: self._answered(question, reply),
         )
 
-    def _answered(self, question: int, reply: Reply) -> None:
+    def _answered(self, question: int, reply: Reply[Body]) -> None:
         if question != self._question or self._is_closed:
             return
         match reply:
@@ -101,7 +129,7 @@ class Follow:
             if type(epoch) is not int or not isinstance(known, dict) or set(map(type, known.values())) - {int}:
                 raise BadFrames("a snapshot without its epoch and numbers")
             self._epoch, self._known = epoch, known
-            self._on_snapshot(body)
+            self._on_snapshot(body if self._read is None else self._read(body))
         except Refusal as refusal:
             log.warning("snapshot_refused publisher=%s topic=%s reason=%s", self.process, self.topic, refusal)
             self._ask_later()
@@ -114,7 +142,7 @@ class Follow:
             except Refusal as refusal:
                 log.warning("message_refused publisher=%s topic=%s reason=%s", self.process, self.topic, refusal)
 
-    def _take(self, envelope: Envelope) -> None:
+    def _take(self, envelope: Envelope[Any]) -> None:
         if not self.is_current:
             if len(self._kept) < _MOST_KEPT:
                 self._kept.append(envelope)

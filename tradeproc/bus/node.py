@@ -11,29 +11,35 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from tradeproc.bus.addresses import Directory
-from tradeproc.bus.client import ask
-from tradeproc.bus.codec import Body
+from tradeproc.bus.client import ask, question
+from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.curve import Admission
 from tradeproc.bus.loop import Action, Loop
 from tradeproc.bus.presence import Presence
 from tradeproc.bus.publisher import HEARTBEAT, Publisher
 from tradeproc.bus.requests import Answered, NoAnswer, OnReply, Reply, Requests, RequestWasRefused
-from tradeproc.bus.serving import Deferred, Handler, Server
+from tradeproc.bus.serving import Deferred, Handler, Server, TimedHandler, TypedHandler, typed
 from tradeproc.bus.sockets import PARTING_MS, Socket, bind_publisher, bind_server, new_context
 from tradeproc.bus.subscriptions import OnMessage, OnResync, Subscriptions
 from tradeproc.bus.timers import Timer
 from tradeproc.bus.vitals import STATES, Vitals
 from tradeproc.clock import SECOND, StepWatch, monotonic_ns
 from tradeproc.errors import EXIT_FAULT, Refusal
+from tradeproc.protocol.definitions import FollowedTopic, Method, Topic
 
 __all__ = ["Answered", "Deferred", "NoAnswer", "Node", "Reply", "RequestWasRefused"]
 
 log = logging.getLogger(__name__)
 
-SnapshotSource = Callable[[str], Body]
+B = TypeVar("B")
+S = TypeVar("S")
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+SnapshotSource = Callable[[str], Any]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -110,33 +116,79 @@ class Node:
 
     # --- publish and listen ---------------------------------------------------------------------------------------
 
-    def publish(self, topic: str, body: Body) -> None:
-        """Send to all who listen now; never blocks, and who is too slow loses messages and sees it."""
-        self._publisher.publish(topic, body)
+    @overload
+    def publish(self, topic: Topic[B], body: B) -> None: ...
+
+    @overload
+    def publish(self, topic: str, body: Body) -> None: ...
+
+    def publish(self, topic: Topic[Any] | str, body: Any) -> None:
+        """Send to all who listen now; never blocks, and who is too slow loses messages and sees it.
+
+        Raises:
+            Unencodable: something in the body cannot be written.
+        """
+        if isinstance(topic, str):
+            self._publisher.publish(topic, body)
+        else:
+            self._publisher.publish(topic.name, topic.codec.write(body))
 
     def renew_epoch(self) -> None:
         """Tell all subscribers to ask for everything again, as after a feed's reconnect."""
         self._publisher.renew_epoch()
         self._beat()
 
-    def snapshot(self, prefix: str, source: SnapshotSource) -> None:
-        """Answer `snapshot` questions about topics that begin with `prefix`; the longest prefix wins.
+    @overload
+    def snapshot(self, topic: FollowedTopic[Any, S], source: Callable[[], S]) -> None: ...
+
+    @overload
+    def snapshot(self, topic: str, source: SnapshotSource) -> None: ...
+
+    def snapshot(self, topic: FollowedTopic[Any, Any] | str, source: Callable[..., Any]) -> None:
+        """Answer `snapshot` questions about a topic; of plain names that are its beginning the longest wins.
 
         The answer also carries `epoch` and `sequences`, so that the asker can tell older messages from newer.
         """
-        self._snapshots[prefix] = source
+        if isinstance(topic, str):
+            self._snapshots[topic] = source
+        else:
+            write = topic.snapshot_codec.plain
+            self._snapshots[topic.name] = lambda _topic: write(source())
 
-    def subscribe(self, process: str, topic: str, on_message: OnMessage, on_resync: OnResync | None = None) -> None:
-        """Listen to topics of `process` that begin with `topic`, from now on and over its restarts.
+    @overload
+    def subscribe(
+        self,
+        process: str,
+        topic: Topic[B],
+        on_message: Callable[[Envelope[B]], None],
+        on_resync: OnResync | None = None,
+    ) -> None: ...
+
+    @overload
+    def subscribe(
+        self,
+        process: str,
+        topic: str,
+        on_message: Callable[[Envelope[Body]], None],
+        on_resync: OnResync | None = None,
+    ) -> None: ...
+
+    def subscribe(
+        self, process: str, topic: Topic[Any] | str, on_message: OnMessage, on_resync: OnResync | None = None
+    ) -> None:
+        """Listen to a topic of `process`, from now on and over its restarts; a plain name stands for all it begins.
 
         `on_resync` gets "start" at first contact, "gap" after a loss, "epoch" when the publisher began anew; what
         was known is then stale. `follow.Follow` does all that. A `Refusal` of `on_message` is counted and logged.
         """
-        self._subscriptions.subscribe(process, topic, on_message, on_resync)
+        if isinstance(topic, str):
+            self._subscriptions.subscribe(process, topic, on_message, on_resync)
+        else:
+            self._subscriptions.subscribe(process, topic.name, on_message, on_resync, topic.codec)
 
-    def unsubscribe(self, process: str, topic: str) -> None:
+    def unsubscribe(self, process: str, topic: Topic[Any] | str) -> None:
         """Stop all listening of ours to that topic of `process`."""
-        self._subscriptions.unsubscribe(process, topic)
+        self._subscriptions.unsubscribe(process, topic if isinstance(topic, str) else topic.name)
 
     def silent_for(self, process: str) -> float:
         """Return for how many seconds nothing, not even a heartbeat, was heard of `process`; infinite if never."""
@@ -145,25 +197,55 @@ class Node:
 
     # --- ask and answer -------------------------------------------------------------------------------------------
 
-    def handle(self, method: str, handler: Handler) -> None:
+    @overload
+    def handle(self, method: Method[Q, A], handler: TypedHandler[Q, A]) -> None: ...
+
+    @overload
+    def handle(self, method: str, handler: Handler) -> None: ...
+
+    def handle(self, method: Method[Any, Any] | str, handler: Callable[[Any], Any]) -> None:
         """Serve a method: return the answer or a `Deferred`, or raise a `Refusal`.
 
-        A key that the handler misses in its parameters is refused by itself.
+        A question that does not fit the method is refused by itself.
         """
-        self._server.handle(method, handler)
+        if isinstance(method, str):
+            self._server.handle(method, handler)
+        else:
+            self._server.handle(method.name, typed(method, lambda question, _seconds: handler(question)))
 
-    def request(self, process: str, method: str, params: Body, *, seconds: float, on_reply: OnReply) -> int:
+    def handle_timed(self, method: Method[Q, A], handler: TimedHandler[Q, A]) -> None:
+        """Serve a method whose handler is also told for how many seconds the asker still waits."""
+        self._server.handle(method.name, typed(method, handler))
+
+    @overload
+    def request(
+        self, process: str, method: Method[Q, A], params: Q, *, seconds: float, on_reply: OnReply[A]
+    ) -> int: ...
+
+    @overload
+    def request(self, process: str, method: str, params: Body, *, seconds: float, on_reply: OnReply[Body]) -> int: ...
+
+    def request(
+        self, process: str, method: Method[Any, Any] | str, params: Any, *, seconds: float, on_reply: OnReply[Any]
+    ) -> int:
         """Ask without waiting; `on_reply` is called exactly once, from the loop, never from within this call."""
-        return self._requests.request(process, method, params, seconds, on_reply)
+        name, plain, seconds, codec = question(method, params, seconds)
+        return self._requests.request(process, name, plain, seconds, on_reply, codec)
 
-    def call(self, process: str, method: str, params: Body, *, seconds: float) -> Body:
+    @overload
+    def call(self, process: str, method: Method[Q, A], params: Q, *, seconds: float) -> A: ...
+
+    @overload
+    def call(self, process: str, method: str, params: Body, *, seconds: float) -> Body: ...
+
+    def call(self, process: str, method: Method[Any, Any] | str, params: Any, *, seconds: float) -> Any:
         """Ask and wait; meanwhile this process does nothing else, not even its heartbeat.
 
         Raises:
-            NoReply: none came within `seconds`; whether it was done is not known.
+            NoReply: none that can be read came within `seconds`; whether it was done is not known.
             RequestRefused: the process said no.
         """
-        return ask(self._context, self._directory, process, method, params, seconds)
+        return ask(self._context, self._directory, process, *question(method, params, seconds))
 
     # --- loop -----------------------------------------------------------------------------------------------------
 

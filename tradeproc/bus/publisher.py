@@ -1,11 +1,11 @@
 """The publishing side: numbers every message of a topic, never waits for anybody."""
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import zmq
 
-from tradeproc.bus.codec import Body, encode_published
+from tradeproc.bus.codec import encode_published
 from tradeproc.bus.sockets import Socket
 from tradeproc.clock import wall_ns
 
@@ -26,7 +26,7 @@ class Publisher:
         self._greet = greet
         self._sequences: dict[str, int] = {}
 
-    def publish(self, topic: str, body: Body) -> None:
+    def publish(self, topic: str, body: Any) -> None:
         """Send to all who listen now; nobody listening is no error."""
         sequence = self._sequences.get(topic, 0) + 1
         frames = encode_published(topic.encode(), self.epoch, sequence, wall_ns(), body)

@@ -5,18 +5,22 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import zmq
 
 from tradeproc.bus.addresses import Directory
-from tradeproc.bus.codec import BadFrames, Body, Unencodable, Verdict, WireReply, decode_reply, encode_request
+from tradeproc.bus.codec import BadFrames, Unencodable, Verdict, WireReply, decode_reply, encode_request
 from tradeproc.bus.deadlines import new_request
 from tradeproc.bus.loop import Loop
 from tradeproc.bus.sockets import Context, Socket, connect_requester
 from tradeproc.bus.timers import Timer
 from tradeproc.errors import Outage, Refusal
+from tradeproc.protocol.codec import BadMessage, Codec
 
 log = logging.getLogger(__name__)
+
+A = TypeVar("A")
 
 
 class NoReply(Outage):
@@ -28,10 +32,10 @@ class RequestRefused(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Generic[A]):
     """The other process did it, and this is what it said."""
 
-    body: Body
+    body: A
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,8 @@ class NoAnswer:
     reason: str
 
 
-Reply = Answered | RequestWasRefused | NoAnswer
-OnReply = Callable[[Reply], None]
+Reply = Answered[A] | RequestWasRefused | NoAnswer
+OnReply = Callable[[Reply[A]], None]
 
 
 def silence(process: str, method: str, seconds: float) -> str:
@@ -57,10 +61,13 @@ def silence(process: str, method: str, seconds: float) -> str:
     return f"{process}: no answer to {method!r} within {seconds:g} s"
 
 
-def to_reply(process: str, method: str, reply: WireReply) -> Reply:
-    """Return what a reply off the wire means to the one who asked."""
+def to_reply(process: str, method: str, reply: WireReply, codec: Codec[Any] | None) -> Reply[Any]:
+    """Return what a reply off the wire means to the one who asked; an answer that cannot be read is none."""
     if reply.verdict is Verdict.ANSWERED:
-        return Answered(reply.body)
+        try:
+            return Answered(reply.body if codec is None else codec.read(reply.body))
+        except BadMessage as bad:
+            return NoAnswer(f"{process}: the answer to {method!r} cannot be read: {bad}")
     reason = str(reply.body.get("reason", "no reason given"))
     if reply.verdict is Verdict.REFUSED:
         return RequestWasRefused(reason)
@@ -71,8 +78,9 @@ def to_reply(process: str, method: str, reply: WireReply) -> Reply:
 class _Pending:
     process: str
     method: str
-    on_reply: OnReply
+    on_reply: OnReply[Any]
     deadline: Timer
+    codec: Codec[Any] | None
 
 
 class Requests:
@@ -87,8 +95,16 @@ class Requests:
     def __len__(self) -> int:
         return len(self._pending)
 
-    def request(self, process: str, method: str, params: Body, seconds: float, on_reply: OnReply) -> int:
-        """Ask, and return the question's number at once."""
+    def request(
+        self,
+        process: str,
+        method: str,
+        params: Any,
+        seconds: float,
+        on_reply: OnReply[Any],
+        codec: Codec[Any] | None = None,
+    ) -> int:
+        """Ask, and return the question's number at once; `codec` reads the answer, without one it stays plain."""
         socket = self._sockets.get(process) or self._connect(process)
         number = next(self._numbers)
         try:
@@ -99,7 +115,7 @@ class Requests:
             return number
         reason = silence(process, method, seconds)
         deadline = self._loop.after(seconds, lambda: self._finish(number, NoAnswer(reason)))
-        self._pending[number] = _Pending(process, method, on_reply, deadline)
+        self._pending[number] = _Pending(process, method, on_reply, deadline, codec)
         try:
             socket.send_multipart(frames, zmq.NOBLOCK)
         except zmq.Again:
@@ -141,9 +157,9 @@ class Requests:
             if asked is None or asked.process != process:
                 self._counts["late_replies"] += 1
                 continue
-            self._finish(reply.id, to_reply(process, asked.method, reply))
+            self._finish(reply.id, to_reply(process, asked.method, reply, asked.codec))
 
-    def _finish(self, number: int, reply: Reply) -> None:
+    def _finish(self, number: int, reply: Reply[Any]) -> None:
         asked = self._pending.pop(number, None)
         if asked is None:
             return

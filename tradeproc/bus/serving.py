@@ -9,6 +9,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 import zmq
 
@@ -18,8 +19,12 @@ from tradeproc.bus.loop import Loop
 from tradeproc.bus.sockets import Socket
 from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.errors import Outage, Refusal
+from tradeproc.protocol.definitions import Method
 
 log = logging.getLogger(__name__)
+
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 _MOST_A_TURN = 64
 
@@ -38,16 +43,22 @@ class UnknownMethod(Refusal):
         super().__init__(f"no method {method!r} here")
 
 
-class Deferred:
+class Deferred(Generic[A]):
     """An answer that comes later: a handler returns it and calls one of its methods once, from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._send: Callable[[Verdict, Body], None] | None = None
-        self._kept: tuple[Verdict, Body] | None = None
+        self._send: Callable[[Verdict, Any], None] | None = None
+        self._kept: tuple[Verdict, Any] | None = None
+        self._write: Callable[[Any], Any] = _same
         self.is_answered = False
 
-    def answer(self, body: Body) -> None:
+    def in_form(self, write: Callable[[Any], Any]) -> "Deferred[A]":
+        """Learn how the answer is written; the server's affair."""
+        self._write = write
+        return self
+
+    def answer(self, body: A) -> None:
         """Answer with a body; what comes after the first answer is ignored."""
         self._finish(Verdict.ANSWERED, body)
 
@@ -59,24 +70,46 @@ class Deferred:
         """Answer that nobody knows; the asker takes it as no answer, without waiting for its deadline."""
         self._finish(Verdict.UNAVAILABLE, {"reason": text})
 
-    def bind(self, send: Callable[[Verdict, Body], None]) -> None:
+    def bind(self, send: Callable[[Verdict, Any], None]) -> None:
         """Learn where the answer goes; the server's affair."""
         with self._lock:
             self._send, kept = send, self._kept
         if kept is not None:
-            send(*kept)
+            self._send_written(send, *kept)
 
-    def _finish(self, verdict: Verdict, body: Body) -> None:
+    def _send_written(self, send: Callable[[Verdict, Any], None], verdict: Verdict, body: Any) -> None:
+        send(verdict, self._write(body) if verdict is Verdict.ANSWERED else body)
+
+    def _finish(self, verdict: Verdict, body: Any) -> None:
         with self._lock:
             if self.is_answered:
                 return
             self.is_answered = True
             self._kept, send = (verdict, body), self._send
         if send is not None:
-            send(verdict, body)
+            self._send_written(send, verdict, body)
 
 
-Handler = Callable[[Body], Body | Deferred]
+def _same(body: Any) -> Any:
+    return body
+
+
+Handler = Callable[[Body], Body | Deferred[Body]]
+TypedHandler = Callable[[Q], A | Deferred[A]]
+TimedHandler = Callable[[Q, float], A | Deferred[A]]
+"""Gets the question and for how many seconds its asker still waits."""
+
+
+def typed(method: Method[Q, A], handler: TimedHandler[Q, A]) -> Callable[[Body], Any]:
+    """Return what answers plain questions with what `handler` says to typed ones."""
+
+    def handle(params: Body) -> Any:
+        answer = handler(method.question_codec.read(params), seconds_left(params))
+        if isinstance(answer, Deferred):
+            return answer.in_form(method.answer_codec.write)
+        return method.answer_codec.write(answer)
+
+    return handle
 
 
 class _Parameters(Body):
@@ -103,9 +136,9 @@ class Server:
 
     def __init__(self, loop: Loop, socket: Socket, counts: Counter[str]) -> None:
         self._loop, self._socket, self._counts = loop, socket, counts
-        self._handlers: dict[str, Handler] = {}
+        self._handlers: dict[str, Callable[[Body], Any]] = {}
 
-    def handle(self, method: str, handler: Handler) -> None:
+    def handle(self, method: str, handler: Callable[[Body], Any]) -> None:
         """Serve a method.
 
         Raises:
@@ -135,7 +168,7 @@ class Server:
             self._serve(asker, request)
 
     def _serve(self, asker: bytes, request: Request) -> None:
-        def send(verdict: Verdict, body: Body) -> None:
+        def send(verdict: Verdict, body: Any) -> None:
             self._send(asker, request, verdict, body)
 
         try:
@@ -155,7 +188,7 @@ class Server:
             send(Verdict.UNAVAILABLE, {"reason": f"it failed at this: {type(bug).__name__}: {bug}"})
             raise
 
-    def _send(self, asker: bytes, request: Request, verdict: Verdict, body: Body) -> None:
+    def _send(self, asker: bytes, request: Request, verdict: Verdict, body: Any) -> None:
         try:
             frames = [asker, *encode_reply(verdict, request.id, body)]
         except Unencodable as problem:

@@ -8,21 +8,23 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import zmq
 
 from tradeproc.bus.addresses import Directory
-from tradeproc.bus.codec import BadFrames, Envelope, decode_published
+from tradeproc.bus.codec import BadFrames, Body, Envelope, decode_published
 from tradeproc.bus.gaps import Heard, Sequences
 from tradeproc.bus.loop import Loop
 from tradeproc.bus.publisher import HEARTBEAT
 from tradeproc.bus.sockets import Context, connect_subscriber
 from tradeproc.clock import monotonic_ns
 from tradeproc.errors import Refusal
+from tradeproc.protocol.codec import Codec
 
 log = logging.getLogger(__name__)
 
-OnMessage = Callable[[Envelope], None]
+OnMessage = Callable[[Envelope[Any]], None]
 OnResync = Callable[[str], None]
 
 _MOST_A_TURN = 512
@@ -33,7 +35,12 @@ class _Listener:
     prefix: str
     on_message: OnMessage
     on_resync: OnResync | None
+    codec: Codec[Any] | None
     is_started: bool = False
+
+    def hears(self, topic: str) -> bool:
+        """Tell whether a topic is what it listens to: the one that it has the form of, or all with its prefix."""
+        return topic.startswith(self.prefix) if self.codec is None else topic == self.prefix
 
 
 class _Channel:
@@ -82,7 +89,7 @@ class _Channel:
             if not self._listeners:
                 return
 
-    def _take(self, envelope: Envelope) -> None:
+    def _take(self, envelope: Envelope[Body]) -> None:
         self.heard_at = monotonic_ns()
         fresh: Sequence[_Listener] = ()
         if self._sequences.is_new(envelope.epoch):
@@ -102,13 +109,13 @@ class _Channel:
         for listener in listeners:
             self._deliver(listener, envelope)
 
-    def _take_heartbeat(self, envelope: Envelope, fresh: Sequence[_Listener]) -> None:
+    def _take_heartbeat(self, envelope: Envelope[Body], fresh: Sequence[_Listener]) -> None:
         told = envelope.body.get("topics")
         if not isinstance(told, dict) or not all(isinstance(number, int) for number in told.values()):
             raise BadFrames("a heartbeat without the numbers of its topics")
         lost = self._sequences.missed({topic: told[topic] for topic in told if self._route(topic)})
         if lost:
-            hit = [one for one in self._listeners if any(topic.startswith(one.prefix) for topic in lost)]
+            hit = [one for one in self._listeners if any(map(one.hears, lost))]
             self._tell_gap([listener for listener in hit if listener not in fresh])
         for listener in self._route(HEARTBEAT):
             self._deliver(listener, envelope)
@@ -116,7 +123,7 @@ class _Channel:
     def _route(self, topic: str) -> list[_Listener]:
         found = self._routes.get(topic)
         if found is None:
-            found = [listener for listener in self._listeners if topic.startswith(listener.prefix)]
+            found = [listener for listener in self._listeners if listener.hears(topic)]
             self._routes[topic] = found
         return found
 
@@ -140,12 +147,17 @@ class _Channel:
         if listener.on_resync is not None:
             listener.on_resync(reason)
 
-    def _deliver(self, listener: _Listener, envelope: Envelope) -> None:
+    def _deliver(self, listener: _Listener, envelope: Envelope[Body]) -> None:
         try:
-            listener.on_message(envelope)
+            listener.on_message(envelope if listener.codec is None else _typed(envelope, listener.codec))
         except Refusal as refusal:
             self._counts["refused"] += 1
             log.warning("message_refused publisher=%s topic=%s reason=%s", self.process, envelope.topic, refusal)
+
+
+def _typed(envelope: Envelope[Body], codec: Codec[Any]) -> Envelope[Any]:
+    publisher, topic, epoch, sequence, sent_at, body = envelope
+    return Envelope(publisher, topic, epoch, sequence, sent_at, codec.read(body))
 
 
 class Subscriptions:
@@ -155,14 +167,21 @@ class Subscriptions:
         self._loop, self._context, self._directory, self._counts = loop, context, directory, counts
         self._channels: dict[str, _Channel] = {}
 
-    def subscribe(self, process: str, topic: str, on_message: OnMessage, on_resync: OnResync | None) -> None:
-        """Listen to topics of `process` that begin with `topic`."""
+    def subscribe(
+        self,
+        process: str,
+        topic: str,
+        on_message: OnMessage,
+        on_resync: OnResync | None,
+        codec: Codec[Any] | None = None,
+    ) -> None:
+        """Listen to a topic of `process` whose bodies have a form, or without one to all that begin with `topic`."""
         channel = self._channels.get(process)
         if channel is None:
             channel = _Channel(self._context, self._directory, process, self._counts)
             self._channels[process] = channel
             self._loop.add(channel.socket, channel.read)
-        channel.add(_Listener(topic, on_message, on_resync))
+        channel.add(_Listener(topic, on_message, on_resync, codec))
 
     def unsubscribe(self, process: str, topic: str) -> None:
         """Stop all listening of ours to that topic of `process`."""

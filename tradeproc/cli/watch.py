@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from tradeproc.bus.codec import Envelope
+from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.gaps import Heard, Sequences
 from tradeproc.cli.layout import plain_text
 from tradeproc.cli.screen import Screen
@@ -106,7 +106,7 @@ class Watch:
         group = ProcessName(process).group
         return group in self._groups or not group.is_generated
 
-    def _take(self, envelope: Envelope) -> None:
+    def _take(self, envelope: Envelope[Body]) -> None:
         topic, body, screen = envelope.topic, envelope.body, self.screen
         if topic == "heartbeat":
             screen = self.screen = screen.with_heartbeat(body, monotonic_ns())

@@ -5,7 +5,7 @@ from typing import Self
 import zmq
 
 from tradeproc.bus.addresses import Directory
-from tradeproc.bus.codec import BadFrames, Envelope, decode_published
+from tradeproc.bus.codec import BadFrames, Body, Envelope, decode_published
 from tradeproc.bus.sockets import Socket, connect_subscriber, new_context
 
 _MOST_AT_ONCE = 1_000
@@ -31,9 +31,9 @@ class Listener:
         self._followed[process] = socket
         self._names[socket] = process
 
-    def hear(self, seconds: float) -> list[Envelope]:
+    def hear(self, seconds: float) -> list[Envelope[Body]]:
         """Wait at most `seconds` for a message and return all that have come by then, each process's in order."""
-        heard: list[Envelope] = []
+        heard: list[Envelope[Body]] = []
         for socket, _ in self._poller.poll(int(seconds * 1000)):
             process = self._names[socket]
             for _ in range(_MOST_AT_ONCE):

@@ -50,7 +50,7 @@ class Follower:
         node: Node,
         link: str,
         need: Body,
-        on_message: Callable[[Envelope], None],
+        on_message: Callable[[Envelope[Body]], None],
         on_snapshot: Callable[[str, Body], None],
         on_state: Callable[[], None],
         timing: FollowerTiming = USUAL,
@@ -60,7 +60,7 @@ class Follower:
         self._on_message, self._on_snapshot, self._on_state = on_message, on_snapshot, on_state
         self.is_up = False
         self.reason = "not asked for yet"
-        self._follow: Follow | None = None
+        self._follow: Follow[Body, Body] | None = None
         self._timing, self._again = timing, timing.renew
         node.after(0.0, self._ask)
         node.every(1.0, self._listen_for_silence)
@@ -79,7 +79,7 @@ class Follower:
         seconds = patience if self._follow is None else min(patience, self._again)
         self.node.request(self.link, "need", self.need, seconds=seconds, on_reply=self._asked)
 
-    def _asked(self, reply: Reply) -> None:
+    def _asked(self, reply: Reply[Body]) -> None:
         match reply:
             case Answered({"process": str(process), **more}):
                 self._begin(process)

@@ -1,9 +1,14 @@
-"""What processes say to each other: names of processes and scopes, as values that are built and read in one place.
+"""What processes say to each other: names, scopes, topics, methods and the bodies
+of messages, as values and types that are built and read in one place.
 
 Pure: no socket, no clock. The bus carries these as texts; nobody else puts them together or takes them apart.
 
-    names.py     processes and the groups they run in, as `session-7.trader` in `session-7`
-    scopes.py    what a latch or an alarm is about, as `session:7`
+    names.py         processes and the groups they run in, as `session-7.trader` in `session-7`
+    scopes.py        what a latch or an alarm is about, as `session:7`
+    definitions.py   what a topic and a method are: a name, the types of what is said, who says it
+    codec.py         a type as the form of a message, with both ways derived from the type
+    reading.py quick.py writing.py   the ways: the exact reader, the quick one before it, the writer
+    variants.py derived.py           values that share a place and how they are told apart; what is asked of a type
 
-Start reading at `names.py`.
+Start reading at `definitions.py`.
 """

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from tradeproc.bus.codec import Envelope
+from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.node import Node
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.config import SupervisionConfig
@@ -34,7 +34,7 @@ class Hangs:
         """Return for how many seconds each process has not beaten, of those heard since their start."""
         return self._liveness.silence(_now())
 
-    def hear(self, envelope: Envelope) -> None:
+    def hear(self, envelope: Envelope[Body]) -> None:
         """Take a heartbeat."""
         body = envelope.body
         self._liveness.heard(

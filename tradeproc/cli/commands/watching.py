@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from rich.console import Console
 
-from tradeproc.bus.codec import Envelope
+from tradeproc.bus.codec import Body, Envelope
 from tradeproc.cli import reader, tables, words
 from tradeproc.cli.outcome import Outcome, SubParsers, positive
 from tradeproc.cli.screen import Screen
@@ -119,7 +119,7 @@ def tail(desk: Desk, arguments: Namespace) -> Outcome:
     return Outcome(None)
 
 
-def _heard(desk: Desk, listener: Listener, arguments: Namespace) -> Iterator[Envelope]:
+def _heard(desk: Desk, listener: Listener, arguments: Namespace) -> Iterator[Envelope[Body]]:
     """Yield what is said, also by processes that come later."""
     wants_heartbeats = arguments.heartbeats or "heartbeat".startswith(arguments.topic or "-")
     while not reader.is_gone():
@@ -130,7 +130,7 @@ def _heard(desk: Desk, listener: Listener, arguments: Namespace) -> Iterator[Env
                 yield envelope
 
 
-def _as_json(envelope: Envelope) -> str:
+def _as_json(envelope: Envelope[Body]) -> str:
     return orjson.dumps(
         {
             "process": envelope.publisher,
@@ -143,6 +143,6 @@ def _as_json(envelope: Envelope) -> str:
     ).decode()
 
 
-def _as_text(envelope: Envelope) -> str:
+def _as_text(envelope: Envelope[Body]) -> str:
     fields = " ".join(words.pair(key, value) for key, value in envelope.body.items() if value not in (None, "", {}))
     return shown(f"{tables.clock(envelope.sent_at)} {envelope.publisher} {envelope.topic} {fields}")

@@ -80,15 +80,15 @@ class Account:
 
     # --- operations and questions
 
-    def _operate(self, method: str, body: Body) -> Deferred:
+    def _operate(self, method: str, body: Body) -> Deferred[Body]:
         """Forward an order operation once, for as long as its asker waits; no answer is an answer: nobody knows."""
-        deferred = Deferred()
+        deferred = Deferred[Body]()
         seconds = seconds_left(body)
         if seconds < LEAST_SECONDS:
             deferred.answer(messages.outcome_to_body(Unanswered(f"{self.node.name}: too late to send it", False)))
             return deferred
 
-        def replied(reply: Reply) -> None:
+        def replied(reply: Reply[Body]) -> None:
             match reply:
                 case Answered(outcome):
                     self.node.note_work()
@@ -106,11 +106,11 @@ class Account:
         self.node.note_event()
         return deferred
 
-    def _ask(self, method: str, body: Body) -> Deferred:
+    def _ask(self, method: str, body: Body) -> Deferred[Body]:
         """Forward a question for as long as its asker waits; a lost answer is unknown."""
-        deferred = Deferred()
+        deferred = Deferred[Body]()
 
-        def replied(reply: Reply) -> None:
+        def replied(reply: Reply[Body]) -> None:
             match reply:
                 case Answered(answer):
                     self.node.note_work()
@@ -124,7 +124,7 @@ class Account:
 
     # --- what the feeds tell
 
-    def _hear(self, envelope: Envelope) -> None:
+    def _hear(self, envelope: Envelope[Body]) -> None:
         if envelope.topic == "order":
             self._take_order(envelope.body)
         elif envelope.topic == "position":
@@ -195,7 +195,7 @@ class Account:
             on_reply=lambda reply: self._polled(known, reply),
         )
 
-    def _polled(self, known: set[str], reply: Reply) -> None:
+    def _polled(self, known: set[str], reply: Reply[Body]) -> None:
         """Take what the answer tells; what the stream told since the question is newer and stays."""
         self._is_polling = False
         if not isinstance(reply, Answered):
@@ -217,7 +217,7 @@ class Account:
             log.warning("order_stream_silent account=%s told_by_asking=%d", self.account, len(changed))
 
     def _ask_balance(self) -> None:
-        def replied(reply: Reply) -> None:
+        def replied(reply: Reply[Body]) -> None:
             if isinstance(reply, Answered) and "known" in reply.body:
                 self.node.publish("balance", reply.body["known"])
 

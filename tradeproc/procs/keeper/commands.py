@@ -59,7 +59,7 @@ class Commands:
 
     # --- create and remove
 
-    def _create(self, body: Body) -> Deferred:
+    def _create(self, body: Body) -> Deferred[Body]:
         spec = SessionSpec.from_dict(body["spec"])
         configured = _config(self._groups.home)
         configured.check_session(spec)
@@ -67,7 +67,7 @@ class Commands:
         # it may be newer than we are, and its accounts are rows under it
         self._store.save_login(login.name, login.broker, login.environment.value, login.base_url)
         known = [row.account for row in self._store.accounts(spec.login)]
-        deferred = Deferred()
+        deferred = Deferred[Body]()
 
         def decide(verdict: Verdict) -> None:
             if verdict.refusal:
@@ -129,7 +129,7 @@ class Commands:
                     "stop it first"
                 )
 
-    def _stop(self, body: Body) -> Body | Deferred:
+    def _stop(self, body: Body) -> Body | Deferred[Body]:
         row = self._store.session(_number(body))
         if not body.get("flatten"):
             return self._stopped(row.id)
@@ -138,9 +138,9 @@ class Commands:
         if is_kept and row.desired != FLATTENING:
             self._store.set_desired(row.id, FLATTENING)
             log.info("session_unwanted session=%d: to be flat first", row.id)
-        deferred = Deferred()
+        deferred = Deferred[Body]()
 
-        def replied(reply: Reply) -> None:
+        def replied(reply: Reply[Body]) -> None:
             match reply:
                 case Answered():
                     self._wait_flat(row, deferred, partial(seconds_left, body), seconds_left(body))

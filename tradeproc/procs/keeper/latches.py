@@ -62,7 +62,7 @@ class Latches:
         """
         return self.unstored.standing()
 
-    def _switch(self, method: str, body: Body) -> Deferred:
+    def _switch(self, method: str, body: Body) -> Deferred[Body]:
         scope = _scope(body)
         if method == "resume":
             self._check_reason(scope, body)
@@ -72,7 +72,7 @@ class Latches:
         answer["standing"] = self._standing(scope)
         return deferred
 
-    def _flatten(self, body: Body) -> Deferred:
+    def _flatten(self, body: Body) -> Deferred[Body]:
         """Halt entries, or the strategy would enter again, and get flat."""
         scope = _scope(body)
         answer: Body = {"scope": scope}
@@ -121,13 +121,13 @@ class Latches:
         meant = [each for each in closed if each.scope in sessions or Scope(each.scope).session is None]
         return [{"scope": each.scope, "state": each.state} for each in meant]
 
-    def _fan_out(self, method: str, scope: str, body: Body, answer: Body) -> Deferred:
+    def _fan_out(self, method: str, scope: str, body: Body, answer: Body) -> Deferred[Body]:
         """Tell the traders that the scope means; the answer says who heard it."""
-        deferred = Deferred()
+        deferred = Deferred[Body]()
         sessions = self._sessions(scope)
         results: dict[int, Body] = {}
 
-        def replied(session: int, reply: Reply) -> None:
+        def replied(session: int, reply: Reply[Body]) -> None:
             match reply:
                 case Answered(told):
                     results[session] = {"session": session, "ok": True, "trading_state": told.get("trading_state")}

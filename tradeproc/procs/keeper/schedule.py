@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Answered, Node, Reply
 from tradeproc.clock import SECOND
 from tradeproc.domain.units import Nanos
@@ -150,6 +151,6 @@ def _has_ended(members: Iterable[Program]) -> bool:
     return any(program.process.is_trader and is_done(program) for program in members)
 
 
-def _heard(session: int, reply: Reply) -> None:
+def _heard(session: int, reply: Reply[Body]) -> None:
     if not isinstance(reply, Answered):
         log.warning("flatten_unheard session=%d reason=%s", session, reply)

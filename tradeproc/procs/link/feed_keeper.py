@@ -53,7 +53,7 @@ class FeedKeeper:
         node.add_statistics(lambda: {"feeds": self._running})
         node.on_stop(self._stop)
 
-    def _need(self, body: Body) -> Deferred | Body:
+    def _need(self, body: Body) -> Deferred[Body] | Body:
         """Note a need and answer with the feed's process once it is started; already started is fine.
 
         What the broker declares not to serve is answered with `never`: asking again cannot help.
@@ -64,7 +64,7 @@ class FeedKeeper:
         if lacking := self._lacking(key.kind):
             return {"never": f"login {self.login!r}: {lacking}"}
         self.needs.renew(key, text(body, "who"), time.monotonic())
-        deferred = Deferred()
+        deferred = Deferred[Body]()
 
         def start(_left: float) -> None:
             try:

@@ -54,7 +54,7 @@ SLOW_SECONDS = 1.0
 _STUCK_SECONDS = 60.0
 
 T = TypeVar("T")
-Handler = Callable[[Body], Body | Deferred]
+Handler = Callable[[Body], Body | Deferred[Body]]
 
 
 _ACCOUNT_METHODS = (
@@ -76,7 +76,7 @@ class Link:
         self._orders = Lanes("orders", _ORDER_LANES)
         self._questions = Lanes("questions", _QUESTION_LANES)
         self._sent_ids: OrderedDict[str, None] = OrderedDict()
-        self._done: deque[tuple[str, Outcome, Body, Deferred]] = deque()
+        self._done: deque[tuple[str, Outcome, Body, Deferred[Body]]] = deque()
         handlers: dict[str, Handler] = {}
         if manager is not None:
             handlers |= self._account_handlers(manager)
@@ -120,15 +120,15 @@ class Link:
         }
 
     def _data_handlers(self, data: DataSource) -> dict[str, Handler]:
-        def details(body: Body) -> Deferred:
+        def details(body: Body) -> Deferred[Body]:
             contract = Contract.parse(text(body, "contract"))
             return self._ask(body, lambda: data.contract_details(contract), messages.contract_details_to_body)
 
-        def front_month(body: Body) -> Deferred:
+        def front_month(body: Body) -> Deferred[Body]:
             root = text(body, "root")
             return self._ask(body, lambda: data.front_month(root), lambda contract: contract.code)
 
-        def history(body: Body) -> Deferred:
+        def history(body: Body) -> Deferred[Body]:
             contract = Contract.parse(text(body, "contract"))
             minutes, count = whole(body, "minutes", most=LONGEST_BAR), whole(body, "count", most=_MOST_CANDLES)
             return self._ask(
@@ -141,9 +141,9 @@ class Link:
 
         return {"contract_details": details, "front_month": front_month, "history": history}
 
-    def _ask(self, body: Body, question: Callable[[], Answer[T]], encode: Callable[[T], Any]) -> Deferred:
+    def _ask(self, body: Body, question: Callable[[], Answer[T]], encode: Callable[[T], Any]) -> Deferred[Body]:
         """Ask the broker in a thread; an error is an unknown, never an empty answer."""
-        deferred = Deferred()
+        deferred = Deferred[Body]()
 
         def ask(_left: float) -> None:
             began = time.monotonic()
@@ -166,7 +166,7 @@ class Link:
 
     # --- what can be done
 
-    def _submit(self, manager: AccountManager, body: Body) -> Body | Deferred:
+    def _submit(self, manager: AccountManager, body: Body) -> Body | Deferred[Body]:
         account = text(body, "account")
         request = messages.request_from_body(body["request"])
         ids = _ids(request)
@@ -180,21 +180,21 @@ class Link:
             self._sent_ids.popitem(last=False)
         return self._do("submit", body, lambda left: manager.submit(account, request, left))
 
-    def _modify(self, manager: AccountManager, body: Body) -> Deferred:
+    def _modify(self, manager: AccountManager, body: Body) -> Deferred[Body]:
         account, broker_id = text(body, "account"), text(body, "broker_id")
         change = messages.order_request_from_body(body["change"])
         return self._do("modify", body, lambda left: manager.modify(account, broker_id, change, left))
 
-    def _cancel(self, manager: AccountManager, body: Body) -> Deferred:
+    def _cancel(self, manager: AccountManager, body: Body) -> Deferred[Body]:
         account, broker_id = text(body, "account"), text(body, "broker_id")
         return self._do("cancel", body, lambda left: manager.cancel(account, broker_id, left))
 
-    def _do(self, what: str, body: Body, operation: Callable[[float], Outcome]) -> Deferred:
+    def _do(self, what: str, body: Body, operation: Callable[[float], Outcome]) -> Deferred[Body]:
         """Run an order operation in a thread; an error after it began is unanswered, never refused.
 
         One that could not begin while its asker waits is not begun: it would surprise everybody later.
         """
-        deferred = Deferred()
+        deferred = Deferred[Body]()
 
         def do(left: float) -> None:
             outcome: Outcome

@@ -77,7 +77,7 @@ class Portfolio:
         if self._database != "up":
             self._look()
 
-    def _hear(self, envelope: Envelope) -> None:
+    def _hear(self, envelope: Envelope[Body]) -> None:
         report = read_report(envelope.body, monotonic_ns())
         self._reports[report.session] = report
         self._node.note_event(sent_at=envelope.sent_at)

@@ -63,7 +63,7 @@ class LoginTokens:
         self._supply = TokenSupply(name, credentials)
         self._access: Access | None = None
         self._replaced_at, self._failed_at = 0, 0
-        self._waiting: list[Deferred] = []
+        self._waiting: list[Deferred[Body]] = []
         self._worker: threading.Thread | None = None
         self._timer: Timer | None = None
         self._failures = 0
@@ -73,7 +73,7 @@ class LoginTokens:
         self._supply.begin()
         self._fetch_soon()
 
-    def token(self, refused: str) -> Body | Deferred:
+    def token(self, refused: str) -> Body | Deferred[Body]:
         """Return the access token, or the promise of one; `refused` names one that the broker did not take.
 
         Raises:
@@ -86,13 +86,13 @@ class LoginTokens:
         if self._worker is None:
             self._check_worth_asking(good)
             self._fetch_soon()
-        answer = Deferred()
+        answer = Deferred[Body]()
         self._waiting.append(answer)
         return answer
 
-    def complete(self, redirected_to: str, state: str) -> Deferred:
+    def complete(self, redirected_to: str, state: str) -> Deferred[Body]:
         """Trade what a person's browser came back with for tokens."""
-        answer = Deferred()
+        answer = Deferred[Body]()
         self._work(lambda: self._exchange(redirected_to, state, answer))
         return answer
 
@@ -167,7 +167,7 @@ class LoginTokens:
             return lambda: self._failed(trouble)
         return lambda: self._adopt(access)
 
-    def _exchange(self, redirected_to: str, state: str, answer: Deferred) -> Callable[[], None]:
+    def _exchange(self, redirected_to: str, state: str, answer: Deferred[Body]) -> Callable[[], None]:
         """Trade a person's consent for tokens; in a worker."""
         try:
             access = self._supply.exchange(redirected_to, state)
@@ -230,7 +230,7 @@ class LoginTokens:
             self._timer.cancel()
         self._timer = self._node.after(seconds, self._fetch_soon)
 
-    def _take_waiting(self) -> list[Deferred]:
+    def _take_waiting(self) -> list[Deferred[Body]]:
         waiting, self._waiting = self._waiting, []
         return waiting
 

@@ -113,7 +113,7 @@ class TokensProcess:
         self._credentials[name] = credentials
         self._logins[name] = LoginTokens(name, self._node, credentials, partial(self._tell, name))
 
-    def _token(self, params: Body) -> Body | Deferred:
+    def _token(self, params: Body) -> Body | Deferred[Body]:
         token = self._login(params).token(str(params.get("refused") or ""))
         self._node.note_work()
         return token
@@ -126,7 +126,7 @@ class TokensProcess:
         self._consents[name, state] = now + _CONSENT_SECONDS * SECOND
         return {"url": self._credentials[name].authorization.url(state), "state": state}
 
-    def _complete(self, params: Body) -> Deferred:
+    def _complete(self, params: Body) -> Deferred[Body]:
         login, state = self._login(params), str(params["state"])
         redirected_to = str(params["redirected_to"])
         if self._consents.pop((login.name, state), 0) < monotonic_ns():

@@ -140,7 +140,7 @@ class Performer:
     def _operate(self, method: str, body: Body, to_event: Callable[[Outcome], Event]) -> None:
         """Ask the account manager for an order operation, once; silence means that nobody knows."""
 
-        def replied(reply: Reply) -> None:
+        def replied(reply: Reply[Body]) -> None:
             self.tell(to_event(_outcome(reply)))
 
         self.node.request(self._account, method, body, seconds=self._timing.order, on_reply=replied)
@@ -149,7 +149,7 @@ class Performer:
         number = question.number
         if isinstance(question, effects.AskOrders):
 
-            def orders(reply: Reply) -> None:
+            def orders(reply: Reply[Body]) -> None:
                 self.tell(
                     events.OrdersAnswered(number, answer_of(reply, messages.each(messages.listed_order_from_body)))
                 )
@@ -159,14 +159,14 @@ class Performer:
             )
         else:
 
-            def position(reply: Reply) -> None:
+            def position(reply: Reply[Body]) -> None:
                 self.tell(events.PositionAnswered(number, answer_of(reply, messages.position_from_body)))
 
             body = {"contract": self._contract}
             self.node.request(self._account, "position", body, seconds=self._timing.question, on_reply=position)
 
 
-def _outcome(reply: Reply) -> Outcome:
+def _outcome(reply: Reply[Body]) -> Outcome:
     match reply:
         case Answered(body):
             try:
@@ -179,7 +179,7 @@ def _outcome(reply: Reply) -> Outcome:
             return Unanswered(reason)
 
 
-def answer_of(reply: Reply, decode: Callable[[Any], T]) -> Answer[T]:
+def answer_of(reply: Reply[Body], decode: Callable[[Any], T]) -> Answer[T]:
     """Return what a reply says to a question; whatever is not understood is unknown."""
     match reply:
         case Answered(body):

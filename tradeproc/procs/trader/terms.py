@@ -6,6 +6,7 @@ Asked once in each life of a trader, until there is an answer; no history is fet
 import logging
 from collections.abc import Callable
 
+from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node, Reply, RequestWasRefused
 from tradeproc.domain import messages
 from tradeproc.domain.answers import Known, Unknown
@@ -52,7 +53,7 @@ class Terms:
             self._link, "contract_details", params, seconds=self._timing.terms, on_reply=self._answered
         )
 
-    def _answered(self, reply: Reply) -> None:
+    def _answered(self, reply: Reply[Body]) -> None:
         match answer_of(reply, messages.contract_details_from_body):
             case Known(details):
                 if told := differences(details, self._instrument):

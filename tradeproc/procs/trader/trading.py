@@ -135,7 +135,7 @@ class Trader:
 
     # --- what is heard
 
-    def _hear(self, handler: Callable[[Body], object], envelope: Envelope) -> None:
+    def _hear(self, handler: Callable[[Body], object], envelope: Envelope[Body]) -> None:
         handler(envelope.body)
         self.node.note_event(sent_at=envelope.sent_at)
 
@@ -153,7 +153,7 @@ class Trader:
         else:
             self.tell(events.PositionUpdated(listed))
 
-    def _candle(self, envelope: Envelope) -> None:
+    def _candle(self, envelope: Envelope[Body]) -> None:
         candle = messages.candle_from_body(envelope.body)
         self.tell(events.CandleReceived(candle, is_history=envelope.body.get("history") is True))
         self.node.note_event(market_at=candle.opened_at, sent_at=envelope.sent_at)
@@ -210,7 +210,7 @@ class Trader:
             if number == self._streams_asked:
                 self._ask_streams()
 
-        def replied(reply: Reply) -> None:
+        def replied(reply: Reply[Body]) -> None:
             if number != self._streams_asked:
                 return  # asked again since
             if not isinstance(reply, Answered) or not self._streams(reply.body):
@@ -241,7 +241,7 @@ class Trader:
         params = {"contract": self.spec.contract, "minutes": self.spec.minutes, "count": count}
         self.node.request(self.link, "history", params, seconds=self._timing.history, on_reply=self._history)
 
-    def _history(self, reply: Reply) -> None:
+    def _history(self, reply: Reply[Body]) -> None:
         self._is_asking_history = False
         answer = answer_of(reply, messages.each(messages.candle_from_body))
         if isinstance(answer, Unknown):

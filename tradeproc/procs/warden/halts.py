@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 
+from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Answered, NoAnswer, Node, Reply, RequestWasRefused
 from tradeproc.procs.keeper.unstored import UNSTORED
 from tradeproc.protocol import names
@@ -37,7 +38,7 @@ class Halts:
             self._halt_login(group, name.login, reason)
 
     def _halt_login(self, group: str, login: str, reason: str) -> None:
-        def replied(reply: Reply) -> None:
+        def replied(reply: Reply[Body]) -> None:
             match reply:
                 case Answered(body):
                     rows = [row for row in body["sessions"] if row["spec"]["login"] == login]
@@ -56,7 +57,7 @@ class Halts:
         self._settle(group)
 
     def _halt(self, group: str, session: int, reason: str, by: str) -> None:
-        def replied(reply: Reply) -> None:
+        def replied(reply: Reply[Body]) -> None:
             match reply:
                 case Answered(body) if body.get("latch") == UNSTORED:
                     log.warning("halt_unstored session=%d: the traders know, a restart would forget it", session)

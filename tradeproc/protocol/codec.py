@@ -1,0 +1,55 @@
+"""A type as the form of a message: values into plain JSON objects and back, both derived from the type; pure.
+
+A body is a dataclass; its fields are the keys. Decimals travel as plain decimal texts, so that none is rounded and
+none is infinite or no number; enums as their values, contracts as their codes, moments and counts as whole numbers of
+64 bits. A field with a default may be left out, because an older sender does not know it. Keys that the type does not
+have are ignored, because a newer sender may know more.
+
+`reading.py` is the exact reader and `quick.py` the quick one before it.
+"""
+
+from typing import Any, Generic, TypeVar, cast
+
+from tradeproc.domain.forms import BadMessage
+from tradeproc.protocol.derived import in_words
+from tradeproc.protocol.reading import Unfit, WithinVariant, reader
+from tradeproc.protocol.writing import plain, write
+
+__all__ = ["BadMessage", "Codec"]
+
+B = TypeVar("B")
+
+
+class Codec(Generic[B]):
+    """Reads and writes the values of one type; `name` stands in refusals, by default the type's own."""
+
+    __slots__ = ("_read", "kind", "name")
+
+    def __init__(self, kind: Any, name: str = "") -> None:
+        """Derive reading and writing.
+
+        Raises:
+            TypeError: a field's type is one of which nobody has said how its values travel.
+        """
+        self.kind, self.name = kind, name or in_words(kind)
+        self._read = reader(kind)
+
+    def write(self, value: B) -> Any:
+        """Return what the encoder of JSON gets: the value itself where it needs no other form, else a plain one."""
+        return write(value)
+
+    def plain(self, value: B) -> Any:
+        """Return the plain form: objects, lists, texts and numbers only."""
+        return plain(value)
+
+    def read(self, plain: Any) -> B:
+        """Return the value that a plain form holds.
+
+        Raises:
+            BadMessage: it holds none; names the type, the place, what stands there and what was expected.
+        """
+        try:
+            return cast(B, self._read(plain))
+        except Unfit as unfit:
+            name = unfit.name if isinstance(unfit, WithinVariant) else self.name
+            raise BadMessage(name, unfit.in_words) from None

@@ -1,0 +1,64 @@
+"""Which values share a place in a message, and how the reader tells them apart; pure.
+
+A tag is a key of its own, as `{"kind": "bracket", …}`. A mark is a key that stands for one of the value's fields, as
+`{"unknown": reason}`: an answer is known or unknown by the key that is there.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tradeproc.domain.answers import Known, Unknown
+from tradeproc.domain.broker_orders import (
+    Accepted,
+    BracketRequest,
+    OrderRequest,
+    Refused,
+    Unanswered,
+    UnreadableRecord,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A key that is written beside the fields, with the word for this kind of value."""
+
+    key: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The key under which one field is written; only this kind of value has that key."""
+
+    field: str
+    key: str
+
+
+TAGS: Final[Mapping[type[Any], Tag]] = {
+    OrderRequest: Tag("kind", "order"),
+    BracketRequest: Tag("kind", "bracket"),
+    Accepted: Tag("outcome", "accepted"),
+    Refused: Tag("outcome", "refused"),
+    Unanswered: Tag("outcome", "unanswered"),
+}
+
+MARKS: Final[Mapping[type[Any], Mark]] = {
+    Known: Mark("value", "known"),
+    Unknown: Mark("reason", "unknown"),
+    UnreadableRecord: Mark("reason", "unreadable"),
+}
+
+COMPLETE: Final[frozenset[type[Any]]] = frozenset({OrderRequest, Accepted})
+"""Values of which no key may be left out: an order is never completed from defaults that its sender did not mean."""
+
+
+def _priced(request: OrderRequest) -> str:
+    for price, is_needed in (("limit", request.type.has_limit), ("stop", request.type.has_stop)):
+        if is_needed and getattr(request, price) is None:
+            return f"a {request.type.value} order needs a {price} price"
+    return ""
+
+
+CHECKS: Final[Mapping[type[Any], Callable[[Any], str]]] = {OrderRequest: _priced}
+"""What a value must satisfy beyond the types of its fields; empty when it does, else what is wrong."""
