@@ -61,7 +61,7 @@ def silence(process: str, method: str, seconds: float) -> str:
     return f"{process}: no answer to {method!r} within {seconds:g} s"
 
 
-def to_reply(process: str, method: str, reply: WireReply, codec: Codec[Any] | None) -> Reply[Any]:
+def to_reply(process: str, method: str, reply: WireReply, codec: Codec[Any] | None = None) -> Reply[Any]:
     """Return what a reply off the wire means to the one who asked; an answer that cannot be read is none."""
     if reply.verdict is Verdict.ANSWERED:
         try:

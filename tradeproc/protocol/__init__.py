@@ -1,5 +1,6 @@
-"""What processes say to each other: names, scopes, topics, methods and the bodies
-of messages, as values and types that are built and read in one place.
+"""What processes say to each other: names, scopes, topics, methods and the bodies of messages.
+
+All are values and types that are built and read in one place.
 
 Pure: no socket, no clock. The bus carries these as texts; nobody else puts them together or takes them apart.
 
