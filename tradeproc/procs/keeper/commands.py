@@ -171,7 +171,7 @@ class Commands:
             return f"; it is told again until it is flat, and stops then, because {error}"
         return ""
 
-    def _wait_flat(self, row: SessionRow, deferred: Deferred, left: Callable[[], float], given: float) -> None:
+    def _wait_flat(self, row: SessionRow, deferred: Deferred[Body], left: Callable[[], float], given: float) -> None:
         """Look until the trader has ended, which it does when it is flat; the keeper's own look does the rest.
 
         `left` says for how many seconds the one who asked can still be answered, `given` how many these were.
