@@ -18,8 +18,9 @@ STRANGER = 4321
 IS_ROOT = os.geteuid() == 0
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def umask() -> Iterator[Callable[[int], int]]:
+    """The usual umask, whatever that of the machine is: folders that a test makes can be entered by others."""
     before = os.umask(0o022)
     yield os.umask
     os.umask(before)
@@ -87,6 +88,18 @@ def test_a_group_file_that_others_could_write_is_refused(home: Home) -> None:
 
     with pytest.raises(UnsafeFolder, match=f"{file}: other users may write it"):
         home.make_folders()
+
+
+@pytest.mark.parametrize("folder", ["run/groups", "run/secrets", "run/journal", "run/log", "run/sockets"])
+def test_a_folder_that_others_could_not_reach_is_closed_without_a_word(home: Home, folder: str) -> None:
+    path = home.root / folder
+    path.mkdir(parents=True)
+    path.chmod(0o777)
+    home.run.chmod(0o700)
+
+    home.make_folders()
+
+    assert open_to_others(home.run) == []
 
 
 @pytest.mark.parametrize("name", ["run", "run/groups", "run/secrets", "run/groups/session-1.conf", "run/log/x.log"])

@@ -111,10 +111,28 @@ def _sink(broker: int) -> Iterator[tuple[tuple[str, int], IO[str]]]:
 
 
 def test_private_memory_grows_with_what_a_process_takes_for_itself() -> None:
-    before = private_mb(os.getpid())
-    taken = bytearray(os.urandom(1024)) * (20 * 1024)
+    # a fresh process: one that has run tests has freed memory left, and takes that first
+    taking = (
+        "import os, sys\n"
+        "print('began', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "taken = bytearray(os.urandom(1024)) * (20 * 1024)\n"
+        "print(len(taken), flush=True)\n"
+        "sys.stdin.readline()\n"
+    )
+    command = [sys.executable, "-c", taking]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdout.readline()
+        before = private_mb(process.pid)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        taken = int(process.stdout.readline())
+        after = private_mb(process.pid)
+        process.stdin.write("\n")
 
-    assert private_mb(os.getpid()) - before == pytest.approx(len(taken) / 1e6, abs=2)
+    assert taken == 20 * 1024 * 1024
+    assert after - before == pytest.approx(taken / 1e6, abs=2)
 
 
 def test_a_process_began_before_now_and_after_its_machine() -> None:

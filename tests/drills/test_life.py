@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -68,6 +69,21 @@ def holding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 def program(desk: Desk, process: str) -> Program:
     return next(each for each in Supervisor(desk.home).processes() if each.process == process)
+
+
+def ends(desk: Desk, name: str) -> list[str]:
+    """Return how the lives of a program ended that nobody told supervisord to stop, in its words."""
+    log = (desk.home.log / "supervisord.log").read_text()
+    return re.findall(rf"exited: {re.escape(name)} \((.*)\)$", log, re.MULTILINE)
+
+
+def sockets(desk: Desk, process: str) -> set[tuple[str, int]]:
+    """Return the files by which others find a process, each with the moment at which its present life made it."""
+    found = set()
+    for path in desk.home.sockets.glob(f"{process}.*"):
+        with contextlib.suppress(FileNotFoundError):
+            found.add((path.name, path.stat().st_ctime_ns))
+    return found
 
 
 def supervisorctl(desk: Desk, *words: str) -> str:
@@ -145,12 +161,17 @@ def test_a_process_that_is_told_to_stop_ends_by_itself_and_can_be_started_again(
     supervisor, (group, name) = Supervisor(holding.home), process.split(".", 1)
     wait_for(f"{process} up", lambda: program(holding, process).state is ProgramState.RUNNING)
 
+    before = ends(holding, name)
+    own_sockets = sockets(holding, process)
+    assert own_sockets
+
     # not through supervisord, which kills after some seconds: how busy the machine is must not decide
     os.kill(program(holding, process).pid, signal.SIGTERM)
 
-    wait_for("its end", lambda: program(holding, process).state is ProgramState.EXITED)
-    assert program(holding, process).exit_status == 0
-    assert not list(holding.home.sockets.glob(f"{process}.*"))
+    # by supervisord's log: the keeper starts a link that sessions need again within a second of its end
+    wait_for("its end", lambda: len(ends(holding, name)) > len(before))
+    assert ends(holding, name)[len(before)] == "exit status 0; expected"
+    assert not own_sockets & sockets(holding, process)
     assert "Traceback" not in holding.log(process)
     supervisor.start(group, name)
     wait_for(f"{process} well", lambda: holding.ask(process, "status", {}, 2.0)["state"] == "ready")

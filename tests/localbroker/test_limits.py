@@ -225,9 +225,63 @@ def test_who_asks_ahead_of_the_answers_and_reads_none_keeps_nobody_out(broker: R
         assert len(psutil.Process(broker.pid).net_connections()) <= MOST_CONNECTIONS + 20
 
 
+class _Wire(asyncio.Transport):
+    """A connection whose loop has not got round yet to say that it was aborted."""
+
+    is_aborted = False
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+    def is_closing(self) -> bool:
+        return self.is_aborted
+
+    def close(self) -> None:
+        """Do nothing: it is lost already."""
+
+    def write(self, data: object) -> None:
+        """Take the answer; nobody reads it."""
+
+
+def test_connections_that_were_aborted_keep_nobody_out_until_they_are_gone() -> None:
+    ask = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+    async def crowd_out() -> tuple[list[bool], bool, int]:
+        connections: set[Any] = set()
+        strangers = [_protocol(connections) for _ in range(MOST_CONNECTIONS)]
+        for stranger in strangers:
+            stranger.connection_made(_Wire())
+            stranger.data_received(ask * 2)
+        friend = _protocol(connections)
+        friend.connection_made(_Wire())
+        found = [each.transport.is_aborted for each in strangers], friend.transport.is_aborted, len(connections)
+        for each in (*strangers, friend):
+            each.connection_lost(None)
+        return found
+
+    assert asyncio.run(crowd_out()) == ([True] * MOST_CONNECTIONS, False, MOST_CONNECTIONS)
+
+
+def test_a_connection_that_ends_anyway_makes_room_before_an_older_one() -> None:
+    async def crowd_out() -> list[bool]:
+        connections: set[Any] = set()
+        clients = [_protocol(connections) for _ in range(MOST_CONNECTIONS + 1)]
+        for client in clients[:-1]:
+            client.connection_made(_Wire())
+        clients[5].data_received(b"GET / HTTP/1.1\r\n\r\n" * 2)
+        clients[-1].connection_made(_Wire())
+        aborted = [each.transport.is_aborted for each in clients]
+        for client in clients:
+            client.connection_lost(None)
+        return aborted
+
+    assert asyncio.run(crowd_out()) == [number == 5 for number in range(MOST_CONNECTIONS + 1)]
+
+
 def test_a_connection_whose_client_does_not_read_makes_room() -> None:
     async def read_and_stop() -> tuple[bool, bool]:
         protocol = _protocol()
+        protocol.transport = _Wire()
         protocol.flow, protocol.cycle = SimpleNamespace(write_paused=False), SimpleNamespace(response_complete=False)
         reads = protocol.is_at_work
         protocol.flow.write_paused = True
@@ -283,14 +337,19 @@ def test_a_request_that_stays_unfinished_ends_with_its_time() -> None:
     assert asyncio.run(dribble()) == b""
 
 
-def _protocol() -> Any:
+def _protocol(connections: set[Any] | None = None) -> Any:
     from uvicorn import Config
     from uvicorn.server import ServerState
 
-    async def app(scope: object, receive: object, send: object) -> None:
-        raise AssertionError("the request never came")
+    async def app(scope: object, receive: object, send: Any) -> None:
+        assert connections is not None, "the request never came"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
 
-    found = BoundedProtocol(Config(app), ServerState(), {})
+    state = ServerState()
+    if connections is not None:
+        state.connections = connections
+    found = BoundedProtocol(Config(app), state, {})
     found.request_seconds = 0.2
     return found
 

@@ -30,7 +30,13 @@ class LocalBroker:
     def __init__(self, base_url: str, key: Path | None = None, *, seconds: float = 10.0) -> None:
         """Begin nothing yet; the key is read from its file with each request, as a new broker has a new one."""
         self._key = key
-        self._http = httpx.Client(base_url=base_url.rstrip("/").removesuffix("/v3"), timeout=seconds, trust_env=False)
+        self._http = httpx.Client(
+            base_url=base_url.rstrip("/").removesuffix("/v3"),
+            timeout=seconds,
+            trust_env=False,
+            # a broker in a storm of connections closes the idle ones, perhaps while a request travels over one
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
 
     def status(self) -> Body:
         """Return pace, market time, accounts, open streams, counters and all faults."""

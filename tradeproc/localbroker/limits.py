@@ -101,8 +101,15 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     @property
+    def is_ending(self) -> bool:
+        """Tell whether the connection was closed or aborted; it is listed until its loop has said so to us."""
+        return self._is_refused or self.transport.is_closing()
+
+    @property
     def is_at_work(self) -> bool:
         """Tell whether a request that came as a whole is being answered, and its client reads."""
+        if self.is_ending:
+            return False
         is_asked = self._deadline is None and self.cycle is not None and not self.cycle.response_complete
         return is_asked and not self.flow.write_paused
 
@@ -133,9 +140,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def _make_room(connections: set[Any]) -> None:
-    """Abort the oldest connection that is not at work."""
+    """Abort a connection that is not at work: one that ends anyway, else the oldest."""
     idle = [each for each in connections if isinstance(each, BoundedProtocol) and not each.is_at_work]
     if idle:
-        oldest = min(idle, key=lambda each: each.number)
-        oldest.transport.abort()
-        connections.discard(oldest)
+        chosen = min(idle, key=lambda each: (not each.is_ending, each.number))
+        chosen.transport.abort()
+        connections.discard(chosen)
