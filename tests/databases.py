@@ -11,14 +11,14 @@ import psutil  # type: ignore[import-untyped]
 import psycopg
 
 from tradeproc.home import Home
-from tradeproc.store.embedded import DATABASE, Server, database_url
+from tradeproc.store.embedded import DATABASE, EmbeddedServer, database_url
 
 
 @contextlib.contextmanager
 def server() -> Iterator[str]:
     """Run an embedded server in a temporary folder; give the url of a database that is not to be used itself."""
     with temporary_home() as home:
-        running = Server(home, durable=False)
+        running = EmbeddedServer(home, durable=False)
         try:
             running.start()
             yield database_url(home)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tradeproc.cli.commands.desks import last_words
 from tradeproc.cli.layout import plain_text
 from tradeproc.clock import SECOND
-from tradeproc.desk.exits import one_line
+from tradeproc.desk.exit_status import one_line
 from tradeproc.domain.texts import shown
 from tradeproc.errors import Refusal
 from tradeproc.logs import BURST, OneLine, Throttle

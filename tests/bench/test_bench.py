@@ -16,7 +16,7 @@ def test_a_process_that_fails_is_told_with_its_last_words() -> None:
         rate_of("no", 3_000)
 
 
-def test_the_rate_is_told_as_a_share_of_the_floor() -> None:
+def test_the_rate_is_told_as_a_share_of_the_baseline() -> None:
     measured = measure_bus(3_000, 1)
 
     (row,) = measured.rows

@@ -57,8 +57,8 @@ def test_other_requests_are_not_noted(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("kind", ["floor", "durable"])
-def test_the_sink_passes_everything_on_but_answers_the_floors_itself(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["baseline", "durable"])
+def test_the_sink_passes_everything_on_but_answers_the_baselines_itself(kind: str) -> None:
     with _broker() as (broker, seen), _sink(broker) as (sink, lines), socket.create_connection(sink, 20) as client:
         client.sendall(b"GET /x HTTP/1.1\r\n\r\n")
         passed = client.recv(1000)

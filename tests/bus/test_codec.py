@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tradeproc.bus.codec import (
     BadFrames,
     Envelope,
+    ReplyStatus,
     Request,
-    Verdict,
     WireReply,
     decode_body,
     decode_published,
@@ -60,8 +60,8 @@ def test_a_request_comes_out_as_it_went_in(
 
 
 @settings(max_examples=60)
-@given(verdict=st.sampled_from(Verdict), number=NUMBERS, body=BODIES)
-def test_a_reply_comes_out_as_it_went_in(verdict: Verdict, number: int, body: dict[str, Any]) -> None:
+@given(verdict=st.sampled_from(ReplyStatus), number=NUMBERS, body=BODIES)
+def test_a_reply_comes_out_as_it_went_in(verdict: ReplyStatus, number: int, body: dict[str, Any]) -> None:
     assert decode_reply(encode_reply(verdict, number, body)) == WireReply(verdict, number, body)
 
 
@@ -77,7 +77,7 @@ def test_a_message_with_what_json_cannot_hold_goes_out_all_the_same(body: dict[s
     told = decode_request(encode_request(request)).body
 
     assert told.keys() >= {key for key in request.body if key.isascii()}
-    assert decode_reply(encode_reply(Verdict.ANSWERED, 1, body)).verdict is Verdict.ANSWERED
+    assert decode_reply(encode_reply(ReplyStatus.ANSWERED, 1, body)).verdict is ReplyStatus.ANSWERED
     assert decode_published("p", encode_published(b"t", 1, 2, 3, body)).topic == "t"
 
 
@@ -85,7 +85,7 @@ GOOD = st.sampled_from(
     [
         *encode_published(b"t", 1, 1, 1, {}),
         *encode_request(Request(1, 1, 1, 1, "m", {})),
-        *encode_reply(Verdict.ANSWERED, 1, {}),
+        *encode_reply(ReplyStatus.ANSWERED, 1, {}),
     ]
 )
 

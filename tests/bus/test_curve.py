@@ -12,7 +12,7 @@ from tests.bus.conftest import Bare, wait_until
 from tradeproc.bus.addresses import Directory, NoKeys
 from tradeproc.bus.client import Client
 from tradeproc.bus.codec import encode_request
-from tradeproc.bus.curve import CurveKeys, Listener, TcpPeer
+from tradeproc.bus.curve import CurveKeys, RemoteAccess, TcpPeer
 from tradeproc.bus.deadlines import new_request
 from tradeproc.bus.node import Node
 from tradeproc.bus.requests import NoReply
@@ -32,7 +32,7 @@ def free_port() -> int:
 @pytest.fixture
 def peer(start: Start, directory: Directory) -> TcpPeer:
     """A process that may be reached over tcp by our friend."""
-    listener = Listener("127.0.0.1", free_port(), free_port(), SERVER, admitted=[FRIEND.public])
+    listener = RemoteAccess("127.0.0.1", free_port(), free_port(), SERVER, admitted=[FRIEND.public])
 
     def prepare(node: Node) -> None:
         node.every(0.01, lambda: node.publish("t", {}))

@@ -8,7 +8,7 @@ import zmq
 from tests.actor import Actor
 from tests.bus.conftest import Bare, wait_until
 from tradeproc.bus.addresses import Directory
-from tradeproc.bus.codec import Body, Verdict, decode_request, encode_published, encode_reply
+from tradeproc.bus.codec import Body, ReplyStatus, decode_request, encode_published, encode_reply
 from tradeproc.bus.follow import Follow
 from tradeproc.bus.node import Node
 from tradeproc.domain.messages import BadMessage
@@ -39,7 +39,7 @@ class Far:
 
     def answer(self, question: tuple[bytes, int], name: str, sequence: int, epoch: int = 1) -> None:
         body = {"name": name, "epoch": epoch, "sequences": {"t": sequence}}
-        self.rpc.send_multipart([question[0], *encode_reply(Verdict.ANSWERED, question[1], body)])
+        self.rpc.send_multipart([question[0], *encode_reply(ReplyStatus.ANSWERED, question[1], body)])
 
 
 class Copy:
@@ -177,7 +177,7 @@ def test_a_snapshot_that_is_refused_or_cannot_be_read_is_asked_for_again(start: 
     far.wait_for_subscriber()
     far.say(1)
     asker, number = far.asked()
-    far.rpc.send_multipart([asker, *encode_reply(Verdict.REFUSED, number, {"reason": "not yet"})])
+    far.rpc.send_multipart([asker, *encode_reply(ReplyStatus.REFUSED, number, {"reason": "not yet"})])
 
     far.answer(far.asked(), "unreadable", 1)
     far.say(2)

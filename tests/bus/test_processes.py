@@ -18,8 +18,8 @@ from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.follow import Follow
+from tradeproc.bus.name_lock import NameTaken
 from tradeproc.bus.node import Node
-from tradeproc.bus.presence import NameTaken
 
 Spawn = Callable[[str], "subprocess.Popen[bytes]"]
 PROGRAM = Path(__file__).with_name("desk_process.py")

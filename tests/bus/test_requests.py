@@ -8,7 +8,7 @@ import zmq
 from tests.actor import Actor
 from tests.bus.conftest import Bare, wait_until
 from tradeproc.bus.addresses import Directory
-from tradeproc.bus.codec import Body, Request, Verdict, decode_reply, decode_request, encode_reply, encode_request
+from tradeproc.bus.codec import Body, ReplyStatus, Request, decode_reply, decode_request, encode_reply, encode_request
 from tradeproc.bus.deadlines import machine, new_request
 from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
 from tradeproc.errors import Outage, Refusal
@@ -43,7 +43,7 @@ class Far:
         return asker, decode_request(frames)
 
     def answer(self, asker: bytes, number: int, body: Body) -> None:
-        self.socket.send_multipart([asker, *encode_reply(Verdict.ANSWERED, number, body)])
+        self.socket.send_multipart([asker, *encode_reply(ReplyStatus.ANSWERED, number, body)])
 
 
 def test_an_answer_comes_back(start: Start) -> None:
@@ -149,7 +149,11 @@ def test_garbage_replies_are_survived(start: Start, directory: Directory, bare: 
     replies = ask(asker, "m")
     identity, request = far.receive()
 
-    for frames in ([b""], [b"\x01\x09" + b"x" * 8, b"{}"], [encode_reply(Verdict.ANSWERED, request.id, {})[0], b"["]):
+    for frames in (
+        [b""],
+        [b"\x01\x09" + b"x" * 8, b"{}"],
+        [encode_reply(ReplyStatus.ANSWERED, request.id, {})[0], b"["],
+    ):
         far.socket.send_multipart([identity, *frames])
     far.answer(identity, request.id + 1000, {"somebody": "else's"})
     far.answer(identity, request.id, {"mine": True})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tradeproc.cli.chart import Axis, Bar, Scale, colour, column, draw, scale_of
+from tradeproc.cli.chart import Axis, ChartBar, Scale, colour, column, draw, scale_of
 
 AXIS = Axis(tick=0.25, decimals=2)
 
@@ -10,23 +10,23 @@ AXIS = Axis(tick=0.25, decimals=2)
 @pytest.mark.parametrize(
     ("bar", "bottom_to_top"),
     [
-        (Bar(0, 8, 0, 8), "┃┃┃┃"),
-        (Bar(8, 8, 0, 0), "┃┃┃┃"),
-        (Bar(2, 8, 0, 5), "│┃┃│"),
-        (Bar(3, 8, 0, 5), "│╿┃│"),
-        (Bar(2, 6.5, 1, 4), "╵┃╽╷"),
-        (Bar(4, 4, 4, 4), "  ╻ "),
-        (Bar(5, 5, 5, 5), "  ╹ "),
-        (Bar(1, 1, 1, 1), "╹   "),
-        (Bar(7, 8, 7, 8), "   ╹"),
+        (ChartBar(0, 8, 0, 8), "┃┃┃┃"),
+        (ChartBar(8, 8, 0, 0), "┃┃┃┃"),
+        (ChartBar(2, 8, 0, 5), "│┃┃│"),
+        (ChartBar(3, 8, 0, 5), "│╿┃│"),
+        (ChartBar(2, 6.5, 1, 4), "╵┃╽╷"),
+        (ChartBar(4, 4, 4, 4), "  ╻ "),
+        (ChartBar(5, 5, 5, 5), "  ╹ "),
+        (ChartBar(1, 1, 1, 1), "╹   "),
+        (ChartBar(7, 8, 7, 8), "   ╹"),
     ],
 )
-def test_a_candle_is_drawn_from_its_prices(bar: Bar, bottom_to_top: str) -> None:
+def test_a_candle_is_drawn_from_its_prices(bar: ChartBar, bottom_to_top: str) -> None:
     assert column(bar, Scale(0.0, 8.0, 8)) == bottom_to_top
 
 
 def test_a_market_that_does_not_move_is_drawn_in_the_middle() -> None:
-    bars = [Bar(100.0, 100.0, 100.0, 100.0)] * 3
+    bars = [ChartBar(100.0, 100.0, 100.0, 100.0)] * 3
 
     lines = draw(bars, 12, 5, AXIS).plain.splitlines()
 
@@ -34,7 +34,7 @@ def test_a_market_that_does_not_move_is_drawn_in_the_middle() -> None:
 
 
 def test_the_scale_holds_every_bar() -> None:
-    scale = scale_of([Bar(5, 7, 4, 6), Bar(6, 9, 5, 8)], 4)
+    scale = scale_of([ChartBar(5, 7, 4, 6), ChartBar(6, 9, 5, 8)], 4)
 
     assert (scale.low, scale.high) == (4, 9)
     assert scale.half(4) == 0
@@ -42,7 +42,7 @@ def test_the_scale_holds_every_bar() -> None:
 
 
 def test_only_the_newest_bars_are_shown_when_they_do_not_fit() -> None:
-    bars = [Bar(i, i + 1, i, i + 1) for i in range(100)]
+    bars = [ChartBar(i, i + 1, i, i + 1) for i in range(100)]
 
     lines = draw(bars, 20, 6, AXIS).plain.splitlines()
 
@@ -52,9 +52,9 @@ def test_only_the_newest_bars_are_shown_when_they_do_not_fit() -> None:
 
 def test_the_last_close_stands_on_the_axis_and_our_trades_under_their_bars() -> None:
     bars = [
-        Bar(4800, 4801, 4799, 4800.5, mark=1),
-        Bar(4800.5, 4802, 4800, 4801.25),
-        Bar(4801, 4803, 4801, 4802, mark=-2),
+        ChartBar(4800, 4801, 4799, 4800.5, mark=1),
+        ChartBar(4800.5, 4802, 4800, 4801.25),
+        ChartBar(4801, 4803, 4801, 4802, mark=-2),
     ]
 
     text = draw(bars, 13, 8, AXIS).plain
@@ -68,20 +68,20 @@ def test_no_bars_say_so() -> None:
 
 
 def test_the_forming_bar_looks_different() -> None:
-    assert colour(Bar(1, 2, 1, 2)) == "green"
-    assert colour(Bar(2, 2, 1, 1)) == "red"
-    assert colour(Bar(2, 2, 1, 1, is_closed=False)) == "bold red"
+    assert colour(ChartBar(1, 2, 1, 2)) == "green"
+    assert colour(ChartBar(2, 2, 1, 1)) == "red"
+    assert colour(ChartBar(2, 2, 1, 1, is_closed=False)) == "bold red"
 
 
 def test_candles_stand_apart_where_there_is_room() -> None:
-    bars = [Bar(1, 2, 1, 2, mark=1)] * 3
+    bars = [ChartBar(1, 2, 1, 2, mark=1)] * 3
 
     assert draw(bars, 40, 4, AXIS).plain.splitlines()[-1] == "▲ ▲ ▲ "
     assert draw(bars, 9, 4, AXIS).plain.splitlines()[-1] == "▲▲▲"
 
 
 def test_the_axis_names_prices_that_can_be_traded() -> None:
-    bars = [Bar(4800.25, 4811.75, 4800.25, 4805)] * 3
+    bars = [ChartBar(4800.25, 4811.75, 4800.25, 4805)] * 3
 
     labels = [line.split()[-1] for line in draw(bars, 40, 20, AXIS).plain.splitlines() if "." in line]
 
@@ -90,7 +90,7 @@ def test_the_axis_names_prices_that_can_be_traded() -> None:
 
 
 def test_prices_below_zero_have_room_and_zero_has_no_sign() -> None:
-    bars = [Bar(2.0, 5.0, -37.75, -37.5), Bar(-37.5, 5.0, -37.75, 0.0)]
+    bars = [ChartBar(2.0, 5.0, -37.75, -37.5), ChartBar(-37.5, 5.0, -37.75, 0.0)]
 
     lines = draw(bars, 30, 8, AXIS).plain.splitlines()
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tradeproc.cli.consent_listener import ConsentListener
-from tradeproc.desk.exits import CommandFailed, NotRunning
+from tradeproc.desk.exit_status import CommandFailed, NotRunning
 
 GENEROUS = 60.0
 

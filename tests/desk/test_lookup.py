@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tradeproc.desk import lookup
-from tradeproc.desk.exits import NotFound, NotRunning
+from tradeproc.desk.exit_status import NotFound, NotRunning
 from tradeproc.desk.installation import Desk
 from tradeproc.errors import Outage
 from tradeproc.home import Home

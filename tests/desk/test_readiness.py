@@ -10,7 +10,7 @@ import pytest
 
 from tests.drills.desk import ACCOUNT
 from tests.drills.desk import Desk as WholeDesk
-from tradeproc.desk.exits import Exit
+from tradeproc.desk.exit_status import ExitStatus
 from tradeproc.desk.readiness import NotUp, Readiness, ReadinessTiming, due, exit_of_missing, last_reason
 from tradeproc.errors import Outage
 from tradeproc.home import Home
@@ -134,7 +134,7 @@ def test_what_is_not_up_is_told_in_one_line(
 
     assert str(missing) == line
     assert missing.is_final is is_final
-    assert exit_of_missing([missing]) is (Exit.FAILED if is_final else Exit.NOT_RUNNING)
+    assert exit_of_missing([missing]) is (ExitStatus.FAILED if is_final else ExitStatus.NOT_RUNNING)
 
 
 def test_a_session_that_is_due_needs_its_link_its_account_and_its_trader(desk: Desk) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.actor import acting
 from tradeproc.bus.codec import Body
-from tradeproc.desk.exits import NotRunning
+from tradeproc.desk.exit_status import NotRunning
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.switches import throw
 from tradeproc.errors import Outage, Refusal

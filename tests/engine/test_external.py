@@ -20,7 +20,7 @@ from tradeproc.engine import effects as do
 from tradeproc.engine import events
 from tradeproc.engine.events import TradingState
 from tradeproc.engine.idle import why_no_entry
-from tradeproc.procs.trader.tally import Tally
+from tradeproc.procs.trader.session_profit import SessionProfit
 from tradeproc.store import round_trips
 from tradeproc.strategies.contract import NOTHING, Decision, SubmitBracket, SubmitOrder, View
 
@@ -56,7 +56,7 @@ def again(desk: Desk, *plans: Decision, **changes: object) -> Desk:
 
 def check_books(desk: Desk) -> None:
     """Position, rows, tally and round trips are the broker's."""
-    tally = Tally(POINT, rows(desk))
+    tally = SessionProfit(POINT, rows(desk))
     assert desk.position == desk.broker.position == tally.held.quantity
     assert sum(fill.quantity * fill.side.sign for fill in standing(rows(desk))) == desk.position
     assert desk.state.engine.holding.average == tally.held.average
@@ -109,7 +109,7 @@ def test_without_any_price_it_is_unknown_and_never_zero() -> None:
 
     assert short(later)[-1] == ("external", -1, None, "")
     assert [trade.profit for trade in round_trips(rows(later))] == [None]
-    assert Tally(POINT, rows(later)).realized is None
+    assert SessionProfit(POINT, rows(later)).realized is None
 
 
 def test_contracts_without_a_price_get_the_brokers_average_as_soon_as_it_tells_one() -> None:
@@ -129,7 +129,7 @@ def test_contracts_without_a_price_get_the_brokers_average_as_soon_as_it_tells_o
     (row,) = standing(rows(later))
     assert (row.quantity, row.price) == (2, Decimal("-37.63"))
     assert later.state.engine.holding.average == Decimal("-37.63")
-    assert Tally(POINT, rows(later)).held.average == Decimal("-37.63")
+    assert SessionProfit(POINT, rows(later)).held.average == Decimal("-37.63")
 
 
 def test_a_position_turned_over_by_hand_is_closed_at_one_price_and_opened_at_the_brokers_average() -> None:
@@ -273,7 +273,7 @@ def test_a_fill_taken_back_after_the_position_was_corrected_leaves_neither_row_s
     desk.run(40)
 
     assert standing(rows(desk)) == []
-    assert (desk.position, Tally(POINT, rows(desk)).realized) == (0, 0)
+    assert (desk.position, SessionProfit(POINT, rows(desk)).realized) == (0, 0)
     assert round_trips(rows(desk)) == []
 
 
@@ -375,7 +375,7 @@ def test_own_fills_changes_by_hand_and_restarts_in_any_sequence_leave_books_that
             case 2:
                 desk.run(45)
             case _:
-                realized = Tally(POINT, rows(desk)).realized
+                realized = SessionProfit(POINT, rows(desk)).realized
                 desk.broker.told.clear()
                 if chance.random() < 0.3:
                     desk.broker.by_hand(chance.choice([-1, 1]))
@@ -387,7 +387,7 @@ def test_own_fills_changes_by_hand_and_restarts_in_any_sequence_leave_books_that
                     now=desk.now + 2 * SECOND,
                     external_policy=ExternalPolicy.IGNORE,
                 )
-                assert Tally(POINT, rows(desk)).realized == realized
+                assert SessionProfit(POINT, rows(desk)).realized == realized
                 desk.start()
                 desk.run(20)
     desk.run(60)

@@ -19,12 +19,12 @@ from tradeproc.exchange.orders import (
     DayUpdate,
     ExchangeOrder,
     GroupKind,
+    MarketTrade,
     Moment,
     OrderStatus,
     Placed,
     Ticket,
     TicketGroup,
-    Trade,
 )
 
 
@@ -33,8 +33,8 @@ def at(text: str) -> Moment:
     return Moment(moment, moment)
 
 
-def trade(contract: str, price: int) -> Trade:
-    return Trade(contract, Ticks(price), Contracts(100))
+def trade(contract: str, price: int) -> MarketTrade:
+    return MarketTrade(contract, Ticks(price), Contracts(100))
 
 
 class Days:
@@ -44,7 +44,7 @@ class Days:
         self.exchange = Exchange(contracts, {ACCOUNT: CASH}, Rules())
 
     def place(self, contract: str, now: str, tif: TimeInForce = TimeInForce.DAY) -> str:
-        """Trade once and place a limit far below, and return its id."""
+        """MarketTrade once and place a limit far below, and return its id."""
         self.exchange.step(trade(contract, 19_200), at(now))
         order = Ticket(contract, Side.BUY, Contracts(1), OrderType.LIMIT, Ticks(100), time_in_force=tif)
         placed = self.exchange.place(ACCOUNT, TicketGroup(GroupKind.INDEPENDENT, (order,)), at(now))

@@ -11,15 +11,15 @@ from tradeproc.domain.units import Contracts, Money
 from tradeproc.exchange.matching import Rules
 from tradeproc.exchange.orders import (
     Changed,
+    ChangeKind,
     Declined,
+    DeclineReason,
     GroupKind,
     OrderStatus,
     PositionUpdate,
     Replacement,
     Ticket,
     TicketGroup,
-    What,
-    Why,
 )
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -52,7 +52,7 @@ def test_an_order_before_the_first_trade_is_queued_and_executes_on_it() -> None:
     pit.ticks("4801")
 
     assert pit.fills() == [("buy", 1, "4801")]
-    assert pit.story(order) == [What.PLACED, What.ACTIVATED, What.FILLED]
+    assert pit.story(order) == [ChangeKind.PLACED, ChangeKind.ACTIVATED, ChangeKind.FILLED]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_stop_is_hit_by_the_first_trade_at_or_through_it_and_fills_at_that_pri
     pit.ticks(hit)
 
     assert pit.fills() == [(side.value, 1, hit)]
-    assert pit.story(order) == [What.PLACED, What.TRIGGERED, What.FILLED]
+    assert pit.story(order) == [ChangeKind.PLACED, ChangeKind.TRIGGERED, ChangeKind.FILLED]
 
 
 def test_a_stop_limit_rests_after_its_hit_when_the_price_has_gone_too_far() -> None:
@@ -177,13 +177,13 @@ def test_immediate_orders_leave_nothing_behind() -> None:
 @pytest.mark.parametrize(
     ("bad", "why"),
     [
-        (ticket(BUY, 0), Why.BAD_QUANTITY),
-        (dataclasses.replace(ticket(BUY, 1), contract="NQH24"), Why.UNKNOWN_CONTRACT),
-        (dataclasses.replace(ticket(BUY, 1), type=OrderType.LIMIT), Why.MISSING_PRICE),
-        (dataclasses.replace(ticket(BUY, 1, limit="4800"), type=OrderType.STOP_LIMIT), Why.MISSING_PRICE),
+        (ticket(BUY, 0), DeclineReason.BAD_QUANTITY),
+        (dataclasses.replace(ticket(BUY, 1), contract="NQH24"), DeclineReason.UNKNOWN_CONTRACT),
+        (dataclasses.replace(ticket(BUY, 1), type=OrderType.LIMIT), DeclineReason.MISSING_PRICE),
+        (dataclasses.replace(ticket(BUY, 1, limit="4800"), type=OrderType.STOP_LIMIT), DeclineReason.MISSING_PRICE),
     ],
 )
-def test_a_bad_order_is_declined_with_its_whole_request(bad: Ticket, why: Why) -> None:
+def test_a_bad_order_is_declined_with_its_whole_request(bad: Ticket, why: DeclineReason) -> None:
     pit = Pit()
     group = TicketGroup(GroupKind.INDEPENDENT, (ticket(BUY, 1, client_id="good"), bad))
 
@@ -200,7 +200,10 @@ def test_an_unknown_account_and_a_group_of_two_sides_are_declined() -> None:
 
     answers = [pit.exchange.place("NOBODY", one(ticket(BUY, 1)), at(1)), pit.exchange.place(ACCOUNT, both, at(2))]
 
-    assert [getattr(answer, "why", None) for answer in answers] == [Why.UNKNOWN_ACCOUNT, Why.BAD_GROUP]
+    assert [getattr(answer, "why", None) for answer in answers] == [
+        DeclineReason.UNKNOWN_ACCOUNT,
+        DeclineReason.BAD_GROUP,
+    ]
 
 
 def test_the_same_client_id_is_taken_once_for_an_account() -> None:
@@ -213,7 +216,7 @@ def test_the_same_client_id_is_taken_once_for_an_account() -> None:
     elsewhere = pit.exchange.place(other, order, at(3))
 
     assert isinstance(again, Declined)
-    assert again.why is Why.DUPLICATE
+    assert again.why is DeclineReason.DUPLICATE
     assert not isinstance(elsewhere, Declined)
     assert pit.position == 1
 
@@ -226,7 +229,7 @@ def test_orders_beyond_the_margin_are_declined_but_never_those_that_close() -> N
     pit.place(ticket(SELL, 2))
 
     assert isinstance(more, Declined)
-    assert more.why is Why.NOT_ENOUGH_MARGIN
+    assert more.why is DeclineReason.NOT_ENOUGH_MARGIN
     assert pit.position == 0
 
 
@@ -238,7 +241,7 @@ def test_replace_keeps_the_id_and_meets_the_market_at_once() -> None:
 
     assert isinstance(answer, Changed)
     assert (answer.order.id, answer.order.status, answer.order.filled) == (order.id, OrderStatus.FILLED, 2)
-    assert pit.story(order) == [What.PLACED, What.REPLACED, What.FILLED]
+    assert pit.story(order) == [ChangeKind.PLACED, ChangeKind.REPLACED, ChangeKind.FILLED]
 
 
 def test_an_order_can_be_turned_into_a_market_order() -> None:
@@ -269,12 +272,12 @@ def test_changes_that_cannot_be_are_declined() -> None:
     answers = [pit.exchange.replace(order_id, change, pit.now()) for order_id, change in changes]
 
     assert [getattr(answer, "why", None) for answer in answers] == [
-        Why.UNKNOWN_ORDER,
-        Why.NOTHING_TO_CHANGE,
-        Why.BAD_QUANTITY,
-        Why.NOTHING_TO_CHANGE,
-        Why.NOT_OPEN,
-        Why.ALREADY_TRIGGERED,
+        DeclineReason.UNKNOWN_ORDER,
+        DeclineReason.NOTHING_TO_CHANGE,
+        DeclineReason.BAD_QUANTITY,
+        DeclineReason.NOTHING_TO_CHANGE,
+        DeclineReason.NOT_OPEN,
+        DeclineReason.ALREADY_TRIGGERED,
     ]
 
 
@@ -289,7 +292,7 @@ def test_cancel_keeps_the_filled_part_and_is_declined_the_second_time() -> None:
 
     assert (pit.order(order).status, pit.order(order).filled, pit.position) == (OrderStatus.CANCELLED, 1, 1)
     assert isinstance(again, Declined)
-    assert again.why is Why.NOT_OPEN
+    assert again.why is DeclineReason.NOT_OPEN
 
 
 def test_oco_cancels_the_sibling_with_the_first_contract_filled() -> None:
@@ -356,7 +359,7 @@ def test_the_stop_of_a_bracket_that_the_price_has_passed_is_rejected_and_the_pos
     pit.ticks("4797")
 
     assert pit.fills() == [("buy", 1, "4799")]
-    assert pit.story(stop) == [What.PLACED, What.ACTIVATED, What.REJECTED]
+    assert pit.story(stop) == [ChangeKind.PLACED, ChangeKind.ACTIVATED, ChangeKind.REJECTED]
     assert pit.order(target).status is OrderStatus.WORKING
 
 
@@ -377,7 +380,7 @@ def test_a_stop_on_the_wrong_side_of_the_market_is_accepted_and_then_rejected(
 
     (order,) = pit.place(ticket(side, 1, stop=stop, limit=limit))
 
-    assert pit.story(order) == [What.PLACED, What.REJECTED]
+    assert pit.story(order) == [ChangeKind.PLACED, ChangeKind.REJECTED]
     assert (pit.order(order).status, pit.order(order).reason) == (OrderStatus.REJECTED, says)
     assert pit.fills() == []
 

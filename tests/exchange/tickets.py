@@ -13,16 +13,16 @@ from tradeproc.exchange.exchange import Exchange
 from tradeproc.exchange.matching import Rules
 from tradeproc.exchange.orders import (
     Bar,
+    ChangeKind,
     ExchangeFill,
     ExchangeOrder,
     GroupKind,
+    MarketTrade,
     Moment,
     OrderUpdate,
     Placed,
     Ticket,
     TicketGroup,
-    Trade,
-    What,
 )
 
 ES = "ESH24"
@@ -112,7 +112,7 @@ class Pit:
 
     def ticks(self, *prices: str, size: int = 100) -> None:
         for price in prices:
-            self.exchange.step(Trade(ES, ticks(price), Contracts(size)), self.now())
+            self.exchange.step(MarketTrade(ES, ticks(price), Contracts(size)), self.now())
 
     def bar(self, opened: int, high: int, low: int, close: int, volume: int = 100) -> None:
         """Let a bar pass; its prices are in ticks."""
@@ -137,7 +137,7 @@ class Pit:
         updates = self.exchange.updates_since(0) or []
         return [update.fill for update in updates if isinstance(update, OrderUpdate) and update.fill is not None]
 
-    def story(self, order: ExchangeOrder) -> list[What]:
+    def story(self, order: ExchangeOrder) -> list[ChangeKind]:
         """Return what happened to an order, as it was told."""
         updates = self.exchange.updates_since(0) or []
         return [update.what for update in updates if isinstance(update, OrderUpdate) and update.order.id == order.id]

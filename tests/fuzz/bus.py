@@ -18,7 +18,7 @@ from tradeproc.bus import codec
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.follow import Follow
 from tradeproc.bus.requests import Answered, NoAnswer, RequestWasRefused, to_reply
-from tradeproc.bus.serving import Server
+from tradeproc.bus.serving import RequestServer
 from tradeproc.bus.subscriptions import Subscriptions
 from tradeproc.clock import monotonic_ns
 from tradeproc.domain import messages as m
@@ -144,7 +144,7 @@ def _serve(frames: list[bytes]) -> None:
     socket, loop = _Socket(), _Loop()
     some: Any = socket
     other: Any = loop
-    server = Server(other, some, Counter())
+    server = RequestServer(other, some, Counter())
 
     def submit(body: codec.Body) -> codec.Body:
         account, seconds = parameters.text(body, "account"), parameters.number(body, "seconds", most=120.0)

@@ -28,7 +28,7 @@ from tradeproc.domain.wanted import wanted_now, window_of
 from tradeproc.home import Home
 from tradeproc.localbroker.tape import open_tape
 from tradeproc.localbroker.tape_files import BadTape
-from tradeproc.market.tape_files.reading import Wanted
+from tradeproc.market.tape_files.reading import TapeHints
 from tradeproc.procs.tokens.vault import LostToken, Stored, Vault
 from tradeproc.store import kept
 from tradeproc.store.journal import Journal, read_line
@@ -96,7 +96,7 @@ def _read_tape(drawn: tuple[str, bytes]) -> None:
     name, content = drawn
     path = folder() / name
     path.write_bytes(content)
-    wanted = Wanted("America/Chicago", "start", "ESH24") if len(content) % 2 else Wanted()
+    wanted = TapeHints("America/Chicago", "start", "ESH24") if len(content) % 2 else TapeHints()
     tape = open_tape(str(path), wanted)
     assert len(tape) and tape.first_at <= tape.last_at
     for code in tape.contracts:

@@ -17,9 +17,9 @@ from tradeproc.domain.units import SECOND, Contracts, Money, Nanos, Ticks
 from tradeproc.errors import Refusal
 from tradeproc.exchange.orders import ExchangeOrder, GroupKind, OrderStatus, Ticket, TicketGroup
 from tradeproc.localbroker import control
-from tradeproc.localbroker.faults import Switchboard
+from tradeproc.localbroker.faults import FaultTable
 from tradeproc.localbroker.journal import BrokenJournal
-from tradeproc.localbroker.market import Market, Settings
+from tradeproc.localbroker.market import Market, MarketSettings
 from tradeproc.localbroker.pipeline import ApiError
 from tradeproc.localbroker.tape import generated
 from tradeproc.localbroker.tradestation import order_entry, sign_in_routes
@@ -72,7 +72,7 @@ _TICKETS = [orjson.dumps(_ENTRY), orjson.dumps(_GROUP), orjson.dumps(_CHANGE)]
 
 @functools.cache
 def _market() -> Market:
-    return Market(generated(ES, 5, START, 60), Settings({ACCOUNT: _CASH}, history_minutes=0.1))
+    return Market(generated(ES, 5, START, 60), MarketSettings({ACCOUNT: _CASH}, history_minutes=0.1))
 
 
 def _draw_ticket(random: Random) -> tuple[int, Any]:
@@ -129,7 +129,7 @@ def _read_control(drawn: tuple[int, Any]) -> None:
         requests={},
         sign_in=SimpleNamespace(issued=0),
         streams=SimpleNamespace(open={}),
-        faults=Switchboard(),
+        faults=FaultTable(),
         bells=SimpleNamespace(ring_all=lambda: None),
     )
     action = (control._set_fault, control._set_speed, control._clear_faults, control._set_speed)[which]
@@ -195,7 +195,7 @@ def _books() -> bytes:
     time = [0]
     market = Market(
         generated(ES, 5, START, 60),
-        Settings({ACCOUNT: _CASH}, history_minutes=0.1),
+        MarketSettings({ACCOUNT: _CASH}, history_minutes=0.1),
         journal=path,
         wall=lambda: Nanos(_NOW + time[0]),
         monotonic=lambda: time[0],
@@ -223,7 +223,7 @@ def _read_books(content: bytes) -> None:
     path = folder() / "books.journal"
     path.write_bytes(content)
     tape = _market().tape
-    market = Market(tape, Settings({ACCOUNT: _CASH}, history_minutes=0.1), journal=path, wall=wall_ns)
+    market = Market(tape, MarketSettings({ACCOUNT: _CASH}, history_minutes=0.1), journal=path, wall=wall_ns)
     try:
         market.advance()
     finally:

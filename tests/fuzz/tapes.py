@@ -14,14 +14,14 @@ from tradeproc.bus.codec import encode_body
 from tradeproc.domain.units import Nanos
 from tradeproc.engine import recording
 from tradeproc.localbroker.chosen import Choice, choose, chosen
-from tradeproc.market.tape_files.lines import Unreadable
-from tradeproc.market.tape_files.reading import Wanted, read
+from tradeproc.market.tape_files.lines import UnreadableTape
+from tradeproc.market.tape_files.reading import TapeHints, read
 
-_EXPORTS: list[tuple[str, str, Wanted]] = [each[:3] for each in BARS] + [each[:3] for each in TRADES]
+_EXPORTS: list[tuple[str, str, TapeHints]] = [each[:3] for each in BARS] + [each[:3] for each in TRADES]
 _WORDS = ("", "UTC", "America/Chicago", "Nowhere/At_All", "start", "end", "ESH24", "ESH4=ESH24", "=", "ES.c.0=ESZ99")
 
 
-def _draw_export(random: Random) -> tuple[str, list[bytes], Wanted]:
+def _draw_export(random: Random) -> tuple[str, list[bytes], TapeHints]:
     name, text, wanted = random.choice(_EXPORTS)
     if random.random() < 0.5:
         separator = ";" if ";" in text else ","
@@ -32,13 +32,13 @@ def _draw_export(random: Random) -> tuple[str, list[bytes], Wanted]:
     else:
         text = mutations.lines(random, text)
     if random.random() < 0.2:
-        wanted = Wanted(random.choice(_WORDS), random.choice(_WORDS), random.choice(_WORDS))
+        wanted = TapeHints(random.choice(_WORDS), random.choice(_WORDS), random.choice(_WORDS))
     encoding = random.choice(("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16"))
     content = mutations.raw(random, text.encode(encoding, "replace"), 1)
     return mutations.text(random, name) if random.random() < 0.1 else name, mutations.pieces(random, content), wanted
 
 
-def _read_export(drawn: tuple[str, list[bytes], Wanted]) -> None:
+def _read_export(drawn: tuple[str, list[bytes], TapeHints]) -> None:
     name, chunks, wanted = drawn
     found = read(chunks, name, wanted)
     trades = found.trades
@@ -52,7 +52,7 @@ _CONFIGURED = Choice("shipped")
 
 
 def _draw_choice(random: Random) -> bytes:
-    choose(folder(), Choice("x.csv", Wanted("UTC")), _CONFIGURED)
+    choose(folder(), Choice("x.csv", TapeHints("UTC")), _CONFIGURED)
     found = orjson.dumps(
         mutations.tree(random, (folder() / "tape.json").read_bytes()), option=orjson.OPT_NON_STR_KEYS
     )
@@ -98,7 +98,7 @@ def _read_record(drawn: tuple[bool, bytes]) -> None:
 
 
 TARGETS = (
-    Target("vendors", _draw_export, _read_export, (Unreadable,)),
+    Target("vendors", _draw_export, _read_export, (UnreadableTape,)),
     Target("chosen", _draw_choice, _read_choice),
     Target("recording", _draw_record, _read_record, (recording.BadRecording,)),
 )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tradeproc.domain.candles import Candle, Tick
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.units import MINUTE, SECOND, from_iso, iso
-from tradeproc.localbroker.bars import DAY_MINUTES, Bar, Bars
+from tradeproc.localbroker.bars import DAY_MINUTES, Bars, MarketBar
 from tradeproc.localbroker.tape import Tape, shipped
 from tradeproc.market.bars import TickArrays
 from tradeproc.market.bars_live import BarBuilder
@@ -25,7 +25,7 @@ def bars_at(times: list[str], minutes: int, hours: str = "cme_equity") -> Bars:
     return Bars(TickArrays(at, np.ones(len(at)), np.ones(len(at), dtype=np.int64)), minutes, market_hours(hours))
 
 
-def spans(bars: list[Bar]) -> list[tuple[str, str]]:
+def spans(bars: list[MarketBar]) -> list[tuple[str, str]]:
     return [(iso(bar.candle.opened_at), iso(bar.candle.closed_at)) for bar in bars]
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from tests.exchange.tickets import ACCOUNT, CASH, ES, one, ticket
 from tradeproc.domain.orders import Side
 from tradeproc.domain.units import SECOND, Contracts, Nanos
-from tradeproc.exchange.orders import Changed, Declined, OrderUpdate, Placed, Replacement, TicketGroup, Why
+from tradeproc.exchange.orders import Changed, Declined, DeclineReason, OrderUpdate, Placed, Replacement, TicketGroup
 from tradeproc.exchange.orders import GroupKind as Kind
-from tradeproc.localbroker.books import Request
-from tradeproc.localbroker.market import Market, Settings
+from tradeproc.localbroker.books import RecordedRequest
+from tradeproc.localbroker.market import Market, MarketSettings
 from tradeproc.localbroker.tape import generated
 
 BUY = Side.BUY
@@ -18,7 +18,11 @@ TAPE = generated(ES, 5, 1_703_545_200 * SECOND, 60)
 def market(path: Path | None = None) -> Market:
     """Return a market whose clock stands."""
     return Market(
-        TAPE, Settings({ACCOUNT: CASH}, history_minutes=0.1), journal=path, wall=lambda: Nanos(7), monotonic=lambda: 0
+        TAPE,
+        MarketSettings({ACCOUNT: CASH}, history_minutes=0.1),
+        journal=path,
+        wall=lambda: Nanos(7),
+        monotonic=lambda: 0,
     )
 
 
@@ -47,7 +51,7 @@ def test_a_request_that_never_came_to_the_exchange_is_written_down_too() -> None
     found = market()
 
     refused = found.refuse(
-        Request("place", ACCOUNT, client_ids=("x-1",)), Declined(Why.OFF_TICK, "between two ticks")
+        RecordedRequest("place", ACCOUNT, client_ids=("x-1",)), Declined(DeclineReason.OFF_TICK, "between two ticks")
     )
     placed = found.place(ACCOUNT, one(ticket(BUY, 1)))
 

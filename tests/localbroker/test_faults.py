@@ -11,7 +11,7 @@ import pytest
 
 from tests.localbroker.wire_client import ORDERS, Lines, Wire, limit, order
 from tradeproc.localbroker.client import LocalBroker, LocalBrokerDown, LocalBrokerRefused
-from tradeproc.localbroker.faults import BadFault, FaultName, Switchboard
+from tradeproc.localbroker.faults import BadFault, FaultName, FaultTable
 from tradeproc.testing.brokers import running_local_broker
 
 ACCOUNTS = [f"SIM{number}F" for number in range(1, 40)]
@@ -356,12 +356,12 @@ def test_every_fault_is_seen_in_the_status_before_and_after_it_hit(wire: Wire) -
 )
 def test_a_fault_that_cannot_be_is_refused_with_a_hint(options: dict[str, object], says: str) -> None:
     with pytest.raises(BadFault, match=says.replace("?", r"\?")):
-        Switchboard().set(options, 0)
+        FaultTable().set(options, 0)
 
 
 @pytest.mark.parametrize("name", FaultName)
 def test_each_fault_is_spent_after_its_count_and_can_be_cleared(name: FaultName) -> None:
-    board = Switchboard()
+    board = FaultTable()
     (endpoint, *_), _ = sorted(board.set({"name": name}, 0).endpoints), board.clear()
     fault = board.set({"name": name, "count": 2}, 0)
 

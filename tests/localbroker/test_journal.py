@@ -14,9 +14,9 @@ import pytest
 from tests.exchange.tickets import ACCOUNT, CASH, ES, bracket, one, points, ticket, ticks
 from tradeproc.domain.orders import Side
 from tradeproc.domain.units import SECOND, Contracts, Nanos
-from tradeproc.exchange.orders import Declined, OrderStatus, Placed, Replacement, Why
-from tradeproc.localbroker.journal import BrokenJournal, Journal
-from tradeproc.localbroker.market import Market, Settings
+from tradeproc.exchange.orders import Declined, DeclineReason, OrderStatus, Placed, Replacement
+from tradeproc.localbroker.journal import BrokenJournal, BrokerJournal
+from tradeproc.localbroker.market import Market, MarketSettings
 from tradeproc.localbroker.tape import generated
 
 START = 1_703_545_200 * SECOND
@@ -38,7 +38,7 @@ class Time:
 
 def market(path: Path | None, time: Time, *, speed: float = 10.0, seed: int = 5) -> Market:
     tape = TAPE if seed == 5 else generated(ES, seed, START, 600)
-    settings = Settings({ACCOUNT: CASH}, speed=speed, history_minutes=1)
+    settings = MarketSettings({ACCOUNT: CASH}, speed=speed, history_minutes=1)
     return Market(tape, settings, journal=path, wall=time.wall, monotonic=time.monotonic)
 
 
@@ -101,7 +101,7 @@ def test_a_market_that_was_killed_comes_back_with_all_that_it_confirmed(journal:
     assert new.now().market == old.now().market
     again = new.place(ACCOUNT, one(ticket(Side.BUY, 2, client_id="abcd-1")))
     assert isinstance(again, Declined)
-    assert again.why is Why.DUPLICATE
+    assert again.why is DeclineReason.DUPLICATE
 
 
 def test_a_market_that_came_back_goes_on_like_one_that_was_never_killed(journal: Path) -> None:
@@ -141,7 +141,7 @@ def test_the_clock_goes_on_where_it_was_with_the_speed_that_was_set(journal: Pat
 
 def test_a_torn_last_line_is_cut_off_and_the_file_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "j"
-    first = Journal(path)
+    first = BrokerJournal(path)
     first.write([{"kind": "a"}, {"kind": "b"}])
     first.write([{"kind": "c"}])
     first.close()
@@ -149,12 +149,12 @@ def test_a_torn_last_line_is_cut_off_and_the_file_goes_on(tmp_path: Path) -> Non
     for torn in (b"", b"[", b'[{"kind":"d"}]', b'[{"ki\n', b"\xff\xfe\x00"):
         path.write_bytes(whole + torn)
 
-        again = Journal(path)
+        again = BrokerJournal(path)
         again.write([{"kind": "e"}])
         again.close()
 
         assert path.read_bytes() == whole + b'[{"kind":"e"}]\n'
-        assert [record["kind"] for record in Journal(path).records] == ["a", "b", "c", "e"]
+        assert [record["kind"] for record in BrokerJournal(path).records] == ["a", "b", "c", "e"]
 
 
 def test_a_journal_that_is_damaged_in_the_middle_or_of_another_tape_is_refused(journal: Path, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_journal_that_is_damaged_in_the_middle_or_of_another_tape_is_refused(j
     with pytest.raises(BrokenJournal, match="line 1 is damaged; move the file away"):
         market(journal, time)
     with pytest.raises(BrokenJournal, match="cannot be opened"):
-        Journal(tmp_path)
+        BrokerJournal(tmp_path)
 
 
 WRITER = """
@@ -208,13 +208,13 @@ def test_kill_nine_in_the_middle_of_writing_loses_nothing_that_was_confirmed(jou
 
 
 def test_a_torn_line_is_put_aside(journal: Path) -> None:
-    books = Journal(journal)
+    books = BrokerJournal(journal)
     books.write([["a", 1]])  # type: ignore[list-item]
     books.close()
     with journal.open("ab") as file:
         file.write(b'[["b", 2')
 
-    again = Journal(journal)
+    again = BrokerJournal(journal)
 
     assert again.records == [["a", 1]]
     assert journal.with_name("localbroker.journal.torn").read_bytes() == b'[["b", 2\n'
@@ -222,7 +222,7 @@ def test_a_torn_line_is_put_aside(journal: Path) -> None:
 
 
 def test_what_a_full_disk_did_not_take_goes_before_the_next_and_leaves_no_half_line(journal: Path) -> None:
-    books = Journal(journal)
+    books = BrokerJournal(journal)
     books.write([["a", 1]])  # type: ignore[list-item]
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (journal.stat().st_size + 4, before[1]))
@@ -234,7 +234,7 @@ def test_what_a_full_disk_did_not_take_goes_before_the_next_and_leaves_no_half_l
 
     books.write([["c", 3]])  # type: ignore[list-item]
 
-    assert Journal(journal).records == [["a", 1], ["b", 2], ["c", 3]]
+    assert BrokerJournal(journal).records == [["a", 1], ["b", 2], ["c", 3]]
     books.close()
 
 

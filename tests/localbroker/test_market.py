@@ -8,7 +8,7 @@ import pytest
 from tradeproc.domain.orders import OrderType, Side
 from tradeproc.domain.units import MINUTE, SECOND, Contracts, Money, Nanos, Ticks, from_iso
 from tradeproc.exchange.orders import GroupKind, Placed, Ticket, TicketGroup
-from tradeproc.localbroker.market import MOST_TICKS, Market, NotFlat, Settings
+from tradeproc.localbroker.market import MOST_TICKS, Market, MarketSettings, NotFlat
 from tradeproc.localbroker.tape import Tape, generated
 
 ACCOUNT, CONTRACT = "SIM1F", "ESH24"
@@ -26,7 +26,7 @@ class Clock:
 
 
 def opened(clock: Clock, tape: Tape, journal: Path | None = None, *, speed: float = 60.0) -> Market:
-    settings = Settings({ACCOUNT: Money(Decimal(100_000))}, speed, history_minutes=1)
+    settings = MarketSettings({ACCOUNT: Money(Decimal(100_000))}, speed, history_minutes=1)
     return Market(tape, settings, journal=journal, wall=clock, monotonic=clock)
 
 

@@ -10,7 +10,7 @@ from tradeproc.domain.candles import Tick
 from tradeproc.domain.units import from_iso, iso
 from tradeproc.localbroker.tape import check_tape, generated, read_tape, shipped
 from tradeproc.localbroker.tape_files import BadTape
-from tradeproc.market.tape_files.reading import Wanted
+from tradeproc.market.tape_files.reading import TapeHints
 
 
 def file(folder: Path, *lines: str, name: str = "ESH24_trades.csv") -> Path:
@@ -166,9 +166,9 @@ def test_a_contract_or_a_trade_that_first_comes_far_below_is_found_before_the_st
     none = file(tmp_path, header, *quotes, name="none.csv")
 
     assert contracts.stat().st_size > 1 << 20
-    check_tape(str(contracts), Wanted(contract="ESM24"))
+    check_tape(str(contracts), TapeHints(contract="ESM24"))
     check_tape(str(trades))
     with pytest.raises(BadTape, match="holds no ESU24; it holds ESH4"):
-        check_tape(str(contracts), Wanted(contract="ESU24"))
+        check_tape(str(contracts), TapeHints(contract="ESU24"))
     with pytest.raises(BadTape, match="holds no trade"):
         check_tape(str(none))

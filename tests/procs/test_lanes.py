@@ -2,7 +2,7 @@
 
 import threading
 
-from tradeproc.procs.jobs.queue_worker import QueueWorker, Work
+from tradeproc.procs.jobs.queue_worker import JobRunner, QueueWorker
 from tradeproc.procs.lanes import Lanes
 from tradeproc.testing.waiting import wait_until
 
@@ -52,7 +52,7 @@ def test_the_queues_thread_answers_when_it_is_knocked_at_unless_it_is_stuck() ->
     gate = threading.Event()
     worker = QueueWorker(
         "postgresql:///nowhere?host=/nonexistent",
-        Work(lambda _: None, lambda: None),
+        JobRunner(lambda _: None, lambda: None),
         lambda _: None,
         lambda _: None,
         stuck_seconds=0.3,

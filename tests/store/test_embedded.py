@@ -16,8 +16,8 @@ import pytest
 from tests.databases import freeze_server, temporary_home
 from tradeproc.home import Home
 from tradeproc.store import embedded
-from tradeproc.store.embedded import Server, database_url, socket_folder
-from tradeproc.store.server_probe import Deafness
+from tradeproc.store.embedded import EmbeddedServer, database_url, socket_folder
+from tradeproc.store.server_probe import ServerProbe
 from tradeproc.testing.waiting import wait_until
 
 KEEPER = """
@@ -39,8 +39,8 @@ def home() -> Iterator[Home]:
 
 
 @pytest.fixture
-def server(home: Home) -> Iterator[Server]:
-    server = Server(home, durable=False)
+def server(home: Home) -> Iterator[EmbeddedServer]:
+    server = EmbeddedServer(home, durable=False)
     yield server
     server.stop()
 
@@ -57,7 +57,7 @@ def keep_a_row(home: Home) -> None:
         connection.execute("create table kept as select 7 as n")
 
 
-def test_no_folder_above_the_data_is_opened_for_the_server(home: Home, server: Server) -> None:
+def test_no_folder_above_the_data_is_opened_for_the_server(home: Home, server: EmbeddedServer) -> None:
     home.root.chmod(0o700)
     before = {folder: folder.stat().st_mode for folder in home.root.parents}
 
@@ -110,7 +110,7 @@ def test_programs_are_not_copied_to_where_somebody_else_may_write(
     assert list(for_all.iterdir()) == []
 
 
-def test_only_our_user_on_the_socket_may_come_in(home: Home, server: Server) -> None:
+def test_only_our_user_on_the_socket_may_come_in(home: Home, server: EmbeddedServer) -> None:
     server.start()
 
     rules = ask(
@@ -123,14 +123,14 @@ def test_only_our_user_on_the_socket_may_come_in(home: Home, server: Server) -> 
     assert ask(home, "select count(*) from pg_hba_file_rules") == "3"
 
 
-def test_a_data_folder_that_is_a_link_is_refused(home: Home, server: Server, tmp_path: Path) -> None:
+def test_a_data_folder_that_is_a_link_is_refused(home: Home, server: EmbeddedServer, tmp_path: Path) -> None:
     home.postgres.symlink_to(tmp_path)
 
     with pytest.raises(embedded.ServerImpossible, match="not a link"):
         server.start()
 
 
-def test_a_new_server_is_sound_and_has_no_network(home: Home, server: Server) -> None:
+def test_a_new_server_is_sound_and_has_no_network(home: Home, server: EmbeddedServer) -> None:
     server.start()
 
     assert ask(home, "show data_checksums") == "on"
@@ -143,7 +143,7 @@ def test_a_new_server_is_sound_and_has_no_network(home: Home, server: Server) ->
     assert [c for c in psutil.Process(server.pid).net_connections() if c.family.name != "AF_UNIX"] == []
 
 
-def test_what_was_committed_is_there_after_a_stop_and_a_start(home: Home, server: Server) -> None:
+def test_what_was_committed_is_there_after_a_stop_and_a_start(home: Home, server: EmbeddedServer) -> None:
     server.start()
     keep_a_row(home)
     server.stop()
@@ -154,7 +154,7 @@ def test_what_was_committed_is_there_after_a_stop_and_a_start(home: Home, server
     assert ask(home, "select n from kept") == "7"
 
 
-def test_half_a_data_folder_is_made_anew(home: Home, server: Server) -> None:
+def test_half_a_data_folder_is_made_anew(home: Home, server: EmbeddedServer) -> None:
     for folder in (home.postgres, home.postgres.with_suffix(".new")):
         folder.mkdir()
         (folder / "half").write_text("")
@@ -193,7 +193,7 @@ def test_the_server_dies_with_the_process_that_keeps_it(home: Home) -> None:
         end(keeper)
 
 
-def test_a_forgotten_server_that_hangs_is_ended_before_a_new_one_starts(home: Home, server: Server) -> None:
+def test_a_forgotten_server_that_hangs_is_ended_before_a_new_one_starts(home: Home, server: EmbeddedServer) -> None:
     keeper, postgres = start_keeper(home)
     try:
         keep_a_row(home)
@@ -210,7 +210,9 @@ def test_a_forgotten_server_that_hangs_is_ended_before_a_new_one_starts(home: Ho
         end(keeper)
 
 
-def test_a_killed_server_recovers_and_a_lock_file_of_a_stranger_is_no_obstacle(home: Home, server: Server) -> None:
+def test_a_killed_server_recovers_and_a_lock_file_of_a_stranger_is_no_obstacle(
+    home: Home, server: EmbeddedServer
+) -> None:
     server.start()
     keep_a_row(home)
     assert server.pid is not None
@@ -238,12 +240,12 @@ def test_a_home_too_deep_for_a_socket_gets_one_elsewhere(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("is_only_postmaster", [True, False])
 def test_a_server_that_hangs_is_deaf_and_the_next_one_ends_it(
-    home: Home, server: Server, is_only_postmaster: bool
+    home: Home, server: EmbeddedServer, is_only_postmaster: bool
 ) -> None:
     server.start()
     keep_a_row(home)
     assert server.pid is not None
-    deafness = Deafness(database_url(home), 5.0)
+    deafness = ServerProbe(database_url(home), 5.0)
     wait_until("an answer", lambda: not deafness.is_deaf())
 
     if is_only_postmaster:
@@ -252,7 +254,7 @@ def test_a_server_that_hangs_is_deaf_and_the_next_one_ends_it(
         freeze_server(server.pid)
 
     wait_until("it is deaf", deafness.is_deaf)
-    second = Server(home, durable=False)
+    second = EmbeddedServer(home, durable=False)
     second.start()
     try:
         assert ask(home, "select n from kept") == "7"
@@ -263,7 +265,7 @@ def test_a_server_that_hangs_is_deaf_and_the_next_one_ends_it(
 
 
 def test_a_server_that_is_not_there_is_not_deaf(home: Home) -> None:
-    deafness = Deafness(database_url(home), 1.0)
+    deafness = ServerProbe(database_url(home), 1.0)
     deafness._answered_at = 0
 
     wait_until("a refusal", lambda: not deafness.is_deaf())

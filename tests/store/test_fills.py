@@ -15,7 +15,7 @@ from tradeproc.domain.orders import Side
 from tradeproc.domain.units import Contracts, Nanos, Price
 from tradeproc.store import Store, round_trips
 from tradeproc.store.journal import Journal
-from tradeproc.store.migrate import Part, migrate, own_part
+from tradeproc.store.migrate import MigrationSet, migrate, own_part
 
 UNDONE = replace(
     FILL, side=Side.SELL, cumulative=Contracts(0), kind=FillKind.REVERSAL, revision=1, at=Nanos(FILL.at + 1)
@@ -108,7 +108,7 @@ def test_what_a_person_closed_is_not_touched(store: Store) -> None:
 
 def test_what_earlier_versions_took_over_without_a_row_is_booked_by_the_migration(empty_url: str) -> None:
     own = own_part()
-    older = Part(own.name, {name: text for name, text in own.files.items() if name < "0004"})
+    older = MigrationSet(own.name, {name: text for name, text in own.files.items() if name < "0004"})
     migrate(empty_url, (older,))
     with psycopg.connect(empty_url) as direct:
         for session, held, average in ((1, 3, "4800.25"), (2, 0, None), (3, -1, "4800")):

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from tradeproc.store import DatabaseTooNew, MigrationChanged, Store
-from tradeproc.store.migrate import Part, migrate, own_part, queue_part
+from tradeproc.store.migrate import MigrationSet, migrate, own_part, queue_part
 
 
 def test_migrating_twice_does_nothing_the_second_time(empty_url: str) -> None:
@@ -32,7 +32,9 @@ def test_several_processes_may_migrate_at_once(empty_url: str) -> None:
 def test_a_later_migration_is_applied_to_a_database_that_has_the_first(empty_url: str) -> None:
     migrate(empty_url)
     own = own_part()
-    newer = Part(own.name, {**own.files, "0002_more.sql": "create table more (id int); insert into more values (1);"})
+    newer = MigrationSet(
+        own.name, {**own.files, "0002_more.sql": "create table more (id int); insert into more values (1);"}
+    )
 
     assert migrate(empty_url, (newer,)) == ["0002_more.sql"]
     with pytest.raises(DatabaseTooNew, match=r"0002_more\.sql.*newer tradeproc"):
@@ -41,7 +43,9 @@ def test_a_later_migration_is_applied_to_a_database_that_has_the_first(empty_url
 
 def test_a_migration_that_fails_leaves_no_trace(empty_url: str) -> None:
     own = own_part()
-    broken = Part(own.name, {"0000_a.sql": "create table a (id int);", "0001_b.sql": "create table a (id int);"})
+    broken = MigrationSet(
+        own.name, {"0000_a.sql": "create table a (id int);", "0001_b.sql": "create table a (id int);"}
+    )
 
     with pytest.raises(Exception, match="already exists"):
         migrate(empty_url, (broken,))
@@ -52,7 +56,7 @@ def test_a_migration_that_fails_leaves_no_trace(empty_url: str) -> None:
 
 def test_an_applied_migration_may_not_change(empty_url: str) -> None:
     migrate(empty_url)
-    changed = Part("tradeproc", {name: text + "\n-- other" for name, text in own_part().files.items()})
+    changed = MigrationSet("tradeproc", {name: text + "\n-- other" for name, text in own_part().files.items()})
 
     with pytest.raises(MigrationChanged):
         migrate(empty_url, (changed,))
@@ -61,7 +65,7 @@ def test_an_applied_migration_may_not_change(empty_url: str) -> None:
 def test_the_queue_of_an_older_library_is_brought_forward_and_a_newer_one_refused(empty_url: str) -> None:
     queue = queue_part()
     migrate(empty_url)
-    newer = Part(
+    newer = MigrationSet(
         queue.name, {**queue.files, "99.00.00_01_x.sql": "create table procrastinate_x (id int);"}, queue.whole
     )
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from supervisor.options import ServerOptions
 
 from tradeproc.home import Home
-from tradeproc.supervision.declared import Intensity, Strategy, read_declarations
+from tradeproc.supervision.declared import Intensity, RestartStrategy, read_declarations
 from tradeproc.supervision.groups import (
     BadGroupFile,
     BadProgram,
@@ -219,7 +219,7 @@ def test_groups_declare_strategy_intensity_and_order(tmp_path: Path) -> None:
     declared = read_declarations(home).groups
 
     assert set(declared) == {"core", "localbroker", "session-3", "link-paper"}
-    assert declared["core"].strategy is Strategy.REST_FOR_ONE
+    assert declared["core"].strategy is RestartStrategy.REST_FOR_ONE
     assert declared["core"].intensity == Intensity(10, 60.0)
     assert declared["core"].companions("portfolio") == ("keeper", "jobs")
     assert declared["core"].companions("postgres") == ("tokens", "portfolio", "keeper", "jobs")
@@ -238,8 +238,10 @@ def test_a_key_that_cannot_be_read_is_told_in_one_line_and_gets_a_careful_defaul
 
     assert read.unread["x"].startswith(f"{conf}: [x] {line.split('=')[0]}: write ")
     assert read.groups["x"].intensity == Intensity(5, 60.0)
-    assert read.groups["x"].strategy is (Strategy.ONE_FOR_ALL if "strategy" in line else Strategy.ONE_FOR_ONE)
-    assert read.groups["y"].strategy is Strategy.REST_FOR_ONE
+    assert read.groups["x"].strategy is (
+        RestartStrategy.ONE_FOR_ALL if "strategy" in line else RestartStrategy.ONE_FOR_ONE
+    )
+    assert read.groups["y"].strategy is RestartStrategy.REST_FOR_ONE
     assert set(read.unread) == {"x"}
 
 

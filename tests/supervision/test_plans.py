@@ -1,6 +1,6 @@
 """What a warden planned goes on under its successor."""
 
-from tradeproc.supervision.declared import Declaration, Intensity, Strategy
+from tradeproc.supervision.declared import Declaration, Intensity, RestartStrategy
 from tradeproc.supervision.plans import Plans, note_of, planned
 from tradeproc.supervision.restarts import (
     CameUp,
@@ -15,7 +15,7 @@ from tradeproc.supervision.restarts import (
 )
 from tradeproc.supervision.rules import GroupState, Settings, decide, told_again
 
-DECLARED = Declaration("g", Strategy.ONE_FOR_ALL, Intensity(0, 10.0), ("a", "b"))
+DECLARED = Declaration("g", RestartStrategy.ONE_FOR_ALL, Intensity(0, 10.0), ("a", "b"))
 PAUSES = Settings(first=8.0)
 
 
@@ -41,7 +41,7 @@ def test_what_somebody_started_meanwhile_is_not_held() -> None:
 
 
 def test_an_unfinished_restart_is_finished() -> None:
-    declared = Declaration("g", Strategy.ONE_FOR_ALL, Intensity(5, 10.0), ("a", "b"))
+    declared = Declaration("g", RestartStrategy.ONE_FOR_ALL, Intensity(5, 10.0), ("a", "b"))
     state, _ = decide(GroupState(declared, up=frozenset("ab")), Died("b"), 0.0, 0.5, PAUSES)
     state, _ = decide(state, CameUp("b", True), 0.0, 0.5, PAUSES)
 

@@ -8,9 +8,17 @@ from hypothesis import strategies as st
 
 from tradeproc.procs.__main__ import KINDS
 from tradeproc.supervision import repeats
-from tradeproc.supervision.declared import Declaration, Intensity, Strategy
+from tradeproc.supervision.declared import Declaration, Intensity, RestartStrategy
 from tradeproc.supervision.plans import note_of, planned
-from tradeproc.supervision.repeats import WORK, Repeat, after_death, after_work, is_failing, is_over, wants_halt
+from tradeproc.supervision.repeats import (
+    WORK,
+    RepeatedDeaths,
+    after_death,
+    after_work,
+    is_failing,
+    is_over,
+    wants_halt,
+)
 from tradeproc.supervision.restarts import (
     BY_TRADER,
     BY_WARDEN,
@@ -35,7 +43,7 @@ MINUTE, HOUR = 60.0, 3600.0
 CAUSE = "KeyError: 'x' (mine.py, line 7, on_candle)"
 
 
-def after(*deaths: tuple[str, bool], every: float = HOUR) -> Repeat:
+def after(*deaths: tuple[str, bool], every: float = HOUR) -> RepeatedDeaths:
     known = None
     for number, (cause, has_worked) in enumerate(deaths):
         known = after_death(known, cause, number * every, has_worked=has_worked)
@@ -97,7 +105,7 @@ def test_every_kind_of_process_has_its_work() -> None:
 
 # --- in the rules of a group
 
-DECLARED = Declaration("session-7", Strategy.ONE_FOR_ALL, Intensity(5, 60.0), ("account", "trader"))
+DECLARED = Declaration("session-7", RestartStrategy.ONE_FOR_ALL, Intensity(5, 60.0), ("account", "trader"))
 PAUSES = Settings()
 
 

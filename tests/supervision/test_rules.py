@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tradeproc.supervision.declared import Declaration, Intensity, Strategy
-from tradeproc.supervision.repeats import Repeat, told
+from tradeproc.supervision.declared import Declaration, Intensity, RestartStrategy
+from tradeproc.supervision.repeats import RepeatedDeaths, told
 from tradeproc.supervision.restarts import (
     Action,
     CameUp,
@@ -33,7 +33,7 @@ PROGRAMS = ("a", "b", "c")
 PAUSES = Settings(first=1.0, most=8.0, slow=100.0, holds=4)
 
 
-def group(strategy: Strategy, *, up: Sequence[str] = PROGRAMS, restarts: int = 3) -> GroupState:
+def group(strategy: RestartStrategy, *, up: Sequence[str] = PROGRAMS, restarts: int = 3) -> GroupState:
     return GroupState(Declaration("g", strategy, Intensity(restarts, 10.0), PROGRAMS), up=frozenset(up))
 
 
@@ -48,15 +48,15 @@ def run(state: GroupState, *events: Event, at: float = 0.0) -> tuple[GroupState,
 @pytest.mark.parametrize(
     ("strategy", "dead", "stopped"),
     [
-        (Strategy.ONE_FOR_ONE, "b", []),
-        (Strategy.ONE_FOR_ALL, "b", ["c", "a"]),
-        (Strategy.REST_FOR_ONE, "a", ["c", "b"]),
-        (Strategy.REST_FOR_ONE, "b", ["c"]),
-        (Strategy.REST_FOR_ONE, "c", []),
+        (RestartStrategy.ONE_FOR_ONE, "b", []),
+        (RestartStrategy.ONE_FOR_ALL, "b", ["c", "a"]),
+        (RestartStrategy.REST_FOR_ONE, "a", ["c", "b"]),
+        (RestartStrategy.REST_FOR_ONE, "b", ["c"]),
+        (RestartStrategy.REST_FOR_ONE, "c", []),
     ],
 )
 def test_companions_stop_last_to_first_and_start_first_to_last(
-    strategy: Strategy, dead: str, stopped: list[str]
+    strategy: RestartStrategy, dead: str, stopped: list[str]
 ) -> None:
     state, actions = run(group(strategy), Died(dead))
     assert actions == [Stop(each) for each in stopped]
@@ -67,13 +67,13 @@ def test_companions_stop_last_to_first_and_start_first_to_last(
 
 
 def test_companions_that_were_down_stay_down() -> None:
-    _, actions = run(group(Strategy.ONE_FOR_ALL, up=["a", "b"]), Died("b"), CameUp("b", True), Stopped("a"))
+    _, actions = run(group(RestartStrategy.ONE_FOR_ALL, up=["a", "b"]), Died("b"), CameUp("b", True), Stopped("a"))
 
     assert actions == [Stop("a"), Start("a")]
 
 
 def test_two_that_die_together_do_not_restart_each_other_twice() -> None:
-    state, actions = run(group(Strategy.ONE_FOR_ALL, up=["a", "b"]), Died("b"), Died("a"))
+    state, actions = run(group(RestartStrategy.ONE_FOR_ALL, up=["a", "b"]), Died("b"), Died("a"))
 
     assert actions[0] == Stop("a")
     # a died before it could be stopped: supervisord restarts it, and one Start too many is harmless
@@ -82,9 +82,9 @@ def test_two_that_die_together_do_not_restart_each_other_twice() -> None:
 
 
 def test_beyond_the_intensity_the_pause_doubles_until_giving_up_and_then_is_slow() -> None:
-    state = group(Strategy.ONE_FOR_ONE)
+    state = group(RestartStrategy.ONE_FOR_ONE)
     now, pauses, seen = 0.0, [], []
-    dies = ReportTrouble("dies:b", "g: " + told("b", "b", Repeat("", 5, 5)))
+    dies = ReportTrouble("dies:b", "g: " + told("b", "b", RepeatedDeaths("", 5, 5)))
     for _ in range(3):
         state, actions = run(state, Died("b"), CameUp("b", True), at=now)
         assert actions == []
@@ -105,7 +105,7 @@ def test_beyond_the_intensity_the_pause_doubles_until_giving_up_and_then_is_slow
 
 
 def test_calm_clears_the_history_and_the_alarm() -> None:
-    state, _ = run(group(Strategy.ONE_FOR_ONE, restarts=0), Died("b"), Stopped("b"))
+    state, _ = run(group(RestartStrategy.ONE_FOR_ONE, restarts=0), Died("b"), Stopped("b"))
     state, actions = run(state, TimerFired(), CameUp("b"), at=5.0)
     assert actions == [Start("b")]
 
@@ -120,14 +120,14 @@ def test_calm_clears_the_history_and_the_alarm() -> None:
 def test_jitter_moves_the_pause_by_a_quarter_at_most() -> None:
     pauses = []
     for chance in (0.0, 0.5, 1.0):
-        state, _ = decide(group(Strategy.ONE_FOR_ONE, restarts=0), Died("b"), 0.0, chance, PAUSES)
+        state, _ = decide(group(RestartStrategy.ONE_FOR_ONE, restarts=0), Died("b"), 0.0, chance, PAUSES)
         pauses.append(state.holds["b"].until)
 
     assert pauses == [0.75, 1.0, 1.25]
 
 
 def test_a_held_one_for_all_group_goes_down_and_comes_back_whole() -> None:
-    state, actions = run(group(Strategy.ONE_FOR_ALL, restarts=0), Died("b"))
+    state, actions = run(group(RestartStrategy.ONE_FOR_ALL, restarts=0), Died("b"))
     assert actions == [Stop("b"), Stop("c"), Stop("a")]
     state, actions = run(state, Stopped("b"), Stopped("c"), Stopped("a"), TimerFired(), at=0.5)
     assert actions == []
@@ -138,13 +138,13 @@ def test_a_held_one_for_all_group_goes_down_and_comes_back_whole() -> None:
 
 
 def test_what_supervisord_started_again_in_spite_of_a_hold_is_stopped_again() -> None:
-    state, _ = run(group(Strategy.ONE_FOR_ONE, restarts=0), Died("b"), Stopped("b"))
+    state, _ = run(group(RestartStrategy.ONE_FOR_ONE, restarts=0), Died("b"), Stopped("b"))
 
     assert run(state, CameUp("b", is_respawn=True))[1] == [Stop("b")]
 
 
 def test_what_halted_itself_is_alarmed_and_left_down_until_somebody_starts_it() -> None:
-    state, actions = run(group(Strategy.ONE_FOR_ALL), HaltedItself("b"), TimerFired(), at=9e9)
+    state, actions = run(group(RestartStrategy.ONE_FOR_ALL), HaltedItself("b"), TimerFired(), at=9e9)
     assert [type(action) for action in actions] == [ReportTrouble]
 
     _, actions = run(state, CameUp("b"))
@@ -153,16 +153,16 @@ def test_what_halted_itself_is_alarmed_and_left_down_until_somebody_starts_it() 
 
 
 def test_the_alarms_of_a_removed_group_are_over() -> None:
-    state, raised = run(group(Strategy.ONE_FOR_ONE), HaltedItself("a"), Failed("b", "no such file"))
+    state, raised = run(group(RestartStrategy.ONE_FOR_ONE), HaltedItself("a"), Failed("b", "no such file"))
 
     names = {alarm.name for alarm in raised if isinstance(alarm, ReportTrouble)}
     assert names <= {action.name for action in over(state) if isinstance(action, ReportCleared)}
-    assert over(group(Strategy.ONE_FOR_ONE)) == ()
+    assert over(group(RestartStrategy.ONE_FOR_ONE)) == ()
 
 
 def test_what_was_known_of_a_program_that_was_removed_is_over_and_the_others_stay() -> None:
     state, raised = run(
-        group(Strategy.ONE_FOR_ONE), HaltedItself("a"), Failed("b", "no such file"), HaltedItself("c")
+        group(RestartStrategy.ONE_FOR_ONE), HaltedItself("a"), Failed("b", "no such file"), HaltedItself("c")
     )
 
     state, ended = run(state, Removed("a"), Removed("b"))
@@ -176,23 +176,23 @@ def test_what_was_known_of_a_program_that_was_removed_is_over_and_the_others_sta
 
 
 def test_what_is_done_is_left_down() -> None:
-    assert run(group(Strategy.ONE_FOR_ALL), Ended("b"), TimerFired(), at=9e9)[1] == []
+    assert run(group(RestartStrategy.ONE_FOR_ALL), Ended("b"), TimerFired(), at=9e9)[1] == []
 
 
 def test_what_supervisord_cannot_start_is_alarmed_and_tried_again() -> None:
-    state, actions = run(group(Strategy.ONE_FOR_ONE), Failed("b", "no such file"))
+    state, actions = run(group(RestartStrategy.ONE_FOR_ONE), Failed("b", "no such file"))
     assert actions == [ReportTrouble("cannot_start:b", "no such file")]
 
     assert run(state, TimerFired(), at=1.0)[1] == [Start("b")]
 
 
 def test_a_person_who_stops_or_starts_ends_our_plans() -> None:
-    held, _ = run(group(Strategy.ONE_FOR_ONE, restarts=0), Died("b"), Stopped("b"))
+    held, _ = run(group(RestartStrategy.ONE_FOR_ONE, restarts=0), Died("b"), Stopped("b"))
     assert held.is_held("b")
 
     assert run(held, CameUp("b"))[1] == []
     assert not run(held, CameUp("b"))[0].is_held("b")
-    bounced, _ = run(group(Strategy.ONE_FOR_ALL), Died("b"), Stopped("c"), Stopped("b"))
+    bounced, _ = run(group(RestartStrategy.ONE_FOR_ALL), Died("b"), Stopped("c"), Stopped("b"))
     assert run(bounced, Stopped("a"))[1] == [Start("a"), Start("c")]
 
 
@@ -272,10 +272,10 @@ steps = st.lists(
 )
 
 
-@given(st.sampled_from(list(Strategy)), steps, st.integers(0, 1000))
+@given(st.sampled_from(list(RestartStrategy)), steps, st.integers(0, 1000))
 @settings(max_examples=150, deadline=None)
 def test_whatever_happened_all_is_up_again_after_calm_but_what_a_person_stopped(
-    strategy: Strategy, happened: list[tuple[str, str]], seed: int
+    strategy: RestartStrategy, happened: list[tuple[str, str]], seed: int
 ) -> None:
     model = Model(group(strategy), seed)
     for what, which in happened:
@@ -294,10 +294,10 @@ def test_whatever_happened_all_is_up_again_after_calm_but_what_a_person_stopped(
     assert not model.alarms
 
 
-@given(st.sampled_from(list(Strategy)), st.sampled_from(PROGRAMS), st.integers(0, 1000))
+@given(st.sampled_from(list(RestartStrategy)), st.sampled_from(PROGRAMS), st.integers(0, 1000))
 @settings(max_examples=30, deadline=None)
 def test_what_always_dies_is_tried_ever_slower_and_never_given_up_silently(
-    strategy: Strategy, broken: str, seed: int
+    strategy: RestartStrategy, broken: str, seed: int
 ) -> None:
     model = Model(group(strategy), seed)
     for _ in range(2000):
@@ -310,14 +310,14 @@ def test_what_always_dies_is_tried_ever_slower_and_never_given_up_silently(
     assert 2 <= len(late) <= 2 * 500 / (0.75 * PAUSES.slow) + 2
     assert any(name.startswith("given_up:") for name in model.alarms)
     others = [program for program in PROGRAMS if program != broken]
-    if strategy is Strategy.ONE_FOR_ONE:
+    if strategy is RestartStrategy.ONE_FOR_ONE:
         assert not [program for _, program in model.starts if program in others]
 
 
 @given(st.sampled_from(PROGRAMS), st.integers(1, 3))
 @settings(max_examples=20, deadline=None)
 def test_within_the_intensity_one_for_all_restarts_each_exactly_once_a_death(dead: str, deaths: int) -> None:
-    model = Model(group(Strategy.ONE_FOR_ALL), 1)
+    model = Model(group(RestartStrategy.ONE_FOR_ALL), 1)
     for _ in range(deaths):
         model.die(dead)
         model.pass_time(1.0)

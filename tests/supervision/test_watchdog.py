@@ -51,7 +51,7 @@ def test_a_start_that_takes_long_is_ready_after_a_minute_all_the_same(monkeypatc
     now = 0.0
     monkeypatch.setattr(watchdog.time, "monotonic", lambda: now)
     monkeypatch.setattr(watchdog, "notify", lambda text: heard.append(text) or True)
-    herald = watchdog.Herald(Supervisord())
+    herald = watchdog.SystemdNotifier(Supervisord())
 
     herald.tick()
     now = 61.0

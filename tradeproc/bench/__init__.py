@@ -5,7 +5,7 @@
     candles.py    bulk candles against polars and pandas
     bus.py        the bus against bare pyzmq; pairs.py are its four processes
     whole_desk.py    what needs a running desk: desk.py starts one in a temporary home, processes.py asks the kernel
-    hot_path.py      candle to order; every_bar.py is the strategy, sink.py where orders arrive, floor.py the floor
+    hot_path.py      candle to order; every_bar.py is the strategy, sink.py where orders arrive, baseline.py bare hops
     recovery.py      kill -9 until trading again, against bare.py; in_and_out.py is the strategy, wellness.py the end
     detection.py     how long a hang and a silence last
 

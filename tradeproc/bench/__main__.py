@@ -16,7 +16,7 @@ from tradeproc.bench.figures import Measured
 from tradeproc.bench.recovery import measure_recovery
 from tradeproc.bench.whole_desk import measure_desk
 from tradeproc.cli import reader
-from tradeproc.desk.exits import Exit, one_line
+from tradeproc.desk.exit_status import ExitStatus, one_line
 from tradeproc.errors import TradeprocError
 
 WIDTH = 118
@@ -51,7 +51,7 @@ def main() -> int:
     if arguments.json is not None:
         rounded = {key: round(value, 4) for key, value in values.items()}
         arguments.json.write_text(json.dumps(rounded, indent=2) + "\n")
-    return Exit.FAILED if failed else Exit.OK
+    return ExitStatus.FAILED if failed else ExitStatus.OK
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,7 +1,7 @@
-"""The hot path: candle published by the feed -> order request at the broker's socket, against the bare floor.
+"""The hot path: candle published by the feed -> order request at the broker's socket, against the bare baseline.
 
-Ours and the floor take turns on the same machine in the same seconds: each order of the desk that arrives sends a
-candle through the floor's processes. Both end at the same socket and begin at the wall clock of publishing.
+Ours and the baseline take turns on the same machine in the same seconds: each order of the desk that arrives sends a
+candle through the baseline's processes. Both end at the same socket and begin at the wall clock of publishing.
 """
 
 import subprocess
@@ -28,17 +28,19 @@ ORDERS = 300
 UNCOUNTED = 20  # connections open, caches fill
 LONGEST_SECONDS = 240.0
 GOAL = 1.5
-FLOORS = ("floor", "durable")
-_PAUSE = 0.06  # after an order of ours before the floor's turn, and again before that of the floor with a database
-_FLOOR_PRICE = 5000.0
+BASELINES = ("baseline", "durable")
+_PAUSE = (
+    0.06  # after an order of ours before the baseline's turn, and again before that of the baseline with a database
+)
+_BASELINE_PRICE = 5000.0
 
 
-class Arrivals:
+class ArrivalTimes:
     """When what was published, and when what arrived, by the price that tells them apart."""
 
     def __init__(self) -> None:
-        self.published: dict[str, dict[float, int]] = {"order": {}, "floor": {}, "durable": {}}
-        self.arrived: dict[str, dict[float, int]] = {"order": {}, "floor": {}, "durable": {}}
+        self.published: dict[str, dict[float, int]] = {"order": {}, "baseline": {}, "durable": {}}
+        self.arrived: dict[str, dict[float, int]] = {"order": {}, "baseline": {}, "durable": {}}
 
     def seconds(self, kind: str) -> list[float]:
         """Return how long each took, without the first few.
@@ -57,23 +59,25 @@ class Arrivals:
 
 
 def measure_hot_path(desk: TemporaryDesk, orders: int = ORDERS) -> tuple[list[Row], dict[str, float]]:
-    """Return the rows of p50 and p99, ours against both floors, and the values against the floor without a row."""
-    arrivals = Arrivals()
+    """Return the rows of p50 and p99, ours against both baselines, and the ratios to the one without a row."""
+    arrivals = ArrivalTimes()
     with _context() as context, ExitStack() as stack:
-        databases = {"floor": "", "durable": database_url(desk.desk.home)}
-        floors = {
-            kind: stack.enter_context(_floor(context, f"http://127.0.0.1:{desk.sink_port}/{kind}", databases[kind]))
-            for kind in FLOORS
+        databases = {"baseline": "", "durable": database_url(desk.desk.home)}
+        baselines = {
+            kind: stack.enter_context(
+                _baseline(context, f"http://127.0.0.1:{desk.sink_port}/{kind}", databases[kind])
+            )
+            for kind in BASELINES
         }
-        listener = Listener(context, desk)
+        listener = FeedSubscriber(context, desk)
         desk.run_market()
-        _take_turns(desk, arrivals, floors, orders)
+        _take_turns(desk, arrivals, baselines, orders)
         listener.read(arrivals)
     return _rows(arrivals)
 
 
-def _rows(arrivals: Arrivals) -> tuple[list[Row], dict[str, float]]:
-    seconds = {kind: arrivals.seconds(kind) for kind in ("order", *FLOORS)}
+def _rows(arrivals: ArrivalTimes) -> tuple[list[Row], dict[str, float]]:
+    seconds = {kind: arrivals.seconds(kind) for kind in ("order", *BASELINES)}
     rows: list[Row] = []
     values: dict[str, float] = {}
     for percent in (50, 99):
@@ -89,8 +93,10 @@ def _rows(arrivals: Arrivals) -> tuple[list[Row], dict[str, float]]:
     return rows, values
 
 
-def _take_turns(desk: TemporaryDesk, arrivals: Arrivals, floors: dict[str, "zmq.Socket[bytes]"], orders: int) -> None:
-    """Let each order of the desk be followed by one of each floor."""
+def _take_turns(
+    desk: TemporaryDesk, arrivals: ArrivalTimes, baselines: dict[str, "zmq.Socket[bytes]"], orders: int
+) -> None:
+    """Let each order of the desk be followed by one of each baseline."""
     assert desk.sink.stdout is not None
     give_up = threading.Timer(LONGEST_SECONDS, desk.sink.kill)
     give_up.start()
@@ -100,19 +106,19 @@ def _take_turns(desk: TemporaryDesk, arrivals: Arrivals, floors: dict[str, "zmq.
             arrivals.arrived[kind][float(price)] = int(at)
             if len(arrivals.arrived["durable"]) >= orders + UNCOUNTED:
                 return
-            following = {"order": "floor", "floor": "durable"}.get(kind)
+            following = {"order": "baseline", "baseline": "durable"}.get(kind)
             if following is None:
                 continue
             time.sleep(_PAUSE)
-            key = _FLOOR_PRICE + 0.25 * len(arrivals.published[following])
+            key = _BASELINE_PRICE + 0.25 * len(arrivals.published[following])
             arrivals.published[following][key] = time.time_ns()
-            floors[following].send_multipart([b"candle", orjson.dumps(BODY | {"close": key})])
+            baselines[following].send_multipart([b"candle", orjson.dumps(BODY | {"close": key})])
     finally:
         give_up.cancel()
     raise BenchFailed(f"no {orders} orders within {LONGEST_SECONDS:.0f} s")
 
 
-class Listener:
+class FeedSubscriber:
     """Hears when the feed published which closed candle; reads only when told to, so that it costs ours nothing."""
 
     def __init__(self, context: "zmq.Context[Any]", desk: TemporaryDesk) -> None:
@@ -121,7 +127,7 @@ class Listener:
         self._socket.connect(desk.desk.directory.pub(FEED))
         self._socket.setsockopt(zmq.SUBSCRIBE, b"candle")
 
-    def read(self, arrivals: "Arrivals") -> None:
+    def read(self, arrivals: "ArrivalTimes") -> None:
         """Take what has come since."""
         while self._socket.poll(0):
             envelope = decode_published(FEED, self._socket.recv_multipart())
@@ -139,19 +145,19 @@ def _context() -> Iterator["zmq.Context[Any]"]:
 
 
 @contextmanager
-def _floor(context: "zmq.Context[Any]", url: str, database: str) -> Iterator["zmq.Socket[bytes]"]:
-    """Start the three processes of a floor and return the socket on which to publish candles."""
+def _baseline(context: "zmq.Context[Any]", url: str, database: str) -> Iterator["zmq.Socket[bytes]"]:
+    """Start the three processes of a baseline and return the socket on which to publish candles."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         publisher = context.socket(zmq.XPUB)
         publisher.bind(f"ipc://{Path(folder) / 'feed'}")
         given = [folder, url, database] if database else [folder, url]
         stages = [
-            subprocess.Popen([sys.executable, "-m", "tradeproc.bench.floor", stage, *given])
+            subprocess.Popen([sys.executable, "-m", "tradeproc.bench.baseline", stage, *given])
             for stage in ("link", "account", "trader")
         ]
         try:
             if not publisher.poll(10_000):
-                raise BenchFailed("the floor's processes did not come up")
+                raise BenchFailed("the baseline's processes did not come up")
             publisher.recv()
             yield publisher
         finally:

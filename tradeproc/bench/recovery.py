@@ -32,7 +32,7 @@ _ORDER_SECONDS = 20.0
 _ROUND_SECONDS = 30.0
 
 
-class Arrivals:
+class SinkArrivals:
     """Orders that reach the broker, as the sink notes them."""
 
     def __init__(self, desk: TemporaryDesk) -> None:
@@ -78,11 +78,11 @@ def measure_recovery(rounds: int = ROUNDS) -> list[Measured]:
 
 
 @contextmanager
-def _at_work(desk: TemporaryDesk) -> Iterator[tuple[Wellness, Arrivals]]:
+def _at_work(desk: TemporaryDesk) -> Iterator[tuple[Wellness, SinkArrivals]]:
     """Let the market run and wait until the session trades."""
     with Client(desk.desk.directory) as client:
         wellness = Wellness(client, list(_pids(desk)), names.trader(desk.session))
-        arrivals = Arrivals(desk)
+        arrivals = SinkArrivals(desk)
         desk.run_market()
         arrivals.wait(wellness.wait({}))
         yield wellness, arrivals
@@ -96,7 +96,9 @@ def _kinds(desk: TemporaryDesk) -> list[str]:
     return [ProcessName(process).kind for process in _pids(desk)]
 
 
-def _kill_all(desk: TemporaryDesk, bare: BareDesk, wellness: Wellness, arrivals: Arrivals, rounds: int) -> Recoveries:
+def _kill_all(
+    desk: TemporaryDesk, bare: BareDesk, wellness: Wellness, arrivals: SinkArrivals, rounds: int
+) -> Recoveries:
     found = Recoveries()
     for _ in range(rounds):
         began = time.monotonic()

@@ -1,8 +1,9 @@
 """Where orders arrive: a socket between the desk and the local broker that notes when a request comes in.
 
-Bytes go through untouched, both ways. An order on its way to the broker is noted; what is sent to `/floor` or
-`/durable`, the same order by bare httpx, is noted and answered at once. Prints a line `<order|floor|durable> <wall ns
-of its first bytes> <limit price>` for each. Run as `python -m tradeproc.bench.sink PORT BROKERS-PORT`.
+Bytes go through untouched, both ways. An order on its way to the broker is noted; what is sent to `/baseline` or
+`/durable`, the same order by bare httpx, is noted and answered at once. Prints a line for each:
+`<order|baseline|durable> <wall ns of its first bytes> <limit price>`. Run as `python -m tradeproc.bench.sink PORT
+BROKERS-PORT`.
 """
 
 import asyncio
@@ -11,8 +12,8 @@ import sys
 import time
 
 _CHUNK = 256 * 1024
-_KINDS = {b"POST /v3/orderexecution/orders": "order", b"POST /floor": "floor", b"POST /durable": "durable"}
-_FLOORS = ("floor", "durable")
+_KINDS = {b"POST /v3/orderexecution/orders": "order", b"POST /baseline": "baseline", b"POST /durable": "durable"}
+_BASELINES = ("baseline", "durable")
 _PRICE = re.compile(rb'"LimitPrice":\s*"([\d.]+)"')
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -40,9 +41,9 @@ class Notes:
         return done
 
     @property
-    def is_floor(self) -> bool:
+    def is_baseline(self) -> bool:
         """Tell whether the request under way is none of the broker's."""
-        return self._kind in _FLOORS
+        return self._kind in _BASELINES
 
 
 class Sink:
@@ -63,10 +64,10 @@ class Sink:
         try:
             while data := await reader.read(_CHUNK):
                 at = time.time_ns()
-                was_floor = notes.is_floor
-                if notes.take(data, at) in _FLOORS:
+                was_baseline = notes.is_baseline
+                if notes.take(data, at) in _BASELINES:
                     writer.write(_ANSWER)
-                elif not (was_floor or notes.is_floor):
+                elif not (was_baseline or notes.is_baseline):
                     back.write(data)
                     await back.drain()
         except OSError:

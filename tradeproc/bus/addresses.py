@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tradeproc.bus.curve import CurveKeys, Listener, TcpPeer
+from tradeproc.bus.curve import CurveKeys, RemoteAccess, TcpPeer
 from tradeproc.errors import Halt, Refusal
 from tradeproc.protocol.names import ProcessName
 
@@ -49,7 +49,7 @@ class Directory:
     folder: Path
     hosts: Mapping[str, TcpPeer] = field(default_factory=dict)
     keys: CurveKeys | None = None
-    listeners: Mapping[str, Listener] = field(default_factory=dict)
+    listeners: Mapping[str, RemoteAccess] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse tcp without keys.

@@ -38,7 +38,7 @@ class Unencodable(Refusal):
     """A body that cannot be written: a number beyond 64 bits, a text that is no Unicode; said to who waits for it."""
 
 
-class Verdict(IntEnum):
+class ReplyStatus(IntEnum):
     """How a request ended on the side that served it."""
 
     ANSWERED = 0
@@ -73,7 +73,7 @@ class Request:
 class WireReply:
     """What came back for request `id`."""
 
-    verdict: Verdict
+    verdict: ReplyStatus
     id: int
     body: Body
 
@@ -163,7 +163,7 @@ def decode_request(frames: list[bytes]) -> Request:
     return Request(number, budget, sent_at, machine, _text(frames[1]), decode_body(frames[2]))
 
 
-def encode_reply(verdict: Verdict, number: int, body: Any) -> list[bytes]:
+def encode_reply(verdict: ReplyStatus, number: int, body: Any) -> list[bytes]:
     """Return the frames of a reply to request `number`."""
     return [_REPLY.pack(VERSION, verdict, number), encode_body(body)]
 
@@ -177,9 +177,9 @@ def decode_reply(frames: list[bytes]) -> WireReply:
     if len(frames) != 2 or len(frames[0]) != _REPLY.size:
         raise BadFrames(f"{len(frames)} frames are no reply")
     version, verdict, number = _REPLY.unpack(frames[0])
-    if version != VERSION or verdict not in Verdict.__members__.values():
+    if version != VERSION or verdict not in ReplyStatus.__members__.values():
         raise BadFrames(f"version {version}, verdict {verdict} are no reply of ours")
-    return WireReply(Verdict(verdict), number, decode_body(frames[1]))
+    return WireReply(ReplyStatus(verdict), number, decode_body(frames[1]))
 
 
 def _text(frame: bytes) -> str:

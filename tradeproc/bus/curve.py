@@ -36,7 +36,7 @@ class TcpPeer:
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class RemoteAccess:
     """How a process of this host can be reached from others: where, who it is, and who may come in."""
 
     address: str
@@ -56,7 +56,7 @@ def dress_client(socket: "zmq.Socket[bytes]", peer: TcpPeer, keys: CurveKeys) ->
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 6_000)
 
 
-def dress_server(socket: "zmq.Socket[bytes]", listener: Listener) -> None:
+def dress_server(socket: "zmq.Socket[bytes]", listener: RemoteAccess) -> None:
     """Make what a socket binds from now on speak CURVE only."""
     socket.curve_server = True
     socket.curve_secretkey = listener.keys.secret.encode()

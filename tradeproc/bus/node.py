@@ -18,10 +18,10 @@ from tradeproc.bus.client import ask, question
 from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.curve import Admission
 from tradeproc.bus.loop import Action, Loop
-from tradeproc.bus.presence import Presence
+from tradeproc.bus.name_lock import NameLock
 from tradeproc.bus.publisher import HEARTBEAT, Publisher
 from tradeproc.bus.requests import Answered, NoAnswer, OnReply, Reply, Requests, RequestWasRefused
-from tradeproc.bus.serving import Deferred, Handler, Server, TimedHandler, TypedHandler, typed
+from tradeproc.bus.serving import Deferred, Handler, RequestServer, TimedHandler, TypedHandler, typed
 from tradeproc.bus.sockets import PARTING_MS, Socket, bind_publisher, bind_server, new_context
 from tradeproc.bus.subscriptions import OnMessage, OnResync, Subscriptions
 from tradeproc.bus.timers import Timer
@@ -73,7 +73,7 @@ class Node:
         self.exit_status = 0
         self._directory = directory
         self._counts: Counter[str] = Counter()
-        self._presence = Presence(directory.path(process, "lock"), patience)
+        self._name_lock = NameLock(directory.path(process, "lock"), patience)
         self._loop = Loop()
         self._context = new_context()
         self._bound: list[Socket] = []
@@ -102,7 +102,7 @@ class Node:
         self._publisher = Publisher(publishing, self._beat)
         self._loop.add(publishing, self._publisher.read)
         serving = bind_server(self._context, self._directory, self.name)
-        self._server = Server(self._loop, serving, self._counts)
+        self._server = RequestServer(self._loop, serving, self._counts)
         self._loop.add(serving, self._server.read)
         self._bound += [publishing, serving]
         self.handle("ping", lambda _: {})
@@ -307,7 +307,7 @@ class Node:
         self._loop.close()
         for suffix in ("pub", "rpc"):
             self._directory.path(self.name, suffix).unlink(missing_ok=True)
-        self._presence.leave()
+        self._name_lock.leave()
 
     # --- what we say about ourselves ------------------------------------------------------------------------------
 

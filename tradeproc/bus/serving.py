@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import zmq
 
-from tradeproc.bus.codec import BadFrames, Body, Request, Unencodable, Verdict, decode_request, encode_reply
+from tradeproc.bus.codec import BadFrames, Body, ReplyStatus, Request, Unencodable, decode_request, encode_reply
 from tradeproc.bus.deadlines import LONGEST_SECONDS, is_expired, work_ends_at
 from tradeproc.bus.loop import Loop
 from tradeproc.bus.sockets import Socket
@@ -48,8 +48,8 @@ class Deferred(Generic[A]):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._send: Callable[[Verdict, Any], None] | None = None
-        self._kept: tuple[Verdict, Any] | None = None
+        self._send: Callable[[ReplyStatus, Any], None] | None = None
+        self._kept: tuple[ReplyStatus, Any] | None = None
         self._write: Callable[[Any], Any] = _same
         self.is_answered = False
 
@@ -60,27 +60,27 @@ class Deferred(Generic[A]):
 
     def answer(self, body: A) -> None:
         """Answer with a body; what comes after the first answer is ignored."""
-        self._finish(Verdict.ANSWERED, body)
+        self._finish(ReplyStatus.ANSWERED, body)
 
     def refuse(self, text: str) -> None:
         """Answer that it will not be done and nothing was done."""
-        self._finish(Verdict.REFUSED, {"reason": text})
+        self._finish(ReplyStatus.REFUSED, {"reason": text})
 
     def fail(self, text: str) -> None:
         """Answer that nobody knows; the asker takes it as no answer, without waiting for its deadline."""
-        self._finish(Verdict.UNAVAILABLE, {"reason": text})
+        self._finish(ReplyStatus.UNAVAILABLE, {"reason": text})
 
-    def bind(self, send: Callable[[Verdict, Any], None]) -> None:
+    def bind(self, send: Callable[[ReplyStatus, Any], None]) -> None:
         """Learn where the answer goes; the server's affair."""
         with self._lock:
             self._send, kept = send, self._kept
         if kept is not None:
             self._send_written(send, *kept)
 
-    def _send_written(self, send: Callable[[Verdict, Any], None], verdict: Verdict, body: Any) -> None:
-        send(verdict, self._write(body) if verdict is Verdict.ANSWERED else body)
+    def _send_written(self, send: Callable[[ReplyStatus, Any], None], verdict: ReplyStatus, body: Any) -> None:
+        send(verdict, self._write(body) if verdict is ReplyStatus.ANSWERED else body)
 
-    def _finish(self, verdict: Verdict, body: Any) -> None:
+    def _finish(self, verdict: ReplyStatus, body: Any) -> None:
         with self._lock:
             if self.is_answered:
                 return
@@ -131,7 +131,7 @@ def seconds_left(params: Body) -> float:
     return (params.work_ends_at - monotonic_ns()) / SECOND if isinstance(params, _Parameters) else LONGEST_SECONDS
 
 
-class Server:
+class RequestServer:
     """Reads requests, runs handlers, sends answers."""
 
     def __init__(self, loop: Loop, socket: Socket, counts: Counter[str]) -> None:
@@ -168,7 +168,7 @@ class Server:
             self._serve(asker, request)
 
     def _serve(self, asker: bytes, request: Request) -> None:
-        def send(verdict: Verdict, body: Any) -> None:
+        def send(verdict: ReplyStatus, body: Any) -> None:
             self._send(asker, request, verdict, body)
 
         try:
@@ -179,22 +179,22 @@ class Server:
             if isinstance(answer, Deferred):
                 answer.bind(send)
             else:
-                send(Verdict.ANSWERED, answer)
+                send(ReplyStatus.ANSWERED, answer)
         except Refusal as refusal:
-            send(Verdict.REFUSED, {"reason": str(refusal)})
+            send(ReplyStatus.REFUSED, {"reason": str(refusal)})
         except Outage as outage:
-            send(Verdict.UNAVAILABLE, {"reason": str(outage)})
+            send(ReplyStatus.UNAVAILABLE, {"reason": str(outage)})
         except Exception as bug:
-            send(Verdict.UNAVAILABLE, {"reason": f"it failed at this: {type(bug).__name__}: {bug}"})
+            send(ReplyStatus.UNAVAILABLE, {"reason": f"it failed at this: {type(bug).__name__}: {bug}"})
             raise
 
-    def _send(self, asker: bytes, request: Request, verdict: Verdict, body: Any) -> None:
+    def _send(self, asker: bytes, request: Request, verdict: ReplyStatus, body: Any) -> None:
         try:
             frames = [asker, *encode_reply(verdict, request.id, body)]
         except Unencodable as problem:
             # nothing is wrong with this process: what came from outside is too large for a message
             log.warning("answer_unencodable method=%s reason=%s", request.method, problem)
-            frames = [asker, *encode_reply(Verdict.UNAVAILABLE, request.id, {"reason": str(problem)})]
+            frames = [asker, *encode_reply(ReplyStatus.UNAVAILABLE, request.id, {"reason": str(problem)})]
         if self._loop.is_here():
             self._send_now(frames)
         else:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import zmq
 
 from tradeproc.bus.addresses import Directory
-from tradeproc.bus.curve import Listener, dress_client, dress_server
+from tradeproc.bus.curve import RemoteAccess, dress_client, dress_server
 from tradeproc.errors import Fault
 
 Socket: TypeAlias = "zmq.Socket[bytes]"
@@ -84,8 +84,8 @@ def _connect(socket: Socket, directory: Directory, process: str, address: str) -
     return socket
 
 
-def _bind(socket: Socket, address: str, listener: Listener | None, port: int) -> None:
-    # a killed predecessor leaves its file behind; ZeroMQ removes it on bind, and the presence lock says it is dead
+def _bind(socket: Socket, address: str, listener: RemoteAccess | None, port: int) -> None:
+    # a killed predecessor leaves its file behind; ZeroMQ removes it on bind, and the name lock says it is dead
     try:
         socket.bind(address)
         if listener is not None:

@@ -20,7 +20,7 @@ _FEWEST_ROWS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class ChartBar:
     """What the chart needs of a candle, and the fills in it: `mark` is + bought, - sold, 0 none."""
 
     open: float
@@ -51,12 +51,12 @@ class Scale:
         return self.low + (self.high - self.low) * (row * 2 + 1) / self.halves
 
 
-def scale_of(bars: Sequence[Bar], rows: int) -> Scale:
+def scale_of(bars: Sequence[ChartBar], rows: int) -> Scale:
     """Return the scale that shows all of the bars."""
     return Scale(min(bar.low for bar in bars), max(bar.high for bar in bars), rows * 2)
 
 
-def column(bar: Bar, scale: Scale) -> str:
+def column(bar: ChartBar, scale: Scale) -> str:
     """Return a candle from bottom to top, one character a row."""
     low, high = scale.half(bar.low), scale.half(bar.high)
     bottom, top = sorted((scale.half(bar.open), scale.half(bar.close)))
@@ -64,7 +64,7 @@ def column(bar: Bar, scale: Scale) -> str:
     return "".join(_GLYPHS[halves[at + 1] + halves[at]] for at in range(0, scale.halves, 2))
 
 
-def colour(bar: Bar) -> str:
+def colour(bar: ChartBar) -> str:
     """Return the rich style of a candle."""
     style = RISING if bar.close >= bar.open else FALLING
     return style if bar.is_closed else f"{FORMING} {style}"
@@ -83,7 +83,7 @@ class Axis:
         return f"{round(price / self.tick) * self.tick + 0.0:.{self.decimals}f}"
 
 
-def draw(bars: Sequence[Bar], width: int, height: int, axis: Axis) -> Text:
+def draw(bars: Sequence[ChartBar], width: int, height: int, axis: Axis) -> Text:
     """Return the newest bars that fit, the prices at the right and below them the bars in which we traded.
 
     `bars` are oldest first. The last row holds ▲ where we bought and ▼ where we sold. Where there is room, the

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
-from tradeproc.desk.exits import CommandFailed, NotRunning
+from tradeproc.desk.exit_status import CommandFailed, NotRunning
 
 _PAGE = b"<!doctype html><title>tradeproc</title><p>The answer has arrived. Close this page and look at the terminal."
 # who connects has so long for a whole request, of so many bytes, and so many may at once: then the oldest one goes

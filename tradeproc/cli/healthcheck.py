@@ -10,7 +10,7 @@ from functools import partial
 from tradeproc.cli import reader
 from tradeproc.clock import wall_ns
 from tradeproc.desk.collector import Collector
-from tradeproc.desk.exits import one_line
+from tradeproc.desk.exit_status import one_line
 from tradeproc.desk.health import evaluate, exit_code
 from tradeproc.desk.installation import Desk
 from tradeproc.domain.calendar_table import CHECKED

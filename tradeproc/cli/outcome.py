@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from rich.console import RenderableType
 
-from tradeproc.desk.exits import Exit
+from tradeproc.desk.exit_status import ExitStatus
 from tradeproc.desk.installation import Desk
 
 
@@ -17,7 +17,7 @@ class Outcome:
 
     value: Any
     shown: RenderableType | None = None
-    exit: Exit = Exit.OK
+    exit: ExitStatus = ExitStatus.OK
 
 
 Command = Callable[[Desk, Namespace], Outcome]

@@ -4,10 +4,10 @@ import json
 import sys
 from typing import Any
 
-from tradeproc.desk.exits import Exit, exit_of, one_line
+from tradeproc.desk.exit_status import ExitStatus, exit_of, one_line
 
 
-def report(error: BaseException, *, as_json: bool) -> Exit:
+def report(error: BaseException, *, as_json: bool) -> ExitStatus:
     """Print an error, for a program on stdout as JSON or for a person on stderr, and return the exit code."""
     code = exit_of(error)
     if as_json:

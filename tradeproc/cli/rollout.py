@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tradeproc.cli.quickstart.preflight import uninterrupted
-from tradeproc.desk.exits import CommandFailed, supervisorctl
+from tradeproc.desk.exit_status import CommandFailed, supervisorctl
 from tradeproc.desk.installation import Desk
 from tradeproc.errors import EXIT_DONE, EXIT_HALT, TradeprocError
 from tradeproc.protocol import names

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tradeproc.cli.chart import Bar
+from tradeproc.cli.chart import ChartBar
 
 _OPEN = frozenset({"pre_sent", "pending", "submitted", "partially_filled"})
 
@@ -89,7 +89,7 @@ class Screen:
     death: str = ""
 
     @property
-    def bars(self) -> list[Bar]:
+    def bars(self) -> list[ChartBar]:
         """Return the candles for the chart, oldest first, with our trades marked on them."""
         bars = []
         for candle in sorted(self.candles.values(), key=lambda each: each.opened_at):
@@ -98,7 +98,7 @@ class Screen:
                 for fill in self.fills
                 if candle.opened_at <= fill.market_at < candle.closed_at
             )
-            bars.append(Bar(candle.open, candle.high, candle.low, candle.close, candle.is_closed, mark))
+            bars.append(ChartBar(candle.open, candle.high, candle.low, candle.close, candle.is_closed, mark))
         return bars
 
     @property

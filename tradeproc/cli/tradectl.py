@@ -24,7 +24,7 @@ from tradeproc.cli.commands import (
     upgrade,
     watching,
 )
-from tradeproc.desk.exits import Exit
+from tradeproc.desk.exit_status import ExitStatus
 from tradeproc.desk.installation import Desk
 from tradeproc.errors import TradeprocError
 from tradeproc.folders import keep_to_ourselves
@@ -71,7 +71,7 @@ def _run(argv: Sequence[str] | None) -> int:
     except TradeprocError as error:
         return reporting.report(error, as_json=as_json)
     except KeyboardInterrupt:
-        return Exit.INTERRUPTED
+        return ExitStatus.INTERRUPTED
     if as_json and outcome.value is not None:
         reporting.print_json(outcome.value)
     elif not as_json and outcome.shown is not None:

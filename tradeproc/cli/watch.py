@@ -21,14 +21,14 @@ from tradeproc.cli.view import progress_line, render
 from tradeproc.cli.why import death_line
 from tradeproc.clock import monotonic_ns, wall_ns
 from tradeproc.desk.installation import Desk
-from tradeproc.desk.listening import Listener
+from tradeproc.desk.subscriber import Subscriber
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.units import SECOND
 from tradeproc.errors import TradeprocError
 from tradeproc.protocol import names
 from tradeproc.protocol.names import KEEPER, ProcessName
 from tradeproc.supervision.deaths import read_deaths
-from tradeproc.supervision.reconcile import is_done
+from tradeproc.supervision.wanted_groups import is_done
 
 _FRAME_SECONDS = 0.25
 _AROUND_SECONDS = 1.0
@@ -59,7 +59,7 @@ class Watch:
         self._trader = names.trader(session)
         self._groups = (names.session_group(session), names.link_group(login))
         self._tape = names.LOCAL_BROKER if is_at_local_broker(desk, login) else ""
-        self._listener = Listener(desk.directory)
+        self._listener = Subscriber(desk.directory)
         self._sequences = Sequences()
         self._is_behind = True
         self._looked_around_at = 0.0

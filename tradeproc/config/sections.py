@@ -7,7 +7,7 @@ from tradeproc.config.logins import Secret
 from tradeproc.config.problems import MOST, check_positive
 from tradeproc.domain.records import BadValue, nearest
 from tradeproc.domain.units import Contracts
-from tradeproc.market.tape_files.lines import Unreadable
+from tradeproc.market.tape_files.lines import UnreadableTape
 from tradeproc.market.tape_files.zones import zone_of
 
 
@@ -87,7 +87,7 @@ class LocalBrokerConfig:
             raise BadValue("tape_dates", f"must be month or day, not {self.tape_dates!r}")
         try:
             zone_of(self.tape_zone or "UTC")
-        except Unreadable as bad:
+        except UnreadableTape as bad:
             raise BadValue("tape_zone", str(bad)) from None
         if not self.accounts:
             raise BadValue("accounts", "name at least one account")

@@ -1,12 +1,12 @@
 """What tradectl, the health check and every other face of a desk share: asking it, judging it, switching it.
 
     installation.py   one installation: bus client, supervisord, configuration
-    exits.py          exit codes, and how an error becomes one line with a remedy
+    exit_status.py    exit codes, and how an error becomes one line with a remedy
     switches.py       halt and flatten on their way to the traders; exposure.py what is open where no trader runs,
                       closing.py what traders still close
     lookup.py         the session that a person names
     readiness.py      whether what was started is up, and why not
-    listening.py      hears many processes at once
+    subscriber.py     hears many processes at once
     collector.py      looks at supervisord, processes and disk; books.py at the database
     observations.py   what was seen, as values; health.py pure: observations and thresholds become problems.py
     running.py        the rules about what must run; standing.py those about what stands: alarms, long starts

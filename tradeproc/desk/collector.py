@@ -30,14 +30,14 @@ from tradeproc.errors import EXIT_HALT, Outage, Refusal, TradeprocError
 from tradeproc.home import Home
 from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.control_key import key_file_of
-from tradeproc.procs.specification import database_of
+from tradeproc.procs.session_start import database_of
 from tradeproc.protocol import names
 from tradeproc.protocol.names import TOKENS
 from tradeproc.store import SessionRow, Store
 from tradeproc.store.embedded import database_url
 from tradeproc.supervision.client import Program, ProgramState
 from tradeproc.supervision.deaths import read_deaths
-from tradeproc.supervision.reconcile import is_done
+from tradeproc.supervision.wanted_groups import is_done
 
 _SECONDS = 2.0
 _STARTING_SECONDS = 20

@@ -8,7 +8,7 @@ observations, healthcheck.py prints the problems.
 from collections.abc import Iterator, Sequence
 
 from tradeproc.config import HealthConfig
-from tradeproc.desk.exits import supervisorctl
+from tradeproc.desk.exit_status import supervisorctl
 from tradeproc.desk.observations import BeatSeen, LoginSeen, Observations
 from tradeproc.desk.problems import Level, Problem, Rule, acknowledge_way, ago
 from tradeproc.desk.running import programs, sessions

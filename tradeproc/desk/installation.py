@@ -8,7 +8,7 @@ from typing import Any
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.config import Config, load
-from tradeproc.desk.exits import CommandFailed, NotFound, NotRunning, WrongUsage
+from tradeproc.desk.exit_status import CommandFailed, NotFound, NotRunning, WrongUsage
 from tradeproc.domain.session import is_session_number
 from tradeproc.errors import Outage, Refusal
 from tradeproc.home import Home

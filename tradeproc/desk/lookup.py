@@ -6,7 +6,7 @@ Commands that act look a session up in the database or not at all (`Desk.session
 from dataclasses import dataclass
 from typing import Any
 
-from tradeproc.desk.exits import CommandFailed, NotFound, NotRunning
+from tradeproc.desk.exit_status import CommandFailed, NotFound, NotRunning
 from tradeproc.desk.installation import Desk, flat_session
 from tradeproc.errors import TradeprocError
 from tradeproc.protocol import names
@@ -18,14 +18,14 @@ _OF_TRADER = ("name", "login", "account", "contract", "minutes", "strategy", "tr
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundSession:
     """A session's row; `away` says why it may be old, empty when it is as the database has it now."""
 
     row: dict[str, Any]
     away: str = ""
 
 
-def find(desk: Desk, named: str) -> Found:
+def find(desk: Desk, named: str) -> FoundSession:
     """Return the session with this number or name; of several removed ones with a name the newest.
 
     Raises:
@@ -34,16 +34,16 @@ def find(desk: Desk, named: str) -> Found:
         NotRunning: nobody who could know it is there.
     """
     try:
-        return Found(desk.session(named))
+        return FoundSession(desk.session(named))
     except NotFound:
         rows = _removed(desk, named)
         if not rows:
             raise
-        return Found(rows[-1])
+        return FoundSession(rows[-1])
     except NotRunning as away:
         for row in (*_last_known(desk), *_of_traders(desk)):
             if named in (str(row["id"]), row["name"]):
-                return Found(row, str(away))
+                return FoundSession(row, str(away))
         raise
 
 

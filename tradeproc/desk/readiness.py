@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tradeproc.desk.exits import Exit, supervisorctl
+from tradeproc.desk.exit_status import ExitStatus, supervisorctl
 from tradeproc.desk.installation import Desk
 from tradeproc.errors import EXIT_DONE, EXIT_HALT, TradeprocError
 from tradeproc.protocol import names
@@ -196,8 +196,8 @@ def last_reason(log: Path, since: int) -> str:
     return said[-1] if said else ""
 
 
-def exit_of_missing(missing: Sequence[NotUp]) -> Exit:
+def exit_of_missing(missing: Sequence[NotUp]) -> ExitStatus:
     """Return the exit code of a command that waited: failed for good, or no answer in time."""
     if not missing:
-        return Exit.OK
-    return Exit.FAILED if any(each.is_final for each in missing) else Exit.NOT_RUNNING
+        return ExitStatus.OK
+    return ExitStatus.FAILED if any(each.is_final for each in missing) else ExitStatus.NOT_RUNNING

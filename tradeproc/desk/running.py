@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from tradeproc.config import HealthConfig
-from tradeproc.desk.exits import supervisorctl
+from tradeproc.desk.exit_status import supervisorctl
 from tradeproc.desk.observations import Observations, ProgramSeen, SessionSeen
 from tradeproc.desk.problems import Level, Problem
 from tradeproc.domain.answers import Known, Unknown

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tradeproc.desk.exits import NotRunning
+from tradeproc.desk.exit_status import NotRunning
 from tradeproc.desk.installation import Desk
 from tradeproc.errors import Outage, Refusal
 from tradeproc.protocol import names, scopes

@@ -18,7 +18,7 @@ from tradeproc.engine import external
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.broker import note_unreadable
 from tradeproc.engine.events import StreamKind
-from tradeproc.engine.state import Reading, Suspicion
+from tradeproc.engine.state import PositionReading, Suspicion
 from tradeproc.engine.turn import Turn
 
 POSITION_EVERY = 30 * SECOND
@@ -91,7 +91,7 @@ def on_time(turn: Turn) -> None:
 
 def _read(turn: Turn, position: Position, *, is_answer: bool) -> None:
     broker, ours = turn.state.broker, turn.state.engine.holding.quantity
-    broker.reading = Reading(position, turn.now)
+    broker.reading = PositionReading(position, turn.now)
     if not broker.has_orders:
         return  # fills of the time before the start come first
     if position.quantity == ours:

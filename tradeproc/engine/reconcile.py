@@ -40,7 +40,7 @@ from tradeproc.engine.effects import Cancel
 from tradeproc.engine.events import Started, StreamKind
 from tradeproc.engine.limits import is_dormant
 from tradeproc.engine.orders import Move, moved
-from tradeproc.engine.state import Doubt, Holding, Pending, Shrunk, Waiting
+from tradeproc.engine.state import Holding, Pending, Shrunk, UnconfirmedDifference, Waiting
 from tradeproc.engine.turn import Turn, after_fill
 
 ABSENCES = 3
@@ -175,7 +175,7 @@ def _take_and_doubt(turn: Turn, order: Order, picture: BrokerOrder) -> None:
     reason = turn.state.broker.orders.reason
     cause = f"the order stream had not told it ({reason})"
     row = difference(turn, order, after.state.value, after.filled, cause)
-    turn.state.broker.doubts.setdefault(order.id, Doubt(row, turn.now))
+    turn.state.broker.doubts.setdefault(order.id, UnconfirmedDifference(row, turn.now))
 
 
 def settle_doubts(turn: Turn) -> None:

@@ -225,7 +225,7 @@ Terms = tuple[Ticks | None, Ticks | None, Contracts]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PositionReading:
     """The broker's position as last told, and when we heard it."""
 
     position: Position
@@ -269,7 +269,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class UnconfirmedDifference:
     """A difference in an order that asking showed first; a row only if the stream does not tell it as well."""
 
     row: Divergence
@@ -326,7 +326,7 @@ class BrokerConfirmed:
     strays: dict[str, BrokerOrder] = field(default_factory=dict)
     foreign: dict[str, Nanos] = field(default_factory=dict)
     told_foreign: set[str] = field(default_factory=set)
-    doubts: dict[str, Doubt] = field(default_factory=dict)
+    doubts: dict[str, UnconfirmedDifference] = field(default_factory=dict)
     missing: dict[str, Nanos] = field(default_factory=dict)
     reappeared: set[str] = field(default_factory=set)
     unreadable: dict[StreamKind, str] = field(default_factory=dict)
@@ -337,7 +337,7 @@ class BrokerConfirmed:
     foreign_filled: dict[str, BrokerOrder] = field(default_factory=dict)
     externals: list[Fill] = field(default_factory=list)
     agreed_at: Nanos = Nanos(0)
-    reading: Reading | None = None
+    reading: PositionReading | None = None
     suspicion: Suspicion | None = None
     balance: Balance | None = None
     streams: dict[StreamKind, str] = field(default_factory=lambda: {kind: "not heard yet" for kind in StreamKind})

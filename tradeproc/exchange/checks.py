@@ -8,6 +8,7 @@ from tradeproc.domain.orders import OrderType
 from tradeproc.domain.units import Money
 from tradeproc.exchange.orders import (
     Declined,
+    DeclineReason,
     ExchangeOrder,
     ExchangePosition,
     Funds,
@@ -15,10 +16,9 @@ from tradeproc.exchange.orders import (
     Replacement,
     Ticket,
     TicketGroup,
-    Why,
 )
 
-UNKNOWN_ORDER = Declined(Why.UNKNOWN_ORDER, "There is no such order.")
+UNKNOWN_ORDER = Declined(DeclineReason.UNKNOWN_ORDER, "There is no such order.")
 
 
 def flattened(group: TicketGroup) -> Iterator[Ticket]:
@@ -37,19 +37,23 @@ def check_group(group: TicketGroup, contracts: Collection[str], used_ids: Collec
         if problem is not None:
             return problem
         if ticket.client_id and (ticket.client_id in used_ids or ticket.client_id in seen):
-            return Declined(Why.DUPLICATE, f"An order with the client's id {ticket.client_id} was placed before.")
+            return Declined(
+                DeclineReason.DUPLICATE, f"An order with the client's id {ticket.client_id} was placed before."
+            )
         seen.add(ticket.client_id)
     return _check_members(group)
 
 
 def _check_members(group: TicketGroup) -> Declined | None:
     if not group.tickets:
-        return Declined(Why.BAD_GROUP, "A group needs at least one order.")
+        return Declined(DeclineReason.BAD_GROUP, "A group needs at least one order.")
     if (
         group.kind is GroupKind.ONE_REDUCES_OTHER
         and len({(ticket.contract, ticket.side) for ticket in group.tickets}) > 1
     ):
-        return Declined(Why.BAD_GROUP, "Orders that reduce each other must have the same contract and side.")
+        return Declined(
+            DeclineReason.BAD_GROUP, "Orders that reduce each other must have the same contract and side."
+        )
     for children in (children for ticket in group.tickets for children in ticket.then):
         problem = _check_members(children)
         if problem is not None:
@@ -59,13 +63,13 @@ def _check_members(group: TicketGroup) -> Declined | None:
 
 def _check_ticket(ticket: Ticket, contracts: Collection[str]) -> Declined | None:
     if ticket.contract not in contracts:
-        return Declined(Why.UNKNOWN_CONTRACT, f"Unknown contract {ticket.contract}.")
+        return Declined(DeclineReason.UNKNOWN_CONTRACT, f"Unknown contract {ticket.contract}.")
     if ticket.quantity <= 0:
-        return Declined(Why.BAD_QUANTITY, f"Quantity must be above 0, not {ticket.quantity}.")
+        return Declined(DeclineReason.BAD_QUANTITY, f"Quantity must be above 0, not {ticket.quantity}.")
     if ticket.type.has_limit and ticket.limit is None:
-        return Declined(Why.MISSING_PRICE, "A limit price is needed.")
+        return Declined(DeclineReason.MISSING_PRICE, "A limit price is needed.")
     if ticket.type.has_stop and ticket.stop is None:
-        return Declined(Why.MISSING_PRICE, "A stop price is needed.")
+        return Declined(DeclineReason.MISSING_PRICE, "A stop price is needed.")
     return None
 
 
@@ -90,7 +94,9 @@ def check_margin(
         exposure = abs(held + ticket.side.sign * (working + ticket.quantity))
         needed = margins.get(instrument_of(ticket.contract).root, Decimal(0)) * exposure
         if exposure > abs(held) and needed > funds.equity:
-            return Declined(Why.NOT_ENOUGH_MARGIN, f"Not enough margin: {needed} needed, equity {funds.equity}.")
+            return Declined(
+                DeclineReason.NOT_ENOUGH_MARGIN, f"Not enough margin: {needed} needed, equity {funds.equity}."
+            )
     return None
 
 
@@ -100,17 +106,19 @@ def check_change(order: ExchangeOrder | None, change: Replacement) -> Declined |
     if problem is not None or order is None:
         return problem
     if change == Replacement():
-        return Declined(Why.NOTHING_TO_CHANGE, "Name a quantity, a price or the order type to change.")
+        return Declined(DeclineReason.NOTHING_TO_CHANGE, "Name a quantity, a price or the order type to change.")
     if order.triggered and (change.stop is not None or order.type is OrderType.STOP):
         return Declined(
-            Why.ALREADY_TRIGGERED, "The stop was hit already; only the limit and the quantity can change."
+            DeclineReason.ALREADY_TRIGGERED, "The stop was hit already; only the limit and the quantity can change."
         )
     if change.quantity is not None and change.quantity <= order.filled:
-        return Declined(Why.BAD_QUANTITY, f"Quantity must be above the {order.filled} filled, not {change.quantity}.")
+        return Declined(
+            DeclineReason.BAD_QUANTITY, f"Quantity must be above the {order.filled} filled, not {change.quantity}."
+        )
     if change.limit is not None and not order.type.has_limit:
-        return Declined(Why.NOTHING_TO_CHANGE, f"A {order.type.value} order has no limit price.")
+        return Declined(DeclineReason.NOTHING_TO_CHANGE, f"A {order.type.value} order has no limit price.")
     if change.stop is not None and not order.type.has_stop:
-        return Declined(Why.NOTHING_TO_CHANGE, f"A {order.type.value} order has no stop price.")
+        return Declined(DeclineReason.NOTHING_TO_CHANGE, f"A {order.type.value} order has no stop price.")
     return None
 
 
@@ -119,5 +127,5 @@ def check_open(order: ExchangeOrder | None) -> Declined | None:
     if order is None:
         return UNKNOWN_ORDER
     if not order.status.is_open:
-        return Declined(Why.NOT_OPEN, "The order is not open.")
+        return Declined(DeclineReason.NOT_OPEN, "The order is not open.")
     return None

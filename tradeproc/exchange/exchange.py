@@ -22,24 +22,24 @@ from tradeproc.exchange.matching import Rules
 from tradeproc.exchange.orders import (
     Bar,
     Changed,
+    ChangeKind,
     DayStart,
     DayUpdate,
     Declined,
+    DeclineReason,
     ExchangeFill,
     ExchangeOrder,
     ExchangePosition,
     Funds,
     GroupKind,
     Happening,
+    MarketTrade,
     Moment,
     OrderStatus,
     Placed,
     Replacement,
     TicketGroup,
-    Trade,
     Update,
-    What,
-    Why,
 )
 
 __all__ = ["Exchange", "Rules"]
@@ -75,7 +75,7 @@ class Exchange:
             self._end_days(now)
         if type(happening) is Bar:
             self._executions.bar(happening, now)
-        elif type(happening) is Trade:
+        elif type(happening) is MarketTrade:
             self._executions.trade(happening.contract, happening.price, happening.size, now)
         return self._executions.take_new()
 
@@ -100,7 +100,7 @@ class Exchange:
             return replace(problem, order_id=self._orders.new_id())
         orders = self._write_orders(account, group, None, now)
         for order in orders:
-            self._executions.put(order, What.PLACED)
+            self._executions.put(order, ChangeKind.PLACED)
         for order in orders:
             self._executions.arrive(order.id, now)
         return Placed(tuple(orders), self._executions.take_new())
@@ -115,7 +115,7 @@ class Exchange:
         problem = checks.check_change(order, change)
         if problem is not None or order is None:
             return problem or checks.UNKNOWN_ORDER
-        self._executions.put(self._changed(order, change), What.REPLACED)
+        self._executions.put(self._changed(order, change), ChangeKind.REPLACED)
         self._executions.arrive(order_id, now)
         return Changed(self._orders[order_id], self._executions.take_new())
 
@@ -235,7 +235,7 @@ class Exchange:
 
     def _check_placement(self, account: str, group: TicketGroup) -> Declined | None:
         if account not in self._accounts.starts:
-            return Declined(Why.UNKNOWN_ACCOUNT, f"There is no account {account}.")
+            return Declined(DeclineReason.UNKNOWN_ACCOUNT, f"There is no account {account}.")
         problem = checks.check_group(group, self.contracts, self._orders.client_ids(account))
         if problem is not None or not self.rules.margins:
             return problem

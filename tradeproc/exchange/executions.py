@@ -17,6 +17,7 @@ from tradeproc.exchange.order_index import OrderIndex
 from tradeproc.exchange.orders import (
     BalanceUpdate,
     Bar,
+    ChangeKind,
     ExchangeFill,
     ExchangeOrder,
     Moment,
@@ -24,7 +25,6 @@ from tradeproc.exchange.orders import (
     OrderUpdate,
     PositionUpdate,
     Update,
-    What,
 )
 
 KEPT_UPDATES = 20_000
@@ -61,7 +61,7 @@ class Executions:
             order = self.orders[order_id]
             is_new = order.status is OrderStatus.QUEUED
             if is_new:
-                self.put(replace(order, status=OrderStatus.WORKING), What.ACTIVATED)
+                self.put(replace(order, status=OrderStatus.WORKING), ChangeKind.ACTIVATED)
             taken += self._attempt(order_id, size - taken, now, arriving=is_new)
         return taken
 
@@ -111,7 +111,7 @@ class Executions:
         price = self.last[order.contract]
         if is_hit(order, price):
             order, arriving = replace(order, triggered=True), True
-            self.put(order, What.TRIGGERED)
+            self.put(order, ChangeKind.TRIGGERED)
         how = execution(order, price, self.rules, arriving=arriving)
         quantity = 0 if how is None else fillable(order, how, size_left, self.rules)
         if order.time_in_force is TimeInForce.FOK and quantity < order.remaining:
@@ -151,7 +151,7 @@ class Executions:
             now.wall,
             now.market,
         )
-        self.put(after, What.FILLED, fill)
+        self.put(after, ChangeKind.FILLED, fill)
         self._book_fill(fill)
         for sibling in self.orders.siblings(after):
             if sibling.status.is_open:
@@ -173,7 +173,7 @@ class Executions:
     def end(self, order: ExchangeOrder, status: OrderStatus, reason: str, now: Moment) -> ExchangeOrder:
         """Close an order that is not filled, cut or cancel the legs that wait for it, and return it."""
         ended = order_groups.closed(order, status, now.wall, reason)
-        self.put(ended, What(status.value))
+        self.put(ended, ChangeKind(status.value))
         self._end_legs(ended, now)
         return ended
 
@@ -192,7 +192,7 @@ class Executions:
             self._end_legs(order, now)
         return True
 
-    def put(self, order: ExchangeOrder, what: What, fill: ExchangeFill | None = None) -> None:
+    def put(self, order: ExchangeOrder, what: ChangeKind, fill: ExchangeFill | None = None) -> None:
         """Put an order and tell it; the one way in which an order changes."""
         self.orders.put(order)
         self.tell(OrderUpdate(self.revision + 1, what, order, fill))

@@ -7,9 +7,9 @@ legs of a bracket: what a leg may execute is what its entry filled, less what it
 from dataclasses import replace
 
 from tradeproc.domain.units import Contracts, Nanos
-from tradeproc.exchange.orders import ExchangeOrder, GroupKind, OrderStatus, What
+from tradeproc.exchange.orders import ChangeKind, ExchangeOrder, GroupKind, OrderStatus
 
-Result = tuple[ExchangeOrder, What] | None
+Result = tuple[ExchangeOrder, ChangeKind] | None
 
 
 def closed(order: ExchangeOrder, status: OrderStatus, at: Nanos, reason: str) -> ExchangeOrder:
@@ -23,9 +23,9 @@ def after_sibling_fill(order: ExchangeOrder, sibling: ExchangeOrder, quantity: i
         return None
     left = order.quantity - quantity
     if order.group_kind is GroupKind.ONE_CANCELS_OTHER or left <= order.filled:
-        return closed(order, OrderStatus.CANCELLED, at, f"sibling {sibling.id} filled"), What.CANCELLED
+        return closed(order, OrderStatus.CANCELLED, at, f"sibling {sibling.id} filled"), ChangeKind.CANCELLED
     released = Contracts(max(order.filled, order.released - quantity))
-    return replace(order, quantity=Contracts(left), released=released), What.REDUCED
+    return replace(order, quantity=Contracts(left), released=released), ChangeKind.REDUCED
 
 
 def after_entry_fill(leg: ExchangeOrder, entry: ExchangeOrder, quantity: int) -> Result:
@@ -35,13 +35,13 @@ def after_entry_fill(leg: ExchangeOrder, entry: ExchangeOrder, quantity: int) ->
     if released == leg.released:
         return None
     status = OrderStatus.WORKING if leg.status is OrderStatus.WAITING else leg.status
-    return replace(leg, released=released, status=status), What.ACTIVATED
+    return replace(leg, released=released, status=status), ChangeKind.ACTIVATED
 
 
 def after_entry_end(leg: ExchangeOrder, entry: ExchangeOrder, at: Nanos) -> Result:
     """Return the leg after its entry was cancelled, rejected or expired: cut to what was released, or cancelled."""
     if leg.released <= leg.filled:
-        return closed(leg, OrderStatus.CANCELLED, at, f"entry {entry.id} {entry.status.value}"), What.CANCELLED
+        return closed(leg, OrderStatus.CANCELLED, at, f"entry {entry.id} {entry.status.value}"), ChangeKind.CANCELLED
     if leg.released == leg.quantity:
         return None
-    return replace(leg, quantity=leg.released), What.REDUCED
+    return replace(leg, quantity=leg.released), ChangeKind.REDUCED

@@ -22,7 +22,7 @@ class Moment(NamedTuple):
     market: Nanos
 
 
-class Trade(NamedTuple):
+class MarketTrade(NamedTuple):
     """One trade of the market."""
 
     contract: str
@@ -45,7 +45,7 @@ class Clock(NamedTuple):
     """Market time passed, and nothing traded."""
 
 
-Happening = Trade | Bar | Clock
+Happening = MarketTrade | Bar | Clock
 
 
 class GroupKind(StrEnum):
@@ -227,7 +227,7 @@ class Funds:
     margin: Money
 
 
-class Why(StrEnum):
+class DeclineReason(StrEnum):
     """Why a request was declined; nothing was placed or changed."""
 
     UNKNOWN_ACCOUNT = "unknown_account"
@@ -252,13 +252,13 @@ class Declined:
     A placement that failed has an `order_id` all the same, of an order that there never was.
     """
 
-    why: Why
+    why: DeclineReason
     text: str
     order_id: str = ""
 
 
-class What(StrEnum):
-    """What happened to an order."""
+class ChangeKind(StrEnum):
+    """ChangeKind happened to an order."""
 
     PLACED = "placed"
     ACTIVATED = "activated"
@@ -279,7 +279,7 @@ class OrderUpdate:
     """An order changed; `fill` is there when `what` is FILLED."""
 
     revision: int
-    what: What
+    what: ChangeKind
     order: ExchangeOrder
     fill: ExchangeFill | None = None
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tradeproc.localbroker.context import ServerContext
 from tradeproc.localbroker.control import control_routes
-from tradeproc.localbroker.pipeline import TITLES, AccountsOf, Call, Gate, Handler, error
+from tradeproc.localbroker.pipeline import TITLES, AccountsOf, Call, Endpoint, Handler, error
 from tradeproc.localbroker.tradestation import brokerage, market_data, order_entry
 from tradeproc.localbroker.tradestation.sign_in_routes import sign_in_routes
 
@@ -65,7 +65,7 @@ _TABLE: tuple[tuple[str, str, str, Handler, AccountsOf], ...] = (
 def make_app(context: ServerContext) -> ASGIApp:
     """Return the ASGI application of one local broker."""
     api = [
-        Route(path, Gate(context, endpoint, handler, accounts_of).answer, methods=[method])
+        Route(path, Endpoint(context, endpoint, handler, accounts_of).answer, methods=[method])
         for method, path, endpoint, handler, accounts_of in _TABLE
     ]
     app = Starlette(

@@ -14,7 +14,7 @@ from tradeproc.market.bars_live import BarBuilder
 DAY_MINUTES = 1440
 
 
-class Bar(NamedTuple):
+class MarketBar(NamedTuple):
     """A candle, stamped with market time, and what of it counts as up; the rest counts as down.
 
     A tick counts as up when the price came from below (or is the first), as down when it came from above; a tick
@@ -41,7 +41,7 @@ class Bars:
         """Return how many ticks are at or before `market`."""
         return int(np.searchsorted(self.ticks.at, market, side="right"))
 
-    def until(self, market: int, count: int) -> list[Bar]:
+    def until(self, market: int, count: int) -> list[MarketBar]:
         """Return the newest `count` bars as they stood at `market`, oldest first; the last may be open."""
         known = self.known(market)
         first = end = self._first_of_newest(known, count)
@@ -55,11 +55,11 @@ class Bars:
         """Return the bars from `market` on."""
         return LiveBars(self, self._first_of_newest(self.known(market), 1), market)
 
-    def bar(self, candle: Candle, end: int) -> Bar:
+    def bar(self, candle: Candle, end: int) -> MarketBar:
         """Return the bar of a candle whose last tick is the one before index `end`."""
         start = end - candle.ticks
         up_ticks, up_volume = self._up_ticks, self._up_volume
-        return Bar(candle, int(up_ticks[end] - up_ticks[start]), int(up_volume[end] - up_volume[start]))
+        return MarketBar(candle, int(up_ticks[end] - up_ticks[start]), int(up_volume[end] - up_volume[start]))
 
     def _first_of_newest(self, known: int, count: int) -> int:
         newest = int(np.searchsorted(self._firsts, known))
@@ -87,7 +87,7 @@ class LiveBars:
         forming.volume, forming.ticks = int(ticks.sizes.sum()), len(ticks)
         self._builder.advance(Nanos(int(ticks.at[-1])))
 
-    def until(self, market: int) -> list[Bar]:
+    def until(self, market: int) -> list[MarketBar]:
         """Return the bars that changed since the last call, oldest first, as they stand at `market`."""
         bars, builder = self._bars, self._builder
         start, self._next = self._next, bars.known(market)

@@ -94,7 +94,7 @@ _PRICES = ("limit", "stop", "value", "price")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RecordedRequest:
     """What a client asked for: the call's name, whose orders it is about, and what it said of them."""
 
     call: str
@@ -125,7 +125,7 @@ class Books:
             elif isinstance(update, DayUpdate):
                 self.append(_day_record(update, now))
 
-    def note_request(self, request: Request, reason: str, now: Moment) -> None:
+    def note_request(self, request: RecordedRequest, reason: str, now: Moment) -> None:
         """Add a request; an empty `reason` means that it was accepted."""
         self.append(
             {

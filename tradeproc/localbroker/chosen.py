@@ -10,7 +10,7 @@ import orjson
 
 from tradeproc.domain.records import BadRecord, read_record
 from tradeproc.durable import write_durably
-from tradeproc.market.tape_files.reading import NOTHING_SAID, Wanted
+from tradeproc.market.tape_files.reading import NOTHING_SAID, TapeHints
 
 _FILE = "tape.json"
 
@@ -20,7 +20,7 @@ class Choice:
     """A tape as `open_tape` wants it, and what it does not say itself."""
 
     tape: str
-    reading: Wanted = NOTHING_SAID
+    reading: TapeHints = NOTHING_SAID
 
 
 def choose(folder: Path, choice: Choice, configured: Choice) -> None:
@@ -35,6 +35,6 @@ def chosen(folder: Path, configured: Choice) -> Choice:
         found = orjson.loads((folder / _FILE).read_bytes())
         if found["instead_of"] != asdict(configured):
             return configured
-        return Choice(str(found["chosen"]["tape"]), read_record(Wanted, found["chosen"]["reading"]))
+        return Choice(str(found["chosen"]["tape"]), read_record(TapeHints, found["chosen"]["reading"]))
     except (OSError, ValueError, TypeError, KeyError, BadRecord):
         return configured

@@ -10,7 +10,7 @@ from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.units import MINUTE
 from tradeproc.exchange.orders import ExchangeOrder, ExchangePosition
 from tradeproc.localbroker.bars import DAY_MINUTES
-from tradeproc.localbroker.faults import Switchboard
+from tradeproc.localbroker.faults import FaultTable
 from tradeproc.localbroker.grid import to_points
 from tradeproc.localbroker.market import Market
 from tradeproc.localbroker.streams import HEARTBEAT_SECONDS, Streams
@@ -18,7 +18,7 @@ from tradeproc.localbroker.tradestation.account_shapes import Relatives, Valued,
 from tradeproc.localbroker.tradestation.market_shapes import Spread, quote_body, spread
 from tradeproc.localbroker.tradestation.numbers import find_contract
 from tradeproc.localbroker.tradestation.oauth import SignIn
-from tradeproc.localbroker.wakeups import Bells
+from tradeproc.localbroker.wakeups import ChangeSignals
 
 TICKS, BOOK = "ticks", "book"
 
@@ -34,8 +34,8 @@ class ServerContext:
     sign_in: SignIn
     heartbeat: float = HEARTBEAT_SECONDS
     control_key: str = field(default="", repr=False)
-    bells: Bells = field(default_factory=Bells)
-    faults: Switchboard = field(default_factory=lambda: Switchboard(now=wall_ns))
+    bells: ChangeSignals = field(default_factory=ChangeSignals)
+    faults: FaultTable = field(default_factory=lambda: FaultTable(now=wall_ns))
     stop: Callable[[], None] = lambda: None
     requests: dict[str, int] = field(default_factory=dict)
     served: int = 0

@@ -23,7 +23,7 @@ from tradeproc.localbroker.tradestation.account_shapes import balance_body
 Body = Mapping[str, Any]
 
 
-class BadRequest(Refusal):
+class BadControlRequest(Refusal):
     """A control request that cannot be read; answered to whoever asked."""
 
 
@@ -129,11 +129,11 @@ def exposure(context: ServerContext) -> Body:
 def _set_speed(context: ServerContext, body: Body) -> Body:
     speed = body.get("speed")
     if not isinstance(speed, int | float) or isinstance(speed, bool):
-        raise BadRequest("speed must be a number above 0")
+        raise BadControlRequest("speed must be a number above 0")
     try:
         context.market.set_speed(float(speed))
     except OverflowError:
-        raise BadRequest("speed is beyond any number") from None
+        raise BadControlRequest("speed is beyond any number") from None
     return status(context)
 
 
@@ -163,7 +163,7 @@ def _end_day(context: ServerContext) -> Body:
 def _reject(context: ServerContext, body: Body) -> Body:
     rejected = context.market.reject(str(body.get("order_id")), str(body.get("reason") or "EC602"))
     if isinstance(rejected, Declined):
-        raise BadRequest(rejected.text)
+        raise BadControlRequest(rejected.text)
     context.tell_changes()
     return context.order(rejected.order)
 
@@ -185,12 +185,12 @@ def _guarded(context: ServerContext, action: Callable[[Body], Body]) -> Callable
             raw = await request.body()
             body = orjson.loads(raw) if raw.strip() else {}
             if not isinstance(body, dict):
-                raise BadRequest("the body must be a JSON object")
+                raise BadControlRequest("the body must be a JSON object")
             found = action({**request.query_params, **body})
         except orjson.JSONDecodeError:
             return error(400, "The request body is no JSON.")
         except Refusal as refused:
-            return as_json(refusal("BadRequest", str(refused)), 400)
+            return as_json(refusal("BadControlRequest", str(refused)), 400)
         return Response(orjson.dumps(found, default=_plain), media_type="application/json")
 
     return serve

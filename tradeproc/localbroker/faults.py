@@ -99,7 +99,7 @@ class BadFault(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class FaultHit:
     """What a fault hit: an endpoint and whose or what it was about, as `stream.orders SIM1F`; `at` is wall time."""
 
     where: str
@@ -107,7 +107,7 @@ class Hit:
 
 
 @dataclass(slots=True)
-class Fault:
+class InjectedFault:
     """One order for trouble. `left` None: until cleared. `account` empty: of every account."""
 
     id: int
@@ -122,7 +122,7 @@ class Fault:
     hits: int = 0
     set_at: int = 0
     is_cleared: bool = False
-    newest: deque[Hit] = field(default_factory=lambda: deque(maxlen=_KEPT_HITS))
+    newest: deque[FaultHit] = field(default_factory=lambda: deque(maxlen=_KEPT_HITS))
 
     def matches(self, endpoint: str, accounts: Collection[str]) -> bool:
         """Tell whether a request or stream is one to hit."""
@@ -156,15 +156,15 @@ class Fault:
 
 
 @dataclass(slots=True)
-class Switchboard:
+class FaultTable:
     """All faults, in the order they were set."""
 
-    active: list[Fault] = field(default_factory=list)
-    past: deque[Fault] = field(default_factory=lambda: deque(maxlen=100))
+    active: list[InjectedFault] = field(default_factory=list)
+    past: deque[InjectedFault] = field(default_factory=lambda: deque(maxlen=100))
     now: Callable[[], int] = lambda: 0
     _last_id: int = 0
 
-    def set(self, options: Mapping[str, Any], now: int) -> Fault:
+    def set(self, options: Mapping[str, Any], now: int) -> InjectedFault:
         """Set a fault from what the control API was told: name, target, account, count, seconds, status, undone.
 
         Raises:
@@ -173,7 +173,7 @@ class Switchboard:
         name = _name(options.get("name"))
         target = str(options.get("target") or "").lower()
         self._last_id += 1
-        fault = Fault(
+        fault = InjectedFault(
             self._last_id,
             name,
             endpoints_of(name, target),
@@ -195,7 +195,7 @@ class Switchboard:
         accounts: Collection[str],
         spared: Collection[int] = (),
         subject: str = "",
-    ) -> Fault | None:
+    ) -> InjectedFault | None:
         """Return the oldest fault of these names that hits, counted as one hit; `spared` are ids that may not.
 
         `subject` says in words what the endpoint was about; the accounts when left out.
@@ -203,7 +203,7 @@ class Switchboard:
         for fault in self.active:
             if fault.name in names and fault.id not in spared and fault.matches(endpoint, accounts):
                 about = subject or ",".join(sorted(accounts))
-                self._hit(fault, Hit(f"{endpoint} {about}".rstrip(), self.now()))
+                self._hit(fault, FaultHit(f"{endpoint} {about}".rstrip(), self.now()))
                 return fault
         return None
 
@@ -221,7 +221,7 @@ class Switchboard:
         """Return all faults, active ones first, as the control API shows them."""
         return [fault.body for fault in (*self.active, *reversed(self.past))]
 
-    def _hit(self, fault: Fault, hit: Hit) -> None:
+    def _hit(self, fault: InjectedFault, hit: FaultHit) -> None:
         fault.hits += 1
         fault.newest.append(hit)
         if fault.left is not None:

@@ -25,7 +25,7 @@ class BrokenJournal(Halt):
         super().__init__(f"{path}: {problem}")
 
 
-class Journal:
+class BrokerJournal:
     """An open journal. One process at a time writes it."""
 
     def __init__(self, path: Path, *, fsync: bool = False) -> None:

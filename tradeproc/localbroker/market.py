@@ -31,9 +31,9 @@ from tradeproc.exchange.orders import (
     Update,
 )
 from tradeproc.localbroker import books
-from tradeproc.localbroker.bars import Bar, LiveBars
-from tradeproc.localbroker.books import Books, Record, Request
-from tradeproc.localbroker.journal import BrokenJournal, Journal
+from tradeproc.localbroker.bars import LiveBars, MarketBar
+from tradeproc.localbroker.books import Books, Record, RecordedRequest
+from tradeproc.localbroker.journal import BrokenJournal, BrokerJournal
 from tradeproc.localbroker.pace import FASTEST, LATEST, Pace
 from tradeproc.localbroker.tape import Tape
 
@@ -60,7 +60,7 @@ class NotFlat(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class MarketSettings:
     """How a market is opened; `accounts` are ids with their starting cash, `speed` market seconds per wall second.
 
     `history_minutes` of the tape are past at the start.
@@ -79,7 +79,7 @@ class Market:
     def __init__(
         self,
         tape: Tape,
-        settings: Settings,
+        settings: MarketSettings,
         *,
         journal: Path | None = None,
         wall: Callable[[], Nanos] = clock.wall_ns,
@@ -95,7 +95,7 @@ class Market:
         self.exchange = Exchange(tape.contracts, settings.accounts, settings.rules)
         self._wall, self._monotonic = wall, monotonic
         self._played_until, self._cursor = Nanos(0), 0
-        self._journal = None if journal is None else Journal(journal, fsync=settings.fsync)
+        self._journal = None if journal is None else BrokerJournal(journal, fsync=settings.fsync)
         known = [] if self._journal is None else self._journal.records
         try:
             self.pace = self._first_pace() if not known else self._continued(known)
@@ -148,7 +148,7 @@ class Market:
         """See `Exchange.place`."""
         return self._do(lambda now: self._place(account, group, now))
 
-    def refuse(self, request: Request, problem: Declined) -> Declined:
+    def refuse(self, request: RecordedRequest, problem: Declined) -> Declined:
         """Write down a placement that was refused before it came to the exchange; it gets an id all the same."""
         return self._do(lambda now: self._refuse(request, problem, now))
 
@@ -229,7 +229,7 @@ class Market:
         """Return the market time up to which the tape was played."""
         return self._played_until
 
-    def bars(self, contract: str, minutes: int, count: int) -> list[Bar]:
+    def bars(self, contract: str, minutes: int, count: int) -> list[MarketBar]:
         """Return the newest `count` bars of what was played, oldest first; the last may be open."""
         return self.tape.bars(contract, minutes).until(self._played_until, count)
 
@@ -248,10 +248,10 @@ class Market:
         answer = self.exchange.place(account, group, now)
         orders = (answer.order_id,) if isinstance(answer, Declined) else tuple(order.id for order in answer.orders)
         named = tuple(ticket.client_id for ticket in flattened(group) if ticket.client_id)
-        self._note_request(Request("place", account, orders, named, books.ticket_details(group)), answer, now)
+        self._note_request(RecordedRequest("place", account, orders, named, books.ticket_details(group)), answer, now)
         return self._noted(answer, now)
 
-    def _refuse(self, request: Request, problem: Declined, now: Moment) -> Declined:
+    def _refuse(self, request: RecordedRequest, problem: Declined, now: Moment) -> Declined:
         declined = replace(problem, order_id=self.exchange.declined_id())
         self._note_request(replace(request, order_ids=(declined.order_id,)), declined, now)
         return declined
@@ -261,16 +261,18 @@ class Market:
         account, contract = ("", "") if order is None else (order.account, order.contract)
         details = {} if order is None else books.change_details(change, contract)
         answer = self.exchange.replace(order_id, change, now)
-        self._note_request(Request("replace", account, (order_id,), details=details), answer, now)
+        self._note_request(RecordedRequest("replace", account, (order_id,), details=details), answer, now)
         return self._noted(answer, now)
 
     def _cancel(self, order_id: str, now: Moment) -> Changed | Declined:
         order = self.exchange.order(order_id)
         answer = self.exchange.cancel(order_id, now)
-        self._note_request(Request("cancel", "" if order is None else order.account, (order_id,)), answer, now)
+        self._note_request(
+            RecordedRequest("cancel", "" if order is None else order.account, (order_id,)), answer, now
+        )
         return self._noted(answer, now)
 
-    def _note_request(self, request: Request, answer: Placed | Changed | Declined, now: Moment) -> None:
+    def _note_request(self, request: RecordedRequest, answer: Placed | Changed | Declined, now: Moment) -> None:
         self.books.note_request(request, answer.text if isinstance(answer, Declined) else "", now)
 
     def _noted(self, answer: A, now: Moment) -> A:

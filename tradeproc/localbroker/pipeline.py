@@ -16,9 +16,9 @@ from starlette.types import Receive, Scope, Send
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.errors import Refusal
 from tradeproc.localbroker.context import ServerContext, refusal
-from tradeproc.localbroker.faults import GARBLING, Fault, FaultName, garbled
+from tradeproc.localbroker.faults import GARBLING, FaultName, InjectedFault, garbled
 from tradeproc.localbroker.streams import StreamAnswer, reset
-from tradeproc.localbroker.wakeups import FAULTS, Bells, Sleeper
+from tradeproc.localbroker.wakeups import FAULTS, ChangeSignals, Waiter
 
 TITLES = {
     400: "BadRequest",
@@ -91,7 +91,7 @@ class ResetAnswer(Response):
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class Endpoint:
     """One endpoint of the API with its name for faults."""
 
     context: ServerContext
@@ -123,7 +123,7 @@ class Gate:
             return answer
         return await _spoil(answer, spoilt, request, context.bells)
 
-    def _take(self, names: set[FaultName] | frozenset[FaultName], accounts: tuple[str, ...]) -> Fault | None:
+    def _take(self, names: set[FaultName] | frozenset[FaultName], accounts: tuple[str, ...]) -> InjectedFault | None:
         return self.context.faults.take(names, self.endpoint, accounts)
 
     def _refusal(self, request: Request, accounts: tuple[str, ...]) -> Response | None:
@@ -181,7 +181,7 @@ def too_many(resource: str, seconds: int) -> Response:
     return answer
 
 
-async def _spoil(answer: Response, fault: Fault, request: Request, bells: Bells) -> Response:
+async def _spoil(answer: Response, fault: InjectedFault, request: Request, bells: ChangeSignals) -> Response:
     if fault.name is FaultName.HTML:
         return Response(_PAGE, 502, media_type="text/html")
     if fault.name is FaultName.EMPTY:
@@ -197,7 +197,7 @@ async def _spoil(answer: Response, fault: Fault, request: Request, bells: Bells)
     return answer if is_told else ResetAnswer()
 
 
-async def _waited(request: Request, bells: Bells, seconds: float) -> bool:
+async def _waited(request: Request, bells: ChangeSignals, seconds: float) -> bool:
     """Wait; False when the client has gone or the server ends before."""
 
     # the body was read: the next message can only be that the client has gone
@@ -206,7 +206,7 @@ async def _waited(request: Request, bells: Bells, seconds: float) -> bool:
             pass
         sleeper.leave()
 
-    sleeper = Sleeper()
+    sleeper = Waiter()
     bells.listen(sleeper, [FAULTS])
     watching = asyncio.ensure_future(watch())
     end = monotonic_ns() + int(seconds * SECOND)

@@ -21,11 +21,11 @@ from tradeproc.localbroker.app import make_app
 from tradeproc.localbroker.context import ServerContext
 from tradeproc.localbroker.control_key import make_key
 from tradeproc.localbroker.limits import BoundedProtocol
-from tradeproc.localbroker.market import Market, Settings
+from tradeproc.localbroker.market import Market, MarketSettings
 from tradeproc.localbroker.streams import HEARTBEAT_SECONDS
 from tradeproc.localbroker.tape import SHIPPED, open_tape
 from tradeproc.localbroker.tradestation.oauth import OAuthSettings, SignIn
-from tradeproc.market.tape_files.reading import NOTHING_SAID, Wanted
+from tradeproc.market.tape_files.reading import NOTHING_SAID, TapeHints
 
 HOST = "127.0.0.1"
 
@@ -58,7 +58,7 @@ class ServerSettings:
     folder: Path
     port: int = 0
     tape: str = SHIPPED
-    reading: Wanted = NOTHING_SAID
+    reading: TapeHints = NOTHING_SAID
     speed: float = 60.0
     history_minutes: float = 20.0
     accounts: tuple[str, ...] = ("SIM0000001F",)
@@ -135,7 +135,7 @@ def open_context(settings: ServerSettings, heard: Callable[[int], None] = lambda
     accounts: Mapping[str, Money] = {account.upper(): settings.cash for account in settings.accounts}
     market = Market(
         open_tape(settings.tape, settings.reading, heard),
-        Settings(accounts, settings.speed, settings.history_minutes, settings.rules),
+        MarketSettings(accounts, settings.speed, settings.history_minutes, settings.rules),
         journal=settings.folder / "journal",
     )
     if settings.paused:

@@ -17,8 +17,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.domain.units import iso
-from tradeproc.localbroker.faults import GARBLING, Fault, FaultName, Switchboard, garbled
-from tradeproc.localbroker.wakeups import Bells, Sleeper
+from tradeproc.localbroker.faults import GARBLING, FaultName, FaultTable, InjectedFault, garbled
+from tradeproc.localbroker.wakeups import ChangeSignals, Waiter
 
 HEARTBEAT_SECONDS = 5.0
 # the second kind holds from the snapshot on, the first begins after it
@@ -55,10 +55,10 @@ class OpenStream:
     lines: int = 0
     heartbeats: int = 0
     lost: int = 0
-    suffered: dict[int, Fault] = field(default_factory=dict)
+    suffered: dict[int, InjectedFault] = field(default_factory=dict)
     until: dict[int, int] = field(default_factory=dict)
 
-    def suffer(self, fault: Fault) -> None:
+    def suffer(self, fault: InjectedFault) -> None:
         """Remember a fault that lasts."""
         self.suffered[fault.id] = fault
         if fault.seconds is not None:
@@ -73,7 +73,7 @@ class OpenStream:
         ends = [end - monotonic_ns() for end in self.until.values() if end > monotonic_ns()]
         return min([60.0, *(end / SECOND for end in ends)])
 
-    def _lasts(self, fault: Fault) -> bool:
+    def _lasts(self, fault: InjectedFault) -> bool:
         end = self.until.get(fault.id)
         return not fault.is_cleared and (end is None or end > monotonic_ns())
 
@@ -95,7 +95,7 @@ class OpenStream:
 class Streams:
     """All open streams, with what they share; `heartbeat` is after how many seconds of silence one is sent."""
 
-    def __init__(self, bells: Bells, faults: Switchboard, heartbeat: float) -> None:
+    def __init__(self, bells: ChangeSignals, faults: FaultTable, heartbeat: float) -> None:
         self.bells, self.faults, self.heartbeat = bells, faults, heartbeat
         self.open: dict[int, OpenStream] = {}
         self._ids = itertools.count(1)
@@ -127,7 +127,7 @@ class StreamAnswer:
 
     def __init__(self, streams: Streams, stream: OpenStream, source: Source) -> None:
         self._streams, self._stream, self._source = streams, stream, source
-        self._sleeper = Sleeper()
+        self._sleeper = Waiter()
         self._chance = random.Random(stream.id)  # noqa: S311 - where an object is cut
         self._said_at = monotonic_ns()
         self._is_over = False

@@ -17,12 +17,12 @@ from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.units import SECOND, Contracts, Nanos, Ticks, from_iso
 from tradeproc.errors import Refusal
-from tradeproc.exchange.orders import Trade
+from tradeproc.exchange.orders import MarketTrade
 from tradeproc.localbroker.bars import Bars
 from tradeproc.localbroker.tape_files import BadTape, check_answered, check_head, understand
 from tradeproc.market.bars import TickArrays
 from tradeproc.market.tape_files.findings import betrayed
-from tradeproc.market.tape_files.reading import NOTHING_SAID, Wanted
+from tradeproc.market.tape_files.reading import NOTHING_SAID, TapeHints
 
 Times = npt.NDArray[np.int64]
 Prices = npt.NDArray[np.float64]
@@ -89,11 +89,11 @@ class Tape:
                 Tick(Nanos(int(self.times[index])), float(self.prices[index]), Contracts(int(self.sizes[index]))),
             )
 
-    def trades(self, start: int, stop: int) -> Iterator[tuple[Nanos, Trade]]:
+    def trades(self, start: int, stop: int) -> Iterator[tuple[Nanos, MarketTrade]]:
         """Yield the trades from index `start` to before `stop` as the exchange wants them, each with its time."""
         rows = (column[start:stop].tolist() for column in (self.times, self.which, self.grid, self.sizes))
         for at, which, price, size in zip(*rows, strict=True):
-            yield Nanos(at), Trade(self.contracts[which], Ticks(price), Contracts(size))
+            yield Nanos(at), MarketTrade(self.contracts[which], Ticks(price), Contracts(size))
 
     def last(self, contract: str, market: int) -> Tick | None:
         """Return the newest trade of a contract at or before `market`."""
@@ -124,7 +124,7 @@ def located(tape: str, root: Path) -> str:
     return tape if tape == SHIPPED or _GENERATED.fullmatch(tape) else str(root / tape)
 
 
-def check_tape(tape: str, wanted: Wanted = NOTHING_SAID) -> None:
+def check_tape(tape: str, wanted: TapeHints = NOTHING_SAID) -> None:
     """Check without reading all of it that a tape can be played: a file's place, header and first lines.
 
     Raises:
@@ -141,7 +141,7 @@ def check_tape(tape: str, wanted: Wanted = NOTHING_SAID) -> None:
         raise BadTape(Path(tape), None, str(error)) from error
 
 
-def open_tape(tape: str, wanted: Wanted = NOTHING_SAID, heard: Callable[[int], None] = lambda rows: None) -> Tape:
+def open_tape(tape: str, wanted: TapeHints = NOTHING_SAID, heard: Callable[[int], None] = lambda rows: None) -> Tape:
     """Return the tape that is shipped, generated, or in a file; `wanted` says how a file is to be read.
 
     `heard` is told how many rows of a file were read, block by block.
@@ -156,7 +156,7 @@ def open_tape(tape: str, wanted: Wanted = NOTHING_SAID, heard: Callable[[int], N
     return read_tape(Path(tape), wanted, heard)
 
 
-def read_tape(path: Path, wanted: Wanted = NOTHING_SAID, heard: Callable[[int], None] = lambda rows: None) -> Tape:
+def read_tape(path: Path, wanted: TapeHints = NOTHING_SAID, heard: Callable[[int], None] = lambda rows: None) -> Tape:
     """Return the tape of a file of trades or bars; `tape_files.py` says which.
 
     Raises:
@@ -173,7 +173,7 @@ def read_tape(path: Path, wanted: Wanted = NOTHING_SAID, heard: Callable[[int], 
 def shipped() -> Tape:
     """Return the real ES trades that come with tradeproc: an hour of ESH24, from 2023-12-25 23:00 UTC."""
     with resources.as_file(resources.files("tradeproc.localbroker") / "tapes" / _SHIPPED_FILE) as path:
-        return read_tape(path, Wanted(contract=_SHIPPED_CONTRACT))
+        return read_tape(path, TapeHints(contract=_SHIPPED_CONTRACT))
 
 
 def generated(

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Protocol
 
 from tradeproc.errors import Halt
-from tradeproc.market.tape_files.lines import Absent, Unreadable
-from tradeproc.market.tape_files.reading import Reading, Wanted, read
+from tradeproc.market.tape_files.lines import Absent, UnreadableTape
+from tradeproc.market.tape_files.reading import Reading, TapeHints, read
 
 # so many bytes are in memory at once, beside the trades
 _CHUNK = 1 << 20
@@ -31,7 +31,7 @@ _DAMAGES = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, R
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
 
 
-class Stream(Protocol):
+class ByteStream(Protocol):
     """What bytes are read from."""
 
     def read(self, most: int, /) -> bytes:
@@ -46,7 +46,7 @@ class BadTape(Halt):
         super().__init__(f"{path}{f', line {line}' if line else ''}: {problem}")
 
 
-def understand(path: Path, wanted: Wanted, heard: Callable[[int], None] = lambda rows: None) -> Reading:
+def understand(path: Path, wanted: TapeHints, heard: Callable[[int], None] = lambda rows: None) -> Reading:
     """Return what is in a file; it may leave questions open. `heard` is told the number of rows as they are read.
 
     Raises:
@@ -55,7 +55,7 @@ def understand(path: Path, wanted: Wanted, heard: Callable[[int], None] = lambda
     return _understood(path, wanted, lambda chunks: read(chunks, path.name, wanted, heard))
 
 
-def check_head(path: Path, wanted: Wanted) -> None:
+def check_head(path: Path, wanted: TapeHints) -> None:
     """Check that a file is there, and that its header and its first lines can be played.
 
     All of it is read only when the contract, or any trade at all, does not come in the first lines.
@@ -86,10 +86,10 @@ def check_answered(path: Path, reading: Reading) -> None:
         raise BadTape(path, None, f"{'; '.join(reading.questions)} ({keys})")
 
 
-def _understood(path: Path, wanted: Wanted, reader: Callable[[Iterable[bytes]], Reading]) -> Reading:
+def _understood(path: Path, wanted: TapeHints, reader: Callable[[Iterable[bytes]], Reading]) -> Reading:
     try:
         return reader(_chunks(path))
-    except Unreadable as bad:
+    except UnreadableTape as bad:
         raise BadTape(path, bad.line, bad.problem) from None
     except _DAMAGES as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -110,7 +110,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _unpacked(path: Path, begin: bytes, stack: ExitStack) -> Stream | None:
+def _unpacked(path: Path, begin: bytes, stack: ExitStack) -> ByteStream | None:
     """Return the stream of what is packed in a file, None when it is not packed; the content tells, not the name."""
     if begin.startswith(b"\x1f\x8b"):
         return stack.enter_context(gzip.open(path, "rb"))

@@ -11,7 +11,7 @@ FAULTS = "faults"
 """The topic that rings when faults are set or cleared."""
 
 
-class Sleeper:
+class Waiter:
     """One waiting stream. News that comes while it is awake is not lost: the next wait returns at once."""
 
     def __init__(self) -> None:
@@ -37,19 +37,19 @@ class Sleeper:
         self._event.set()
 
 
-class Bells:
+class ChangeSignals:
     """Topics with their sleepers. `is_closing`: the server is about to end, streams say GoAway."""
 
     def __init__(self) -> None:
-        self._sleepers: dict[str, set[Sleeper]] = defaultdict(set)
+        self._sleepers: dict[str, set[Waiter]] = defaultdict(set)
         self.is_closing = False
 
-    def listen(self, sleeper: Sleeper, topics: Iterable[str]) -> None:
+    def listen(self, sleeper: Waiter, topics: Iterable[str]) -> None:
         """Wake the sleeper when one of the topics rings."""
         for topic in topics:
             self._sleepers[topic].add(sleeper)
 
-    def forget(self, sleeper: Sleeper) -> None:
+    def forget(self, sleeper: Waiter) -> None:
         """Never wake it again."""
         for sleepers in self._sleepers.values():
             sleepers.discard(sleeper)

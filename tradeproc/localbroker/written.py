@@ -11,7 +11,7 @@ from tradeproc.domain.units import Money
 from tradeproc.exchange.matching import Rules
 from tradeproc.localbroker.server import ServerSettings
 from tradeproc.localbroker.tradestation.oauth import OAuthSettings
-from tradeproc.market.tape_files.reading import Wanted
+from tradeproc.market.tape_files.reading import TapeHints
 
 SETTINGS, PORT = "settings.json", "port"
 
@@ -25,7 +25,7 @@ def settings_from(folder: Path, found: Mapping[str, Any]) -> ServerSettings:
     """Return the settings that were written."""
     values = dict(found) | {"folder": folder}
     if "reading" in values:
-        values["reading"] = Wanted(**values["reading"])
+        values["reading"] = TapeHints(**values["reading"])
     if "accounts" in values:
         values["accounts"] = tuple(values["accounts"])
     if "cash" in values:

@@ -21,7 +21,7 @@ ANY: Final = "any"
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
+class NoBody:
     """The body of a question that needs no words, and of an answer that only says that it was done."""
 
 

@@ -57,7 +57,7 @@ class StatementRefused(Refusal):
         super().__init__(f"database refused {statement}: {reason}")
 
 
-class Patient(psycopg.Connection[DictRow]):
+class BoundedConnection(psycopg.Connection[DictRow]):
     """A connection that does not wait for ever: a stopped server is as bad as a dead one."""
 
     answer_seconds = 2.0
@@ -132,14 +132,14 @@ def _ready(wanted: int, event: int) -> Any:
     return ready or wanted  # an error or hang-up: let libpq read it and say what it is
 
 
-def connect(url: str, *, connect_seconds: float, answer_seconds: float) -> Patient:
+def connect(url: str, *, connect_seconds: float, answer_seconds: float) -> BoundedConnection:
     """Return a new connection in autocommit mode whose statements are prepared at first use.
 
     Raises:
         DatabaseDown: it cannot be had.
     """
     try:
-        connection = Patient.connect(
+        connection = BoundedConnection.connect(
             url,
             autocommit=True,
             prepare_threshold=0,
@@ -168,7 +168,7 @@ def connect(url: str, *, connect_seconds: float, answer_seconds: float) -> Patie
     return connection
 
 
-def is_alive(connection: Patient) -> bool:
+def is_alive(connection: BoundedConnection) -> bool:
     """Tell whether the server still holds the other end, without asking it: its end is noticed at once."""
     if connection.closed or connection.broken:
         return False
@@ -204,8 +204,8 @@ class Database:
 
     def __init__(self, url: str, *, connect_seconds: float, answer_seconds: float) -> None:
         self._url, self._connect_seconds, self._answer_seconds = url, connect_seconds, answer_seconds
-        self._connection: Patient | None = None
-        self._attempt: Future[Patient] | None = None
+        self._connection: BoundedConnection | None = None
+        self._attempt: Future[BoundedConnection] | None = None
         self._failures, self._began_at, self._not_before, self._last_reason = 0, 0, 0, ""
 
     def rows(self, statement: str, parameters: Parameters) -> list[DictRow]:
@@ -221,7 +221,7 @@ class Database:
 
         given = {key: storable(value) if isinstance(value, str) else value for key, value in parameters.items()}
 
-        def run(connection: Patient) -> list[DictRow]:
+        def run(connection: BoundedConnection) -> list[DictRow]:
             cursor = connection.execute(text, given)
             return cursor.fetchall() if cursor.description else []
 
@@ -244,13 +244,13 @@ class Database:
             StatementRefused: the database refused it.
         """
 
-        def run(connection: Patient) -> bytes | None:
+        def run(connection: BoundedConnection) -> bytes | None:
             connection.get_ready(statement)
             return cast(bytes | None, connection.wait(connection.exchange(statement, values, meanwhile)))
 
         return self._run(statement, run)
 
-    def _run(self, statement: str, action: Callable[[Patient], T]) -> T:
+    def _run(self, statement: str, action: Callable[[BoundedConnection], T]) -> T:
         connection = self._connected()
         try:
             return action(connection)
@@ -269,7 +269,7 @@ class Database:
             self._attempt.add_done_callback(_close_made)
             self._attempt = None
 
-    def _connected(self) -> Patient:
+    def _connected(self) -> BoundedConnection:
         if self._connection is not None and is_alive(self._connection):
             return self._connection
         if self._connection is not None:
@@ -294,13 +294,13 @@ class Database:
         self._attempt, self._failures = None, 0
         return self._connection
 
-    def _begin(self) -> Future[Patient]:
+    def _begin(self) -> Future[BoundedConnection]:
         return begun(
             "database",
             lambda: connect(self._url, connect_seconds=_ATTEMPT_SECONDS, answer_seconds=self._answer_seconds),
         )
 
 
-def _close_made(made: Future[Patient]) -> None:
+def _close_made(made: Future[BoundedConnection]) -> None:
     if made.exception() is None:
         made.result().close()

@@ -1,8 +1,9 @@
 """A private PostgreSQL server from a wheel: one data folder, one unix socket, no network, gone when we are gone.
 
-`procs/postgres/main.py` keeps a `Server` up. PostgreSQL refuses to run as root; then it runs as the owner of the data
-folder, at first the user `pgserver`. No folder is opened for that user: it is started inside its data folder, which
-it knows as its current one, and programs that it may not read where they are installed are copied to where it may.
+`procs/postgres/main.py` keeps an `EmbeddedServer` up. PostgreSQL refuses to run as root: for root it runs as the
+owner of the data folder, which is the user `pgserver` when the folder is made. No other folder is opened to that
+user. The server is started inside its data folder and knows it as its current folder; programs that this user may not
+read where they are installed are copied to a place where it may.
 """
 
 import ctypes
@@ -91,14 +92,14 @@ def socket_folder(home: Home) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class ServerUser:
     """The user of the system that the server runs as; None: as we are."""
 
     uid: int
     gid: int
 
 
-def _account(home: Home) -> Account | None:
+def _account(home: Home) -> ServerUser | None:
     """Return whom to run as when we are root, making the user when there is none.
 
     Raises:
@@ -107,7 +108,7 @@ def _account(home: Home) -> Account | None:
     if os.geteuid() != 0:
         return None
     if (home.postgres / "PG_VERSION").exists() and (owner := home.postgres.stat()).st_uid != 0:
-        return Account(owner.st_uid, owner.st_gid)
+        return ServerUser(owner.st_uid, owner.st_gid)
     try:
         found = pwd.getpwnam(ROOTS_STAND_IN)
     except KeyError:
@@ -124,7 +125,7 @@ def _account(home: Home) -> Account | None:
             ) from None
         found = pwd.getpwnam(ROOTS_STAND_IN)
         log.warning("user_made name=%s", ROOTS_STAND_IN)
-    return Account(found.pw_uid, found.pw_gid)
+    return ServerUser(found.pw_uid, found.pw_gid)
 
 
 def _programs() -> Path:
@@ -199,12 +200,12 @@ def _copy_for_all(top: Path, trees: Sequence[Path], copied: Path) -> None:
     log.warning("programs_copied to=%s reason=%r", copied, f"{ROOTS_STAND_IN} may not pass through {top}")
 
 
-class Server:
+class EmbeddedServer:
     """The server of one home: `start`, look at `exit_code` now and then, `stop`."""
 
     def __init__(self, home: Home, *, durable: bool = True) -> None:
         self.home, self._durable = home, durable
-        self._account: Account | None = None
+        self._account: ServerUser | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

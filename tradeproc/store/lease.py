@@ -10,7 +10,7 @@ import psycopg
 
 from tradeproc.clock import wall_ns
 from tradeproc.errors import Outage
-from tradeproc.store.database import Patient, connect, is_alive, translated
+from tradeproc.store.database import BoundedConnection, connect, is_alive, translated
 from tradeproc.store.statements import statements
 
 
@@ -25,7 +25,7 @@ class LeaseTaken(Outage):
 class Lease:
     """A held lease; made by `acquire`. Losing its connection is losing it: acquire again, with the next fence."""
 
-    def __init__(self, connection: Patient, session: int, fence: int) -> None:
+    def __init__(self, connection: BoundedConnection, session: int, fence: int) -> None:
         self._connection, self.session, self.fence = connection, session, fence
 
     @classmethod
@@ -61,5 +61,5 @@ class Lease:
         self._connection.close()
 
 
-def _first(connection: Patient, statement: str, **parameters: object) -> dict[str, Any]:
+def _first(connection: BoundedConnection, statement: str, **parameters: object) -> dict[str, Any]:
     return connection.execute(statements()[statement], parameters).fetchone() or {}

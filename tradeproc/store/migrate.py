@@ -16,7 +16,7 @@ import psycopg
 
 from tradeproc.clock import wall_ns
 from tradeproc.errors import Fault, Halt
-from tradeproc.store.database import Patient, StatementRefused, connect, translated
+from tradeproc.store.database import BoundedConnection, StatementRefused, connect, translated
 from tradeproc.store.statements import statements
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class MigrationRefused(Fault):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MigrationSet:
     """A set of migrations that only grows. `whole`, if given, is the state after all of them, for a new database."""
 
     name: str
@@ -54,22 +54,22 @@ class Part:
     whole: str | None = None
 
 
-def own_part(folder: Path = _FOLDER) -> Part:
+def own_part(folder: Path = _FOLDER) -> MigrationSet:
     """Return tradeproc's migrations."""
-    return Part("tradeproc", {file.name: file.read_text() for file in sorted(folder.glob("[0-9]*.sql"))})
+    return MigrationSet("tradeproc", {file.name: file.read_text() for file in sorted(folder.glob("[0-9]*.sql"))})
 
 
-def queue_part() -> Part:
+def queue_part() -> MigrationSet:
     """Return procrastinate's: the whole schema for a new database, its migrations for an older one."""
     found = importlib.util.find_spec("procrastinate")
     if found is None or found.origin is None:
         raise AssertionError("procrastinate is a dependency of tradeproc")
     folder = Path(found.origin).parent / "sql"
     files = {file.name: file.read_text() for file in sorted((folder / "migrations").glob("*.sql"))}
-    return Part("procrastinate", files, (folder / "schema.sql").read_text())
+    return MigrationSet("procrastinate", files, (folder / "schema.sql").read_text())
 
 
-def migrate(url: str, parts: tuple[Part, ...] | None = None) -> list[str]:
+def migrate(url: str, parts: tuple[MigrationSet, ...] | None = None) -> list[str]:
     """Apply what is missing and return its names; waits for another process that does the same.
 
     Raises:
@@ -97,7 +97,7 @@ def migrate(url: str, parts: tuple[Part, ...] | None = None) -> list[str]:
     return done
 
 
-def _apply(connection: Patient, part: Part, applied: Mapping[tuple[str, str], str]) -> list[str]:
+def _apply(connection: BoundedConnection, part: MigrationSet, applied: Mapping[tuple[str, str], str]) -> list[str]:
     """Apply one part's missing migrations."""
     known = {name: checksum for (owner, name), checksum in applied.items() if owner == part.name}
     for name, checksum in known.items():
@@ -117,7 +117,7 @@ def _apply(connection: Patient, part: Part, applied: Mapping[tuple[str, str], st
     return missing if known or part.whole is None else [f"{part.name}, whole"]
 
 
-def _run(connection: Patient, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
+def _run(connection: BoundedConnection, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
     connection.execute(statements()[statement], parameters)
 
 

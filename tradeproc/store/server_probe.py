@@ -12,7 +12,7 @@ from tradeproc.store.statements import statements
 _ASK_SECONDS, _ANSWER_SECONDS = 3.0, 3.0
 
 
-class Deafness:
+class ServerProbe:
     """Asks the server again and again, on a thread of its own; any answer counts, a refusal too."""
 
     def __init__(self, url: str, seconds: float) -> None:

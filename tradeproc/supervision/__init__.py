@@ -3,7 +3,7 @@
     client.py         asks supervisord over its socket; rpcinterface.py and ctlplugin.py run inside its programs
     waking.py         makes supervisord's loop turn at once when a child dies; ending.py bounds the time of its end
     groups.py         the files of groups that come and go; declared.py reads what every group declares about itself
-    reconcile.py      which groups should be there: pure steps, taken by groups_shell.py for the keeper
+    wanted_groups.py  which groups should be there: pure steps, taken by groups_shell.py for the keeper
     feed_programs.py  single programs inside the running group of a login, for its link
     rules.py          what follows from a death: pure; restarts.py has its words, plans.py what outlives a warden
     repeats.py        deaths that repeat without any work between: pure; deaths.py the last words of processes

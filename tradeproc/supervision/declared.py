@@ -14,7 +14,7 @@ from pathlib import Path
 from tradeproc.home import Home
 
 
-class Strategy(StrEnum):
+class RestartStrategy(StrEnum):
     """Who is restarted together with a program that died."""
 
     ONE_FOR_ONE = "one_for_one"
@@ -35,23 +35,23 @@ class Declaration:
     """What one group declares; `programs` in the order in which they depend on each other, the first needs none."""
 
     group: str
-    strategy: Strategy
+    strategy: RestartStrategy
     intensity: Intensity
     programs: tuple[str, ...]
 
     def companions(self, program: str) -> tuple[str, ...]:
         """Return who else restarts when `program` died, in starting order."""
         others = tuple(each for each in self.programs if each != program)
-        if self.strategy is Strategy.ONE_FOR_ONE or program not in self.programs:
+        if self.strategy is RestartStrategy.ONE_FOR_ONE or program not in self.programs:
             return ()
-        if self.strategy is Strategy.ONE_FOR_ALL:
+        if self.strategy is RestartStrategy.ONE_FOR_ALL:
             return others
         return self.programs[self.programs.index(program) + 1 :]
 
 
 DEFAULT = Intensity(5, 60.0)
 # who needs whom is not known, so all begin anew: recovery is start-up, and costs no more than a moment
-CAREFUL = Strategy.ONE_FOR_ALL
+CAREFUL = RestartStrategy.ONE_FOR_ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +100,9 @@ def _declaration(
 ) -> Declaration:
     strategy, intensity = CAREFUL, DEFAULT
     try:
-        strategy = Strategy(section.get("strategy", Strategy.ONE_FOR_ONE))
+        strategy = RestartStrategy(section.get("strategy", RestartStrategy.ONE_FOR_ONE))
     except ValueError:
-        unread[group] = f"{file}: [{group}] strategy: write one of {', '.join(Strategy)}; {CAREFUL} until then"
+        unread[group] = f"{file}: [{group}] strategy: write one of {', '.join(RestartStrategy)}; {CAREFUL} until then"
     restarts, _, seconds = section.get("intensity", f"{DEFAULT.restarts}/{DEFAULT.seconds}").partition("/")
     try:
         intensity = _intensity(int(restarts), float(seconds))

@@ -20,7 +20,7 @@ from tradeproc.protocol.names import GroupName
 HURRY_SECONDS, LATEST_HURRY_SECONDS, KILL_SECONDS = 3.0, 4.5, 6.5
 
 
-class Ending:
+class ShutdownStep:
     """What supervisord's loop does in each turn once it is told to stop; a reload takes as long as it takes."""
 
     def __init__(self, supervisord: Any, monotonic: Callable[[], float] = time.monotonic) -> None:

@@ -21,7 +21,7 @@ from tradeproc.errors import Refusal
 from tradeproc.folders import write_private
 from tradeproc.home import Home
 from tradeproc.protocol import names
-from tradeproc.supervision.declared import Strategy
+from tradeproc.supervision.declared import RestartStrategy
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class GroupSpec:
     """One generated group; programs stand in the order in which they start."""
 
     name: str
-    strategy: Strategy
+    strategy: RestartStrategy
     priority: int
     programs: tuple[ProgramSpec, ...]
 
@@ -104,13 +104,13 @@ def session_group(session: int) -> GroupSpec:
     """Return the group of a trading session; account and trader live and die together."""
     number = str(session)
     programs = (ProgramSpec("account", ("account", number)), ProgramSpec("trader", ("trader", number)))
-    return GroupSpec(names.session_group(session), Strategy.ONE_FOR_ALL, SESSION_PRIORITY, programs)
+    return GroupSpec(names.session_group(session), RestartStrategy.ONE_FOR_ALL, SESSION_PRIORITY, programs)
 
 
 def link_group(login: str) -> GroupSpec:
     """Return the group of a login as it begins: the link alone, which adds its feeds."""
     programs = (ProgramSpec("link", ("link", login)),)
-    return GroupSpec(names.link_group(login), Strategy.ONE_FOR_ONE, LINK_PRIORITY, programs)
+    return GroupSpec(names.link_group(login), RestartStrategy.ONE_FOR_ONE, LINK_PRIORITY, programs)
 
 
 def render(group: GroupSpec, home: Home) -> str:
@@ -175,7 +175,7 @@ def parse(text: str) -> GroupSpec:
         for process in filter(None, head["programs"].split(",")):
             command = shlex.split(file[f"program:{process}"]["command"].replace("%%", "%"))
             programs.append(ProgramSpec(names.ProcessName(process).program, tuple(command[3:])))
-        return GroupSpec(name, Strategy(head["strategy"]), int(head["priority"]), tuple(programs))
+        return GroupSpec(name, RestartStrategy(head["strategy"]), int(head["priority"]), tuple(programs))
     except (configparser.Error, LookupError, ValueError, BadProgram) as error:
         raise BadGroupFile(" ".join(f"{type(error).__name__}: {error}".split())) from None
 

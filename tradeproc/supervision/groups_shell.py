@@ -16,7 +16,7 @@ from tradeproc.supervision.groups import (
     render,
     session_group,
 )
-from tradeproc.supervision.reconcile import (
+from tradeproc.supervision.wanted_groups import (
     AddLink,
     AddSession,
     RemoveFile,
@@ -24,7 +24,7 @@ from tradeproc.supervision.reconcile import (
     StartLink,
     Step,
     StopGroup,
-    Wanted,
+    WantedSession,
     reconcile,
 )
 
@@ -41,7 +41,7 @@ class GroupsShell:
         self._mended: set[str] = set()
         self._edited: set[str] = set()
 
-    def step(self, wanted: Sequence[Wanted], programs: Sequence[Program]) -> list[Step]:
+    def step(self, wanted: Sequence[WantedSession], programs: Sequence[Program]) -> list[Step]:
         """Take the next steps from what runs towards what is wanted, and return them.
 
         A step that supervisord refuses is logged and comes again at the next look.
@@ -60,7 +60,7 @@ class GroupsShell:
                 log.info("step_taken step=%s", step)
         return steps
 
-    def _mend(self, wanted: Sequence[Wanted], programs: Sequence[Program]) -> None:
+    def _mend(self, wanted: Sequence[WantedSession], programs: Sequence[Program]) -> None:
         """Write the files again that somebody edited or removed; a group that runs as edited is begun anew, alone."""
         for name in self._files.put_aside_unreadable():
             log.error("group_file_put_aside file=%s.aside: nobody can read it", name)

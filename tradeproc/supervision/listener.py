@@ -1,7 +1,7 @@
 """supervisord's event protocol: reads events from standard input, says READY and RESULT on standard output.
 
 supervisord sends the next event only after the answer to the last. What is read is pure (`EventReader`); only
-`Listener` touches the two file descriptors.
+`EventListener` touches the two file descriptors.
 """
 
 import os
@@ -69,7 +69,7 @@ class EventReader:
         return SupervisorEvent(name, _fields(payload.partition(b"\n")[0]))
 
 
-class Listener:
+class EventListener:
     """The conversation; `on_event` is called for each event before it is answered."""
 
     def __init__(self, on_event: Callable[[SupervisorEvent], None], on_end: Callable[[], None]) -> None:

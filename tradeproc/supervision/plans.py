@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tradeproc.supervision.declared import Declaration
-from tradeproc.supervision.repeats import Repeat
+from tradeproc.supervision.repeats import RepeatedDeaths
 from tradeproc.supervision.rules import GroupState, Hold, Trouble
 
 
@@ -21,7 +21,7 @@ class Plans:
     holds: Mapping[str, Hold] = field(default_factory=dict)
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
     to_start: tuple[str, ...] = ()
-    repeats: Mapping[str, Repeat] = field(default_factory=dict)
+    repeats: Mapping[str, RepeatedDeaths] = field(default_factory=dict)
 
     def resumed(self, declaration: Declaration, up: frozenset[str]) -> GroupState:
         """Return the state of a group in which these plans go on; what somebody started meanwhile is not held."""
@@ -93,8 +93,8 @@ def planned(note: str, now: float, wall: float) -> Plans:
         return Plans()
 
 
-def _repeat(kept: Mapping[str, Any], shift: float) -> Repeat:
-    return Repeat(
+def _repeat(kept: Mapping[str, Any], shift: float) -> RepeatedDeaths:
+    return RepeatedDeaths(
         cause=str(kept["cause"]),
         alike=int(kept["alike"]),
         fruitless=int(kept["fruitless"]),

@@ -48,7 +48,7 @@ _VARIABLE = re.compile(r"0x[0-9a-fA-F]+|\d+(?:[.,:]\d+)*")
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat:
+class RepeatedDeaths:
     """Deaths of one program: the newest cause, and when it was so of late, seconds of a clock that never jumps.
 
     `alike` counts those in a row with this cause and without work, `fruitless` those without work whatever the cause,
@@ -66,10 +66,10 @@ class Repeat:
     is_told: bool = False
 
 
-def after_death(known: Repeat | None, cause: str, now: float, *, has_worked: bool) -> Repeat:
+def after_death(known: RepeatedDeaths | None, cause: str, now: float, *, has_worked: bool) -> RepeatedDeaths:
     """Return what is known of a program after a death; `cause` is empty when nobody knows it."""
     cause = cause[:_LONGEST]
-    known = known or Repeat(cause)
+    known = known or RepeatedDeaths(cause)
     is_same = _key(known.cause) == _key(cause)
     times = (*(at for at in known.times if is_same and now - at < DAY), now)[-_KEPT:]
     fresh = replace(known, cause=cause, times=times, since=now)
@@ -79,12 +79,12 @@ def after_death(known: Repeat | None, cause: str, now: float, *, has_worked: boo
     return replace(fresh, alike=alike, fruitless=known.fruitless + 1, gap=gap)
 
 
-def after_start(known: Repeat, now: float) -> Repeat:
+def after_start(known: RepeatedDeaths, now: float) -> RepeatedDeaths:
     """Return what is known of a program that is up again: the life that it may outlive the others by begins now."""
     return replace(known, since=now)
 
 
-def has_outlived(known: Repeat, kind: str, now: float, calm: float) -> bool:
+def has_outlived(known: RepeatedDeaths, kind: str, now: float, calm: float) -> bool:
     """Tell whether the present life lasts so long that the deaths do not repeat any more; `calm` is the least.
 
     Never of a trader: while its market is closed it lives for ever, and dies at the next bar.
@@ -92,29 +92,29 @@ def has_outlived(known: Repeat, kind: str, now: float, calm: float) -> bool:
     return kind != "trader" and bool(known.fruitless) and now - known.since > max(2 * known.gap, calm)
 
 
-def after_work(known: Repeat) -> Repeat:
+def after_work(known: RepeatedDeaths) -> RepeatedDeaths:
     """Return what is known of a program that has done work in its present life."""
     return replace(known, alike=0, fruitless=0)
 
 
-def is_failing(known: Repeat, now: float) -> bool:
+def is_failing(known: RepeatedDeaths, now: float) -> bool:
     """Tell whether its deaths are a failure."""
     recent = [at for at in known.times if now - at < DAY]
     return is_fruitless(known) or (bool(known.cause) and len(recent) >= IN_A_DAY)
 
 
-def wants_halt(known: Repeat, kind: str, now: float) -> bool:
+def wants_halt(known: RepeatedDeaths, kind: str, now: float) -> bool:
     """Tell whether the session of a program that fails may enter no more."""
     return kind in ("trader", "account") and is_fruitless(known) and now - known.first >= LASTING
 
 
-def is_over(known: Repeat, now: float) -> bool:
+def is_over(known: RepeatedDeaths, now: float) -> bool:
     """Tell whether nothing needs to be known of it any more."""
     is_past = not known.cause or all(now - at >= DAY for at in known.times)
     return not known.fruitless and not known.is_told and is_past
 
 
-def told(program: str, kind: str, known: Repeat) -> str:
+def told(program: str, kind: str, known: RepeatedDeaths) -> str:
     """Return the alarm's text: how often, why, and what was never done."""
     cause = known.cause or UNSAID
     if not is_fruitless(known):
@@ -124,7 +124,7 @@ def told(program: str, kind: str, known: Repeat) -> str:
     return f"{program} died {often}, and in none of these lives {work}: {cause}"
 
 
-def is_fruitless(known: Repeat) -> bool:
+def is_fruitless(known: RepeatedDeaths) -> bool:
     """Tell whether it died too often in a row without any work."""
     return (bool(known.cause) and known.alike >= ALIKE) or known.fruitless >= UNTOLD
 

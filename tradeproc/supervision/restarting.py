@@ -25,7 +25,7 @@ Tell = Callable[[str, Action], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Witness:
+class ProcessHistory:
     """What is known of a process that died, by its pid: why it was killed, and whether it had done any work."""
 
     killed: Callable[[int], str] = lambda _: ""
@@ -37,7 +37,7 @@ _OURS = names.WARDEN.group
 UNREAD = "declaration_unread"
 
 
-class Ward:
+class RestartController:
     """All groups of one home under the rules; `tell` gets what is not for supervisord: alarms and halts."""
 
     def __init__(
@@ -47,10 +47,10 @@ class Ward:
         settings: Settings,
         chance: Callable[[], float],
         tell: Tell,
-        witness: Witness | None = None,
+        witness: ProcessHistory | None = None,
     ) -> None:
         """Keep whom to ask and to tell; without a `witness` nobody knows what a process did before it died."""
-        self._witness = witness or Witness()
+        self._witness = witness or ProcessHistory()
         self._home, self._supervisor, self._settings = home, supervisor, settings
         self._chance, self._tell = chance, tell
         self._declared: Mapping[str, Declaration] = {}

@@ -19,15 +19,15 @@ from supervisor.xmlrpc import Faults, RPCError
 from tradeproc.folders import keep_to_ourselves
 from tradeproc.home import Home
 from tradeproc.protocol.names import GroupName
-from tradeproc.supervision.ending import Ending
+from tradeproc.supervision.ending import ShutdownStep
 from tradeproc.supervision.waking import Waker
-from tradeproc.supervision.watchdog import Herald, notify
+from tradeproc.supervision.watchdog import SystemdNotifier, notify
 
 
 class TradeprocNamespace:
     """Namespace `tradeproc` of supervisord's XML-RPC."""
 
-    def __init__(self, supervisord: Any, herald: Herald) -> None:
+    def __init__(self, supervisord: Any, herald: SystemdNotifier) -> None:
         self.supervisord, self._herald = supervisord, herald
         self._main = SupervisorNamespaceRPCInterface(supervisord)
         self._notes: dict[str, str] = {}
@@ -159,8 +159,8 @@ def make_rpcinterface(supervisord: Any, **_config: str) -> TradeprocNamespace:
     """
     keep_to_ourselves()
     Home(Path(supervisord.options.here)).make_folders()
-    Waker(supervisord, Ending(supervisord).turn)
-    herald = Herald(supervisord)
+    Waker(supervisord, ShutdownStep(supervisord).turn)
+    herald = SystemdNotifier(supervisord)
     events.subscribe(events.SupervisorRunningEvent, lambda _: notify("STATUS=starting"))
     events.subscribe(events.Tick5Event, lambda _: herald.tick())
     return TradeprocNamespace(supervisord, herald)

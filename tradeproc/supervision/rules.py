@@ -18,8 +18,8 @@ from dataclasses import dataclass, field, replace
 from tradeproc.domain.backoff import Backoff
 from tradeproc.protocol.names import GroupName
 from tradeproc.supervision import repeats
-from tradeproc.supervision.declared import Declaration, Strategy
-from tradeproc.supervision.repeats import Repeat
+from tradeproc.supervision.declared import Declaration, RestartStrategy
+from tradeproc.supervision.repeats import RepeatedDeaths
 from tradeproc.supervision.restarts import (
     BY_TRADER,
     BY_WARDEN,
@@ -91,7 +91,7 @@ class GroupState:
     holds: Mapping[str, Hold] = field(default_factory=dict)
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
     halted: frozenset[str] = frozenset()
-    repeats: Mapping[str, Repeat] = field(default_factory=dict)
+    repeats: Mapping[str, RepeatedDeaths] = field(default_factory=dict)
 
     def is_held(self, program: str) -> bool:
         """Tell whether we hold a program down."""
@@ -323,7 +323,7 @@ def _kind(state: GroupState, program: str) -> str:
     return GroupName(state.declaration.group).process(program).kind
 
 
-def _text(state: GroupState, program: str, known: Repeat) -> str:
+def _text(state: GroupState, program: str, known: RepeatedDeaths) -> str:
     return f"{state.declaration.group}: {repeats.told(program, _kind(state, program), known)}"
 
 
@@ -392,7 +392,7 @@ def _with_last(state: GroupState, unit: str, now: float) -> dict[str, Trouble]:
 
 def _unit(state: GroupState, program: str) -> str:
     """Return whose deaths are counted together."""
-    return _ALL if state.declaration.strategy is Strategy.ONE_FOR_ALL else program
+    return _ALL if state.declaration.strategy is RestartStrategy.ONE_FOR_ALL else program
 
 
 def _ordered(state: GroupState, programs: set[str]) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ def notify(text: str) -> bool:
 READY_SECONDS = 60.0
 
 
-class Herald:
+class SystemdNotifier:
     """What systemd hears of one supervisord: ready when the keeper is, or after a minute with what is missing."""
 
     def __init__(self, supervisord: Any) -> None:

@@ -5,7 +5,7 @@ import pytest
 from tests.brokers.tradestation.examples import bracket, price, request
 from tradeproc.brokers.contract import Accepted, Outcome, Refused, Unanswered
 from tradeproc.brokers.tradestation.orders import (
-    BadRequest,
+    UnwritableOrder,
     encode_change,
     encode_request,
     parse_placement,
@@ -67,7 +67,7 @@ def test_a_bracket_is_one_order_whose_legs_the_broker_releases_as_a_bracket_grou
     [{"limit": None}, {"type": OrderType.STOP}, {"quantity": 0}, {"order_id": "x" * 23}, {"order_id": ""}],
 )
 def test_what_cannot_be_written_is_refused_before_it_is_sent(fields: dict[str, Any]) -> None:
-    with pytest.raises(BadRequest):
+    with pytest.raises(UnwritableOrder):
         encode_request("SIM1F", request(**fields))
 
 
@@ -87,7 +87,7 @@ FAILED = {"OrderID": "78", "Error": "FAILED", "Message": "Order failed. Reason: 
         ({"Orders": [{"OrderID": "77"}]}, Accepted({"a1": "77"})),
         ({"Orders": [], "Errors": [FAILED]}, Refused("Order failed. Reason: off-tick price")),
         ({"Orders": [FAILED]}, Refused("Order failed. Reason: off-tick price")),
-        ({"Error": "BadRequest", "Message": "no"}, Refused("BadRequest: no")),
+        ({"Error": "UnwritableOrder", "Message": "no"}, Refused("BadRequest: no")),
         (
             {"Orders": [TAKEN], "Errors": [FAILED]},
             Unanswered("taken only in part: Order failed. Reason: off-tick price"),
@@ -104,7 +104,7 @@ FAILED = {"OrderID": "78", "Error": "FAILED", "Message": "Order failed. Reason: 
             {"Orders": [TAKEN, {"OrderID": "78", "Message": "Order failed."}]},
             Unanswered("taken only in part: Order failed."),
         ),
-        ({"StatusCode": "BadRequest", "TraceId": "t", "Message": "no"}, Refused("BadRequest: no")),
+        ({"StatusCode": "UnwritableOrder", "TraceId": "t", "Message": "no"}, Refused("BadRequest: no")),
         ({"Orders": "x"}, Unanswered("the answer to the order cannot be read")),
     ],
 )
@@ -149,7 +149,7 @@ def test_a_cancel_is_answered_by_the_order_it_names() -> None:
     said = {"Message": "Cancel request sent", "OrderID": "77"}
 
     assert parse_request_answer(said, "a1", "77") == Accepted({"a1": "77"})
-    assert parse_request_answer({"Error": "BadRequest", "Message": "Not an open order."}, "a1", "77") == Refused(
+    assert parse_request_answer({"Error": "UnwritableOrder", "Message": "Not an open order."}, "a1", "77") == Refused(
         "BadRequest: Not an open order."
     )
     assert parse_request_answer({}, "a1", "77") == Unanswered("the answer names no order")
@@ -158,7 +158,7 @@ def test_a_cancel_is_answered_by_the_order_it_names() -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ({"Error": "BadRequest", "Message": "no"}, "400 BadRequest: no"),
+        ({"Error": "UnwritableOrder", "Message": "no"}, "400 BadRequest: no"),
         (
             {"TraceId": "t", "StatusCode": "400", "Message": "Limit price is missing"},
             "400 400: Limit price is missing",

@@ -9,7 +9,7 @@ from tradeproc.cli import tradectl
 from tradeproc.cli.quickstart import preflight
 from tradeproc.cli.quickstart.foreign_tape import fitted, foreign_tape
 from tradeproc.cli.quickstart.main import make_parser
-from tradeproc.desk.exits import CommandFailed, Exit, WrongUsage
+from tradeproc.desk.exit_status import CommandFailed, ExitStatus, WrongUsage
 from tradeproc.desk.installation import Desk
 from tradeproc.localbroker.tape_files import BadTape
 from tradeproc.procs.localbroker.main import folder_of
@@ -105,7 +105,7 @@ def test_the_books_of_a_broker_that_does_not_run_are_put_aside_and_a_rewind_need
     said = capsys.readouterr().err
     done = [tradectl.main(["localbroker", "rewind", "--new-books", *home]) for _ in range(2)]
 
-    assert (away, "--new-books puts its books aside" in said) == (Exit.NOT_RUNNING, True)
-    assert done == [Exit.OK, Exit.OK]
+    assert (away, "--new-books puts its books aside" in said) == (ExitStatus.NOT_RUNNING, True)
+    assert done == [ExitStatus.OK, ExitStatus.OK]
     assert [each.name for each in folder.iterdir()] == ["journal.1"]
     assert "scripts/tradectl up starts it" in capsys.readouterr().out

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tradeproc.cli.quickstart.life import Life, claimed, end_quickstart, wait_for_quickstart
-from tradeproc.desk.exits import CommandFailed
+from tradeproc.cli.quickstart.life import SupervisordLife, claimed, end_quickstart, wait_for_quickstart
+from tradeproc.desk.exit_status import CommandFailed
 from tradeproc.home import Home
 
 ROOT = Path(__file__).parents[3]
@@ -47,13 +47,13 @@ def claimant(home: Home, desk: int) -> Iterator["subprocess.Popen[str]"]:
 
 def test_a_life_ends_with_its_process_and_another_process_is_another_life() -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
-        living = Life.of(process.pid)
+        living = SupervisordLife.of(process.pid)
         assert living is not None
         assert not living.is_over
-        assert Life(living.pid, living.began + 1).is_over, "the pid was used again"
+        assert SupervisordLife(living.pid, living.began + 1).is_over, "the pid was used again"
         process.kill()
     assert living.is_over
-    assert Life.of(living.pid) is None
+    assert SupervisordLife.of(living.pid) is None
 
 
 def test_there_is_one_quickstart_at_a_time(home: Home) -> None:
@@ -73,8 +73,8 @@ def test_a_desk_that_a_killed_quickstart_left_is_known_and_one_that_was_kept_is_
         process.kill()
 
     with claimed(home) as (claim, left):
-        assert left == Life.of(os.getpid())
-        ours = Life.of(os.getpid())
+        assert left == SupervisordLife.of(os.getpid())
+        ours = SupervisordLife.of(os.getpid())
         assert ours is not None
         claim.began(ours)
         claim.kept()

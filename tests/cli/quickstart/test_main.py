@@ -16,7 +16,7 @@ from tradeproc.cli import healthcheck, tradectl
 from tradeproc.cli.commands import desks
 from tradeproc.cli.quickstart import preflight
 from tradeproc.cli.quickstart.main import Quickstart, make_parser
-from tradeproc.desk.exits import CommandFailed, Exit
+from tradeproc.desk.exit_status import CommandFailed, ExitStatus
 from tradeproc.desk.installation import Desk as Line
 from tradeproc.domain.units import SECOND
 from tradeproc.localbroker.tape import shipped
@@ -118,7 +118,7 @@ def test_a_desk_that_is_halted_is_refused_until_what_the_refusal_says_was_done_a
     paste(home, remedy)
     capsys.readouterr()
 
-    assert run(home, Embezzled) == Exit.FAILED
+    assert run(home, Embezzled) == ExitStatus.FAILED
     output = capsys.readouterr().out
     assert "The books differ: [('nobodys', 1)]" in output
     assert "nothing is left running" in output
@@ -144,7 +144,7 @@ def test_a_foreign_tape_is_traded_its_end_is_said_everywhere_and_it_begins_again
 
     with Line(home.home) as line:
         try:
-            assert Quickstart(line, options).run() == Exit.OK
+            assert Quickstart(line, options).run() == ExitStatus.OK
             output = capsys.readouterr().out
             assert (
                 "2,973 trades of ESH24 (NinjaTrader trades), 2023-12-25T23:00:00Z to 2023-12-25T23:59:56Z" in output
@@ -152,14 +152,14 @@ def test_a_foreign_tape_is_traded_its_end_is_said_everywhere_and_it_begins_again
             session = str(line.sessions()[-1]["id"])
             wait_for("the end is told", lambda: any("tape is over" in str(row) for row in desks.process_rows(line)))
             for words in (["status"], ["session", "show", session], ["watch", "--count", "2"]):
-                assert tradectl.main([*words, "--home", str(home.home.root)]) == Exit.OK
+                assert tradectl.main([*words, "--home", str(home.home.root)]) == ExitStatus.OK
                 assert "tape" in capsys.readouterr().out, words
             assert not [each for each in health(home, capsys) if "no data" in each]
             refused = tradectl.main(["localbroker", "rewind", "--home", str(home.home.root)])
-            assert (refused, "add --restart-sessions" in capsys.readouterr().err) == (Exit.FAILED, True)
+            assert (refused, "add --restart-sessions" in capsys.readouterr().err) == (ExitStatus.FAILED, True)
 
             command = ["localbroker", "rewind", "--restart-sessions", "--home", str(home.home.root)]
-            assert tradectl.main(command) == Exit.OK
+            assert tradectl.main(command) == ExitStatus.OK
 
             assert "begins again; market time is 2023-12-25 23:" in capsys.readouterr().out
             trader = line.ask(f"session-{session}.trader", "state")
@@ -205,7 +205,7 @@ def test_a_strategy_that_is_refused_each_time_and_then_fails_does_not_end_well(
     code = run(home, options=make_parser().parse_args(["--plain", "--speed", "900", "--strategy", str(file)]))
 
     told = capsys.readouterr().out
-    assert code == Exit.FAILED, told
+    assert code == ExitStatus.FAILED, told
     assert re.search(r"All \d+ decisions of the strategy were refused:", told)
     # the market waits for the feeds, so none is refused because a stream is not up yet
     assert re.search(r"refused:\n  2023-12-2\d \d\d:\d\d:\d\d SubmitOrder: 99 contracts are more than", told), told
@@ -242,7 +242,7 @@ def test_stop_in_another_terminal_ends_a_quickstart_that_is_only_starting(home: 
         code, told = rest(process)
 
     assert "the desk is down" in said
-    assert code == Exit.INTERRUPTED
+    assert code == ExitStatus.INTERRUPTED
     assert "told to stop by scripts/stop in another terminal" in told.splitlines()[-1]
     assert not home.home.supervisor_socket.exists()
 
@@ -254,7 +254,7 @@ def test_an_old_quickstart_touches_no_desk_but_its_own_and_a_killed_one_blocks_n
         paste(home, "scripts/tradectl up")
         code, told = rest(process)
 
-    assert code == Exit.FAILED
+    assert code == ExitStatus.FAILED
     assert "nothing is touched" in told
     assert told.splitlines()[-1].startswith("quickstart: the desk that this quickstart started was stopped meanwhile")
     # the session that it left runs on in the new desk, whose number a stranger need not know

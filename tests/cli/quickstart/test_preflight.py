@@ -11,9 +11,9 @@ from tests.cli.conftest import rewrite
 from tests.cli.readme import strategy_of_the_readme
 from tests.drills.desk import free_port
 from tradeproc.cli.quickstart import main, preflight
-from tradeproc.cli.quickstart.verdict import filled, fills_of
+from tradeproc.cli.quickstart.run_report import filled, fills_of
 from tradeproc.config import read_session
-from tradeproc.desk.exits import CommandFailed, exit_of, one_line
+from tradeproc.desk.exit_status import CommandFailed, exit_of, one_line
 from tradeproc.desk.installation import Desk
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.session import SessionSpec

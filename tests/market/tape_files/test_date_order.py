@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from tests.market.tape_files.test_reading import CHICAGO
 from tradeproc.domain.units import iso
-from tradeproc.market.tape_files.lines import Unreadable
-from tradeproc.market.tape_files.reading import Reading, Wanted, read
+from tradeproc.market.tape_files.lines import UnreadableTape
+from tradeproc.market.tape_files.reading import Reading, TapeHints, read
 
 BAR = ",08:31,4750.25,4751,4750,4750.5,812"
 
 
 def reading(*dates: str, said: str = "", chunk: int = 1 << 20) -> Reading:
     raw = "".join(f"{each}{BAR}\n" for each in dates).encode()
-    wanted = Wanted(CHICAGO, "end", "ESH24", said)
+    wanted = TapeHints(CHICAGO, "end", "ESH24", said)
     return read([raw[at : at + chunk] for at in range(0, len(raw), chunk)], "export.csv", wanted)
 
 
@@ -73,7 +73,7 @@ def test_a_date_that_reads_the_same_both_ways_is_not_doubted() -> None:
 def test_dates_that_contradict_each_other_or_what_is_said_are_refused(
     dates: tuple[str, ...], said: str, expected: str
 ) -> None:
-    with pytest.raises(Unreadable) as error:
+    with pytest.raises(UnreadableTape) as error:
         reading(*dates, said=said)
 
     assert expected in str(error.value)
@@ -93,7 +93,7 @@ def test_years_of_two_digits_are_read_and_told(written: str, meant: str) -> None
 def test_an_offset_stays_with_its_clock_when_the_day_comes_first() -> None:
     text = "".join(f"{each} 00:30:00+02:00,4750.25,3\n" for each in ("02/01/2024", "13/01/2024"))
 
-    found = read([text.encode()], "ESH24.csv", Wanted())
+    found = read([text.encode()], "ESH24.csv", TapeHints())
 
     assert [iso(int(each)) for each in found.stamps] == ["2024-01-01T22:30:00Z", "2024-01-12T22:30:00Z"]
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tradeproc.domain.units import SECOND, iso
 from tradeproc.market.tape_files.findings import betrayed, examine
-from tradeproc.market.tape_files.lines import LONGEST_LINE, Unreadable
-from tradeproc.market.tape_files.reading import Reading, Wanted, read
+from tradeproc.market.tape_files.lines import LONGEST_LINE, UnreadableTape
+from tradeproc.market.tape_files.reading import Reading, TapeHints, read
 
 CHICAGO = "America/Chicago"
 
@@ -55,34 +55,36 @@ VENDORS = (
 
 # name, text, how it is to be read, layout, bar's start of the first two, in UTC
 BARS = [
-    ("ES 03-24.Last.txt", NINJA_BARS, Wanted("America/New_York", "end"), "NinjaTrader bars", "14:29:00"),
-    ("ESH24.txt", TRADESTATION, Wanted(), "TradeStation bars", "14:30:00"),
-    ("ESH24-CME.txt", SIERRA, Wanted(CHICAGO), "Sierra Chart bars", "14:30:00"),
-    ("glbx.csv", DATABENTO_BARS, Wanted(), "Databento bars", "14:30:00"),
-    ("ESH24.txt", KIBOT, Wanted(CHICAGO, "start"), "Kibot bars", "14:30:00"),
-    ("ES_H24.txt", FIRST_RATE, Wanted(CHICAGO, "start"), "FirstRate bars", "14:30:00"),
+    ("ES 03-24.Last.txt", NINJA_BARS, TapeHints("America/New_York", "end"), "NinjaTrader bars", "14:29:00"),
+    ("ESH24.txt", TRADESTATION, TapeHints(), "TradeStation bars", "14:30:00"),
+    ("ESH24-CME.txt", SIERRA, TapeHints(CHICAGO), "Sierra Chart bars", "14:30:00"),
+    ("glbx.csv", DATABENTO_BARS, TapeHints(), "Databento bars", "14:30:00"),
+    ("ESH24.txt", KIBOT, TapeHints(CHICAGO, "start"), "Kibot bars", "14:30:00"),
+    ("ES_H24.txt", FIRST_RATE, TapeHints(CHICAGO, "start"), "FirstRate bars", "14:30:00"),
 ]
 TRADES = [
-    ("ES 03-24.Last.txt", NINJA_TICKS, Wanted("America/New_York"), "NinjaTrader trades"),
-    ("ESH24.txt", SIERRA_TICKS, Wanted(CHICAGO), "Sierra Chart trades"),
-    ("glbx.csv", DATABENTO_TRADES, Wanted(), "Databento trades"),
-    ("ESH24.txt", "01/02/2024,08:30:00,4750.25,4750,4750.25,3\n", Wanted(CHICAGO), "Kibot trades"),
+    ("ES 03-24.Last.txt", NINJA_TICKS, TapeHints("America/New_York"), "NinjaTrader trades"),
+    ("ESH24.txt", SIERRA_TICKS, TapeHints(CHICAGO), "Sierra Chart trades"),
+    ("glbx.csv", DATABENTO_TRADES, TapeHints(), "Databento trades"),
+    ("ESH24.txt", "01/02/2024,08:30:00,4750.25,4750,4750.25,3\n", TapeHints(CHICAGO), "Kibot trades"),
 ]
 
 
-def reading(text: str | bytes, name: str = "ESH24.csv", wanted: Wanted = Wanted()) -> Reading:  # noqa: B008 - frozen
+def reading(text: str | bytes, name: str = "ESH24.csv", wanted: TapeHints = TapeHints()) -> Reading:  # noqa: B008 - frozen
     return read([text.encode() if isinstance(text, str) else text], name, wanted)
 
 
-def refusal(text: str | bytes, wanted: Wanted = Wanted()) -> str:  # noqa: B008 - frozen
-    with pytest.raises(Unreadable) as error:
+def refusal(text: str | bytes, wanted: TapeHints = TapeHints()) -> str:  # noqa: B008 - frozen
+    with pytest.raises(UnreadableTape) as error:
         reading(text, wanted=wanted)
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
 @pytest.mark.parametrize(("name", "text", "wanted", "layout", "first"), BARS, ids=[each[3] for each in BARS])
-def test_a_vendors_bars_are_read_as_they_come(name: str, text: str, wanted: Wanted, layout: str, first: str) -> None:
+def test_a_vendors_bars_are_read_as_they_come(
+    name: str, text: str, wanted: TapeHints, layout: str, first: str
+) -> None:
     found = reading(text, name, wanted)
 
     trades = found.trades
@@ -94,7 +96,7 @@ def test_a_vendors_bars_are_read_as_they_come(name: str, text: str, wanted: Want
 
 
 @pytest.mark.parametrize(("name", "text", "wanted", "layout"), TRADES, ids=[each[3] for each in TRADES])
-def test_a_vendors_trades_are_read_as_they_come(name: str, text: str, wanted: Wanted, layout: str) -> None:
+def test_a_vendors_trades_are_read_as_they_come(name: str, text: str, wanted: TapeHints, layout: str) -> None:
     found = reading(text, name, wanted)
 
     assert (found.layout.name, found.questions, found.trades.contracts) == (layout, [], ("ESH24",))
@@ -107,7 +109,7 @@ def test_a_vendors_trades_are_read_as_they_come(name: str, text: str, wanted: Wa
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
 @pytest.mark.parametrize("chunk", [7, 1 << 20])
 def test_encoding_line_ends_and_the_cut_of_chunks_change_nothing(text: str, encoding: str, chunk: int) -> None:
-    wanted = Wanted(CHICAGO, "start")
+    wanted = TapeHints(CHICAGO, "start")
     plain = reading(text, wanted=wanted).trades
     for written in (text, text.replace("\r\n", "\n").replace("\n", "\r"), text + "\r\n\r\n\x1a"):
         raw = (f"\ufeff{written}" if encoding == "utf-16-be" else written).encode(encoding)
@@ -131,19 +133,19 @@ def test_of_several_contracts_one_must_be_chosen_by_the_files_name_for_it_or_by_
     both = DATABENTO_BARS + DATABENTO_BARS.partition("\n")[2].replace("ESH4", "ESM4").replace(",812,", ",820,")
 
     asked = reading(both)
-    code, symbol = (reading(both, wanted=Wanted(contract=word)) for word in ("ESM24", "ESM4=ESM24"))
+    code, symbol = (reading(both, wanted=TapeHints(contract=word)) for word in ("ESM24", "ESM4=ESM24"))
 
     assert asked.questions == ["holds several contracts: ESH4 (2 rows), ESM4 (2 rows); say which with --contract"]
     assert (code.trades.contracts, code.rows, code.questions) == (("ESM24",), 2, [])
     assert code.trades.sizes.tolist() == symbol.trades.sizes.tolist() == [205, 205, 205, 205, 10, 10, 10, 10]
-    assert "holds no ESU24; it holds ESH4 (2 rows)" in refusal(both, Wanted(contract="ESU24"))
+    assert "holds no ESU24; it holds ESH4 (2 rows)" in refusal(both, TapeHints(contract="ESU24"))
 
 
 def test_a_symbol_that_is_no_contract_is_asked_for() -> None:
     text = DATABENTO_BARS.replace("ESH4", "ES.c.0")
 
     assert "say which it is, as --contract ES.c.0=ESH24" in reading(text).questions[0]
-    assert reading(text, wanted=Wanted(contract="ES.c.0=ESH24")).trades.contracts == ("ESH24",)
+    assert reading(text, wanted=TapeHints(contract="ES.c.0=ESH24")).trades.contracts == ("ESH24",)
 
 
 @pytest.mark.parametrize(
@@ -180,10 +182,10 @@ def test_a_price_is_read_as_vendors_write_it_and_is_on_the_grid(
 ) -> None:
     text = f"time;price;size\n2024-01-02T14:30:00Z;{written};1\n"
     if meant is None:
-        assert "line 2: price" in refusal(text, Wanted(contract=contract))
+        assert "line 2: price" in refusal(text, TapeHints(contract=contract))
         return
 
-    found = reading(text, wanted=Wanted(contract=contract))
+    found = reading(text, wanted=TapeHints(contract=contract))
 
     assert found.trades.prices.tolist() == [meant]
     assert not np.signbit(found.trades.prices[0]) or meant < 0
@@ -200,7 +202,7 @@ def test_rows_are_sorted_and_bars_that_come_twice_count_once_and_both_is_told() 
     first, second = KIBOT.splitlines()
     text = "\n".join([second, first, second, second.replace(",40", ",44")])
 
-    found = reading(text, wanted=Wanted(CHICAGO, "start"))
+    found = reading(text, wanted=TapeHints(CHICAGO, "start"))
 
     assert found.rows == 2
     assert found.trades.sizes.tolist() == [203, 203, 203, 203, 11, 11, 11, 11]
@@ -214,39 +216,39 @@ def test_rows_are_sorted_and_bars_that_come_twice_count_once_and_both_is_told() 
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("sep=;\n" + FIRST_RATE.replace(",", ";"), Wanted(CHICAGO, "start")),
-        (FIRST_RATE.replace("\n", ",\n"), Wanted(CHICAGO, "start")),
-        ("Date;Time;Open;High;Low;Close;Volume;\n" + KIBOT.replace(",", ";"), Wanted(CHICAGO, "start")),
-        (",open,high,low,close,volume\n" + FIRST_RATE, Wanted(CHICAGO, "start")),
+        ("sep=;\n" + FIRST_RATE.replace(",", ";"), TapeHints(CHICAGO, "start")),
+        (FIRST_RATE.replace("\n", ",\n"), TapeHints(CHICAGO, "start")),
+        ("Date;Time;Open;High;Low;Close;Volume;\n" + KIBOT.replace(",", ";"), TapeHints(CHICAGO, "start")),
+        (",open,high,low,close,volume\n" + FIRST_RATE, TapeHints(CHICAGO, "start")),
         (
             "02.01.2024;08:30:00;4750,25;4751,0;4750,0;4750,50;812,0\n"
             "02.01.2024;08:31:00;4750,5;4750,5;4749,0;4749,25;40\n",
-            Wanted(CHICAGO, "start"),
+            TapeHints(CHICAGO, "start"),
         ),
         (
             "1/2/2024 8:30:00 AM\t4750.25\t4751\t4750\t4750.5\t812\n"
             "1/2/2024 8:31:00 AM\t4750.5\t4750.5\t4749\t4749.25\t40\n",
-            Wanted(CHICAGO, "start"),
+            TapeHints(CHICAGO, "start"),
         ),
         (
             "<TICKER>,<PER>,<DTYYYYMMDD>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>\n"
             "ESH4,1,20240102,083000,4750.25,4751,4750,4750.5,812\nESH4,1,20240102,083100,4750.5,4750.5,4749,4749.25,40\n",
-            Wanted(CHICAGO, "start"),
+            TapeHints(CHICAGO, "start"),
         ),
         (
             "timestamp,o,h,l,c,v\n1704205800,4750.25,4751,4750,4750.5,812\n1704205860.000,4750.5,4750.5,4749,4749.25,40\n",
-            Wanted(stamp="start"),
+            TapeHints(stamp="start"),
         ),
         (
             "time,open,high,low,close,Volume\n2024-01-02T08:30:00-06:00,4750.25,4751,4750,4750.5,812\n"
             "2024-01-02T08:31:00-06:00,4750.5,4750.5,4749,4749.25,40\n",
-            Wanted(stamp="start"),
+            TapeHints(stamp="start"),
         ),
-        (DATABENTO_BARS.replace("ESH4", "").replace(",symbol", ",nothing"), Wanted(contract="esh24")),
+        (DATABENTO_BARS.replace("ESH4", "").replace(",symbol", ",nothing"), TapeHints(contract="esh24")),
     ],
     ids=["excel", "trailing", "trailing-header", "pandas", "german", "am-pm", "metastock", "epoch", "offset", "id"],
 )
-def test_other_exports_are_read_as_they_come(text: str, wanted: Wanted) -> None:
+def test_other_exports_are_read_as_they_come(text: str, wanted: TapeHints) -> None:
     found = reading(text, wanted=wanted)
 
     assert found.questions == []
@@ -260,11 +262,11 @@ def test_what_a_column_means_here_is_told_where_others_mean_something_else() -> 
     text = "time,open,high,low,close,volume\n2024-01-02T08:30:00Z,4750.25,4751,4750,4750.5,812\n"
 
     assert "stamped at their end" in reading(text).warnings[0]
-    assert not reading(text, wanted=Wanted(stamp="end")).warnings
+    assert not reading(text, wanted=TapeHints(stamp="end")).warnings
 
 
 def test_equal_trades_are_kept_because_trades_may_be_equal() -> None:
-    found = reading(NINJA_TICKS + NINJA_TICKS.splitlines()[1], wanted=Wanted(CHICAGO))
+    found = reading(NINJA_TICKS + NINJA_TICKS.splitlines()[1], wanted=TapeHints(CHICAGO))
 
     assert (found.rows, examine(found).equal_rows) == (3, 1)
 
@@ -278,7 +280,7 @@ def test_a_bar_at_the_very_open_or_close_of_a_session_betrays_a_wrong_stamp(
     rows = [f"{first + 60 * minute}000000000,4750,4751,4749,4750,9" for minute in range(23 * 60)]
     text = "Timestamp,Open,High,Low,Close,Volume\n" + "\n".join(rows)
 
-    wrong, right = (reading(text, wanted=Wanted(stamp=stamp)) for stamp in (said, other))
+    wrong, right = (reading(text, wanted=TapeHints(stamp=stamp)) for stamp in (said, other))
 
     assert f"--stamp {other}" in (betrayed(wrong) or "")
     assert betrayed(right) is None
@@ -321,12 +323,12 @@ def test_a_bar_at_the_very_open_or_close_of_a_session_betrays_a_wrong_stamp(
     ],
 )
 def test_what_cannot_be_read_is_one_line_with_its_number_and_field(text: str, said: str) -> None:
-    assert said in refusal(text, Wanted(CHICAGO, "start", "ESH24"))
+    assert said in refusal(text, TapeHints(CHICAGO, "start", "ESH24"))
 
 
 def test_a_zone_that_is_none_and_a_stamp_that_is_none_are_refused() -> None:
-    assert "zone 'Chicago' is not known" in refusal(FIRST_RATE, Wanted("Chicago", "start"))
-    assert "stamp must be start or end, not 'middle'" in refusal(FIRST_RATE, Wanted(CHICAGO, "middle"))
+    assert "zone 'Chicago' is not known" in refusal(FIRST_RATE, TapeHints("Chicago", "start"))
+    assert "stamp must be start or end, not 'middle'" in refusal(FIRST_RATE, TapeHints(CHICAGO, "middle"))
 
 
 def test_a_busy_day_costs_few_bytes_a_trade() -> None:
@@ -337,7 +339,7 @@ def test_a_busy_day_costs_few_bytes_a_trade() -> None:
 
     tracemalloc.start()
     try:
-        found = read(chunks, "ESH24.csv", Wanted())
+        found = read(chunks, "ESH24.csv", TapeHints())
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -356,7 +358,7 @@ def test_memory_and_progress_go_with_the_blocks_not_with_the_file() -> None:
 
     heard: list[int] = []
 
-    found = read(chunks(), "ESH24.csv", Wanted(), heard.append)
+    found = read(chunks(), "ESH24.csv", TapeHints(), heard.append)
 
     assert found.rows == 40_000
     assert heard[-1] == found.rows
@@ -384,12 +386,12 @@ PIECES = st.sampled_from(
             lambda pair: pair[0].encode() + pair[1]
         ),
     ),
-    st.sampled_from([Wanted(), Wanted(CHICAGO, "start", "ESH24"), Wanted("UTC", "end", "ESH4=CLK20")]),
+    st.sampled_from([TapeHints(), TapeHints(CHICAGO, "start", "ESH24"), TapeHints("UTC", "end", "ESH4=CLK20")]),
 )
-def test_any_bytes_are_trades_or_the_one_error(raw: bytes, wanted: Wanted) -> None:
+def test_any_bytes_are_trades_or_the_one_error(raw: bytes, wanted: TapeHints) -> None:
     try:
         found = read([raw[:50], raw[50:]], "ESH24.csv", wanted)
-    except Unreadable:
+    except UnreadableTape:
         return
     trades = found.trades
     assert len(trades.times) == len(trades.prices) == len(trades.sizes) == len(trades.which) > 0

@@ -20,8 +20,8 @@ from tradeproc.home import Home
 from tradeproc.localbroker.chosen import Choice, choose, chosen
 from tradeproc.localbroker.client import LocalBroker, LocalBrokerDown
 from tradeproc.localbroker.control_key import key_file_of
-from tradeproc.market.tape_files.reading import Wanted
-from tradeproc.procs.localbroker.main import Pulse, configured_tape, folder_of
+from tradeproc.market.tape_files.reading import TapeHints
+from tradeproc.procs.localbroker.main import HeartbeatThread, configured_tape, folder_of
 from tradeproc.protocol.names import LOCAL_BROKER
 
 CONFIG = """
@@ -148,7 +148,7 @@ def access_token(port: int) -> str:
 
 
 def test_it_beats_and_says_how_far_it_is_while_a_large_tape_is_read(home: Home) -> None:
-    pulse = Pulse(home)
+    pulse = HeartbeatThread(home)
     try:
         pulse.hear(0)
         pulse.hear(1_234_567)
@@ -168,7 +168,7 @@ def test_the_end_of_the_tape_is_said_and_a_chosen_tape_is_played_until_another_i
     port = configure(home)
     tape = home.root / "ESH24_two.csv"
     tape.write_text("20240102 093000;4750.25;3\n20240102 093001;4750.5;1\n")
-    choose(folder_of(home), Choice(str(tape), Wanted("America/New_York")), configured_tape(home, load(home)))
+    choose(folder_of(home), Choice(str(tape), TapeHints("America/New_York")), configured_tape(home, load(home)))
 
     with running(home, port) as (_, control), Client(Directory(home.sockets)) as bus:
         deadline = monotonic_ns() + 60 * SECOND

@@ -30,7 +30,7 @@ from tradeproc.brokers.tradestation.orders import (
     sent_orders,
     unplaced,
 )
-from tradeproc.brokers.tradestation.rest import NoReply, Reply, RestClient
+from tradeproc.brokers.tradestation.rest import HttpFailure, Reply, RestClient
 from tradeproc.brokers.tradestation.wire import (
     Unreadable,
     add_positions,
@@ -205,10 +205,10 @@ def _is_done(reply: Reply) -> bool:
     return 200 <= reply.status < 300
 
 
-def _outcome(reply: Reply | NoReply) -> Outcome:
+def _outcome(reply: Reply | HttpFailure) -> Outcome:
     """Return what an order operation came to when it has no readable answer of success."""
     match reply:
-        case NoReply(reason, was_sent):
+        case HttpFailure(reason, was_sent):
             return Unanswered(reason, was_sent)
         case Reply() if _is_done(reply):
             return Unanswered("the answer is no JSON object")

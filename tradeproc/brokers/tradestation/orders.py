@@ -45,7 +45,7 @@ _NO = re.compile(
 )
 
 
-class BadRequest(Refusal):
+class UnwritableOrder(Refusal):
     """An order that cannot be written for TradeStation: a missing price, an id too long; never sent."""
 
     def __init__(self, order: str, problem: str) -> None:
@@ -65,7 +65,7 @@ def encode_request(account: str, request: OrderRequest | BracketRequest) -> dict
     """Return the body of a POST that places an order or a whole bracket.
 
     Raises:
-        BadRequest: a price is missing, or an id has not 1 to 22 characters.
+        UnwritableOrder: a price is missing, or an id has not 1 to 22 characters.
         Refusal: TradeStation does not know the contract's root.
     """
     entry, *legs = (_encode_order(account, order) for order in sent_orders(request))
@@ -76,7 +76,7 @@ def encode_request(account: str, request: OrderRequest | BracketRequest) -> dict
 
 def _encode_order(account: str, order: OrderRequest) -> dict[str, Any]:
     if not 1 <= len(order.id) <= _LONGEST_ID:
-        raise BadRequest(order.id, f"an id must have 1 to {_LONGEST_ID} characters")
+        raise UnwritableOrder(order.id, f"an id must have 1 to {_LONGEST_ID} characters")
     return {
         "AccountID": account,
         "Symbol": SYMBOLS.to_broker_symbol(order.contract),
@@ -93,7 +93,7 @@ def encode_change(change: OrderRequest) -> dict[str, Any]:
     """Return the body of a PUT that replaces quantity and prices; a change to market is the only change of type.
 
     Raises:
-        BadRequest: a price is missing.
+        UnwritableOrder: a price is missing.
     """
     body: dict[str, Any] = {"Quantity": _quantity(change), **_prices(change)}
     if change.type is OrderType.MARKET:
@@ -103,7 +103,7 @@ def encode_change(change: OrderRequest) -> dict[str, Any]:
 
 def _quantity(order: OrderRequest) -> str:
     if order.quantity <= 0:
-        raise BadRequest(order.id, f"quantity {order.quantity} is not positive")
+        raise UnwritableOrder(order.id, f"quantity {order.quantity} is not positive")
     return str(int(order.quantity))
 
 
@@ -111,11 +111,11 @@ def _prices(order: OrderRequest) -> dict[str, str]:
     prices: dict[str, str] = {}
     if order.type.has_limit:
         if order.limit is None:
-            raise BadRequest(order.id, f"a {order.type.value} order needs a limit price")
+            raise UnwritableOrder(order.id, f"a {order.type.value} order needs a limit price")
         prices["LimitPrice"] = to_wire(order.limit, order.contract)
     if order.type.has_stop:
         if order.stop is None:
-            raise BadRequest(order.id, f"a {order.type.value} order needs a stop price")
+            raise UnwritableOrder(order.id, f"a {order.type.value} order needs a stop price")
         prices["StopPrice"] = to_wire(order.stop, order.contract)
     return prices
 

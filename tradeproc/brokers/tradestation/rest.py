@@ -54,7 +54,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class NoReply:
+class HttpFailure:
     """No answer; `was_sent` False when the request surely never left."""
 
     reason: str
@@ -83,7 +83,7 @@ class RestClient:
             return waited
         reply = self._send_with_token("GET", path, None, params, deadline)
         match reply:
-            case NoReply(reason):
+            case HttpFailure(reason):
                 return Unknown(reason)
             case Reply(status=429):
                 asked = _HOLD_SECONDS if reply.retry_after is None else reply.retry_after
@@ -96,7 +96,7 @@ class RestClient:
             case _:
                 return Unknown(reply.text)
 
-    def send_order(self, method: str, path: str, body: dict[str, Any] | None, timeout: float) -> Reply | NoReply:
+    def send_order(self, method: str, path: str, body: dict[str, Any] | None, timeout: float) -> Reply | HttpFailure:
         """Send an order operation at once and wait for its answer until the timeout, in seconds."""
         return self._send_with_token(method, path, body, None, monotonic_ns() + int(timeout * SECOND))
 
@@ -125,14 +125,14 @@ class RestClient:
 
     def _send_with_token(
         self, method: str, path: str, body: dict[str, Any] | None, params: dict[str, str] | None, deadline: int
-    ) -> Reply | NoReply:
+    ) -> Reply | HttpFailure:
         content = orjson.dumps(body) if body is not None else None
-        reply: Reply | NoReply = NoReply("no attempt was made", was_sent=False)
+        reply: Reply | HttpFailure = HttpFailure("no attempt was made", was_sent=False)
         for _ in range(2):
             try:
                 token = self._tokens.token()
             except Outage as outage:
-                return NoReply(f"no access token: {outage}", was_sent=False)
+                return HttpFailure(f"no access token: {outage}", was_sent=False)
             reply = self._send(method, path, content, params, token, deadline)
             if not isinstance(reply, Reply) or reply.status != 401:
                 return reply
@@ -141,12 +141,12 @@ class RestClient:
 
     def _send(
         self, method: str, path: str, content: bytes | None, params: dict[str, str] | None, token: str, deadline: int
-    ) -> Reply | NoReply:
+    ) -> Reply | HttpFailure:
         left = (deadline - monotonic_ns()) / SECOND
         if self._closed.is_set():
-            return NoReply("the client was closed", was_sent=False)
+            return HttpFailure("the client was closed", was_sent=False)
         if left <= 0:
-            return NoReply("no time was left to send it", was_sent=False)
+            return HttpFailure("no time was left to send it", was_sent=False)
         headers = {**_HEADERS, "Authorization": f"Bearer {token}"}
         if content is not None:
             headers["Content-Type"] = "application/json"
@@ -159,13 +159,13 @@ class RestClient:
                 self._note_date(response, asked_at)
                 raw = _read(response, deadline)
         except _UNSENT as error:
-            return NoReply(error_text(error), was_sent=False)
+            return HttpFailure(error_text(error), was_sent=False)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            return NoReply(error_text(error), was_sent=True)
+            return HttpFailure(error_text(error), was_sent=True)
         except RuntimeError as error:  # closed by another thread in between
-            return NoReply(error_text(error), was_sent=True)
+            return HttpFailure(error_text(error), was_sent=True)
         if raw is None:
-            return NoReply("the answer did not end in time, or never", was_sent=True)
+            return HttpFailure("the answer did not end in time, or never", was_sent=True)
         body = parse_object(raw)
         return Reply(response.status_code, body, _retry_after(response), _plain(raw) if body is None else "")
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from tradeproc.cli import tables
 from tradeproc.cli.outcome import Outcome, SubParsers
 from tradeproc.desk import lookup
-from tradeproc.desk.exits import NotFound, WrongUsage
+from tradeproc.desk.exit_status import NotFound, WrongUsage
 from tradeproc.desk.installation import Desk
 from tradeproc.protocol import scopes
 from tradeproc.protocol.names import KEEPER

@@ -17,7 +17,7 @@ from tradeproc.cli import configured, tables
 from tradeproc.cli.outcome import Outcome, SubParsers
 from tradeproc.cli.quickstart import life
 from tradeproc.clock import SECOND, wall_ns
-from tradeproc.desk.exits import CommandFailed, NotRunning
+from tradeproc.desk.exit_status import CommandFailed, NotRunning
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.readiness import NotUp, Readiness, exit_of_missing, last_reason
 from tradeproc.errors import EXIT_HALT, TradeprocError

@@ -15,7 +15,7 @@ from tradeproc.cli.commands import rewinding
 from tradeproc.cli.layout import NOTHING, Column, Listing, pairs, plain_text
 from tradeproc.cli.outcome import Outcome, SubParsers
 from tradeproc.clock import SECOND, monotonic_ns
-from tradeproc.desk.exits import CommandFailed, supervisorctl
+from tradeproc.desk.exit_status import CommandFailed, supervisorctl
 from tradeproc.desk.installation import Desk
 from tradeproc.localbroker import faults
 from tradeproc.localbroker.client import LocalBroker

@@ -11,7 +11,7 @@ from tradeproc.cli import tables
 from tradeproc.cli.consent_listener import ConsentListener
 from tradeproc.cli.layout import Column
 from tradeproc.cli.outcome import Outcome, SubParsers, positive
-from tradeproc.desk.exits import NotFound, WrongUsage
+from tradeproc.desk.exit_status import NotFound, WrongUsage
 from tradeproc.desk.installation import Desk
 from tradeproc.protocol.names import TOKENS
 

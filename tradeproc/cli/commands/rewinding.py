@@ -11,7 +11,7 @@ from rich.text import Text
 from tradeproc.cli import tables
 from tradeproc.cli.commands.desks import wait_until
 from tradeproc.cli.outcome import Outcome
-from tradeproc.desk.exits import CommandFailed, NotRunning
+from tradeproc.desk.exit_status import CommandFailed, NotRunning
 from tradeproc.desk.installation import Desk
 from tradeproc.engine.events import TradingState
 from tradeproc.errors import Outage, TradeprocError

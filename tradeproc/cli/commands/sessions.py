@@ -16,7 +16,7 @@ from tradeproc.cli.outcome import Command, Outcome, SubParsers
 from tradeproc.cli.why import death_rows, market_of, why_rows
 from tradeproc.config import read_session
 from tradeproc.desk import lookup
-from tradeproc.desk.exits import CommandFailed, NotRunning, WrongUsage
+from tradeproc.desk.exit_status import CommandFailed, NotRunning, WrongUsage
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.readiness import Readiness
 from tradeproc.domain.session import SessionSpec, check_new_name

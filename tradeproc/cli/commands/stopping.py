@@ -6,12 +6,12 @@ from rich.text import Text
 
 from tradeproc.cli.commands.desks import wait_until
 from tradeproc.cli.outcome import Outcome
-from tradeproc.desk.exits import CommandFailed, Exit, NotRunning
+from tradeproc.desk.exit_status import CommandFailed, ExitStatus, NotRunning
 from tradeproc.desk.exposure import untended
 from tradeproc.desk.installation import Desk
 from tradeproc.errors import Outage, Refusal
 from tradeproc.protocol import names
-from tradeproc.supervision.reconcile import is_done
+from tradeproc.supervision.wanted_groups import is_done
 
 _TOLD_SECONDS, _FLAT_SECONDS = 5.0, 25.0
 
@@ -26,7 +26,7 @@ def already_stopped(desk: Desk, number: int, *, is_flat_wanted: bool) -> Outcome
     value = {"session": number, "desired": "stopped", "already": True, "not_flat": [each.to_dict() for each in left]}
     said = "; ".join(str(each) for each in left)
     how = f"{said}; scripts/tradectl session start {number}, then flatten" if left else "flat as far as is known"
-    code = Exit.FAILED if left and is_flat_wanted else Exit.OK
+    code = ExitStatus.FAILED if left and is_flat_wanted else ExitStatus.OK
     return Outcome(value, Text(f"session {number} is stopped already; {how}"), code)
 
 
@@ -57,7 +57,7 @@ def flatten_straight(desk: Desk, number: int, away: NotRunning) -> Outcome:
         "already": False,
         "trouble": str(away),
     }
-    return Outcome(value, Text(text), Exit.NOT_RUNNING)
+    return Outcome(value, Text(text), ExitStatus.NOT_RUNNING)
 
 
 def _unstored(number: int, away: NotRunning) -> str:

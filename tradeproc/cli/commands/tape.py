@@ -10,14 +10,14 @@ from rich.table import Table
 from tradeproc.cli import tables
 from tradeproc.cli.layout import NOTHING, pairs
 from tradeproc.cli.outcome import Outcome, SubParsers
-from tradeproc.desk.exits import Exit
+from tradeproc.desk.exit_status import ExitStatus
 from tradeproc.desk.installation import Desk
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.units import SECOND, iso
 from tradeproc.localbroker.tape_files import understand
 from tradeproc.market.tape_files.date_order import DAY, MONTH
 from tradeproc.market.tape_files.findings import Findings, examine
-from tradeproc.market.tape_files.reading import Reading, Wanted, many
+from tradeproc.market.tape_files.reading import Reading, TapeHints, many
 
 _MOST_SYMBOLS = 10
 
@@ -57,9 +57,9 @@ def add_options(parser: ArgumentParser) -> None:
     )
 
 
-def said(arguments: Namespace) -> Wanted:
+def said(arguments: Namespace) -> TapeHints:
     """Return what the options say of a file."""
-    return Wanted(arguments.zone, arguments.stamp, arguments.contract, arguments.dates)
+    return TapeHints(arguments.zone, arguments.stamp, arguments.contract, arguments.dates)
 
 
 def check(_desk: Desk, arguments: Namespace) -> Outcome:
@@ -69,7 +69,7 @@ def check(_desk: Desk, arguments: Namespace) -> Outcome:
     if value["stamp_from"] is None:
         # what it was read with for want of a better one is nobody's word
         value["stamp"] = None
-    return Outcome(value, _shown(value), Exit.OK if value["playable"] else Exit.FAILED)
+    return Outcome(value, _shown(value), ExitStatus.OK if value["playable"] else ExitStatus.FAILED)
 
 
 def _stamp_from(reading: Reading, said: str) -> str | None:

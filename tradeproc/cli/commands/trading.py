@@ -9,7 +9,7 @@ from rich.text import Text
 from tradeproc.cli import tables
 from tradeproc.cli.outcome import Outcome, SubParsers
 from tradeproc.desk.closing import not_flat_yet
-from tradeproc.desk.exits import Exit, NotRunning
+from tradeproc.desk.exit_status import ExitStatus, NotRunning
 from tradeproc.desk.exposure import Open, untended
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.switches import UNSTORED, throw
@@ -53,7 +53,7 @@ def command(desk: Desk, arguments: Namespace) -> Outcome:
         lines.append(Text("  no trader runs now; it counts for those that start", style="dim"))
     lines += [Text(f"  {line}", style="yellow") for line in _others(name, answer)]
     value = {**answer, "trading_state": state.value}
-    code = Exit.OK
+    code = ExitStatus.OK
     if name == "flatten":
         left, unknown = _left(desk, session, answer)
         lines += [Text(f"  {not_flat(each)}", style="red") for each in left]
@@ -62,9 +62,9 @@ def command(desk: Desk, arguments: Namespace) -> Outcome:
         left += [each for each, _ in closing.values()]
         value |= {"not_flat": [each.to_dict() for each in left], "unknown": unknown}
         lines += [Text(f"  {unknown}", style="red")] if unknown else []
-        code = Exit.FAILED if left else Exit.NOT_RUNNING if unknown else Exit.OK
+        code = ExitStatus.FAILED if left else ExitStatus.NOT_RUNNING if unknown else ExitStatus.OK
     if answer["latch"] == UNSTORED or not all(heard["ok"] for heard in answer["sessions"]):
-        code = Exit.NOT_RUNNING
+        code = ExitStatus.NOT_RUNNING
     return Outcome({**value, "exit": int(code)}, Text("\n").join(lines), code)
 
 

@@ -11,7 +11,7 @@ from tradeproc.cli import configured
 from tradeproc.cli.outcome import Outcome, SubParsers
 from tradeproc.cli.quickstart.preflight import interrupt_on_signals
 from tradeproc.cli.rollout import Batch, Rollout, check_new_code, plan
-from tradeproc.desk.exits import Exit, NotFound, NotRunning
+from tradeproc.desk.exit_status import ExitStatus, NotFound, NotRunning
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.readiness import Readiness
 from tradeproc.errors import TradeprocError
@@ -93,6 +93,6 @@ def _stopped(error: TradeprocError, rollout: Rollout, batches: Sequence[Batch]) 
         "unproven": unproven,
         "error": str(error),
         "left": left,
-        "exit": int(Exit.FAILED),
+        "exit": int(ExitStatus.FAILED),
     }
-    return Outcome(value, Text(text), Exit.FAILED)
+    return Outcome(value, Text(text), ExitStatus.FAILED)

@@ -15,9 +15,9 @@ from tradeproc.cli.screen import Screen
 from tradeproc.cli.view import progress_line
 from tradeproc.cli.watch import Watch, first_screen, show
 from tradeproc.desk import lookup
-from tradeproc.desk.exits import NotFound, NotRunning, WrongUsage
+from tradeproc.desk.exit_status import NotFound, NotRunning, WrongUsage
 from tradeproc.desk.installation import Desk
-from tradeproc.desk.listening import Listener
+from tradeproc.desk.subscriber import Subscriber
 from tradeproc.domain.texts import shown
 
 _SECOND = 1.0
@@ -111,7 +111,7 @@ def tail(desk: Desk, arguments: Namespace) -> Outcome:
         raise NotRunning("the desk is not running; scripts/tradectl up starts it")
     if arguments.process and arguments.process not in listed:
         raise NotFound("process", arguments.process, "scripts/tradectl status lists those that run")
-    with Listener(desk.directory) as listener:
+    with Subscriber(desk.directory) as listener:
         for number, envelope in enumerate(_heard(desk, listener, arguments), 1):
             print(_as_json(envelope) if arguments.json else _as_text(envelope), flush=True)
             if number == arguments.count:
@@ -119,7 +119,7 @@ def tail(desk: Desk, arguments: Namespace) -> Outcome:
     return Outcome(None)
 
 
-def _heard(desk: Desk, listener: Listener, arguments: Namespace) -> Iterator[Envelope[Body]]:
+def _heard(desk: Desk, listener: Subscriber, arguments: Namespace) -> Iterator[Envelope[Body]]:
     """Yield what is said, also by processes that come later."""
     wants_heartbeats = arguments.heartbeats or "heartbeat".startswith(arguments.topic or "-")
     while not reader.is_gone():

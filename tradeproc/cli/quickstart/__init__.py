@@ -4,7 +4,7 @@
     preflight.py     what it makes sure of before it starts or removes anything
     foreign_tape.py  a tape of somebody's own
     life.py          which life of a desk it started, so that it acts on no other
-    verdict.py       what it says of the strategy at the end
+    run_report.py    what it says of the strategy at the end
 
 Start reading at `main.py`.
 """

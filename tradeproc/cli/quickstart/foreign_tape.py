@@ -7,14 +7,14 @@ from pathlib import Path
 
 from tradeproc.cli.commands.tape import said
 from tradeproc.config import BadConfig
-from tradeproc.desk.exits import CommandFailed, WrongUsage
+from tradeproc.desk.exit_status import CommandFailed, WrongUsage
 from tradeproc.desk.installation import Desk
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import MINUTE, SECOND, iso
 from tradeproc.localbroker.chosen import Choice
 from tradeproc.localbroker.tape_files import BadTape, understand
 from tradeproc.market.tape_files.findings import examine
-from tradeproc.market.tape_files.reading import Reading, Wanted
+from tradeproc.market.tape_files.reading import Reading, TapeHints
 
 _DAY_MINUTES = 1440
 
@@ -40,7 +40,7 @@ def foreign_tape(options: Namespace) -> ForeignTape | None:
     """
     wanted = said(options)
     if options.tape is None:
-        if wanted != Wanted():
+        if wanted != TapeHints():
             raise WrongUsage(
                 "--zone, --stamp, --contract and --dates say how a file is read; name it with --tape FILE"
             )

@@ -16,21 +16,21 @@ from typing import IO, Any
 
 import orjson
 
-from tradeproc.desk.exits import CommandFailed
+from tradeproc.desk.exit_status import CommandFailed
 from tradeproc.home import Home
 
 _LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class SupervisordLife:
     """One supervisord; a later process with the same pid began at another moment."""
 
     pid: int
     began: int
 
     @classmethod
-    def of(cls, pid: int) -> "Life | None":
+    def of(cls, pid: int) -> "SupervisordLife | None":
         """Return the life of a running process, None when there is none; one that nobody collects is over."""
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -41,17 +41,17 @@ class Life:
     @property
     def is_over(self) -> bool:
         """Tell whether it has ended."""
-        return Life.of(self.pid) != self
+        return SupervisordLife.of(self.pid) != self
 
 
-class Claim:
+class QuickstartLock:
     """The lock of a quickstart that runs here."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._write({"pid": os.getpid(), "desk": None})
 
-    def began(self, life: Life) -> None:
+    def began(self, life: SupervisordLife) -> None:
         """Note which life this quickstart answers for."""
         self._write({"pid": os.getpid(), "desk": [life.pid, life.began]})
 
@@ -67,7 +67,7 @@ class Claim:
 
 
 @contextmanager
-def claimed(home: Home, patience: float = 15.0) -> Iterator[tuple[Claim, Life | None]]:
+def claimed(home: Home, patience: float = 15.0) -> Iterator[tuple[QuickstartLock, SupervisordLife | None]]:
     """Be the only quickstart of a home; yields also the life that a killed one left running, if one did.
 
     Raises:
@@ -82,7 +82,7 @@ def claimed(home: Home, patience: float = 15.0) -> Iterator[tuple[Claim, Life | 
                 raise CommandFailed("another quickstart runs here; scripts/stop ends it")
             time.sleep(_LOOK_SECONDS)
         left = _left(file)
-        yield Claim(file), left
+        yield QuickstartLock(file), left
 
 
 def end_quickstart(home: Home) -> bool:
@@ -126,10 +126,10 @@ def _read(file: IO[bytes]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _left(file: IO[bytes]) -> Life | None:
+def _left(file: IO[bytes]) -> SupervisordLife | None:
     match _read(file).get("desk"):
         case [int(pid), int(began)]:
-            life = Life(pid, began)
+            life = SupervisordLife(pid, began)
             return None if life.is_over else life
         case _:
             return None

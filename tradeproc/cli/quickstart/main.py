@@ -20,12 +20,12 @@ from tradeproc.cli.commands import book, desks
 from tradeproc.cli.commands.tape import add_options
 from tradeproc.cli.quickstart import preflight
 from tradeproc.cli.quickstart.foreign_tape import ForeignTape, fitted, foreign_tape
-from tradeproc.cli.quickstart.life import Claim, Life, claimed
-from tradeproc.cli.quickstart.verdict import after_deaths, filled, fills_of, verdict
+from tradeproc.cli.quickstart.life import QuickstartLock, SupervisordLife, claimed
+from tradeproc.cli.quickstart.run_report import after_deaths, filled, fills_of, verdict
 from tradeproc.cli.watch import Watch, first_screen, show
 from tradeproc.cli.why import needed_by
 from tradeproc.clock import wall_ns
-from tradeproc.desk.exits import CommandFailed, Exit, exit_of, one_line
+from tradeproc.desk.exit_status import CommandFailed, ExitStatus, exit_of, one_line
 from tradeproc.desk.installation import ANSWER_SECONDS, Desk
 from tradeproc.domain.session import SessionSpec
 from tradeproc.errors import TradeprocError
@@ -100,7 +100,7 @@ class Quickstart:
         self._session = 0
         # decided in the present life of the trader
         self._bars = 0
-        self._life: Life | None = None
+        self._life: SupervisordLife | None = None
 
     @property
     def broker(self) -> LocalBroker:
@@ -120,7 +120,7 @@ class Quickstart:
                 desks.stop_supervisord(self.desk)
             return self._run(claim)
 
-    def _run(self, claim: Claim) -> int:
+    def _run(self, claim: QuickstartLock) -> int:
         tape = foreign_tape(self.options)
         preflight.check(self.desk, None if tape is None else tape.choice)
         spec = preflight.specification(self.desk, self.options.strategy)
@@ -142,7 +142,7 @@ class Quickstart:
                 claim.kept()
             else:
                 self._stop()
-        return Exit.OK if agrees else Exit.FAILED
+        return ExitStatus.OK if agrees else ExitStatus.FAILED
 
     def _step(self, text: str) -> None:
         self.console.print(f"[{time.monotonic() - self._began:5.1f} s] {text}", highlight=False, markup=False)
@@ -158,7 +158,7 @@ class Quickstart:
         self._check_ours()
         return self.desk.ask(process, method, params, seconds=seconds)
 
-    def _start(self, tape: ForeignTape | None, claim: Claim) -> None:
+    def _start(self, tape: ForeignTape | None, claim: QuickstartLock) -> None:
         home = self.desk.home
         home.make_folders()
         # a tape plays once; a new quickstart begins with a new broker, whose accounts are flat
@@ -169,7 +169,7 @@ class Quickstart:
         with preflight.uninterrupted():
             if not desks.start_supervisord(self.desk):
                 raise CommandFailed("somebody else has just started this desk; end it with scripts/stop")
-            self._life = Life.of(self.desk.supervisor.pid())
+            self._life = SupervisordLife.of(self.desk.supervisor.pid())
             if self._life is None:
                 raise NotOurs
             claim.began(self._life)
@@ -381,7 +381,7 @@ def _run(argv: Sequence[str] | None) -> int:
         is_told = told.args == ("SIGTERM",)
         why = "told to stop by scripts/stop in another terminal, or by a kill" if is_told else "interrupted"
         print(f"quickstart: {why}; everything is stopped", file=sys.stderr)
-        return Exit.INTERRUPTED
+        return ExitStatus.INTERRUPTED
 
 
 if __name__ == "__main__":

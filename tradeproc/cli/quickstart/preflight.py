@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 from tradeproc.cli import configured, tables
 from tradeproc.cli.commands import desks
 from tradeproc.config import read_session
-from tradeproc.desk.exits import CommandFailed
+from tradeproc.desk.exit_status import CommandFailed
 from tradeproc.desk.installation import Desk
 from tradeproc.domain.session import SessionSpec
 from tradeproc.engine.events import TradingState
 from tradeproc.localbroker.chosen import Choice
 from tradeproc.procs.keeper.checks import try_strategy
 from tradeproc.procs.localbroker.main import configured_tape
-from tradeproc.procs.specification import database_of
+from tradeproc.procs.session_start import database_of
 from tradeproc.protocol.scopes import Scope
 from tradeproc.store import Store
 from tradeproc.store.kept import all_latches

@@ -24,7 +24,12 @@ from tradeproc.localbroker.tradestation.account_shapes import (
     status_code,
 )
 from tradeproc.localbroker.tradestation.numbers import words
-from tradeproc.localbroker.tradestation.sources import OrderSource, PositionSource, is_of_today, start_of_day
+from tradeproc.localbroker.tradestation.sources import (
+    OrderStreamSource,
+    PositionStreamSource,
+    is_of_today,
+    start_of_day,
+)
 from tradeproc.localbroker.wakeups import FAULTS
 
 Body = Mapping[str, Any]
@@ -112,7 +117,7 @@ def stream_orders(call: Call) -> StreamAnswer | Response:
     if errors:
         return refused_stream(errors[0], is_v3=True)
     only = frozenset(words(call.path.get("orders", "")))
-    source = OrderSource(call.context, frozenset(known), only, start_of_day(wall_ns()))
+    source = OrderStreamSource(call.context, frozenset(known), only, start_of_day(wall_ns()))
     stream = call.context.streams.enter("stream.orders", ",".join(known), tuple(known), (BOOK, FAULTS))
     return StreamAnswer(call.context.streams, stream, source)
 
@@ -122,7 +127,7 @@ def stream_positions(call: Call) -> StreamAnswer | Response:
     known, errors = _known(call)
     if errors:
         return refused_stream(errors[0], is_v3=True)
-    source = PositionSource(call.context, frozenset(known), call.query.get("changes", "").lower() == "true")
+    source = PositionStreamSource(call.context, frozenset(known), call.query.get("changes", "").lower() == "true")
     stream = call.context.streams.enter("stream.positions", ",".join(known), tuple(known), (BOOK, TICKS, FAULTS))
     return StreamAnswer(call.context.streams, stream, source)
 

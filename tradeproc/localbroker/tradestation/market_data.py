@@ -11,13 +11,13 @@ from typing import Any
 from starlette.responses import Response
 
 from tradeproc.domain.units import from_iso
-from tradeproc.localbroker.bars import DAY_MINUTES, Bar
+from tradeproc.localbroker.bars import DAY_MINUTES, MarketBar
 from tradeproc.localbroker.context import TICKS, listing, refusal
 from tradeproc.localbroker.pipeline import ApiError, Call
 from tradeproc.localbroker.streams import StreamAnswer, refused_stream
 from tradeproc.localbroker.tradestation.market_shapes import bar_bodies, symbol_body
 from tradeproc.localbroker.tradestation.numbers import words
-from tradeproc.localbroker.tradestation.sources import BarSource, QuoteSource
+from tradeproc.localbroker.tradestation.sources import BarStreamSource, QuoteStreamSource
 from tradeproc.localbroker.wakeups import FAULTS
 
 Body = Mapping[str, Any]
@@ -84,7 +84,7 @@ def stream_bars(call: Call) -> StreamAnswer | Response:
         return refused_stream(
             refusal("InvalidSymbol" if bad.message == _INVALID else bad.title, bad.message), is_v3=False
         )
-    source = BarSource(context, query.code, query.minutes, query.count)
+    source = BarStreamSource(context, query.code, query.minutes, query.count)
     subject = f"{query.code} {query.minutes}m"
     return StreamAnswer(
         context.streams, context.streams.enter("stream.barcharts", subject, (), (TICKS, FAULTS)), source
@@ -96,7 +96,7 @@ def stream_quotes(call: Call) -> StreamAnswer | Response:
     context = call.context
     asked = tuple(_asked(call, _MOST_QUOTES))
     stream = context.streams.enter("stream.quotes", ",".join(asked), (), (TICKS, FAULTS))
-    return StreamAnswer(context.streams, stream, QuoteSource(context, asked))
+    return StreamAnswer(context.streams, stream, QuoteStreamSource(context, asked))
 
 
 def not_made(call: Call) -> Body:
@@ -163,6 +163,6 @@ def _moment(call: Call, key: str) -> int | None:
         raise ApiError(400, f"Invalid {key}: {text!r}.") from None
 
 
-def _is_within(bar: Bar, query: BarQuery) -> bool:
+def _is_within(bar: MarketBar, query: BarQuery) -> bool:
     ends = bar.candle.closed_at
     return (query.first is None or ends >= query.first) and (query.last is None or ends <= query.last)

@@ -11,7 +11,7 @@ from typing import Any
 from tradeproc.domain.candles import Candle, Tick
 from tradeproc.domain.instruments import Contract, Instrument, instrument, instrument_of
 from tradeproc.domain.units import iso
-from tradeproc.localbroker.bars import Bar
+from tradeproc.localbroker.bars import MarketBar
 from tradeproc.localbroker.tradestation.account_shapes import expiry
 from tradeproc.localbroker.tradestation.numbers import wire_price, wire_symbol, written
 
@@ -25,7 +25,7 @@ _FRACTIONS = {
 }
 
 
-def bar_body(bar: Bar, code: str, *, is_realtime: bool, is_end_of_history: bool) -> Body:
+def bar_body(bar: MarketBar, code: str, *, is_realtime: bool, is_end_of_history: bool) -> Body:
     """Return a bar, stamped with its end."""
     candle = bar.candle
     return {
@@ -50,7 +50,7 @@ def bar_body(bar: Bar, code: str, *, is_realtime: bool, is_end_of_history: bool)
     }
 
 
-def bar_bodies(bars: Sequence[Bar], code: str) -> list[Body]:
+def bar_bodies(bars: Sequence[MarketBar], code: str) -> list[Body]:
     """Return bars as history: the last one ends it."""
     last = len(bars) - 1
     return [

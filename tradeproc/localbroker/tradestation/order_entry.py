@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 
 from tradeproc.domain.instruments import Contract
-from tradeproc.exchange.orders import Declined, Placed, Ticket, Why
-from tradeproc.localbroker.books import Request
+from tradeproc.exchange.orders import Declined, DeclineReason, Placed, Ticket
+from tradeproc.localbroker.books import RecordedRequest
 from tradeproc.localbroker.context import refusal
 from tradeproc.localbroker.grid import to_points
 from tradeproc.localbroker.pipeline import ApiError, Call
@@ -35,17 +35,17 @@ Reader = Callable[[Json, tuple[str, ...]], Placing]
 
 # declined as bad requests; everything else fails as an order does: 200 with the order in Errors
 _BAD_REQUESTS = {
-    Why.UNKNOWN_ACCOUNT: "Invalid Account ID.",
-    Why.UNKNOWN_CONTRACT: "Failed to build order: FAILED, INVALID SYMBOL",
+    DeclineReason.UNKNOWN_ACCOUNT: "Invalid Account ID.",
+    DeclineReason.UNKNOWN_CONTRACT: "Failed to build order: FAILED, INVALID SYMBOL",
 }
 _FAILURES = {
-    Why.DUPLICATE: "Duplicate OrderConfirmID.",
-    Why.BAD_GROUP: "All orders of a BRK group must have the same symbol and side.",
+    DeclineReason.DUPLICATE: "Duplicate OrderConfirmID.",
+    DeclineReason.BAD_GROUP: "All orders of a BRK group must have the same symbol and side.",
 }
 _CHANGE_ERRORS = {
-    Why.NOT_OPEN: "Not an open order.",
-    Why.UNKNOWN_ORDER: "Invalid order ID.",
-    Why.ALREADY_TRIGGERED: "Cancel/Replace not allowed after prior stop already triggered",
+    DeclineReason.NOT_OPEN: "Not an open order.",
+    DeclineReason.UNKNOWN_ORDER: "Invalid order ID.",
+    DeclineReason.ALREADY_TRIGGERED: "Cancel/Replace not allowed after prior stop already triggered",
 }
 
 
@@ -81,7 +81,7 @@ def replace(call: Call) -> Body:
     """Change an open order; it keeps its id."""
     order = call.context.market.exchange.order(call.path["order"])
     if order is None:
-        raise ApiError(400, _CHANGE_ERRORS[Why.UNKNOWN_ORDER])
+        raise ApiError(400, _CHANGE_ERRORS[DeclineReason.UNKNOWN_ORDER])
     try:
         change = read_replacement(call.body(), order)
     except BadTicket as bad:
@@ -130,7 +130,7 @@ def _read(call: Call, read: Reader) -> Placing:
     except BadTicket as bad:
         raise ApiError(400, str(bad)) from None
     if not call.context.knows(placing.account):
-        raise ApiError(400, _BAD_REQUESTS[Why.UNKNOWN_ACCOUNT])
+        raise ApiError(400, _BAD_REQUESTS[DeclineReason.UNKNOWN_ACCOUNT])
     return placing
 
 
@@ -138,7 +138,7 @@ def _place(call: Call, read: Reader) -> Body:
     try:
         placing = _read(call, read)
     except OffTick as bad:
-        placed: Placed | Declined = _refuse(call, Declined(Why.OFF_TICK, str(bad)))
+        placed: Placed | Declined = _refuse(call, Declined(DeclineReason.OFF_TICK, str(bad)))
     else:
         placed = call.context.market.place(placing.account, placing.group)
     if isinstance(placed, Declined):
@@ -155,8 +155,8 @@ def _refuse(call: Call, problem: Declined) -> Declined:
     """Have a request written down that cannot come to the exchange."""
     accounts = accounts_in_body(call)
     if not accounts or not all(call.context.knows(account) for account in accounts):
-        return Declined(Why.UNKNOWN_ACCOUNT, problem.text)
-    request = Request("place", accounts[0], client_ids=tuple(_confirm_ids(call.body())))
+        return Declined(DeclineReason.UNKNOWN_ACCOUNT, problem.text)
+    request = RecordedRequest("place", accounts[0], client_ids=tuple(_confirm_ids(call.body())))
     return call.context.market.refuse(request, problem)
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.exchange.orders import (
+    ChangeKind,
     ExchangeOrder,
     OrderStatus,
     OrderUpdate,
     PositionUpdate,
     Update,
-    What,
 )
 from tradeproc.localbroker.bars import LiveBars
 from tradeproc.localbroker.context import ServerContext
@@ -26,7 +26,7 @@ _DAY_SECONDS = 86_400
 
 
 @dataclass(slots=True)
-class BarSource:
+class BarStreamSource:
     """History, then the forming bar as it changes, and each bar once more when it is closed."""
 
     context: ServerContext
@@ -49,7 +49,7 @@ class BarSource:
 
 
 @dataclass(slots=True)
-class QuoteSource:
+class QuoteStreamSource:
     """One full quote a symbol, then only the fields that changed."""
 
     context: ServerContext
@@ -83,7 +83,7 @@ class QuoteSource:
 
 
 @dataclass(slots=True)
-class OrderSource:
+class OrderStreamSource:
     """Today's and open orders, then a full order a change, in the sequences recorded from the real stream."""
 
     context: ServerContext
@@ -127,7 +127,7 @@ class OrderSource:
 
     def _frames(self, update: OrderUpdate) -> Iterator[Line]:
         order, tell = update.order, self.context.order
-        if update.what is What.TRIGGERED:
+        if update.what is ChangeKind.TRIGGERED:
             yield tell(order, status="STP")
             return
         if order.status is OrderStatus.FILLED:
@@ -146,7 +146,7 @@ def is_of_today(order: ExchangeOrder, since: int) -> bool:
 
 
 @dataclass(slots=True)
-class PositionSource:
+class PositionStreamSource:
     """The positions, then each one that changed; revalued at most once a second while the market moves.
 
     `only_changes`: after the snapshot a position is told as its id and what changed of it.

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tradeproc.market.tape_files.lines import Lines, Unreadable
+from tradeproc.market.tape_files.lines import Lines, UnreadableTape
 
 Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
@@ -43,14 +43,14 @@ class Block:
         found = self.data[self.starts[row, column] : self.ends[row, column]].tobytes()
         return found.decode("utf-8", "replace")
 
-    def refuse(self, row: int, column: int, problem: str) -> Unreadable:
+    def refuse(self, row: int, column: int, problem: str) -> UnreadableTape:
         """Return the error of a cell; `problem` is followed by what stands there."""
         text = self.text(row, column)
         shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-        return Unreadable(int(self.lines[row]), f"{problem}, not {shown!r}")
+        return UnreadableTape(int(self.lines[row]), f"{problem}, not {shown!r}")
 
 
-class Form(NamedTuple):
+class CellForm(NamedTuple):
     """Cells written alike: their form, their rows, and (rows, width) the values of their digits."""
 
     form: str
@@ -69,19 +69,19 @@ def split(lines: Lines, separator: bytes, columns: int) -> Block:
     """Return the cells of lines that each have `columns` of them; blank lines are left out.
 
     Raises:
-        Unreadable: a line has another number of cells, or a NUL byte.
+        UnreadableTape: a line has another number of cells, or a NUL byte.
     """
     number, raw = lines
     if (found := raw.find(b"\0")) >= 0:
         line = number + raw.count(b"\n", 0, found)
-        raise Unreadable(line, "holds a NUL byte: this is no text, or UTF-16 without its mark; export it as CSV")
+        raise UnreadableTape(line, "holds a NUL byte: this is no text, or UTF-16 without its mark; export it as CSV")
     plain = raw.replace(b'"', b"") if b'"' in raw else raw
     numbers = np.arange(number, number + plain.count(b"\n"), dtype=np.int64)
     block = _regular(plain, separator, columns, numbers)
     return _one_by_one(lines, separator, columns) if block is None else block
 
 
-def forms(block: Block, column: int) -> Iterator[Form]:
+def forms(block: Block, column: int) -> Iterator[CellForm]:
     """Yield the cells of a column, those written alike together, in the order of their first rows."""
     starts, widths = block.starts[:, column], block.ends[:, column] - block.starts[:, column]
     rest = np.arange(len(block))
@@ -97,7 +97,7 @@ def forms(block: Block, column: int) -> Iterator[Form]:
         shapes = np.where(digits < 10, np.uint8(_ZERO), cells)
         alike = (shapes == shapes[0]).all(axis=1)
         taken = same[alike]
-        yield Form(shapes[0].tobytes().decode("latin-1"), taken, digits if alike.all() else digits[alike])
+        yield CellForm(shapes[0].tobytes().decode("latin-1"), taken, digits if alike.all() else digits[alike])
         rest = np.setdiff1d(rest, taken, assume_unique=True) if len(taken) < len(rest) else rest[:0]
 
 
@@ -105,12 +105,12 @@ def cells_of(line: str, separator: str) -> list[str]:
     """Return the cells of one line, without quotes and blanks around them.
 
     Raises:
-        Unreadable: its quotes do not fit.
+        UnreadableTape: its quotes do not fit.
     """
     try:
         rows = list(csv.reader([line], delimiter=separator, skipinitialspace=True))
     except csv.Error as error:
-        raise Unreadable(None, f"cannot be split into fields ({error})") from None
+        raise UnreadableTape(None, f"cannot be split into fields ({error})") from None
     return [cell.strip() for cell in rows[0]] if rows else []
 
 
@@ -151,13 +151,13 @@ def _one_by_one(lines: Lines, separator: bytes, columns: int) -> Block:
             continue
         try:
             cells = cells_of(line, separator.decode())
-        except Unreadable as bad:
-            raise Unreadable(number, bad.problem) from None
+        except UnreadableTape as bad:
+            raise UnreadableTape(number, bad.problem) from None
         while len(cells) > columns and not cells[-1]:
             cells.pop()
         if len(cells) != columns:
             has = f"has {len(cells)} field{'s' if len(cells) != 1 else ''}"
-            raise Unreadable(number, f"{has} where {columns} are expected; mend or remove the line")
+            raise UnreadableTape(number, f"{has} where {columns} are expected; mend or remove the line")
         rows.append(_OWN_SEPARATOR.join(re.sub(r"[\x1f\n]", "?", cell).encode() for cell in cells))
         numbers.append(number)
     if not rows:
@@ -165,5 +165,5 @@ def _one_by_one(lines: Lines, separator: bytes, columns: int) -> Block:
         return Block(np.empty(0, np.uint8), none, none, np.empty(0, np.int64))
     found = _regular(b"\n".join(rows) + b"\n", _OWN_SEPARATOR, columns, np.array(numbers, np.int64))
     if found is None:
-        raise Unreadable(numbers[0], "cannot be split into fields")
+        raise UnreadableTape(numbers[0], "cannot be split into fields")
     return found

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tradeproc.market.tape_files.cells import Block, Integers
-from tradeproc.market.tape_files.lines import Unreadable
+from tradeproc.market.tape_files.lines import UnreadableTape
 from tradeproc.market.tape_files.moments import Moments
 
 MONTH, DAY = "month", "day"
@@ -25,16 +25,16 @@ class DateOrder:
         """Check what is said.
 
         Raises:
-            Unreadable: it is neither.
+            UnreadableTape: it is neither.
         """
         if self.said not in ("", MONTH, DAY):
-            raise Unreadable(None, f"dates must begin with month or day, not {self.said!r}")
+            raise UnreadableTape(None, f"dates must begin with month or day, not {self.said!r}")
 
     def see(self, moments: Moments, block: Block, column: int) -> None:
         """Learn from the rows of a block.
 
         Raises:
-            Unreadable: a date contradicts what is said, or another date.
+            UnreadableTape: a date contradicts what is said, or another date.
         """
         for order, rows in ((MONTH, moments.only_month), (DAY, moments.only_day)):
             if not len(rows):

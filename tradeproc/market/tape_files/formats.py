@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from tradeproc.market.tape_files.cells import cells_of
 from tradeproc.market.tape_files.columns import price_of
-from tradeproc.market.tape_files.lines import Unreadable
+from tradeproc.market.tape_files.lines import UnreadableTape
 from tradeproc.market.tape_files.moments import is_clock, is_date, is_moment, is_time
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -99,7 +99,7 @@ def recognise(lines: Sequence[str]) -> Layout:
     """Return the layout of a file from its first lines, of which none is blank.
 
     Raises:
-        Unreadable: says what is missing, and what a file must have.
+        UnreadableTape: says what is missing, and what a file must have.
     """
     separator = _separator(lines)
     rows = [cells_of(line, separator) for line in lines]
@@ -119,7 +119,7 @@ def _separator(lines: Sequence[str]) -> str:
 
     best = max(SEPARATORS, key=score)
     if not score(best)[0]:
-        raise Unreadable(1, "has no fields; they must be separated by comma, semicolon, tab or |")
+        raise UnreadableTape(1, "has no fields; they must be separated by comma, semicolon, tab or |")
     return best
 
 
@@ -134,7 +134,7 @@ def _with_header(separator: str, rows: Sequence[Sequence[str]]) -> Layout:
     if "date" in columns and "clock" in columns:
         columns.pop("moment")
     elif "moment" not in columns:
-        raise Unreadable(
+        raise UnreadableTape(
             1, "has no time; call the column ts_event_ns, timestamp_utc or time, or give Date and Time in two columns"
         )
     else:
@@ -142,7 +142,7 @@ def _with_header(separator: str, rows: Sequence[Sequence[str]]) -> Layout:
         columns.pop("clock", None)
     has_bars = all(each in columns for each in OHLC) and bool({"volume", "up"} & set(columns))
     if not has_bars and not ("price" in columns and "size" in columns):
-        raise Unreadable(1, "needs the columns price, size (trades) or open, high, low, close, volume (bars)")
+        raise UnreadableTape(1, "needs the columns price, size (trades) or open, high, low, close, volume (bars)")
     return _vendors(separator, names, columns, rows, has_bars)
 
 
@@ -173,7 +173,7 @@ def _vendors(
         return made("Sierra Chart bars", stamp=Stamp.START)
     columns.pop("up", None)
     if is_bars and "volume" not in columns:
-        raise Unreadable(1, "has no column volume")
+        raise UnreadableTape(1, "has no column volume")
     moment = names[columns["moment"]] if "moment" in columns else ""
     is_utc = moment in ("tseventns", "timestamputc")
     is_own = is_utc or moment == "time"
@@ -217,15 +217,17 @@ def _without_header(separator: str, rows: Sequence[Sequence[str]]) -> Layout:
     elif width > 1 and is_date(first[0]) and is_clock(first[1]):
         columns, begin = {"date": 0, "clock": 1}, 2
     elif is_date(first[0]):
-        raise Unreadable(1, "has a date without a time of day; bars of days cannot be played, give bars of minutes")
+        raise UnreadableTape(
+            1, "has a date without a time of day; bars of days cannot be played, give bars of minutes"
+        )
     else:
-        raise Unreadable(
+        raise UnreadableTape(
             1, f"begins with {first[0][:40]!r}, which is no time; give the columns' names in the first line"
         )
     rest = width - begin
     shape = _SHAPES_OF_BARS.get(rest) or _SHAPES_OF_TRADES.get(rest)
     if shape is None:
-        raise Unreadable(
+        raise UnreadableTape(
             1, f"has {rest} fields after the time; without a header 5 are a bar, 2 or 4 a trade: add a line of names"
         )
     columns |= {meaning: place for place, meaning in enumerate(shape, begin)}

@@ -12,7 +12,7 @@ _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _TAIL = b" \t\r\n\x1a"
 
 
-class Unreadable(Refusal):
+class UnreadableTape(Refusal):
     """Bytes that are no tape: says the line and what to do; caught by whoever opened the file."""
 
     def __init__(self, line: int | None, problem: str) -> None:
@@ -20,7 +20,7 @@ class Unreadable(Refusal):
         super().__init__(f"{f'line {line}: ' if line else ''}{problem}")
 
 
-class Absent(Unreadable):
+class Absent(UnreadableTape):
     """What was asked for is not in these bytes; of a file's first bytes only, it may be in the rest."""
 
 
@@ -35,7 +35,7 @@ def blocks(chunks: Iterable[bytes]) -> Iterator[Lines]:
     """Yield the lines of a file in blocks, without byte order mark and carriage returns.
 
     Raises:
-        Unreadable: a line is too long to be one, or the text is damaged.
+        UnreadableTape: a line is too long to be one, or the text is damaged.
     """
     number, rest = 1, b""
     for chunk in _decoded(chunks):
@@ -47,7 +47,9 @@ def blocks(chunks: Iterable[bytes]) -> Iterator[Lines]:
             number += raw.count(b"\n")
             rest = rest[whole:]
         if len(rest) > LONGEST_LINE:
-            raise Unreadable(number, f"is longer than {LONGEST_LINE} bytes; give a CSV file, one trade or bar a line")
+            raise UnreadableTape(
+                number, f"is longer than {LONGEST_LINE} bytes; give a CSV file, one trade or bar a line"
+            )
     if rest := _unified(rest).rstrip(_TAIL):
         yield Lines(number, rest + b"\n")
 
@@ -80,6 +82,6 @@ def _transcoded(decoder: codecs.IncrementalDecoder, chunk: bytes, *, is_last: bo
     try:
         return decoder.decode(chunk, is_last).encode()
     except UnicodeError as error:
-        raise Unreadable(
+        raise UnreadableTape(
             None, f"is damaged UTF-16 text ({error.reason if hasattr(error, 'reason') else error})"
         ) from None

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeproc.domain.units import MINUTE, SECOND
-from tradeproc.market.tape_files.cells import Block, Form, Integers, forms
+from tradeproc.market.tape_files.cells import Block, CellForm, Integers, forms
 
 Flags = npt.NDArray[np.bool_]
 
@@ -153,7 +153,7 @@ def _read(block: Block, column: int, name: str, allowed: list[re.Pattern[str]]) 
     return Moments(at, has_zone, day_first if has_slashes else None, *sure, has_short_years)
 
 
-def _of_epoch(block: Block, column: int, name: str, form: Form) -> Integers | None:
+def _of_epoch(block: Block, column: int, name: str, form: CellForm) -> Integers | None:
     """Return the times of cells that count from 1970, None when these are none."""
     if form.form in _EPOCHS:
         return _since_1970(block, column, name, form)
@@ -163,7 +163,7 @@ def _of_epoch(block: Block, column: int, name: str, form: Form) -> Integers | No
     return np.asarray(form.number(0, 10) * SECOND + fraction)
 
 
-def _since_1970(block: Block, column: int, name: str, form: Form) -> Integers:
+def _since_1970(block: Block, column: int, name: str, form: CellForm) -> Integers:
     width = len(form.form)
     most = (_LAST_YEAR - _FIRST_YEAR) * 365 * _DAY // _EPOCHS[form.form]
     # nineteen digits fit below 2199; what does not is cut off before it can wrap
@@ -173,7 +173,7 @@ def _since_1970(block: Block, column: int, name: str, form: Form) -> Integers:
     return form.number(0, width) * _EPOCHS[form.form]
 
 
-def _clocks(form: Form, parts: Mapping[str, slice], match: re.Match[str]) -> tuple[Integers, Flags]:
+def _clocks(form: CellForm, parts: Mapping[str, slice], match: re.Match[str]) -> tuple[Integers, Flags]:
     """Return the times of day of cells of one form, less their offset from UTC, and which of them cannot be."""
     hour, minute, second = (_number(form, parts, key) for key in "HMS")
     problem = (hour > 23) | (minute > 59) | (second > 59)
@@ -190,7 +190,7 @@ def _clocks(form: Form, parts: Mapping[str, slice], match: re.Match[str]) -> tup
     return found, problem
 
 
-def _dates(form: Form, parts: Mapping[str, slice]) -> _Dates:
+def _dates(form: CellForm, parts: Mapping[str, slice]) -> _Dates:
     """Return the dates of cells of one form; cells without a date are of 1970-01-01."""
     if "y" not in parts:
         return _Dates(np.zeros(len(form.rows), np.int64), np.zeros(len(form.rows), np.bool_))
@@ -202,7 +202,7 @@ def _dates(form: Form, parts: Mapping[str, slice]) -> _Dates:
     return _Dates((days + day - 1) * _DAY, wrong | (day > length))
 
 
-def _number(form: Form, parts: Mapping[str, slice], key: str) -> Integers:
+def _number(form: CellForm, parts: Mapping[str, slice], key: str) -> Integers:
     if key not in parts:
         return np.zeros(len(form.rows), np.int64)
     return form.number(parts[key].start, parts[key].stop)

@@ -5,7 +5,7 @@ import re
 from tradeproc.domain.instruments import INSTRUMENTS, MONTH_LETTERS, Contract
 from tradeproc.domain.units import iso
 from tradeproc.errors import Refusal
-from tradeproc.market.tape_files.lines import Unreadable
+from tradeproc.market.tape_files.lines import UnreadableTape
 
 _LETTERS = re.compile(rf"@?([A-Z0-9]{{1,4}}?)[ _-]?([{MONTH_LETTERS}])(20\d\d|\d\d?)(?![A-Za-z0-9])")
 _NUMBERS = re.compile(r"([A-Z0-9]{1,4}) (\d\d)-(\d\d)(?![A-Za-z0-9])")
@@ -39,12 +39,12 @@ def check_contract(code: str) -> str:
     """Return a contract's code if it can be traded here.
 
     Raises:
-        Unreadable: it is none, or its root is not in the table.
+        UnreadableTape: it is none, or its root is not in the table.
     """
     try:
         root = Contract.parse(code).root
     except Refusal as error:
-        raise Unreadable(None, str(error)) from None
+        raise UnreadableTape(None, str(error)) from None
     if root not in INSTRUMENTS:
-        raise Unreadable(None, f"unknown instrument {root!r} in {code}; add it to domain/instruments.py")
+        raise UnreadableTape(None, f"unknown instrument {root!r} in {code}; add it to domain/instruments.py")
     return code

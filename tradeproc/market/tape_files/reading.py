@@ -18,7 +18,7 @@ from tradeproc.market.tape_files.columns import Prices
 from tradeproc.market.tape_files.date_order import DateOrder
 from tradeproc.market.tape_files.formats import Layout, Stamp, Zone
 from tradeproc.market.tape_files.grid import on_grid
-from tradeproc.market.tape_files.lines import Absent, Unreadable
+from tradeproc.market.tape_files.lines import Absent, UnreadableTape
 from tradeproc.market.tape_files.naming import check_contract, contract_in, contract_of
 from tradeproc.market.tape_files.rows import Rows, gather
 from tradeproc.market.tape_files.zones import to_utc, zone_of
@@ -27,7 +27,7 @@ _MOST_NAMED = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TapeHints:
     """What a person says of a file, each empty when it is not said.
 
     `zone` is of times without one, `stamp` is `start` or `end`, `contract` is a code as ESH24, or one of the file's
@@ -40,7 +40,7 @@ class Wanted:
     dates: str = ""
 
 
-NOTHING_SAID = Wanted()
+NOTHING_SAID = TapeHints()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,12 @@ class Reading:
 
 
 def read(
-    chunks: Iterable[bytes], name: str, wanted: Wanted, heard: Callable[[int], None] = lambda rows: None
+    chunks: Iterable[bytes], name: str, wanted: TapeHints, heard: Callable[[int], None] = lambda rows: None
 ) -> Reading:
     """Return what is in a file called `name`; `heard` is told the number of rows after each block.
 
     Raises:
-        Unreadable: names the line and the field, and what to do.
+        UnreadableTape: names the line and the field, and what to do.
     """
     rows = gather(chunks, DateOrder(wanted.dates), heard)
     notes = _Notes()
@@ -140,7 +140,7 @@ def _counted(rows: Rows) -> dict[str, int]:
 
 
 def _chosen(
-    rows: Rows, name: str, wanted: Wanted, symbols: Mapping[str, int], notes: _Notes
+    rows: Rows, name: str, wanted: TapeHints, symbols: Mapping[str, int], notes: _Notes
 ) -> tuple[Rows, tuple[str, ...]]:
     """Return the rows of the contracts that are meant, `which` as the index into them."""
     said, first_at = wanted.contract.strip(), max(0, int(rows.at[0]))
@@ -191,7 +191,7 @@ def _only(rows: Rows, symbols: list[str]) -> Rows:
 def _own(rows: Rows, text: str, code: str | None) -> str:
     if code is None or code != text:
         row = int(np.argmax(rows.which == list(rows.symbols).index(text)))
-        raise Unreadable(
+        raise UnreadableTape(
             int(rows.lines[row]),
             f"{text!r} is no contract; write root, month letter and two digits of the year, as ESH24",
         )
@@ -207,7 +207,7 @@ def _listed(symbols: Mapping[str, int]) -> str:
 # --- when
 
 
-def _to_utc(rows: Rows, contracts: tuple[str, ...], wanted: Wanted, notes: _Notes) -> str:
+def _to_utc(rows: Rows, contracts: tuple[str, ...], wanted: TapeHints, notes: _Notes) -> str:
     """Turn the times into UTC and return what their zone is."""
     layout = rows.layout
     if rows.has_zone or layout.zone is Zone.UTC:
@@ -248,12 +248,12 @@ def _in_order(rows: Rows, notes: _Notes) -> Rows:
     return rows.taken(np.argsort(rows.at, kind="stable"))
 
 
-def _stamp(layout: Layout, wanted: Wanted, notes: _Notes) -> Stamp:
+def _stamp(layout: Layout, wanted: TapeHints, notes: _Notes) -> Stamp:
     if wanted.stamp:
         try:
             return Stamp(wanted.stamp)
         except ValueError:
-            raise Unreadable(None, f"stamp must be start or end, not {wanted.stamp!r}") from None
+            raise UnreadableTape(None, f"stamp must be start or end, not {wanted.stamp!r}") from None
     if layout.stamp is None:
         notes.questions.append(
             "does not say whether a bar is stamped at its start or its end; say --stamp start or --stamp end"
@@ -277,7 +277,7 @@ def _set_on_grid(rows: Rows, contracts: tuple[str, ...]) -> None:
             values, off = on_grid(Prices(column.values[mine], column.decimals[mine]), product)
             if len(off):
                 row = int(mine[off[0]])
-                raise Unreadable(
+                raise UnreadableTape(
                     int(rows.lines[row]),
                     f"price {column.values[row]:.10g} is off the tick grid of {product.tick_size} of {code}; "
                     "is it another contract, or are the prices adjusted?",
@@ -316,7 +316,7 @@ def _four_trades(rows: Rows, contracts: tuple[str, ...], bar: int, stamp: Stamp)
     opens, highs, lows, closes = (each.values for each in rows.prices)
     wrong = (lows > np.minimum(opens, closes)) | (np.maximum(opens, closes) > highs)
     if wrong.any():
-        raise Unreadable(int(rows.lines[int(np.argmax(wrong))]), "open and close must lie between low and high")
+        raise UnreadableTape(int(rows.lines[int(np.argmax(wrong))]), "open and close must lie between low and high")
     starts = rows.at if stamp is Stamp.START else rows.at - bar
     is_rising = closes >= opens
     prices = np.stack([opens, np.where(is_rising, lows, highs), np.where(is_rising, highs, lows), closes], axis=1)

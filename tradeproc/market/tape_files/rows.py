@@ -10,7 +10,7 @@ from tradeproc.market.tape_files.cells import Block, Integers, split
 from tradeproc.market.tape_files.columns import Names, Prices, prices, whole
 from tradeproc.market.tape_files.date_order import DateOrder
 from tradeproc.market.tape_files.formats import OHLC, Layout, recognise
-from tradeproc.market.tape_files.lines import Absent, Lines, Unreadable, blocks
+from tradeproc.market.tape_files.lines import Absent, Lines, UnreadableTape, blocks
 from tradeproc.market.tape_files.moments import Moments, dates_and_clocks, moments
 
 MOST_ROWS = 40_000_000
@@ -88,7 +88,7 @@ class _Gathered:
             return
         self.count += len(block)
         if self.count > MOST_ROWS:
-            raise Unreadable(int(block.lines[0]), f"has more than {MOST_ROWS:,} rows before it; cut the file")
+            raise UnreadableTape(int(block.lines[0]), f"has more than {MOST_ROWS:,} rows before it; cut the file")
         self.parts.append(self._part(block))
 
     def _part(self, block: Block) -> _Part:
@@ -152,7 +152,7 @@ def gather(chunks: Iterable[bytes], dates: DateOrder, heard: Callable[[int], Non
     """Return the rows of a file; `heard` is told how many there are after each block.
 
     Raises:
-        Unreadable: names line and field.
+        UnreadableTape: names line and field.
     """
     gathered: _Gathered | None = None
     for lines in blocks(chunks):
@@ -164,7 +164,7 @@ def gather(chunks: Iterable[bytes], dates: DateOrder, heard: Callable[[int], Non
         gathered.add(lines)
         heard(gathered.count)
     if gathered is None:
-        raise Unreadable(None, "is empty; give at least one line of trades or bars")
+        raise UnreadableTape(None, "is empty; give at least one line of trades or bars")
     if not gathered.count:
         raise Absent(None, "holds no trade; give at least one line after the header")
     return gathered.rows()
@@ -174,7 +174,7 @@ def _begin(lines: Lines) -> tuple[Layout, Lines]:
     """Return the layout, and the lines after the header."""
     if (place := lines.raw.find(b"\0")) >= 0:
         line = lines.first + lines.raw.count(b"\n", 0, place)
-        raise Unreadable(line, "holds a NUL byte: this is no text, or UTF-16 without its mark; export it as CSV")
+        raise UnreadableTape(line, "holds a NUL byte: this is no text, or UTF-16 without its mark; export it as CSV")
     leading = len(lines.raw) - len(lines.raw.lstrip())
     before = lines.raw.count(b"\n", 0, leading)
     start = lines.raw.rfind(b"\n", 0, leading) + 1

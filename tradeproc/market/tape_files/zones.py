@@ -8,7 +8,7 @@ import numpy as np
 
 from tradeproc.domain.units import MINUTE, SECOND
 from tradeproc.market.tape_files.cells import Integers
-from tradeproc.market.tape_files.lines import Unreadable
+from tradeproc.market.tape_files.lines import UnreadableTape
 
 _STEP = timedelta(days=7)
 # within the hour that comes twice, the time falls back by nearly an hour when its second round begins
@@ -37,12 +37,12 @@ def zone_of(name: str) -> ZoneInfo:
     """Return a zone by name.
 
     Raises:
-        Unreadable: there is none.
+        UnreadableTape: there is none.
     """
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, LookupError):
-        raise Unreadable(
+        raise UnreadableTape(
             None, f"zone {name!r} is not known; name one as America/Chicago, America/New_York or UTC"
         ) from None
 

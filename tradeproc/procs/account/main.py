@@ -22,7 +22,7 @@ from tradeproc.home import Home
 from tradeproc.procs import follower
 from tradeproc.procs.follower import Follower, FollowerTiming
 from tradeproc.procs.lanes import LEAST_SECONDS
-from tradeproc.procs.specification import run_session
+from tradeproc.procs.session_start import run_session
 from tradeproc.protocol import names
 from tradeproc.store.rows import SessionRow
 

@@ -14,8 +14,8 @@ from tradeproc.bus.node import Node
 from tradeproc.clock import wall_ns
 from tradeproc.errors import Refusal, exit_code
 from tradeproc.home import Home, find_home
-from tradeproc.procs.jobs.queue_worker import QueueWorker, Work
-from tradeproc.procs.specification import database_of
+from tradeproc.procs.jobs.queue_worker import JobRunner, QueueWorker
+from tradeproc.procs.session_start import database_of
 from tradeproc.protocol import names
 from tradeproc.store import Store, round_trips
 from tradeproc.store.journal import replay_left
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str]) -> int:
         jobs.sweep()
         node.note_work()
 
-    worker = QueueWorker(url, Work(work, sweep), tell, give_up)
+    worker = QueueWorker(url, JobRunner(work, sweep), tell, give_up)
     node.add_statistics(jobs.statistics)
     node.on_stop(worker.stop)
     node.add_thread("queue", worker.is_stuck)

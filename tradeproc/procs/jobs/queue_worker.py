@@ -26,7 +26,7 @@ _OPEN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class JobRunner:
     """What the worker does, on threads of the worker: `trades` of one session, and the `sweep`."""
 
     trades: Callable[[int], None]
@@ -42,7 +42,7 @@ class QueueWorker:
     def __init__(
         self,
         url: str,
-        work: Work,
+        work: JobRunner,
         tell: Callable[[str], None],
         give_up: Callable[[Exception], None],
         stuck_seconds: float = 60.0,

@@ -38,7 +38,7 @@ class BadSpecification(Refusal):
     """A session that could not run as specified; answered as refused, in one line."""
 
 
-class Verdict:
+class CheckResult:
     """How a check ended: `refusal` is empty when the session may be created."""
 
     def __init__(self, refusal: str = "", unchecked: str = "", accounts: Sequence[BrokerAccount] = ()) -> None:
@@ -58,7 +58,7 @@ class Checks:
         broker: str,
         known: Sequence[BrokerAccount],
         seconds_left: Callable[[], float],
-        then: Callable[[Verdict], None],
+        then: Callable[[CheckResult], None],
     ) -> None:
         """Check a specification and call `then` once.
 
@@ -74,10 +74,10 @@ class Checks:
             try:
                 verdict = self._check(spec, broker, known, seconds_left)
             except Refusal as refusal:
-                verdict = Verdict(refusal=str(refusal))
+                verdict = CheckResult(refusal=str(refusal))
             except Exception as error:
                 log.exception("check_failed session=%s", spec.name)
-                verdict = Verdict(refusal=f"could not be checked: {type(error).__name__}: {error}")
+                verdict = CheckResult(refusal=f"could not be checked: {type(error).__name__}: {error}")
             self._node.post(lambda: then(verdict))
 
         self._lane.submit(run)
@@ -88,20 +88,20 @@ class Checks:
 
     def _check(
         self, spec: SessionSpec, broker: str, known: Sequence[BrokerAccount], seconds_left: Callable[[], float]
-    ) -> Verdict:
+    ) -> CheckResult:
         if (left := seconds_left()) <= 0:
             raise BadSpecification("no time was left to check it, because other checks took so long; try again")
         seconds = min(_STRATEGY_SECONDS, left)
         try_strategy(spec.strategy, self._home.root, spec.arguments, broker, seconds=seconds)
         if any(account.id == spec.account and account.is_tradable for account in known):
-            return Verdict()
+            return CheckResult()
         match self._ask_accounts(spec.login, min(self._link_seconds, seconds_left())):
             case Known(accounts):
                 _check_account(spec, accounts)
-                return Verdict(accounts=accounts)
+                return CheckResult(accounts=accounts)
             case Unknown(reason):
                 log.warning("account_unchecked account=%s login=%s reason=%s", spec.account, spec.login, reason)
-                return Verdict(unchecked=f"account {spec.account} could not be checked: {reason}")
+                return CheckResult(unchecked=f"account {spec.account} could not be checked: {reason}")
 
     def _ask_accounts(self, login: str, seconds: float) -> Known[Sequence[BrokerAccount]] | Unknown:
         deadline = time.monotonic() + seconds

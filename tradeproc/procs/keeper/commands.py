@@ -14,7 +14,7 @@ from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.wanted import RUNNING, next_change, wanted_now
 from tradeproc.errors import Outage, Refusal
 from tradeproc.home import Home
-from tradeproc.procs.keeper.checks import Checks, Verdict
+from tradeproc.procs.keeper.checks import CheckResult, Checks
 from tradeproc.procs.keeper.lists import number
 from tradeproc.procs.keeper.schedule import FLATTENING
 from tradeproc.procs.keeper.sessions import SessionView, wanted_of
@@ -22,7 +22,7 @@ from tradeproc.protocol import names
 from tradeproc.store import SessionRow, Store
 from tradeproc.supervision.client import Program, SupervisorAway
 from tradeproc.supervision.groups_shell import GroupsShell
-from tradeproc.supervision.reconcile import is_done
+from tradeproc.supervision.wanted_groups import is_done
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Commands:
         known = [row.account for row in self._store.accounts(spec.login)]
         deferred = Deferred[Body]()
 
-        def decide(verdict: Verdict) -> None:
+        def decide(verdict: CheckResult) -> None:
             if verdict.refusal:
                 deferred.refuse(verdict.refusal)
                 return

@@ -29,12 +29,12 @@ from tradeproc.procs.keeper.schedule import Schedules
 from tradeproc.procs.keeper.sessions import SessionView, wanted_of
 from tradeproc.procs.keeper.warden_watch import WardenWatch
 from tradeproc.procs.market_hours_file import follow_market_hours
-from tradeproc.procs.specification import database_of
+from tradeproc.procs.session_start import database_of
 from tradeproc.protocol import names
 from tradeproc.store import DatabaseDown, SessionRow, Store
 from tradeproc.supervision.client import SupervisorAway, SupervisorRefused
 from tradeproc.supervision.groups_shell import GroupsShell
-from tradeproc.supervision.reconcile import without_conflicts
+from tradeproc.supervision.wanted_groups import without_conflicts
 
 log = logging.getLogger(__name__)
 

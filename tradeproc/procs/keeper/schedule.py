@@ -15,7 +15,7 @@ from tradeproc.domain.wanted import RUNNING, wanted_now
 from tradeproc.protocol import names
 from tradeproc.store import DatabaseDown, SessionRow, Store
 from tradeproc.supervision.client import Program
-from tradeproc.supervision.reconcile import is_done
+from tradeproc.supervision.wanted_groups import is_done
 
 log = logging.getLogger(__name__)
 

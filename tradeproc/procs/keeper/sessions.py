@@ -10,12 +10,12 @@ from tradeproc.procs.portfolio.sums import most_severe
 from tradeproc.protocol import names
 from tradeproc.store.rows import SessionRow
 from tradeproc.supervision.client import Program, ProgramState
-from tradeproc.supervision.reconcile import Wanted
+from tradeproc.supervision.wanted_groups import WantedSession
 
 
-def wanted_of(row: SessionRow) -> Wanted:
+def wanted_of(row: SessionRow) -> WantedSession:
     """Return what the pure steps need to know of a session."""
-    return Wanted(row.id, row.spec.login, row.spec.account, row.spec.root)
+    return WantedSession(row.id, row.spec.login, row.spec.account, row.spec.root)
 
 
 class SessionView:

@@ -25,7 +25,7 @@ from tradeproc.localbroker.context import ServerContext
 from tradeproc.localbroker.server import ServerSettings, serve
 from tradeproc.localbroker.tape import located
 from tradeproc.localbroker.tradestation.oauth import OAuthSettings
-from tradeproc.market.tape_files.reading import Wanted
+from tradeproc.market.tape_files.reading import TapeHints
 from tradeproc.procs.market_hours_file import follow_market_hours
 from tradeproc.protocol import names
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     if not found.localbroker.enabled:
         log.info("localbroker_disabled nothing_to_run=1")
         return EXIT_DONE
-    pulse = Pulse(home)
+    pulse = HeartbeatThread(home)
     try:
         serve(settings_of(home, found), pulse.listen, pulse.hear)
     finally:
@@ -79,7 +79,7 @@ def folder_of(home: Home) -> Path:
 def configured_tape(home: Home, found: Config) -> Choice:
     """Return the tape that the configuration names."""
     wanted = found.localbroker
-    reading = Wanted(wanted.tape_zone, wanted.tape_stamp, wanted.tape_contract, wanted.tape_dates)
+    reading = TapeHints(wanted.tape_zone, wanted.tape_stamp, wanted.tape_contract, wanted.tape_dates)
     return Choice(located(wanted.tape, home.root), reading)
 
 
@@ -92,14 +92,14 @@ def _clients(found: Config) -> dict[str, str]:
     return clients
 
 
-class Pulse:
+class HeartbeatThread:
     """The heartbeat of a server that has an event loop of its own."""
 
     def __init__(self, home: Home) -> None:
         self._home, self._directory = home, Directory(home.sockets)
         self._made: Future[Node] = Future()
         self._thread: threading.Thread | None = None
-        self._desk: ServerContext | None = None
+        self._context: ServerContext | None = None
         self._port = self._rows = 0
         self._read_at = monotonic_ns()
 
@@ -121,9 +121,9 @@ class Pulse:
         self._thread.start()
         self._made.result()
 
-    def listen(self, port: int, desk: ServerContext) -> None:
+    def listen(self, port: int, context: ServerContext) -> None:
         """Take note that the server listens."""
-        self._port, self._desk = port, desk
+        self._port, self._context = port, context
         self._made.result().post(self._look)
 
     def end(self) -> None:
@@ -146,23 +146,23 @@ class Pulse:
 
     def _look(self) -> None:
         """Say how it goes; end when the event loop, or the reading of the tape, stands still."""
-        node, desk = self._made.result(), self._desk
-        at, patience = (self._read_at, _READING_SECONDS) if desk is None else (desk.pumped_at, _STUCK_SECONDS)
+        node, context = self._made.result(), self._context
+        at, patience = (self._read_at, _READING_SECONDS) if context is None else (context.pumped_at, _STUCK_SECONDS)
         if monotonic_ns() - at > patience * SECOND:
             log.error("localbroker_stuck seconds=%.1f", (monotonic_ns() - at) / SECOND)
             node.stop()
             return
-        if desk is None:
+        if context is None:
             node.set_state("starting", f"reads the tape: {self._rows:,} rows so far" if self._rows else "")
             return
-        node.note_event(desk.played_at)
+        node.note_event(context.played_at)
         node.note_work()
-        over = f"{_TAPE_IS_OVER}; " if desk.market.is_over else ""
+        over = f"{_TAPE_IS_OVER}; " if context.market.is_over else ""
         node.set_state("ready", f"{over}port {self._port}")
 
     def _statistics(self) -> Body:
-        desk = self._desk
-        if desk is None:
+        context = self._context
+        if context is None:
             return {"tape_rows": self._rows}
-        tape = {"tape": desk.market.tape.name, "tape_is_over": desk.market.is_over}
-        return {"port": self._port, "streams": len(desk.streams.open), "requests": desk.served, **tape}
+        tape = {"tape": context.market.tape.name, "tape_is_over": context.market.is_over}
+        return {"port": self._port, "streams": len(context.streams.open), "requests": context.served, **tape}

@@ -17,7 +17,7 @@ from tradeproc.domain.wanted import wanted_now
 from tradeproc.errors import Refusal
 from tradeproc.home import Home, find_home
 from tradeproc.procs.portfolio.sums import Report, most_severe, read_report, sum_up
-from tradeproc.procs.specification import database_of
+from tradeproc.procs.session_start import database_of
 from tradeproc.protocol import names, scopes
 from tradeproc.protocol.scopes import Scope
 from tradeproc.store import DatabaseDown, Store

@@ -13,9 +13,9 @@ from tradeproc.bus.node import Node
 from tradeproc.errors import EXIT_DONE, EXIT_FAULT
 from tradeproc.home import find_home
 from tradeproc.protocol import names
-from tradeproc.store.embedded import Server, database_url
+from tradeproc.store.embedded import EmbeddedServer, database_url
 from tradeproc.store.migrate import migrate
-from tradeproc.store.server_probe import Deafness
+from tradeproc.store.server_probe import ServerProbe
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
         log.info("database_external nothing_to_run=1")
         return EXIT_DONE
     node = Node(names.POSTGRES, Directory(home.sockets))
-    server = Server(home)
+    server = EmbeddedServer(home)
     try:
         server.start(_START_SECONDS)
         migrate(database_url(home))
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
                 node.note_work()
 
         node.every(_LOOK_SECONDS, look)
-        node.add_thread("server", Deafness(database_url(home), _DEAF_SECONDS).is_deaf)
+        node.add_thread("server", ServerProbe(database_url(home), _DEAF_SECONDS).is_deaf)
         node.on_stop(server.stop)
         node.add_statistics(lambda: {"server_pid": server.pid})
         node.set_state("ready")

@@ -6,7 +6,7 @@
     recorder.py       what its engine was told, to be replayed; decision_book.py what its strategy wanted
     terms.py          the contract as the broker has it; hours.py when its market and its schedule end
     timing.py         how long it waits for whom
-    summary.py        what it tells of itself; tally.py its profit so far
+    summary.py        what it tells of itself; session_profit.py its profit so far
 
 Start reading at `trading.py`.
 """

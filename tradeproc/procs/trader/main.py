@@ -27,7 +27,7 @@ from tradeproc.engine.state import Holding, Setup, State, new_state
 from tradeproc.engine.turn import EXTERNAL, KEPT_IDS, KEPT_ORDERS, after_fill
 from tradeproc.home import Home
 from tradeproc.procs.market_hours_file import follow_market_hours
-from tradeproc.procs.specification import run_session
+from tradeproc.procs.session_start import run_session
 from tradeproc.procs.trader import commands
 from tradeproc.procs.trader.audit_trail import CONNECT_SECONDS, AuditTrail
 from tradeproc.procs.trader.recorder import Recorder
@@ -49,7 +49,7 @@ _SWITCH_OFF = (strategy.BY, BY_TRADER)
 _AGAIN_SECONDS, _STANDBY_SECONDS = 0.5, 1.0
 
 
-class Beginning:
+class TraderStart:
     """From the session's row to a trader that lives: lease, journal, what the database knows."""
 
     def __init__(self, node: Node, home: Home, url: str, row: SessionRow) -> None:
@@ -181,4 +181,4 @@ def _position(row: SessionRow, fills: Sequence[Fill]) -> Position:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the trader of a session."""
-    return run_session("trader", arguments, lambda *given: Beginning(*given).try_to_begin())
+    return run_session("trader", arguments, lambda *given: TraderStart(*given).try_to_begin())

@@ -10,7 +10,7 @@ from tradeproc.engine.limits import closed_gate
 from tradeproc.engine.state import State
 from tradeproc.procs.bodies import order_body
 from tradeproc.procs.trader.audit_trail import AuditTrail
-from tradeproc.procs.trader.tally import Tally
+from tradeproc.procs.trader.session_profit import SessionProfit
 
 
 def position_of(state: State) -> Position:
@@ -43,7 +43,7 @@ def _decisions(state: State) -> Body:
     }
 
 
-def summary(state: State, tally: Tally, alarms: Mapping[str, str], audit: AuditTrail) -> Body:
+def summary(state: State, profit: SessionProfit, alarms: Mapping[str, str], audit: AuditTrail) -> Body:
     """Return session, position, profit, orders that can still fill, alarms and what is known of the world."""
     setup, spec = state.setup, state.setup.spec
     position, last = position_of(state), last_price(state)
@@ -61,11 +61,11 @@ def summary(state: State, tally: Tally, alarms: Mapping[str, str], audit: AuditT
         "why": why_no_entry(state, audit.clock.now()),
         "decisions": _decisions(state),
         "position": position.quantity,
-        "average": _text(tally.held.average),
-        "realized": _text(tally.realized),
-        "unrealized": None if last is None else _text(tally.unrealized(last)),
+        "average": _text(profit.held.average),
+        "realized": _text(profit.realized),
+        "unrealized": None if last is None else _text(profit.unrealized(last)),
         "currency": setup.instrument.currency,
-        "fills": tally.fills,
+        "fills": profit.fills,
         "orders": [order_body(order) for order in state.engine.open_orders],
         "last": last,
         "market_at": state.strategy.market_at or None,

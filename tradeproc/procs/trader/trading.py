@@ -26,8 +26,8 @@ from tradeproc.procs.trader.audit_trail import AuditTrail
 from tradeproc.procs.trader.hours import Hours
 from tradeproc.procs.trader.perform import Performer, answer_of
 from tradeproc.procs.trader.recorder import Recorder
+from tradeproc.procs.trader.session_profit import SessionProfit
 from tradeproc.procs.trader.summary import summary
-from tradeproc.procs.trader.tally import Tally
 from tradeproc.procs.trader.terms import Terms
 from tradeproc.protocol import names
 from tradeproc.store.database import DatabaseDown
@@ -48,7 +48,7 @@ class Trader:
         self.node, self.session, self.spec = node, row.id, row.spec
         self._timing = audit.timing
         self.audit, self.state, self.clock = audit, state, audit.clock
-        self.tally = Tally(state.setup.instrument.point_value, fills)
+        self.profit = SessionProfit(state.setup.instrument.point_value, fills)
         self.recorder = recorder
         self.recent_fills: deque[Fill] = deque(fills, maxlen=_KEPT_FILLS)
         self.link, self.account = names.link(row.spec.login), names.account(row.id)
@@ -126,7 +126,7 @@ class Trader:
             effect = following.popleft()
             if isinstance(effect, effects.Persist):
                 for fill in effect.fills:
-                    self.tally.add(fill)
+                    self.profit.add(fill)
                     self.recent_fills.append(fill)
             if isinstance(effect, effects.KeepLatch):
                 # what is stored counts again only when it is newer
@@ -301,7 +301,7 @@ class Trader:
 
     def summary(self) -> Body:
         """Return everything that people and the portfolio want to know of the session."""
-        return summary(self.state, self.tally, self.performer.alarms, self.audit)
+        return summary(self.state, self.profit, self.performer.alarms, self.audit)
 
     def _say_goodbye(self) -> None:
         """Say what stays at the broker."""

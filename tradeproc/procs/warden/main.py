@@ -16,15 +16,15 @@ from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
 from tradeproc.config import Config, SupervisionConfig
 from tradeproc.home import Home, find_home
-from tradeproc.procs.specification import database_of
+from tradeproc.procs.session_start import database_of
 from tradeproc.procs.warden.alarms import Alarms, tell_of_disk
 from tradeproc.procs.warden.halts import Halts
 from tradeproc.protocol import names
 from tradeproc.supervision import restarts
 from tradeproc.supervision.client import Supervisor, SupervisorAway
 from tradeproc.supervision.hangs import Hangs, running_of
-from tradeproc.supervision.listener import Listener
-from tradeproc.supervision.restarting import Ward, Witness
+from tradeproc.supervision.listener import EventListener
+from tradeproc.supervision.restarting import ProcessHistory, RestartController
 from tradeproc.supervision.restarts import Action
 from tradeproc.supervision.rules import Settings
 
@@ -44,10 +44,12 @@ class Warden:
         self._supervisor = Supervisor(home)
         self._alarms = Alarms(node, database_of(settings, home), settings.database.connect_seconds)
         self._hangs = Hangs(node, self._supervisor, settings.supervision)
-        witness = Witness(self._hangs.reason_of, self._hangs.has_worked)
-        self._ward = Ward(home, self._supervisor, _pauses(settings.supervision), random.random, self._tell, witness)
+        witness = ProcessHistory(self._hangs.reason_of, self._hangs.has_worked)
+        self._ward = RestartController(
+            home, self._supervisor, _pauses(settings.supervision), random.random, self._tell, witness
+        )
         self._halts = Halts(node, self._ward.halted)
-        self._listener = Listener(self._ward.hear, lambda: node.stop(0))
+        self._listener = EventListener(self._ward.hear, lambda: node.stop(0))
         self._heard: set[str] = set()
         node.add_statistics(self._statistics)
         node.add_socket(self._listener.input, self._listener.read)

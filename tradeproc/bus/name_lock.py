@@ -29,7 +29,7 @@ class NameTaken(Fault):
         super().__init__(f"{path.stem}: another process with this name is alive (it holds {path})")
 
 
-class Presence:
+class NameLock:
     """The lock of one process name."""
 
     def __init__(self, path: Path, patience: float) -> None:

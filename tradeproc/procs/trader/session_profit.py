@@ -10,7 +10,7 @@ from tradeproc.engine.state import Holding
 from tradeproc.engine.turn import after_fill
 
 
-class Tally:
+class SessionProfit:
     """Cash that moved with the fills; with the position at the last price it is the whole profit.
 
     Every change of the position is a fill, also one by no order of ours, so the same fills give the same profit

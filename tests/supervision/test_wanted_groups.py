@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradeproc.supervision.client import Program, ProgramState
-from tradeproc.supervision.reconcile import (
+from tradeproc.supervision.wanted_groups import (
     AddLink,
     AddSession,
     RemoveFile,
@@ -14,7 +14,7 @@ from tradeproc.supervision.reconcile import (
     StartLink,
     Step,
     StopGroup,
-    Wanted,
+    WantedSession,
     reconcile,
     without_conflicts,
 )
@@ -35,8 +35,8 @@ def session(number: int, state: ProgramState = RUNNING) -> list[Program]:
     return [program(f"session-{number}", name, state) for name in ("account", "trader")]
 
 
-ONE = Wanted(1, "paper", "A", "ES")
-TWO = Wanted(2, "paper", "B", "ES")
+ONE = WantedSession(1, "paper", "A", "ES")
+TWO = WantedSession(2, "paper", "B", "ES")
 CORE = [program("core", "keeper"), program("warden", "warden")]
 
 
@@ -162,7 +162,7 @@ def test_from_any_state_the_wanted_groups_come_and_no_wanted_process_is_touched(
         names = ["link", "orders-A", "bars-ESH24-1m"]
         programs += [program(f"link-{login}", name, state) for name, state in zip(names, found, strict=False)]
     model = Model(programs, set(files))
-    wanted = [Wanted(number, login, f"A{number}", "ES") for number, login in running.items()]
+    wanted = [WantedSession(number, login, f"A{number}", "ES") for number, login in running.items()]
     mine = {each.group for each in wanted} | {f"link-{each.login}" for each in wanted}
 
     for _ in range(6):

@@ -15,7 +15,7 @@ from tradeproc.supervision.client import Program, ProgramState
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedSession:
     """A session that should run: its login, and what no two running sessions may share."""
 
     session: int
@@ -74,7 +74,9 @@ class RemoveFile:
 Step = AddLink | StartLink | AddSession | StopGroup | RemoveGroup | RemoveFile
 
 
-def without_conflicts(wanted: Iterable[Wanted], groups: Collection[str]) -> tuple[list[Wanted], dict[int, int]]:
+def without_conflicts(
+    wanted: Iterable[WantedSession], groups: Collection[str]
+) -> tuple[list[WantedSession], dict[int, int]]:
     """Return who may run, and which others may not because of whom: one account and product has one session.
 
     Who has a group already goes first, then the lower number.
@@ -90,7 +92,7 @@ def without_conflicts(wanted: Iterable[Wanted], groups: Collection[str]) -> tupl
     return sorted(allowed, key=lambda one: one.session), refused
 
 
-def reconcile(wanted: Sequence[Wanted], programs: Iterable[Program], files: Collection[str]) -> list[Step]:
+def reconcile(wanted: Sequence[WantedSession], programs: Iterable[Program], files: Collection[str]) -> list[Step]:
     """Return the next steps, links before the sessions that need them; an empty list when all agrees.
 
     Args:

@@ -10,7 +10,7 @@ from tradeproc.domain.texts import shown
 from tradeproc.errors import Outage, Refusal, TradeprocError
 
 
-class Exit(IntEnum):
+class ExitStatus(IntEnum):
     """What a command leaves with; these numbers are kept stable."""
 
     OK = 0
@@ -45,15 +45,15 @@ def supervisorctl(action: str, *programs: str) -> str:
     return f".venv/bin/supervisorctl -c supervisord.conf {shlex.join((action, *programs))}"
 
 
-def exit_of(error: BaseException) -> Exit:
+def exit_of(error: BaseException) -> ExitStatus:
     """Return the exit code of an error that a command ended with."""
     if isinstance(error, NotFound):
-        return Exit.NOT_FOUND
+        return ExitStatus.NOT_FOUND
     if isinstance(error, WrongUsage):
-        return Exit.USAGE
+        return ExitStatus.USAGE
     if isinstance(error, Outage):
-        return Exit.NOT_RUNNING
-    return Exit.FAILED
+        return ExitStatus.NOT_RUNNING
+    return ExitStatus.FAILED
 
 
 def one_line(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from tradeproc.bus.sockets import Socket, connect_subscriber, new_context
 _MOST_AT_ONCE = 1_000
 
 
-class Listener:
+class Subscriber:
     """Subscriptions to any number of processes; a process that dies and comes back is heard again by itself."""
 
     def __init__(self, directory: Directory) -> None:

@@ -14,14 +14,14 @@ _MANY_DEATHS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RunReport:
     """What to say, and whether the session ended well: its strategy never failed, and not all was refused."""
 
     lines: tuple[str, ...]
     is_well: bool
 
 
-def after_deaths(found: Sequence[tuple[str, Death]], trader: str, bars: int) -> Verdict:
+def after_deaths(found: Sequence[tuple[str, Death]], trader: str, bars: int) -> RunReport:
     """Return what to say of the deaths of a session's processes.
 
     It ended well in spite of them when somebody killed a process, and it came back and worked.
@@ -36,10 +36,10 @@ def after_deaths(found: Sequence[tuple[str, Death]], trader: str, bars: int) -> 
     if has_stopped:
         lines.append("No bar was decided since the trader died.")
     is_fault = any(death.code == EXIT_FAULT or death.reason.startswith(HUNG) for _, death in found)
-    return Verdict(tuple(lines), len(found) < _MANY_DEATHS and not is_fault and not has_stopped)
+    return RunReport(tuple(lines), len(found) < _MANY_DEATHS and not is_fault and not has_stopped)
 
 
-def verdict(counts: Mapping[str, int], refused: Sequence[Mapping[str, Any]], session: int) -> Verdict:
+def verdict(counts: Mapping[str, int], refused: Sequence[Mapping[str, Any]], session: int) -> RunReport:
     """Return what to say of a strategy's decisions; `refused` are rows of those that were not carried out."""
     lines: list[str] = []
     failures = [row for row in refused if row["decision"] == "failed"]
@@ -54,7 +54,7 @@ def verdict(counts: Mapping[str, int], refused: Sequence[Mapping[str, Any]], ses
     if not counts["wanted"] and not counts["failed"]:
         lines.append("The strategy made no decision.")
     is_well = not counts["failed"] and (not counts["wanted"] or counts["refused"] < counts["wanted"])
-    return Verdict(tuple(lines), is_well)
+    return RunReport(tuple(lines), is_well)
 
 
 def _newest(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tradeproc.cli.quickstart.verdict import after_deaths, verdict
+from tradeproc.cli.quickstart.run_report import after_deaths, verdict
 from tradeproc.supervision.deaths import Death
 from tradeproc.supervision.repeats import HUNG, UNSAID
 

@@ -12,7 +12,7 @@ from tests.store.book import FILL
 from tradeproc.domain.book import Fill, FillKind
 from tradeproc.domain.orders import Side
 from tradeproc.domain.units import Contracts, Money, Price
-from tradeproc.procs.trader.tally import Tally
+from tradeproc.procs.trader.session_profit import SessionProfit
 from tradeproc.store import round_trips
 
 POINT = Money(Decimal(50))
@@ -44,38 +44,38 @@ def test_realized_and_unrealized_together_are_the_cash_identity_at_any_price_als
     made: list[Fill], quarter: int
 ) -> None:
     last = quarter / 4
-    tally = Tally(POINT, made)
+    profit = SessionProfit(POINT, made)
 
-    realized, unrealized = tally.realized, tally.unrealized(last)
+    realized, unrealized = profit.realized, profit.unrealized(last)
 
     cash = sum((-each.side.sign * each.quantity * each.price for each in made if each.price is not None), Decimal(0))
     held = sum(each.side.sign * each.quantity for each in made)
     assert realized is not None
     assert unrealized is not None
     assert realized + unrealized == pytest.approx((cash + held * Decimal(last)) * POINT, abs=Decimal("1e-9"))
-    assert (tally.fills, tally.held.quantity) == (len(made), held)
+    assert (profit.fills, profit.held.quantity) == (len(made), held)
 
 
 def test_a_flat_session_has_only_realized_profit() -> None:
-    tally = Tally(POINT, [fill(2, "4800.25"), fill(-2, "4801.25")])
+    profit = SessionProfit(POINT, [fill(2, "4800.25"), fill(-2, "4801.25")])
 
-    assert tally.realized == 100
-    assert tally.unrealized(9999.0) == 0
+    assert profit.realized == 100
+    assert profit.unrealized(9999.0) == 0
 
 
 def test_a_position_taken_over_from_the_broker_is_no_profit_and_its_sale_is() -> None:
     """Somebody bought by hand: three contracts appear without an order of ours."""
-    tally = Tally(POINT, [fill(3, 4800, kind=FillKind.EXTERNAL)])
+    profit = SessionProfit(POINT, [fill(3, 4800, kind=FillKind.EXTERNAL)])
 
-    assert tally.realized == 0
-    assert tally.unrealized(4801.0) == 150
+    assert profit.realized == 0
+    assert profit.unrealized(4801.0) == 150
 
-    tally.add(fill(-3, 4802))
-    assert tally.realized == 300
+    profit.add(fill(-3, 4802))
+    assert profit.realized == 300
 
 
 def test_zero_is_a_price_and_none_is_unknown() -> None:
-    at_zero, unknown = Tally(POINT, [fill(1, 0)]), Tally(POINT, [fill(1, None)])
+    at_zero, unknown = SessionProfit(POINT, [fill(1, 0)]), SessionProfit(POINT, [fill(1, None)])
 
     assert (at_zero.realized, at_zero.unrealized(-37.63)) == (0, Decimal("-1881.50"))
     assert (unknown.realized, unknown.unrealized(-37.63)) == (0, None)
@@ -85,23 +85,23 @@ def test_zero_is_a_price_and_none_is_unknown() -> None:
 
 
 def test_what_was_realized_before_a_price_was_unknown_stays_known_until_that_is_closed() -> None:
-    tally = Tally(POINT, [fill(1, 100), fill(-1, 101), fill(1, 100), fill(1, None)])
+    profit = SessionProfit(POINT, [fill(1, 100), fill(-1, 101), fill(1, 100), fill(1, None)])
 
-    assert tally.realized == 50
-    tally.add(fill(-1, 105))
-    assert tally.realized is None
+    assert profit.realized == 50
+    profit.add(fill(-1, 105))
+    assert profit.realized is None
 
 
 def test_a_fill_that_was_taken_back_never_was() -> None:
     first, second = fill(1, 100, order_id="a"), fill(1, 110, order_id="b")
     undone = fill(-1, 100, order_id="a", kind=FillKind.REVERSAL, revision=1, cumulative=Contracts(0))
-    tally = Tally(POINT, [first, second])
+    profit = SessionProfit(POINT, [first, second])
 
-    tally.add(undone)
+    profit.add(undone)
 
-    assert (tally.held.quantity, tally.held.average, tally.realized) == (1, 110, 0)
-    tally.add(fill(-1, 115, order_id="c"))
-    assert tally.realized == 250
+    assert (profit.held.quantity, profit.held.average, profit.realized) == (1, 110, 0)
+    profit.add(fill(-1, 115, order_id="c"))
+    assert profit.realized == 250
 
 
 @settings(max_examples=200, deadline=None)
@@ -112,7 +112,7 @@ def test_tally_and_round_trips_agree_and_the_same_fills_give_the_same_after_a_re
     """Fills of our orders, changes by others and fills taken back, in any sequence; flat at the end."""
     chance = random.Random(seed)
     rows: list[Fill] = []
-    live = Tally(POINT)
+    live = SessionProfit(POINT)
     for number, each in enumerate(made):
         rows.append(replace(each, order_id=str(number)))
         live.add(rows[-1])
@@ -127,7 +127,7 @@ def test_tally_and_round_trips_agree_and_the_same_fills_give_the_same_after_a_re
         rows.append(fill(-live.held.quantity, str(Decimal(quarter) / 4), order_id="last"))
         live.add(rows[-1])
 
-    again = Tally(POINT, rows)
+    again = SessionProfit(POINT, rows)
 
     assert (live.realized, live.held) == (again.realized, again.held)
     trades = round_trips(rows)

@@ -1,13 +1,13 @@
-"""The floor of the hot path: the same hops with nothing but pyzmq, orjson and httpx, a process each.
+"""What the hot path is measured against: the same hops with nothing but pyzmq, orjson and httpx, a process each.
 
     candle published -> trader reads it, writes an order -> account passes it on -> link posts it
 
 As on the desk there are three messages over ZeroMQ's ipc and a request over a connection that is kept open, to the
-same socket, and each process decodes the JSON that it gets and encodes what it passes on. What the floor has not: a
-strategy, an engine, limits, numbers and deadlines of messages, an access token, threads, and a database; with a
-database's URL its trader makes one durable row of each order first, which is the floor of a desk that may not forget.
+same socket, and each process decodes the JSON that it gets and encodes what it passes on. The baseline has no
+strategy, engine, limits, sequence numbers, deadlines, access token, threads or database. Given a database's URL, its
+trader makes one durable row of each order first: this is the baseline of a desk that must not lose an order.
 
-Run as `python -m tradeproc.bench.floor <trader|account|link> <folder> <url> [database]`; ends with its parent.
+Run as `python -m tradeproc.bench.baseline <trader|account|link> <folder> <url> [database]`; ends with its parent.
 """
 
 import sys
@@ -27,7 +27,7 @@ def trader(context: Context, folder: str, _: str, database: str) -> None:
     """Hear candles, send an order for each."""
     connection = psycopg.connect(database, autocommit=True) if database else None
     if connection is not None:
-        connection.execute("create table floor_orders (number bigserial primary key, body text)")
+        connection.execute("create table baseline_orders (number bigserial primary key, body text)")
     candles, account = context.socket(zmq.SUB), context.socket(zmq.DEALER)
     candles.connect(f"ipc://{folder}/feed")
     candles.setsockopt(zmq.SUBSCRIBE, b"candle")
@@ -45,7 +45,7 @@ def trader(context: Context, folder: str, _: str, database: str) -> None:
         }
         if connection is not None:
             connection.execute(
-                "insert into floor_orders (body) values (%s)", (orjson.dumps(order).decode(),), prepare=True
+                "insert into baseline_orders (body) values (%s)", (orjson.dumps(order).decode(),), prepare=True
             )
         account.send_multipart([b"submit", orjson.dumps(order)])
 
