@@ -32,7 +32,7 @@ VALUES: dict[str, Any] = {
     "side": "sell", "quantity": 2, "filled": 1, "price": "4800.25", "average": "4800.25", "reason": LONG,
     "source": "reconcile", "process": "link-paper.positions-SIM0000001F", "supervisor": "RUNNING", "age": 1.0,
     "lag_ns": 10**6, "pid": 1234567, "detail": LONG, "kind": "order_unknown", "subject": LONG, "ours": LONG,
-    "brokers": LONG, "refusal": LONG, "decision": "SubmitBracket", "times": 75,
+    "brokers": LONG, "refusal": LONG, "decision": "SubmitBracket", "times": 75, "data_login": "data",
     "cause": LONG, "profit": "-1137.50", "entry_price": "4800.25", "exit_price": "4800.25",
 }  # fmt: skip
 TIMES = ("at", "created_at", "market_at", "entered_market_at", "exited_market_at", "cleared_at", "acknowledged_at")

@@ -81,3 +81,18 @@ def test_a_closed_market_says_until_when() -> None:
     assert why._calendar("cme_equity", Nanos(from_iso("2026-11-24T15:00:00Z"))) == ""
     assert why._calendar("nowhere", weekend) == ""
     assert ROOT.is_dir()
+
+
+def test_a_session_needs_the_bars_of_its_data_login_and_the_streams_of_its_other_one() -> None:
+    row = {"id": 1, "login": "paper", "account": "SIM1", "contract": "ESH24", "minutes": 1}
+
+    assert why.needed_by(row | {"data_login": "data"}) == [
+        "session-1.trader",
+        "session-1.account",
+        "link-paper.link",
+        "link-data.link",
+        "link-data.bars-ESH24-1m",
+        "link-paper.orders-SIM1",
+        "link-paper.positions-SIM1",
+    ]
+    assert why.needed_by(row)[2:4] == ["link-paper.link", "link-paper.bars-ESH24-1m"]

@@ -3,6 +3,7 @@
 import codecs
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -241,3 +242,16 @@ def test_no_value_of_any_key_is_told_in_more_than_one_line_or_taken_where_it_mea
             assert "\n" not in str(bad)
         else:
             assert value not in NO_NUMBERS, f"{key} = {value} is taken"
+
+
+def test_bars_come_from_a_login_of_this_desk_and_real_orders_never_follow_a_tape(tmp_path: Path) -> None:
+    paper = SHIPPED.partition("[logins.paper]")[2].partition("[localbroker]")[0]
+    real = paper.replace('base_url = "http://127.0.0.1:8765/v3"', "").replace("public =", "env =")
+    config = load(home_with(tmp_path, f"{SHIPPED}\n[logins.real]{real}"))
+    spec = read_session(ROOT / "conf" / "sessions" / "example.toml")
+
+    config.check_session(replace(spec, data_login="real"))
+    with pytest.raises(NotAllowedHere, match="login 'dat' is not in"):
+        config.check_session(replace(spec, data_login="dat"))
+    with pytest.raises(NotAllowedHere, match="data_login 'paper' is at the local broker, whose market is a tape"):
+        config.check_session(replace(spec, login="real", data_login="paper"))

@@ -410,3 +410,14 @@ def test_a_halt_that_may_be_lost_is_critical_and_a_lost_row_is_told_also_of_a_st
     stopped = evaluate(alarm("journal_damaged", is_due=False), LIMITS, NOW)
 
     assert [(each.level, each.subject) for each in (*host, *stopped)] == [(CRITICAL, "host"), (WARNING, "session 1")]
+
+
+def test_a_session_needs_the_link_of_its_data_login_too() -> None:
+    with_both = session()
+    due = with_both.sessions.value[:1] if isinstance(with_both.sessions, Known) else ()
+    apart = replace(with_both, sessions=Known(tuple(replace(each, data_login="data") for each in due)))
+
+    [problem] = evaluate(apart, LIMITS, NOW)
+
+    assert (problem.level, problem.subject) == (CRITICAL, "link-data:link")
+    assert "needed by session mine" in problem.text

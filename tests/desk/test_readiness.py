@@ -223,3 +223,9 @@ def test_up_is_up_when_all_of_it_is_and_says_what_is_not(tmp_path: Path) -> None
     finally:
         desk.tradectl("down")
         desk.broker.close()
+
+
+def test_a_session_that_is_due_needs_the_link_of_its_data_login_too() -> None:
+    rows = [{"id": 3, "login": "paper", "data_login": "data", "is_due": True, "conflict": ""}]
+
+    assert list(due(rows)) == ["link-paper.link", "link-data.link", "session-3.account", "session-3.trader"]

@@ -137,3 +137,25 @@ def test_a_halt_cancels_entries_that_still_work_and_leaves_the_rest() -> None:
     desk.bar()
     desk.bar(seconds=5)
     assert desk.broker.position == 0
+
+
+@pytest.mark.parametrize(
+    ("login", "refusal"),
+    [
+        ("paper", "trading is halted by login:paper"),
+        ("data", "trading is halted by login:data, the session's data login"),
+    ],
+)
+def test_a_latched_login_refuses_entries_and_lets_exits_pass_and_a_data_login_is_told_apart(
+    login: str, refusal: str
+) -> None:
+    desk = Desk(Scripted(BUY), data_login="data").start()
+    desk.bar()
+    desk.tell(events.TradingStateSet(f"login:{login}", TradingState.HALTED))
+    desk.strategy.plans += [BUY, EXIT]
+
+    desk.bar()
+    assert desk.refusals == [refusal]
+    desk.bar()
+
+    assert desk.position == 0

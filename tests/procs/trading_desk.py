@@ -55,7 +55,8 @@ class TradingDesk:
         self.stage, self.url, self.timing = stage, url, timing
         self.engine_timing = engine or EngineTiming()
         self.store = Store(url)
-        self.session = self.store.create_session(spec(**changes))
+        self.spec = spec(**changes)
+        self.session = self.store.create_session(self.spec)
         self.broker = ModelBroker()
         self.lock = threading.Lock()
         self.strategy = Scripted(*plans)
@@ -78,7 +79,11 @@ class TradingDesk:
             ),
         }
         self.me, self.account_name = names.trader(self.session), names.account(self.session)
-        self.link = stage.enter(LINK, self._prepare_link)
+        # of a data login of its own if there is one; the link of the orders then tells terms and nothing else
+        self.orders_terms: Callable[[], Body] = lambda: self.terms()
+        self.link = stage.enter(names.link(self.spec.login_of_data), self._prepare_link)
+        if self.spec.login_of_data != self.spec.login:
+            stage.enter(LINK, lambda node: node.handle("contract_details", lambda _: self.orders_terms()))
         self.bars = stage.enter(BARS, self._prepare_bars)
         self.account = self.enter_account()
         self._folder = folder

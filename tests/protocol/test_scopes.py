@@ -43,3 +43,9 @@ def test_a_latch_of_the_host_of_a_portfolio_or_of_the_session_itself_counts_for_
 
 def test_a_damaged_text_names_no_session() -> None:
     assert Scope("session:x").session is None
+
+
+def test_a_latch_of_a_login_counts_for_a_session_that_orders_or_takes_its_bars_through_it() -> None:
+    assert scopes.of_login("paper").concerns(7, ("paper", "data"))
+    assert scopes.of_login("data").concerns(7, ("paper", "data"))
+    assert not scopes.of_login("other").concerns(7, ("paper", "data"))

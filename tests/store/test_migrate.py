@@ -86,3 +86,23 @@ def test_every_column_is_told_its_meaning() -> None:
 
 
 KNOWN = {"session", "state", "by", "reason", "number", "side", "type", "role", "time_in_force", "key"}
+
+
+def test_a_session_of_before_has_the_login_of_its_orders_as_its_data_login(empty_url: str) -> None:
+    own = own_part()
+    before = MigrationSet(own.name, {name: text for name, text in own.files.items() if name < "0009"})
+    migrate(empty_url, (before,))
+    with psycopg.connect(empty_url, autocommit=True) as direct:
+        direct.execute(
+            "insert into sessions (key, name, spec, created_at, changed_at) "
+            "values ('a', 'a', '{\"login\": \"paper\"}', 1, 1)"
+        )
+        migrate(empty_url)
+        direct.execute(
+            "insert into sessions (key, name, spec, created_at, changed_at) "
+            'values (\'b\', \'b\', \'{"login": "paper", "data_login": "data"}\', 1, 1)'
+        )
+
+        found = direct.execute("select data_login from sessions order by id").fetchall()
+
+    assert found == [("paper",), ("data",)]

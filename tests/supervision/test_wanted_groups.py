@@ -181,3 +181,20 @@ def test_from_any_state_the_wanted_groups_come_and_no_wanted_process_is_touched(
             each.name == "link" and each.state is RUNNING for each in model.programs if each.group == group
         )
     assert reconcile(wanted, model.programs, model.files) == []
+
+
+APART = replace(ONE, data_login="data")
+
+
+def test_a_session_has_the_link_of_its_orders_and_that_of_its_bars_both_before_itself() -> None:
+    assert reconcile([APART], CORE, []) == [AddLink("data"), AddLink("paper"), AddSession(1)]
+    assert reconcile([replace(APART, data_login="paper")], CORE, []) == [AddLink("paper"), AddSession(1)]
+
+
+def test_a_data_link_that_ended_idle_is_started_for_a_session_and_goes_when_none_needs_it() -> None:
+    paper, idle = program("link-paper", "link"), program("link-data", "link", EXITED, 0)
+    running = [*session(1), *session(2), paper, idle]
+
+    assert reconcile([APART, TWO], running, []) == [StartLink("data")]
+    assert reconcile([APART, TWO], [*session(1, STOPPED), *session(2), paper, idle], []) == []
+    assert reconcile([ONE, TWO], running, []) == [RemoveGroup("link-data")]

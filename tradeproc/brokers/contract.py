@@ -338,6 +338,11 @@ def lacks(broker: Broker, feed: str) -> str:
     return "" if broker.has_account_management else f"{broker.name} manages no accounts"
 
 
-def trading_lacks(broker: Broker) -> str:
-    """Return in one line what a session would miss whose only login is at this broker; empty when nothing."""
-    return "; ".join(filter(None, (lacks(broker, "bars"), lacks(broker, "orders"))))
+def trading_lacks(broker: Broker, data_broker: Broker | None = None) -> str:
+    """Return in one line what a session would miss; empty when nothing.
+
+    Args:
+        broker: at which the login is that takes its orders.
+        data_broker: at which the login is that serves its bars; None: the same.
+    """
+    return "; ".join(filter(None, (lacks(data_broker or broker, "bars"), lacks(broker, "orders"))))

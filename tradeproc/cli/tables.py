@@ -89,6 +89,7 @@ SESSIONS = (
     Column("bar", "bar", drop=2),
     Column("strategy", "strategy", cut=10),
     Column("login", "login", drop=3),
+    Column("data", "data_login", drop=5),
     Column("account", "account", drop=1),
     Column("environment", "environment", drop=4),
     Column("wanted", "desired", state),

@@ -5,7 +5,7 @@ gap and after a restart of the trader is anything asked, so that watching costs 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -52,13 +52,16 @@ def first_screen(row: dict[str, Any], *, speed: float | None = None, hint: str =
 
 
 class Watch:
-    """The screen of one session, renewed by `look`; close it afterwards."""
+    """The screen of one session, renewed by `look`; close it afterwards.
 
-    def __init__(self, desk: Desk, session: int, login: str, screen: Screen) -> None:
+    `logins` are the session's, the one that serves its bars last.
+    """
+
+    def __init__(self, desk: Desk, session: int, logins: Sequence[str], screen: Screen) -> None:
         self._desk, self._session, self.screen = desk, session, screen
         self._trader = names.trader(session)
-        self._groups = (names.session_group(session), names.link_group(login))
-        self._tape = names.LOCAL_BROKER if is_at_local_broker(desk, login) else ""
+        self._groups = (names.session_group(session), *map(names.link_group, logins))
+        self._tape = names.LOCAL_BROKER if is_at_local_broker(desk, logins[-1]) else ""
         self._listener = Subscriber(desk.directory)
         self._sequences = Sequences()
         self._is_behind = True

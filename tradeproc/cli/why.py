@@ -98,9 +98,11 @@ def death_rows(home: Home, row: Mapping[str, Any]) -> Rows:
 def needed_by(row: Mapping[str, Any]) -> list[str]:
     """Return the names of the processes that a session needs."""
     session, login, account = int(row["id"]), str(row.get("login")), str(row.get("account"))
+    data_login = str(row.get("data_login") or login)
     feeds = [names.account_feed(login, kind, account) for kind in ("orders", "positions")]
-    bars = names.bars_feed(login, str(row.get("contract")), int(row.get("minutes") or 0))
-    return [names.trader(session), names.account(session), names.link(login), bars, *feeds]
+    bars = names.bars_feed(data_login, str(row.get("contract")), int(row.get("minutes") or 0))
+    links = [names.link(each) for each in dict.fromkeys((login, data_login))]
+    return [names.trader(session), names.account(session), *links, bars, *feeds]
 
 
 def death_line(process: str, death: Death) -> str:
@@ -132,7 +134,7 @@ def market_of(desk: Desk, row: Mapping[str, Any]) -> str:
     """Return why the market of a session stands still: closed until when, or its tape is over; empty if it moves."""
     try:
         config = desk.config
-        login = config.logins.get(str(row.get("login")))
+        login = config.logins.get(str(row.get("data_login") or row.get("login")))
         local = f"127.0.0.1:{config.localbroker.port}"
         if config.localbroker.enabled and login is not None and local in login.base_url:
             return _tape(local, key_file_of(desk.home))

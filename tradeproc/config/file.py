@@ -75,7 +75,7 @@ class Config:
         return url
 
     def check_session(self, spec: SessionSpec) -> None:
-        """Check that this desk allows a session: its login, its environment, its contract's month, its limits.
+        """Check that this desk allows a session: its logins, its environment, its contract's month, its limits.
 
         Raises:
             NotAllowedHere: names what does not fit.
@@ -86,6 +86,7 @@ class Config:
                 f"session {spec.name!r} asks for environment {spec.environment!r}, "
                 f"but login {spec.login!r} is {login.environment.value!r}"
             )
+        self._check_data_login(spec, login)
         try:
             check_listed(spec.contract)
         except NoSuchMonth as bad:
@@ -94,6 +95,22 @@ class Config:
             asked, allowed = getattr(spec.limits, key), getattr(self.limits, key)
             if asked > allowed:
                 raise NotAllowedHere(f"session {spec.name!r} asks for {key} {asked}, this desk allows {allowed}")
+
+    def _check_data_login(self, spec: SessionSpec, login: LoginConfig) -> None:
+        """Check the login that serves the bars: orders of a real market must not follow a tape.
+
+        Raises:
+            NotAllowedHere: there is no such login, or it is at the local broker while the orders go elsewhere.
+        """
+        data_login = self.login(spec.login_of_data)
+        if self._is_at_local_broker(data_login) and not self._is_at_local_broker(login):
+            raise NotAllowedHere(
+                f"session {spec.name!r}: data_login {data_login.name!r} is at the local broker, whose market "
+                f"is a tape, but the orders of login {login.name!r} go elsewhere"
+            )
+
+    def _is_at_local_broker(self, login: LoginConfig) -> bool:
+        return f"127.0.0.1:{self.localbroker.port}/" in f"{login.base_url}/"
 
 
 def load(home: Home) -> Config:

@@ -95,7 +95,10 @@ def sessions_seen(due: Answer[list[SessionRow]], now: Nanos) -> Answer[tuple[Ses
             return Unknown(reason)
         case Known(rows):
             return Known(
-                tuple(SessionSeen(row.id, row.spec.name, _due_since(row, now), row.spec.login) for row in rows)
+                tuple(
+                    SessionSeen(row.id, row.spec.name, _due_since(row, now), row.spec.login, row.spec.login_of_data)
+                    for row in rows
+                )
             )
 
 

@@ -194,7 +194,7 @@ class Collector:
         spec, now = row.spec, wall_ns()
         found = []
         for process in (
-            names.bars_feed(spec.login, spec.contract, spec.minutes),
+            names.bars_feed(spec.login_of_data, spec.contract, spec.minutes),
             names.account_feed(spec.login, "orders", spec.account),
             names.account_feed(spec.login, "positions", spec.account),
         ):
@@ -211,9 +211,10 @@ class Collector:
     def _is_open(self, spec: SessionSpec, now: Nanos) -> bool:
         """Tell whether data should come: by the exchange's calendar, or by the tape where that is the market."""
         configured = self.config.value if isinstance(self.config, Known) else None
-        if configured is not None and configured.localbroker.enabled and spec.login in configured.logins:
+        login = spec.login_of_data
+        if configured is not None and configured.localbroker.enabled and login in configured.logins:
             local = f"127.0.0.1:{configured.localbroker.port}"
-            if local in configured.logins[spec.login].base_url:
+            if local in configured.logins[login].base_url:
                 return _is_tape_running(local, key_file_of(self.desk.home))
         return market_hours(spec.calendar).is_open(now)
 

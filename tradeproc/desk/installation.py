@@ -133,7 +133,8 @@ class Desk:
 
 
 def flat_session(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a session row with its specification's fields beside its own, and its bar as `1m`."""
+    """Return a session row with its specification's fields beside its own, its data login, and its bar as `1m`."""
     flat = {**row.get("spec", {}), **{key: value for key, value in row.items() if key != "spec"}}
+    flat["data_login"] = flat.get("data_login") or flat.get("login")
     flat["bar"] = f"{flat.get('minutes')}m"
     return flat

@@ -14,7 +14,7 @@ from tradeproc.protocol.names import KEEPER
 
 _SECONDS = 2.0
 # what a trader says of its session, for want of the keeper's row
-_OF_TRADER = ("name", "login", "account", "contract", "minutes", "strategy", "trading_state")
+_OF_TRADER = ("name", "login", "data_login", "account", "contract", "minutes", "strategy", "trading_state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,5 +76,5 @@ def _of_traders(desk: Desk) -> list[dict[str, Any]]:
             told = desk.client.call(names.trader(number), "state", {}, _SECONDS)
         except TradeprocError:
             continue
-        rows.append({"id": number, "state": "running", **{key: told[key] for key in _OF_TRADER}})
+        rows.append({"id": number, "state": "running", **{key: told[key] for key in _OF_TRADER if key in told}})
     return rows

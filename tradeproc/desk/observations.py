@@ -17,12 +17,13 @@ class ProgramSeen:
 
 @dataclass(frozen=True, slots=True)
 class SessionSeen:
-    """A session that should run now; `since` is since when, UTC nanoseconds."""
+    """A session that should run now; `since` is since when, UTC nanoseconds. An empty `data_login` is `login`."""
 
     id: int
     name: str
     since: int
     login: str
+    data_login: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,7 +177,8 @@ def due(sessions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
             continue
         conflict = str(row.get("conflict") or "")
         if not conflict:
-            found[names.link(row["login"])] = ""
+            for login in (row["login"], row.get("data_login") or row["login"]):
+                found[names.link(login)] = ""
         for process in (names.account(row["id"]), names.trader(row["id"])):
             found[process] = conflict
     return found

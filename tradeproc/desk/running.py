@@ -56,7 +56,7 @@ def sessions(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterato
                     if not coming & set(own):
                         yield from _session(each, seen)
                     continue
-                for name in (*own, _link(each)):
+                for name in (*own, *_links(each)):
                     if name not in coming:
                         users.setdefault(name, []).append(each.name)
             for name, needing in users.items():
@@ -66,9 +66,9 @@ def sessions(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterato
 def _coming(session: SessionSeen, seen: Observations) -> frozenset[str]:
     """Return what the keeper is about to add, or to start: a link that ended because nobody needed it."""
     programs = _programs(seen)
-    missing = {name for name in (*_own(session), _link(session)) if name not in programs}
-    link = programs.get(_link(session))
-    return frozenset(missing | {link.name} if link is not None and link.state == "EXITED" else missing)
+    missing = {name for name in (*_own(session), *_links(session)) if name not in programs}
+    links = [programs[name] for name in _links(session) if name in programs]
+    return frozenset(missing | {link.name for link in links if link.state == "EXITED"})
 
 
 def _session(session: SessionSeen, seen: Observations) -> Iterator[Problem]:
@@ -109,15 +109,16 @@ def due(seen: Observations) -> tuple[SessionSeen, ...]:
 
 def needs(session: SessionSeen) -> frozenset[str]:
     """Return the processes without which a session cannot trade."""
-    return frozenset(names.process_at_supervisord(name) for name in (*_own(session), _link(session)))
+    return frozenset(names.process_at_supervisord(name) for name in (*_own(session), *_links(session)))
 
 
 def _own(session: SessionSeen) -> tuple[str, str]:
     return names.account(session.id).at_supervisord, names.trader(session.id).at_supervisord
 
 
-def _link(session: SessionSeen) -> str:
-    return names.link(session.login).at_supervisord
+def _links(session: SessionSeen) -> tuple[str, ...]:
+    logins = dict.fromkeys((session.login, session.data_login or session.login))
+    return tuple(names.link(login).at_supervisord for login in logins)
 
 
 def _programs(seen: Observations) -> Mapping[str, ProgramSeen]:

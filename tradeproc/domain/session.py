@@ -45,6 +45,7 @@ class ExternalPolicy(StrEnum):
     """Book it and go on."""
 
 
+LOGIN = r"[a-z0-9][a-z0-9_-]{0,15}"
 # of a broker's account; it becomes part of process names, of files and of addresses
 ACCOUNT = r"[A-Za-z0-9._-]{1,16}"
 
@@ -71,8 +72,9 @@ class SessionLimits:
 class SessionSpec:
     """One trading session as specified.
 
-    `login` names a login of the configuration and `environment` must repeat that login's, so that a session
-    never moves from paper to real money by an edit of one word. `minutes` is the length of a bar. `strategy` is
+    `login` names the login of the configuration that takes the orders, and `environment` must repeat that login's, so
+    that a session never moves from paper to real money by an edit of one word. `data_login` names the login that
+    serves the bars; empty means the same login. `minutes` is the length of a bar. `strategy` is
     an installed name, `package.module:Class` or `path/to/file.py:Class`. `warmup` is a number of bars; None
     leaves it to the strategy. `market_hours` names an exchange calendar; empty means the instrument's own.
     `schedule` says when it runs while it is started; None is always.
@@ -94,6 +96,7 @@ class SessionSpec:
     market_hours: str = ""
     notes: str = ""
     schedule: Schedule | None = None
+    data_login: str = ""
 
     def __post_init__(self) -> None:
         """Check everything that can be known without asking anybody.
@@ -102,7 +105,9 @@ class SessionSpec:
             BadValue: names the key and what is allowed.
         """
         _check_text("name", self.name, r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", "up to 40 letters, digits, . _ -")
-        _check_text("login", self.login, r"[a-z0-9][a-z0-9_-]{0,15}", "up to 16 small letters, digits, _ -")
+        _check_text("login", self.login, LOGIN, "up to 16 small letters, digits, _ -")
+        if self.data_login:
+            _check_text("data_login", self.data_login, LOGIN, "up to 16 small letters, digits, _ -")
         _check_text("account", self.account, ACCOUNT, "up to 16 letters, digits, . _ -")
         _check_text("strategy", self.strategy, STRATEGY, "name, module:Class or file.py:Class")
         _check_contract(self.contract)
@@ -122,16 +127,31 @@ class SessionSpec:
         return Contract.parse(self.contract).root
 
     @property
+    def login_of_data(self) -> str:
+        """Return the login that serves the bars."""
+        return self.data_login or self.login
+
+    @property
+    def logins(self) -> tuple[str, ...]:
+        """Return the logins that the session needs, each once: the one of its orders first."""
+        return tuple(dict.fromkeys((self.login, self.login_of_data)))
+
+    @property
     def calendar(self) -> str:
         """Return the key of the market hours that apply."""
         return self.market_hours or instrument(self.root).market_hours
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plain form that `from_dict` reads, without what is left at None."""
+        """Return the plain form that `from_dict` reads, without what is left at None and without an empty data login.
+
+        Versions before 0009 of the database know no data login, and read what does not name one.
+        """
         plain = asdict(self)
         plain["arguments"] = dict(self.arguments)
         plain["stop_policy"] = self.stop_policy.value
         plain["external_policy"] = self.external_policy.value
+        if not self.data_login:
+            del plain["data_login"]
         return {key: value for key, value in plain.items() if value is not None}
 
     @classmethod

@@ -4,7 +4,7 @@ The shell turns bus messages, replies, commands and the passing of time into the
 each, in the order in which they came. Numbers and tickets in an answer are those of the effect that asked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -38,9 +38,9 @@ class TradingState(StrEnum):
         return (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED).index(self)
 
 
-def concerns(scope: str, session: int) -> bool:
-    """Tell whether a latch of that scope counts for a session: its own, its portfolio's and the host's do."""
-    return Scope(scope).concerns(session)
+def concerns(scope: str, session: int, logins: Collection[str] = ()) -> bool:
+    """Tell whether a latch of that scope counts for a session: its own, its logins' and wider ones do."""
+    return Scope(scope).concerns(session, logins)
 
 
 # --- life of the process ------------------------------------------------------------------------------------------

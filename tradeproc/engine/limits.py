@@ -14,9 +14,11 @@ a position the other way is cut off, since an order that opens is an entry, what
 from dataclasses import dataclass, replace
 
 from tradeproc.domain.orders import Order, Side
+from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import SECOND, Contracts, Nanos
 from tradeproc.engine.events import StreamKind, TradingState
 from tradeproc.engine.state import State, Waiting
+from tradeproc.protocol import scopes
 
 # a reply takes this long only when something is wrong
 REPLY_EXPECTED = 5 * SECOND
@@ -100,13 +102,20 @@ def _desk_closed(state: State) -> str | None:
     if engine.closing is not None:
         return "the position is being closed"
     if engine.trading is not TradingState.ACTIVE:
-        scopes = sorted(scope for scope, latch in engine.latches.items() if latch is engine.trading)
-        return f"trading is {engine.trading.value} by {', '.join(scopes)}"
+        closing = sorted(scope for scope, latch in engine.latches.items() if latch is engine.trading)
+        said = (_scope_in_reason(scope, state.setup.spec) for scope in closing)
+        return f"trading is {engine.trading.value} by {', '.join(said)}"
     if not engine.is_database_up:
         return "the database is down"  # which takes the lease with it: say the cause
     if not engine.is_lease_held:
         return "the lease is lost"
     return None
+
+
+def _scope_in_reason(scope: str, spec: SessionSpec) -> str:
+    """Return a latch's scope; that of the data login is told apart, because orders do not go through it."""
+    is_data = spec.login != spec.login_of_data and scope == scopes.of_login(spec.login_of_data)
+    return f"{scope}, the session's data login" if is_data else scope
 
 
 def _unknown(state: State, now: Nanos) -> str | None:

@@ -4,6 +4,7 @@ host    login:<name>    portfolio:<name>    session:<number>
 """
 
 import re
+from collections.abc import Collection
 from typing import Final
 
 from tradeproc.errors import Refusal
@@ -63,8 +64,13 @@ class Scope(str):
         """Return the portfolio's name, None for every other scope."""
         return self.name if self.kind == "portfolio" else None
 
-    def concerns(self, session: int) -> bool:
-        """Tell whether a latch of this scope counts for a session: its own, its portfolio's and the host's do."""
+    def concerns(self, session: int, logins: Collection[str] = ()) -> bool:
+        """Tell whether a latch of this scope counts for a session that needs these logins.
+
+        Its own, its portfolio's, the host's and those of its logins do; of its data too.
+        """
+        if self.login is not None:
+            return self.login in logins
         return self in (HOST, of_session(session)) or self.portfolio is not None
 
     @property

@@ -1,7 +1,7 @@
 """Carries out the keeper's steps: writes or removes group files and asks supervisord to follow."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tradeproc.home import Home
 from tradeproc.protocol import names
@@ -70,7 +70,8 @@ class GroupsShell:
         for each in wanted:
             if each.group in members:
                 self._write_again(self._files.text(each.group), session_group(each.session))
-        for login in sorted({each.login for each in wanted if names.link_group(each.login) in members}):
+        needed = {login for each in wanted for login in each.logins}
+        for login in sorted(login for login in needed if names.link_group(login) in members):
             text = self._files.text(names.link_group(login))
             self._write_again(
                 text, parse(text) if is_ours(text) else _as_it_runs(login, members[names.link_group(login)])
@@ -104,14 +105,14 @@ class GroupsShell:
             self.supervisor.add_group(group)
             self._edited.discard(group)
 
-    def start(self, session: int, login: str) -> None:
-        """Start what is down in the groups of a session and its login; a person asked, so also what had halted.
+    def start(self, session: int, logins: Collection[str]) -> None:
+        """Start what is down in the groups of a session and its logins; a person asked, so also what had halted.
 
         Raises:
             SupervisorAway: supervisord does not answer.
         """
         groups = {program.group for program in self.supervisor.processes()}
-        for group in (names.link_group(login), names.session_group(session)):
+        for group in (*map(names.link_group, logins), names.session_group(session)):
             if group in groups:
                 self.supervisor.start_group(group)
 

@@ -16,12 +16,21 @@ from tradeproc.supervision.client import Program, ProgramState
 
 @dataclass(frozen=True, slots=True)
 class WantedSession:
-    """A session that should run: its login, and what no two running sessions may share."""
+    """A session that should run: its logins, and what no two running sessions may share.
+
+    `login` takes its orders, `data_login` serves its bars; empty means the same.
+    """
 
     session: int
     login: str
     account: str
     root: str
+    data_login: str = ""
+
+    @property
+    def logins(self) -> frozenset[str]:
+        """Logins whose links the session needs."""
+        return frozenset((self.login, self.data_login or self.login))
 
     @property
     def group(self) -> str:
@@ -104,10 +113,15 @@ def reconcile(wanted: Sequence[WantedSession], programs: Iterable[Program], file
     for program in programs:
         if program.process.group.is_generated:
             groups[program.group].append(program)
-    links = {names.link_group(each.login): each.login for each in wanted}
+    links = {names.link_group(login): login for each in wanted for login in each.logins}
     sessions = {each.group: each.session for each in wanted}
     # a session that a person stopped needs no link: it would end idle and be started again, over and over
-    used = {names.link_group(each.login) for each in wanted if each.group not in groups or _is_up(groups[each.group])}
+    used = {
+        names.link_group(login)
+        for each in wanted
+        if each.group not in groups or _is_up(groups[each.group])
+        for login in each.logins
+    }
     steps: list[Step] = []
     for group, login in sorted(links.items()):
         if group not in groups:

@@ -21,6 +21,7 @@ from tradeproc.bus.codec import Body
 from tradeproc.bus.requests import RequestRefused
 from tradeproc.domain import messages
 from tradeproc.domain.broker_orders import BrokerAccount
+from tradeproc.domain.candles import Candle
 from tradeproc.domain.units import Nanos
 from tradeproc.procs.keeper.lists import BadQuestion
 from tradeproc.store import Store
@@ -156,6 +157,7 @@ def test_a_started_session_gets_its_group_and_its_login_a_link_and_a_stopped_one
         ({"account": "SIM0000002F"}, "not one of login 'paper'; did you mean"),
         ({"account": "SIM0000009F"}, "cannot be traded: closed"),
         ({"quantity": 0}, "quantity: must be 1"),
+        ({"data_login": "dat"}, "login 'dat' is not in .*paper"),
     ],
 )
 def test_what_could_not_run_is_refused_in_one_line(desk: Desk, changes: Body, line: str) -> None:
@@ -209,6 +211,83 @@ def test_a_broker_that_is_not_what_a_session_needs_is_refused_at_its_creation(
     finally:
         file.write_text(before)
     assert "\n" not in str(refused.value)
+
+
+@contextmanager
+def more_logins(desk: Desk, **brokers: str) -> Iterator[None]:
+    """Let the configuration have more logins for a while, each like `paper` but at another broker."""
+    file = desk.yard.home.conf / "tradeproc.toml"
+    before = file.read_text()
+    paper = before.partition("[logins.paper]")[2].partition("[localbroker]")[0]
+    more = [f"[logins.{name}]{paper.replace('tradestation', broker)}" for name, broker in brokers.items()]
+    file.write_text("\n".join([before, *more]))
+    try:
+        yield
+    finally:
+        file.write_text(before)
+
+
+def test_a_session_may_order_at_one_broker_and_take_its_bars_of_another(desk: Desk) -> None:
+    candle = messages.candle_to_body(
+        Candle(Nanos(0), Nanos(60 * 10**9), 1.0, 1.0, 1.0, 1.0, 1, 1), "ESH24", 1, is_history=True
+    )
+    account = messages.broker_account_to_body(BrokerAccount("SIM0000007F", "futures", "USD", True))
+    apart = {"login": "orders", "data_login": "data", "account": "SIM0000007F"}
+    with (
+        more_logins(desk, data="toy_data", orders="toy_accounts"),
+        node(desk, "link-orders.link", {"accounts": lambda _: {"known": [account]}}),
+        node(desk, "link-data.link", {"history": lambda _: {"known": [candle]}}),
+    ):
+        answer = desk.ask("create", spec={**SPEC, **apart})
+
+    assert answer["unchecked"] == ""
+    assert desk.row(answer["session"])["spec"]["data_login"] == "data"
+    assert {login.name for login in desk.store.logins()} >= {"orders", "data"}
+    desk.ask("remove", session=answer["session"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"data_login": "orders"}, "Toy Accounts serves no market data; name a login .* or data_login"),
+        ({"login": "data", "data_login": "paper"}, "Toy Data manages no accounts; name a login"),
+        ({"data_login": "data"}, "data_login 'data' has no ESH24 bars of 1 minutes"),
+    ],
+)
+def test_a_data_login_that_serves_no_bars_and_a_login_that_takes_no_orders_are_refused_in_one_line(
+    desk: Desk, changes: Body, line: str
+) -> None:
+    with (
+        more_logins(desk, data="toy_data", orders="toy_accounts"),
+        node(desk, "link-data.link", {"history": lambda _: {"known": []}}),
+        pytest.raises(RequestRefused, match=line) as refused,
+    ):
+        desk.create(**changes)
+    assert "\n" not in str(refused.value)
+
+
+def test_bars_that_cannot_be_asked_for_are_left_unchecked_not_refused(desk: Desk) -> None:
+    away = {"unknown": "the broker is away"}
+    with (
+        more_logins(desk, data="toy_data"),
+        node(desk, "link-data.link", {"history": lambda _: away}),
+    ):
+        answer = desk.ask("create", spec={**SPEC, "data_login": "data"})
+
+    assert "bars of 1 minutes of data_login data could not be checked: the broker is away" in answer["unchecked"]
+    desk.ask("remove", session=answer["session"])
+
+
+def test_a_started_session_gets_the_links_of_both_its_logins(desk: Desk) -> None:
+    with more_logins(desk, data="toy_data"):
+        session = desk.create(data_login="data")
+        desk.ask("start", session=session)
+        for process in ("link-data.link", "link-paper.link", f"session-{session}.trader"):
+            desk.yard.running(process)
+
+        desk.ask("stop", session=session)
+        wait_until("the end", lambda: desk.state_of(session) == "stopped")
+    desk.ask("remove", session=session)
 
 
 def test_one_account_and_product_has_one_running_session(desk: Desk, session: int) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tradeproc.domain import messages
 from tradeproc.domain.broker_orders import ContractDetails
 from tradeproc.domain.instruments import INSTRUMENTS, Contract
 from tradeproc.domain.units import Money, Price
-from tradeproc.errors import Halt
+from tradeproc.errors import Halt, Refusal
 from tradeproc.procs.trader.terms import differences
 from tradeproc.procs.trader.timing import TraderTiming
 from tradeproc.testing.waiting import wait_until
@@ -79,3 +80,50 @@ def test_terms_that_cannot_be_had_are_asked_for_until_they_can_and_the_session_s
     desk.terms = lambda: {"known": messages.contract_details_to_body(desk.details)}
 
     wait_until("ready", lambda: desk.status()["state"] == "ready")
+
+
+class NoData(Refusal):
+    """What the link of a broker without market data says."""
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_the_login_of_the_orders_tells_the_terms_and_the_data_login_only_where_it_does_not_know_contracts(
+    on_stage: Stage, tmp_path: Path, book_url: str, knows: bool
+) -> None:
+    desk = TradingDesk(on_stage, book_url, tmp_path, data_login="data")
+    asked: list[str] = []
+
+    def terms(of: str) -> dict[str, Any]:
+        asked.append(of)
+        if of == "orders" and not knows:
+            raise NoData("the broker of this login declares that it has no market data")
+        return {"known": messages.contract_details_to_body(desk.details)}
+
+    desk.terms, desk.orders_terms = partial(terms, "data"), partial(terms, "orders")
+
+    desk.begin()
+
+    wait_until("ready", lambda: desk.status()["state"] == "ready")
+    assert asked == (["orders"] if knows else ["orders", "data"])
+    assert desk.history_asked == 1
+    desk.store.close()
+
+
+def test_terms_of_the_orders_that_are_not_known_for_now_are_not_taken_from_the_data_login(
+    on_stage: Stage, tmp_path: Path, book_url: str
+) -> None:
+    desk = TradingDesk(on_stage, book_url, tmp_path, timing=TraderTiming(terms_again=0.05), data_login="data")
+    asked = 0
+
+    def unknown() -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        return {"unknown": "the broker is away"}
+
+    desk.orders_terms = unknown
+    desk.begin()
+
+    wait_until("asked again", lambda: asked >= 3)
+    assert desk.history_asked == 0
+    assert desk.status()["detail"] == "waiting for the broker's terms of ESH24: the broker is away"
+    desk.store.close()

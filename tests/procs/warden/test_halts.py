@@ -63,3 +63,27 @@ def test_a_login_without_running_sessions_is_settled_at_once(warden: Actor, tmp_
     with acting(tmp_path, "core.keeper", {"sessions": lambda _: {"sessions": []}}):
         warden.do(lambda: halts.halt_group("link-paper", "it died too often"))
         wait_until("the end of it", lambda: settled == ["link-paper"])
+
+
+def test_sessions_that_take_their_bars_of_a_login_are_halted_too_and_the_reason_says_so(
+    warden: Actor, tmp_path: Path
+) -> None:
+    settled: list[str] = []
+    reasons: dict[int, str] = {}
+    apart = {"id": 3, "spec": {"login": "paper", "data_login": "data"}, "desired": "running"}
+    rows = [row(1, "data", "running"), row(2, "paper", "running"), apart, {**apart, "id": 4, "desired": "stopped"}]
+
+    def halt(body: Body) -> Body:
+        reasons[int(body["session"])] = str(body["reason"])
+        return {}
+
+    halts = Halts(warden.node, settled.append)
+    with acting(tmp_path, "core.keeper", {"halt": halt, "sessions": lambda _: {"sessions": rows}}):
+        warden.do(lambda: halts.halt_group("link-data", "it died too often"))
+        wait_until("the end of it", lambda: settled)
+
+    assert reasons == {
+        1: "it died too often",
+        3: "it died too often; data is the session's data login, so it gets no bars",
+    }
+    assert settled == ["link-data"]

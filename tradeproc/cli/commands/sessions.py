@@ -72,7 +72,8 @@ def _add_create(actions: SubParsers, parents: Sequence[ArgumentParser]) -> None:
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="TOML, see conf/sessions")
     for name, about in (
         ("name", "what you call it"),
-        ("login", "a login of conf/tradeproc.toml"),
+        ("login", "a login of conf/tradeproc.toml, which takes the orders"),
+        ("data-login", "a login that serves the bars; default: the same"),
         ("account", "one of the login's accounts"),
         ("contract", "root, month letter and year, as ESZ26"),
         ("strategy", "a name, module:Class or file.py:Class; drops the file's arguments when it is another one"),
@@ -112,7 +113,7 @@ def create(desk: Desk, arguments: Namespace) -> Outcome:
         return Outcome({"session": number}, Text(text))
     try:
         what = f"session {number} created and started"
-        return _started(desk, (number, spec.login), arguments.wait, {"session": number}, what)
+        return _started(desk, (number, spec.logins), arguments.wait, {"session": number}, what)
     except CommandFailed as refused:
         raise CommandFailed(f"session {number} was created but not started: {refused}") from None
 
@@ -123,12 +124,14 @@ def start(desk: Desk, arguments: Namespace) -> Outcome:
     number, is_running = int(row["id"]), row["desired"] == "running" and row["state"] == "running"
     value = {"session": number, "desired": "running", "starts_at": None, "already": is_running}
     what = f"session {number} {'runs already' if is_running else 'runs'}"
-    return _started(desk, (number, row["login"]), arguments.wait, value, what)
+    return _started(desk, (number, (row["login"], row["data_login"])), arguments.wait, value, what)
 
 
-def _started(desk: Desk, which: tuple[int, str], seconds: float, value: dict[str, Any], text: str) -> Outcome:
-    """Start a session and wait for its link, its account and its trader; one with a schedule may start later."""
-    number, login = which
+def _started(
+    desk: Desk, which: tuple[int, Sequence[str]], seconds: float, value: dict[str, Any], text: str
+) -> Outcome:
+    """Start a session and wait for its links, its account and its trader; one with a schedule may start later."""
+    number, logins = which
     readiness = Readiness(desk)
     starts_at = desk.ask(KEEPER, "start", {"session": number}).get("starts_at")
     if "starts_at" in value:
@@ -137,7 +140,7 @@ def _started(desk: Desk, which: tuple[int, str], seconds: float, value: dict[str
         return Outcome(value, Text(f"session {number} starts at {tables.when(starts_at)} by its schedule"))
     if seconds <= 0:
         return Outcome(value, Text(f"session {number} is starting"))
-    meant = {names.link(login), names.account(number), names.trader(number), KEEPER, "supervisord"}
+    meant = {*map(names.link, logins), names.account(number), names.trader(number), KEEPER, "supervisord"}
     missing = readiness.wait(seconds, meant.__contains__)
     if missing:
         value["not_up"] = [each.to_dict() for each in missing]
@@ -236,8 +239,8 @@ def spec_from(arguments: Namespace) -> SessionSpec:
     if arguments.strategy not in (None, table.get("strategy")):
         # the file's arguments were another strategy's
         table.pop("arguments", None)
-    for key in ("name", "login", "account", "contract", "strategy", "minutes", "quantity", "warmup", "environment",
-                "stop_policy"):  # fmt: skip
+    for key in ("name", "login", "data_login", "account", "contract", "strategy", "minutes", "quantity", "warmup",
+                "environment", "stop_policy"):  # fmt: skip
         value = getattr(arguments, key)
         if value is not None:
             table[key] = value

@@ -47,7 +47,7 @@ def watch(desk: Desk, arguments: Namespace) -> Outcome:
     """Show a session: full-screen in a terminal, else a line every few seconds; with --json one each second."""
     row = _running_session(desk, arguments.session)
     screen = first_screen(row, hint=_HINT)
-    with closing(Watch(desk, int(row["id"]), str(row["login"]), screen)) as watched:
+    with closing(Watch(desk, int(row["id"]), (str(row["login"]), str(row["data_login"])), screen)) as watched:
         if arguments.json:
             for number, line in enumerate(_lines(watched), 1):
                 print(line, flush=True)

@@ -245,7 +245,7 @@ class Quickstart:
         self._step(f"the market runs, {self.options.speed:g} times as fast as the clock")
         row = self.desk.session(str(session))
         screen = first_screen(row, speed=self.options.speed, hint="Ctrl-C stops everything")
-        with closing(Watch(self.desk, session, str(row["login"]), screen)) as watch:
+        with closing(Watch(self.desk, session, (str(row["login"]), str(row["data_login"])), screen)) as watch:
             show(watch, self.console, lambda _: self._is_over())
 
     def _is_over(self) -> bool:

@@ -1,7 +1,8 @@
-"""What is checked before a session is created, away from the keeper's loop: strategy, broker and account.
+"""What is checked before a session is created, away from the keeper's loop: strategy, brokers, account and bars.
 
-Strategy and broker are somebody's code, so they are loaded in a process of its own. The account is looked up in the
-list the broker gave before, else the login's link is asked; no answer leaves it unchecked, not refused.
+Strategy and brokers are somebody's code, so they are loaded in a process of its own. The account is looked up in the
+list the broker gave before, else the login's link is asked. The link of a data login of its own is asked for bars of
+the contract. No answer leaves either unchecked, not refused.
 """
 
 import difflib
@@ -12,11 +13,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
+from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
 from tradeproc.domain import messages
 from tradeproc.domain.answers import Known, Unknown
@@ -32,10 +35,23 @@ log = logging.getLogger(__name__)
 _STRATEGY_SECONDS = 20.0
 _PAUSE = 0.2
 _LONGEST = 200
+# how many bars are asked for to see whether there are any
+_BARS = 2
+
+T = TypeVar("T")
 
 
 class BadSpecification(Refusal):
     """A session that could not run as specified; answered as refused, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What a session trades, and where: the keys of the brokers that take its orders and serve its bars."""
+
+    root: str
+    broker: str
+    data_broker: str
 
 
 class CheckResult:
@@ -55,7 +71,7 @@ class Checks:
     def check(
         self,
         spec: SessionSpec,
-        broker: str,
+        market: Market,
         known: Sequence[BrokerAccount],
         seconds_left: Callable[[], float],
         then: Callable[[CheckResult], None],
@@ -64,7 +80,7 @@ class Checks:
 
         Args:
             spec: what was asked for.
-            broker: the key of its login's broker.
+            market: what it trades, and at which brokers.
             known: the accounts of its login as the broker last listed them; empty when it never did.
             seconds_left: how long the one who asked still waits; the verdict comes before that.
             then: gets the verdict, in the node's loop.
@@ -72,7 +88,7 @@ class Checks:
 
         def run() -> None:
             try:
-                verdict = self._check(spec, broker, known, seconds_left)
+                verdict = self._check(spec, market, known, seconds_left)
             except Refusal as refusal:
                 verdict = CheckResult(refusal=str(refusal))
             except Exception as error:
@@ -87,53 +103,76 @@ class Checks:
         self._lane.shutdown(wait=False, cancel_futures=True)
 
     def _check(
-        self, spec: SessionSpec, broker: str, known: Sequence[BrokerAccount], seconds_left: Callable[[], float]
+        self, spec: SessionSpec, market: Market, known: Sequence[BrokerAccount], seconds_left: Callable[[], float]
     ) -> CheckResult:
         if (left := seconds_left()) <= 0:
             raise BadSpecification("no time was left to check it, because other checks took so long; try again")
         seconds = min(_STRATEGY_SECONDS, left)
-        try_strategy(spec.strategy, self._home.root, spec.arguments, broker, seconds=seconds)
+        try_strategy(spec.strategy, self._home.root, spec.arguments, market, seconds=seconds)
+        # the second question must find time too, if the link of the first one does not answer
+        unchecked = [] if spec.login_of_data == spec.login else self._check_bars(spec, seconds_left() / 2)
         if any(account.id == spec.account and account.is_tradable for account in known):
-            return CheckResult()
-        match self._ask_accounts(spec.login, min(self._link_seconds, seconds_left())):
+            return CheckResult(unchecked="; ".join(unchecked))
+        match self._ask(spec.login, "accounts", {}, messages.each(messages.broker_account_from_body), seconds_left()):
             case Known(accounts):
                 _check_account(spec, accounts)
-                return CheckResult(accounts=accounts)
+                return CheckResult(unchecked="; ".join(unchecked), accounts=accounts)
             case Unknown(reason):
                 log.warning("account_unchecked account=%s login=%s reason=%s", spec.account, spec.login, reason)
-                return CheckResult(unchecked=f"account {spec.account} could not be checked: {reason}")
+                unchecked.append(f"account {spec.account} could not be checked: {reason}")
+                return CheckResult(unchecked="; ".join(unchecked))
 
-    def _ask_accounts(self, login: str, seconds: float) -> Known[Sequence[BrokerAccount]] | Unknown:
-        deadline = time.monotonic() + seconds
+    def _check_bars(self, spec: SessionSpec, seconds: float) -> list[str]:
+        """Return what could not be found out about the bars of a data login of its own.
+
+        Raises:
+            BadSpecification: it confirms that it has none.
+        """
+        bars = {"contract": spec.contract, "minutes": spec.minutes, "count": _BARS}
+        what = f"{spec.contract} bars of {spec.minutes} minutes"
+        match self._ask(spec.login_of_data, "history", bars, messages.each(messages.candle_from_body), seconds):
+            case Known(()):
+                raise BadSpecification(f"data_login {spec.login_of_data!r} has no {what}; name another data_login")
+            case Known(_):
+                return []
+            case Unknown(reason):
+                log.warning("bars_unchecked data_login=%s reason=%s", spec.login_of_data, reason)
+                return [f"{what} of data_login {spec.login_of_data} could not be checked: {reason}"]
+
+    def _ask(
+        self, login: str, method: str, params: Body, decode: Callable[[Any], Sequence[T]], seconds: float
+    ) -> Known[Sequence[T]] | Unknown:
+        """Ask the link of a login, which is started for that where it is down; it ends by itself."""
+        deadline = time.monotonic() + min(self._link_seconds, seconds)
         reason = "no time"
         with Client(Directory(self._home.sockets)) as client:
             while (left := deadline - time.monotonic()) > 0:
                 try:
                     self._groups.add_link(login)
-                    body = client.call(names.link(login), "accounts", {}, min(left, 1.0))
+                    body = client.call(names.link(login), method, params, min(left, 1.0))
                 except Outage as outage:
                     reason = str(outage)
                 except Refusal as refusal:
                     return Unknown(str(refusal))
                 else:
-                    answer = messages.answer_from_body(body, messages.each(messages.broker_account_from_body))
+                    answer = messages.answer_from_body(body, decode)
                     if isinstance(answer, Known):
-                        return Known(answer.value)
+                        return Known(tuple(answer.value))
                     reason = answer.reason
                 time.sleep(_PAUSE)
         return Unknown(reason)
 
 
 def try_strategy(
-    reference: str, folder: Path, arguments: Mapping[str, Any], broker: str, *, seconds: float = _STRATEGY_SECONDS
+    reference: str, folder: Path, arguments: Mapping[str, Any], market: Market, *, seconds: float = _STRATEGY_SECONDS
 ) -> None:
-    """Load a strategy in a process of its own, begin once with it, and load the broker.
+    """Load a strategy in a process of its own, begin once with it, and load its brokers.
 
     Args:
         reference: how a specification names the strategy.
         folder: what a relative file is relative to.
         arguments: as configured.
-        broker: the key of the broker at which it is to trade.
+        market: what it is to trade, and at which brokers.
         seconds: how long that may take.
 
     Raises:
@@ -142,7 +181,7 @@ def try_strategy(
     command = [sys.executable, "-m", "tradeproc.procs.keeper.strategy_check", reference, str(folder)]
     try:
         done = subprocess.run(
-            [*command, json.dumps(dict(arguments)), broker],
+            [*command, json.dumps(dict(arguments)), market.root, market.broker, market.data_broker],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

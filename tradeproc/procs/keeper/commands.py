@@ -14,7 +14,7 @@ from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.wanted import RUNNING, next_change, wanted_now
 from tradeproc.errors import Outage, Refusal
 from tradeproc.home import Home
-from tradeproc.procs.keeper.checks import CheckResult, Checks
+from tradeproc.procs.keeper.checks import CheckResult, Checks, Market
 from tradeproc.procs.keeper.lists import number
 from tradeproc.procs.keeper.schedule import FLATTENING
 from tradeproc.procs.keeper.sessions import SessionView, wanted_of
@@ -64,8 +64,10 @@ class Commands:
         configured = _config(self._groups.home)
         configured.check_session(spec)
         login = configured.login(spec.login)
-        # it may be newer than we are, and its accounts are rows under it
-        self._store.save_login(login.name, login.broker, login.environment.value, login.base_url)
+        data_login = configured.login(spec.login_of_data)
+        # they may be newer than we are, and accounts are rows under a login
+        for each in (data_login, login):
+            self._store.save_login(each.name, each.broker, each.environment.value, each.base_url)
         known = [row.account for row in self._store.accounts(spec.login)]
         deferred = Deferred[Body]()
 
@@ -85,7 +87,8 @@ class Commands:
             deferred.answer({"session": session, "unchecked": verdict.unchecked})
             self._look()
 
-        self._checks.check(spec, login.broker, known, partial(seconds_left, body), decide)
+        market = Market(spec.root, login.broker, data_login.broker)
+        self._checks.check(spec, market, known, partial(seconds_left, body), decide)
         return deferred
 
     def _remove(self, body: Body) -> Body:
@@ -110,7 +113,7 @@ class Commands:
         self._store.set_desired(row.id, "running")
         log.info("session_wanted session=%d", row.id)
         try:
-            self._groups.start(row.id, row.spec.login)
+            self._groups.start(row.id, row.spec.logins)
         except SupervisorAway as away:
             log.warning("start_later session=%d reason=%s", row.id, away)
         self._look()

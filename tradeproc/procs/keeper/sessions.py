@@ -15,7 +15,7 @@ from tradeproc.supervision.wanted_groups import WantedSession
 
 def wanted_of(row: SessionRow) -> WantedSession:
     """Return what the pure steps need to know of a session."""
-    return WantedSession(row.id, row.spec.login, row.spec.account, row.spec.root)
+    return WantedSession(row.id, row.spec.login, row.spec.account, row.spec.root, row.spec.data_login)
 
 
 class SessionView:

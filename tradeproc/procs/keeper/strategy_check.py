@@ -1,7 +1,8 @@
-"""`python -m tradeproc.procs.keeper.strategy_check REFERENCE FOLDER ARGUMENTS BROKER`: can this strategy trade there?
+"""`… -m ….strategy_check REFERENCE FOLDER ARGUMENTS ROOT BROKER DATA_BROKER`: can it trade there?
 
 The keeper asks it before a session is created. Strategies and brokers are somebody's code: they are tried in a
-process that nobody misses.
+process that nobody misses. ROOT is the instrument, BROKER takes the orders, DATA_BROKER serves the bars; the two may
+be one.
 """
 
 import json
@@ -9,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tradeproc.brokers.contract import trading_lacks
+from tradeproc.brokers.contract import Broker, trading_lacks
 from tradeproc.brokers.registry import BadBroker, UnknownBroker, broker
 from tradeproc.errors import EXIT_DONE, EXIT_HALT, Halt
 from tradeproc.strategies.loading import BadStrategy, begin, build_arguments, load_strategy
@@ -19,21 +20,30 @@ class CannotTradeThere(Halt):
     """A broker that declares not to be what a session needs; told to who wants to create one."""
 
     def __init__(self, lacking: str) -> None:
-        super().__init__(f"{lacking}; a session needs both, so name a login at another broker")
+        super().__init__(f"{lacking}; name a login (orders) or data_login (bars) at another broker")
 
 
 def check(arguments: Sequence[str]) -> int:
     """Load the strategy, build its arguments and begin once, load the broker; say in one line why that cannot be."""
-    reference, folder, given, key = arguments
+    reference, folder, given, root, key, data_key = arguments
     try:
         strategy = load_strategy(reference, Path(folder))
         begin(reference, strategy, build_arguments(strategy, json.loads(given)))
-        if lacking := trading_lacks(broker(key)):
+        its_broker = broker(key)
+        data_broker = its_broker if data_key == key else broker(data_key)
+        if lacking := trading_lacks(its_broker, data_broker) or _unsupported(root, its_broker, data_broker):
             raise CannotTradeThere(lacking)
     except (BadStrategy, UnknownBroker, BadBroker, CannotTradeThere) as bad:
         sys.stderr.write(" ".join(str(bad).split()) + "\n")
         return EXIT_HALT
     return EXIT_DONE
+
+
+def _unsupported(root: str, its_broker: Broker, data_broker: Broker) -> str:
+    """Return in one line which broker does not have the instrument; empty when both have."""
+    if not data_broker.adapter.supports_symbol(root):
+        return f"{data_broker.name} serves no bars of {root}"
+    return "" if its_broker.adapter.supports_symbol(root) else f"{its_broker.name} takes no orders for {root}"
 
 
 if __name__ == "__main__":

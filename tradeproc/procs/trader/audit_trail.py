@@ -7,7 +7,7 @@ the session, ours has no right to anything any more, not even to be flat: it end
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -76,8 +76,11 @@ class AuditTrail:
         """Return the fence under which rows are written."""
         return self.lease.fence
 
-    def latches(self) -> list[Latch]:
-        """Return the latches of our session that count; while the database is away, those that wait for it.
+    def latches(self, logins: Collection[str] = ()) -> list[Latch]:
+        """Return the latches that count for our session; while the database is away, those that wait for it.
+
+        Args:
+            logins: the session's, whose latches count too.
 
         Raises:
             DatabaseDown: it has just gone away.
@@ -85,7 +88,7 @@ class AuditTrail:
         # the file first: one that is stored meanwhile is then in the database
         kept = read_kept(self._kept)
         counting = standing(self.store.latches() if self.is_up else (), kept)
-        return [latch for latch in counting if concerns(latch.scope, self.session)]
+        return [latch for latch in counting if concerns(latch.scope, self.session, logins)]
 
     def persist(self, unit: Persist, meanwhile: Callable[[], None] = lambda: None) -> str:
         """Write one unit and return why it is not in the database itself, empty when it is.

@@ -116,7 +116,7 @@ class TraderStart:
             arguments=self.arguments,
             session_opened_at=market_hours(row.spec.calendar).session_opened_at,
         )
-        latches = audit.latches()
+        latches = audit.latches(row.spec.logins)
         state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in latches})
         started = _known(store, row, fills, latches)
         _forget_alarms(audit)

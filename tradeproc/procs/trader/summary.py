@@ -51,6 +51,7 @@ def summary(state: State, profit: SessionProfit, alarms: Mapping[str, str], audi
         "session": setup.session,
         "name": spec.name,
         "login": spec.login,
+        "data_login": spec.login_of_data,
         "account": spec.account,
         "contract": spec.contract,
         "minutes": spec.minutes,

@@ -1,10 +1,12 @@
 """The broker's terms of a contract against our table, before a strategy runs: a wrong tick is a wrong price.
 
 Asked once in each life of a trader, until there is an answer; no history is fetched before, so nothing is entered.
+The login that takes the orders is asked: its terms are what an order is priced and settled by. Only where its link
+refuses the question, because its broker declares that it does not know contracts, the data login is asked instead.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node, Reply, RequestWasRefused
@@ -30,30 +32,49 @@ class TermsDiffer(Halt):
 
 
 class Terms:
-    """The question and its answer; `then` is called once, when the broker's terms are ours."""
+    """The question and its answer; `then` is called once, when the broker's terms are ours.
+
+    `links` are asked in this order: the next one only when the one before refuses to answer.
+    """
 
     def __init__(
         self,
         node: Node,
-        link: str,
+        links: Sequence[str],
         contract: str,
         instrument: Instrument,
         then: Callable[[], None],
         timing: TraderTiming = USUAL,
     ) -> None:
-        self._node, self._link, self._contract, self._instrument, self._then = node, link, contract, instrument, then
+        self._node, self._links, self._contract, self._instrument, self._then = (
+            node,
+            links,
+            contract,
+            instrument,
+            then,
+        )
         self._timing = timing
         self.is_checked = False
         self.waiting = f"the broker's terms of {contract}"
 
     def ask(self) -> None:
-        """Ask the link, again and again until it knows."""
-        params = {"contract": self._contract}
+        """Ask the links, again and again until one knows."""
+        self._ask(self._links)
+
+    def _ask(self, links: Sequence[str]) -> None:
+        link, *others = links
         self._node.request(
-            self._link, "contract_details", params, seconds=self._timing.terms, on_reply=self._answered
+            link,
+            "contract_details",
+            {"contract": self._contract},
+            seconds=self._timing.terms,
+            on_reply=lambda reply: self._answered(reply, others),
         )
 
-    def _answered(self, reply: Reply[Body]) -> None:
+    def _answered(self, reply: Reply[Body], others: Sequence[str]) -> None:
+        if isinstance(reply, RequestWasRefused) and others:
+            self._ask(others)
+            return
         match answer_of(reply, messages.contract_details_from_body):
             case Known(details):
                 if told := differences(details, self._instrument):

@@ -51,7 +51,8 @@ class Trader:
         self.profit = SessionProfit(state.setup.instrument.point_value, fills)
         self.recorder = recorder
         self.recent_fills: deque[Fill] = deque(fills, maxlen=_KEPT_FILLS)
-        self.link, self.account = names.link(row.spec.login), names.account(row.id)
+        # bars, history: of the link of the data login; orders and positions come through the account manager
+        self.data_link, self.account = names.link(row.spec.login_of_data), names.account(row.id)
         self.performer = Performer(node, audit, row.spec, self.account, self.tell)
         self._events: deque[Event] = deque()
         self._is_stepping = False
@@ -59,7 +60,8 @@ class Trader:
         self._latches_read: dict[str, Latch] = {}
         self._streams_asked = self._streams_as_of = 0
         instrument = state.setup.instrument
-        self._terms = Terms(node, self.link, row.spec.contract, instrument, self._ask_history, self._timing)
+        links = [names.link(login) for login in row.spec.logins]
+        self._terms = Terms(node, links, row.spec.contract, instrument, self._ask_history, self._timing)
         self._is_account_silent = self._is_asking_history = False
         self._hours = Hours(row.spec, self.tell)
         handlers: dict[str, Callable[[Body], object]] = {
@@ -74,7 +76,7 @@ class Trader:
         node.subscribe(self.account, "heartbeat", lambda _: None, lambda _: self._ask_streams())
         self._bars = Follower(
             node,
-            self.link,
+            self.data_link,
             {"feed": "bars", "contract": row.spec.contract, "minutes": row.spec.minutes},
             self._candle,
             self._candles,
@@ -239,7 +241,7 @@ class Trader:
         self._is_asking_history = True
         count = max(self.state.strategy.wanted + 1, 60)
         params = {"contract": self.spec.contract, "minutes": self.spec.minutes, "count": count}
-        self.node.request(self.link, "history", params, seconds=self._timing.history, on_reply=self._history)
+        self.node.request(self.data_link, "history", params, seconds=self._timing.history, on_reply=self._history)
 
     def _history(self, reply: Reply[Body]) -> None:
         self._is_asking_history = False
@@ -278,7 +280,7 @@ class Trader:
         Clocks may be set, so a latch that closes more counts whenever it is stored anew, whatever its time.
         """
         try:
-            stored = self.audit.latches()
+            stored = self.audit.latches(self.spec.logins)
         except DatabaseDown as down:
             self.audit.went_down(down)
             self.performer.tell_of_changes()

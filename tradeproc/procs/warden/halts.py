@@ -1,7 +1,7 @@
 """Halting the entries of sessions whose group was given up: through the keeper, again and again until it answers."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Answered, NoAnswer, Node, Reply, RequestWasRefused
@@ -30,10 +30,13 @@ class Halts:
         self._open: dict[str, set[int]] = {}
 
     def halt_group(self, group: str, reason: str, by: str = BY_WARDEN) -> None:
-        """Halt the sessions that a group serves: its own, or those of its login; the core serves none by itself."""
+        """Halt the sessions that a group serves; the core serves none by itself.
+
+        A session's group serves itself, a login's group those that order or take their bars through it.
+        """
         name = GroupName(group)
         if name.session is not None:
-            self._halt_all(group, {name.session}, reason, by)
+            self._halt_all(group, {name.session: reason}, by)
         elif name.login is not None:
             self._halt_login(group, name.login, reason)
 
@@ -41,18 +44,20 @@ class Halts:
         def replied(reply: Reply[Body]) -> None:
             match reply:
                 case Answered(body):
-                    rows = [row for row in body["sessions"] if row["spec"]["login"] == login]
-                    sessions = {int(row["id"]) for row in rows if row["desired"] == "running"}
-                    self._halt_all(group, sessions, reason)
+                    running = [row for row in body["sessions"] if row["desired"] == "running"]
+                    of_data = f"{reason}; {login} is the session's data login, so it gets no bars"
+                    reasons = {int(row["id"]): of_data for row in running if row["spec"].get("data_login") == login}
+                    reasons |= {int(row["id"]): reason for row in running if row["spec"]["login"] == login}
+                    self._halt_all(group, reasons)
                 case NoAnswer(why) | RequestWasRefused(why):
                     log.warning("halt_delayed login=%s reason=%s", login, why)
                     self._node.after(_AGAIN_SECONDS, lambda: self._halt_login(group, login, reason))
 
         self._node.request(names.KEEPER, "sessions", {}, seconds=_SECONDS, on_reply=replied)
 
-    def _halt_all(self, group: str, sessions: set[int], reason: str, by: str = BY_WARDEN) -> None:
-        self._open[group] = self._open.get(group, set()) | sessions
-        for session in sessions:
+    def _halt_all(self, group: str, reasons: Mapping[int, str], by: str = BY_WARDEN) -> None:
+        self._open[group] = self._open.get(group, set()) | set(reasons)
+        for session, reason in reasons.items():
             self._halt(group, session, reason, by)
         self._settle(group)
 
