@@ -16,6 +16,8 @@ from tradeproc.domain.units import Contracts, Nanos, Price
 from tradeproc.store import Store, round_trips
 from tradeproc.store.journal import Journal
 from tradeproc.store.migrate import MigrationSet, migrate, own_part
+from tradeproc.store.rows import Latch, PositionRow
+from tradeproc.store.writes import latch_write, orders_write, position_write
 
 UNDONE = replace(
     FILL, side=Side.SELL, cumulative=Contracts(0), kind=FillKind.REVERSAL, revision=1, at=Nanos(FILL.at + 1)
@@ -35,7 +37,7 @@ def test_a_fill_its_reversal_and_the_fill_after_it_are_three_rows_each_booked_on
     rows = [FILL, UNDONE, AGAIN, BY_HAND]
     order = replace(ORDER, fence=0, revision=1)
     for _ in range(2):
-        store.save_orders([order], [EVENT], fence=0, fills=rows)
+        store.write(orders_write([order], [EVENT], fence=0, fills=rows))
 
     assert store.fills(session) == rows
     assert store.orders(session) == [order]
@@ -46,7 +48,7 @@ def test_a_fill_its_reversal_and_the_fill_after_it_are_three_rows_each_booked_on
 def test_a_unit_of_fills_keeps_its_order_whatever_their_names(store: Store, session: int) -> None:
     same = [replace(FILL, order_id=name, at=Nanos(AT)) for name in ("c", "a", "b")]
 
-    store.save_orders([], [], fence=0, fills=same)
+    store.write(orders_write([], [], fence=0, fills=same))
 
     assert [fill.order_id for fill in store.fills(session)] == ["c", "a", "b"]
 
@@ -71,11 +73,11 @@ def test_trades_of_unknown_price_and_below_zero_come_back_as_they_are(store: Sto
 
 def test_a_row_of_an_earlier_version_in_a_journal_is_an_own_fill(store: Store, session: int, tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.jsonl")
-    journal.save_orders([replace(ORDER, fence=0)], [EVENT], fence=0, fills=[FILL])
+    journal.append(orders_write([replace(ORDER, fence=0)], [EVENT], fence=0, fills=[FILL]))
     journal.close()
     path = tmp_path / "journal.jsonl"
     body = path.read_bytes().partition(b" ")[2]
-    for added in (b',\\"kind\\":\\"own\\",\\"revision\\":0,\\"ordinal\\":0', b',\\"revision\\":0'):
+    for added in (b',\\"kind\\":\\"own\\",\\"revision\\":0', b',\\"revision\\":0'):
         assert added in body
         body = body.replace(added, b"")
     path.write_bytes(b"%08x %b" % (zlib.crc32(body.rstrip(b"\n")), body))
@@ -87,13 +89,16 @@ def test_a_row_of_an_earlier_version_in_a_journal_is_an_own_fill(store: Store, s
     assert store.fills(session) == [FILL]
 
 
+TRIPPED = Latch("session:1", "reducing", "external_policy", "sold by hand", Nanos(AT))
+
+
 def test_a_latch_is_tripped_once_and_not_again_after_a_person_resumed(store: Store) -> None:
     for _ in range(2):
-        store.trip_latch("session:1", "reducing", "external_policy", "sold by hand", Nanos(AT))
+        store.write(latch_write(TRIPPED))
     assert (store.latch("session:1").state, store.latch("session:1").at) == ("reducing", AT)
 
     store.set_latch("session:1", "active", "me", "it was me")
-    store.trip_latch("session:1", "reducing", "external_policy", "sold by hand", Nanos(AT))  # a journal repeats it
+    store.write(latch_write(TRIPPED))  # a journal repeats it
 
     assert store.latch("session:1").state == "active"
 
@@ -101,7 +106,7 @@ def test_a_latch_is_tripped_once_and_not_again_after_a_person_resumed(store: Sto
 def test_what_a_person_closed_is_not_touched(store: Store) -> None:
     store.set_latch("session:1", "halted", "me", "lunch")
 
-    store.trip_latch("session:1", "reducing", "external_policy", "sold by hand", Nanos(AT))
+    store.write(latch_write(TRIPPED))
 
     assert (store.latch("session:1").state, store.latch("session:1").by) == ("halted", "me")
 
@@ -142,6 +147,6 @@ def test_what_earlier_versions_took_over_without_a_row_is_booked_by_the_migratio
 def test_positions_below_zero_are_kept(store: Store, session: int) -> None:
     below = replace(POSITION, average=Price(Decimal("-37.63")))
 
-    store.save_position(session, below, "fills", Nanos(AT))
+    store.write(position_write(PositionRow(session, below, "fills", Nanos(AT))))
 
     assert [row.position for row in store.positions(session)] == [below]

@@ -5,32 +5,45 @@ import subprocess
 import sys
 import zlib
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import orjson
 import pytest
 
 from tests.store.book import AT, DIVERGENCE, EVENT, FILL, ORDER, POSITION, SPEC, moved
-from tradeproc.domain.orders import OrderState
+from tradeproc.domain.book import FillKind
+from tradeproc.domain.orders import OrderEvent, OrderRole, OrderSource, OrderState, OrderType, TimeInForce
 from tradeproc.domain.units import Contracts, Nanos
-from tradeproc.store import DatabaseDown, Journal, JournalInUse, Store, writes
+from tradeproc.store import DatabaseDown, Journal, JournalInUse, Store
 from tradeproc.store.journal import DAMAGED_ALARM, REFUSED_ALARM, replay_left
-from tradeproc.store.writes import Write
+from tradeproc.store.rows import AlarmRow, DivergenceRow, Latch, PositionRow
+from tradeproc.store.writes import (
+    Write,
+    alarm_write,
+    alarms_cleared_write,
+    divergence_write,
+    divergences_closed_write,
+    fill_write,
+    orders_write,
+    position_write,
+)
 
 NOWHERE = "postgresql://nobody@/nothing?host=/tmp/tradeproc-nowhere"
 
 
 def fill_journal(journal: Journal) -> None:
     sent, event = moved(ORDER, OrderState.FILLED, AT + 1, filled=Contracts(2))
-    journal.save_orders([ORDER], [EVENT], fence=1)
-    journal.save_orders([sent], [event], fence=1, fills=[FILL])
-    journal.save_fill(replace(FILL, cumulative=Contracts(2)))
-    journal.save_position(1, POSITION, "fills", Nanos(AT))
-    journal.save_position(1, replace(POSITION, quantity=Contracts(0), average=None), "fills", Nanos(AT + 1))
-    journal.save_alarm(1, "database_down", "", Nanos(AT))
-    journal.save_divergence(DIVERGENCE)
-    journal.close_divergences(1, None, None, Nanos(AT + 2))
-    journal.clear_alarms(1, "database_down", Nanos(AT + 2))
+    journal.append(orders_write([ORDER], [EVENT], fence=1))
+    journal.append(orders_write([sent], [event], fence=1, fills=[FILL]))
+    journal.append(fill_write(replace(FILL, cumulative=Contracts(2))))
+    journal.append(position_write(PositionRow(1, POSITION, "fills", Nanos(AT))))
+    flat = replace(POSITION, quantity=Contracts(0), average=None)
+    journal.append(position_write(PositionRow(1, flat, "fills", Nanos(AT + 1))))
+    journal.append(alarm_write(1, "database_down", "", Nanos(AT)))
+    journal.append(divergence_write(DIVERGENCE))
+    journal.append(divergences_closed_write(1, None, None, Nanos(AT + 2)))
+    journal.append(alarms_cleared_write(1, "database_down", Nanos(AT + 2)))
 
 
 def everything(store: Store) -> list[object]:
@@ -79,9 +92,9 @@ def test_nothing_leaves_the_journal_while_the_database_is_down(tmp_path: Path) -
 def test_a_torn_last_line_is_put_aside_and_the_next_one_is_whole(store: Store, tmp_path: Path, left: int) -> None:
     path = tmp_path / "session-1.jsonl"
     journal = Journal(path)
-    journal.save_fill(FILL)
+    journal.append(fill_write(FILL))
     whole = path.stat().st_size
-    journal.save_fill(replace(FILL, cumulative=Contracts(2)))
+    journal.append(fill_write(replace(FILL, cumulative=Contracts(2))))
     journal.close()
     with path.open("r+b") as file:
         file.truncate(whole + left)
@@ -89,7 +102,7 @@ def test_a_torn_last_line_is_put_aside_and_the_next_one_is_whole(store: Store, t
 
     again = Journal(path)
     assert path.read_bytes() == torn, "opening a journal changes nothing"
-    again.save_fill(replace(FILL, cumulative=Contracts(3)))
+    again.append(fill_write(replace(FILL, cumulative=Contracts(3))))
 
     assert again.replay(store) == 2
     assert [fill.cumulative for fill in store.fills()] == [1, 3]
@@ -102,7 +115,7 @@ def test_damage_in_the_middle_costs_one_line_only_which_is_put_aside(store: Stor
     path = tmp_path / "j"
     journal = Journal(path)
     for number in (1, 2, 3):
-        journal.save_fill(replace(FILL, cumulative=Contracts(number)))
+        journal.append(fill_write(replace(FILL, cumulative=Contracts(number))))
     lines = path.read_bytes().splitlines(keepends=True)
     lines[1] = lines[1].replace(b"ESH24", b"ESH\xff4")
     path.write_bytes(b"".join(lines))
@@ -118,7 +131,7 @@ def test_whatever_a_file_holds_stops_no_replay_and_is_not_lost(store: Store, tmp
     path = tmp_path / "session-1.jsonl"
     path.write_bytes(garbage)
     journal = Journal(path)
-    journal.save_fill(FILL)
+    journal.append(fill_write(FILL))
 
     assert journal.replay(store) == 1
     assert journal.is_empty()
@@ -131,7 +144,7 @@ def test_a_disk_that_does_not_take_what_is_put_aside_keeps_it_in_the_journal(sto
     path, other = tmp_path / "session-1.jsonl", Journal(tmp_path / "session-2.jsonl")
     path.write_bytes(b"torn")
     path.with_suffix(".damaged").mkdir()
-    other.save_fill(FILL)
+    other.append(fill_write(FILL))
     other.close()
 
     assert replay_left(tmp_path, store) == 1, "it holds up no other journal"
@@ -141,7 +154,7 @@ def test_a_disk_that_does_not_take_what_is_put_aside_keeps_it_in_the_journal(sto
 
 def test_the_sweep_takes_only_journals(store: Store, tmp_path: Path) -> None:
     line = Journal(tmp_path / "session-1.jsonl")
-    line.save_fill(FILL)
+    line.append(fill_write(FILL))
     line.close()
     content = line.path.read_bytes()
     others = [
@@ -167,8 +180,8 @@ def test_a_write_that_the_database_refuses_is_put_aside_and_the_others_go_on(sto
     journal = Journal(tmp_path / "j")
     journal.append(Write("save_fill", {}))
     journal.append(Write("no_such_statement", {}))
-    journal.save_orders([replace(ORDER, session=99)], [EVENT], fence=1)
-    journal.save_fill(FILL)
+    journal.append(orders_write([replace(ORDER, session=99)], [EVENT], fence=1))
+    journal.append(fill_write(FILL))
 
     assert journal.replay(store) == 4
 
@@ -183,8 +196,8 @@ def test_a_text_that_no_database_can_hold_costs_no_row(store: Store, tmp_path: P
     kept = text.replace("\x00", "\ufffd").replace("\ud83d", "\ufffd")
     store.create_session(SPEC)
     journal = Journal(tmp_path / "j")
-    journal.save_orders([replace(ORDER, reason=text)], [replace(EVENT, details={"reason": text})], fence=1)
-    journal.save_alarm(1, "x", text, Nanos(AT))
+    journal.append(orders_write([replace(ORDER, reason=text)], [replace(EVENT, details={"reason": text})], fence=1))
+    journal.append(alarm_write(1, "x", text, Nanos(AT)))
 
     assert journal.replay(store) == 2
 
@@ -195,13 +208,69 @@ def test_a_text_that_no_database_can_hold_costs_no_row(store: Store, tmp_path: P
     journal.close()
 
 
+def test_the_journal_of_the_version_before_is_replayed(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "session-1.jsonl"
+    path.write_bytes((Path(__file__).parent / "journals" / "before_columns.jsonl").read_bytes())
+    store.create_session(SPEC)
+    after, _ = moved(ORDER, OrderState.FILLED, AT + 1, filled=Contracts(2))
+    leg = replace(
+        ORDER,
+        id="abcd1.1.2",
+        role=OrderRole.STOP_LOSS,
+        type=OrderType.STOP,
+        limit=None,
+        time_in_force=TimeInForce.GTC,
+        state=OrderState.PARTIALLY_FILLED,
+        filled=Contracts(1),
+        average=FILL.price,
+        broker_id="78",
+        parent=ORDER.id,
+        in_flight="cancel",
+        changed_at=Nanos(AT + 9),
+        reason="because",
+        revision=1,
+    )
+    event = OrderEvent(
+        leg.id,
+        Nanos(AT),
+        OrderSource.BROKER_STREAM,
+        OrderState.SUBMITTED,
+        OrderState.PARTIALLY_FILLED,
+        "order_filled",
+        Contracts(1),
+        {"why": "\u2014", "a": "b"},
+    )
+    undone = replace(FILL, order_id=leg.id, revision=1, kind=FillKind.REVERSAL, price=None, market_at=Nanos(AT - 7))
+
+    assert replay_left(tmp_path, store) == 14
+
+    assert store.orders() == [after, leg]
+    assert store.order_events(leg.id) == [event]
+    assert store.fills() == [FILL, replace(FILL, cumulative=Contracts(2)), undone]
+    assert store.positions() == [
+        PositionRow(1, replace(POSITION, quantity=Contracts(0), average=None), "fills", Nanos(AT + 1)),
+        PositionRow(1, replace(POSITION, quantity=Contracts(-1), contract="NQH24"), "broker_stream", Nanos(AT + 3)),
+    ]
+    assert [(balance.equity, balance.unrealized) for balance in store.balances()] == [
+        (Decimal("50012.5"), Decimal("12.5"))
+    ]
+    assert store.divergences() == [DivergenceRow(DIVERGENCE, Nanos(AT + 2))]
+    assert store.alarms() == [
+        AlarmRow(1, "database_down", "", Nanos(AT), Nanos(AT + 2)),
+        AlarmRow(None, "standing", "still", Nanos(AT + 4), None),
+    ]
+    reason = "sold by hand \u2014 \N{REPLACEMENT CHARACTER}"
+    assert store.latches() == [Latch("session:1", "reducing", "external_policy", reason, Nanos(AT))]
+    assert [each.name for each in tmp_path.iterdir()] == [path.name], "nothing was put aside"
+
+
 def test_a_nul_in_a_line_of_an_earlier_version_costs_no_row(store: Store, tmp_path: Path) -> None:
     session = store.create_session(SPEC)
     journal = Journal(tmp_path / "session-1.jsonl")
     moved_to, event = moved(replace(ORDER, reason="a?b"), OrderState.FILLED, AT + 1, filled=Contracts(2))
     for write in (
-        writes.orders_write([moved_to], [EVENT, event], [FILL], session=session, fence=None),
-        writes.alarm_write(session, "order_rejected", "a?b", Nanos(AT)),
+        orders_write([moved_to], [EVENT, event], [FILL], fence=0).without_fence(),
+        alarm_write(session, "order_rejected", "a?b", Nanos(AT)),
     ):
         # as it was written before texts were made storable
         plain = {
@@ -225,8 +294,8 @@ def test_a_nul_in_a_line_of_an_earlier_version_costs_no_row(store: Store, tmp_pa
 
 def test_a_journal_belongs_to_one_process_and_those_of_the_dead_are_replayed(store: Store, tmp_path: Path) -> None:
     living, dead = Journal(tmp_path / "session-1.jsonl"), Journal(tmp_path / "session-2.jsonl")
-    living.save_fill(FILL)
-    dead.save_fill(replace(FILL, cumulative=Contracts(2)))
+    living.append(fill_write(FILL))
+    dead.append(fill_write(replace(FILL, cumulative=Contracts(2))))
     dead.close()
     with pytest.raises(JournalInUse):
         Journal(living.path, wait_seconds=0)
@@ -242,9 +311,10 @@ APPENDING = """
 import sys
 from pathlib import Path
 from tradeproc.store.journal import Journal
+from tradeproc.store.writes import alarm_write
 journal = Journal(Path(sys.argv[1]))
 for number in range(100_000):
-    journal.save_alarm(1, f"alarm {number}", "", number + 1)
+    journal.append(alarm_write(1, f"alarm {number}", "", number + 1))
     print(number, flush=True)
 """
 
@@ -280,7 +350,7 @@ def test_an_append_returns_when_the_disk_has_the_line_and_the_file_its_name(
     journal = Journal(path)
     assert [each for each, _ in flushed] == [str(tmp_path)]
 
-    journal.save_fill(FILL)
+    journal.append(fill_write(FILL))
 
     assert flushed[1:] == [(str(path), path.stat().st_size)]
     journal.close()

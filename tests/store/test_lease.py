@@ -7,6 +7,7 @@ import pytest
 
 from tests.store.book import EVENT, ORDER, SPEC
 from tradeproc.store import DatabaseDown, Lease, LeaseLost, LeaseTaken, Store
+from tradeproc.store.writes import orders_write
 from tradeproc.testing.waiting import wait_until
 
 
@@ -41,8 +42,8 @@ def test_each_lease_has_the_next_fence_and_the_older_one_cannot_write(url: str, 
         assert (first.fence, second.fence) == (1, 2)
         assert (first.is_held(), second.is_held()) == (False, True)
         with pytest.raises(LeaseLost):
-            store.save_orders([ORDER], [EVENT], fence=first.fence)
-        store.save_orders([replace(ORDER, fence=2)], [EVENT], fence=second.fence)
+            store.write(orders_write([ORDER], [EVENT], fence=first.fence))
+        store.write(orders_write([replace(ORDER, fence=2)], [EVENT], fence=second.fence))
     finally:
         second.release()
 

@@ -28,7 +28,16 @@ from tradeproc.store import (
     UnknownSession,
 )
 from tradeproc.store.migrate import migrate
+from tradeproc.store.rows import PositionRow
 from tradeproc.store.statements import statements
+from tradeproc.store.writes import (
+    balance_write,
+    divergence_write,
+    divergences_closed_write,
+    fill_write,
+    orders_write,
+    position_write,
+)
 from tradeproc.testing.waiting import wait_until
 
 WAITING_FOR_A_LOCK = (
@@ -75,7 +84,7 @@ def test_creating_a_session_twice_with_one_key_gives_one_session(store: Store) -
 
 
 def test_a_removed_session_is_unknown_and_its_orders_stay(store: Store, session: int) -> None:
-    store.save_orders([replace(ORDER, fence=0)], [EVENT], fence=0)
+    store.write(orders_write([replace(ORDER, fence=0)], [EVENT], fence=0))
     store.remove_session(session)
 
     assert store.sessions() == []
@@ -107,8 +116,8 @@ def test_an_order_its_events_and_fills_are_written_and_read_back(store: Store, s
         broker_id="77",
     )
 
-    store.save_orders([order], [EVENT], fence=0)
-    store.save_orders([filled], [event], fence=0, fills=[FILL])
+    store.write(orders_write([order], [EVENT], fence=0))
+    store.write(orders_write([filled], [event], fence=0, fills=[FILL]))
 
     assert store.orders(session) == [filled]
     assert store.open_orders(session) == [filled]
@@ -120,8 +129,8 @@ def test_a_repeated_write_changes_nothing(store: Store, session: int) -> None:
     order = replace(ORDER, fence=0)
     closed, event = moved(order, OrderState.CANCELLED, AT + 1)
     for _ in range(2):
-        store.save_orders([order], [EVENT], fence=0)
-        store.save_orders([closed], [event], fence=0, fills=[FILL])
+        store.write(orders_write([order], [EVENT], fence=0))
+        store.write(orders_write([closed], [event], fence=0, fills=[FILL]))
 
     assert store.orders(session) == [closed]
     assert store.open_orders(session) == []
@@ -130,8 +139,8 @@ def test_a_repeated_write_changes_nothing(store: Store, session: int) -> None:
 
 
 def test_a_fill_told_twice_is_booked_once(store: Store, session: int) -> None:
-    assert store.save_fill(FILL) is True
-    assert store.save_fill(replace(FILL, price=Price(Decimal(1)))) is False
+    assert store.write(fill_write(FILL)) == 1
+    assert store.write(fill_write(replace(FILL, price=Price(Decimal(1))))) == 0
     assert store.fills(session) == [FILL]
 
 
@@ -139,7 +148,7 @@ def test_a_stale_fence_writes_nothing_at_all(store: Store, session: int, direct:
     direct.execute("update sessions set fence = 2")
 
     with pytest.raises(LeaseLost):
-        store.save_orders([ORDER], [EVENT], fence=1, fills=[FILL])
+        store.write(orders_write([ORDER], [EVENT], fence=1, fills=[FILL]))
 
     assert (store.orders(), store.order_events(ORDER.id), store.fills()) == ([], [], [])
 
@@ -148,15 +157,15 @@ def test_a_refused_order_takes_the_whole_batch_with_it(store: Store, session: in
     second = replace(ORDER, id="x" * 23)
 
     with pytest.raises(StatementRefused):
-        store.save_orders([replace(ORDER, fence=0), second], [EVENT], fence=0)
+        store.write(orders_write([replace(ORDER, fence=0), second], [EVENT], fence=0))
 
     assert store.orders() == []
-    store.save_orders([replace(ORDER, fence=0)], [EVENT], fence=0)
+    store.write(orders_write([replace(ORDER, fence=0)], [EVENT], fence=0))
 
 
 @pytest.mark.parametrize("table", ["order_events", "fills", "latch_changes"])
 def test_history_cannot_be_changed(store: Store, session: int, direct: psycopg.Connection, table: str) -> None:
-    store.save_orders([replace(ORDER, fence=0)], [EVENT], fence=0, fills=[FILL])
+    store.write(orders_write([replace(ORDER, fence=0)], [EVENT], fence=0, fills=[FILL]))
     store.set_latch("host", "halted", "tests", "drill")
 
     for statement in (f"update {table} set at = 0", f"delete from {table}"):
@@ -169,10 +178,10 @@ def test_only_changes_of_position_and_balance_are_kept(store: Store, direct: psy
     cash, equity, realized, unrealized = (Money(Decimal(amount)) for amount in ("1.10", "2", "-3", "0"))
     balance = Balance("A", "USD", cash, equity, realized, unrealized, Nanos(AT))
     for at, position in ((1, POSITION), (2, POSITION), (3, replace(POSITION, quantity=Contracts(0), average=None))):
-        store.save_position(1, position, "fills", Nanos(at))
-        store.save_balance(replace(balance, at=Nanos(at)))
+        store.write(position_write(PositionRow(1, position, "fills", Nanos(at))))
+        store.write(balance_write(replace(balance, at=Nanos(at))))
     for at, position in ((1, POSITION), (3, POSITION)):
-        store.save_position(1, position, "fills", Nanos(at))
+        store.write(position_write(PositionRow(1, position, "fills", Nanos(at))))
 
     assert direct.execute("select quantity, at from positions order by number").fetchall() == [(2, 1), (0, 3)]
     assert [row.position.average for row in store.positions(1)] == [None]
@@ -193,12 +202,12 @@ def test_a_latch_is_active_until_it_is_set_and_keeps_its_history(store: Store, d
 
 def test_divergences_and_alarms_are_kept_once_and_closed(store: Store, session: int) -> None:
     for _ in range(2):
-        store.save_divergence(DIVERGENCE)
+        store.write(divergence_write(DIVERGENCE))
         store.save_alarm(1, "live_stop_missing", "2 contracts without a stop", Nanos(AT))
         store.save_alarm(None, "disk_full", "no room", Nanos(AT))
     assert [row.divergence for row in store.divergences(only_open=True)] == [DIVERGENCE]
 
-    store.close_divergences(1, "position", None, Nanos(AT + 1))
+    store.write(divergences_closed_write(1, "position", None, Nanos(AT + 1)))
     store.clear_alarms(1, None, Nanos(AT + 1))
 
     assert store.divergences(1, only_open=True) == []
@@ -207,8 +216,8 @@ def test_divergences_and_alarms_are_kept_once_and_closed(store: Store, session: 
 
 
 def test_what_a_person_has_seen_is_kept_with_who_and_why_and_a_new_one_is_new(store: Store, session: int) -> None:
-    store.save_divergence(DIVERGENCE)
-    store.save_divergence(replace(DIVERGENCE, session=2))
+    store.write(divergence_write(DIVERGENCE))
+    store.write(divergence_write(replace(DIVERGENCE, session=2)))
     for each in (1, 2, None):
         store.save_alarm(each, "position_diverged", "look", Nanos(AT))
     store.save_alarm(1, "close_stuck", "look", Nanos(AT))
@@ -246,7 +255,7 @@ def test_logins_and_their_accounts_are_kept_as_last_told(store: Store) -> None:
 
 def test_the_newest_rows_come_oldest_first(store: Store, session: int) -> None:
     orders = [replace(ORDER, id=f"abcd{n}", fence=0, created_at=Nanos(AT + n)) for n in range(4)]
-    store.save_orders(orders, [replace(EVENT, order_id=order.id) for order in orders], fence=0)
+    store.write(orders_write(orders, [replace(EVENT, order_id=order.id) for order in orders], fence=0))
 
     assert store.orders(limit=2) == orders[2:]
     assert store.orders(session, limit=9) == orders
@@ -257,7 +266,7 @@ def test_whose_an_order_at_the_broker_is_is_known_of_more_orders_than_are_read(s
     orders = [
         replace(ORDER, id=f"abcd{n}", fence=0, created_at=Nanos(AT + n), broker_id=id_) for n, id_ in enumerate(ids)
     ]
-    store.save_orders(orders, [replace(EVENT, order_id=order.id) for order in orders], fence=0)
+    store.write(orders_write(orders, [replace(EVENT, order_id=order.id) for order in orders], fence=0))
 
     assert store.claimed(session, limit=2) == {"901": "abcd2", "902": "abcd3"}
     assert list(store.claimed(session, limit=9)) == ["900", "901", "902"]
@@ -270,7 +279,7 @@ def test_new_orders_are_entered_as_they_would_be_saved(store: Store, session: in
 
     for _ in range(2):  # the second time by somebody who did not hear the answer
         store.enter_orders(orders, events, fence=0, meanwhile=lambda: None)
-    store.save_orders(orders[:1], events[:1], fence=0)
+    store.write(orders_write(orders[:1], events[:1], fence=0))
 
     assert store.open_orders(session) == orders
     assert [store.order_events(order.id) for order in orders] == [[event] for event in events]
@@ -338,7 +347,7 @@ def test_a_lost_connection_is_replaced_without_anybody_noticing(
 ) -> None:
     kill_backends(direct)
 
-    store.save_orders([replace(ORDER, fence=0)], [EVENT], fence=0)
+    store.write(orders_write([replace(ORDER, fence=0)], [EVENT], fence=0))
 
     assert len(store.orders(session)) == 1
 
@@ -352,7 +361,7 @@ def test_a_connection_lost_in_the_middle_of_a_transaction_leaves_nothing_half_do
 
         def write() -> None:
             try:
-                store.save_orders([replace(ORDER, fence=0)], [EVENT], fence=0, fills=[FILL])
+                store.write(orders_write([replace(ORDER, fence=0)], [EVENT], fence=0, fills=[FILL]))
             except DatabaseDown as down:
                 outcome.append(down)
 
@@ -364,7 +373,7 @@ def test_a_connection_lost_in_the_middle_of_a_transaction_leaves_nothing_half_do
 
     assert len(outcome) == 1
     assert (store.orders(), store.order_events(ORDER.id), store.fills()) == ([], [], [])
-    store.save_orders([replace(ORDER, fence=0)], [EVENT], fence=0, fills=[FILL])
+    store.write(orders_write([replace(ORDER, fence=0)], [EVENT], fence=0, fills=[FILL]))
     assert len(store.orders()) == 1
 
 
@@ -433,7 +442,7 @@ def test_orders_in_every_state_can_be_kept(store: Store, session: int) -> None:
         return replace(ORDER, id=f"abcd{state.value}", fence=0, state=state)
 
     orders = [order(state) for state in OrderState]
-    store.save_orders(orders, [], fence=0)
+    store.write(orders_write(orders, [], fence=0))
 
     assert {kept.state for kept in store.open_orders(session)} == {s for s in OrderState if not s.is_terminal}
 

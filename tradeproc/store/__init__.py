@@ -5,8 +5,8 @@ Every write but an entry's is a plain value first (`writes.py`), so that the sam
 while that is down, into a `Journal` file that is replayed later. `Lease` makes a trader the only one of its session.
 The SQL stands in `queries/*.sql` and `migrations/*.sql`, never in Python.
 
-Start reading at `store.py`; then `rows.py`, `writes.py`, `database.py`, `statements.py`, `lease.py`, `journal.py`,
-`kept.py` with the switches that are not stored yet.
+Start reading at `store.py`; then `rows.py`, `columns.py`, which turns values into rows and back, `writes.py`,
+`database.py`, `statements.py`, `lease.py`, `journal.py`, `kept.py` with the switches that are not stored yet.
 `round_trips.py` makes trades of fills, `migrate.py` brings the schema up to date. `embedded.py` runs a private
 PostgreSQL server from a wheel, `leftover_server.py` ends one left behind, `server_probe.py` notices one that hangs.
 `background.py` waits off the loop.

@@ -12,21 +12,17 @@ import logging
 import os
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
-from tradeproc.domain.book import Balance, Divergence, Fill, Position
-from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.texts import storable
-from tradeproc.domain.units import Nanos
 from tradeproc.durable import append_durably, sync_folder
 from tradeproc.errors import Outage
 from tradeproc.protocol.names import GroupName, session_group
-from tradeproc.store import writes
 from tradeproc.store.database import StatementRefused
 from tradeproc.store.store import LeaseLost, Store
 from tradeproc.store.writes import NUL, Write, packed
@@ -79,7 +75,7 @@ class JournalInUse(Outage):
 
 
 class Journal:
-    """One process's journal; its writing methods are those of `Store` but `enter_orders`. Locked while it is open.
+    """One process's journal of the writes that `Store.write` takes. Locked while it is open.
 
     `wait_seconds` is how long to wait for the lock: another process replays it for a moment now and then.
     """
@@ -112,11 +108,12 @@ class Journal:
         return os.fstat(self._file).st_size == 0
 
     def append(self, write: Write) -> None:
-        """Keep a write; it survives the death of this process and of the machine.
+        """Keep a write; it survives the death of this process and of the machine, and is done whatever the lease.
 
         Raises:
             OSError: the disk is full or broken; the file is as it was before.
         """
+        write = write.without_fence()
         body = packed([write.statement, write.parameters])
         before = os.fstat(self._file).st_size
         # a line that was torn by a crash must not spoil ours
@@ -164,50 +161,6 @@ class Journal:
         except (StatementRefused, LeaseLost) as refused:
             # unchecked, so LeaseLost means that the database has no such session: it is another database
             self._put_aside(line, ".refused", REFUSED_ALARM, str(refused), store)
-
-    # --- the writing methods of Store
-
-    def save_orders(
-        self, orders: Sequence[Order], events: Sequence[OrderEvent], *, fence: int, fills: Sequence[Fill] = ()
-    ) -> None:
-        """Keep orders, events and fills of one session; `fence` is in the orders and is not checked at replay."""
-        if not (orders or fills):
-            return
-        session = orders[0].session if orders else fills[0].session
-        self.append(writes.orders_write(orders, events, fills, session=session, fence=None))
-
-    def save_fill(self, fill: Fill) -> bool:
-        """Keep a fill; whether it was booked before is known at replay."""
-        self.append(writes.fill_write(fill))
-        return True
-
-    def save_position(self, session: int, position: Position, source: str, at: Nanos | None = None) -> None:
-        """Keep a position."""
-        self.append(writes.position_write(session, position, source, wall_ns() if at is None else at))
-
-    def save_balance(self, balance: Balance) -> None:
-        """Keep a balance."""
-        self.append(writes.balance_write(balance))
-
-    def save_divergence(self, divergence: Divergence) -> None:
-        """Keep a divergence."""
-        self.append(writes.divergence_write(divergence))
-
-    def close_divergences(self, session: int, kind: str | None, subject: str | None, at: Nanos) -> None:
-        """Keep that divergences were closed."""
-        self.append(writes.divergences_closed_write(session, kind, subject, at))
-
-    def save_alarm(self, session: int | None, name: str, detail: str, at: Nanos) -> None:
-        """Keep an alarm."""
-        self.append(writes.alarm_write(session, name, detail, at))
-
-    def trip_latch(self, scope: str, state: str, by: str, reason: str, at: Nanos) -> None:
-        """Keep that a scope was closed."""
-        self.append(writes.latch_write(scope, state, by, reason, at))
-
-    def clear_alarms(self, session: int | None, name: str | None, at: Nanos) -> None:
-        """Keep that alarms were cleared."""
-        self.append(writes.alarms_cleared_write(session, name, at))
 
     # --- the file
 

@@ -5,19 +5,19 @@ Every read or write of rows is one statement, one round trip and one transaction
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import orjson
 
 from tradeproc.clock import wall_ns
-from tradeproc.domain.book import Balance, Divergence, Fill, Position, Trade
+from tradeproc.domain.book import Balance, Fill, Trade
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import Nanos
 from tradeproc.errors import Refusal
-from tradeproc.store import rows, writes
+from tradeproc.store import writes
+from tradeproc.store.columns import row_of, value_of
 from tradeproc.store.database import Database, DatabaseDown
 from tradeproc.store.migrate import migrate
 from tradeproc.store.rows import (
@@ -110,11 +110,11 @@ class Store:
         found = self._database.rows("session", {"id": session})
         if not found:
             raise UnknownSession(session)
-        return rows.session_of(found[0])
+        return value_of(SessionRow, found[0])
 
     def sessions(self) -> list[SessionRow]:
         """Return all sessions that were not removed, by number."""
-        return [rows.session_of(row) for row in self._database.rows("sessions", {})]
+        return [value_of(SessionRow, row) for row in self._database.rows("sessions", {})]
 
     def removed_sessions(self, named: str, limit: int = 100) -> list[dict[str, Any]]:
         """Return the newest removed sessions with this number or name as they were kept, oldest first."""
@@ -141,11 +141,11 @@ class Store:
     def latch(self, scope: str) -> Latch:
         """Return the latch of `host`, `portfolio:<n>` or `session:<id>`; active when it was never set."""
         found = self._database.rows("latch", {"scope": scope})
-        return Latch(**found[0]) if found else Latch(scope, "active", "", "", Nanos(0))
+        return value_of(Latch, found[0]) if found else Latch(scope, "active", "", "", Nanos(0))
 
     def latches(self) -> list[Latch]:
         """Return every latch that was ever set."""
-        return [Latch(**row) for row in self._database.rows("latches", {})]
+        return [value_of(Latch, row) for row in self._database.rows("latches", {})]
 
     def latched_by(self, scope: str, by: str) -> str | None:
         """Return why `by` latched a scope since it stood open last, or None; a person may have latched it further."""
@@ -158,43 +158,38 @@ class Store:
 
     def keep_latch(self, latch: Latch, *, is_late: bool = False) -> None:
         """Set a latch; one that `is_late` counts only when it is newer than what is stored, or closes more."""
-        self._database.rows("set_latch", {**asdict(latch), "is_late": is_late})
+        self._database.rows("set_latch", {**row_of(latch), "is_late": is_late})
 
     def save_login(self, name: str, broker: str, environment: str, base_url: str) -> None:
         """Keep a login as configured; nothing changes when it is what the database knows."""
-        given = {"name": name, "broker": broker, "environment": environment, "base_url": base_url, "at": wall_ns()}
-        self._database.rows("save_login", given)
+        self._database.rows("save_login", row_of(LoginRow(name, broker, environment, base_url, wall_ns())))
 
     def save_accounts(self, login: str, accounts: Sequence[BrokerAccount]) -> None:
         """Keep the accounts that a broker listed for a login that was saved before."""
-        plain = [
-            {"id": a.id, "kind": a.kind, "currency": a.currency, "is_tradable": a.is_tradable, "status": a.status}
-            for a in accounts
-        ]
-        self._database.rows("save_accounts", {"login": login, "accounts": _json(plain), "at": wall_ns()})
+        now = wall_ns()
+        plain = [row_of(AccountRow(login, account, now)) for account in accounts]
+        self._database.rows("save_accounts", {"accounts": _json(plain)})
 
     def logins(self) -> list[LoginRow]:
         """Return all logins that were ever saved."""
-        return [LoginRow(**row) for row in self._database.rows("logins", {})]
+        return [value_of(LoginRow, row) for row in self._database.rows("logins", {})]
 
     def accounts(self, login: str | None = None) -> list[AccountRow]:
         """Return the accounts of a login, or of all."""
-        return [rows.account_of(row) for row in self._database.rows("accounts", {"login": login})]
+        return [value_of(AccountRow, row) for row in self._database.rows("accounts", {"login": login})]
 
-    # --- what a trader writes; `Journal` has the same methods but `enter_orders`, which is never journalled
+    # --- what a trader writes: the values of `writes.py`, and an entry, which is never journalled
 
-    def save_orders(
-        self, orders: Sequence[Order], events: Sequence[OrderEvent], *, fence: int, fills: Sequence[Fill] = ()
-    ) -> None:
-        """Write the orders of one session, append their events and book their fills: all or nothing.
+    def write(self, write: writes.Write) -> int:
+        """Do a write, also one that a journal has kept; return how many rows the statement told.
 
         Raises:
-            LeaseLost: `fence` is not the session's newest; nothing was written.
+            LeaseLost: it carries a fence that is not the session's newest; nothing was written.
         """
-        if not (orders or fills):
-            return
-        session = orders[0].session if orders else fills[0].session
-        self.write(writes.orders_write(orders, events, fills, session=session, fence=fence))
+        told = self._database.rows(write.statement, write.parameters)
+        if write.statement == "save_orders" and not told[0]["held"]:
+            raise LeaseLost(write.parameters["session"], write.parameters["fence"])
+        return len(told)
 
     def get_ready(self) -> None:
         """Make sure that the next `enter_orders` is not the first on its connection."""
@@ -208,38 +203,15 @@ class Store:
         Raises:
             LeaseLost: `fence` is not the session's newest; nothing was written.
         """
-        session = orders[0].session
-        values = writes.entry_values(orders, events, session=session, fence=fence)
+        values = writes.entry_values(orders, events, fence=fence)
         if self._database.exchange("enter_orders", values, meanwhile) != b"1":
-            raise LeaseLost(session, fence)
+            raise LeaseLost(orders[0].session, fence)
 
-    def save_fill(self, fill: Fill) -> bool:
-        """Book a fill; False when it was booked before."""
-        return bool(self.write(writes.fill_write(fill)))
-
-    def save_position(self, session: int, position: Position, source: str, at: Nanos | None = None) -> None:
-        """Keep a position when it is another than the newest known one."""
-        self.write(writes.position_write(session, position, source, wall_ns() if at is None else at))
-
-    def save_balance(self, balance: Balance) -> None:
-        """Keep a balance when it is another than the newest known one."""
-        self.write(writes.balance_write(balance))
-
-    def save_divergence(self, divergence: Divergence) -> None:
-        """Keep a divergence; told twice it is kept once."""
-        self.write(writes.divergence_write(divergence))
-
-    def close_divergences(self, session: int, kind: str | None, subject: str | None, at: Nanos) -> None:
-        """Close the open divergences of a session, of one kind and about one subject if given."""
-        self.write(writes.divergences_closed_write(session, kind, subject, at))
+    # --- alarms, and what people have seen
 
     def save_alarm(self, session: int | None, name: str, detail: str, at: Nanos) -> None:
         """Keep an alarm of a session, or of the host (None); told twice it is kept once."""
         self.write(writes.alarm_write(session, name, detail, at))
-
-    def trip_latch(self, scope: str, state: str, by: str, reason: str, at: Nanos) -> None:
-        """Close a scope that stands open, as a process does by itself; told twice it is closed once."""
-        self.write(writes.latch_write(scope, state, by, reason, at))
 
     def clear_alarms(self, session: int | None, name: str | None, at: Nanos) -> None:
         """Clear the standing alarms of a session or of the host (None), of one name if given."""
@@ -257,26 +229,15 @@ class Store:
         given = {"session": session, "name": name, "by": by, "reason": reason, "now": now, "everywhere": everywhere}
         return self._database.rows("acknowledge_alarms", given)
 
-    def write(self, write: writes.Write) -> int:
-        """Do a write that a journal may have kept; return how many rows the statement told.
-
-        Raises:
-            LeaseLost: it carries a fence that is not the session's newest; nothing was written.
-        """
-        told = self._database.rows(write.statement, write.parameters)
-        if write.statement == "save_orders" and not told[0]["held"]:
-            raise LeaseLost(write.parameters["session"], write.parameters["fence"])
-        return len(told)
-
     # --- reading back; None means all sessions, `limit` takes the newest, and the order is oldest first
 
     def orders(self, session: int | None = None, *, limit: int | None = None) -> list[Order]:
         """Return orders."""
-        return [rows.order_of(row) for row in self._database.rows("orders", {"session": session, "limit": limit})]
+        return [value_of(Order, row) for row in self._database.rows("orders", {"session": session, "limit": limit})]
 
     def open_orders(self, session: int) -> list[Order]:
         """Return the orders of a session that are not closed."""
-        return [rows.order_of(row) for row in self._database.rows("open_orders", {"session": session})]
+        return [value_of(Order, row) for row in self._database.rows("open_orders", {"session": session})]
 
     def claimed(self, session: int, *, limit: int) -> dict[str, str]:
         """Return our ids of a session's newest orders by the broker's, oldest first."""
@@ -285,40 +246,39 @@ class Store:
 
     def order_events(self, order_id: str) -> list[OrderEvent]:
         """Return the history of an order."""
-        return [rows.order_event_of(row) for row in self._database.rows("order_events", {"order_id": order_id})]
+        return [value_of(OrderEvent, row) for row in self._database.rows("order_events", {"order_id": order_id})]
 
     def fills(self, session: int | None = None, *, limit: int | None = None) -> list[Fill]:
         """Return fills in the order of booking."""
-        return [rows.fill_of(row) for row in self._database.rows("fills", {"session": session, "limit": limit})]
+        return [value_of(Fill, row) for row in self._database.rows("fills", {"session": session, "limit": limit})]
 
     def trades(self, session: int | None = None, *, limit: int | None = None) -> list[Trade]:
         """Return round trips in the order of closing."""
-        return [rows.trade_of(row) for row in self._database.rows("trades", {"session": session, "limit": limit})]
+        return [value_of(Trade, row) for row in self._database.rows("trades", {"session": session, "limit": limit})]
 
     def positions(self, session: int | None = None) -> list[PositionRow]:
         """Return the newest position of each session and contract."""
-        return [rows.position_of(row) for row in self._database.rows("positions", {"session": session})]
+        return [value_of(PositionRow, row) for row in self._database.rows("positions", {"session": session})]
 
     def balances(self) -> list[Balance]:
         """Return the newest balance of each account."""
-        return [Balance(**row) for row in self._database.rows("balances", {})]
+        return [value_of(Balance, row) for row in self._database.rows("balances", {})]
 
     def divergences(self, session: int | None = None, *, only_open: bool = False) -> list[DivergenceRow]:
         """Return divergences."""
         given = {"session": session, "only_open": only_open}
-        return [rows.divergence_of(row) for row in self._database.rows("divergences", given)]
+        return [value_of(DivergenceRow, row) for row in self._database.rows("divergences", given)]
 
     def alarms(self, session: int | None = None, *, only_standing: bool = False) -> list[AlarmRow]:
         """Return alarms."""
         given = {"session": session, "only_standing": only_standing}
-        return [rows.alarm_of(row) for row in self._database.rows("alarms", given)]
+        return [value_of(AlarmRow, row) for row in self._database.rows("alarms", given)]
 
     # --- decisions: notes for people, the newest KEPT_DECISIONS of each session
 
     def save_decisions(self, session: int, decisions: Sequence[DecisionRow]) -> None:
         """Keep the decisions of a session; one that is told again, by its `began_at`, replaces what was kept."""
-        names = ("began_at", "at", "times", "market_at", "decision", "reason", "refusal")
-        plain = [{name: getattr(each, name) for name in names} for each in decisions]
+        plain = [row_of(each) for each in decisions]
         given = {"session": session, "decisions": _json(plain), "kept": KEPT_DECISIONS - 1}
         self._database.rows("save_decisions", given)
 
@@ -327,8 +287,7 @@ class Store:
     ) -> list[DecisionRow]:
         """Return decisions, or only those that were not carried out."""
         given = {"session": session, "only_refused": only_refused, "limit": limit}
-        found = self._database.rows("decisions", given)
-        return [DecisionRow(**{key: value for key, value in row.items() if key != "number"}) for row in found]
+        return [value_of(DecisionRow, row) for row in self._database.rows("decisions", given)]
 
     def decision_counts(self, session: int) -> dict[str, int]:
         """Return how many were `wanted`, how many of these `refused`, and on how many bars the strategy `failed`."""
@@ -343,7 +302,7 @@ class Store:
 
     def save_trades(self, session: int, trades: Sequence[Trade], *, fills_seen: int) -> int:
         """Make the trades of a session equal to those computed from its first fills; return how many changed."""
-        plain = [writes.trade_values(number, trade) for number, trade in enumerate(trades, 1)]
+        plain = [{**row_of(trade), "number": number} for number, trade in enumerate(trades, 1)]
         given = {"session": session, "trades": _json(plain), "fills": fills_seen, "at": wall_ns()}
         return len(self._database.rows("save_trades", given))
 

@@ -24,6 +24,7 @@ from tradeproc.domain.units import Contracts, Nanos, Price
 from tradeproc.home import Home
 from tradeproc.store import Journal, Store
 from tradeproc.store.embedded import database_url
+from tradeproc.store.writes import fill_write, orders_write
 from tradeproc.testing.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -106,12 +107,12 @@ def test_trades_follow_fills_at_once_and_a_stop_is_clean(home: Home, url: str) -
         jobs.is_in("ready")
 
         began = time.monotonic()
-        store.save_orders([replace(ORDER, fence=0)], [EVENT], fence=0, fills=[fill(1, Side.BUY, "100")])
-        store.save_fill(fill(2, Side.SELL, "101.25"))
+        store.write(orders_write([replace(ORDER, fence=0)], [EVENT], fence=0, fills=[fill(1, Side.BUY, "100")]))
+        store.write(fill_write(fill(2, Side.SELL, "101.25")))
         wait_until("a trade", lambda: profits(store) == [Decimal("62.5")])
         took = time.monotonic() - began
-        store.save_fill(fill(3, Side.SELL, "103"))
-        store.save_fill(fill(4, Side.BUY, "104"))
+        store.write(fill_write(fill(3, Side.SELL, "103")))
+        store.write(fill_write(fill(4, Side.BUY, "104")))
         wait_until("two trades", lambda: profits(store) == [Decimal("62.5"), Decimal("-50")])
 
         assert took < 30, "the minute's sweep found it, not the queue"
@@ -125,11 +126,11 @@ def test_what_happened_while_no_worker_was_there_is_found_at_its_start(home: Hom
     store = Store(url)
     store.migrate()
     store.create_session(SPEC)
-    store.save_fill(fill(1, Side.BUY, "100"))
+    store.write(fill_write(fill(1, Side.BUY, "100")))
     with psycopg.connect(url, autocommit=True) as direct:
         direct.execute("delete from procrastinate_jobs")
     journal = Journal(home.journal / "session-1.jsonl")
-    journal.save_fill(fill(2, Side.SELL, "102"))
+    journal.append(fill_write(fill(2, Side.SELL, "102")))
     journal.close()
 
     with Process(home, "jobs", url):
@@ -147,14 +148,14 @@ def test_a_job_whose_worker_was_killed_does_not_hold_up_the_next_one(home: Home,
         jobs.is_in("ready")
         with psycopg.connect(url) as blocker:
             blocker.execute("lock table trades_computed in exclusive mode")
-            store.save_fill(fill(1, Side.BUY, "100"))
+            store.write(fill_write(fill(1, Side.BUY, "100")))
             doing = "select 1 from procrastinate_jobs where status = 'doing'"
             with psycopg.connect(url, autocommit=True) as direct:
                 wait_until("a job at work", lambda: direct.execute(doing.encode()).fetchone())
             jobs.end(signal.SIGKILL)
 
     with Process(home, "jobs", url) as jobs:
-        store.save_fill(fill(2, Side.SELL, "101"))
+        store.write(fill_write(fill(2, Side.SELL, "101")))
         wait_until("the trade", lambda: profits(store) == [Decimal(50)])
         jobs.is_in("ready")
     store.close()
@@ -168,16 +169,16 @@ def test_jobs_wait_for_a_database_that_comes_late_and_goes_and_comes_again(home:
             postgres.is_in("ready")
             jobs.is_in("ready")
             store.create_session(SPEC)
-            store.save_fill(fill(1, Side.BUY, "100"))
-            store.save_fill(fill(2, Side.SELL, "101"))
+            store.write(fill_write(fill(1, Side.BUY, "100")))
+            store.write(fill_write(fill(2, Side.SELL, "101")))
             wait_until("the trade", lambda: profits(store) == [Decimal(50)])
             postgres.end(signal.SIGKILL)
             jobs.is_in("degraded")
         with Process(home, "postgres") as postgres:
             wait_until("the database", store.is_up)
             jobs.is_in("ready")
-            store.save_fill(fill(3, Side.BUY, "100"))
-            store.save_fill(fill(4, Side.SELL, "103"))
+            store.write(fill_write(fill(3, Side.BUY, "100")))
+            store.write(fill_write(fill(4, Side.SELL, "103")))
             wait_until("the second trade", lambda: profits(store) == [Decimal(50), Decimal(150)])
             assert jobs.end() == 0
             assert postgres.end() == 0

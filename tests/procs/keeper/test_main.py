@@ -26,6 +26,8 @@ from tradeproc.domain.units import Nanos
 from tradeproc.procs.keeper.lists import BadQuestion
 from tradeproc.store import Store
 from tradeproc.store.kept import kept_file
+from tradeproc.store.rows import Latch
+from tradeproc.store.writes import latch_write
 from tradeproc.supervision.client import Program, ProgramState
 from tradeproc.supervision.groups import GroupFiles
 from tradeproc.testing.waiting import wait_until
@@ -451,8 +453,12 @@ def test_a_switch_tells_which_latches_stand_for_whom_it_meant(desk: Desk, sessio
 
 def test_the_latch_of_a_change_by_no_order_of_ours_is_lifted_only_for_a_reason(desk: Desk, session: int) -> None:
     scope = f"session:{session}"
-    desk.store.trip_latch(
-        scope, "reducing", "external_policy", "ours 1, the broker's 0", Nanos(desk.store.latch(scope).at + 1)
+    desk.store.write(
+        latch_write(
+            Latch(
+                scope, "reducing", "external_policy", "ours 1, the broker's 0", Nanos(desk.store.latch(scope).at + 1)
+            )
+        )
     )
 
     for reason in ("", "  "):

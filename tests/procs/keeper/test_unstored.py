@@ -33,6 +33,7 @@ from tradeproc.home import Home
 from tradeproc.procs.keeper.unstored import REFUSED_ALARM, UNREAD_ALARM, Unstored
 from tradeproc.store import DatabaseDown, Latch, Store
 from tradeproc.store.kept import kept_file, read_kept, standing, write_kept
+from tradeproc.store.writes import latch_write
 from tradeproc.testing.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -155,7 +156,11 @@ def test_a_session_that_cannot_be_read_holds_up_no_halt(host: Host) -> None:
 
 def test_a_session_is_not_resumed_without_a_reason_while_nobody_can_say_why_it_is_latched(host: Host) -> None:
     scope = f"session:{host.session}"
-    host.store.trip_latch(scope, "reducing", "external_policy", "sold by hand", Nanos(host.store.latch(scope).at + 1))
+    host.store.write(
+        latch_write(
+            Latch(scope, "reducing", "external_policy", "sold by hand", Nanos(host.store.latch(scope).at + 1))
+        )
+    )
     with away(host.url):
         host.begin("keeper")
         with pytest.raises(RequestRefused, match=r"the database is away .* resume it with --reason WHY"):

@@ -26,6 +26,7 @@ from tradeproc.home import Home
 from tradeproc.procs.trader import main
 from tradeproc.store import Lease, Store
 from tradeproc.store.journal import Journal
+from tradeproc.store.writes import orders_write
 from tradeproc.testing.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -125,7 +126,7 @@ def test_a_journal_in_use_is_waited_for_and_replayed_first_and_old_alarms_are_cl
     session = desk.session()
     journal = Journal(desk.home.journal / f"session-{session}.jsonl")
     order = replace(ORDER, session=session)
-    journal.save_orders([order], [replace(EVENT, order_id=order.id)], fence=0)
+    journal.append(orders_write([order], [replace(EVENT, order_id=order.id)], fence=0))
     desk.store.save_alarm(session, "lease_lost", "of a life that was killed", Nanos(1))
     desk.store.save_alarm(session, "given_up", "the warden's", Nanos(2))
     desk.start(session)
@@ -164,7 +165,7 @@ def test_a_trader_begins_with_the_owners_of_more_orders_than_it_reads(
         replace(ORDER, id=f"own-{n}", session=session, fence=0, created_at=Nanos(n), state=state, broker_id=f"90{n}")
         for n, state in enumerate([OrderState.FILLED, OrderState.SUBMITTED, OrderState.FILLED, OrderState.FILLED])
     ]
-    desk.store.save_orders(orders, [replace(EVENT, order_id=order.id) for order in orders], fence=0)
+    desk.store.write(orders_write(orders, [replace(EVENT, order_id=order.id) for order in orders], fence=0))
 
     started = main._known(desk.store, desk.store.session(session), [])
 

@@ -7,7 +7,7 @@ the session, ours has no right to anything any more, not even to be flat: it end
 
 import logging
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -23,12 +23,21 @@ from tradeproc.store.database import DatabaseDown, StatementRefused
 from tradeproc.store.journal import Journal
 from tradeproc.store.kept import read_kept, standing
 from tradeproc.store.lease import Lease, LeaseTaken
-from tradeproc.store.rows import Latch
+from tradeproc.store.rows import Latch, PositionRow
 from tradeproc.store.store import LeaseLost, Store, UnknownSession
+from tradeproc.store.writes import (
+    Write,
+    alarm_write,
+    alarms_cleared_write,
+    balance_write,
+    divergence_write,
+    divergences_closed_write,
+    latch_write,
+    orders_write,
+    position_write,
+)
 
 log = logging.getLogger(__name__)
-
-Writer = Store | Journal
 
 # a database that hangs may hold up the trader for this long, and this seldom; one that refuses at once is asked soon
 CONNECT_SECONDS = 0.5
@@ -69,7 +78,7 @@ class AuditTrail:
         self.reason = self.refusal = self._in_memory = ""
         self._not_before = 0
         self._taking: Future[Lease] | None = None
-        self._unwritten: deque[Callable[[Writer], None]] = deque(maxlen=_MOST_UNWRITTEN)
+        self._unwritten: deque[Write] = deque(maxlen=_MOST_UNWRITTEN)
 
     @property
     def fence(self) -> int:
@@ -99,14 +108,15 @@ class AuditTrail:
         Raises:
             Superseded: another trader has the session.
         """
+        rows = self._writes(unit) if unit.may_journal else ()
         if not self.is_up and unit.may_journal:
-            self._to_journal(lambda writer: self._save(writer, unit))
+            self._to_journal(rows)
             return self.reason
         if not unit.may_journal and not (self.is_up and self._has_lease()):
             return self.reason or "the lease of the session is lost"
         try:
             if unit.may_journal:
-                self._save(self.store, unit)
+                self._to_store(rows)
             else:
                 self.store.enter_orders(unit.orders, unit.events, fence=self.fence, meanwhile=meanwhile)
         except DatabaseDown as down:
@@ -120,46 +130,41 @@ class AuditTrail:
         else:
             # a pause of ours, however long, may have ended just now: who may not be sent late needs the lease still
             return "" if unit.may_journal or self._has_lease() else "the lease of the session was lost meanwhile"
-        if unit.may_journal:
-            self._to_journal(lambda writer: self._save(writer, unit))
+        self._to_journal(rows)
         return self.reason
 
-    def write(self, action: Callable[[Writer], None]) -> None:
+    def write(self, *rows: Write) -> None:
         """Write something else, into the journal when the database is away."""
         if self.is_up:
             try:
-                action(self.store)
+                self._to_store(rows)
                 return
             except DatabaseDown as down:
                 self.went_down(down)
             except StatementRefused as refused:
                 self._was_refused(refused)
-        self._to_journal(action)
+        self._to_journal(rows)
 
     def save_balance(self, balance: Balance) -> None:
         """Keep a balance if it changed."""
-        self.write(lambda writer: writer.save_balance(balance))
+        self.write(balance_write(balance))
 
     def save_divergence(self, divergence: Divergence) -> None:
         """Keep a divergence, closed as it is written: our side is corrected already."""
-
-        def save(writer: Writer) -> None:
-            writer.save_divergence(divergence)
-            writer.close_divergences(self.session, divergence.kind.value, divergence.subject, divergence.at)
-
-        self.write(save)
+        kind, subject, at = divergence.kind.value, divergence.subject, divergence.at
+        self.write(divergence_write(divergence), divergences_closed_write(self.session, kind, subject, at))
 
     def save_alarm(self, name: str, detail: str, at: Nanos) -> None:
         """Keep an alarm."""
-        self.write(lambda writer: writer.save_alarm(self.session, name, detail, at))
+        self.write(alarm_write(self.session, name, detail, at))
 
     def keep_latch(self, latch: KeepLatch) -> None:
         """Keep a latch that the engine has set."""
-        self.write(lambda writer: writer.trip_latch(latch.scope, latch.state.value, latch.by, latch.reason, latch.at))
+        self.write(latch_write(Latch(latch.scope, latch.state.value, latch.by, latch.reason, latch.at)))
 
     def clear_alarm(self, name: str, at: Nanos) -> None:
         """Keep that an alarm is over."""
-        self.write(lambda writer: writer.clear_alarms(self.session, name, at))
+        self.write(alarms_cleared_write(self.session, name, at))
 
     def look_after(self) -> None:
         """Called all the time: notice a lost lease or database, take the lease again, replay the journal.
@@ -188,32 +193,44 @@ class AuditTrail:
         self.journal.close()
         self.store.close()
 
-    def _to_journal(self, action: Callable[[Writer], None]) -> None:
+    def _writes(self, unit: Persist) -> list[Write]:
+        """Return what is written of a unit."""
+        rows = []
+        if unit.orders or unit.fills:
+            rows.append(orders_write(unit.orders, unit.events, unit.fills, fence=self.fence))
+        if unit.position is not None:
+            rows.append(position_write(PositionRow(self.session, unit.position, unit.source, self.clock.now())))
+        return rows
+
+    def _to_store(self, rows: Sequence[Write]) -> None:
+        for row in rows:
+            self.store.write(row)
+
+    def _to_journal(self, rows: Sequence[Write]) -> None:
         """Write into the journal; on a full disk keep it in memory, because an exit goes on whatever happens."""
-        try:
-            self._flush()
-            action(self.journal)
-        except OSError as error:
-            if not self._unwritten:
-                self._in_memory = f"the journal cannot be written: {error}; rows are in memory only until it can"
-                self.refusal = self.refusal or self._in_memory
-                log.critical("journal_unwritable session=%d reason=%s", self.session, error)
-            if len(self._unwritten) == _MOST_UNWRITTEN:
-                self.refusal = f"rows are lost, more than memory may keep: the journal cannot be written: {error}"
-                log.critical("row_lost session=%d reason=more than memory may keep", self.session)
-            self._unwritten.append(action)
+        for row in rows:
+            try:
+                self._flush()
+                self.journal.append(row)
+            except OSError as error:
+                self._keep_in_memory(row, error)
+
+    def _keep_in_memory(self, row: Write, error: OSError) -> None:
+        if not self._unwritten:
+            self._in_memory = f"the journal cannot be written: {error}; rows are in memory only until it can"
+            self.refusal = self.refusal or self._in_memory
+            log.critical("journal_unwritable session=%d reason=%s", self.session, error)
+        if len(self._unwritten) == _MOST_UNWRITTEN:
+            self.refusal = f"rows are lost, more than memory may keep: the journal cannot be written: {error}"
+            log.critical("row_lost session=%d reason=more than memory may keep", self.session)
+        self._unwritten.append(row)
 
     def _flush(self) -> None:
         while self._unwritten:
-            self._unwritten[0](self.journal)
+            self.journal.append(self._unwritten[0])
             self._unwritten.popleft()
         if self.refusal == self._in_memory:
             self.refusal = ""
-
-    def _save(self, writer: Writer, unit: Persist) -> None:
-        writer.save_orders(unit.orders, unit.events, fence=self.fence, fills=unit.fills)
-        if unit.position is not None:
-            writer.save_position(self.session, unit.position, unit.source, self.clock.now())
 
     def _has_lease(self) -> bool:
         self.is_lease_held = self.is_lease_held and self.lease.is_held()

@@ -55,9 +55,7 @@ with seen as (
     where trades_computed.fills <= excluded.fills
     returning session
 ), computed as materialized (
-    select trade.* from seen, jsonb_to_recordset(%(trades)s::jsonb) as trade (
-        number integer, contract text, side side, quantity integer, entry_price numeric, exit_price numeric,
-        entered_at bigint, exited_at bigint, profit numeric, entry_order text, exit_order text)
+    select trade.* from seen, jsonb_populate_recordset(null::trades, %(trades)s::jsonb) as trade
 ), gone as (
     delete from trades using seen
     where trades.session = seen.session

@@ -3,8 +3,7 @@
 with given as (
     insert into decisions (session, began_at, at, times, market_at, decision, reason, refusal)
     select %(session)s, began_at, at, times, market_at, decision, reason, refusal
-    from jsonb_to_recordset(%(decisions)s::jsonb) as told (
-        began_at bigint, at bigint, times integer, market_at bigint, decision text, reason text, refusal text)
+    from jsonb_populate_recordset(null::decisions, %(decisions)s::jsonb)
     order by began_at
     on conflict (session, began_at) do update set at = excluded.at, times = excluded.times,
         market_at = excluded.market_at, reason = excluded.reason, refusal = excluded.refusal

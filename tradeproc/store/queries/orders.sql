@@ -2,21 +2,20 @@
 -- One statement, so one round trip and one transaction. `holder` is empty when the fence is stale, and then
 -- nothing is written; its share lock makes a new lease wait for us. Repeating is harmless: an event row is known by
 -- its fingerprint, and an order moves only together with an event that is news. A closed order is opened again
--- only by an event that says so (its `before` is the present state).
+-- only by an event that says so (its `before` is the present state). What a journal of an earlier version lacks has
+-- its default here.
 with holder as materialized (
     select id from sessions
     where id = %(session)s and (%(fence)s::bigint is null or fence = %(fence)s::bigint)
     for share
 ), told as materialized (
-    select * from jsonb_to_recordset(%(events)s::jsonb) as event (
-        ordinal integer, order_id text, at bigint, source order_source, before order_state, after order_state,
-        what text, filled integer, details jsonb, fingerprint bigint)
+    select * from jsonb_populate_recordset(null::order_events, %(events)s::jsonb) with ordinality
 ), news as (
     insert into order_events
         (order_id, sequence, at, source, before, after, what, filled, details, fingerprint)
     select told.order_id,
            coalesce((select max(sequence) from order_events known where known.order_id = told.order_id), 0)
-               + row_number() over (partition by told.order_id order by told.ordinal),
+               + row_number() over (partition by told.order_id order by told.ordinality),
            told.at, told.source, told.before, told.after, told.what, told.filled, told.details, told.fingerprint
     from holder, told
     where not exists (
@@ -31,11 +30,7 @@ with holder as materialized (
     select o.id, holder.id, o.fence, o.contract, o.side, o.quantity, o.type, o.role, o.created_at, o.market_at,
         o.limit_ticks, o.limit_price, o.stop_ticks, o.stop_price, o.time_in_force, o.state, o.filled, o.average,
         o.broker_id, o.parent, o.in_flight, o.changed_at, o.reason, coalesce(o.revision, 0)
-    from holder, jsonb_to_recordset(%(orders)s::jsonb) as o (
-        id text, fence bigint, contract text, side side, quantity integer, type order_type, role order_role,
-        created_at bigint, market_at bigint, limit_ticks bigint, limit_price numeric, stop_ticks bigint,
-        stop_price numeric, time_in_force time_in_force, state order_state, filled integer, average numeric,
-        broker_id text, parent text, in_flight text, changed_at bigint, reason text, revision integer)
+    from holder, jsonb_populate_recordset(null::orders, %(orders)s::jsonb) as o
     on conflict (id) do update set
         quantity = excluded.quantity, limit_ticks = excluded.limit_ticks, limit_price = excluded.limit_price,
         stop_ticks = excluded.stop_ticks, stop_price = excluded.stop_price, state = excluded.state,
@@ -57,10 +52,8 @@ with holder as materialized (
         (order_id, broker_id, session, contract, side, quantity, cumulative, price, at, market_at, kind, revision)
     select f.order_id, f.broker_id, holder.id, f.contract, f.side, f.quantity, f.cumulative, f.price, f.at,
         f.market_at, coalesce(f.kind, 'own'), coalesce(f.revision, 0)
-    from holder, jsonb_to_recordset(%(fills)s::jsonb) as f (
-        order_id text, broker_id text, contract text, side side, quantity integer, cumulative integer, price numeric,
-        at bigint, market_at bigint, kind text, revision integer, ordinal integer)
-    order by f.at, f.ordinal, f.order_id, f.cumulative
+    from holder, jsonb_populate_recordset(null::fills, %(fills)s::jsonb) with ordinality as f
+    order by f.at, f.ordinality
     on conflict (order_id, revision, cumulative) do nothing
     returning order_id
 )
@@ -75,23 +68,17 @@ with holder as materialized (
 ), kept as (
     insert into orders (id, session, fence, contract, side, quantity, type, role, created_at, market_at,
         limit_ticks, limit_price, stop_ticks, stop_price, time_in_force, state, filled, average, broker_id, parent,
-        in_flight, changed_at, reason)
+        in_flight, changed_at, reason, revision)
     select o.id, holder.id, o.fence, o.contract, o.side, o.quantity, o.type, o.role, o.created_at, o.market_at,
         o.limit_ticks, o.limit_price, o.stop_ticks, o.stop_price, o.time_in_force, o.state, o.filled, o.average,
-        o.broker_id, o.parent, o.in_flight, o.changed_at, o.reason
-    from holder, jsonb_to_recordset($3::jsonb) as o (
-        id text, fence bigint, contract text, side side, quantity integer, type order_type, role order_role,
-        created_at bigint, market_at bigint, limit_ticks bigint, limit_price numeric, stop_ticks bigint,
-        stop_price numeric, time_in_force time_in_force, state order_state, filled integer, average numeric,
-        broker_id text, parent text, in_flight text, changed_at bigint, reason text)
+        o.broker_id, o.parent, o.in_flight, o.changed_at, o.reason, o.revision
+    from holder, jsonb_populate_recordset(null::orders, $3::jsonb) as o
     on conflict do nothing
 ), news as (
     insert into order_events (order_id, sequence, at, source, before, after, what, filled, details, fingerprint)
     select event.order_id, 1, event.at, event.source, event.before, event.after, event.what, event.filled,
            event.details, event.fingerprint
-    from holder, jsonb_to_recordset($4::jsonb) as event (
-        order_id text, at bigint, source order_source, before order_state, after order_state, what text,
-        filled integer, details jsonb, fingerprint bigint)
+    from holder, jsonb_populate_recordset(null::order_events, $4::jsonb) as event
     on conflict do nothing
 )
 select count(*) from holder

@@ -54,7 +54,7 @@ select 1 as up
 
 -- name: save_login
 insert into logins (name, broker, environment, base_url, changed_at)
-values (%(name)s, %(broker)s, %(environment)s, %(base_url)s, %(at)s)
+values (%(name)s, %(broker)s, %(environment)s, %(base_url)s, %(changed_at)s)
 on conflict (name) do update set broker = excluded.broker, environment = excluded.environment,
     base_url = excluded.base_url, changed_at = excluded.changed_at
 where (logins.broker, logins.environment, logins.base_url)
@@ -65,9 +65,8 @@ select name, broker, environment, base_url, changed_at from logins order by name
 
 -- name: save_accounts
 insert into accounts (login, id, kind, currency, is_tradable, status, seen_at)
-select %(login)s, a.id, a.kind, a.currency, a.is_tradable, a.status, %(at)s
-from jsonb_to_recordset(%(accounts)s::jsonb) as a (
-    id text, kind text, currency text, is_tradable boolean, status text)
+select login, id, kind, currency, is_tradable, status, seen_at
+from jsonb_populate_recordset(null::accounts, %(accounts)s::jsonb)
 on conflict (login, id) do update set kind = excluded.kind, currency = excluded.currency,
     is_tradable = excluded.is_tradable, status = excluded.status, seen_at = excluded.seen_at
 
