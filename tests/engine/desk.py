@@ -1,4 +1,4 @@
-"""A desk in one thread: the engine, a shell that obeys its effects, the model broker, and a clock that we turn.
+"""A desk in one thread: the engine, a shell that obeys its effects, an exchange, and a clock that we turn.
 
 The shell checks on every effect what must hold whatever happens: written down before it is sent, sent once. Faults
 (lost and late replies, lost, doubled and reordered pictures, failed questions) are drawn from a seeded source.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from tests.engine.model_broker import ACCOUNT, ModelBroker
+from tests.engine.exchange_broker import ACCOUNT, ExchangeBroker
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Divergence, Fill, FillKind, Position
 from tradeproc.domain.broker_orders import BrokerOrder, Outcome, Unanswered
@@ -135,7 +135,7 @@ class Desk:
         strategy: AnyStrategy | None = None,
         *,
         faults: Faults | None = None,
-        broker: ModelBroker | None = None,
+        broker: ExchangeBroker | None = None,
         database: Database | None = None,
         fence: int = 1,
         now: int = START,
@@ -144,7 +144,7 @@ class Desk:
     ) -> None:
         self.strategy: Any = strategy or Scripted()
         self.faults = faults or Faults()
-        self.broker = broker or ModelBroker()
+        self.broker = broker or ExchangeBroker()
         self.database = database or Database()
         self.setup = Setup(7, fence, "abcd", spec(**spec_changes), self.strategy, arguments)
         self.state: State = new_state(self.setup)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.desk import Desk, Scripted
-from tests.engine.model_broker import ModelBroker
+from tests.engine.exchange_broker import ExchangeBroker
 from tests.engine.test_external import check_books
 from tradeproc.domain.orders import OrderRole, OrderType, Side
 from tradeproc.domain.session import StopPolicy
@@ -28,7 +28,7 @@ def test_a_bracket_lives_and_ends_the_same_at_any_price(
     bracket = SubmitBracket(
         side, Contracts(2), stop_loss=float(price - distance), profit_target=float(price + distance)
     )
-    desk = Desk(Scripted(bracket), broker=ModelBroker(price=price)).start()
+    desk = Desk(Scripted(bracket), broker=ExchangeBroker(price)).start()
     desk.bar(float(price))
     assert desk.position == 2 * side.sign
     assert desk.state.engine.holding.average == price
@@ -48,7 +48,7 @@ def test_a_bracket_lives_and_ends_the_same_at_any_price(
 @settings(max_examples=40, deadline=None)
 @given(PRICES, PRICES, st.sampled_from(Side))
 def test_an_exit_goes_out_at_any_price(entered: Decimal, left: Decimal, side: Side) -> None:
-    desk = Desk(Scripted(SubmitOrder(side, Contracts(1))), broker=ModelBroker(price=entered)).start()
+    desk = Desk(Scripted(SubmitOrder(side, Contracts(1))), broker=ExchangeBroker(entered)).start()
     desk.bar(float(entered))
     desk.broker.price = left
 
@@ -63,7 +63,7 @@ def test_an_exit_goes_out_at_any_price(entered: Decimal, left: Decimal, side: Si
 def test_a_stop_at_or_below_zero_is_placed_again_where_it_was(price: Decimal) -> None:
     stop = SubmitOrder(Side.SELL, Contracts(1), role=OrderRole.STOP_LOSS, type=OrderType.STOP, stop=float(price))
     buy = SubmitOrder(Side.BUY, Contracts(1))
-    broker = ModelBroker(price=Decimal(5))
+    broker = ExchangeBroker(Decimal(5))
     desk = Desk(Scripted(buy, stop), broker=broker, stop_policy=StopPolicy.REPLACE).start()
     desk.bar(5.0)
     desk.bar(5.0)
@@ -82,7 +82,7 @@ def test_a_limit_is_moved_through_zero() -> None:
     def lower(view: View) -> ModifyOrders:
         return ModifyOrders((OrderChange(view.orders[0].id, limit=0.0 if view.orders[0].limit else -0.25),))
 
-    desk = Desk(Scripted(resting, lower, lower), broker=ModelBroker(price=Decimal(1))).start()
+    desk = Desk(Scripted(resting, lower, lower), broker=ExchangeBroker(Decimal(1))).start()
     for _ in range(3):
         desk.bar(1.0)
 

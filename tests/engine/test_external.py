@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.desk import Desk, Killed, Scripted
-from tests.engine.model_broker import ACCOUNT, ModelBroker
+from tests.engine.exchange_broker import ACCOUNT, ExchangeBroker
 from tradeproc.domain.book import Fill, FillKind, Position
 from tradeproc.domain.fills import standing
 from tradeproc.domain.orders import OrderState, OrderType, Side
@@ -148,7 +148,7 @@ def test_a_position_turned_over_by_hand_is_closed_at_one_price_and_opened_at_the
 def test_the_position_that_a_session_finds_at_its_very_first_start_is_booked_at_its_average_and_closes_nothing() -> (
     None
 ):
-    broker = ModelBroker()
+    broker = ExchangeBroker()
     broker.by_hand(2)
     desk = Desk(Scripted(), broker=broker)
 
@@ -284,7 +284,7 @@ def test_an_order_that_fills_again_after_it_was_taken_back_is_booked_again() -> 
     desk.run(40)
 
     desk.broker.price = Decimal("4801")
-    desk.broker.fill("900", 1)
+    desk.broker.fill_again("900", 1)
     desk.run(5)
 
     assert short(desk)[-1] == ("own", 1, "4801", "900")
@@ -305,11 +305,11 @@ def test_a_fill_of_ours_that_the_list_shows_only_later_leaves_one_row_and_not_tw
         closed_at=desk.now,
     )
     desk.broker.price = Decimal(4790)
-    desk.broker._move(1)
+    desk.broker.move(1)
     desk.run(40)
     assert [fill.kind for fill in rows(desk)] == [FillKind.EXTERNAL]
 
-    desk.broker._tell(filled)
+    desk.broker.tell(filled)
     desk.run(40)
 
     assert [(each.kind, each.broker_id) for each in standing(rows(desk))] == [(FillKind.OWN, "900")]
@@ -363,7 +363,7 @@ def test_own_fills_changes_by_hand_and_restarts_in_any_sequence_leave_books_that
     seed: int, echoes: bool
 ) -> None:
     chance = random.Random(seed)
-    desk = Desk(Erratic(seed), broker=ModelBroker(echoes=echoes), external_policy=ExternalPolicy.IGNORE).start()
+    desk = Desk(Erratic(seed), broker=ExchangeBroker(echoes=echoes), external_policy=ExternalPolicy.IGNORE).start()
     for _ in range(14):
         desk.broker.trade(desk.broker.price + chance.randint(-12, 12) * Decimal("0.25"))
         match chance.randrange(4):

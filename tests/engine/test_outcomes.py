@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.engine.desk import Desk, Scripted, candle
-from tests.engine.model_broker import ModelBroker
+from tests.engine.exchange_broker import ExchangeBroker
 from tradeproc.domain.answers import Known
 from tradeproc.domain.broker_orders import Accepted, Refused, Unanswered
 from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side
@@ -22,7 +22,7 @@ BRACKET = SubmitBracket(Side.BUY, Contracts(2), stop_loss=4790.0, profit_target=
 
 @pytest.mark.parametrize("echoes", [True, False])
 def test_a_bracket_whose_reply_was_lost_is_found_by_id_or_by_looks_with_its_legs(echoes: bool) -> None:
-    desk = Desk(Scripted(BRACKET), broker=ModelBroker(echoes=echoes)).start()
+    desk = Desk(Scripted(BRACKET), broker=ExchangeBroker(echoes=echoes)).start()
     desk.faults.lost_reply = 1.0
 
     desk.bar(seconds=10)
@@ -137,7 +137,7 @@ def test_a_submit_that_was_surely_not_sent_is_over_at_once() -> None:
 
 
 def test_a_reply_that_contradicts_the_stream_is_kept_and_raises_an_alarm() -> None:
-    desk = Desk(Scripted(RESTING), broker=ModelBroker(echoes=True)).start()
+    desk = Desk(Scripted(RESTING), broker=ExchangeBroker(echoes=True)).start()
     desk.tell(events.CandleReceived(candle(desk.candles)))
     desk.tell(events.Persisted(1))
     working = desk.broker.orders["900"]

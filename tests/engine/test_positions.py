@@ -3,7 +3,7 @@
 import pytest
 
 from tests.engine.desk import Database, Desk, Scripted
-from tests.engine.model_broker import ModelBroker
+from tests.engine.exchange_broker import ExchangeBroker
 from tradeproc.domain.answers import Unknown
 from tradeproc.domain.book import DivergenceKind, Position
 from tradeproc.domain.orders import Side
@@ -30,7 +30,7 @@ def test_a_position_that_somebody_else_changed_becomes_ours_with_a_row_and_witho
         "ESH24",
         "+2 by no order of ours, booked at 4800 (from the broker's average)",
     )
-    assert (row.ours, row.brokers) == ("1 at 4800", "3 at 4800.00")
+    assert (row.ours, row.brokers) == ("1 at 4800", "3 at 4800")
     assert desk.sent == ["abcd7-1-1"]
     assert desk.database.position is not None
     assert desk.database.position.quantity == 3
@@ -58,7 +58,7 @@ class SlowReplies(Desk):
 
 
 def test_a_fill_whose_order_is_not_answered_yet_is_not_taken_for_somebody_elses() -> None:
-    desk = SlowReplies(Scripted(BUY), broker=ModelBroker(echoes=False)).start()
+    desk = SlowReplies(Scripted(BUY), broker=ExchangeBroker(echoes=False)).start()
 
     desk.bar(seconds=9)
     assert desk.position == 0

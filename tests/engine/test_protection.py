@@ -103,7 +103,7 @@ def test_a_stop_that_the_broker_took_and_then_rejected_leaves_a_bare_position_fo
     (stop,) = [order for order in desk.broker.orders.values() if order.type is OrderType.STOP]
     desk.broker.price = Decimal(close)
     rejected = replace(stop, state=OrderState.REJECTED, reason="Stop Price must be below current market")
-    desk.broker._tell(rejected)
+    desk.broker.tell(rejected)
 
     desk.bar(close, seconds=40)
 

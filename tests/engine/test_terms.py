@@ -23,7 +23,7 @@ RESTING = SubmitOrder(Side.BUY, Contracts(1), type=OrderType.LIMIT, limit=4780.0
 def move_by_hand(desk: Desk, role: OrderRole, *, is_told: bool = True, **terms: object) -> None:
     (order,) = [each for each in desk.orders if each.role is role]
     assert order.broker_id is not None
-    desk.broker._tell(replace(desk.broker.orders[order.broker_id], **terms))  # type: ignore[arg-type]
+    desk.broker.tell(replace(desk.broker.orders[order.broker_id], **terms))  # type: ignore[arg-type]
     if not is_told:
         desk.broker.told.clear()
     desk.run(2)
@@ -94,7 +94,7 @@ def test_a_stop_that_we_move_and_a_late_picture_of_where_it_was_are_no_rows() ->
     assert new.stop == 4795
 
     for picture in (old, new):
-        desk.broker._tell(picture)
+        desk.broker.tell(picture)
         desk.run(2)
 
     assert desk.divergences == []
@@ -133,7 +133,7 @@ def test_killed_while_it_moves_a_stop_the_next_life_takes_the_change_for_its_own
 def test_a_leg_that_a_siblings_fill_shrinks_is_no_row() -> None:
     desk = Desk(Scripted(replace(BRACKET, quantity=Contracts(3)))).start()
     desk.bar()
-    desk.broker.fills_by = 1
+    desk.broker.fill_by(1)
 
     desk.broker.trade(Decimal(4821))
     desk.run(10)

@@ -22,7 +22,7 @@ RESTING = SubmitOrder(Side.BUY, Contracts(1), type=OrderType.LIMIT, limit=4790.0
 def without_price(desk: Desk, broker_id: str, state: OrderState, filled: int = 1) -> None:
     """Tell an order as ended, with a filled quantity and no fill price; the position does not change by it."""
     picture = desk.broker.orders[broker_id]
-    desk.broker._tell(replace(picture, state=state, filled=Contracts(filled), average=None))
+    desk.broker.tell(replace(picture, state=state, filled=Contracts(filled), average=None))
 
 
 def priced(desk: Desk, broker_id: str, price: str) -> BrokerOrder:
@@ -61,7 +61,7 @@ def test_one_that_the_position_shows_is_booked_at_the_positions_average(state: O
     desk = Desk(Scripted(RESTING)).start()
     desk.bar()
     desk.broker.price = Decimal("4788.25")
-    desk.broker._move(1)
+    desk.broker.move(1)
 
     without_price(desk, "900", state)
     desk.run(15)
@@ -77,11 +77,11 @@ def test_a_price_that_comes_with_the_next_reading_is_the_price() -> None:
     desk = Desk(Scripted(RESTING)).start()
     desk.bar()
     desk.broker.price = Decimal("4788.25")
-    desk.broker._move(1)
+    desk.broker.move(1)
     without_price(desk, "900", OrderState.CANCELLED)
     desk.run(1)
 
-    desk.broker._tell(priced(desk, "900", "4788.25"))
+    desk.broker.tell(priced(desk, "900", "4788.25"))
     desk.run(5)
 
     assert short(desk) == [("own", 1, "4788.25", "900")]
@@ -121,13 +121,13 @@ def test_a_price_that_nobody_tells_is_unknown_and_replaced_by_one_that_comes_lat
     desk.bar()
     desk.bar()
     desk.broker.price = Decimal("4788")
-    desk.broker._move(1)
+    desk.broker.move(1)
     without_price(desk, "901", OrderState.FILLED)
     desk.run(15)
     assert short(desk)[-1] == ("own", 1, None, "901")
     assert (desk.position, desk.state.engine.holding.average) == (2, None)
 
-    desk.broker._tell(priced(desk, "901", "4788"))
+    desk.broker.tell(priced(desk, "901", "4788"))
     desk.run(5)
 
     assert [(each.price, each.quantity) for each in standing(rows(desk))] == [(4800, 1), (4788, 1)]
@@ -151,10 +151,10 @@ def test_a_closing_keeps_the_stop_of_an_entry_whose_fill_has_no_price_yet_and_en
     bracket = SubmitBracket(Side.BUY, Contracts(1), stop_loss=4780.0, type=OrderType.LIMIT, limit=4790.0)
     desk = Desk(Scripted(bracket)).start()
     desk.bar()
-    desk.broker.price = Decimal(4788)
-    desk.broker._move(1)
+    desk.broker.trade(Decimal(4788))
+    desk.broker.told.clear()
     without_price(desk, "900", OrderState.FILLED)
-    desk.broker._tell(replace(desk.broker.orders["901"], state=OrderState.SUBMITTED))
+    desk.broker.tell(desk.broker.orders["901"])
     desk.run(1)
 
     desk.tell(events.FlattenCommanded("me"))

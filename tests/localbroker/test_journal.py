@@ -174,10 +174,10 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 from tests.exchange.tickets import *
-from tradeproc.localbroker.market import Market, Settings
+from tradeproc.localbroker.market import Market, MarketSettings
 from tradeproc.localbroker.tape import generated
 
-desk = Market(generated(ES, 5, 1703545200 * 10**9, 600), Settings({ACCOUNT: CASH}), journal=Path(sys.argv[1]))
+desk = Market(generated(ES, 5, 1703545200 * 10**9, 600), MarketSettings({ACCOUNT: CASH}), journal=Path(sys.argv[1]))
 for number in range(100_000):
     desk.place(ACCOUNT, one(ticket(Side.BUY, 1, client_id=f"id-{number}")))
     print(number, flush=True)

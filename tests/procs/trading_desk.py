@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.actor import Actor
 from tests.engine.desk import Plan, Scripted, candle, spec
-from tests.engine.model_broker import ACCOUNT, ModelBroker
+from tests.engine.exchange_broker import ACCOUNT, ExchangeBroker
 from tests.procs.stage import Ear, Stage
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
@@ -57,7 +57,7 @@ class TradingDesk:
         self.store = Store(url)
         self.spec = spec(**changes)
         self.session = self.store.create_session(self.spec)
-        self.broker = ModelBroker()
+        self.broker = ExchangeBroker()
         self.lock = threading.Lock()
         self.strategy = Scripted(*plans)
         self.history: Answer = lambda _: {"known": [_candle_body(candle(number)) for number in range(3)]}

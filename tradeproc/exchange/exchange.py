@@ -53,10 +53,18 @@ class Exchange:
     def __init__(self, contracts: Iterable[str], accounts: Mapping[str, Money], rules: Rules) -> None:
         """Open a market in `contracts` with `accounts` (id to starting cash, USD)."""
         self.contracts = tuple(contracts)
-        self.rules = rules
         self._executions = Executions(accounts, rules)
         self._orders, self._accounts = self._executions.orders, self._executions.accounts
         self._days = TradingDays(self.contracts)
+
+    @property
+    def rules(self) -> Rules:
+        """Return how it executes; other rules hold from the next call on."""
+        return self._executions.rules
+
+    @rules.setter
+    def rules(self, rules: Rules) -> None:
+        self._executions.rules = rules
 
     @property
     def revision(self) -> int:
@@ -126,6 +134,10 @@ class Exchange:
     def reject(self, order_id: str, reason: str, now: Moment) -> Changed | Declined:
         """Reject an order that was accepted before (a fault for tests)."""
         return self._end(order_id, OrderStatus.REJECTED, reason, now)
+
+    def expire(self, order_id: str, reason: str, now: Moment) -> Changed | Declined:
+        """Let an order expire whose own time is over, as one that is good till a date."""
+        return self._end(order_id, OrderStatus.EXPIRED, reason, now)
 
     # --- questions
 
