@@ -15,6 +15,7 @@ from tradeproc.cli.layout import Column, Listing, pairs
 from tradeproc.cli.screen import Screen
 from tradeproc.cli.view import render
 from tradeproc.clock import wall_ns
+from tradeproc.desk.listed import SessionListed
 from tradeproc.domain.units import SECOND
 
 TABLES = {
@@ -139,7 +140,8 @@ def test_any_text_survives_every_table_and_grid(text: str) -> None:
         shown = [column for column in columns if column.key in everything]
         assert escaped(text) in printed(tables.build(shown, [everything]), wide)
     assert escaped(text.partition("\n")[0]) in printed(pairs([("notes", text)]), wide)
-    assert escaped(text.partition("\n")[0]) in printed(sessions._shown({"notes": text}, None), wide)
+    row = SessionListed.of({"id": 1, "name": "mine", "notes": text})
+    assert escaped(text.partition("\n")[0]) in printed(sessions._shown(row, None), wide)
     assert escaped(text.partition("\n")[0]) in printed(localbroker._lines({"tape": {"name": text}}), wide)
 
 

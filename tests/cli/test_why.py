@@ -1,5 +1,6 @@
 """Why a session does not trade is one line, whatever the reason."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,10 +9,11 @@ from tests.drills.desk import ROOT
 from tradeproc.cli import why
 from tradeproc.cli.why import entries, why_rows
 from tradeproc.clock import wall_ns
+from tradeproc.desk.listed import SessionListed
 from tradeproc.domain.units import SECOND, Nanos, from_iso
 from tradeproc.supervision.deaths import Death
 
-ROW = {"id": 1, "desired": "running", "state": "running"}
+ROW = SessionListed(1, "mine", desired="running", state="running")
 
 
 def state(**changes: Any) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def test_entries_are_open_or_closed_and_why(told: dict[str, Any] | None, market:
 
 
 def test_a_stopped_session_says_how_to_start_it() -> None:
-    line = entries({**ROW, "desired": "stopped"}, None, "")
+    line = entries(replace(ROW, desired="stopped"), None, "")
 
     assert line == "closed: the session is stopped; scripts/tradectl session start 1"
 
@@ -84,9 +86,9 @@ def test_a_closed_market_says_until_when() -> None:
 
 
 def test_a_session_needs_the_bars_of_its_data_login_and_the_streams_of_its_other_one() -> None:
-    row = {"id": 1, "login": "paper", "account": "SIM1", "contract": "ESH24", "minutes": 1}
+    row = SessionListed(1, "mine", login="paper", account="SIM1", contract="ESH24", minutes=1)
 
-    assert why.needed_by(row | {"data_login": "data"}) == [
+    assert why.needed_by(replace(row, data_login="data")) == [
         "session-1.trader",
         "session-1.account",
         "link-paper.link",

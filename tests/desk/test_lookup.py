@@ -10,10 +10,13 @@ from tradeproc.desk.exit_status import NotFound, NotRunning
 from tradeproc.desk.installation import Desk
 from tradeproc.errors import Outage
 from tradeproc.home import Home
+from tradeproc.protocol.definitions import Method
 from tradeproc.protocol.names import KEEPER
 
-MINE = {"id": 1, "name": "mine", "desired": "running", "state": "running", "spec": {"minutes": 1}}
-OLD = {"id": 2, "name": "old", "removed_at": 5, "spec": {"minutes": 5}}
+AT = {"fence": 1, "holder": "", "created_at": 1, "changed_at": 1}
+MINE = {"id": 1, "name": "mine", "desired": "running", "state": "running", "spec": {"minutes": 1}, "is_due": True,
+        "next_change_at": None, "trading_state": "active", "programs": {}, "conflict": "", **AT}  # fmt: skip
+OLD = {"id": 2, "name": "old", "removed_at": 5, "spec": {"minutes": 5}, **AT}
 TRADER = {"name": "mine", "login": "paper", "account": "A", "contract": "ESH24", "minutes": 1, "strategy": "s",
           "trading_state": "active", "bars": 7}  # fmt: skip
 AWAY = "core.keeper could not answer: the database is away"
@@ -25,10 +28,12 @@ class Client:
     def __init__(self, told: Mapping[tuple[str, str], Any]) -> None:
         self.told = told
 
-    def call(self, process: str, method: str, _params: object, _seconds: float) -> Any:
-        if (process, method) not in self.told:
+    def call(self, process: str, method: Method[Any, Any] | str, _params: object, _seconds: float) -> Any:
+        name = method if isinstance(method, str) else method.name
+        if (process, name) not in self.told:
             raise Outage(f"{process} does not answer")
-        return self.told[process, method]
+        found = self.told[process, name]
+        return found if isinstance(method, str) else method.answer_codec.read(found)
 
 
 class Scene(Desk):
@@ -39,11 +44,12 @@ class Scene(Desk):
         self.told = told
         self.__dict__["client"] = Client(told)
 
-    def ask(self, process: str, method: str, params: Any = None, *, seconds: float = 5.0) -> Any:
-        if (process, method) not in self.told:
+    def ask(self, process: str, method: Any, question: Any = None, *, seconds: float = 5.0) -> Any:
+        if (process, method.name) not in self.told:
             raise NotRunning(AWAY)
-        found = self.told[process, method]
-        return found(params) if callable(found) else found
+        found = self.told[process, method.name]
+        asked = method.question_codec.plain(question)
+        return method.answer_codec.read(found(asked) if callable(found) else found)
 
     def is_alive(self, process: str) -> bool:
         return any(process == named for named, _ in self.told)
@@ -68,8 +74,8 @@ def removed(params: Mapping[str, Any]) -> dict[str, Any]:
 def test_a_removed_session_is_found_by_its_name_and_number_and_the_newest_of_several(home: Home) -> None:
     desk = Scene(home, {(KEEPER, "sessions"): {"sessions": [MINE]}, (KEEPER, "removed"): removed})
 
-    assert lookup.find(desk, "mine").row["removed_at" if "removed_at" in MINE else "id"] == 1
-    assert (lookup.find(desk, "old").row["id"], lookup.find(desk, "2").row["bar"]) == (2, "5m")
+    assert lookup.find(desk, "mine").row.id == 1
+    assert (lookup.find(desk, "old").row.id, lookup.find(desk, "2").row.shown["bar"]) == (2, "5m")
     with pytest.raises(NotFound, match="no session nobody"):
         lookup.find(desk, "nobody")
 
@@ -79,7 +85,7 @@ def test_while_the_database_is_away_the_keeper_still_knows_what_it_saw(home: Hom
 
     found = lookup.find(Scene(home, told), "mine")
 
-    assert (found.row["id"], found.row["desired"], found.away) == (1, "running", AWAY)
+    assert (found.row.id, found.row.desired, found.away) == (1, "running", AWAY)
 
 
 @pytest.mark.parametrize("named", ["mine", "1"])
@@ -88,6 +94,6 @@ def test_without_a_keeper_the_traders_that_live_tell_who_they_are(home: Home, na
 
     found = lookup.find(desk, named)
 
-    assert (found.row["id"], found.row["contract"], found.away) == (1, "ESH24", AWAY)
+    assert (found.row.id, found.row.contract, found.away) == (1, "ESH24", AWAY)
     with pytest.raises(NotRunning, match="database is away"):
         lookup.find(desk, "other")

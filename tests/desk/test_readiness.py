@@ -11,6 +11,7 @@ import pytest
 from tests.drills.desk import ACCOUNT
 from tests.drills.desk import Desk as WholeDesk
 from tradeproc.desk.exit_status import ExitStatus
+from tradeproc.desk.listed import SessionListed
 from tradeproc.desk.readiness import NotUp, Readiness, ReadinessTiming, due, exit_of_missing, last_reason
 from tradeproc.errors import Outage
 from tradeproc.home import Home
@@ -31,7 +32,7 @@ class Desk:
         self.home.log.mkdir(parents=True)
         self.programs: dict[str, Program] = {}
         self.says: dict[str, dict[str, Any] | None] = {}
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[SessionListed] = []
         self.supervisor = self.client = self
         for process in ("warden.warden", "core.keeper", "core.jobs", "localbroker.localbroker"):
             self.add(process)
@@ -55,7 +56,7 @@ class Desk:
             raise Away(f"{process}: no answer to 'status'")
         return said
 
-    def sessions(self) -> list[dict[str, Any]]:
+    def sessions(self) -> list[SessionListed]:
         return self.rows
 
 
@@ -139,9 +140,9 @@ def test_what_is_not_up_is_told_in_one_line(
 
 def test_a_session_that_is_due_needs_its_link_its_account_and_its_trader(desk: Desk) -> None:
     desk.rows = [
-        {"id": 3, "login": "paper", "is_due": True, "conflict": ""},
-        {"id": 4, "login": "paper", "is_due": False, "conflict": ""},
-        {"id": 5, "login": "other", "is_due": True, "conflict": "session 3 trades the same account and product"},
+        SessionListed(3, "a", login="paper", is_due=True),
+        SessionListed(4, "b", login="paper", is_due=False),
+        SessionListed(5, "c", login="other", is_due=True, conflict="session 3 trades the same account and product"),
     ]
     desk.add("session-3.account")
     desk.add("session-3.trader", state="starting", detail="waiting for history")
@@ -226,6 +227,6 @@ def test_up_is_up_when_all_of_it_is_and_says_what_is_not(tmp_path: Path) -> None
 
 
 def test_a_session_that_is_due_needs_the_link_of_its_data_login_too() -> None:
-    rows = [{"id": 3, "login": "paper", "data_login": "data", "is_due": True, "conflict": ""}]
+    rows = [SessionListed(3, "a", login="paper", data_login="data", is_due=True)]
 
     assert list(due(rows)) == ["link-paper.link", "link-data.link", "session-3.account", "session-3.trader"]

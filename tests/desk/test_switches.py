@@ -63,9 +63,9 @@ def test_a_keeper_that_cannot_has_the_traders_told_straight_and_a_flatten_halts_
         told = throw(desk, "flatten", None, "drill")
 
     assert heard == ["halt host", "flatten tradectl drill"]
-    assert (told["scope"], told["latch"], told["standing"]) == ("host", "not stored", None)
-    assert "database: no answer" in told["trouble"]
-    assert told["sessions"] == [
+    assert (told.scope, told.latch, told.standing) == ("host", "not stored", None)
+    assert "database: no answer" in told.trouble
+    assert told.to_dict()["sessions"] == [
         {"session": 7, "ok": True, "trading_state": "halted"},
         {"session": 8, "ok": False, "reason": "not now"},
     ]
@@ -78,7 +78,7 @@ def test_only_the_trader_of_the_session_that_is_meant_is_told(desk: Desk) -> Non
     ):
         told = throw(desk, "halt", 7, "")
 
-    assert told["sessions"] == [{"session": 7, "ok": True, "trading_state": "session:7"}]
+    assert told.to_dict()["sessions"] == [{"session": 7, "ok": True, "trading_state": "session:7"}]
 
 
 @pytest.mark.parametrize("name", ["resume", "halt"])
@@ -99,4 +99,4 @@ def test_a_trader_that_the_keeper_did_not_reach_is_asked_again_and_a_socket_with
     ):
         told = throw(desk, "halt", None, "")
 
-    assert told == {**answer, "sessions": [{"session": 7, "ok": True, "trading_state": "halted"}]}
+    assert told.to_dict() == {**answer, "sessions": [{"session": 7, "ok": True, "trading_state": "halted"}]}

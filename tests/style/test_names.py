@@ -25,10 +25,8 @@ TOGETHER = re.compile(
 # texts that may stay, and why
 EXCEPTIONS = {
     ("brokers/registry.py", "host"): "what a broker promises: the host of its servers",
-    ("cli/commands/acknowledge.py", "host"): "a key of the keeper's question",
     ("config/database_url.py", "host"): "a key of a database's address",
     ("localbroker/control_key.py", "host"): "a header of HTTP",
-    ("procs/keeper/acknowledge.py", "host"): "a key of the keeper's question",
     ("procs/warden/alarms.py", "{group}:{name}"): "the name of an alarm in the database",
 }
 

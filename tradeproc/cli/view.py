@@ -165,7 +165,7 @@ def _why(summary: Mapping[str, Any]) -> list[tuple[str, Text]]:
     """Return why nothing is entered, and how many decisions were refused, where there is something to say."""
     told = summary.get("decisions") or {}
     is_open = summary.get("entries", "allowed") == "allowed" and not told.get("off")
-    why = plain_text(entries({}, summary, "").partition(": ")[2])
+    why = plain_text(entries(None, summary, "").partition(": ")[2])
     why.stylize("dim" if is_open else "yellow")
     rows = [("entries", why)] if why.plain else []
     if told.get("refused"):

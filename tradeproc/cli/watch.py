@@ -21,6 +21,7 @@ from tradeproc.cli.view import progress_line, render
 from tradeproc.cli.why import death_line
 from tradeproc.clock import monotonic_ns, wall_ns
 from tradeproc.desk.installation import Desk
+from tradeproc.desk.listed import SessionListed
 from tradeproc.desk.subscriber import Subscriber
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.units import SECOND
@@ -39,12 +40,12 @@ _TAPE_IS_OVER = "the tape is over"
 _DEATH_SECONDS = 600
 
 
-def first_screen(row: dict[str, Any], *, speed: float | None = None, hint: str = "") -> Screen:
+def first_screen(row: SessionListed, *, speed: float | None = None, hint: str = "") -> Screen:
     """Return the empty screen of a session, from its row as the keeper tells it."""
-    product = instrument_of(row["contract"])
+    product = instrument_of(row.contract)
     return Screen(
-        title=f"session {row['id']} {row['name']} · {row['strategy']} · {row['contract']} {row['minutes']} min",
-        account=f"{row['account']} {row['environment']}",
+        title=f"session {row.id} {row.name} · {row.strategy} · {row.contract} {row.minutes} min",
+        account=f"{row.account} {row.environment}",
         speed=speed,
         hint=hint,
         tick=float(product.tick_size),

@@ -8,6 +8,7 @@ from tradeproc.cli import tables
 from tradeproc.clock import wall_ns
 from tradeproc.config import BadConfig
 from tradeproc.desk.installation import Desk
+from tradeproc.desk.listed import SessionListed
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.units import SECOND, Nanos
@@ -29,9 +30,7 @@ _NO_DATA = ("no market data", "the market stream is down")
 Rows = list[tuple[str, str]]
 
 
-def why_rows(
-    row: Mapping[str, Any], state: Mapping[str, Any] | None, market: str, died: Sequence[Death] = ()
-) -> Rows:
+def why_rows(row: SessionListed, state: Mapping[str, Any] | None, market: str, died: Sequence[Death] = ()) -> Rows:
     """Return what `session show` says first: entries, the strategy, its decisions and the newest refused ones."""
     line, interrupted = entries(row, state, market), _interrupted(state, died)
     if interrupted:
@@ -46,7 +45,7 @@ def why_rows(
     rows.append(("decisions", decisions_line(told)))
     return [
         *rows,
-        *(("  refused", refusal_line(each)) for each in list(told.get("newest") or ())[: -_SHOWN - 1 : -1]),
+        *(("  refused", _refusal(each)) for each in list(told.get("newest") or ())[: -_SHOWN - 1 : -1]),
     ]
 
 
@@ -60,14 +59,14 @@ def _interrupted(state: Mapping[str, Any] | None, died: Sequence[Death]) -> str:
     return f"no bar was decided since its trader died, {often} within the hour: {recent[0].reason}"
 
 
-def entries(row: Mapping[str, Any], state: Mapping[str, Any] | None, market: str) -> str:
+def entries(row: SessionListed | None, state: Mapping[str, Any] | None, market: str) -> str:
     """Return whether the session may enter now, and why nothing is entered; `market` says why it stands still.
 
     Without a `state`, `market` says why the trader tells none.
     """
     if state is None:
-        if row.get("desired") == "stopped":
-            return f"closed: the session is stopped; scripts/tradectl session start {row.get('id')}"
+        if row is not None and row.desired == "stopped":
+            return f"closed: the session is stopped; scripts/tradectl session start {row.id}"
         return f"closed: {market or 'its trader is not running'}"
     why, gate = str(state.get("why") or ""), str(state.get("entries") or "allowed")
     is_off = bool((state.get("decisions") or {}).get("off"))
@@ -86,7 +85,7 @@ def strategy_line(told: Mapping[str, Any]) -> str:
     return f"failed on {told.get('failed')} bars; the newest: {told.get('failure')}"
 
 
-def death_rows(home: Home, row: Mapping[str, Any]) -> Rows:
+def death_rows(home: Home, row: SessionListed) -> Rows:
     """Return the last death of each process that a session needs, the newest first, where any is kept."""
     rows = [
         (each, death) for each in needed_by(row) if (death := next(iter(read_deaths(home, each)), None)) is not None
@@ -95,14 +94,12 @@ def death_rows(home: Home, row: Mapping[str, Any]) -> Rows:
     return [("last death", death_line(process, death)) for process, death in rows[:_SHOWN]]
 
 
-def needed_by(row: Mapping[str, Any]) -> list[str]:
+def needed_by(row: SessionListed) -> list[str]:
     """Return the names of the processes that a session needs."""
-    session, login, account = int(row["id"]), str(row.get("login")), str(row.get("account"))
-    data_login = str(row.get("data_login") or login)
-    feeds = [names.account_feed(login, kind, account) for kind in ("orders", "positions")]
-    bars = names.bars_feed(data_login, str(row.get("contract")), int(row.get("minutes") or 0))
-    links = [names.link(each) for each in dict.fromkeys((login, data_login))]
-    return [names.trader(session), names.account(session), *links, bars, *feeds]
+    feeds = [names.account_feed(row.login, kind, row.account) for kind in ("orders", "positions")]
+    bars = names.bars_feed(row.logins[-1], row.contract, row.minutes)
+    links = [names.link(each) for each in dict.fromkeys(row.logins)]
+    return [names.trader(row.id), names.account(row.id), *links, bars, *feeds]
 
 
 def death_line(process: str, death: Death) -> str:
@@ -115,9 +112,13 @@ def decisions_line(told: Mapping[str, Any]) -> str:
     return f"{told.get('wanted', 0)} on {told.get('bars', 0)} bars, {told.get('refused', 0)} of them refused"
 
 
-def refusal_line(each: Mapping[str, Any]) -> str:
+def _refusal(each: Mapping[str, Any]) -> str:
+    return refusal_line(each.get("market_at") or 0, each["at"], each["decision"], each["refusal"])
+
+
+def refusal_line(market_at: int, at: int, decision: str, refusal: str) -> str:
     """Return one refused decision: its market time, what it was, why it was refused."""
-    return f"{tables.when(each.get('market_at') or each['at'])} {each['decision']}: {each['refusal']}"
+    return f"{tables.when(market_at or at)} {decision}: {refusal}"
 
 
 def headline(state: Mapping[str, Any]) -> str:
@@ -130,18 +131,17 @@ def headline(state: Mapping[str, Any]) -> str:
     return f"{told['refused']} refused" if told.get("refused") else ""
 
 
-def market_of(desk: Desk, row: Mapping[str, Any]) -> str:
+def market_of(desk: Desk, row: SessionListed) -> str:
     """Return why the market of a session stands still: closed until when, or its tape is over; empty if it moves."""
     try:
         config = desk.config
-        login = config.logins.get(str(row.get("data_login") or row.get("login")))
+        login = config.logins.get(row.logins[-1])
         local = f"127.0.0.1:{config.localbroker.port}"
         if config.localbroker.enabled and login is not None and local in login.base_url:
             return _tape(local, key_file_of(desk.home))
     except BadConfig:
         return ""
-    key = row.get("market_hours") or instrument_of(str(row.get("contract"))).market_hours
-    return _calendar(str(key), wall_ns())
+    return _calendar(row.market_hours or instrument_of(row.contract).market_hours, wall_ns())
 
 
 def _tape(address: str, key: Path) -> str:

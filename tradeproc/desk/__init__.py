@@ -4,7 +4,7 @@
     exit_status.py    exit codes, and how an error becomes one line with a remedy
     switches.py       halt and flatten on their way to the traders; exposure.py what is open where no trader runs,
                       closing.py what traders still close
-    lookup.py         the session that a person names
+    lookup.py         the session that a person names; listed.py a session as commands see it
     readiness.py      whether what was started is up, and why not
     subscriber.py     hears many processes at once
     collector.py      looks at supervisord, processes and disk; books.py at the database

@@ -1,16 +1,20 @@
 """What sessions without a trader have open: the broker is asked while their link runs, else the database."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tradeproc.desk.installation import Desk
+from tradeproc.desk.listed import SessionListed
+from tradeproc.domain import messages
+from tradeproc.domain.answers import Known
+from tradeproc.domain.book import Position
 from tradeproc.domain.instruments import Contract
 from tradeproc.errors import Outage, Refusal
 from tradeproc.protocol import names
+from tradeproc.protocol.book_messages import POSITIONS, ListRows, PositionShown
 from tradeproc.protocol.names import KEEPER
 
-Row = Mapping[str, Any]
 BROKER, DATABASE, TRADER = "broker", "database", "trader"
 _LINK_SECONDS = 5.0
 
@@ -51,20 +55,20 @@ def untended(desk: Desk, session: int | None, tended: Collection[int]) -> list[O
     if session is not None and session in tended:
         return []
     listed = desk.sessions()
-    theirs = {_place(row) for row in listed if row["id"] in tended}
-    alone = [row for row in listed if session in (None, row["id"]) and _place(row) not in theirs]
+    theirs = {_place(row) for row in listed if row.id in tended}
+    alone = [row for row in listed if session in (None, row.id) and _place(row) not in theirs]
     if not alone:
         return []
-    stored = _newest(desk.ask(KEEPER, "positions")["positions"])
+    stored = _newest(desk.ask(KEEPER, POSITIONS, ListRows()).positions)
     found: list[Open] = []
-    for login, account in sorted({(row["login"], row["account"]) for row in alone}):
-        rows = [row for row in alone if (row["login"], row["account"]) == (login, account)]
+    for login, account in sorted({(row.login, row.account) for row in alone}):
+        rows = [row for row in alone if (row.login, row.account) == (login, account)]
         told = _at_broker(desk, login, account)
         if told is None:
             known = [row for (holder, _), row in stored.items() if holder == account]
-            held = [(DATABASE, row["contract"], int(row["quantity"])) for row in known]
+            held = [(DATABASE, row.contract, int(row.quantity)) for row in known]
         else:
-            held = [(BROKER, row["contract"], int(row["quantity"])) for row in told]
+            held = [(BROKER, row.contract, int(row.quantity)) for row in told]
         for source, contract, quantity in held:
             owner = _owner(rows, stored.get((account, contract)), contract)
             if quantity and owner is not None:
@@ -72,8 +76,8 @@ def untended(desk: Desk, session: int | None, tended: Collection[int]) -> list[O
     return sorted(found, key=lambda each: (each.session, each.contract))
 
 
-def _place(row: Row) -> tuple[str, str, str]:
-    return row["login"], row["account"], _root(row["contract"])
+def _place(row: SessionListed) -> tuple[str, str, str]:
+    return row.login, row.account, _root(row.contract)
 
 
 def _root(contract: str) -> str:
@@ -83,30 +87,33 @@ def _root(contract: str) -> str:
         return contract  # something that we do not trade
 
 
-def _newest(rows: Sequence[Row]) -> dict[tuple[str, str], Row]:
+def _newest(rows: Sequence[PositionShown]) -> dict[tuple[str, str], PositionShown]:
     """Return the newest row of each account and contract, whichever session wrote it."""
-    newest: dict[tuple[str, str], Row] = {}
-    for row in sorted(rows, key=lambda row: int(row["at"])):
-        newest[row["account"], row["contract"]] = row
+    newest: dict[tuple[str, str], PositionShown] = {}
+    for row in sorted(rows, key=lambda row: row.at):
+        newest[row.account, row.contract] = row
     return newest
 
 
-def _at_broker(desk: Desk, login: str, account: str) -> list[Row] | None:
+def _at_broker(desk: Desk, login: str, account: str) -> list[Position] | None:
     link = names.link(login)
     if not desk.is_alive(link):
         return None
     try:
-        answer = desk.client.call(link, "positions", {"account": account}, _LINK_SECONDS)
+        told = desk.client.call(link, "positions", {"account": account}, _LINK_SECONDS)
+        answer = messages.answer_from_body(told, messages.each(messages.listed_position_from_body))
     except (Outage, Refusal):
         return None
-    known: list[Row] | None = answer.get("known")
+    if not isinstance(answer, Known):
+        return None
+    known = [each for each in answer.value if isinstance(each, Position)]
     # one that cannot be read may be of any contract
-    return None if known is None or any("unreadable" in row for row in known) else known
+    return known if len(known) == len(answer.value) else None
 
 
-def _owner(rows: Sequence[Row], stored: Row | None, contract: str) -> int | None:
+def _owner(rows: Sequence[SessionListed], stored: PositionShown | None, contract: str) -> int | None:
     """Return whose it is: of the sessions that trade the product the one that wrote it last, else the newest."""
-    same = [int(row["id"]) for row in rows if _root(row["contract"]) == _root(contract)]
-    if stored is not None and stored["session"] in same:
-        return int(stored["session"])
+    same = [row.id for row in rows if _root(row.contract) == _root(contract)]
+    if stored is not None and stored.session in same:
+        return stored.session
     return max(same, default=None)

@@ -3,17 +3,23 @@
 import fcntl
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.config import Config, load
 from tradeproc.desk.exit_status import CommandFailed, NotFound, NotRunning, WrongUsage
+from tradeproc.desk.listed import SessionListed, listed
 from tradeproc.domain.session import is_session_number
 from tradeproc.errors import Outage, Refusal
 from tradeproc.home import Home
 from tradeproc.protocol import names
+from tradeproc.protocol.definitions import Method, NoBody
+from tradeproc.protocol.session_messages import SESSIONS
 from tradeproc.supervision.client import Supervisor
+
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 ANSWER_SECONDS = 5.0
 
@@ -40,9 +46,17 @@ class Desk:
         """Return the way to supervisord."""
         return Supervisor(self.home)
 
+    @overload
+    def ask(self, process: str, method: Method[Q, A], question: Q, *, seconds: float = ANSWER_SECONDS) -> A: ...
+
+    @overload
     def ask(
-        self, process: str, method: str, params: Mapping[str, Any] | None = None, *, seconds: float = ANSWER_SECONDS
-    ) -> dict[str, Any]:
+        self, process: str, method: str, question: Mapping[str, Any] | None = None, *, seconds: float = ANSWER_SECONDS
+    ) -> dict[str, Any]: ...
+
+    def ask(
+        self, process: str, method: Method[Any, Any] | str, question: Any = None, *, seconds: float = ANSWER_SECONDS
+    ) -> Any:
         """Return what a process answers.
 
         Raises:
@@ -54,7 +68,9 @@ class Desk:
                 raise NotRunning("the desk is not running; scripts/tradectl up starts it")
             raise NotRunning(f"{process} is not running; see scripts/tradectl status and run/log")
         try:
-            return self.client.call(process, method, dict(params or {}), seconds)
+            if isinstance(method, str):
+                return self.client.call(process, method, dict(question or {}), seconds)
+            return self.client.call(process, method, question, seconds)
         except Outage as error:
             # it may have answered, as when its database is away: the words are the bus's own
             raise NotRunning(f"{error}; see scripts/tradectl status and run/log") from None
@@ -76,16 +92,16 @@ class Desk:
         """Return the names of the processes that are there."""
         return [process for process in self.directory.processes() if self.is_alive(process)]
 
-    def sessions(self) -> list[dict[str, Any]]:
-        """Return every session as the keeper tells it, each with the fields of its specification beside its own."""
-        return [flat_session(row) for row in self.ask(names.KEEPER, "sessions")["sessions"]]
+    def sessions(self) -> list[SessionListed]:
+        """Return every session as the keeper tells it."""
+        return [listed(each) for each in self.ask(names.KEEPER, SESSIONS, NoBody()).sessions]
 
     def traders(self) -> list[int]:
         """Return the sessions whose traders are there, without asking anybody."""
         sessions = (names.ProcessName(each).trader_of for each in self.processes())
         return sorted(session for session in sessions if session is not None)
 
-    def session(self, named: str) -> dict[str, Any]:
+    def session(self, named: str) -> SessionListed:
         """Return the session with this number or name.
 
         Raises:
@@ -93,11 +109,11 @@ class Desk:
             WrongUsage: several have this name; a command must not choose whose position it closes.
         """
         rows = self.sessions()
-        found = [row for row in rows if str(row["id"]) == named] or [row for row in rows if row["name"] == named]
+        found = [row for row in rows if str(row.id) == named] or [row for row in rows if row.name == named]
         if not found:
             raise NotFound("session", named, "scripts/tradectl sessions lists them")
         if len(found) > 1:
-            them = ", ".join(f"{row['id']} ({row['state']})" for row in sorted(found, key=lambda row: int(row["id"])))
+            them = ", ".join(f"{row.id} ({row.state})" for row in sorted(found, key=lambda row: row.id))
             raise WrongUsage(f"several sessions are called {named}: {them}; give the number of the one you mean")
         return found[0]
 
@@ -113,7 +129,7 @@ class Desk:
         if is_number and int(named) in self.traders():
             return int(named)
         try:
-            return int(self.session(named)["id"])
+            return self.session(named).id
         except NotRunning as away:
             if is_number:
                 return int(named)
@@ -130,11 +146,3 @@ class Desk:
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-
-def flat_session(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a session row with its specification's fields beside its own, its data login, and its bar as `1m`."""
-    flat = {**row.get("spec", {}), **{key: value for key, value in row.items() if key != "spec"}}
-    flat["data_login"] = flat.get("data_login") or flat.get("login")
-    flat["bar"] = f"{flat.get('minutes')}m"
-    return flat

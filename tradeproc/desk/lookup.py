@@ -4,13 +4,14 @@ Commands that act look a session up in the database or not at all (`Desk.session
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from tradeproc.desk.exit_status import CommandFailed, NotFound, NotRunning
-from tradeproc.desk.installation import Desk, flat_session
+from tradeproc.desk.installation import Desk
+from tradeproc.desk.listed import SessionListed, listed
 from tradeproc.errors import TradeprocError
 from tradeproc.protocol import names
 from tradeproc.protocol.names import KEEPER
+from tradeproc.protocol.session_messages import REMOVED, SESSION, Named
 
 _SECONDS = 2.0
 # what a trader says of its session, for want of the keeper's row
@@ -21,7 +22,7 @@ _OF_TRADER = ("name", "login", "data_login", "account", "contract", "minutes", "
 class FoundSession:
     """A session's row; `away` says why it may be old, empty when it is as the database has it now."""
 
-    row: dict[str, Any]
+    row: SessionListed
     away: str = ""
 
 
@@ -42,33 +43,33 @@ def find(desk: Desk, named: str) -> FoundSession:
         return FoundSession(rows[-1])
     except NotRunning as away:
         for row in (*_last_known(desk), *_of_traders(desk)):
-            if named in (str(row["id"]), row["name"]):
+            if named in (str(row.id), row.name):
                 return FoundSession(row, str(away))
         raise
 
 
-def _removed(desk: Desk, named: str) -> list[dict[str, Any]]:
+def _removed(desk: Desk, named: str) -> list[SessionListed]:
     """Return the removed sessions with this number or name, oldest first."""
     try:
-        told = desk.ask(KEEPER, "removed", {"named": named})["sessions"]
+        told = desk.ask(KEEPER, REMOVED, Named(named)).sessions
     except CommandFailed:
         # a keeper of an older version, in the midst of an upgrade
         return []
-    return [flat_session(row) for row in told]
+    return [listed(each) for each in told]
 
 
-def _last_known(desk: Desk) -> list[dict[str, Any]]:
+def _last_known(desk: Desk) -> list[SessionListed]:
     """Return the sessions as the keeper knew them before its database went away."""
     if not desk.is_alive(KEEPER):
         return []
     try:
-        told = desk.client.call(KEEPER, "snapshot", {"topic": "session"}, _SECONDS)
+        told = SESSION.snapshot_codec.read(desk.client.call(KEEPER, "snapshot", {"topic": SESSION.name}, _SECONDS))
     except TradeprocError:
         return []
-    return [flat_session(row) for row in told["sessions"]]
+    return [listed(each) for each in told.sessions]
 
 
-def _of_traders(desk: Desk) -> list[dict[str, Any]]:
+def _of_traders(desk: Desk) -> list[SessionListed]:
     """Return the sessions whose traders are there, as far as they tell."""
     rows = []
     for number in desk.traders():
@@ -76,5 +77,9 @@ def _of_traders(desk: Desk) -> list[dict[str, Any]]:
             told = desk.client.call(names.trader(number), "state", {}, _SECONDS)
         except TradeprocError:
             continue
-        rows.append({"id": number, "state": "running", **{key: told[key] for key in _OF_TRADER if key in told}})
+        rows.append(
+            SessionListed.of(
+                {"id": number, "state": "running", **{key: told[key] for key in _OF_TRADER if key in told}}
+            )
+        )
     return rows

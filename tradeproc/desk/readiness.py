@@ -13,6 +13,7 @@ from typing import Any
 
 from tradeproc.desk.exit_status import ExitStatus, supervisorctl
 from tradeproc.desk.installation import Desk
+from tradeproc.desk.listed import SessionListed
 from tradeproc.errors import EXIT_DONE, EXIT_HALT, TradeprocError
 from tradeproc.protocol import names
 from tradeproc.protocol.names import KEEPER
@@ -169,18 +170,17 @@ class Readiness:
         return f"see run/log/{process}.log"
 
 
-def due(sessions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def due(sessions: Sequence[SessionListed]) -> dict[str, str]:
     """Return the processes of the sessions that are due, each with why it cannot run where that is known."""
     found: dict[str, str] = {}
     for row in sessions:
-        if not row.get("is_due"):
+        if not row.is_due:
             continue
-        conflict = str(row.get("conflict") or "")
-        if not conflict:
-            for login in (row["login"], row.get("data_login") or row["login"]):
+        if not row.conflict:
+            for login in row.logins:
                 found[names.link(login)] = ""
-        for process in (names.account(row["id"]), names.trader(row["id"])):
-            found[process] = conflict
+        for process in (names.account(row.id), names.trader(row.id)):
+            found[process] = row.conflict
     return found
 
 

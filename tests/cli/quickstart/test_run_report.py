@@ -1,16 +1,17 @@
 """What the quickstart says of a strategy at its end, and whether that was well."""
 
-from typing import Any
-
 import pytest
 
 from tradeproc.cli.quickstart.run_report import after_deaths, verdict
+from tradeproc.domain.units import Nanos
+from tradeproc.protocol.book_messages import DecisionCounts, DecisionShown
 from tradeproc.supervision.deaths import Death
 from tradeproc.supervision.repeats import HUNG, UNSAID
 
 
-def row(decision: str, refusal: str, times: int = 1) -> dict[str, Any]:
-    return {"at": 10**18, "market_at": 10**18, "decision": decision, "refusal": refusal, "times": times}
+def row(decision: str, refusal: str, times: int = 1) -> DecisionShown:
+    at = Nanos(10**18)
+    return DecisionShown(1, at, at, times, at, decision, "", refusal)
 
 
 @pytest.mark.parametrize(
@@ -25,13 +26,13 @@ def row(decision: str, refusal: str, times: int = 1) -> dict[str, Any]:
     ],
 )
 def test_a_session_that_could_not_trade_did_not_end_well(
-    counts: tuple[int, int, int], rows: list[dict[str, Any]], said: str, is_well: bool
+    counts: tuple[int, int, int], rows: list[DecisionShown], said: str, is_well: bool
 ) -> None:
-    told = verdict(dict(zip(("wanted", "refused", "failed"), counts, strict=True)), rows, 1)
+    told = verdict(DecisionCounts(*counts), rows, 1)
 
     assert (told.lines[0] if told.lines else "") == said
     assert told.is_well == is_well
-    assert all(each["refusal"] in "".join(told.lines) for each in rows)
+    assert all(each.refusal in "".join(told.lines) for each in rows)
 
 
 TRADER, LINK = "session-1.trader", "link-paper.link"

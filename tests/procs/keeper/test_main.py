@@ -427,7 +427,7 @@ def test_a_halt_reaches_the_traders_and_the_database(desk: Desk) -> None:
         desk.ask("resume")
 
     assert answer["latch"] == "stored"
-    assert answer["sessions"] == [{"session": 77, "ok": True, "trading_state": "halted"}]
+    assert answer["sessions"] == [{"session": 77, "ok": True, "trading_state": "halted", "reason": None}]
     assert one["scope"] == flat["scope"] == "session:77"
     assert [body["scope"] for body in heard] == ["host", "session:77", "session:77", "session:77", "host"]
     assert heard[0] == {"scope": "host", "by": "me", "reason": "drill"}

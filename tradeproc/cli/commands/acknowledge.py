@@ -3,8 +3,7 @@
 import getpass
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.text import Text
 
@@ -14,6 +13,7 @@ from tradeproc.desk import lookup
 from tradeproc.desk.exit_status import NotFound, WrongUsage
 from tradeproc.desk.installation import Desk
 from tradeproc.protocol import scopes
+from tradeproc.protocol.book_messages import ACKNOWLEDGE, Acknowledge, SeenAlarm, SeenDivergence
 from tradeproc.protocol.names import KEEPER
 
 
@@ -38,14 +38,14 @@ def acknowledge(desk: Desk, arguments: Namespace) -> Outcome:
         raise WrongUsage("--host and --session do not go together")
     if not arguments.reason.strip():
         raise WrongUsage("--reason: say in a few words why that is well")
-    session = None if arguments.session is None else int(lookup.find(desk, arguments.session).row["id"])
-    given = {"session": session, "host": arguments.host, "what": arguments.what, "reason": arguments.reason}
-    told = desk.ask(KEEPER, "acknowledge", {**given, "by": arguments.by or _user()})
-    lines = [*(_divergence(row) for row in told["divergences"]), *(_alarm(row) for row in told["alarms"])]
+    session = None if arguments.session is None else lookup.find(desk, arguments.session).row.id
+    wish = Acknowledge(arguments.by or _user(), arguments.reason, session, arguments.host, arguments.what)
+    told = desk.ask(KEEPER, ACKNOWLEDGE, wish)
+    lines = [*map(_divergence, told.divergences), *map(_alarm, told.alarms)]
     if not lines and arguments.what not in ("", "divergences", "alarms"):
         raise NotFound("standing alarm", arguments.what, "scripts/tradectl alarms lists them")
     first = f"{len(lines)} acknowledged" if lines else "nothing to acknowledge"
-    return Outcome(told, Text("\n  ".join([first, *lines])))
+    return Outcome(ACKNOWLEDGE.answer_codec.plain(told), Text("\n  ".join([first, *lines])))
 
 
 def _user() -> str:
@@ -56,10 +56,10 @@ def _user() -> str:
         return f"uid {os.getuid()}"
 
 
-def _divergence(row: Mapping[str, Any]) -> str:
-    return f"session {row['session']}: {row['kind']} {row['subject']} of {tables.when(row['at'])}"
+def _divergence(row: SeenDivergence) -> str:
+    return f"session {row.session}: {row.kind} {row.subject} of {tables.when(row.at)}"
 
 
-def _alarm(row: Mapping[str, Any]) -> str:
-    whose = scopes.HOST if row["session"] is None else f"session {row['session']}"
-    return f"{whose}: alarm {row['name']} of {tables.when(row['at'])}"
+def _alarm(row: SeenAlarm) -> str:
+    whose = scopes.HOST if row.session is None else f"session {row.session}"
+    return f"{whose}: alarm {row.name} of {tables.when(row.at)}"

@@ -1,7 +1,7 @@
 """What the database knows: orders, positions, trades, fills, divergences, alarms."""
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,11 +14,33 @@ from tradeproc.cli.outcome import Outcome, SubParsers, positive
 from tradeproc.cli.screen import price_of_order
 from tradeproc.desk import lookup
 from tradeproc.desk.installation import Desk
+from tradeproc.desk.listed import SessionListed
+from tradeproc.domain.book import Fill, Trade
 from tradeproc.errors import TradeprocError
 from tradeproc.protocol import names
+from tradeproc.protocol.book_messages import (
+    ALARMS,
+    DECISIONS,
+    DIVERGENCES,
+    FILLS,
+    ORDERS,
+    POSITIONS,
+    TRADES,
+    ListDecisions,
+    ListRows,
+)
+from tradeproc.protocol.definitions import Method
 from tradeproc.protocol.names import KEEPER
+from tradeproc.protocol.writing import plain
 
 _TRADER_SECONDS = 2.0
+_METHODS: Mapping[str, Method[ListRows, Any]] = {
+    "orders": ORDERS,
+    "fills": FILLS,
+    "divergences": DIVERGENCES,
+    "alarms": ALARMS,
+}
+_SEEN = frozenset({"acknowledged_by", "acknowledged_reason"})
 # command, columns, help
 LISTS: tuple[tuple[str, Sequence[Column], str], ...] = (
     ("orders", tables.ORDERS, "orders, the newest last"),
@@ -46,11 +68,10 @@ def show(name: str, desk: Desk, arguments: Namespace) -> Outcome:
     """List one kind of rows."""
     if name == "positions":
         rows = _positions(desk, arguments.session)[-arguments.limit :]
+    elif name == "trades":
+        rows = _trades(desk, arguments.session, arguments.limit)
     else:
-        refused = {"refused": True} if getattr(arguments, "refused", False) else {}
-        rows = ask_rows(desk, name, session=arguments.session, limit=arguments.limit, **refused)
-    if name == "trades" and rows:
-        rows = with_market_times(rows, ask_rows(desk, "fills", session=arguments.session))
+        rows = _rows(desk, name, arguments)
     columns = next(columns for command, columns, _ in LISTS if command == name)
     return Outcome({name: rows}, render(name, columns, rows, name_of_total(rows, arguments.limit)))
 
@@ -63,21 +84,21 @@ def name_of_total(rows: Sequence[dict[str, Any]], limit: int) -> str:
 def _positions(desk: Desk, named: str | None) -> list[dict[str, Any]]:
     """Return the position of each session that is still listed; of one that should run also when nobody knows it."""
     sessions = desk.sessions() if named is None else [desk.session(named)]
-    listed = {row["id"] for row in sessions}
+    listed = {session.id for session in sessions}
+    told = desk.ask(KEEPER, POSITIONS, ListRows(number_of(desk, named))).positions
     # what a removed session last held is history, not a position
-    rows = [row for row in ask_rows(desk, "positions", session=named) if row["session"] in listed]
-    known = {row["session"] for row in rows}
-    rows += [
-        _unconfirmed(desk, each) for each in sessions if each["desired"] != "stopped" and each["id"] not in known
-    ]
-    return sorted(rows, key=lambda row: int(row["session"]))
+    rows = [(each.session, plain(each)) for each in told if each.session in listed]
+    known = {session for session, _ in rows}
+    unknown = [each for each in sessions if each.desired != "stopped" and each.id not in known]
+    rows += [(each.id, _unconfirmed(desk, each)) for each in unknown]
+    return [row for _, row in sorted(rows, key=lambda pair: pair[0])]
 
 
-def _unconfirmed(desk: Desk, session: dict[str, Any]) -> dict[str, Any]:
+def _unconfirmed(desk: Desk, session: SessionListed) -> dict[str, Any]:
     """Return the position of a session of which the database has none: what its trader knows, or why nobody does."""
-    row = {"session": session["id"], "account": session["account"], "contract": session["contract"]}
+    row = {"session": session.id, "account": session.account, "contract": session.contract}
     unknown = {**row, "quantity": None, "average": None}
-    trader = names.trader(session["id"])
+    trader = names.trader(session.id)
     if not desk.is_alive(trader):
         return {**unknown, "reason": f"{trader} is not running"}
     try:
@@ -90,27 +111,42 @@ def _unconfirmed(desk: Desk, session: dict[str, Any]) -> dict[str, Any]:
     return {**row, "quantity": state["position"], "average": state["average"], "at": told["at"], "source": "trader"}
 
 
-def ask_rows(
-    desk: Desk, name: str, *, session: str | None = None, limit: int | None = None, **more: object
-) -> list[dict[str, Any]]:
-    """Return rows of one kind from the keeper, oldest first; `session` is a number or a name."""
-    params: dict[str, Any] = dict(more)
-    if session is not None:
-        params["session"] = int(lookup.find(desk, session).row["id"])
-    if limit is not None:
-        params["limit"] = limit
-    rows: list[dict[str, Any]] = desk.ask(KEEPER, name, params)[name]
-    return rows
+def number_of(desk: Desk, named: str | None) -> int | None:
+    """Return the number of the session with this number or name; None means all."""
+    return None if named is None else lookup.find(desk, named).row.id
 
 
-def with_market_times(trades: Sequence[dict[str, Any]], fills: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the trades with the market times of the fills that opened and closed them beside the wall times."""
-    times = {(fill["order_id"], fill["at"]): fill["market_at"] for fill in fills}
+def _rows(desk: Desk, name: str, arguments: Namespace) -> list[dict[str, Any]]:
+    """Return rows of one kind as the keeper tells them, oldest first."""
+    session, limit = number_of(desk, arguments.session), arguments.limit
+    if name == "decisions":
+        told = plain(desk.ask(KEEPER, DECISIONS, ListDecisions(session, limit, arguments.refused)))
+    else:
+        told = plain(desk.ask(KEEPER, _METHODS[name], ListRows(session, limit)))
+    return [_without_unseen(row) for row in told[name]]
+
+
+def _without_unseen(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row without who has seen it, where nobody has."""
+    return {key: value for key, value in row.items() if value is not None or key not in _SEEN}
+
+
+def _trades(desk: Desk, named: str | None, limit: int) -> list[dict[str, Any]]:
+    session = number_of(desk, named)
+    trades = desk.ask(KEEPER, TRADES, ListRows(session, limit)).trades
+    if not trades:
+        return []
+    return with_market_times(trades, desk.ask(KEEPER, FILLS, ListRows(session)).fills)
+
+
+def with_market_times(trades: Sequence[Trade], fills: Sequence[Fill]) -> list[dict[str, Any]]:
+    """Return the trades as rows, with the market times of the fills that opened and closed them."""
+    times = {(fill.order_id, fill.at): fill.market_at for fill in fills}
     return [
         {
-            **trade,
-            "entered_market_at": times.get((trade["entry_order"], trade["entered_at"])),
-            "exited_market_at": times.get((trade["exit_order"], trade["exited_at"])),
+            **plain(trade),
+            "entered_market_at": times.get((trade.entry_order, trade.entered_at)),
+            "exited_market_at": times.get((trade.exit_order, trade.exited_at)),
         }
         for trade in trades
     ]

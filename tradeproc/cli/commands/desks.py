@@ -86,7 +86,7 @@ def status(desk: Desk, _arguments: Namespace) -> Outcome:
     value: dict[str, Any] = {"processes": rows}
     parts: list[RenderableType] = [tables.build(tables.PROCESSES, rows)]
     try:
-        value["sessions"] = desk.sessions()
+        value["sessions"] = [each.shown for each in desk.sessions()]
         if value["sessions"]:
             parts.append(tables.build(tables.SESSIONS, value["sessions"]))
     except TradeprocError as error:

@@ -13,6 +13,7 @@ from tradeproc.cli.commands.desks import wait_until
 from tradeproc.cli.outcome import Outcome
 from tradeproc.desk.exit_status import CommandFailed, NotRunning
 from tradeproc.desk.installation import Desk
+from tradeproc.desk.listed import SessionListed
 from tradeproc.engine.events import TradingState
 from tradeproc.errors import Outage, TradeprocError
 from tradeproc.localbroker.client import LocalBroker
@@ -20,6 +21,7 @@ from tradeproc.localbroker.journal import put_aside
 from tradeproc.procs.localbroker.main import folder_of
 from tradeproc.protocol import names
 from tradeproc.protocol.names import KEEPER
+from tradeproc.protocol.session_messages import START, STOP, OfSession, StopSession
 from tradeproc.supervision.client import SupervisorAway, SupervisorRefused
 
 _STOP_SECONDS, _FEED_SECONDS, _READY_SECONDS = 60.0, 30.0, 60.0
@@ -41,43 +43,43 @@ def rewind(desk: Desk, broker: LocalBroker, arguments: Namespace) -> Outcome:
             "the local broker is not running; scripts/tradectl up starts it, or scripts/tradectl localbroker rewind "
             "--new-books puts its books aside, so that it begins with flat accounts"
         )
-    sessions = [row for row in _at_local_broker(desk) if row["desired"] == "running" or row["state"] != "stopped"]
+    sessions = [row for row in _at_local_broker(desk) if row.desired == "running" or row.state != "stopped"]
     if sessions and not arguments.restart_sessions:
-        number = sessions[0]["id"]
+        number = sessions[0].id
         raise CommandFailed(
             f"{_named(sessions)} would see the market jump back; stop it first with scripts/tradectl session stop "
             f"{number} --flatten, or add --restart-sessions: each is stopped flat, and started again afterwards"
         )
     was_paused = bool(broker.status()["paused"])
     for row in sessions:
-        desk.ask(KEEPER, "stop", {"session": row["id"], "flatten": True}, seconds=_STOP_SECONDS)
+        desk.ask(KEEPER, STOP, StopSession(row.id, flatten=True), seconds=_STOP_SECONDS)
     for row in sessions:
-        wait_until(f"session {row['id']} is flat and stopped", partial(_has_stopped, desk, row), _STOP_SECONDS)
+        wait_until(f"session {row.id} is flat and stopped", partial(_has_stopped, desk, row), _STOP_SECONDS)
     answer = broker.rewind(close=bool(arguments.close or arguments.restart_sessions))
     # the market waits for the sessions, or they would miss its beginning
     broker.pause()
     try:
         _restart_bars(desk)
         for row in sessions:
-            desk.ask(KEEPER, "start", {"session": row["id"]})
+            desk.ask(KEEPER, START, OfSession(row.id))
         with suppress(NotRunning):
             # one that starts by its schedule may have to wait
             wait_until("the traders are ready", lambda: all(_is_ready(desk, row) for row in sessions), _READY_SECONDS)
     finally:
         if not was_paused:
             broker.resume()
-    value = {**answer, "paused": was_paused, "restarted": [row["id"] for row in sessions]}
+    value = {**answer, "paused": was_paused, "restarted": [row.id for row in sessions]}
     return Outcome(value, Text(". ".join(_told(value, sessions))))
 
 
-def _is_ready(desk: Desk, row: Row) -> bool:
+def _is_ready(desk: Desk, row: SessionListed) -> bool:
     try:
-        return bool(desk.client.call(names.trader(row["id"]), "status", {}, 1.0)["state"] == "ready")
+        return bool(desk.client.call(names.trader(row.id), "status", {}, 1.0)["state"] == "ready")
     except TradeprocError:
         return False
 
 
-def _told(answer: Row, sessions: Sequence[Row]) -> list[str]:
+def _told(answer: Row, sessions: Sequence[SessionListed]) -> list[str]:
     lines = [
         f"the tape {answer['tape']['name']} begins again; market time is {tables.when(answer['market_at'])} UTC",
         "accounts keep their money, orders and fills",
@@ -89,28 +91,28 @@ def _told(answer: Row, sessions: Sequence[Row]) -> list[str]:
     if sessions:
         lines.append(f"{_named(sessions)} stopped flat and was started again")
     lines += [
-        f"session {row['id']} is {row['trading_state']}, so it enters nothing before scripts/tradectl resume "
-        f"--session {row['id']}"
+        f"session {row.id} is {row.trading_state}, so it enters nothing before scripts/tradectl resume "
+        f"--session {row.id}"
         for row in sessions
-        if row["trading_state"] != TradingState.ACTIVE
+        if row.trading_state != TradingState.ACTIVE
     ]
     return lines
 
 
-def _named(sessions: Sequence[Row]) -> str:
-    return ", ".join(f"session {row['id']} ({row['name']})" for row in sessions)
+def _named(sessions: Sequence[SessionListed]) -> str:
+    return ", ".join(f"session {row.id} ({row.name})" for row in sessions)
 
 
-def _at_local_broker(desk: Desk) -> list[dict[str, Any]]:
+def _at_local_broker(desk: Desk) -> list[SessionListed]:
     """Return the sessions whose orders or prices are the local broker's."""
     port = desk.config.localbroker.port
     local = {name for name, login in desk.config.logins.items() if f":{port}" in login.base_url}
-    return [row for row in desk.sessions() if {row["login"], row.get("data_login") or row["login"]} & local]
+    return [row for row in desk.sessions() if set(row.logins) & local]
 
 
-def _has_stopped(desk: Desk, row: Row) -> bool:
+def _has_stopped(desk: Desk, row: SessionListed) -> bool:
     try:
-        return bool(desk.session(str(row["id"]))["state"] == "stopped")
+        return desk.session(str(row.id)).state == "stopped"
     except TradeprocError:
         return False
 

@@ -18,11 +18,13 @@ from tradeproc.config import read_session
 from tradeproc.desk import lookup
 from tradeproc.desk.exit_status import CommandFailed, NotRunning, WrongUsage
 from tradeproc.desk.installation import Desk
+from tradeproc.desk.listed import SessionListed
 from tradeproc.desk.readiness import Readiness
 from tradeproc.domain.session import SessionSpec, check_new_name
 from tradeproc.errors import TradeprocError
 from tradeproc.protocol import names
 from tradeproc.protocol.names import KEEPER
+from tradeproc.protocol.session_messages import CREATE, REMOVE, START, STOP, CreateSession, OfSession, StopSession
 from tradeproc.supervision.client import SupervisorAway
 from tradeproc.supervision.deaths import read_deaths
 
@@ -94,7 +96,7 @@ def _add_create(actions: SubParsers, parents: Sequence[ArgumentParser]) -> None:
 
 def sessions(desk: Desk, _arguments: Namespace) -> Outcome:
     """List all sessions."""
-    rows = desk.sessions()
+    rows = [each.shown for each in desk.sessions()]
     shown = (
         tables.build(tables.SESSIONS, rows)
         if rows
@@ -106,8 +108,8 @@ def sessions(desk: Desk, _arguments: Namespace) -> Outcome:
 def create(desk: Desk, arguments: Namespace) -> Outcome:
     """Create a session, and start it where asked."""
     spec = spec_from(arguments)
-    check_new_name(spec.name, {row["name"]: int(row["id"]) for row in desk.sessions()})
-    number = int(desk.ask(KEEPER, "create", {"spec": spec.to_dict()}, seconds=CREATE_SECONDS)["session"])
+    check_new_name(spec.name, {row.name: row.id for row in desk.sessions()})
+    number = desk.ask(KEEPER, CREATE, CreateSession(spec.to_dict()), seconds=CREATE_SECONDS).session
     if not arguments.start:
         text = f"session {number} created; scripts/tradectl session start {number}"
         return Outcome({"session": number}, Text(text))
@@ -121,10 +123,10 @@ def create(desk: Desk, arguments: Namespace) -> Outcome:
 def start(desk: Desk, arguments: Namespace) -> Outcome:
     """Let a session run, and wait until it does."""
     row = desk.session(arguments.session)
-    number, is_running = int(row["id"]), row["desired"] == "running" and row["state"] == "running"
+    number, is_running = row.id, row.desired == "running" and row.state == "running"
     value = {"session": number, "desired": "running", "starts_at": None, "already": is_running}
     what = f"session {number} {'runs already' if is_running else 'runs'}"
-    return _started(desk, (number, (row["login"], row["data_login"])), arguments.wait, value, what)
+    return _started(desk, (number, row.logins), arguments.wait, value, what)
 
 
 def _started(
@@ -133,7 +135,7 @@ def _started(
     """Start a session and wait for its links, its account and its trader; one with a schedule may start later."""
     number, logins = which
     readiness = Readiness(desk)
-    starts_at = desk.ask(KEEPER, "start", {"session": number}).get("starts_at")
+    starts_at = desk.ask(KEEPER, START, OfSession(number)).starts_at
     if "starts_at" in value:
         value["starts_at"] = starts_at
     if starts_at is not None:
@@ -153,16 +155,15 @@ def stop(desk: Desk, arguments: Namespace) -> Outcome:
     number, is_flat_wanted = desk.session_number(arguments.session), bool(arguments.flatten)
     try:
         row = desk.session(str(number))
-        if row["desired"] == "stopped" and row["state"] == "stopped":
+        if row.desired == "stopped" and row.state == "stopped":
             return stopping.already_stopped(desk, number, is_flat_wanted=is_flat_wanted)
-        params = {"session": number, "flatten": is_flat_wanted}
-        answer = desk.ask(KEEPER, "stop", params, seconds=STOP_SECONDS)
+        desk.ask(KEEPER, STOP, StopSession(number, is_flat_wanted), seconds=STOP_SECONDS)
     except NotRunning as away:
         if is_flat_wanted and number in desk.traders():
             return stopping.flatten_straight(desk, number, away)
         raise
     left = "flat" if is_flat_wanted else "its working orders and position stay at the broker"
-    value = {**answer, "session": number, "desired": "stopped", "already": False}
+    value = {"session": number, "desired": "stopped", "already": False}
     return Outcome(value, Text(f"session {number} stops; {left}"))
 
 
@@ -181,19 +182,19 @@ def pid(desk: Desk, arguments: Namespace) -> Outcome:
 
 def remove(desk: Desk, arguments: Namespace) -> Outcome:
     """Forget a stopped session."""
-    number = int(desk.session(arguments.session)["id"])
-    desk.ask(KEEPER, "remove", {"session": number})
+    number = desk.session(arguments.session).id
+    desk.ask(KEEPER, REMOVE, OfSession(number))
     return Outcome({"session": number}, Text(f"session {number} removed"))
 
 
 def show(desk: Desk, arguments: Namespace) -> Outcome:
     """Show a session's specification, and its trader's own summary while it runs."""
     found = lookup.find(desk, arguments.session)
-    row, trader = found.row, names.trader(found.row["id"])
+    row, trader = found.row, names.trader(found.row.id)
     state, silence = _state_of(desk, trader)
-    value = {"session": row, "trader": state}
-    if row.get("removed_at") is not None:
-        text = f"closed: the session was removed at {tables.when(row['removed_at'])}; its rows stay in the database"
+    value = {"session": row.shown, "trader": state}
+    if row.removed_at is not None:
+        text = f"closed: the session was removed at {tables.when(row.removed_at)}; its rows stay in the database"
         return Outcome({**value, "entries": text}, _shown(row, state, [("entries", text)]))
     market = market_of(desk, row) if state else silence
     why = [*why_rows(row, state, market, read_deaths(desk.home, trader)), *death_rows(desk.home, row)]
@@ -218,11 +219,9 @@ def _state_of(desk: Desk, trader: str) -> tuple[dict[str, Any] | None, str]:
         return None, f"its trader is starting: {detail}" if detail else f"its trader does not say: {error}"
 
 
-def _shown(row: dict[str, Any], state: dict[str, Any] | None, why: Sequence[tuple[str, str]] = ()) -> Table:
-    rows = [
-        *why,
-        *((words.label(key), words.said(key, value)) for key, value in row.items() if value not in (None, "", {})),
-    ]
+def _shown(row: SessionListed, state: dict[str, Any] | None, why: Sequence[tuple[str, str]] = ()) -> Table:
+    told_of = {key: value for key, value in row.shown.items() if value not in (None, "", {})}
+    rows = [*why, *((words.label(key), words.said(key, value)) for key, value in told_of.items())]
     rows.append(("trader", "not running" if state is None else ""))
     plain = {key: value for key, value in (state or {}).items() if not isinstance(value, list | dict)}
     told = [

@@ -1,8 +1,7 @@
 """Halt, resume, reduce, flatten."""
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.text import Text
 
@@ -12,10 +11,11 @@ from tradeproc.desk.closing import not_flat_yet
 from tradeproc.desk.exit_status import ExitStatus, NotRunning
 from tradeproc.desk.exposure import Open, untended
 from tradeproc.desk.installation import Desk
-from tradeproc.desk.switches import UNSTORED, throw
+from tradeproc.desk.switches import UNSTORED, Thrown, throw
 from tradeproc.domain.texts import storable
 from tradeproc.engine.events import TradingState
 from tradeproc.protocol.scopes import Scope
+from tradeproc.protocol.switch_messages import StandingLatch, TraderHeard
 
 _COMMANDS = (
     ("halt", "enter no more positions; exits and protection go on; stays until resumed, over every restart"),
@@ -47,23 +47,23 @@ def command(desk: Desk, arguments: Namespace) -> Outcome:
     session = None if arguments.session is None else desk.session_number(arguments.session)
     answer = throw(desk, name, session, arguments.reason)
     above = _above(name, answer)
-    state = max([_STATES[name], *(TradingState(each["state"]) for each in above)], key=lambda each: each.severity)
-    lines = [_first(name, answer, above), *(_line(heard) for heard in answer["sessions"])]
-    if not answer["sessions"]:
+    state = max([_STATES[name], *(TradingState(each.state) for each in above)], key=lambda each: each.severity)
+    lines = [_first(name, answer, above), *(_line(heard) for heard in answer.sessions)]
+    if not answer.sessions:
         lines.append(Text("  no trader runs now; it counts for those that start", style="dim"))
     lines += [Text(f"  {line}", style="yellow") for line in _others(name, answer)]
-    value = {**answer, "trading_state": state.value}
+    value = {**answer.to_dict(), "trading_state": state.value}
     code = ExitStatus.OK
     if name == "flatten":
         left, unknown = _left(desk, session, answer)
         lines += [Text(f"  {not_flat(each)}", style="red") for each in left]
-        closing = not_flat_yet(desk, [heard["session"] for heard in answer["sessions"] if heard["ok"]])
+        closing = not_flat_yet(desk, [heard.session for heard in answer.sessions if heard.ok])
         lines += [Text(f"  {_still_closing(*each)}", style="red") for each in closing.values()]
         left += [each for each, _ in closing.values()]
         value |= {"not_flat": [each.to_dict() for each in left], "unknown": unknown}
         lines += [Text(f"  {unknown}", style="red")] if unknown else []
         code = ExitStatus.FAILED if left else ExitStatus.NOT_RUNNING if unknown else ExitStatus.OK
-    if answer["latch"] == UNSTORED or not all(heard["ok"] for heard in answer["sessions"]):
+    if answer.latch == UNSTORED or not all(heard.ok for heard in answer.sessions):
         code = ExitStatus.NOT_RUNNING
     return Outcome({**value, "exit": int(code)}, Text("\n").join(lines), code)
 
@@ -83,10 +83,10 @@ def _still_closing(position: Open, why: str) -> str:
     return f"session {position.session}: NOT flat yet: {position}; its trader goes on: {why}; {look}"
 
 
-def _left(desk: Desk, session: int | None, answer: Mapping[str, Any]) -> tuple[list[Open], str]:
+def _left(desk: Desk, session: int | None, answer: Thrown) -> tuple[list[Open], str]:
     """Return what sessions without a trader have open, or the line that this is not known."""
     # one that did not answer has its own line
-    there = {*desk.traders(), *(heard["session"] for heard in answer["sessions"])}
+    there = {*desk.traders(), *(heard.session for heard in answer.sessions)}
     try:
         return untended(desk, session, there), ""
     except NotRunning as away:
@@ -94,52 +94,52 @@ def _left(desk: Desk, session: int | None, answer: Mapping[str, Any]) -> tuple[l
         return [], f"{whose}: not known to be flat, look at the broker: {away}"
 
 
-def _first(name: str, answer: Mapping[str, Any], above: Sequence[Mapping[str, Any]]) -> Text:
-    scope = Scope(answer["scope"]).in_words
-    if answer["latch"] == UNSTORED:
-        trouble = answer.get("trouble", "neither the database nor the disk took it")
-        remedy = f"repeat scripts/tradectl {name}{_option(answer['scope'])} when that is over"
+def _first(name: str, answer: Thrown, above: Sequence[StandingLatch]) -> Text:
+    scope = answer.scope.in_words
+    if answer.latch == UNSTORED:
+        trouble = answer.trouble or "neither the database nor the disk took it"
+        remedy = f"repeat scripts/tradectl {name}{_option(answer.scope)} when that is over"
         return Text(
             f"{scope}: {name} was told to the traders; the latch is NOT stored and ends with each trader's life: "
             f"{trouble}; {remedy}"
         )
     if above and name in ("resume", "reduce"):
         what = "its latch is lifted" if name == "resume" else "its latch says reducing"
-        by = " and ".join(f"{each['state']} by {Scope(each['scope']).in_words}" for each in above)
-        lifts = " and ".join(f"scripts/tradectl resume{_option(each['scope'])}" for each in above)
-        return Text(f"{scope}: {what}; still {by}; {lifts} lifts that; {answer['latch']}")
-    is_closed = any(heard["ok"] and heard["trading_state"] != "active" for heard in answer["sessions"])
-    if name == "resume" and answer.get("standing") is None and is_closed:
-        return Text(f"{scope}: its latch is lifted; another one stands; {answer['latch']}")
-    is_heard = all(heard["ok"] for heard in answer["sessions"])
+        by = " and ".join(f"{each.state} by {Scope(each.scope).in_words}" for each in above)
+        lifts = " and ".join(f"scripts/tradectl resume{_option(each.scope)}" for each in above)
+        return Text(f"{scope}: {what}; still {by}; {lifts} lifts that; {answer.latch}")
+    is_closed = any(heard.ok and heard.trading_state != "active" for heard in answer.sessions)
+    if name == "resume" and answer.standing is None and is_closed:
+        return Text(f"{scope}: its latch is lifted; another one stands; {answer.latch}")
+    is_heard = all(heard.ok for heard in answer.sessions)
     words = _WORDS[name] if is_heard else f"{name} did not reach every trader"
     # the closing itself is told, not stored: nobody may read that it outlives the trader
-    kept = f"its halt is {answer['latch']}" if name == "flatten" else answer["latch"]
+    kept = f"its halt is {answer.latch}" if name == "flatten" else answer.latch
     return Text(f"{scope}: {words}; {kept}")
 
 
-def _line(heard: Mapping[str, Any]) -> Text:
-    line = Text(f"  session {heard['session']}: ", style="dim")
-    shown = tables.state(heard["trading_state"]) if heard["ok"] else Text(f"did not do it: {heard['reason']}", "red")
+def _line(heard: TraderHeard) -> Text:
+    line = Text(f"  session {heard.session}: ", style="dim")
+    shown = tables.state(heard.trading_state) if heard.ok else Text(f"did not do it: {heard.reason}", "red")
     return line.append_text(shown)
 
 
-def _above(name: str, answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _above(name: str, answer: Thrown) -> list[StandingLatch]:
     """Return the latches of others that close more than the one that was set, and so count in its place."""
-    standing = [each for each in answer.get("standing") or () if each["scope"] != answer["scope"]]
-    wider = [each for each in standing if Scope(each["scope"]).session is None]
-    return [each for each in wider if TradingState(each["state"]).severity > _STATES[name].severity]
+    standing = [each for each in answer.standing or () if each.scope != answer.scope]
+    wider = [each for each in standing if Scope(each.scope).session is None]
+    return [each for each in wider if TradingState(each.state).severity > _STATES[name].severity]
 
 
-def _others(name: str, answer: Mapping[str, Any]) -> list[str]:
+def _others(name: str, answer: Thrown) -> list[str]:
     """Return a line for each session whose own latch closes more than the one of the desk."""
-    own = [each for each in answer.get("standing") or () if Scope(each["scope"]).session is not None]
-    stricter = [each for each in own if TradingState(each["state"]).severity > _STATES[name].severity]
+    own = [each for each in answer.standing or () if Scope(each.scope).session is not None]
+    stricter = [each for each in own if TradingState(each.state).severity > _STATES[name].severity]
     return [
-        f"{Scope(each['scope']).in_words} stays {each['state']} by its own latch; "
-        f"scripts/tradectl resume{_option(each['scope'])} lifts that"
+        f"{Scope(each.scope).in_words} stays {each.state} by its own latch; "
+        f"scripts/tradectl resume{_option(each.scope)} lifts that"
         for each in stricter
-        if each["scope"] != answer["scope"]
+        if each.scope != answer.scope
     ]
 
 

@@ -17,6 +17,7 @@ from tradeproc.cli.watch import Watch, first_screen, show
 from tradeproc.desk import lookup
 from tradeproc.desk.exit_status import NotFound, NotRunning, WrongUsage
 from tradeproc.desk.installation import Desk
+from tradeproc.desk.listed import SessionListed
 from tradeproc.desk.subscriber import Subscriber
 from tradeproc.domain.texts import shown
 
@@ -47,7 +48,7 @@ def watch(desk: Desk, arguments: Namespace) -> Outcome:
     """Show a session: full-screen in a terminal, else a line every few seconds; with --json one each second."""
     row = _running_session(desk, arguments.session)
     screen = first_screen(row, hint=_HINT)
-    with closing(Watch(desk, int(row["id"]), (str(row["login"]), str(row["data_login"])), screen)) as watched:
+    with closing(Watch(desk, row.id, row.logins, screen)) as watched:
         if arguments.json:
             for number, line in enumerate(_lines(watched), 1):
                 print(line, flush=True)
@@ -63,19 +64,19 @@ def watch(desk: Desk, arguments: Namespace) -> Outcome:
 _LOOKS_A_SECOND = 4
 
 
-def _running_session(desk: Desk, named: str | None) -> dict[str, Any]:
+def _running_session(desk: Desk, named: str | None) -> SessionListed:
     if named is not None:
         row = lookup.find(desk, named).row
-        if row.get("removed_at") is not None:
+        if row.removed_at is not None:
             raise NotFound("session", named, "it was removed; scripts/tradectl session show tells about it")
-        if row.get("desired", "running") != "running":
-            raise NotRunning(f"session {row['id']} is stopped; scripts/tradectl session start {row['id']}")
+        if row.desired != "running":
+            raise NotRunning(f"session {row.id} is stopped; scripts/tradectl session start {row.id}")
         return row
-    running = [row for row in desk.sessions() if row["desired"] == "running"]
+    running = [row for row in desk.sessions() if row.desired == "running"]
     if not running:
         raise NotFound("running session", "to watch", "scripts/tradectl sessions lists them")
     if len(running) > 1:
-        raise WrongUsage(f"{len(running)} sessions run; name one: --session {running[0]['id']}")
+        raise WrongUsage(f"{len(running)} sessions run; name one: --session {running[0].id}")
     return running[0]
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 
@@ -27,6 +27,8 @@ from tradeproc.cli.why import needed_by
 from tradeproc.clock import wall_ns
 from tradeproc.desk.exit_status import CommandFailed, ExitStatus, exit_of, one_line
 from tradeproc.desk.installation import ANSWER_SECONDS, Desk
+from tradeproc.domain.book import Fill, Trade
+from tradeproc.domain.orders import Side
 from tradeproc.domain.session import SessionSpec
 from tradeproc.errors import TradeprocError
 from tradeproc.folders import keep_to_ourselves
@@ -36,7 +38,14 @@ from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.control_key import key_file_of
 from tradeproc.procs.localbroker.main import configured_tape, folder_of
 from tradeproc.protocol import names
+from tradeproc.protocol.book_messages import DECISIONS, FILLS, TRADES, DecisionCounts, ListDecisions, ListRows
+from tradeproc.protocol.definitions import Method
+from tradeproc.protocol.session_messages import CREATE, REMOVE, START, STOP, CreateSession, OfSession, StopSession
+from tradeproc.protocol.switch_messages import SWITCHES, ThrowSwitch
 from tradeproc.supervision.deaths import read_deaths
+
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 _READY_SECONDS = 90.0
 _STREAMS_SECONDS = 15.0
@@ -151,12 +160,10 @@ class Quickstart:
         if self._life is not None and self._life.is_over:
             raise NotOurs
 
-    def _ask(
-        self, process: str, method: str, params: dict[str, Any], seconds: float = ANSWER_SECONDS
-    ) -> dict[str, Any]:
+    def _ask(self, process: str, method: Method[Q, A], question: Q, seconds: float = ANSWER_SECONDS) -> A:
         """Return what a process of our desk answers, and of no other."""
         self._check_ours()
-        return self.desk.ask(process, method, params, seconds=seconds)
+        return self.desk.ask(process, method, question, seconds=seconds)
 
     def _start(self, tape: ForeignTape | None, claim: QuickstartLock) -> None:
         home = self.desk.home
@@ -195,9 +202,9 @@ class Quickstart:
 
     def _create(self, spec: SessionSpec) -> int:
         self._clear()
-        session = int(self._ask(names.KEEPER, "create", {"spec": spec.to_dict()}, 30.0)["session"])
+        session = self._ask(names.KEEPER, CREATE, CreateSession(spec.to_dict()), 30.0).session
         self._session = session
-        self._ask(names.KEEPER, "start", {"session": session})
+        self._ask(names.KEEPER, START, OfSession(session))
         self._step(f"session {session}: {spec.strategy} on {spec.contract}, {spec.minutes} min bars, {spec.account}")
         self._wait("the trader is ready", lambda: self._says(session, "status", "state", "ready"))
         self._step("the trader has its history, and agrees with the broker")
@@ -210,17 +217,17 @@ class Quickstart:
     def _clear(self) -> None:
         """Stop what ran, because the local broker began anew, and take earlier quickstarts off the list."""
         for row in self.desk.sessions():
-            number, is_ours = row["id"], row["name"] == preflight.NAME
-            if row["desired"] != "stopped":
-                self._ask(names.KEEPER, "stop", {"session": number}, 30.0)
+            number, is_ours = row.id, row.name == preflight.NAME
+            if row.desired != "stopped":
+                self._ask(names.KEEPER, STOP, StopSession(number), 30.0)
                 self._wait(f"session {number} has stopped", partial(self._has_stopped, number))
-                self._step(f"session {number} ({row['name']}) stopped: the local broker began anew")
+                self._step(f"session {number} ({row.name}) stopped: the local broker began anew")
             if is_ours:
                 self._wait(f"session {number} is off the list", partial(self._is_removed, number))
 
     def _is_removed(self, session: int) -> bool:
         try:
-            self._ask(names.KEEPER, "remove", {"session": session})
+            self._ask(names.KEEPER, REMOVE, OfSession(session))
         except CommandFailed:
             # its group is still being taken down
             return False
@@ -228,7 +235,7 @@ class Quickstart:
 
     def _has_stopped(self, session: int) -> bool:
         try:
-            return bool(self.desk.session(str(session))["state"] == "stopped")
+            return self.desk.session(str(session)).state == "stopped"
         except TradeprocError:
             return False
 
@@ -245,7 +252,7 @@ class Quickstart:
         self._step(f"the market runs, {self.options.speed:g} times as fast as the clock")
         row = self.desk.session(str(session))
         screen = first_screen(row, speed=self.options.speed, hint="Ctrl-C stops everything")
-        with closing(Watch(self.desk, session, (str(row["login"]), str(row["data_login"])), screen)) as watch:
+        with closing(Watch(self.desk, session, row.logins, screen)) as watch:
             show(watch, self.console, lambda _: self._is_over())
 
     def _is_over(self) -> bool:
@@ -259,16 +266,17 @@ class Quickstart:
         """Close what is open, wait for the trades, and tell whether they agree with the broker's own books."""
         self._settle(session)
         self._step("the tape has ended; closing what is open")
-        order = {"session": session, "by": preflight.NAME, "reason": "end of the tape"}
-        self._ask(names.KEEPER, "flatten", order, 30.0)
+        order = ThrowSwitch(session, preflight.NAME, "end of the tape")
+        self._ask(names.KEEPER, SWITCHES["flatten"], order, 30.0)
         self._wait("the session is flat", lambda: self._is_flat(session))
-        fills = book.ask_rows(self.desk, "fills", session=str(session))
+        fills = self.desk.ask(names.KEEPER, FILLS, ListRows(session)).fills
         with suppress(TradeprocError):
             desks.wait_until("the trades are computed", lambda: self._are_computed(session, fills), _TRADES_SECONDS)
-        trades = book.with_market_times(book.ask_rows(self.desk, "trades", session=str(session)), fills)
+        trades = book.with_market_times(self._trades(session), fills)
         self.console.print()
         self.console.print(book.render("trades", tables.DAY_TRADES, trades))
-        told, theirs = filled(fills, "broker_id"), filled(self._brokers_fills(session), "order_id")
+        told = filled((fill.broker_id, fill.quantity) for fill in fills)
+        theirs = filled((fill["order_id"], fill["quantity"]) for fill in self._brokers_fills(session))
         if told != theirs:
             differences = sorted(told.items() ^ theirs.items())
             self.console.print(f"The books differ: {differences}; please report this.", highlight=False, markup=False)
@@ -286,13 +294,13 @@ class Quickstart:
         def is_settled() -> bool:
             nonlocal seen, since
             told = self.desk.ask(names.trader(session), "state")["decisions"]
-            counts = self.desk.ask(names.KEEPER, "decisions", {"session": session, "limit": 1})["counts"]
+            counts = self.desk.ask(names.KEEPER, DECISIONS, ListDecisions(session, 1)).counts
             now = (int(told["bars"]), int(told["failed"]), int(told["wanted"]))
             self._bars = now[0]
             if now != seen:
                 seen, since = now, time.monotonic()
             is_quiet = time.monotonic() - since > _QUIET_SECONDS
-            return is_quiet and counts["wanted"] + counts["failed"] >= now[1] + now[2]
+            return is_quiet and counts is not None and counts.wanted + counts.failed >= now[1] + now[2]
 
         with suppress(TradeprocError):
             desks.wait_until("the decisions are written", is_settled, _TRADES_SECONDS)
@@ -303,8 +311,8 @@ class Quickstart:
 
     def _tell_decisions(self, session: int) -> bool:
         """Say what the strategy wanted and did not get; a session that could not trade did not end well."""
-        told = self._ask(names.KEEPER, "decisions", {"session": session, "refused": True, "limit": 1000})
-        ending = verdict(told["counts"], told["decisions"], session)
+        told = self._ask(names.KEEPER, DECISIONS, ListDecisions(session, 1000, refused=True))
+        ending = verdict(told.counts or DecisionCounts(0, 0, 0), told.decisions, session)
         for line in ending.lines:
             self.console.print(line, highlight=False, markup=False)
         return self._tell_deaths(session) and ending.is_well
@@ -330,10 +338,12 @@ class Quickstart:
             return False
         return bool(state["position"] == 0 and not state["orders"])
 
-    def _are_computed(self, session: int, fills: Sequence[dict[str, Any]]) -> bool:
-        bought = sum(int(fill["quantity"]) for fill in fills if fill["side"] == "buy")
-        trades = book.ask_rows(self.desk, "trades", session=str(session))
-        return sum(int(trade["quantity"]) for trade in trades) >= bought
+    def _trades(self, session: int) -> Sequence[Trade]:
+        return self.desk.ask(names.KEEPER, TRADES, ListRows(session)).trades
+
+    def _are_computed(self, session: int, fills: Sequence[Fill]) -> bool:
+        bought = sum(fill.quantity for fill in fills if fill.side is Side.BUY)
+        return sum(trade.quantity for trade in self._trades(session)) >= bought
 
     def _stop(self) -> None:
         preflight.ignore_signals()
@@ -344,7 +354,7 @@ class Quickstart:
         with suppress(TradeprocError):
             # it is over; the next start of this desk is not to bring it back
             if self._session:
-                self._ask(names.KEEPER, "stop", {"session": self._session})
+                self._ask(names.KEEPER, STOP, StopSession(self._session))
         desks.stop_supervisord(self.desk)
         self._step("nothing is left running")
 

@@ -1,11 +1,12 @@
 """What a whole session says of its strategy at its end: pure, from the rows of its decisions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tradeproc.cli.why import death_line, refusal_line
 from tradeproc.errors import EXIT_FAULT
+from tradeproc.protocol.book_messages import DecisionCounts, DecisionShown
 from tradeproc.supervision.deaths import Death
 from tradeproc.supervision.repeats import HUNG
 
@@ -39,28 +40,32 @@ def after_deaths(found: Sequence[tuple[str, Death]], trader: str, bars: int) -> 
     return RunReport(tuple(lines), len(found) < _MANY_DEATHS and not is_fault and not has_stopped)
 
 
-def verdict(counts: Mapping[str, int], refused: Sequence[Mapping[str, Any]], session: int) -> RunReport:
+def verdict(counts: DecisionCounts, refused: Sequence[DecisionShown], session: int) -> RunReport:
     """Return what to say of a strategy's decisions; `refused` are rows of those that were not carried out."""
     lines: list[str] = []
-    failures = [row for row in refused if row["decision"] == "failed"]
-    others = [row for row in refused if row["decision"] != "failed"]
-    if counts["failed"]:
-        bars = "1 bar" if counts["failed"] == 1 else f"{counts['failed']} bars"
+    failures = [row for row in refused if row.decision == "failed"]
+    others = [row for row in refused if row.decision != "failed"]
+    if counts.failed:
+        bars = "1 bar" if counts.failed == 1 else f"{counts.failed} bars"
         lines += [f"The strategy failed on {bars}:", *_newest(failures)]
-    if counts["refused"]:
-        share = "All" if counts["refused"] == counts["wanted"] else f"{counts['refused']} of"
-        lines += [f"{share} {counts['wanted']} decisions of the strategy were refused:", *_newest(others)]
+    if counts.refused:
+        share = "All" if counts.refused == counts.wanted else f"{counts.refused} of"
+        lines += [f"{share} {counts.wanted} decisions of the strategy were refused:", *_newest(others)]
         lines.append(f"scripts/tradectl decisions --refused --session {session} lists them while the desk runs.")
-    if not counts["wanted"] and not counts["failed"]:
+    if not counts.wanted and not counts.failed:
         lines.append("The strategy made no decision.")
-    is_well = not counts["failed"] and (not counts["wanted"] or counts["refused"] < counts["wanted"])
+    is_well = not counts.failed and (not counts.wanted or counts.refused < counts.wanted)
     return RunReport(tuple(lines), is_well)
 
 
-def _newest(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _newest(rows: Sequence[DecisionShown]) -> list[str]:
     """Return the newest rows as lines, each with how often it was so in a row."""
-    lines = [f"  {refusal_line(row)}" + (f" ({row['times']} times)" if row["times"] > 1 else "") for row in rows]
+    lines = [f"  {_refusal(row)}" + (f" ({row.times} times)" if row.times > 1 else "") for row in rows]
     return lines[-_SHOWN:]
+
+
+def _refusal(row: DecisionShown) -> str:
+    return refusal_line(row.market_at, row.at, row.decision, row.refusal)
 
 
 def fills_of(books: Mapping[str, Any], ours: str) -> list[dict[str, Any]]:
@@ -69,9 +74,9 @@ def fills_of(books: Mapping[str, Any], ours: str) -> list[dict[str, Any]]:
     return [fill for fill in books["fills"] if fill["order_id"] in orders]
 
 
-def filled(fills: Sequence[dict[str, Any]], key: str) -> dict[str, int]:
-    """Return the filled quantity of each order, named by `key`."""
+def filled(fills: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Return the filled quantity of each order, from the broker's id and the quantity of each fill."""
     total: dict[str, int] = {}
-    for fill in fills:
-        total[str(fill[key])] = total.get(str(fill[key]), 0) + int(fill["quantity"])
+    for order, quantity in fills:
+        total[order] = total.get(order, 0) + int(quantity)
     return total

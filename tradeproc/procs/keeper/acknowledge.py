@@ -2,11 +2,11 @@
 
 import logging
 
-from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
 from tradeproc.clock import wall_ns
 from tradeproc.domain.texts import is_storable
 from tradeproc.procs.keeper.lists import BadQuestion, number
+from tradeproc.protocol.book_messages import ACKNOWLEDGE, Acknowledge, Acknowledged, SeenAlarm, SeenDivergence
 from tradeproc.store import Store
 
 log = logging.getLogger(__name__)
@@ -15,34 +15,39 @@ _KINDS = ("divergences", "alarms")
 
 
 def register_acknowledge(node: Node, store: Store) -> None:
-    """Serve `acknowledge {session?, host?, what?, by, reason}`; without session and host it is about all.
+    """Serve `acknowledge`: the answer lists the rows that were noted, when the database has them.
 
-    `what` is "divergences", "alarms" or the name of an alarm; both kinds without it. The answer lists the rows that
-    were noted, when the database has them; one that is away makes it no answer, and nothing is noted.
+    A database that is away makes it no answer, and nothing is noted.
     """
-    node.handle("acknowledge", lambda body: _acknowledge(store, body))
+    node.handle(ACKNOWLEDGE, lambda asked: _acknowledge(store, asked))
 
 
-def _acknowledge(store: Store, body: Body) -> Body:
-    session = None if body.get("session") is None else number(body["session"], "session")
-    is_host, what = body.get("host") is True, str(body.get("what") or "")
-    by, reason = _word(body, "by"), _word(body, "reason")
-    if is_host and session is not None:
+def _acknowledge(store: Store, asked: Acknowledge) -> Acknowledged:
+    session = None if asked.session is None else number(asked.session, "session")
+    by, reason = _word(asked.by, "by"), _word(asked.reason, "reason")
+    if asked.host and session is not None:
         raise BadQuestion("host: stands beside a session; name one of the two")
-    now, told = wall_ns(), Body()
-    if what in ("", "divergences") and not is_host:
-        told["divergences"] = store.acknowledge_divergences(session, by, reason, now)
+    now, what = wall_ns(), asked.what
+    divergences: tuple[SeenDivergence, ...] = ()
+    alarms: tuple[SeenAlarm, ...] = ()
+    if what in ("", "divergences") and not asked.host:
+        rows = store.acknowledge_divergences(session, by, reason, now)
+        divergences = tuple(SeenDivergence(**row) for row in rows)
+        _note("divergences", len(rows), by, reason)
     if what != "divergences":
         name = None if what in ("", *_KINDS) else what
-        everywhere = session is None and not is_host
-        told["alarms"] = store.acknowledge_alarms(session, name, by, reason, now, everywhere=everywhere)
-    for kind, rows in told.items():
-        log.info("acknowledged kind=%s rows=%d by=%s reason=%s", kind, len(rows), by, reason)
-    return {"divergences": [], "alarms": [], **told}
+        everywhere = session is None and not asked.host
+        rows = store.acknowledge_alarms(session, name, by, reason, now, everywhere=everywhere)
+        alarms = tuple(SeenAlarm(**row) for row in rows)
+        _note("alarms", len(rows), by, reason)
+    return Acknowledged(divergences, alarms)
 
 
-def _word(body: Body, key: str) -> str:
-    value = body.get(key)
-    if not isinstance(value, str) or not value.strip() or not is_storable(value):
+def _note(kind: str, rows: int, by: str, reason: str) -> None:
+    log.info("acknowledged kind=%s rows=%d by=%s reason=%s", kind, rows, by, reason)
+
+
+def _word(value: str, key: str) -> str:
+    if not value.strip() or not is_storable(value):
         raise BadQuestion(f"{key}: expected a text that can be kept, found {value!r}")
     return value.strip()

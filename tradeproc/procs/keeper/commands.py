@@ -1,13 +1,13 @@
 """Sessions on command: list, create, start, stop, remove. Sets what the database wants; the keeper makes it so."""
 
 import logging
+import time
 from collections.abc import Callable
 from functools import partial
 
 from tradeproc import config
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
-from tradeproc.bus.serving import seconds_left
 from tradeproc.clock import wall_ns
 from tradeproc.config import BadConfig, Config
 from tradeproc.domain.session import SessionSpec
@@ -19,6 +19,20 @@ from tradeproc.procs.keeper.lists import number
 from tradeproc.procs.keeper.schedule import FLATTENING
 from tradeproc.procs.keeper.sessions import SessionView, wanted_of
 from tradeproc.protocol import names
+from tradeproc.protocol import session_messages as sessions
+from tradeproc.protocol.session_messages import (
+    CreateSession,
+    Named,
+    OfSession,
+    OneSession,
+    RemovedSession,
+    RemovedSessions,
+    SessionCreated,
+    SessionsBody,
+    SessionStarted,
+    SessionStopped,
+    StopSession,
+)
 from tradeproc.store import SessionRow, Store
 from tradeproc.supervision.client import Program, SupervisorAway
 from tradeproc.supervision.groups_shell import GroupsShell
@@ -49,18 +63,22 @@ class Commands:
     ) -> None:
         self._node, self._store, self._checks = node, store, checks
         self._groups, self._view, self._look = groups, view, look
-        node.handle("sessions", lambda _: {"sessions": [view.body(row) for row in store.sessions()]})
-        node.handle("session", lambda body: {"session": view.body(store.session(_number(body)))})
-        node.handle("removed", lambda body: {"sessions": store.removed_sessions(str(body["named"]))})
-        node.handle("create", self._create)
-        node.handle("start", self._start)
-        node.handle("stop", self._stop)
-        node.handle("remove", self._remove)
+        node.handle(sessions.SESSIONS, lambda _: SessionsBody(tuple(view.body(row) for row in store.sessions())))
+        node.handle(sessions.ONE_SESSION, lambda asked: OneSession(view.body(store.session(_number(asked)))))
+        node.handle(sessions.REMOVED, self._removed)
+        node.handle_timed(sessions.CREATE, self._create)
+        node.handle(sessions.START, self._start)
+        node.handle_timed(sessions.STOP, self._stop)
+        node.handle(sessions.REMOVE, self._remove)
+
+    def _removed(self, asked: Named) -> RemovedSessions:
+        return RemovedSessions(tuple(RemovedSession(**row) for row in self._store.removed_sessions(asked.named)))
 
     # --- create and remove
 
-    def _create(self, body: Body) -> Deferred[Body]:
-        spec = SessionSpec.from_dict(body["spec"])
+    def _create(self, wish: CreateSession, seconds: float) -> Deferred[SessionCreated]:
+        ends_at = time.monotonic() + seconds
+        spec = SessionSpec.from_dict(wish.spec)
         configured = _config(self._groups.home)
         configured.check_session(spec)
         login = configured.login(spec.login)
@@ -69,7 +87,7 @@ class Commands:
         for each in (data_login, login):
             self._store.save_login(each.name, each.broker, each.environment.value, each.base_url)
         known = [row.account for row in self._store.accounts(spec.login)]
-        deferred = Deferred[Body]()
+        deferred = Deferred[SessionCreated]()
 
         def decide(verdict: CheckResult) -> None:
             if verdict.refusal:
@@ -78,21 +96,20 @@ class Commands:
             try:
                 if verdict.accounts:
                     self._store.save_accounts(spec.login, verdict.accounts)
-                key = body.get("key")
-                session = self._store.create_session(spec, key=None if key is None else str(key))
+                session = self._store.create_session(spec, key=wish.key)
             except Outage as outage:
                 deferred.fail(str(outage))
                 return
             log.info("session_created session=%d name=%s", session, spec.name)
-            deferred.answer({"session": session, "unchecked": verdict.unchecked})
+            deferred.answer(SessionCreated(session, verdict.unchecked))
             self._look()
 
         market = Market(spec.root, login.broker, data_login.broker)
-        self._checks.check(spec, market, known, partial(seconds_left, body), decide)
+        self._checks.check(spec, market, known, partial(_until, ends_at), decide)
         return deferred
 
-    def _remove(self, body: Body) -> Body:
-        row = self._store.session(_number(body))
+    def _remove(self, asked: OfSession) -> OfSession:
+        row = self._store.session(_number(asked))
         if row.desired != "stopped":
             raise NotNow(f"session {row.id} is {'to run' if row.desired == RUNNING else row.desired}; stop it first")
         if self._view.has_group(row.id):
@@ -100,12 +117,12 @@ class Commands:
         self._store.remove_session(row.id)
         log.info("session_removed session=%d", row.id)
         self._look()
-        return {"session": row.id}
+        return OfSession(row.id)
 
     # --- start and stop
 
-    def _start(self, body: Body) -> Body:
-        row = self._store.session(_number(body))
+    def _start(self, asked: OfSession) -> SessionStarted:
+        row = self._store.session(_number(asked))
         if row.desired == FLATTENING:
             raise NotNow(f"session {row.id} is getting flat to stop; start it then, or stop it as it is first")
         _config(self._groups.home).check_session(row.spec)
@@ -119,7 +136,7 @@ class Commands:
         self._look()
         now = wall_ns()
         starts_at = None if wanted_now(row.spec, "running", now) else next_change(row.spec, "running", now)
-        return {"session": row.id, "desired": "running", "starts_at": starts_at}
+        return SessionStarted(row.id, "running", starts_at)
 
     def _refuse_a_second(self, row: SessionRow) -> None:
         mine = wanted_of(row)
@@ -132,21 +149,22 @@ class Commands:
                     "stop it first"
                 )
 
-    def _stop(self, body: Body) -> Body | Deferred[Body]:
-        row = self._store.session(_number(body))
-        if not body.get("flatten"):
+    def _stop(self, wish: StopSession, seconds: float) -> SessionStopped | Deferred[SessionStopped]:
+        ends_at = time.monotonic() + seconds
+        row = self._store.session(_number(wish))
+        if not wish.flatten:
             return self._stopped(row.id)
         # first of all: whoever dies from here on, it gets flat and does not trade again
         is_kept = row.desired != "stopped" and self._may_have_trader(row.id)
         if is_kept and row.desired != FLATTENING:
             self._store.set_desired(row.id, FLATTENING)
             log.info("session_unwanted session=%d: to be flat first", row.id)
-        deferred = Deferred[Body]()
+        deferred = Deferred[SessionStopped]()
 
         def replied(reply: Reply[Body]) -> None:
             match reply:
                 case Answered():
-                    self._wait_flat(row, deferred, partial(seconds_left, body), seconds_left(body))
+                    self._wait_flat(row, deferred, ends_at, _until(ends_at))
                 case NoAnswer(reason) if is_kept:
                     # it may have heard and be getting flat: to take that back would let it run again
                     deferred.refuse(
@@ -159,9 +177,9 @@ class Commands:
                         f"session {row.id} is not stopped, because its trader did not flatten: {reason}{still}"
                     )
 
-        params = {"flatten": True, "by": str(body.get("by") or "operator")}
-        seconds = max(0.0, min(_TOLD_SECONDS, seconds_left(body)))
-        self._node.request(names.trader(row.id), "stop", params, seconds=seconds, on_reply=replied)
+        params = {"flatten": True, "by": wish.by or "operator"}
+        patience = max(0.0, min(_TOLD_SECONDS, seconds))
+        self._node.request(names.trader(row.id), "stop", params, seconds=patience, on_reply=replied)
         return deferred
 
     def _take_back(self, row: SessionRow) -> str:
@@ -174,18 +192,19 @@ class Commands:
             return f"; it is told again until it is flat, and stops then, because {error}"
         return ""
 
-    def _wait_flat(self, row: SessionRow, deferred: Deferred[Body], left: Callable[[], float], given: float) -> None:
+    def _wait_flat(self, row: SessionRow, deferred: Deferred[SessionStopped], ends_at: float, given: float) -> None:
         """Look until the trader has ended, which it does when it is flat; the keeper's own look does the rest.
 
-        `left` says for how many seconds the one who asked can still be answered, `given` how many these were.
+        `ends_at` is when the one who asked can be answered at the latest, on the monotonic clock, `given` how many
+        seconds there were.
         """
         if self._has_ended(row.id):
             try:
                 deferred.answer(self._stopped(row.id))
             except Outage as outage:
                 deferred.fail(f"session {row.id} is flat; that it has stopped is stored later: {outage}")
-        elif left() > _LOOK_SECONDS:
-            self._node.after(_LOOK_SECONDS, lambda: self._wait_flat(row, deferred, left, given))
+        elif _until(ends_at) > _LOOK_SECONDS:
+            self._node.after(_LOOK_SECONDS, lambda: self._wait_flat(row, deferred, ends_at, given))
         else:
             deferred.refuse(
                 f"session {row.id} is not flat after {given:.0f} s; it enters no more, goes on getting flat, "
@@ -213,15 +232,19 @@ class Commands:
         name = names.trader(session)
         return next((program for program in self._groups.programs() if program.process == name), None)
 
-    def _stopped(self, session: int) -> Body:
+    def _stopped(self, session: int) -> SessionStopped:
         self._store.set_desired(session, "stopped")
         log.info("session_unwanted session=%d: its working orders and position stay at the broker", session)
         self._look()
-        return {"session": session, "desired": "stopped"}
+        return SessionStopped(session, "stopped")
 
 
-def _number(body: Body) -> int:
-    return number(body["session"], "session")
+def _number(asked: OfSession | StopSession) -> int:
+    return number(asked.session, "session")
+
+
+def _until(ends_at: float) -> float:
+    return ends_at - time.monotonic()
 
 
 def _config(home: Home) -> Config:

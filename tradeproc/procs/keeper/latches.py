@@ -6,12 +6,12 @@ the database takes it. A file that cannot be read halts the host, with an alarm,
 """
 
 import logging
+from dataclasses import dataclass
 from functools import partial
 
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
-from tradeproc.bus.serving import seconds_left
 from tradeproc.domain.texts import storable
 from tradeproc.engine.turn import EXTERNAL
 from tradeproc.errors import Refusal
@@ -20,6 +20,7 @@ from tradeproc.procs.keeper.lists import number
 from tradeproc.procs.keeper.unstored import Unstored
 from tradeproc.protocol import names, scopes
 from tradeproc.protocol.scopes import Scope
+from tradeproc.protocol.switch_messages import SWITCHES, StandingLatch, SwitchThrown, ThrowSwitch, TraderHeard
 from tradeproc.store import DatabaseDown, Latch, Store
 
 log = logging.getLogger(__name__)
@@ -42,9 +43,9 @@ class Latches:
     def __init__(self, node: Node, store: Store, home: Home) -> None:
         self._node, self._store, self._directory = node, store, Directory(home.sockets)
         self.unstored = Unstored(store, home)
-        for method in _STATES:
-            node.handle(method, partial(self._switch, method))
-        node.handle("flatten", self._flatten)
+        for name in _STATES:
+            node.handle_timed(SWITCHES[name], partial(self._switch, name))
+        node.handle_timed(SWITCHES["flatten"], self._flatten)
 
     def keep_promises(self) -> None:
         """Store the latches that the database has not seen yet.
@@ -62,27 +63,26 @@ class Latches:
         """
         return self.unstored.standing()
 
-    def _switch(self, method: str, body: Body) -> Deferred[Body]:
-        scope = _scope(body)
-        if method == "resume":
-            self._check_reason(scope, body)
-        answer: Body = {"scope": scope}
-        deferred = self._fan_out(method, scope, body, answer)
-        answer["latch"] = self._latch(scope, _STATES[method], body)
-        answer["standing"] = self._standing(scope)
+    def _switch(self, name: str, thrown: ThrowSwitch, seconds: float) -> Deferred[SwitchThrown]:
+        told = _Told(_scope(thrown), *_words(thrown), seconds)
+        if name == "resume":
+            self._check_reason(told)
+        kept = _Kept()
+        deferred = self._fan_out(name, told, kept)
+        kept.latch = self._latch(told, _STATES[name])
+        kept.standing = self._standing(told.scope)
         return deferred
 
-    def _flatten(self, body: Body) -> Deferred[Body]:
+    def _flatten(self, thrown: ThrowSwitch, seconds: float) -> Deferred[SwitchThrown]:
         """Halt entries, or the strategy would enter again, and get flat."""
-        scope = _scope(body)
-        answer: Body = {"scope": scope}
-        self._fan_out("halt", scope, body, {})
-        deferred = self._fan_out("flatten", scope, body, answer)
-        answer["latch"] = self._latch(scope, "halted", body)
-        answer["standing"] = self._standing(scope)
+        told, kept = _Told(_scope(thrown), *_words(thrown), seconds), _Kept()
+        self._fan_out("halt", told, _Kept())
+        deferred = self._fan_out("flatten", told, kept)
+        kept.latch = self._latch(told, "halted")
+        kept.standing = self._standing(told.scope)
         return deferred
 
-    def _check_reason(self, scope: str, body: Body) -> None:
+    def _check_reason(self, told: "_Told") -> None:
         """Lift the latch of a change by no order of ours only for a reason: somebody has looked.
 
         It is one of a session. While the database is away, any may be such a latch.
@@ -90,7 +90,8 @@ class Latches:
         Raises:
             ReasonNeeded: there is none.
         """
-        if _words(body)[1].strip() or scope == scopes.HOST:
+        scope = told.scope
+        if told.reason.strip() or scope == scopes.HOST:
             return
         try:
             latched = self._store.latched_by(scope, EXTERNAL)
@@ -99,12 +100,11 @@ class Latches:
         if latched is not None:
             raise ReasonNeeded(scope, f"it is latched: {latched}")
 
-    def _latch(self, scope: str, state: str, body: Body) -> str:
-        by, reason = _words(body)
-        log.warning("latch_set scope=%s state=%s by=%s reason=%s", scope, state, by, reason)
-        return self.unstored.set(scope, state, by, reason)
+    def _latch(self, told: "_Told", state: str) -> str:
+        log.warning("latch_set scope=%s state=%s by=%s reason=%s", told.scope, state, told.by, told.reason)
+        return self.unstored.set(told.scope, state, told.by, told.reason)
 
-    def _standing(self, scope: str) -> list[Body] | None:
+    def _standing(self, scope: Scope) -> tuple[StandingLatch, ...] | None:
         """Return the latches that close more than nothing, for a session or for the host and all; None: unknown."""
         if self.unstored.is_waiting:
             # the database has just not answered; a switch does not wait for it twice
@@ -119,51 +119,66 @@ class Latches:
             return None
         closed = [latch for latch in latches if latch.state != "active"]
         meant = [each for each in closed if each.scope in sessions or Scope(each.scope).session is None]
-        return [{"scope": each.scope, "state": each.state} for each in meant]
+        return tuple(StandingLatch(each.scope, each.state) for each in meant)
 
-    def _fan_out(self, method: str, scope: str, body: Body, answer: Body) -> Deferred[Body]:
-        """Tell the traders that the scope means; the answer says who heard it."""
-        deferred = Deferred[Body]()
-        sessions = self._sessions(scope)
-        results: dict[int, Body] = {}
+    def _fan_out(self, method: str, told: "_Told", kept: "_Kept") -> Deferred[SwitchThrown]:
+        """Tell the traders that the scope means; the answer says who heard it, and what is in `kept` by then."""
+        deferred = Deferred[SwitchThrown]()
+        sessions = self._sessions(told.scope)
+        results: dict[int, TraderHeard] = {}
+
+        def answer() -> None:
+            heard = tuple(results[session] for session in sessions)
+            deferred.answer(SwitchThrown(told.scope, kept.latch, kept.standing, heard))
 
         def replied(session: int, reply: Reply[Body]) -> None:
             match reply:
-                case Answered(told):
-                    results[session] = {"session": session, "ok": True, "trading_state": told.get("trading_state")}
+                case Answered(said):
+                    results[session] = TraderHeard(session, True, trading_state=said.get("trading_state"))
                 case RequestWasRefused(reason) | NoAnswer(reason):
                     log.warning("switch_unheard method=%s session=%d reason=%s", method, session, reason)
-                    results[session] = {"session": session, "ok": False, "reason": reason}
+                    results[session] = TraderHeard(session, False, reason=reason)
             if len(results) == len(sessions):
-                deferred.answer({**answer, "sessions": [results[one] for one in sessions]})
+                answer()
 
-        by, reason = _words(body)
-        params = {"scope": scope, "by": by, "reason": reason}
-        seconds = max(0.0, min(_ANSWER_SECONDS, seconds_left(body)))
+        params = {"scope": told.scope, "by": told.by, "reason": told.reason}
+        seconds = max(0.0, min(_ANSWER_SECONDS, told.seconds))
         for session in sessions:
-            self._node.request(
-                names.trader(session),
-                method,
-                params,
-                seconds=seconds,
-                on_reply=partial(replied, session),
-            )
+            process = names.trader(session)
+            self._node.request(process, method, params, seconds=seconds, on_reply=partial(replied, session))
         if not sessions:
-            self._node.after(0.0, lambda: deferred.answer({**answer, "sessions": []}))
+            self._node.after(0.0, answer)
         return deferred
 
-    def _sessions(self, scope: str) -> list[int]:
+    def _sessions(self, scope: Scope) -> list[int]:
         # sockets rather than supervisord's list: it works while supervisord is away, and finds orphans too
         there = self._directory.processes()
         present = sorted(each.trader_of for each in there if each.trader_of is not None)
         return [session for session in present if scope in (scopes.HOST, scopes.of_session(session))]
 
 
-def _scope(body: Body) -> str:
-    session = body.get("session")
-    return scopes.HOST if session is None else scopes.of_session(number(session, "session"))
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A switch as it was thrown: what it means, by whom and why, and for how many seconds its asker waits."""
+
+    scope: Scope
+    by: str
+    reason: str
+    seconds: float
 
 
-def _words(body: Body) -> tuple[str, str]:
+@dataclass(slots=True)
+class _Kept:
+    """How safe a latch is and which ones stand, known when the traders have been told."""
+
+    latch: str = ""
+    standing: tuple[StandingLatch, ...] | None = None
+
+
+def _scope(thrown: ThrowSwitch) -> Scope:
+    return scopes.HOST if thrown.session is None else scopes.of_session(number(thrown.session, "session"))
+
+
+def _words(thrown: ThrowSwitch) -> tuple[str, str]:
     """Return who throws the switch and why; no word of it may hold up a halt."""
-    return storable(str(body.get("by") or "operator")), storable(str(body.get("reason") or ""))
+    return storable(str(thrown.by or "operator")), storable(str(thrown.reason or ""))

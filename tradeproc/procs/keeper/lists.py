@@ -1,22 +1,22 @@
 """What the keeper reads from the database for people: orders, fills, trades, positions, decisions, alarms."""
 
-from collections.abc import Callable
-from dataclasses import asdict
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+from typing import Any, TypeVar
 
-from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
-from tradeproc.domain import messages
 from tradeproc.errors import Refusal
-from tradeproc.procs.bodies import order_body
+from tradeproc.protocol import book_messages as books
+from tradeproc.protocol.book_messages import MOST_ROWS, ListDecisions, ListRows
+from tradeproc.protocol.definitions import Method
 from tradeproc.store import Acknowledged, AlarmRow, DivergenceRow, PositionRow, Store
 
-MOST = 10_000
+MOST = MOST_ROWS
 
 _HIGHEST = 2**63 - 1
 
-Rows = list[Body]
+R = TypeVar("R")
+A = TypeVar("A")
 
 
 class BadQuestion(Refusal):
@@ -24,88 +24,100 @@ class BadQuestion(Refusal):
 
 
 def register_lists(node: Node, store: Store) -> None:
-    """Serve one method a list: `{session?, limit?}` gives the newest rows, oldest first, of one session or of all.
-
-    The answer's `cut` tells whether there are older rows. Positions are one a session and contract, and never cut.
-    """
-    lists: dict[str, Callable[[int | None, int], Rows]] = {
-        "orders": lambda session, limit: [order_body(order) for order in store.orders(session, limit=limit)],
-        "fills": lambda session, limit: [messages.fill_to_body(fill) for fill in store.fills(session, limit=limit)],
-        "trades": lambda session, limit: [
-            messages.trade_to_body(trade) for trade in store.trades(session, limit=limit)
-        ],
-        "divergences": lambda session, limit: [_divergence(row) for row in store.divergences(session)][-limit:],
-        "alarms": lambda session, limit: [_alarm(row) for row in store.alarms(session)][-limit:],
-    }
-    node.handle("positions", lambda body: {"positions": [_position(row) for row in store.positions(_session(body))]})
-    for name, read in lists.items():
-        node.handle(name, partial(_answer, name, read))
-    node.handle("decisions", partial(_decisions, store))
-
-
-def _decisions(store: Store, body: Body) -> Body:
-    """Answer with the newest decisions, or those `refused`, and with the counts of all that are kept of a session."""
-    session, is_refused = _session(body), body.get("refused") is True
-
-    def read(session: int | None, limit: int) -> Rows:
-        return [asdict(row) for row in store.decisions(session, only_refused=is_refused, limit=limit)]
-
-    counts = {} if session is None else {"counts": store.decision_counts(session)}
-    return {**_answer("decisions", read, body), **counts}
+    """Serve the lists of `protocol/book_messages.py`; positions are one a session and contract, and never cut."""
+    _serve(
+        node,
+        books.ORDERS,
+        lambda session, limit: [books.order_shown(order) for order in store.orders(session, limit=limit)],
+        books.OrdersListed,
+    )
+    _serve(node, books.FILLS, lambda session, limit: store.fills(session, limit=limit), books.FillsListed)
+    _serve(node, books.TRADES, lambda session, limit: store.trades(session, limit=limit), books.TradesListed)
+    _serve(
+        node,
+        books.DIVERGENCES,
+        lambda session, limit: [_divergence(row) for row in store.divergences(session)][-limit:],
+        books.DivergencesListed,
+    )
+    _serve(
+        node,
+        books.ALARMS,
+        lambda session, limit: [_alarm(row) for row in store.alarms(session)][-limit:],
+        books.AlarmsListed,
+    )
+    node.handle(books.POSITIONS, lambda asked: _positions(store, asked))
+    node.handle(books.DECISIONS, lambda asked: _decisions(store, asked))
 
 
-def _answer(name: str, read: Callable[[int | None, int], Rows], body: Body) -> Body:
-    most = _limit(body)
+def _serve(
+    node: Node,
+    method: Method[ListRows, A],
+    read: Callable[[int | None, int], Sequence[R]],
+    listed: Callable[[tuple[R, ...], bool], A],
+) -> None:
+    node.handle(method, lambda asked: listed(*_newest(asked, read)))
+
+
+def _newest(asked: ListRows, read: Callable[[int | None, int], Sequence[R]]) -> tuple[tuple[R, ...], bool]:
+    """Return the newest rows, and whether there are older ones."""
+    session = _session(asked)
+    if not 1 <= asked.limit <= MOST:
+        raise BadQuestion(f"limit: at most {MOST} rows are told at once, and at least 1, not {asked.limit}")
     # one row more than wanted tells whether there are more
-    rows = read(_session(body), most + 1)
-    return {name: rows[-most:], "cut": len(rows) > most}
+    rows = read(session, asked.limit + 1)
+    return tuple(rows[-asked.limit :]), len(rows) > asked.limit
 
 
-def _session(body: Body) -> int | None:
-    session = body.get("session")
-    return None if session is None else number(session, "session")
+def _positions(store: Store, asked: ListRows) -> books.PositionsListed:
+    return books.PositionsListed(tuple(_position(row) for row in store.positions(_session(asked))))
 
 
-def _limit(body: Body) -> int:
-    limit = number(body.get("limit", MOST), "limit")
-    if limit > MOST:
-        raise BadQuestion(f"limit: at most {MOST} rows are told at once, not {limit}")
-    return limit
+def _decisions(store: Store, asked: ListDecisions) -> books.DecisionsListed:
+    """Answer with the newest decisions, or those that were refused, and with the counts of all that are kept."""
+
+    def read(session: int | None, limit: int) -> Sequence[books.DecisionShown]:
+        rows = store.decisions(session, only_refused=asked.refused, limit=limit)
+        return [books.DecisionShown(**asdict(row)) for row in rows]
+
+    rows, is_cut = _newest(asked, read)
+    counts = None if asked.session is None else books.DecisionCounts(**store.decision_counts(asked.session))
+    return books.DecisionsListed(rows, is_cut, counts)
 
 
-def number(value: Any, name: str) -> int:
+def _session(asked: ListRows) -> int | None:
+    return None if asked.session is None else number(asked.session, "session")
+
+
+def number(value: int, name: str) -> int:
     """Return a positive whole number of a message that the database can hold.
 
     Raises:
-        BadQuestion: it is something else.
+        BadQuestion: it is another number.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _HIGHEST:
+    if not 1 <= value <= _HIGHEST:
         raise BadQuestion(f"{name}: expected a whole number above 0, found {value!r}")
     return value
 
 
-def _position(row: PositionRow) -> Body:
-    position = messages.position_to_body(row.position)
-    return {**position, "session": row.session, "source": row.source, "at": row.at}
+def _position(row: PositionRow) -> books.PositionShown:
+    return books.PositionShown(**_fields(row.position), session=row.session, source=row.source, at=row.at)
 
 
-def _divergence(row: DivergenceRow) -> Body:
-    told = messages.divergence_to_body(row.divergence)
-    return {**told, "closed_at": row.closed_at, **_acknowledged(row.acknowledged)}
+def _divergence(row: DivergenceRow) -> books.DivergenceShown:
+    seen = _acknowledged(row.acknowledged)
+    return books.DivergenceShown(**_fields(row.divergence), closed_at=row.closed_at, **seen)
 
 
-def _alarm(row: AlarmRow) -> Body:
-    return {
-        "session": row.session,
-        "name": row.name,
-        "detail": row.detail,
-        "at": row.at,
-        "cleared_at": row.cleared_at,
-        **_acknowledged(row.acknowledged),
-    }
+def _alarm(row: AlarmRow) -> books.AlarmShown:
+    seen = _acknowledged(row.acknowledged)
+    return books.AlarmShown(row.session, row.name, row.detail, row.at, row.cleared_at, **seen)
 
 
-def _acknowledged(seen: Acknowledged | None) -> Body:
+def _acknowledged(seen: Acknowledged | None) -> dict[str, Any]:
     if seen is None:
-        return {"acknowledged_at": None}
+        return {}
     return {"acknowledged_at": seen.at, "acknowledged_by": seen.by, "acknowledged_reason": seen.reason}
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {each.name: getattr(value, each.name) for each in fields(value)}

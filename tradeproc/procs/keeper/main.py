@@ -13,7 +13,6 @@ from contextlib import suppress
 
 from tradeproc import config
 from tradeproc.bus.addresses import Directory
-from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
 from tradeproc.clock import wall_ns
 from tradeproc.config import Config
@@ -31,6 +30,7 @@ from tradeproc.procs.keeper.warden_watch import WardenWatch
 from tradeproc.procs.market_hours_file import follow_market_hours
 from tradeproc.procs.session_start import database_of
 from tradeproc.protocol import names
+from tradeproc.protocol.session_messages import SESSION, SessionBody, SessionsBody
 from tradeproc.store import DatabaseDown, SessionRow, Store
 from tradeproc.supervision.client import SupervisorAway, SupervisorRefused
 from tradeproc.supervision.groups_shell import GroupsShell
@@ -52,7 +52,7 @@ class Keeper:
         self.schedules = Schedules(node, store)
         self.view = SessionView()
         self._aside = AsideWatch(store, home.groups)
-        self._told: dict[int, Body] = {}
+        self._told: dict[int, SessionBody] = {}
         self._conflicts: dict[int, int] = {}
         # whose alarm may stand; None: nobody has looked
         self._alarmed: set[int] | None = None
@@ -63,7 +63,7 @@ class Keeper:
         self._lane = ThreadPoolExecutor(1, "migration")
         node.on_stop(lambda: self._lane.shutdown(wait=False))
         node.add_statistics(lambda: {"looks": self._looks})
-        node.snapshot("session", lambda _: {"sessions": list(self._told.values())})
+        node.snapshot(SESSION, lambda: SessionsBody(tuple(self._told.values())))
 
     def look(self) -> None:
         """Compare what should be with what is, and take the next steps."""
@@ -162,7 +162,7 @@ class Keeper:
         bodies = {row.id: self.view.body(row) for row in rows}
         for session, body in bodies.items():
             if self._told.get(session) != body:
-                self.node.publish("session", body)
+                self.node.publish(SESSION, body)
                 self.node.note_event()
         self._told = bodies
 

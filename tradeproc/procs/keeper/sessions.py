@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 
-from tradeproc.bus.codec import Body
 from tradeproc.clock import wall_ns
 from tradeproc.domain.wanted import next_change, wanted_now
 from tradeproc.engine.events import concerns
 from tradeproc.procs.portfolio.sums import most_severe
 from tradeproc.protocol import names
+from tradeproc.protocol.session_messages import SessionBody
 from tradeproc.store.rows import SessionRow
 from tradeproc.supervision.client import Program, ProgramState
 from tradeproc.supervision.wanted_groups import WantedSession
@@ -37,27 +37,27 @@ class SessionView:
         """Tell whether supervisord has the session's group."""
         return names.session_group(session) in self._programs
 
-    def body(self, row: SessionRow) -> Body:
+    def body(self, row: SessionRow) -> SessionBody:
         """Return a session for people: specification, what should be, what is."""
         programs = self._programs.get(names.session_group(row.id), [])
         holder = self._conflicts.get(row.id)
         now = wall_ns()
-        return {
-            "id": row.id,
-            "name": row.spec.name,
-            "spec": row.spec.to_dict(),
-            "desired": row.desired,
-            "is_due": wanted_now(row.spec, row.desired, now),
-            "next_change_at": next_change(row.spec, row.desired, now),
-            "state": _state(programs),
-            "trading_state": self.trading_state(row.id),
-            "programs": {program.name: program.state.value for program in programs},
-            "conflict": f"session {holder} trades the same account and product" if holder else "",
-            "fence": row.fence,
-            "holder": row.holder,
-            "created_at": row.created_at,
-            "changed_at": row.changed_at,
-        }
+        return SessionBody(
+            id=row.id,
+            name=row.spec.name,
+            spec=row.spec.to_dict(),
+            desired=row.desired,
+            is_due=wanted_now(row.spec, row.desired, now),
+            next_change_at=next_change(row.spec, row.desired, now),
+            state=_state(programs),
+            trading_state=self.trading_state(row.id),
+            programs={program.name: program.state.value for program in programs},
+            conflict=f"session {holder} trades the same account and product" if holder else "",
+            fence=row.fence,
+            holder=row.holder,
+            created_at=row.created_at,
+            changed_at=row.changed_at,
+        )
 
     def trading_state(self, session: int) -> str:
         """Return the most severe of the latches that concern a session."""

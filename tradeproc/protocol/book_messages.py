@@ -1,0 +1,216 @@
+"""What the database knows, as the keeper lists it for people, and what a person has seen of it; pure.
+
+A list is asked for by session and length, gives the newest rows, oldest first, and says in `cut` whether there are
+older ones.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Final
+
+from tradeproc.domain.book import Divergence, Fill, Position, Trade
+from tradeproc.domain.instruments import instrument_of
+from tradeproc.domain.orders import Order
+from tradeproc.domain.units import Nanos
+from tradeproc.protocol.definitions import Method
+
+_KEEPER: Final = ("keeper",)
+
+MOST_ROWS: Final = 10_000
+"""So many rows are told at once, and no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListRows:
+    """Of which session rows are wanted, None for all, and how many at most."""
+
+    session: int | None = None
+    limit: int = MOST_ROWS
+
+
+@dataclass(frozen=True, slots=True)
+class ListDecisions(ListRows):
+    """The same, and whether only decisions are wanted that were not carried out."""
+
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OrderShown(Order):
+    """An order with its prices in points beside those in ticks."""
+
+    limit_price: str | None = None
+    stop_price: str | None = None
+
+
+def order_shown(order: Order) -> OrderShown:
+    """Return an order with its prices in points."""
+    product = instrument_of(order.contract)
+    limit, stop = (None if ticks is None else str(product.price(ticks)) for ticks in (order.limit, order.stop))
+    return OrderShown(
+        **{each.name: getattr(order, each.name) for each in fields(Order)}, limit_price=limit, stop_price=stop
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PositionShown(Position):
+    """The newest position of a session in a contract, and who said so."""
+
+    session: int
+    source: str
+    at: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class DivergenceShown(Divergence):
+    """A divergence, when both sides agreed again (None while it is open), and who has seen it, when and why."""
+
+    closed_at: Nanos | None = None
+    acknowledged_at: Nanos | None = None
+    acknowledged_by: str | None = None
+    acknowledged_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmShown:
+    """An alarm of a session (None: of the host), when it was cleared, and who has seen it, when and why."""
+
+    session: int | None
+    name: str
+    detail: str
+    at: Nanos
+    cleared_at: Nanos | None = None
+    acknowledged_at: Nanos | None = None
+    acknowledged_by: str | None = None
+    acknowledged_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionShown:
+    """What a strategy wanted, and why it was not done (empty when it was); `times` in a row, the newest at `at`."""
+
+    session: int
+    began_at: Nanos
+    at: Nanos
+    times: int
+    market_at: Nanos
+    decision: str
+    reason: str
+    refusal: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionCounts:
+    """How many decisions of a session were wanted and refused, and on how many bars its strategy failed."""
+
+    wanted: int
+    refused: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersListed:
+    """Orders."""
+
+    orders: tuple[OrderShown, ...]
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FillsListed:
+    """Fills."""
+
+    fills: tuple[Fill, ...]
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TradesListed:
+    """Round trips."""
+
+    trades: tuple[Trade, ...]
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DivergencesListed:
+    """Differences between the broker and us."""
+
+    divergences: tuple[DivergenceShown, ...]
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmsListed:
+    """Alarms."""
+
+    alarms: tuple[AlarmShown, ...]
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionsListed:
+    """Decisions, and the counts of all that are kept where one session is meant."""
+
+    decisions: tuple[DecisionShown, ...]
+    cut: bool = False
+    counts: DecisionCounts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PositionsListed:
+    """Positions: one a session and contract, and never cut."""
+
+    positions: tuple[PositionShown, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """What a person has seen: `by` whom and why it is well; without `session` and `host` it is about all.
+
+    `what` is "divergences", "alarms" or the name of an alarm; both kinds when it is empty.
+    """
+
+    by: str
+    reason: str
+    session: int | None = None
+    host: bool = False
+    what: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenDivergence:
+    """A divergence that was acknowledged."""
+
+    session: int
+    kind: str
+    subject: str
+    at: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class SeenAlarm:
+    """An alarm that was acknowledged; of the host when `session` is None."""
+
+    session: int | None
+    name: str
+    at: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The rows that were noted."""
+
+    divergences: tuple[SeenDivergence, ...] = ()
+    alarms: tuple[SeenAlarm, ...] = ()
+
+
+ORDERS: Final[Method[ListRows, OrdersListed]] = Method("orders", ListRows, OrdersListed, _KEEPER)
+FILLS: Final[Method[ListRows, FillsListed]] = Method("fills", ListRows, FillsListed, _KEEPER)
+TRADES: Final[Method[ListRows, TradesListed]] = Method("trades", ListRows, TradesListed, _KEEPER)
+DIVERGENCES: Final[Method[ListRows, DivergencesListed]] = Method("divergences", ListRows, DivergencesListed, _KEEPER)
+ALARMS: Final[Method[ListRows, AlarmsListed]] = Method("alarms", ListRows, AlarmsListed, _KEEPER)
+DECISIONS: Final[Method[ListDecisions, DecisionsListed]] = Method(
+    "decisions", ListDecisions, DecisionsListed, _KEEPER
+)
+POSITIONS: Final[Method[ListRows, PositionsListed]] = Method("positions", ListRows, PositionsListed, _KEEPER)
+ACKNOWLEDGE: Final[Method[Acknowledge, Acknowledged]] = Method("acknowledge", Acknowledge, Acknowledged, _KEEPER)
