@@ -2,16 +2,13 @@
 
 import contextlib
 import secrets
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import psycopg
 
-from tradeproc.home import Home
 from tradeproc.store.embedded import DATABASE, EmbeddedServer, database_url
+from tradeproc.testing.running import temporary_home
 
 
 @contextlib.contextmanager
@@ -24,18 +21,6 @@ def server() -> Iterator[str]:
             yield database_url(home)
         finally:
             running.stop()
-
-
-@contextlib.contextmanager
-def temporary_home() -> Iterator[Home]:
-    """Make a home that nobody but us may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="tp-"))
-    try:
-        home = Home(folder)
-        home.make_folders()
-        yield home
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

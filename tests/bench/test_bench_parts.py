@@ -14,7 +14,6 @@ from typing import IO
 
 import pytest
 
-from tests.drills.desk import free_port, wait_for
 from tradeproc.bench.every_bar import KEYS, MINUTE, EveryBar, price_of
 from tradeproc.bench.processes import began_at, private_mb
 from tradeproc.bench.sink import Notes
@@ -22,6 +21,8 @@ from tradeproc.domain.orders import OrderType, TimeInForce
 from tradeproc.protocol.names import ProcessName
 from tradeproc.strategies.contract import SubmitOrder
 from tradeproc.testing.candles import candles
+from tradeproc.testing.desk import wait_for
+from tradeproc.testing.running import free_port
 from tradeproc.testing.strategies import view
 
 HEAD = b"POST /v3/orderexecution/orders HTTP/1.1\r\nContent-Length: 24\r\n\r\n"

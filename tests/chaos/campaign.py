@@ -19,7 +19,8 @@ from tests.chaos.mending import FAILURES, LIVE_SPEED, mend, orphans, wait_well
 from tests.chaos.report import Result, line_of
 from tests.chaos.scene import Missed, Scene
 from tests.chaos.troubles import DETECT_SECONDS, MAKERS, Trouble
-from tests.drills.desk import ACCOUNTS, Desk
+from tests.drills.desk import Desk
+from tradeproc.testing.desk import ACCOUNTS
 
 # an order whose answer was lost is given up after half a minute of confirmed absence
 AGREE_SECONDS = 75.0

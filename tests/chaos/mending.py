@@ -10,9 +10,10 @@ import psycopg
 
 from tests.chaos.scene import Scene
 from tests.chaos.troubles import limit_files, start_database, step_clock
-from tests.drills.desk import Desk, wait_for
+from tests.drills.desk import Desk
 from tradeproc.errors import TradeprocError
 from tradeproc.supervision.client import Supervisor
+from tradeproc.testing.desk import wait_for
 
 # what may go wrong on a desk that suffers; anything else is a bug of the campaign itself
 FAILURES = (AssertionError, TradeprocError, psycopg.Error, psutil.Error, OSError, KeyError)

@@ -6,7 +6,8 @@ from pathlib import Path
 from tests.chaos.draws import Draw, draw, is_apart, second_scene
 from tests.chaos.scene import Scene
 from tests.chaos.troubles import MAKERS, Trouble
-from tests.drills.desk import ACCOUNTS, Desk
+from tests.drills.desk import Desk
+from tradeproc.testing.desk import ACCOUNTS
 
 KINDS = tuple(MAKERS)
 

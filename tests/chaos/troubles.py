@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 import psutil
 
 from tests.chaos.scene import Missed, Scene
-from tests.drills.desk import Desk, wait_for
+from tests.drills.desk import Desk
 from tradeproc.errors import TradeprocError
 from tradeproc.protocol import names
 from tradeproc.supervision.client import Supervisor
+from tradeproc.testing.desk import wait_for
 
 FAR_TOO_SMALL = 1
 # the product's word for a hung process and a mute stream, and what reading it from a log may add on a busy machine

@@ -35,6 +35,13 @@ def test_the_strategy_of_the_readme_decides_as_it_says(tmp_path: Path) -> None:
     assert decide([100, 101, 102], position=1) is NOTHING
 
 
+@pytest.mark.parametrize("file", ["mine.py", "test_mine.py", "test_csv_broker.py"])
+def test_what_the_readme_shows_of_the_examples_is_what_they_are(file: str) -> None:
+    (shown,) = re.findall(rf"```python\n# {re.escape(file)}\n(.*?)```", TEXT, re.DOTALL)
+
+    assert shown in (ROOT / "examples" / file).read_text()
+
+
 def commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -68,7 +75,8 @@ def test_the_faults_that_are_shown_exist() -> None:
 
 
 def test_every_file_that_the_readme_names_is_there() -> None:
-    named = re.findall(r"`((?:scripts|conf|tradeproc)/[\w./-]+)", TEXT) + re.findall(r"\b[A-Z]+\.md\b", TEXT)
+    named = re.findall(r"`((?:scripts|conf|tradeproc|examples|tests)/[\w./-]+)", TEXT)
+    named += re.findall(r"\b[A-Z]+\.md\b", TEXT)
 
     assert not [name for name in named if not (ROOT / name).exists() and name != "conf/sessions/mine.toml"]
 

@@ -21,11 +21,14 @@ import psycopg
 import pytest
 
 from tests.cli.readme import strategy_of_the_readme
-from tests.drills.desk import ACCOUNT, Desk, Late, free_port, wait_for
+from tests.drills.desk import Desk
 from tradeproc.cli import healthcheck, tradectl
 from tradeproc.clock import wall_ns
 from tradeproc.store import Store
 from tradeproc.store.embedded import database_url
+from tradeproc.testing.desk import ACCOUNT, wait_for
+from tradeproc.testing.running import free_port
+from tradeproc.testing.waiting import Late
 
 pytestmark = pytest.mark.drill
 

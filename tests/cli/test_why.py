@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.drills.desk import ROOT
 from tradeproc.cli import why
 from tradeproc.cli.why import entries, why_rows
 from tradeproc.clock import wall_ns
 from tradeproc.desk.listed import SessionListed
 from tradeproc.domain.units import SECOND, Nanos, from_iso
 from tradeproc.supervision.deaths import Death
+from tradeproc.testing.running import INSTALLATION as ROOT
 
 ROW = SessionListed(1, "mine", desired="running", state="running")
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from tests.drills.desk import ACCOUNT
 from tests.drills.desk import Desk as WholeDesk
 from tradeproc.desk.exit_status import ExitStatus
 from tradeproc.desk.listed import SessionListed
@@ -16,6 +15,7 @@ from tradeproc.desk.readiness import NotUp, Readiness, ReadinessTiming, due, exi
 from tradeproc.errors import Outage
 from tradeproc.home import Home
 from tradeproc.supervision.client import Program, ProgramState
+from tradeproc.testing.desk import ACCOUNT
 
 CTL = ".venv/bin/supervisorctl -c supervisord.conf start"
 

@@ -1,66 +1,21 @@
-"""A whole desk in a temporary home: supervisord, every process, the embedded database and the local broker."""
+"""A whole desk that drills break, and whose books they compare with the broker's own to the last order."""
 
-import contextlib
-import json
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from decimal import Decimal
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import psutil
 import psycopg
 from psycopg.rows import dict_row
 
-from tradeproc.bus.addresses import Directory
-from tradeproc.bus.client import Client
 from tradeproc.domain.orders import Side
-from tradeproc.errors import TradeprocError
-from tradeproc.home import Home
-from tradeproc.localbroker.client import LocalBroker
-from tradeproc.localbroker.control_key import key_file_of
 from tradeproc.protocol import names
-from tradeproc.store.embedded import database_url
-from tradeproc.supervision.client import Program, Supervisor
+from tradeproc.testing.desk import ACCOUNT, TapeDesk, wait_for
+from tradeproc.testing.waiting import Late
 
-ROOT = Path(__file__).parents[2]
-ACCOUNTS = ["SIM0000001F", "SIM0000002F", "SIM0000003F"]
-ACCOUNT = ACCOUNTS[0]
-GENEROUS = 60.0
-
-
-class Late(AssertionError):
-    """A condition that did not come true in time."""
-
-
-def wait_for(what: str, condition: Callable[[], Any], seconds: float = GENEROUS) -> Any:
-    """Return the first true value of `condition`; an outage while asking counts as not yet."""
-    deadline = time.monotonic() + seconds
-    seen: object = None
-    while time.monotonic() < deadline:
-        try:
-            seen = condition()
-            if seen:
-                return seen
-        except (TradeprocError, psycopg.Error, OSError, KeyError, IndexError) as error:
-            seen = error
-        time.sleep(0.1)
-    raise Late(f"{what} not within {seconds} s; last seen: {seen!r}")
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+BUSY = "busy.py:Busy"
 
 
 def is_over(state: str) -> bool:
@@ -124,171 +79,24 @@ def excesses(fills: list[dict[str, Any]], most: int) -> list[str]:
     return found
 
 
-class Desk:
-    """One installation that a test may break."""
+class Desk(TapeDesk):
+    """A desk of drills: the busy strategy lies in its home, and its database is asked in SQL."""
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        speed: float = 1.0,
-        history_minutes: int = 10,
-        database: str | None = None,
-        tape: str = "shipped",
-    ) -> None:
-        self.home = self.broker_home = Home(folder)  # whose local broker it is: another desk's, where two share one
-        self.port = free_port()
-        self.environment = {key: value for key, value in os.environ.items() if not key.startswith("TRADEPROC_")}
-        if database:
-            self.environment["TRADEPROC_DATABASE_URL"] = database
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / "supervisord.conf", folder)
-        shutil.copytree(ROOT / "conf", folder / "conf")
-        shutil.copy(ROOT / "tests" / "drills" / "busy.py", folder)
-        (folder / ".venv").symlink_to(sys.prefix)
-        self.configure(speed=speed, history_minutes=history_minutes, tape=tape)
-        self.home.make_folders()
-        self.supervisord: subprocess.Popen[bytes] | None = None
-
-    def configure(self, *, speed: float, history_minutes: int, tape: str) -> None:
-        """Point the shipped configuration at a free port and set the pace of the tape."""
-        file = self.home.conf / "tradeproc.toml"
-        lines = []
-        for line in file.read_text().splitlines():
-            key = line.split("=")[0].strip()
-            replaced = {
-                "port": f"port = {self.port}",
-                "tape": f'tape = "{tape}"',
-                "speed": f"speed = {speed}",
-                "history_minutes": f"history_minutes = {history_minutes}",
-                "accounts": f"accounts = {json.dumps(ACCOUNTS)}",
-                "base_url": f'base_url = "http://127.0.0.1:{self.port}/v3"',
-                "auth_url": f'auth_url = "http://127.0.0.1:{self.port}"',
-            }.get(key, line)
-            lines.append(replaced)
-        file.write_text("\n".join(lines) + "\n")
-
-    # --- life cycle
-
-    def up(self) -> "Desk":
-        """Start supervisord and wait until the core answers."""
-        self.home.make_folders()
-        self.boot()
-        wait_for("the keeper", lambda: self.ask(names.KEEPER, "sessions", {}) is not None)
-        return self
-
-    def boot(self) -> None:
-        """Start supervisord; a former one has ended or is about to."""
-        if self.supervisord is not None:
-            self.supervisord.wait(GENEROUS)
-        with (self.home.log / "drill.out").open("ab") as output:
-            self.supervisord = subprocess.Popen(
-                [
-                    str(self.home.root / ".venv/bin/supervisord"),
-                    "-n",
-                    "-c",
-                    str(self.home.plain_root / "supervisord.conf"),
-                ],
-                cwd=self.home.root,
-                env=self.environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-
-    def down(self) -> None:
-        """Stop everything in an orderly way, and by force what does not stop."""
-        if self.supervisord is None:
-            return
-        family = (
-            psutil.Process(self.supervisord.pid).children(recursive=True) if self.supervisord.poll() is None else []
-        )
-        self.supervisord.send_signal(signal.SIGTERM)
-        try:
-            self.supervisord.wait(40)
-        except subprocess.TimeoutExpired:
-            self.supervisord.kill()
-            self.supervisord.wait(10)
-        _, alive = psutil.wait_procs(family, timeout=10)
-        for process in alive:
-            process.kill()
-        self.supervisord = None
-        self.home.forget_short_sockets()
-        self.broker.close()
-        del self.broker
-        assert not alive, [process.pid for process in alive]
-
-    def crash(self) -> None:
-        """Kill supervisord and wait until all its children have ended by themselves."""
-        assert self.supervisord is not None
-        family = psutil.Process(self.supervisord.pid).children(recursive=True)
-        self.supervisord.kill()
-        self.supervisord.wait(10)
-        _, alive = psutil.wait_procs(family, timeout=20)
-        assert not alive, [(process.pid, process.cmdline()) for process in alive]
-
-    def cut_power(self) -> None:
-        """Kill supervisord and everything under it at once, as the end of the machine would."""
-        assert self.supervisord is not None
-        everything = psutil.Process(self.supervisord.pid).children(recursive=True)
-        self.supervisord.kill()
-        for process in everything:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        self.supervisord.wait(10)
-        psutil.wait_procs(everything, timeout=10)
-        self.supervisord = None
-
-    def __enter__(self) -> "Desk":
-        return self.up()
-
-    def __exit__(self, *_: object) -> None:
-        self.down()
-
-    # --- sessions
+    def __init__(self, folder: Path, **options: Any) -> None:
+        super().__init__(folder, **options)
+        shutil.copy(Path(__file__).parent / "busy.py", folder)
 
     def begin(
-        self,
-        strategy: str = "busy.py:Busy",
-        account: str = ACCOUNT,
-        changes: dict[str, Any] | None = None,
-        **arguments: object,
+        self, strategy: str = BUSY, account: str = ACCOUNT, changes: dict[str, Any] | None = None, **arguments: object
     ) -> int:
         """Create and start a session, wait until its trader is ready, and return its number."""
-        session = self.create(strategy, account, changes, **arguments)
-        self.wait_ready(session)
-        return session
+        return super().begin(strategy, account, changes, **arguments)
 
     def create(
-        self,
-        strategy: str = "busy.py:Busy",
-        account: str = ACCOUNT,
-        changes: dict[str, Any] | None = None,
-        **arguments: object,
+        self, strategy: str = BUSY, account: str = ACCOUNT, changes: dict[str, Any] | None = None, **arguments: object
     ) -> int:
         """Create and start a session, and return its number."""
-        spec = {
-            "name": f"drill-{account}",
-            "login": "paper",
-            "account": account,
-            "contract": "ESH24",
-            "minutes": 1,
-            "strategy": strategy,
-            "quantity": 1,
-            "environment": "paper",
-            "limits": {"max_order": 2, "max_position": 2},
-            "arguments": arguments,
-            **(changes or {}),
-        }
-        session = int(self.ask(names.KEEPER, "create", {"spec": spec}, 15.0)["session"])
-        self.ask(names.KEEPER, "start", {"session": session})
-        return session
-
-    def wait_ready(self, session: int) -> None:
-        """Wait until the trader of a session has reconciled and trades."""
-        wait_for(
-            f"trader {session} ready",
-            lambda: self.ask(names.trader(session), "status", {}, 2.0)["state"] == "ready",
-        )
+        return super().create(strategy, account, changes, **arguments)
 
     def wait_fills(self, session: int, more: int = 1) -> None:
         """Wait until the session has booked more fills than now."""
@@ -303,16 +111,10 @@ class Desk:
         """Return how many rows a table has of a session."""
         return int(self.rows(f"select count(*) as n from {table} where session = %s", session)[0]["n"])
 
-    def flatten(self, session: int) -> None:
-        """Get the session flat and wait for it; market time may stand still."""
-        wait_for(
-            "flatten heard",
-            lambda: self.ask(names.KEEPER, "flatten", {"session": session}, 10.0)["sessions"][0]["ok"],
-        )
-        wait_for(
-            f"session {session} flat",
-            lambda: (state := self.state(session))["position"] == 0 and not state["orders"],
-        )
+    def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
+        """Return what the database says."""
+        with psycopg.connect(self.database_url, autocommit=True, connect_timeout=3) as connection:
+            return connection.cursor(row_factory=dict_row).execute(query, parameters).fetchall()  # type: ignore[arg-type]
 
     def assert_books_agree(
         self, session: int, account: str = ACCOUNT, seconds: float = 60.0, known: Collection[str] = ()
@@ -373,56 +175,3 @@ class Desk:
         if (in_row := written[0]["quantity"] if written else 0) != held:
             found.append(f"position: {in_row} in the database, {held} at the broker")
         return found
-
-    # --- asking
-
-    def ask(self, process: str, method: str, params: dict[str, Any], seconds: float = 5.0) -> dict[str, Any]:
-        """Ask a process over the bus."""
-        with Client(Directory(self.home.sockets)) as client:
-            return client.call(process, method, params, seconds)
-
-    def tradectl(self, *arguments: str, code: int | None = 0) -> Any:
-        """Run tradectl with --json and return what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "tradeproc.cli.tradectl", "--home", str(self.home.root), *arguments, "--json"],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            env=self.environment,
-            check=False,
-        )
-        assert code is None or done.returncode == code, done.stdout + done.stderr
-        return json.loads(done.stdout) if done.stdout.strip() else None
-
-    def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
-        """Return what the database says."""
-        url = self.environment.get("TRADEPROC_DATABASE_URL") or database_url(self.home)
-        with psycopg.connect(url, autocommit=True, connect_timeout=3) as connection:
-            return connection.cursor(row_factory=dict_row).execute(query, parameters).fetchall()  # type: ignore[arg-type]
-
-    @cached_property
-    def broker(self) -> LocalBroker:
-        """Return the control of the local broker."""
-        return LocalBroker(f"http://127.0.0.1:{self.port}", key_file_of(self.broker_home))
-
-    def programs(self) -> list[Program]:
-        """Return what supervisord has."""
-        return Supervisor(self.home).processes()
-
-    def pid(self, process: str) -> int:
-        """Return the pid that supervisord has for a process, as `session-1.trader`; 0 when it is down."""
-        return next((found.pid for found in self.programs() if found.process == process), 0)
-
-    def kill(self, process: str, how: signal.Signals = signal.SIGKILL) -> int:
-        """Send a signal to a process and return its pid."""
-        pid = int(wait_for(f"a pid of {process}", lambda: self.pid(process)))
-        os.kill(pid, how)
-        return pid
-
-    def state(self, session: int) -> dict[str, Any]:
-        """Return a trader's own summary."""
-        return self.ask(names.trader(session), "state", {})
-
-    def log(self, process: str) -> str:
-        """Return a process's log."""
-        return "".join(path.read_text(errors="replace") for path in self.home.log.glob(f"*{process.split('.')[-1]}*"))

@@ -9,12 +9,13 @@ import psutil
 import pytest
 
 from tests.databases import freeze_server, fresh_database, server
-from tests.drills.desk import ACCOUNT, Desk, is_over, wait_for
+from tests.drills.desk import Desk, is_over
 from tests.drills.long_tape import write_tape
 from tradeproc.domain.answers import Known, Unknown
 from tradeproc.store.kept import kept_file, read_kept
 from tradeproc.store.rows import Latch
 from tradeproc.supervision.client import Program, ProgramState, Supervisor
+from tradeproc.testing.desk import ACCOUNT, wait_for
 
 pytestmark = pytest.mark.drill
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.drills.desk import ACCOUNT, Desk, wait_for
+from tests.drills.desk import Desk
 from tests.drills.long_tape import write_tape
+from tradeproc.testing.desk import ACCOUNT, wait_for
 
 pytestmark = pytest.mark.drill
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills.desk import ACCOUNT, Desk, wait_for
+from tests.drills.desk import Desk
+from tradeproc.testing.desk import ACCOUNT, wait_for
 
 pytestmark = pytest.mark.drill
 

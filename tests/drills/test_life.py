@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.drills.desk import ACCOUNT, Desk, is_over, wait_for
+from tests.drills.desk import Desk, is_over
 from tests.drills.long_tape import write_tape
 from tradeproc.domain import messages
 from tradeproc.domain.broker_orders import BracketRequest, OrderRequest
@@ -23,6 +23,7 @@ from tradeproc.domain.instruments import Contract
 from tradeproc.domain.orders import OrderRole, OrderType, Side
 from tradeproc.domain.units import Contracts, Price
 from tradeproc.supervision.client import Program, ProgramState, Supervisor
+from tradeproc.testing.desk import ACCOUNT, wait_for
 
 pytestmark = pytest.mark.drill
 

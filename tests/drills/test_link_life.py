@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.drills.desk import ACCOUNTS, Desk, wait_for
+from tests.drills.desk import Desk
+from tradeproc.testing.desk import ACCOUNTS, wait_for
 
 pytestmark = pytest.mark.drill
 

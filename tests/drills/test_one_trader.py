@@ -3,8 +3,6 @@
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -14,8 +12,10 @@ import psycopg
 import pytest
 
 from tests.databases import fresh_database, server
-from tests.drills.desk import ACCOUNT, Desk, duplicates, wait_for
+from tests.drills.desk import Desk, duplicates
 from tests.drills.long_tape import write_tape
+from tradeproc.testing.desk import ACCOUNT, wait_for
+from tradeproc.testing.running import Child
 
 pytestmark = pytest.mark.drill
 
@@ -39,15 +39,9 @@ class Hosts(NamedTuple):
 @contextlib.contextmanager
 def exchange(desk: Desk) -> Iterator[None]:
     """Run the local broker of a desk's configuration beside it, as a process of nobody's."""
-    environment = desk.environment | {"TRADEPROC_HOME": str(desk.home.root)}
-    with (desk.home.log / "exchange.log").open("ab") as log:
-        command = [sys.executable, "-m", "tradeproc.procs", "localbroker"]
-        process = subprocess.Popen(command, env=environment, cwd=desk.home.root, stdout=log, stderr=log)
-    try:
+    with Child(desk.home, "localbroker") as process:
         yield
-    finally:
-        process.terminate()
-        process.wait(20)
+        process.end()
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,12 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.drills.desk import ACCOUNT, Desk, wait_for
+from tests.drills.desk import Desk
 from tests.drills.interpreter import replace_interpreter
 from tests.drills.long_tape import write_tape
 from tradeproc.errors import TradeprocError
 from tradeproc.supervision.client import Supervisor
+from tradeproc.testing.desk import ACCOUNT, wait_for
 
 pytestmark = pytest.mark.drill
 

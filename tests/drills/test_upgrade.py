@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills.desk import ACCOUNTS, Desk, duplicates, wait_for
+from tests.drills.desk import Desk, duplicates
 from tests.drills.interpreter import replace_interpreter
 from tests.drills.long_tape import write_tape
+from tradeproc.testing.desk import ACCOUNTS, wait_for
 
 pytestmark = pytest.mark.drill
 

@@ -4,22 +4,14 @@ The table "What is confirmed" of ARCHITECTURE.md names what proves each row; thi
 committed row, over the embedded server as it runs on a desk.
 """
 
-import os
-import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
 
-from tests.databases import temporary_home
 from tests.store.book import AT, DIVERGENCE, EVENT, FILL, ORDER, POSITION, SPEC
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
@@ -33,9 +25,8 @@ from tradeproc.store import Journal, Lease, Store
 from tradeproc.store.database import connect
 from tradeproc.store.embedded import database_url
 from tradeproc.store.kept import kept_file
+from tradeproc.testing.running import Child, furnish, kill, temporary_home
 from tradeproc.testing.waiting import wait_until
-
-ROOT = Path(__file__).parents[2]
 
 
 class Desk:
@@ -43,39 +34,24 @@ class Desk:
 
     def __init__(self, home: Home) -> None:
         self.home, self.url = home, database_url(home)
-        shutil.copy(ROOT / "supervisord.conf", home.root)
-        shutil.copytree(ROOT / "conf", home.conf)
+        furnish(home)
         self.client = Client(Directory(home.sockets))
-        self._alive: dict[str, subprocess.Popen[bytes]] = {}
+        self._alive: dict[str, Child] = {}
 
     def begin(self) -> "Desk":
         for kind in ("postgres", "keeper"):
             if kind not in self._alive:
-                self._start(kind)
+                self._alive[kind] = Child(self.home, kind)
         wait_until("the database", lambda: self.ask("postgres", "status")["state"] == "ready")
         wait_until("the keeper", lambda: self.ask("keeper", "sessions") is not None)
         return self
-
-    def _start(self, kind: str) -> None:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("TRADEPROC_")}
-        environment["TRADEPROC_HOME"] = str(self.home.root)
-        with (self.home.log / f"{kind}.log").open("ab") as log:
-            command = [sys.executable, "-m", "tradeproc.procs", kind]
-            self._alive[kind] = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
     def ask(self, kind: str, method: str, **params: Any) -> Body:
         return self.client.call(f"core.{kind}", method, params, 15.0)
 
     def kill(self, *kinds: str) -> None:
         """Kill processes and all that they started, at the same moment."""
-        dying = [psutil.Process(self._alive[kind].pid) for kind in kinds]
-        dying += [child for each in list(dying) for child in each.children(recursive=True)]
-        for process in dying:
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGKILL)
-        for kind in kinds:
-            self._alive.pop(kind).wait(60)
-        psutil.wait_procs(dying, 60)
+        kill(*(self._alive.pop(kind) for kind in kinds))
 
     def close(self) -> None:
         self.kill(*list(self._alive))

@@ -13,11 +13,12 @@ import psutil
 import psycopg
 import pytest
 
-from tests.databases import freeze_server, temporary_home
+from tests.databases import freeze_server
 from tradeproc.home import Home
 from tradeproc.store import embedded
 from tradeproc.store.embedded import EmbeddedServer, database_url, socket_folder
 from tradeproc.store.server_probe import ServerProbe
+from tradeproc.testing.running import temporary_home
 from tradeproc.testing.waiting import wait_until
 
 KEEPER = """

@@ -6,6 +6,7 @@
     under_test.py      what a broker brings along to be run through it
     requests.py        what the suite sends and asks; listening.py how it hears a stream
     brokers.py         a running local broker, and any broker that speaks its protocol, ready for the suite
+    desk.py            a whole desk on a tape in one process tree; running.py homes and single processes
     waiting.py         wait for a condition, never for a time
 
 Nothing that trades imports this room. The contract needs the extra `testing` (pytest, hypothesis). Start reading at

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from tests.drills.desk import ROOT, Desk, wait_for
+from tests.drills.desk import Desk
 from tradeproc.cli import healthcheck, tradectl
 from tradeproc.cli.commands import desks
 from tradeproc.cli.quickstart import preflight
@@ -22,6 +22,8 @@ from tradeproc.domain.units import SECOND
 from tradeproc.localbroker.tape import shipped
 from tradeproc.store.embedded import database_url
 from tradeproc.supervision.client import Supervisor
+from tradeproc.testing.desk import wait_for
+from tradeproc.testing.running import INSTALLATION as ROOT
 
 pytestmark = pytest.mark.drill
 

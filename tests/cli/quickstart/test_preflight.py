@@ -9,7 +9,6 @@ import pytest
 
 from tests.cli.conftest import rewrite
 from tests.cli.readme import strategy_of_the_readme
-from tests.drills.desk import free_port
 from tradeproc.cli.quickstart import main, preflight
 from tradeproc.cli.quickstart.run_report import filled, fills_of
 from tradeproc.config import read_session
@@ -24,6 +23,7 @@ from tradeproc.market.bars import TickArrays, TimeBars, bars_of
 from tradeproc.procs.keeper.checks import BadSpecification
 from tradeproc.strategies.contract import SubmitBracket
 from tradeproc.strategies.loading import BadStrategy, build_arguments, load_strategy
+from tradeproc.testing.running import free_port
 from tradeproc.testing.strategies import view
 
 ROOT = Path(__file__).parents[3]

@@ -1,20 +1,15 @@
 """The database's process and the job queue's, as real processes: trades follow fills, whatever dies in between."""
 
-import os
-import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 
 import psycopg
 import pytest
 
-from tests.databases import fresh_database, server, temporary_home
+from tests.databases import fresh_database, server
 from tests.store.book import AT, EVENT, FILL, ORDER, SPEC
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
@@ -25,10 +20,8 @@ from tradeproc.home import Home
 from tradeproc.store import Journal, Store
 from tradeproc.store.embedded import database_url
 from tradeproc.store.writes import fill_write, orders_write
+from tradeproc.testing.running import Child, furnish, temporary_home
 from tradeproc.testing.waiting import wait_until
-
-ROOT = Path(__file__).parents[3]
-GENEROUS = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -46,35 +39,19 @@ def url(server_url: str) -> Iterator[str]:
 @pytest.fixture
 def home() -> Iterator[Home]:
     with temporary_home() as home:
-        (home.root / "supervisord.conf").touch()
-        shutil.copytree(ROOT / "conf", home.conf)
+        furnish(home)
         yield home
 
 
-class Process:
-    """One process of a home, killed at the end of the test if it is still there."""
+class Process(Child):
+    """One process of a home that says how it is."""
 
-    def __init__(self, home: Home, kind: str, url: str | None = None) -> None:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("TRADEPROC_")}
-        environment["TRADEPROC_HOME"] = str(home.root)
-        if url:
-            environment["TRADEPROC_DATABASE_URL"] = url
-        self.name, self.home = f"core.{kind}", home
-        self.log = home.log / f"{kind}.log"
-        with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "tradeproc.procs", kind]
-            self.popen = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
+    def __init__(self, home: Home, kind: str, url: str = "") -> None:
+        super().__init__(home, kind, database=url)
+        self.name = f"core.{kind}"
 
     def __enter__(self) -> "Process":
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end(signal.SIGKILL)
-
-    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
-        if self.popen.poll() is None:
-            self.popen.send_signal(how)
-        return self.popen.wait(GENEROUS)
 
     def state(self) -> str:
         with Client(Directory(self.home.sockets)) as client:
@@ -189,6 +166,6 @@ def test_jobs_wait_for_a_database_that_comes_late_and_goes_and_comes_again(home:
 def test_with_an_external_database_there_is_nothing_to_keep_up(home: Home, url: str) -> None:
     postgres = Process(home, "postgres", url)
 
-    assert postgres.popen.wait(GENEROUS) == 0
-    assert "database_external" in postgres.log.read_text()
+    assert postgres.wait() == 0
+    assert "database_external" in postgres.said()
     assert not home.postgres.exists()

@@ -4,8 +4,6 @@ Keeper, trader and the job queue's process are real, and so is the database; the
 """
 
 import os
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -20,7 +18,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.databases import temporary_home
 from tests.procs.shut import away
 from tests.store.book import SPEC
 from tradeproc.bus.addresses import Directory
@@ -34,9 +31,9 @@ from tradeproc.procs.keeper.unstored import REFUSED_ALARM, UNREAD_ALARM, Unstore
 from tradeproc.store import DatabaseDown, Latch, Store
 from tradeproc.store.kept import kept_file, read_kept, standing, write_kept
 from tradeproc.store.writes import latch_write
+from tradeproc.testing.running import Child, furnish, kill, temporary_home
 from tradeproc.testing.waiting import wait_until
 
-ROOT = Path(__file__).parents[3]
 KEPT = "kept until the database is back"
 HALTED = Latch("host", "halted", "me", "drill", Nanos(1_700_000_000_000_000_000))
 
@@ -46,39 +43,33 @@ class Host:
 
     def __init__(self, home: Home, url: str) -> None:
         self.home, self.url = home, url
-        shutil.copy(ROOT / "supervisord.conf", home.root)
-        shutil.copytree(ROOT / "conf", home.conf)
+        furnish(home)
         self.store, self.client = Store(url), Client(Directory(home.sockets))
         self.session = self.store.create_session(replace(SPEC, strategy="moving_average_cross", arguments={}))
         self.names = {"trader": f"session-{self.session}.trader", "keeper": "core.keeper", "jobs": "core.jobs"}
         self.file = kept_file(home)
-        self._alive: dict[str, subprocess.Popen[bytes]] = {}
+        self._alive: dict[str, Child] = {}
 
     def start(self, kind: str) -> None:
-        environment = {**os.environ, "TRADEPROC_HOME": str(self.home.root), "TRADEPROC_DATABASE_URL": self.url}
-        command = [sys.executable, "-m", "tradeproc.procs", kind, *([str(self.session)] if kind == "trader" else [])]
-        with (self.home.log / f"{kind}.log").open("ab") as log:
-            self._alive[kind] = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        arguments = [self.session] if kind == "trader" else []
+        self._alive[kind] = Child(self.home, kind, *arguments, database=self.url)
 
     def begin(self, kind: str) -> None:
         """Start a process and wait until it has looked around."""
         self.start(kind)
         looks = {"jobs": self._has_swept, "trader": lambda: bool(self.trading_state()), "keeper": self._has_looked}
-        wait_until(f"{kind}: {self.log(kind)}", looks[kind])
+        wait_until(kind, looks[kind])
 
     def _has_swept(self) -> bool:
         return bool(self.ask("jobs", "status")["state"] == "ready")
 
     def _has_looked(self) -> bool:
-        assert self._alive["keeper"].poll() is None, self.log("keeper")
+        assert self._alive["keeper"].is_alive, self.log("keeper")
         return bool(self.ask("keeper", "status")["statistics"]["looks"] > 1)
 
     def kill(self, *kinds: str) -> None:
         """Kill processes as a loss of power does: all at once, and none can say goodbye."""
-        for kind in kinds:
-            self._alive[kind].send_signal(signal.SIGKILL)
-        for kind in kinds:
-            self._alive.pop(kind).wait(60)
+        kill(*(self._alive.pop(kind) for kind in kinds))
 
     def ask(self, kind: str, method: str, **params: Any) -> Body:
         return self.client.call(self.names[kind], method, params, 15.0)

@@ -1,10 +1,6 @@
 """The local broker as a process of a desk: its settings, its heartbeat, its end."""
 
-import os
 import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,15 +10,17 @@ import pytest
 
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
-from tradeproc.clock import SECOND, monotonic_ns
+from tradeproc.bus.codec import Body
 from tradeproc.config import load
 from tradeproc.home import Home
 from tradeproc.localbroker.chosen import Choice, choose, chosen
-from tradeproc.localbroker.client import LocalBroker, LocalBrokerDown
+from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.control_key import key_file_of
 from tradeproc.market.tape_files.reading import TapeHints
 from tradeproc.procs.localbroker.main import HeartbeatThread, configured_tape, folder_of
 from tradeproc.protocol.names import LOCAL_BROKER
+from tradeproc.testing.running import Child, free_port
+from tradeproc.testing.waiting import wait_until
 
 CONFIG = """
 [desk]
@@ -54,39 +52,23 @@ def home(tmp_path: Path) -> Home:
 
 
 def configure(home: Home, *, enabled: bool = True) -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     (home.conf / "tradeproc.toml").write_text(CONFIG.format(port=port, enabled=str(enabled).lower()))
     return port
 
 
-def start(home: Home) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tradeproc.procs", "localbroker"]
-    environment = {**os.environ, "TRADEPROC_HOME": str(home.root)}
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-
-
 @contextmanager
-def running(home: Home, port: int) -> Iterator[tuple[subprocess.Popen[str], LocalBroker]]:
+def running(home: Home, port: int) -> Iterator[tuple[Child, LocalBroker]]:
     """Run the process until it answers; whatever happens, it is gone afterwards."""
-    process = start(home)
-    try:
-        with LocalBroker(f"http://127.0.0.1:{port}", key_file_of(home)) as control:
-            deadline = monotonic_ns() + 60 * SECOND
-            while not is_up(control):
-                assert process.poll() is None and monotonic_ns() < deadline
-            yield process, control
-    finally:
-        process.kill()
-        process.communicate()
+    control = LocalBroker(f"http://127.0.0.1:{port}", key_file_of(home))
+    with Child(home, "localbroker") as process, control:
 
+        def is_up() -> bool:
+            assert process.is_alive, process.said()
+            return bool(control.status()["accounts"])
 
-def is_up(control: LocalBroker) -> bool:
-    try:
-        return bool(control.status()["accounts"])
-    except LocalBrokerDown:
-        return False
+        wait_until("the local broker", is_up, 60.0)
+        yield process, control
 
 
 def test_it_serves_the_configured_accounts_to_the_configured_client(home: Home) -> None:
@@ -112,9 +94,9 @@ def test_it_beats_on_the_bus_and_leaves_in_order_with_open_streams(home: Home) -
             next(lines)
             beat = bus.call(LOCAL_BROKER, "status", {}, seconds=5)
             streams = len(control.status()["streams"])
-            process.send_signal(signal.SIGTERM)
+            process.popen.send_signal(signal.SIGTERM)
             farewell = [line for line in lines if "GoAway" in line]
-        code = process.wait(10)
+        code = process.wait()
 
     assert (beat["state"], beat["kind"], streams) == ("ready", "localbroker", 1)
     assert (len(farewell), code) == (1, 0)
@@ -125,20 +107,23 @@ def test_a_second_one_finds_the_port_taken_and_stays_down(home: Home) -> None:
     port = configure(home)
 
     with running(home, port):
-        second = start(home)
-        _, said = second.communicate(timeout=60)
+        second = Child(home, "localbroker")
+        code = second.wait()
 
-    assert second.returncode == 78
-    assert f"port {port} on 127.0.0.1 is taken" in said.splitlines()[-1]
+    assert code == 78
+    assert f"port {port} on 127.0.0.1 is taken" in second.said().splitlines()[-1]
 
 
 def test_disabled_it_ends_at_once_and_well(home: Home) -> None:
     configure(home, enabled=False)
 
-    process = start(home)
-    process.communicate(timeout=60)
+    assert Child(home, "localbroker").wait() == 0
 
-    assert process.returncode == 0
+
+def says(bus: Client, detail: str) -> Body | None:
+    """Return what the local broker says of itself, once the detail is in it."""
+    told = bus.call(LOCAL_BROKER, "status", {}, seconds=5)
+    return told if detail in told["detail"] else None
 
 
 def access_token(port: int) -> str:
@@ -153,11 +138,7 @@ def test_it_beats_and_says_how_far_it_is_while_a_large_tape_is_read(home: Home) 
         pulse.hear(0)
         pulse.hear(1_234_567)
         with Client(Directory(home.sockets)) as bus:
-            deadline = monotonic_ns() + 60 * SECOND
-            told = bus.call(LOCAL_BROKER, "status", {}, seconds=5)
-            while "1,234,567 rows" not in told["detail"]:
-                assert monotonic_ns() < deadline
-                told = bus.call(LOCAL_BROKER, "status", {}, seconds=5)
+            told = wait_until("the count", lambda: says(bus, "1,234,567 rows"))
     finally:
         pulse.end()
 
@@ -171,11 +152,7 @@ def test_the_end_of_the_tape_is_said_and_a_chosen_tape_is_played_until_another_i
     choose(folder_of(home), Choice(str(tape), TapeHints("America/New_York")), configured_tape(home, load(home)))
 
     with running(home, port) as (_, control), Client(Directory(home.sockets)) as bus:
-        deadline = monotonic_ns() + 60 * SECOND
-        told = bus.call(LOCAL_BROKER, "status", {}, seconds=5)
-        while "the tape is over" not in told["detail"]:
-            assert monotonic_ns() < deadline
-            told = bus.call(LOCAL_BROKER, "status", {}, seconds=5)
+        told = wait_until("the end of the tape", lambda: says(bus, "the tape is over"))
         name = control.status()["tape"]["name"]
 
     assert (name, told["statistics"]["tape_is_over"]) == ("ESH24_two.csv", True)

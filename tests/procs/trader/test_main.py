@@ -1,18 +1,12 @@
 """How a trader begins: real processes, and whatever may be missing or in the way at that moment."""
 
-import os
-import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from tests.databases import temporary_home
 from tests.procs.shut import away
 from tests.store.book import EVENT, ORDER, SPEC
 from tradeproc.bus.addresses import Directory
@@ -27,9 +21,9 @@ from tradeproc.procs.trader import main
 from tradeproc.store import Lease, Store
 from tradeproc.store.journal import Journal
 from tradeproc.store.writes import orders_write
+from tradeproc.testing.running import Child, furnish, kill, temporary_home
 from tradeproc.testing.waiting import wait_until
 
-ROOT = Path(__file__).parents[3]
 CROSS = replace(SPEC, strategy="moving_average_cross", arguments={})
 
 
@@ -38,23 +32,16 @@ class Desk:
 
     def __init__(self, home: Home, url: str) -> None:
         self.home, self.url = home, url
-        shutil.copy(ROOT / "supervisord.conf", home.root)
-        shutil.copytree(ROOT / "conf", home.conf, dirs_exist_ok=True)
+        furnish(home)
         self.store = Store(url)
         self.client = Client(Directory(home.sockets))
-        self.children: list[subprocess.Popen[str]] = []
+        self.children: list[Child] = []
 
     def session(self, spec: SessionSpec = CROSS) -> int:
         return self.store.create_session(spec)
 
-    def start(self, session: int) -> "subprocess.Popen[str]":
-        environment = {
-            **os.environ,
-            "TRADEPROC_HOME": str(self.home.root),
-            "TRADEPROC_DATABASE_URL": self.url,
-        }
-        command = [sys.executable, "-m", "tradeproc.procs", "trader", str(session)]
-        self.children.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
+    def start(self, session: int) -> Child:
+        self.children.append(Child(self.home, "trader", session, database=self.url))
         return self.children[-1]
 
     def status(self, session: int) -> Body:
@@ -65,15 +52,13 @@ class Desk:
 
     def waits_for(self, session: int, what: str) -> None:
         def does() -> bool:
-            assert self.children[-1].poll() is None, ended(self.children[-1])
+            assert self.children[-1].is_alive, ended(self.children[-1])
             return what in self.status(session)["detail"]
 
         wait_until(f"it waits: {what}", does)
 
     def close(self) -> None:
-        for child in self.children:
-            child.kill()
-            child.communicate()
+        kill(*self.children)
         self.client.close()
         self.store.close()
 
@@ -86,10 +71,9 @@ def desk(book_url: str) -> Iterator[Desk]:
         made.close()
 
 
-def ended(child: "subprocess.Popen[str]") -> tuple[int, list[str]]:
+def ended(child: Child) -> tuple[int, list[str]]:
     """Return the exit code and the lines it said."""
-    _, said = child.communicate(timeout=20)
-    return child.returncode, said.splitlines()
+    return child.wait(), child.said().splitlines()
 
 
 def test_a_database_that_is_away_delays_the_start_and_nothing_else_not_even_an_end(desk: Desk) -> None:
@@ -99,13 +83,13 @@ def test_a_database_that_is_away_delays_the_start_and_nothing_else_not_even_an_e
         desk.waits_for(first, "waiting for the database")
         desk.waits_for(second, "waiting for the database")
         began = time.monotonic()
-        told_to_end.send_signal(signal.SIGTERM)
+        told_to_end.popen.send_signal(signal.SIGTERM)
         assert ended(told_to_end)[0] == 0
         assert time.monotonic() - began < 10
 
     desk.waits_for(second, "waiting for the broker's terms")
     assert desk.store.session(second).fence == 1
-    child.send_signal(signal.SIGTERM)
+    child.popen.send_signal(signal.SIGTERM)
     assert ended(child)[0] == 0
 
 

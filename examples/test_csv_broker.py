@@ -1,0 +1,82 @@
+"""The CSV broker through the contract: all that a broker of market data promises, and one thing that only it does."""
+
+from pathlib import Path
+
+import csv_broker
+import pytest
+
+from tradeproc.brokers.contract import ClientCredentials, Environment, Login, SnapshotEnded, StreamedBar
+from tradeproc.domain.instruments import Contract
+from tradeproc.domain.units import Price
+from tradeproc.testing.contract import BrokerContract
+from tradeproc.testing.listening import listening
+from tradeproc.testing.under_test import Trouble
+
+FIRST = 1_704_754_800
+
+
+class NoTokens:
+    """A token source for a broker that wants none."""
+
+    def __init__(self) -> None:
+        self.refusals: list[str] = []
+
+    def token(self) -> str:
+        return ""
+
+    def refused(self, token: str) -> None:
+        self.refusals.append(token)
+
+
+class CsvDesk:
+    """The broker with a folder of its own, and a hand on the file in it; satisfies `BrokerUnderTest`."""
+
+    broker = csv_broker.BROKER
+    client = ClientCredentials("", "", "")
+    refresh_token = account = ""
+    contract = Contract("ES", 2024, 3)
+
+    def __init__(self, folder: Path) -> None:
+        self.login = Login("files", "csv", Environment.PAPER, folder.as_uri())
+        self.tokens = NoTokens()
+        self.file = folder / "ES_2024_03.csv"
+        self.file.write_text("opened_at,open,high,low,close,volume\n")
+        for minute in range(20):
+            self.add(minute)
+
+    def add(self, minute: int) -> None:
+        price = 4800 + minute % 5
+        with self.file.open("a") as file:
+            file.write(f"{FIRST + 60 * minute},{price},{price + 1},{price - 1},{price + 0.5},{minute + 1}\n")
+
+    def last_price(self) -> Price:
+        raise AssertionError("only asked of a broker with accounts")
+
+    def make(self, trouble: Trouble) -> None:
+        if trouble is Trouble.STREAM_GO_AWAY:
+            with self.file.open("a") as file:
+                file.write(f"{csv_broker.FAREWELL}\n")
+        else:
+            self.file.unlink()
+
+    def orders_taken(self) -> int:
+        raise AssertionError("only asked of a broker with accounts")
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> CsvDesk:
+    return CsvDesk(tmp_path)
+
+
+class TestCsvBroker(BrokerContract):
+    """The whole contract; `desk` is the fixture above."""
+
+
+def test_a_row_that_is_added_closes_the_bar_before_it(desk: CsvDesk) -> None:
+    with listening(desk.broker.bar_stream(desk.login, desk.tokens, desk.contract, 1, 3)) as heard:
+        heard.wait_for(SnapshotEnded)
+        desk.add(20)
+        heard.wait_for(StreamedBar, lambda told: not told.is_history and not told.candle.is_closed)
+        news = [event.candle for event in heard.events if isinstance(event, StreamedBar) and not event.is_history]
+
+    assert [(bar.volume, bar.is_closed) for bar in news] == [(20, True), (21, False)]
