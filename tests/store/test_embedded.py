@@ -25,8 +25,8 @@ KEEPER = """
 import sys, time
 from pathlib import Path
 from tradeproc.home import Home
-from tradeproc.store.embedded import Server
-server = Server(Home(Path(sys.argv[1])), durable=False)
+from tradeproc.store.embedded import EmbeddedServer
+server = EmbeddedServer(Home(Path(sys.argv[1])), durable=False)
 server.start()
 print(server.pid, flush=True)
 time.sleep(600)
