@@ -13,6 +13,7 @@ from tradeproc.testing.contract import BrokerContract
 
 class DataDesk(OverLocalBroker):
     broker = toys.DATA_ONLY  # type: ignore[assignment]  # half of the protocol, which is the point
+    password = toys.PASSWORD
 
 
 class AccountsDesk(OverLocalBroker):

@@ -421,3 +421,14 @@ def test_a_session_needs_the_link_of_its_data_login_too() -> None:
 
     assert (problem.level, problem.subject) == (CRITICAL, "link-data:link")
     assert "needed by session mine" in problem.text
+
+
+def test_a_login_that_ends_soon_is_told_ahead_and_one_that_a_person_need_not_renew_is_not() -> None:
+    def problems(days: float | None) -> list[str]:
+        ends = None if days is None else NOW + int(days * DAY)
+        login = LoginSeen("paper", "ok", NOW + DAY, NOW - DAY, person_needed_at=ends)
+        return [str(each.text) for each in evaluate(seen(logins=Known((login,))), LIMITS, NOW)]
+
+    assert problems(None) == problems(2.1) == []
+    assert problems(1.6) == ["ends in 38 h; log in again before: scripts/tradectl login paper"]
+    assert problems(-3) == ["ended 3 d ago; log in again before: scripts/tradectl login paper"]

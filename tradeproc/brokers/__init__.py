@@ -1,4 +1,4 @@
-"""Brokers: the contract in `contract.py`, one folder a broker, and `registry.py` that finds them.
+"""Brokers: `contract.py`, with `credentials.py` for signing in; one folder a broker; `registry.py` that finds them.
 
 How to implement a broker:
 

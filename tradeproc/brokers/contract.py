@@ -9,7 +9,7 @@ Where the parts run:
     `Broker.account_manager(...)`   inside the `link` process; called from several threads at once
     `Broker.data_source(...)`       inside the `link` process; called from several threads at once
     `Broker.*_stream(...)`          each inside a feed process of its own; one thread iterates
-    `Broker.authorization(...)`     inside the `tokens` process
+    `Broker.authorization(...)`     inside the `tokens` process; not for credential kind `NONE`
     `Broker.adapter`                anywhere; pure
 
 Every question to a broker has three answers: a value, confirmed empty, unknown (`Answer`). Every order
@@ -27,6 +27,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from tradeproc.brokers.credentials import Authorization as Authorization
+from tradeproc.brokers.credentials import ClientCredentials as ClientCredentials
+from tradeproc.brokers.credentials import ConsentAnswer as ConsentAnswer
+from tradeproc.brokers.credentials import ConsentAuthorization as ConsentAuthorization
+from tradeproc.brokers.credentials import CredentialKind as CredentialKind
+from tradeproc.brokers.credentials import Proof as Proof
+from tradeproc.brokers.credentials import SignInDelayed as SignInDelayed
+from tradeproc.brokers.credentials import Tokens as Tokens
+from tradeproc.brokers.credentials import UserPassword as UserPassword
 from tradeproc.domain.answers import Answer
 from tradeproc.domain.book import Balance, Position
 from tradeproc.domain.broker_orders import Accepted as Accepted
@@ -53,14 +62,6 @@ class Environment(StrEnum):
     PAPER = "paper"
 
 
-class CredentialKind(StrEnum):
-    """How a login proves who it is."""
-
-    OAUTH2_CODE = "oauth2_code"
-    PASSWORD = "password"  # noqa: S105
-    NONE = "none"
-
-
 @dataclass(frozen=True, slots=True)
 class Login:
     """One broker login as configured.
@@ -76,30 +77,6 @@ class Login:
     auth_url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """What an authorization yields. `refresh_token` is None when the answer had none: keep the old one."""
-
-    access_token: str
-    expires_in: float
-    refresh_token: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Tokens(expires_in={self.expires_in})"
-
-
-@dataclass(frozen=True, slots=True)
-class ClientCredentials:
-    """The application's identity towards the broker; never logged, its repr shows nothing."""
-
-    client_id: str
-    client_secret: str
-    redirect_uri: str
-
-    def __repr__(self) -> str:
-        return "ClientCredentials(…)"
-
-
 class TokenSource(Protocol):
     """Gives a fresh access token; in production it asks the `tokens` process."""
 
@@ -112,29 +89,6 @@ class TokenSource(Protocol):
 
     def refused(self, token: str) -> None:
         """Tell that the broker answered 401 to this token, so that the next `token()` is another one."""
-
-
-class Authorization(Protocol):
-    """The OAuth2 side of a broker, used only by the `tokens` process; `tradectl login` asks that."""
-
-    def url(self, state: str) -> str:
-        """Return the address a person opens in a browser to consent."""
-
-    def exchange(self, redirected_to: str, state: str) -> Tokens:
-        """Trade the address the browser was sent back to for tokens.
-
-        Raises:
-            Outage: the sign-in host cannot be reached.
-            Halt: consent was declined, or the client is not known.
-        """
-
-    def refresh(self, refresh_token: str) -> Tokens:
-        """Trade a refresh token for a fresh access token; never repeated blindly when tokens rotate.
-
-        Raises:
-            Outage: the sign-in host cannot be reached or answers 5xx or 429.
-            Halt: the refresh token is dead; a person must log in again.
-        """
 
 
 class SymbolAdapter(Protocol):
@@ -313,7 +267,7 @@ class Broker(Protocol):
         """Return the base URL for a login: its own, else the real host of its environment."""
 
     def authorization(self, login: Login, client: ClientCredentials) -> Authorization:
-        """Return the OAuth2 side; only for credential kind `OAUTH2_CODE`."""
+        """Return the sign-in side, one with `url` for kind `OAUTH2_CODE`; not called for kind `NONE`."""
 
     def account_manager(self, login: Login, tokens: TokenSource) -> AccountManager:
         """Return the account manager; only if `has_account_management`."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from tradeproc.brokers.contract import AccountManager, Broker, CredentialKind
+from tradeproc.brokers.contract import AccountManager, Authorization, Broker, CredentialKind
 from tradeproc.domain.records import nearest
 from tradeproc.errors import Halt
 
@@ -117,6 +117,19 @@ def check_account_manager(key: str, manager: AccountManager) -> AccountManager:
     return manager
 
 
+def check_authorization(its_broker: Broker, authorization: Authorization) -> Authorization:
+    """Return the sign-in side of a broker if it has what its kind of credentials needs.
+
+    Raises:
+        BadBroker: it has not; an authorization of the contract before `acquire` and `renew` has neither.
+    """
+    wanted = ["acquire", "renew", *(["url"] if its_broker.credential_kind is CredentialKind.OAUTH2_CODE else [])]
+    missing = [f"{name}()" for name in wanted if not callable(getattr(authorization, name, None))]
+    if missing:
+        raise BadBroker(its_broker.key, f"its authorization has no {', '.join(missing)}")
+    return authorization
+
+
 def _troubles(key: str, candidate: object) -> Iterator[str]:
     for name, kind in _CONSTANTS.items():
         if not hasattr(candidate, name):
@@ -138,7 +151,7 @@ def _troubles(key: str, candidate: object) -> Iterator[str]:
 def _promised(candidate: object) -> tuple[str, ...]:
     """The methods that its own declarations promise."""
     promised: tuple[str, ...] = ("host",)
-    if getattr(candidate, "credential_kind", None) is CredentialKind.OAUTH2_CODE:
+    if getattr(candidate, "credential_kind", None) in (CredentialKind.OAUTH2_CODE, CredentialKind.PASSWORD):
         promised += ("authorization",)
     if getattr(candidate, "is_data_source", False):
         promised += _DATA

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tradeproc.brokers.registry import broker_keys
 from tradeproc.config.database_url import check_database_url
-from tradeproc.config.logins import LoginConfig, Secret
+from tradeproc.config.logins import SECRETS, LoginConfig, Secret
 from tradeproc.config.market_hours import apply_market_hours
 from tradeproc.config.problems import BadConfig, NotAllowedHere
 from tradeproc.config.sections import (
@@ -154,7 +154,7 @@ def _read_login(file: Path, root: Path, name: str, entry: object) -> LoginConfig
     known = broker_keys()
     if login.broker not in known:
         raise BadRecord(section, f"broker: {login.broker!r} is not installed; {nearest(login.broker, known)}")
-    for key in ("client_id", "client_secret", "refresh_token"):
+    for key in SECRETS:
         _check_secret(file, root, f"{section}.{key}", getattr(login, key))
     return login
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from tradeproc.brokers.contract import ClientCredentials, Environment, Login
+from tradeproc.brokers.contract import ClientCredentials, Environment, Login, UserPassword
 from tradeproc.config.problems import BadConfig, check_positive
 from tradeproc.config.text import read_text
 from tradeproc.domain.hosts import is_address, is_loopback
 from tradeproc.domain.records import BadValue
 
+SECRETS = ("client_id", "client_secret", "refresh_token", "password")
 _SET = "set it, then scripts/stop && scripts/tradectl up"
 _WRITE = "write it there with mode 0600, then .venv/bin/supervisorctl -c supervisord.conf restart core:tokens"
 
@@ -96,7 +97,8 @@ class LoginConfig:
     """One broker login. `environment` picks real or simulated money and nothing else does.
 
     `name`, `file` and `root` (the home) are not keys: the name is the table's own. `idle_seconds` is after how
-    long without a need the link ends, `need_seconds` after how long a need that is not renewed is forgotten.
+    long without a need the link ends, `need_seconds` after how long a need that is not renewed is forgotten. `user`
+    and `password` are for a broker that is signed in to with them; left out, `tradectl login` asks for them.
     """
 
     name: str
@@ -110,6 +112,8 @@ class LoginConfig:
     client_id: Secret | None = None
     client_secret: Secret | None = None
     refresh_token: Secret | None = None
+    user: str = ""
+    password: Secret | None = None
     i_accept_real_money: bool = False
     idle_seconds: float = 60.0
     need_seconds: float = 45.0
@@ -130,7 +134,9 @@ class LoginConfig:
             )
         if self.i_accept_real_money and not self.can_reach_money:
             raise BadValue("i_accept_real_money", 'must not stand beside environment = "paper"; remove it')
-        for key in ("client_id", "client_secret", "refresh_token"):
+        if self.password and not self.user:
+            raise BadValue("user", "must stand beside password; write the user it belongs to")
+        for key in SECRETS:
             secret: Secret | None = getattr(self, key)
             if secret and secret.public and not self._is_on_this_machine:
                 raise BadValue(key, "public is only for a broker on 127.0.0.1; use env or file")
@@ -183,9 +189,18 @@ class LoginConfig:
         """
         return self._secret("refresh_token")
 
+    def user_password(self) -> UserPassword | None:
+        """Return user and password to sign in with, if the configuration names them.
+
+        Raises:
+            BadConfig: the password is not where the configuration says.
+        """
+        password = self._secret("password")
+        return UserPassword(self.user, password) if password else None
+
     def trouble(self) -> str:
         """Return in one line which secret is not where the configuration says and what to do; empty when none is."""
-        for key in ("client_id", "client_secret", "refresh_token"):
+        for key in SECRETS:
             secret: Secret | None = getattr(self, key)
             try:
                 self._secret(key)

@@ -113,6 +113,7 @@ class HealthConfig:
     skew_critical: float = 30.0
     token_overdue: float = 60.0
     login_age_days: float = 0.0
+    login_ends_days: float = 2.0
     calendar_days: int = 30
     calendar_check_days: int = 400
 
@@ -123,7 +124,7 @@ class HealthConfig:
             BadValue: a threshold is not positive, or critical would come before warning.
         """
         check_positive(**{name: getattr(self, name) for name in self.__slots__ if not name.endswith("_days")})
-        for key in ("login_age_days", "calendar_days", "calendar_check_days"):
+        for key in ("login_age_days", "login_ends_days", "calendar_days", "calendar_check_days"):
             if not 0 <= getattr(self, key) <= MOST:
                 raise BadValue(key, f"must be 0 to {MOST:g}, not {getattr(self, key):g}")
         for critical, warning in (("heartbeat_critical", "heartbeat_warning"), ("skew_critical", "skew_warning")):

@@ -225,7 +225,10 @@ class Collector:
             return Unknown(str(error))
         return Known(
             tuple(
-                LoginSeen(row["login"], row["state"], row["expires_at"], row.get("logged_in_at"), row["detail"])
+                LoginSeen(
+                    *(row["login"], row["state"], row["expires_at"], row.get("logged_in_at"), row["detail"]),
+                    person_needed_at=row.get("person_needed_at"),
+                )
                 for row in rows
             )
         )

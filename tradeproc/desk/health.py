@@ -212,6 +212,10 @@ def _login(login: LoginSeen, thresholds: HealthConfig, now: int) -> Iterator[Pro
         yield Problem(
             Level.CRITICAL, subject, f"its token ran out {ago(login.expires_at, now)} ago and was not renewed"
         )
+    ends, ahead = login.person_needed_at, thresholds.login_ends_days
+    if login.state == "ok" and ends is not None and ahead > 0 and ends - now < ahead * DAY:
+        text = f"ends in {ago(now, ends)}" if ends > now else f"ended {ago(ends, now)} ago"
+        yield Problem(Level.WARNING, subject, f"{text}; log in again before: scripts/tradectl login {login.name}")
     limit = thresholds.login_age_days
     if limit > 0 and login.logged_in_at is not None and now - login.logged_in_at > limit * DAY:
         text = f"logged in {ago(login.logged_in_at, now)} ago; log in again: scripts/tradectl login {login.name}"

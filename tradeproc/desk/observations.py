@@ -92,13 +92,17 @@ class AlarmSeen:
 
 @dataclass(frozen=True, slots=True)
 class LoginSeen:
-    """A broker login as the tokens process tells it; times are UTC nanoseconds."""
+    """A broker login as the tokens process tells it; times are UTC nanoseconds.
+
+    `person_needed_at` is when a person must log in again at the latest, None when nobody need, or nobody knows.
+    """
 
     name: str
     state: str
     expires_at: int | None
     logged_in_at: int | None
     detail: str = ""
+    person_needed_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import orjson
 
-from tradeproc.brokers.contract import Broker, ClientCredentials, Environment, Login
+from tradeproc.brokers.contract import Broker, ClientCredentials, Environment, Login, UserPassword
 from tradeproc.brokers.registry import broker as broker_of
 from tradeproc.domain.answers import Known
 from tradeproc.domain.instruments import Contract
@@ -180,6 +180,7 @@ class OverLocalBroker:
     broker: Broker = broker_of("tradestation")
     client = ClientCredentials("local", "local", "http://localhost:31022/")
     refresh_token = "local"  # noqa: S105
+    password: UserPassword | None = None
     contract = Contract("ES", 2024, 3)
 
     def __init__(self, running: RunningBroker, account: str) -> None:

@@ -25,6 +25,7 @@ from tradeproc.brokers.contract import (
     StreamedOrder,
     StreamedPosition,
     StreamEnded,
+    UserPassword,
 )
 from tradeproc.brokers.registry import check_broker
 from tradeproc.domain.answers import Unknown
@@ -201,12 +202,35 @@ class BrokerContract(OrderContract):
             pytest.skip("it declares that it has no OAuth2")
         authorization = desk.broker.authorization(desk.login, desk.client)
 
-        tokens = authorization.refresh(desk.refresh_token)
+        tokens = authorization.renew(desk.refresh_token)
 
         assert tokens.access_token
         assert tokens.expires_in > 0
         assert tokens.access_token not in repr(tokens)
         with pytest.raises(Halt):
-            authorization.refresh("dead")
+            authorization.renew("dead")
         with pytest.raises(Outage):
-            desk.broker.authorization(unreachable(desk.login), desk.client).refresh(desk.refresh_token)
+            desk.broker.authorization(unreachable(desk.login), desk.client).renew(desk.refresh_token)
+
+    def test_a_password_yields_access_that_can_be_renewed_and_a_wrong_one_is_refused(
+        self, desk: BrokerUnderTest
+    ) -> None:
+        if desk.broker.credential_kind is not CredentialKind.PASSWORD:
+            pytest.skip("it declares that it takes no password")
+        assert desk.password is not None
+        authorization = desk.broker.authorization(desk.login, desk.client)
+
+        tokens = authorization.acquire(desk.password)
+
+        assert tokens.access_token
+        assert tokens.expires_in > 0
+        assert tokens.access_token not in repr(tokens)
+        assert desk.password.password not in repr(desk.password)
+        assert tokens.renewal
+        assert authorization.renew(tokens.renewal).access_token
+        with pytest.raises(Halt):
+            authorization.renew("dead")
+        with pytest.raises(Halt):
+            authorization.acquire(UserPassword(desk.password.user, f"not {desk.password.password}"))
+        with pytest.raises(Outage):
+            desk.broker.authorization(unreachable(desk.login), desk.client).acquire(desk.password)

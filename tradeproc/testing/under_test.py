@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Protocol
 
-from tradeproc.brokers.contract import Broker, ClientCredentials, Login, TokenSource
+from tradeproc.brokers.contract import Broker, ClientCredentials, Login, TokenSource, UserPassword
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.units import Price
 
@@ -41,6 +41,7 @@ class BrokerUnderTest(Protocol):
     login: Login
     client: ClientCredentials
     refresh_token: str
+    password: UserPassword | None
     tokens: CountedTokens
     account: str
     contract: Contract

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.brokers.tradestation.wire_server import Script, WireServer, answer, cut
-from tradeproc.brokers.contract import ClientCredentials, Tokens
+from tradeproc.brokers.contract import ClientCredentials, ConsentAnswer, Tokens
 from tradeproc.brokers.tradestation.authorization import (
     ClientRefused,
     ConsentMissing,
@@ -48,7 +48,7 @@ def test_the_consent_address_asks_for_what_a_futures_bot_needs() -> None:
 
 def test_a_code_is_traded_with_the_secret_in_the_form() -> None:
     with WireServer(answer(200, GOOD | {"refresh_token": "r1"})) as server:
-        tokens = TradeStationAuthorization(server.url, CLIENT).exchange(BACK, "s1")
+        tokens = TradeStationAuthorization(server.url, CLIENT).acquire(ConsentAnswer(BACK, "s1"))
 
     assert tokens == Tokens("a1", 1200.0, "r1")
     assert form_of(server) == {
@@ -64,7 +64,7 @@ def test_a_code_is_protected_by_a_verifier_also_beside_a_secret() -> None:
     with WireServer(answer(200, GOOD)) as server:
         authorization = TradeStationAuthorization(server.url, CLIENT)
         challenge = parse_qs(urlsplit(authorization.url("s1")).query)["code_challenge"][0]
-        authorization.exchange(BACK, "s1")
+        authorization.acquire(ConsentAnswer(BACK, "s1"))
 
     form = form_of(server)
     digest = hashlib.sha256(form["code_verifier"].encode()).digest()
@@ -76,7 +76,7 @@ def test_without_a_secret_the_code_is_protected_by_a_verifier() -> None:
     with WireServer(answer(200, GOOD)) as server:
         authorization = TradeStationAuthorization(server.url, PUBLIC)
         url = authorization.url("s1")
-        authorization.exchange(BACK, "s1")
+        authorization.acquire(ConsentAnswer(BACK, "s1"))
 
     assert "code_challenge_method=S256" in url
     form = form_of(server)
@@ -94,7 +94,7 @@ def test_without_a_secret_the_code_is_protected_by_a_verifier() -> None:
 )
 def test_a_browser_that_comes_back_without_a_fitting_code_trades_nothing(back: str) -> None:
     with WireServer(answer(200, GOOD)) as server, pytest.raises(ConsentMissing):
-        TradeStationAuthorization(server.url, CLIENT).exchange(back, "s1")
+        TradeStationAuthorization(server.url, CLIENT).acquire(ConsentAnswer(back, "s1"))
 
     assert server.requests == []
 
@@ -104,7 +104,7 @@ def test_a_browser_that_comes_back_without_a_fitting_code_trades_nothing(back: s
 )
 def test_a_refresh_tells_a_refresh_token_only_when_it_is_another(told: dict[str, str], kept: str | None) -> None:
     with WireServer(answer(200, GOOD | told)) as server:
-        tokens = TradeStationAuthorization(server.url, CLIENT).refresh("r1")
+        tokens = TradeStationAuthorization(server.url, CLIENT).renew("r1")
 
     assert tokens == Tokens("a1", 1200.0, kept)
     assert form_of(server) == {
@@ -135,7 +135,7 @@ def test_a_refresh_tells_a_refresh_token_only_when_it_is_another(told: dict[str,
 )
 def test_only_a_clear_no_needs_a_person(script: Script, error: type[Exception]) -> None:
     with WireServer(script) as server, pytest.raises(error):
-        TradeStationAuthorization(server.url, CLIENT).refresh("r1")
+        TradeStationAuthorization(server.url, CLIENT).renew("r1")
 
     assert len(server.requests) == 1
 
@@ -143,7 +143,7 @@ def test_only_a_clear_no_needs_a_person(script: Script, error: type[Exception]) 
 def test_no_secret_reaches_the_log_even_when_everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with WireServer(answer(200, GOOD | {"refresh_token": "refresh-2"})) as server:
-        tokens = TradeStationAuthorization(server.url, CLIENT).refresh("refresh-1")
+        tokens = TradeStationAuthorization(server.url, CLIENT).renew("refresh-1")
 
     said = json.dumps([record.getMessage() for record in caplog.records]) + repr(tokens) + repr(CLIENT)
     for secret in ("secret", "refresh-1", "refresh-2", "a1"):

@@ -121,7 +121,7 @@ def test_a_rotated_refresh_token_is_on_disk_before_its_access_token_is_given_out
 
         stored = Vault(home.secrets).read("paper")
         assert stored is not None
-        assert stored.refresh_token == access.replace("access", "refresh")
+        assert stored.renewal == access.replace("access", "refresh")
     with running_tokens(home) as client:
         assert token(client) == "access-2"
     assert host.refreshed_with == ["first", "refresh-1"]
@@ -161,7 +161,7 @@ def test_a_dead_refresh_token_needs_a_person_who_then_mends_it(home: Home, host:
         assert row(client)["state"] == "ok"
     stored = Vault(home.secrets).read("paper")
     assert stored is not None
-    assert stored.refresh_token == "refresh-1"
+    assert stored.renewal == "refresh-1"
 
 
 def test_a_state_that_changes_is_told_to_all(home: Home, host: SignInHost) -> None:
@@ -244,7 +244,7 @@ def test_stopping_waits_for_a_refresh_token_on_its_way(home: Home, host: SignInH
 
     stored = Vault(home.secrets).read("paper")
     assert stored is not None
-    assert stored.refresh_token == "refresh-1"
+    assert stored.renewal == "refresh-1"
 
 
 def test_no_token_reaches_the_log_or_the_disk_in_the_clear(

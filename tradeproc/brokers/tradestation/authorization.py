@@ -20,7 +20,7 @@ from oauthlib.oauth2 import OAuth2Error
 from oauthlib.oauth2.rfc6749.errors import InvalidGrantError
 from requests_oauthlib import OAuth2Session
 
-from tradeproc.brokers.contract import ClientCredentials, Tokens
+from tradeproc.brokers.contract import ClientCredentials, ConsentAnswer, Proof, Tokens
 from tradeproc.brokers.tradestation.http import USER_AGENT
 from tradeproc.domain.hosts import is_loopback
 from tradeproc.errors import Halt, Outage
@@ -55,7 +55,7 @@ class ClientRefused(Halt):
 
 
 class TradeStationAuthorization:
-    """Satisfies `contract.Authorization`; remembers only the PKCE verifiers of consents under way."""
+    """Satisfies `contract.ConsentAuthorization`; remembers only the PKCE verifiers of consents under way."""
 
     def __init__(self, auth_url: str, client: ClientCredentials) -> None:
         self._auth_url, self._client = auth_url, client
@@ -76,7 +76,7 @@ class TradeStationAuthorization:
             url, _ = session.authorization_url(f"{self._auth_url}/authorize", state=state, audience=AUDIENCE, **proof)
         return str(url)
 
-    def exchange(self, redirected_to: str, state: str) -> Tokens:
+    def acquire(self, proof: Proof) -> Tokens:
         """Trade the address the browser was sent back to for tokens.
 
         Raises:
@@ -84,8 +84,10 @@ class TradeStationAuthorization:
             ClientRefused: the client is not known.
             SignInDown: the sign-in host cannot be reached.
         """
+        assert isinstance(proof, ConsentAnswer), "the broker declares that it takes consents only"
+        state = proof.state
         try:
-            query = {key: values[0] for key, values in parse_qs(urlsplit(redirected_to).query).items()}
+            query = {key: values[0] for key, values in parse_qs(urlsplit(proof.redirected_to).query).items()}
         except ValueError:
             raise ConsentMissing("that is no address; copy all of what the browser shows") from None
         if "error" in query:
@@ -99,16 +101,16 @@ class TradeStationAuthorization:
         if not verifier and not self._client.client_secret:
             raise ConsentMissing("this consent was not begun here, or long ago; begin again")
         named = {"code_verifier": verifier, "client_secret": self._client.client_secret}
-        proof: dict[str, Any] = {name: value for name, value in named.items() if value}
+        sent: dict[str, Any] = {name: value for name, value in named.items() if value}
         with self._session() as session:
             return self._told(
                 lambda: session.fetch_token(
-                    self._token_url, code=query["code"], include_client_id=True, timeout=_SECONDS, **proof
+                    self._token_url, code=query["code"], include_client_id=True, timeout=_SECONDS, **sent
                 ),
                 "",
             )
 
-    def refresh(self, refresh_token: str) -> Tokens:
+    def renew(self, renewal: str) -> Tokens:
         """Trade a refresh token for a fresh access token, once.
 
         Raises:
@@ -121,10 +123,8 @@ class TradeStationAuthorization:
             proof["client_secret"] = self._client.client_secret
         with self._session() as session:
             return self._told(
-                lambda: session.refresh_token(
-                    self._token_url, refresh_token=refresh_token, timeout=_SECONDS, **proof
-                ),
-                refresh_token,
+                lambda: session.refresh_token(self._token_url, refresh_token=renewal, timeout=_SECONDS, **proof),
+                renewal,
             )
 
     @property

@@ -8,8 +8,8 @@ Source: TradeStation API v3, "Environments" (hosts of LIVE and SIM), "Authentica
 
 from tradeproc.brokers.contract import (
     AccountManager,
-    Authorization,
     ClientCredentials,
+    ConsentAuthorization,
     CredentialKind,
     DataSource,
     Environment,
@@ -48,7 +48,7 @@ class TradeStation:
         """Return the base URL for a login: its own, else the real host of its environment."""
         return (login.base_url or HOSTS[login.environment]).rstrip("/")
 
-    def authorization(self, login: Login, client: ClientCredentials) -> Authorization:
+    def authorization(self, login: Login, client: ClientCredentials) -> ConsentAuthorization:
         """Return the OAuth2 side."""
         from tradeproc.brokers.tradestation.authorization import TradeStationAuthorization
 

@@ -1,18 +1,27 @@
-"""Log in at a broker, once: a person consents in a browser, the tokens process keeps what comes back."""
+"""Log in at a broker, once: by a consent in a browser or with a password; the tokens process keeps what it needs.
 
+A password is typed, or read from a file or from a pipe; it never stands in a command line, which others can see.
+"""
+
+import getpass
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from rich.text import Text
 
+from tradeproc.brokers.contract import CredentialKind
 from tradeproc.cli import tables
 from tradeproc.cli.consent_listener import ConsentListener
 from tradeproc.cli.layout import Column
 from tradeproc.cli.outcome import Outcome, SubParsers, positive
+from tradeproc.config import Secret
 from tradeproc.desk.exit_status import NotFound, WrongUsage
 from tradeproc.desk.installation import Desk
+from tradeproc.domain.records import BadValue
 from tradeproc.protocol.names import TOKENS
 
 _SECONDS = 30.0
@@ -22,7 +31,9 @@ _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
     """Add the commands of this module."""
-    text = "log in at a broker: opens no browser itself, prints the address to open"
+    text = (
+        "log in at a broker: prints the address to open in a browser, or asks for the password, as the broker wants"
+    )
     parser = subparsers.add_parser("login", help=text, description=text, parents=parents)
     parser.add_argument(
         "login", metavar="LOGIN|BROKER", help="a login of conf/tradeproc.toml, or a broker with one login"
@@ -32,6 +43,10 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
     )
     parser.add_argument(
         "--seconds", type=positive, default=_PATIENCE, metavar="N", help=f"how long to wait for you ({_PATIENCE})"
+    )
+    parser.add_argument("--user", metavar="NAME", help="whose password it is; default: the user of the configuration")
+    parser.add_argument(
+        "--password-file", type=Path, metavar="FILE", help="read the password from FILE, yours with mode 0600"
     )
     parser.set_defaults(command=login)
     text = "every login and the age of its tokens"
@@ -47,15 +62,30 @@ def logins(desk: Desk, _arguments: Namespace) -> Outcome:
         Column("state", "state", tables.state),
         Column("token good until", "expires_at", tables.moment, right=True),
         Column("renewed", "refreshed_at", tables.moment, right=True),
+        Column("log in before", "person_needed_at", tables.moment, right=True),
         Column("detail", "detail", cut=16),
     )
     return Outcome({"logins": rows}, tables.build(columns, rows))
 
 
 def login(desk: Desk, arguments: Namespace) -> Outcome:
-    """Ask a person to consent, and give the tokens process what the browser brought back."""
+    """Ask a person for what the login's kind needs, and give that to the tokens process."""
     name = _named(desk, arguments.login)
     asked = desk.ask(TOKENS, "authorize", {"login": name})
+    # a process of the version before knows consents only, and tells no kind
+    match CredentialKind(asked.get("kind", CredentialKind.OAUTH2_CODE)):
+        case CredentialKind.NONE:
+            return Outcome({"login": name, "state": "ok"}, Text(f"login {name} needs no login"))
+        case CredentialKind.PASSWORD:
+            given = _user_password(desk, arguments, asked)
+        case CredentialKind.OAUTH2_CODE:
+            given = _consent(desk, arguments, asked, name)
+    desk.ask(TOKENS, "complete", {"login": name, **given}, seconds=_SECONDS)
+    return Outcome({"login": name, "state": "ok"}, Text(f"login {name}: done"))
+
+
+def _consent(desk: Desk, arguments: Namespace, asked: dict[str, Any], name: str) -> dict[str, str]:
+    """Return what the browser brought back."""
     redirect_uri = desk.config.login(name).redirect_uri
     parts = urlsplit(redirect_uri)
     if arguments.paste or parts.hostname not in _LOCAL or parts.scheme != "http":
@@ -65,8 +95,33 @@ def login(desk: Desk, arguments: Namespace) -> Outcome:
         with ConsentListener(redirect_uri, asked["state"]) as listener:
             _tell(asked["url"])
             back = listener.wait(arguments.seconds)
-    desk.ask(TOKENS, "complete", {"login": name, "redirected_to": back, "state": asked["state"]}, seconds=_SECONDS)
-    return Outcome({"login": name, "state": "ok"}, Text(f"login {name}: done"))
+    return {"redirected_to": back, "state": asked["state"]}
+
+
+def _user_password(desk: Desk, arguments: Namespace, asked: dict[str, Any]) -> dict[str, str]:
+    """Return user and password: from a file, typed without an echo, or the next line of a pipe."""
+    user = arguments.user or asked.get("user") or _line("User: ")
+    if arguments.password_file is not None:
+        try:
+            return {
+                "user": user,
+                "password": Secret(file=str(arguments.password_file.absolute())).read(desk.home.root),
+            }
+        except BadValue as bad:
+            raise WrongUsage(f"--password-file: {bad.problem}") from None
+    is_typed = sys.stdin.isatty()
+    password = getpass.getpass(f"Password of {user}: ") if is_typed else sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise WrongUsage("no password was given")
+    return {"user": user, "password": password}
+
+
+def _line(prompt: str) -> str:
+    print(prompt, file=sys.stderr, end="", flush=True)
+    line = sys.stdin.readline().strip()
+    if not line:
+        raise WrongUsage("no user was given; give one with --user, or in conf/tradeproc.toml")
+    return line
 
 
 def _tell(url: str) -> None:

@@ -7,7 +7,7 @@ import http.client
 import secrets
 from urllib.parse import urljoin, urlsplit
 
-from tradeproc.brokers.contract import Authorization, Tokens
+from tradeproc.brokers.contract import ConsentAnswer, ConsentAuthorization
 from tradeproc.domain.hosts import is_loopback
 from tradeproc.errors import Halt, Outage
 
@@ -23,8 +23,8 @@ class NotThisMachine(Halt):
     """Asked to consent at a host that is not this machine; caught by `LoginTokens`."""
 
 
-def consent_here(authorization: Authorization, redirect_uri: str) -> Tokens:
-    """Go to the consent address, follow its redirects on this machine, and trade what they end in for tokens.
+def consent_here(authorization: ConsentAuthorization, redirect_uri: str) -> ConsentAnswer:
+    """Go to the consent address, follow its redirects on this machine, and return what they end in.
 
     Raises:
         NoLocalConsent: nobody is there, or it shows a page to a person.
@@ -34,7 +34,7 @@ def consent_here(authorization: Authorization, redirect_uri: str) -> Tokens:
     address = authorization.url(state)
     for _ in range(_MOST_STEPS):
         if address.startswith(redirect_uri):
-            return authorization.exchange(address, state)
+            return ConsentAnswer(address, state)
         address = _redirect_of(address)
     raise NoLocalConsent("the sign-in host sends us in circles")
 

@@ -1,6 +1,6 @@
 """The access token of one login: fetched ahead of its end, by one worker at a time, and given to whoever asks.
 
-Everything here runs on the node's loop but the bodies of the workers (`_fetch`, `_exchange`), which use the supply
+Everything here runs on the node's loop but the bodies of the workers (`_fetch`, `_acquire`), which use the supply
 and post what came of it.
 """
 
@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from enum import StrEnum
 
+from tradeproc.brokers.contract import Proof, SignInDelayed
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.bus.timers import Timer
@@ -22,6 +23,8 @@ from tradeproc.procs.tokens.vault import NotSaved
 log = logging.getLogger(__name__)
 
 _AHEAD_SECONDS = 120.0
+# where what renews a token ends with it, a sign-in host that is away for a while must not cost the login
+_FAR_AHEAD_SECONDS = 900.0
 _PAUSES = Backoff(1.0, 60.0)
 # a no that only a person can mend is still tried again now and then: hosts err too
 _SLOW_PAUSE = 300.0
@@ -62,7 +65,7 @@ class LoginTokens:
         self._node, self._on_change = node, on_change
         self._supply = TokenSupply(name, credentials)
         self._access: Access | None = None
-        self._replaced_at, self._failed_at = 0, 0
+        self._replaced_at, self._failed_at, self._not_before = 0, 0, 0
         self._waiting: list[Deferred[Body]] = []
         self._worker: threading.Thread | None = None
         self._timer: Timer | None = None
@@ -90,10 +93,10 @@ class LoginTokens:
         self._waiting.append(answer)
         return answer
 
-    def complete(self, redirected_to: str, state: str) -> Deferred[Body]:
-        """Trade what a person's browser came back with for tokens."""
+    def complete(self, proof: Proof) -> Deferred[Body]:
+        """Trade what a person gave, a consent or a password, for tokens."""
         answer = Deferred[Body]()
-        self._work(lambda: self._exchange(redirected_to, state, answer))
+        self._work(lambda: self._acquire(proof, answer))
         return answer
 
     def row(self) -> Body:
@@ -105,6 +108,7 @@ class LoginTokens:
             "expires_at": self._access.expires_at if self._access else None,
             "refreshed_at": self.refreshed_at,
             "logged_in_at": self._supply.logged_in_at,
+            "person_needed_at": self._supply.person_needed_at,
         }
 
     def wait(self) -> None:
@@ -119,7 +123,8 @@ class LoginTokens:
         now = monotonic_ns()
         if self.state is LoginState.NEEDS_LOGIN:
             raise NeedsLogin(self.name, self.detail)
-        if self._failed_at and now - self._failed_at < _SHORTEST_PAUSE * SECOND:
+        is_soon = self._failed_at and now - self._failed_at < _SHORTEST_PAUSE * SECOND
+        if is_soon or now < self._not_before:
             raise NoTokenNow(self.detail)
         if good is not None:
             if self._replaced_at and now - self._replaced_at < _BETWEEN_REFUSALS * SECOND:
@@ -167,10 +172,10 @@ class LoginTokens:
             return lambda: self._failed(trouble)
         return lambda: self._adopt(access)
 
-    def _exchange(self, redirected_to: str, state: str, answer: Deferred[Body]) -> Callable[[], None]:
-        """Trade a person's consent for tokens; in a worker."""
+    def _acquire(self, proof: Proof, answer: Deferred[Body]) -> Callable[[], None]:
+        """Trade what a person gave for tokens; in a worker."""
         try:
-            access = self._supply.exchange(redirected_to, state)
+            access = self._supply.acquire(proof)
         except NotSaved as error:
             unsaved = error
             answer.fail(str(unsaved))
@@ -192,14 +197,15 @@ class LoginTokens:
 
     def _adopt(self, access: Access) -> None:
         self._access, self.refreshed_at = access, wall_ns()
-        self._failures, self._failed_at = 0, 0
+        self._failures, self._failed_at, self._not_before = 0, 0, 0
         self._node.note_event()
         log.info("token_refreshed login=%s life=%.0f", self.name, access.life)
-        self._turn(LoginState.OK, "" if self._supply.has_refresh_token else "no refresh token came with it")
+        self._turn(LoginState.OK, "" if self._supply.can_renew else "no refresh token came with it")
         for waiting in self._take_waiting():
             waiting.answer(_body(access))
         left = (access.expires_at - wall_ns()) / SECOND
-        self._again_in(max(left - min(_AHEAD_SECONDS, access.life / 4), _PAUSES.first))
+        ahead = _FAR_AHEAD_SECONDS if access.is_all else _AHEAD_SECONDS
+        self._again_in(max(left - min(ahead, access.life / 4), _PAUSES.first))
 
     def _failed(self, error: TradeprocError) -> None:
         self._failed_at = monotonic_ns()
@@ -207,6 +213,10 @@ class LoginTokens:
             self._needs_person(str(error))
             return
         pause = _PAUSES.delay(self._failures)
+        if isinstance(error, SignInDelayed):
+            # sooner would count as one more try, and lengthen the penalty
+            pause = max(pause, error.seconds)
+            self._not_before = self._failed_at + int(error.seconds * SECOND)
         self._failures += 1
         event = "refresh_token_unsaved" if isinstance(error, NotSaved) else "token_refresh_failed"
         log.warning("%s login=%s again_in=%.0f reason=%s", event, self.name, pause, error)

@@ -1,4 +1,4 @@
-"""`core.tokens`: the only process that refreshes tokens, and the only one that holds a refresh token.
+"""`core.tokens`: the only process that refreshes tokens, and the only one that holds what renews them.
 
 Hears: `token`, `authorize`, `complete`, `logins`. Says: topic `login` whenever a login's state changes. Its death
 costs nothing for minutes: link and feeds keep their access tokens; a rotated refresh token is on disk before its
@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from tradeproc.brokers.contract import CredentialKind
-from tradeproc.brokers.registry import broker
+from tradeproc.brokers.contract import ConsentAnswer, ConsentAuthorization, CredentialKind, UserPassword
+from tradeproc.brokers.registry import broker, check_authorization
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
-from tradeproc.clock import SECOND, monotonic_ns
+from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.config import Config, LoginConfig, load
 from tradeproc.domain.hosts import is_loopback
 from tradeproc.domain.records import nearest
@@ -31,7 +31,9 @@ from tradeproc.protocol.names import TOKENS
 log = logging.getLogger(__name__)
 
 _CONSENT_SECONDS = 900
-_TIMES = ("expires_at", "refreshed_at", "logged_in_at")
+_TIMES = ("expires_at", "refreshed_at", "logged_in_at", "person_needed_at")
+# an empty token of a login that proves nothing; asked for again after that
+_OPEN_SECONDS = 86_400
 
 
 class UnknownLogin(Refusal):
@@ -39,6 +41,13 @@ class UnknownLogin(Refusal):
 
     def __init__(self, login: str, known: list[str]) -> None:
         super().__init__(f"login {login!r} has no tokens here; {nearest(login, known)}")
+
+
+class OtherCredentials(Refusal):
+    """A login is completed with what its broker does not take, a password instead of a consent say."""
+
+    def __init__(self, login: str, kind: CredentialKind) -> None:
+        super().__init__(f"login {login!r} is of kind {kind.value}: run scripts/tradectl login {login} again")
 
 
 class UnknownConsent(Refusal):
@@ -74,6 +83,8 @@ class TokensProcess:
         self._logins: dict[str, LoginTokens] = {}
         self._unusable: dict[str, str] = {}
         self._credentials: dict[str, Credentials] = {}
+        self._kinds: dict[str, CredentialKind] = {}
+        self._users: dict[str, str] = {}
         self._consents: dict[tuple[str, str], int] = {}
         for name, login in config.logins.items():
             self._add(name, login)
@@ -101,37 +112,64 @@ class TokensProcess:
 
     def _take(self, name: str, login: LoginConfig) -> None:
         its_broker = broker(login.broker)
-        if its_broker.credential_kind is not CredentialKind.OAUTH2_CODE:
+        self._kinds[name], self._users[name] = its_broker.credential_kind, login.user
+        if its_broker.credential_kind is CredentialKind.NONE:
             return
         if trouble := login.trouble():
             raise UnusableLogin(trouble)
-        authorization = its_broker.authorization(login.login(), login.client())
-        by_itself = partial(consent_here, authorization, login.redirect_uri)
+        client = login.client()
+        authorization = check_authorization(its_broker, its_broker.authorization(login.login(), client))
+        consent = None
+        if isinstance(authorization, ConsentAuthorization) and _consents_by_itself(login):
+            consent = partial(consent_here, authorization, login.redirect_uri)
+        is_password = its_broker.credential_kind is CredentialKind.PASSWORD
         credentials = Credentials(
-            authorization, self._vault, login.first_refresh_token(), by_itself if _consents_by_itself(login) else None
+            authorization,
+            client,
+            self._vault,
+            first=login.first_refresh_token(),
+            consent=None if is_password else consent,
+            password=login.user_password() if is_password else None,
         )
         self._credentials[name] = credentials
         self._logins[name] = LoginTokens(name, self._node, credentials, partial(self._tell, name))
 
     def _token(self, params: Body) -> Body | Deferred[Body]:
+        if self._is_open(params):
+            return {"access_token": "", "expires_at": wall_ns() + _OPEN_SECONDS * SECOND}
         token = self._login(params).token(str(params.get("refused") or ""))
         self._node.note_work()
         return token
 
+    def _is_open(self, params: Body) -> bool:
+        """Tell whether a login proves nothing, so that there is nothing to fetch."""
+        return self._kinds.get(str(params["login"])) is CredentialKind.NONE
+
     def _authorize(self, params: Body) -> Body:
+        """Begin a person's login and say what it needs: an address to consent at, a password, or nothing."""
+        if self._is_open(params):
+            return {"kind": CredentialKind.NONE.value}
         name = self._login(params).name
+        authorization, kind = self._credentials[name].authorization, self._kinds[name]
+        if kind is CredentialKind.PASSWORD or not isinstance(authorization, ConsentAuthorization):
+            return {"kind": kind.value, "user": self._users[name]}
         state = secrets.token_urlsafe(24)
         now = monotonic_ns()
         self._consents = {key: until for key, until in self._consents.items() if until > now}
         self._consents[name, state] = now + _CONSENT_SECONDS * SECOND
-        return {"url": self._credentials[name].authorization.url(state), "state": state}
+        return {"kind": kind.value, "url": authorization.url(state), "state": state}
 
     def _complete(self, params: Body) -> Deferred[Body]:
-        login, state = self._login(params), str(params["state"])
-        redirected_to = str(params["redirected_to"])
+        login = self._login(params)
+        kind = self._kinds[login.name]
+        if ("password" in params) is not (kind is CredentialKind.PASSWORD):
+            raise OtherCredentials(login.name, kind)
+        if kind is CredentialKind.PASSWORD:
+            return login.complete(UserPassword(str(params["user"]), str(params["password"])))
+        state, redirected_to = str(params["state"]), str(params["redirected_to"])
         if self._consents.pop((login.name, state), 0) < monotonic_ns():
             raise UnknownConsent
-        return login.complete(redirected_to, state)
+        return login.complete(ConsentAnswer(redirected_to, state))
 
     def _logins_now(self) -> Body:
         with suppress(Refusal):
@@ -151,7 +189,11 @@ class TokensProcess:
         except Halt as halt:
             raise UnusableLogin(str(halt)) from None
         for name, login in logins.items():
-            if name in self._logins or login.trouble() == self._unusable.get(name):
+            if (
+                name in self._logins
+                or self._kinds.get(name) is CredentialKind.NONE
+                or login.trouble() == self._unusable.get(name)
+            ):
                 continue
             self._unusable.pop(name, None)
             self._add(name, login)
@@ -175,7 +217,12 @@ class TokensProcess:
             {"login": name, "state": LoginState.ERROR.value, "detail": reason} | dict.fromkeys(_TIMES)
             for name, reason in self._unusable.items()
         ]
-        return [*(login.row() for login in self._logins.values()), *unusable]
+        is_open = [
+            {"login": name, "state": LoginState.OK.value, "detail": "needs no login"} | dict.fromkeys(_TIMES)
+            for name, kind in self._kinds.items()
+            if kind is CredentialKind.NONE
+        ]
+        return [*(login.row() for login in self._logins.values()), *is_open, *unusable]
 
     def _tell(self, name: str) -> None:
         self._node.publish("login", self._logins[name].row())

@@ -1,51 +1,58 @@
-"""Where one login's access tokens come from: its refresh token, or a consent; blocking, run in workers.
+"""Where one login's access tokens come from: a renewal, or a proof that needs no person; blocking, run in workers.
 
-A refresh token that came with an access token is on disk before the access token leaves this module. If it cannot
-be written both are kept here and written at the next try: the old one may be worthless by now.
+What renews, and came with an access token, is on disk before the access token leaves this module. If it cannot be
+written both are kept here and written at the next try: the old one may be worthless by now.
 """
 
+import hashlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from tradeproc.brokers.contract import Authorization, Tokens
+from tradeproc.brokers.contract import Authorization, ClientCredentials, Proof, Tokens, UserPassword
 from tradeproc.clock import SECOND, wall_ns
 from tradeproc.domain.units import Nanos
 from tradeproc.errors import Halt
-from tradeproc.procs.tokens.vault import Stored, Vault
+from tradeproc.procs.tokens.vault import NotSaved, Stored, Vault
 
 log = logging.getLogger(__name__)
 
 
 class NeverLoggedIn(Halt):
-    """There is no refresh token and no consent without a person; caught by `LoginTokens`."""
+    """There is nothing to renew and no proof without a person; caught by `LoginTokens`."""
 
 
 @dataclass(frozen=True)
 class Credentials:
     """Where a login's tokens come from.
 
-    `first` is the refresh token the configuration names, if any. `consent` gets tokens without a person, which only
-    a sign-in host on this machine allows.
+    `first` is the renewal that the configuration names, if any. `consent` gets a person's consent without a person,
+    which only a sign-in host on this machine allows. `password` is what the configuration names to sign in with.
     """
 
     authorization: Authorization
+    client: ClientCredentials
     vault: Vault
     first: str | None = field(default=None, repr=False)
-    consent: Callable[[], Tokens] | None = None
+    consent: Callable[[], Proof] | None = None
+    password: UserPassword | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """An access token and its end, in wall ns, counted from before it was asked for."""
+    """An access token and its end, in wall ns, counted from before it was asked for.
+
+    `is_all` when what renews it ends with it: to be late with its renewal is to sign in anew.
+    """
 
     token: str = field(repr=False)
     expires_at: Nanos
     life: float
+    is_all: bool = False
 
 
 class TokenSupply:
-    """The refresh token of one login and what is done with it; used by one thread at a time."""
+    """What one login is renewed by, and what is done with it; used by one thread at a time."""
 
     def __init__(self, login: str, credentials: Credentials) -> None:
         self._login, self._credentials = login, credentials
@@ -66,78 +73,151 @@ class TokenSupply:
         first = self._credentials.first
         if first and self._stored is None:
             self._hold(first)
-        elif first and self._stored and first != self._stored.refresh_token:
+        elif first and self._stored and first != self._stored.renewal:
             self._spares.append(first)
 
     @property
-    def has_refresh_token(self) -> bool:
-        """Tell whether a next access token can be had without a new consent."""
-        return self._stored is not None and bool(self._stored.refresh_token)
+    def can_renew(self) -> bool:
+        """Tell whether a next access token can be had without a person."""
+        return (self._stored is not None and bool(self._stored.renewal)) or self._has_proof
 
     @property
     def logged_in_at(self) -> Nanos | None:
-        """Return when somebody consented, None if that is not known."""
-        return self._stored.logged_in_at if self._stored else None
+        """Return when somebody logged in, None if that is not known."""
+        stored = self._stored
+        return stored.logged_in_at if stored and (stored.renewal or stored.password) else None
+
+    @property
+    def person_needed_at(self) -> Nanos | None:
+        """Return when a person must log in again at the latest; None when nobody need, or nobody knows when."""
+        return None if self._stored is None or self._has_proof else self._stored.renewable_until
 
     def fetch(self) -> Access:
-        """Refresh, or consent anew where no person is needed.
+        """Renew, or acquire anew where no person is needed.
 
         Raises:
-            Outage: the sign-in host cannot be had, or the new refresh token cannot be saved.
+            Outage: the sign-in host cannot be had, or what renews the login cannot be saved.
             Halt: a person must log in.
         """
         if self._pending is None:
             asked_at = wall_ns()
-            self._take(self._refreshed(), asked_at)
+            self._take(self._renewed(), asked_at)
         return self._saved()
 
-    def exchange(self, redirected_to: str, state: str) -> Access:
-        """Trade a person's consent for tokens.
+    def acquire(self, proof: Proof) -> Access:
+        """Trade what a person gave for tokens; a good password is kept for the time when nothing can be renewed.
 
         Raises:
-            Outage: the sign-in host cannot be had, or the new refresh token cannot be saved.
-            Halt: consent was declined, or the client is not known.
+            Outage: the sign-in host cannot be had, or what renews the login cannot be saved.
+            Halt: the proof was refused, or the client is not known.
         """
         asked_at = wall_ns()
-        tokens = self._credentials.authorization.exchange(redirected_to, state)
-        self._hold(tokens.refresh_token or "")
-        self._take(tokens, asked_at)
+        self._take_new(proof, self._credentials.authorization.acquire(proof), asked_at)
         return self._saved()
 
-    def _refreshed(self) -> Tokens:
+    # --- pieces
+
+    def _renewed(self) -> Tokens:
         credentials = self._credentials
-        while self._stored is not None and self._stored.refresh_token:
+        while self._stored is not None and self._stored.renewal:
             try:
-                return credentials.authorization.refresh(self._stored.refresh_token)
+                return credentials.authorization.renew(self._stored.renewal)
             except Halt as halt:
                 log.warning("refresh_token_dead login=%s reason=%s", self._login, halt)
                 if self._spares:
                     self._hold(self._spares.pop())
-                elif credentials.consent is None:
+                elif not self._has_proof:
                     raise
                 else:
-                    self._stored = None
-        if credentials.consent is None:
-            raise NeverLoggedIn(self._lost or "nobody has logged in yet")
-        tokens = credentials.consent()
-        self._hold(tokens.refresh_token or "")
+                    self._stored = replace(self._stored, renewal="", renewable_until=None)
+        if credentials.consent is not None:
+            tokens = credentials.authorization.acquire(credentials.consent())
+            self._hold(tokens.renewal or "")
+            return tokens
+        return self._signed_in()
+
+    def _signed_in(self) -> Tokens:
+        """Sign in with the password that is kept or configured; one that was refused is never sent again."""
+        password = self._password()
+        if password is None:
+            refused = "the password was refused" if self._stored and self._stored.refused else ""
+            raise NeverLoggedIn(self._lost or refused or "nobody has logged in yet")
+        try:
+            tokens = self._credentials.authorization.acquire(password)
+        except Halt:
+            self._refuse(password)
+            raise
+        self._hold_password(password, tokens)
         return tokens
 
-    def _hold(self, refresh_token: str) -> None:
-        """Make this the login's refresh token, as of now."""
-        self._stored, self._is_saved = Stored(refresh_token, wall_ns()), False
+    @property
+    def _has_proof(self) -> bool:
+        return self._credentials.consent is not None or self._password() is not None
+
+    def _password(self) -> UserPassword | None:
+        stored = self._stored
+        if stored is not None and stored.password:
+            return UserPassword(stored.user, stored.password)
+        configured = self._credentials.password
+        is_refused = configured is not None and stored is not None and stored.refused == self._digest(configured)
+        return None if is_refused else configured
+
+    def _refuse(self, password: UserPassword) -> None:
+        """Forget a password and remember over restarts that it was refused: brokers lock who tries it again."""
+        at = self._stored.logged_in_at if self._stored else wall_ns()
+        self._stored, self._is_saved = Stored("", at, refused=self._digest(password)), False
+        try:
+            self._save()
+        except NotSaved as error:
+            log.warning("refused_password_unsaved login=%s reason=%s", self._login, error)
+
+    def _digest(self, given: UserPassword) -> str:
+        """Return what tells a password from another one: with another client it is another one."""
+        client = self._credentials.client
+        whole = "\0".join((given.user, given.password, client.client_id, client.client_secret))
+        return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+    def _take_new(self, proof: Proof, tokens: Tokens, asked_at: Nanos) -> None:
+        if isinstance(proof, UserPassword):
+            self._hold_password(proof, tokens)
+        else:
+            self._hold(tokens.renewal or "")
+        self._take(tokens, asked_at)
+
+    def _hold(self, renewal: str) -> None:
+        """Make this what renews the login, as of now."""
+        self._stored, self._is_saved = Stored(renewal, wall_ns()), False
+
+    def _hold_password(self, given: UserPassword, tokens: Tokens) -> None:
+        stored = Stored(tokens.renewal or "", wall_ns(), user=given.user, password=given.password)
+        self._stored, self._is_saved = stored, False
 
     def _take(self, tokens: Tokens, asked_at: Nanos) -> None:
         assert self._stored is not None
-        if tokens.refresh_token and tokens.refresh_token != self._stored.refresh_token:
-            self._stored, self._is_saved = Stored(tokens.refresh_token, self._stored.logged_in_at), False
+        stored = self._stored
+        if tokens.renewal:
+            stored = replace(stored, renewal=tokens.renewal)
+        if tokens.renewable_for is not None:
+            stored = replace(stored, renewable_until=Nanos(asked_at + int(tokens.renewable_for * SECOND)))
+        self._is_saved = self._is_saved and stored == self._stored
+        self._stored = stored
         end = Nanos(asked_at + int(tokens.expires_in * SECOND))
-        self._pending = Access(tokens.access_token, end, tokens.expires_in)
+        is_all = stored.renewable_until is not None and stored.renewable_until <= end
+        self._pending = Access(tokens.access_token, end, tokens.expires_in, is_all)
 
     def _saved(self) -> Access:
-        assert self._pending is not None and self._stored is not None
-        if self._stored.refresh_token and not self._is_saved:
-            self._credentials.vault.save(self._login, self._stored)
-            self._is_saved = True
+        assert self._pending is not None
+        self._save()
         access, self._pending = self._pending, None
         return access
+
+    def _save(self) -> None:
+        """Keep the login on disk, if there is anything to keep.
+
+        Raises:
+            NotSaved: it could not be written.
+        """
+        stored = self._stored
+        if stored is not None and (stored.renewal or stored.password or stored.refused) and not self._is_saved:
+            self._credentials.vault.save(self._login, stored)
+            self._is_saved = True

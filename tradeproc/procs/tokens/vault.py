@@ -1,4 +1,4 @@
-"""Refresh tokens at rest: encrypted, private to the user, replaced in one step and only when safely on disk.
+"""What renews a login at rest: encrypted, private to the user, replaced in one step and only when safely on disk.
 
 The key lies beside them in a file of its own: this guards against a token that is copied, backed up or shown by
 accident, not against somebody who reads the whole folder as this user.
@@ -7,7 +7,8 @@ accident, not against somebody who reads the whole folder as this user.
 import os
 import secrets
 import stat
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import orjson
@@ -35,26 +36,34 @@ class BadKey(Halt):
 
 
 class NotSaved(Outage):
-    """A refresh token could not be written; it is kept in memory and tried again, caught by `TokenSupply`."""
+    """What renews a login could not be written; it is kept in memory and tried again, caught by `TokenSupply`."""
 
 
 class LostToken(Halt):
-    """A stored refresh token that this key cannot decrypt; a person must log in again, caught by `TokenSupply`."""
+    """A stored login that this key cannot decrypt; a person must log in again, caught by `TokenSupply`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is kept of a login: its refresh token, and when a person consented."""
+    """What is kept of a login: what renews its tokens, when somebody logged in, and with which password.
 
-    refresh_token: str
+    `renewal` is empty when there is none, `renewable_until` None when its end is not known. `user` and `password` are
+    empty for a login by consent. `refused` names a password that the broker did not take, without giving it away.
+    """
+
+    renewal: str
     logged_in_at: Nanos
+    renewable_until: Nanos | None = None
+    user: str = ""
+    password: str = ""
+    refused: str = ""
 
     def __repr__(self) -> str:
-        return f"Stored(logged_in_at={self.logged_in_at})"
+        return f"Stored(logged_in_at={self.logged_in_at}, renewable_until={self.renewable_until})"
 
 
 class Vault:
-    """The folder of encrypted refresh tokens, one file a login."""
+    """The folder of encrypted logins, one file each."""
 
     def __init__(self, folder: Path) -> None:
         """Read the key, or make one.
@@ -86,10 +95,7 @@ class Vault:
         _check_private(path)
         try:
             record = orjson.loads(self._cipher.decrypt(path.read_bytes()))
-            token, logged_in_at = record["refresh_token"], record["logged_in_at"]
-            if not isinstance(token, str) or not isinstance(logged_in_at, int):
-                raise TypeError("no record of a login")
-            return Stored(token, Nanos(logged_in_at))
+            return _stored(record)
         except (InvalidToken, orjson.JSONDecodeError, KeyError, TypeError):
             raise LostToken(f"{path} cannot be decrypted with {self._folder / KEY_FILE}") from None
 
@@ -99,14 +105,25 @@ class Vault:
         Raises:
             NotSaved: it could not be written; the old one is still there.
         """
-        plain = orjson.dumps({"refresh_token": stored.refresh_token, "logged_in_at": stored.logged_in_at})
+        record = asdict(stored)
+        # earlier versions read this name
+        record["refresh_token"] = record.pop("renewal")
         try:
-            _write_private(self._path(login), self._cipher.encrypt(plain))
+            _write_private(self._path(login), self._cipher.encrypt(orjson.dumps(record)))
         except OSError as error:
             raise NotSaved(f"{self._path(login)}: {error.strerror}") from error
 
     def _path(self, login: str) -> Path:
         return self._folder / f"{login}{_SUFFIX}"
+
+
+def _stored(record: Mapping[str, object]) -> Stored:
+    """Return what a record says; one of an earlier version has only the first two fields."""
+    renewal, logged_in_at, until = record["refresh_token"], record["logged_in_at"], record.get("renewable_until")
+    if not isinstance(renewal, str) or not isinstance(logged_in_at, int) or not isinstance(until, int | None):
+        raise TypeError("no record of a login")
+    more = {key: str(record.get(key) or "") for key in ("user", "password", "refused")}
+    return Stored(renewal, Nanos(logged_in_at), None if until is None else Nanos(until), **more)
 
 
 def _check_private(path: Path) -> None:
