@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from tradeproc.cli import tables, words
-from tradeproc.cli.commands import book, localbroker, sessions
+from tradeproc.cli.commands import localbroker, records, sessions
 from tradeproc.cli.layout import Column, Listing, pairs
 from tradeproc.cli.screen import Screen
 from tradeproc.cli.view import render
@@ -172,9 +172,11 @@ def test_the_sum_of_trades_says_of_which() -> None:
     rows = [{"profit": "100", "side": "buy"}, {"profit": "-50", "side": "sell"}]
 
     assert "total of the 2 shown +50.00" in printed(
-        book.render("trades", tables.TRADES, rows, book.name_of_total(rows, 2)), 80
+        records.render("trades", tables.TRADES, rows, records.name_of_total(rows, 2)), 80
     )
-    assert "\ntotal +50.00" in printed(book.render("trades", tables.TRADES, rows, book.name_of_total(rows, 50)), 80)
+    assert "\ntotal +50.00" in printed(
+        records.render("trades", tables.TRADES, rows, records.name_of_total(rows, 50)), 80
+    )
 
 
 def test_a_price_that_nobody_knows_is_called_so_and_is_no_zero_of_a_sum() -> None:
@@ -182,13 +184,13 @@ def test_a_price_that_nobody_knows_is_called_so_and_is_no_zero_of_a_sum() -> Non
     known = {**row, "entry_price": "0", "exit_price": "-37.63", "profit": "-37630"}
     unknown = {**row, "entry_price": "5.25", "exit_price": None, "profit": None}
 
-    trades = printed(book.render("trades", tables.TRADES, [known, unknown]), 200)
+    trades = printed(records.render("trades", tables.TRADES, [known, unknown]), 200)
     fills = [{**row, "price": None, "kind": "external"}, {**row, "price": "0", "kind": "own"}]
 
     assert "-37,630.00 before fees; the profit of 1 is unknown" in trades
     assert trades.count("unknown") == 3
-    assert "external" in printed(book.render("fills", tables.FILLS, fills), 200)
-    assert "own" not in printed(book.render("fills", tables.FILLS, fills[1:]), 200).replace("unknown", "")
+    assert "external" in printed(records.render("fills", tables.FILLS, fills), 200)
+    assert "own" not in printed(records.render("fills", tables.FILLS, fills[1:]), 200).replace("unknown", "")
 
 
 def test_a_position_that_nobody_knows_is_not_read_as_none() -> None:
@@ -203,7 +205,7 @@ def test_a_position_that_nobody_knows_is_not_read_as_none() -> None:
         {"session": 2, "contract": "ESH24", "quantity": 0, "average": None},
     ]
 
-    text = printed(book.render("positions", tables.POSITIONS, rows), 80)
+    text = printed(records.render("positions", tables.POSITIONS, rows), 80)
 
     assert "unknown" in text
     assert "the broker does not answer" in text

@@ -14,7 +14,7 @@ import orjson
 
 from tests.fuzz import mutations
 from tests.fuzz.harness import Target
-from tests.market.tape_files.test_reading import VENDORS
+from tests.market.tape_files.test_file_reading import VENDORS
 from tradeproc.bus.codec import encode_body
 from tradeproc.cli.consent_listener import ConsentListener
 from tradeproc.config import BadConfig, apply_market_hours, file, load, read_session
@@ -28,7 +28,7 @@ from tradeproc.domain.wanted import wanted_now, window_of
 from tradeproc.home import Home
 from tradeproc.localbroker.tape import open_tape
 from tradeproc.localbroker.tape_files import BadTape
-from tradeproc.market.tape_files.reading import TapeHints
+from tradeproc.market.tape_files.file_reading import TapeHints
 from tradeproc.procs.tokens.vault import LostToken, Stored, Vault
 from tradeproc.store import kept
 from tradeproc.store.journal import Journal, read_line

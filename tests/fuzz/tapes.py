@@ -9,13 +9,13 @@ from tests.engine.test_recording import lived
 from tests.fuzz import mutations
 from tests.fuzz.files import folder
 from tests.fuzz.harness import Target
-from tests.market.tape_files.test_reading import BARS, TRADES
+from tests.market.tape_files.test_file_reading import BARS, TRADES
 from tradeproc.bus.codec import encode_body
 from tradeproc.domain.units import Nanos
 from tradeproc.engine import recording
 from tradeproc.localbroker.chosen import Choice, choose, chosen
+from tradeproc.market.tape_files.file_reading import TapeHints, read
 from tradeproc.market.tape_files.lines import UnreadableTape
-from tradeproc.market.tape_files.reading import TapeHints, read
 
 _EXPORTS: list[tuple[str, str, TapeHints]] = [each[:3] for each in BARS] + [each[:3] for each in TRADES]
 _WORDS = ("", "UTC", "America/Chicago", "Nowhere/At_All", "start", "end", "ESH24", "ESH4=ESH24", "=", "ES.c.0=ESZ99")

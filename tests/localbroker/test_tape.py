@@ -10,7 +10,7 @@ from tradeproc.domain.candles import Tick
 from tradeproc.domain.units import from_iso, iso
 from tradeproc.localbroker.tape import check_tape, generated, read_tape, shipped
 from tradeproc.localbroker.tape_files import BadTape
-from tradeproc.market.tape_files.reading import TapeHints
+from tradeproc.market.tape_files.file_reading import TapeHints
 
 
 def file(folder: Path, *lines: str, name: str = "ESH24_trades.csv") -> Path:

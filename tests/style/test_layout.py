@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,30 @@ LONG_MODULES = {
     "domain/calendar_table.py": "generated data",
 }
 LONGEST_MODULE = 400
-SQL_ELSEWHERE = {"bench/baseline.py": "the floor of a benchmark uses nothing of ours"}
+# names that modules of several rooms have, and the one idea that they stand for (the modules of `cli/commands/` are
+# called as a person types them, and need not be here)
+SHARED_MODULE_NAMES = {
+    "alarms": "the alarms that this part of the system can raise",
+    "bars": "bars: of many trades at once, and the process that streams them",
+    "candles": "candles: as values, as builders of tests, as a benchmark",
+    "client": "the side that asks",
+    "codec": "values into what travels, and back",
+    "columns": "columns of what is read: of a tape, of a table",
+    "commands": "what a part is told to do by people or by another process",
+    "contract": "what others must satisfy, and the tests of it",
+    "grid": "prices onto the grid of ticks",
+    "journal": "an append-only file that outlives the process",
+    "lists": "whole lists, or none",
+    "main": "the entry of a process or of a command",
+    "market": "the market as this room sees it: a tape, a broker's answers, bars for a strategy",
+    "market_hours": "the hours of the exchanges, and what a person changes of them",
+    "orders": "orders: as values, as a state machine, in the exchange, on a wire, as a process",
+    "positions": "positions: the process that streams them, and the comparison with our count",
+    "requests": "the side of a question that asks",
+    "schedule": "when a session runs",
+    "streams": "endless answers of a broker: the end that reads and the end that writes",
+}
+SQL_ELSEWHERE = {"bench/baseline.py": "what a benchmark is measured against uses nothing of ours"}
 LONGEST_FUNCTION = 45
 
 
@@ -63,6 +87,28 @@ def test_the_map_of_a_folder_names_its_modules(folder: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_no_module_has_a_name_that_says_nothing(path: Path) -> None:
     assert path.stem not in FORBIDDEN_NAMES
+
+
+def test_a_class_name_means_one_thing_in_the_whole_package() -> None:
+    found: dict[str, set[str]] = defaultdict(set)
+    for path in MODULES:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found[node.name].add(name_of(path))
+
+    assert len(found) > 400
+    assert not {name: sorted(paths) for name, paths in found.items() if len(paths) > 1}
+
+
+def test_a_module_name_that_two_rooms_have_means_the_same_in_both() -> None:
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in MODULES:
+        if path.parent.name != "commands" and path.name not in ("__init__.py", "__main__.py"):
+            found[path.stem].append(name_of(path))
+
+    shared = {stem for stem, paths in found.items() if len(paths) > 1}
+    assert not {stem: found[stem] for stem in shared - set(SHARED_MODULE_NAMES)}
+    assert not set(SHARED_MODULE_NAMES) - shared, "no longer shared: take them off the list"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

@@ -14,10 +14,10 @@ from rich.console import Console
 from tradeproc.cli import reader, reporting
 from tradeproc.cli.commands import (
     acknowledge,
-    book,
     desks,
     localbroker,
     login,
+    records,
     sessions,
     tape,
     trading,
@@ -32,7 +32,7 @@ from tradeproc.home import find_home
 
 # for what reads a pipe nothing is cut, wrapped or left out
 _PIPE_WIDTH = 10_000
-_MODULES = (desks, upgrade, sessions, trading, watching, book, acknowledge, login, localbroker, tape)
+_MODULES = (desks, upgrade, sessions, trading, watching, records, acknowledge, login, localbroker, tape)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -3,12 +3,12 @@
     installation.py   one installation: bus client, supervisord, configuration
     exit_status.py    exit codes, and how an error becomes one line with a remedy
     switches.py       halt and flatten on their way to the traders; exposure.py what is open where no trader runs,
-                      closing.py what traders still close
+                      flatness.py what traders still close
     lookup.py         the session that a person names; listed.py a session as commands see it
     readiness.py      whether what was started is up, and why not
     subscriber.py     hears many processes at once
-    collector.py      looks at supervisord, processes and disk; books.py at the database
-    observations.py   what was seen, as values; health.py pure: observations and thresholds become problems.py
+    collector.py      looks at supervisord, processes and disk; stored_facts.py at the database
+    observations.py   what was seen, as values; health.py pure: observations and thresholds become health_problems.py
     running.py        the rules about what must run; standing.py those about what stands: alarms, long starts
 
 Start reading at `installation.py`, then `health.py`.

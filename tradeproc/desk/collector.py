@@ -11,7 +11,6 @@ from typing import Any
 
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.config import DATABASE_URL, BadConfig, Config, HealthConfig
-from tradeproc.desk.books import Books, sessions_seen
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.observations import (
     BeatSeen,
@@ -21,6 +20,7 @@ from tradeproc.desk.observations import (
     ProgramSeen,
     StreamSeen,
 )
+from tradeproc.desk.stored_facts import StoredFacts, sessions_seen
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.market_hours import checked_at, market_hours
 from tradeproc.domain.session import SessionSpec
@@ -80,7 +80,7 @@ class Collector:
         self.present = set(self.desk.processes())
         beats = self._beats([program for program in programs if program.state is ProgramState.RUNNING])
         self.store = self._store(programs)
-        books = Books(self.store)
+        books = StoredFacts(self.store)
         sessions = books.due(wall_ns())
         is_down = isinstance(self.store, Known) and isinstance(sessions, Unknown)
         return Observations(

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from tradeproc.config import HealthConfig
 from tradeproc.desk.exit_status import supervisorctl
+from tradeproc.desk.health_problems import Level, Problem, Rule, acknowledge_way, ago
 from tradeproc.desk.observations import BeatSeen, LoginSeen, Observations
-from tradeproc.desk.problems import Level, Problem, Rule, acknowledge_way, ago
 from tradeproc.desk.running import programs, sessions
 from tradeproc.desk.standing import alarms, is_in_alarms, starting, warden
 from tradeproc.domain.answers import Known, Unknown

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from tradeproc.config import HealthConfig
 from tradeproc.desk.exit_status import supervisorctl
+from tradeproc.desk.health_problems import Level, Problem
 from tradeproc.desk.observations import Observations, ProgramSeen, SessionSeen
-from tradeproc.desk.problems import Level, Problem
 from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.units import SECOND
 from tradeproc.errors import EXIT_DONE, EXIT_HALT

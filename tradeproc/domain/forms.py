@@ -29,13 +29,13 @@ class BadMessage(Refusal):
         super().__init__(f"{name}: {problem}")
 
 
-class Unfit(Refusal):
+class UnfitField(Refusal):
     """What was expected instead; never leaves this module's callers, which add where it stood."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How one kind of field is written and read; `read` raises `Unfit`."""
+    """How one kind of field is written and read; `read` raises `UnfitField`."""
 
     write: Callable[[Any], Any]
     read: Callable[[Any], Any]
@@ -48,37 +48,37 @@ def _same(value: Any) -> Any:
 def _read_text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    raise Unfit("a text")
+    raise UnfitField("a text")
 
 
 def _read_whole(value: Any) -> int:
     if type(value) is int:
         return value
-    raise Unfit("a whole number")
+    raise UnfitField("a whole number")
 
 
 def _read_count(value: Any) -> int:
     if type(value) is int and value >= 0:
         return value
-    raise Unfit("a whole number, 0 or more")
+    raise UnfitField("a whole number, 0 or more")
 
 
 def _read_quantity(value: Any) -> int:
     if type(value) is int and value > 0:
         return value
-    raise Unfit("a whole number, 1 or more")
+    raise UnfitField("a whole number, 1 or more")
 
 
 def _read_flag(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    raise Unfit("true or false")
+    raise UnfitField("true or false")
 
 
 def _read_number(value: Any) -> float:
     if type(value) in (float, int) and math.isfinite(value):
         return float(value)
-    raise Unfit("a number")
+    raise UnfitField("a number")
 
 
 def _write_decimal(value: Decimal) -> str:
@@ -88,14 +88,14 @@ def _write_decimal(value: Decimal) -> str:
 def _read_decimal(value: Any) -> Decimal:
     if isinstance(value, str) and _DECIMAL.fullmatch(value):
         return Decimal(value)
-    raise Unfit("a decimal number as text")
+    raise UnfitField("a decimal number as text")
 
 
 def _read_contract(value: Any) -> Contract:
     try:
         return Contract.parse(_read_text(value))
     except BadContract as bad:
-        raise Unfit("a contract code, as ESH24") from bad
+        raise UnfitField("a contract code, as ESH24") from bad
 
 
 TEXT = Form(_same, _read_text)
@@ -115,7 +115,7 @@ def one_of(kind: type[StrEnum]) -> Form:
     def read(value: Any) -> StrEnum:
         if isinstance(value, str) and value in members:
             return members[value]
-        raise Unfit(f"one of {', '.join(members)}")
+        raise UnfitField(f"one of {', '.join(members)}")
 
     return Form(lambda member: member.value, read)
 
@@ -165,7 +165,7 @@ class Shape(Generic[T]):
                 values[field] = form.read(body[key])
             except KeyError:
                 raise BadMessage(self._name, f"{key} is missing") from None
-            except Unfit as unfit:
+            except UnfitField as unfit:
                 raise BadMessage(self._name, f"{key}: expected {unfit}, found {shown(body[key])}") from None
         return self._kind(**values)
 

@@ -10,10 +10,10 @@ event; market time comes with the candles. Equal states and events give equal ef
     decisions.py      what a strategy decided; rounding.py its prices; idle.py why nothing is entered
     limits.py         what may stop an entry, and why nothing stops an exit
     orders.py         the life of an order as a table; sending.py orders on their way; outcomes.py what became of it
-    broker.py         what the broker tells by itself; recognition.py which of its orders are ours
+    broker_events.py  what the broker tells by itself; recognition.py which of its orders are ours
     reconcile.py      our orders against the broker's; positions.py our position against the broker's
     external.py       what changed by no order of ours, as rows of the books; vanished.py stops that ended so;
-                      terms.py orders whose prices or quantity somebody changed
+                      amended_orders.py orders whose prices or quantity somebody changed
     unpriced.py       fills that are told without a price
     protection.py     every open contract has a working stop; closing.py how a position is closed,
                       early_close.py when the market turns out to be closed

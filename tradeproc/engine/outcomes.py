@@ -6,7 +6,7 @@ Unanswered: the orders are marked for `reconcile.py`, which asks; they are never
 
 from tradeproc.domain.broker_orders import Accepted, Outcome, Refused, Unanswered
 from tradeproc.domain.orders import Order, OrderSource
-from tradeproc.engine import broker, early_close, sending
+from tradeproc.engine import broker_events, early_close, sending
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.orders import Move, moved, noted
 from tradeproc.engine.state import Pending, State, Waiting
@@ -72,10 +72,10 @@ def learn(turn: Turn, order: Order, broker_id: str) -> None:
     state.broker.ids[broker_id] = order.id
     listed = state.broker.foreign_filled.pop(broker_id, None)
     if listed is not None:
-        broker.keep_stray(state, listed)  # an answer showed it filled before the reply said whose it is
+        broker_events.keep_stray(state, listed)  # an answer showed it filled before the reply said whose it is
     picture = state.broker.strays.get(broker_id)
     if picture is not None:
-        broker.take(turn, order, picture, OrderSource.BROKER_STREAM)
+        broker_events.take(turn, order, picture, OrderSource.BROKER_STREAM)
     elif order.id in state.engine.cancels_wanted:
         sending.cancel(turn, order, OrderSource.TRADER, "wanted before the broker's id was known")
 
@@ -93,7 +93,7 @@ def lost(turn: Turn, order_id: str, reason: str) -> None:
             turn.keep(order, noted(order, order, _REPLY, turn.now, "unanswered", reason))
     turn.alarm(AlarmName.ORDER_UNRESOLVED, f"order {order_id}: {reason}")
     turn.ask_orders(f"order {order_id} was not answered")
-    broker.claim_strays(turn, OrderSource.BROKER_STREAM)
+    broker_events.claim_strays(turn, OrderSource.BROKER_STREAM)
 
 
 def resolve(turn: Turn, order: Order) -> None:
@@ -113,7 +113,7 @@ def change_answered(turn: Turn, order_id: str, outcome: Outcome, waiting: Waitin
             pass  # requested; the order says when it is done
         case Refused(reason):
             turn.log("warning", f"{waiting.value}_refused", order=order_id, reason=reason)
-            broker.changed_not(turn, order, f"{waiting.value}_refused", _REPLY, reason)
+            broker_events.changed_not(turn, order, f"{waiting.value}_refused", _REPLY, reason)
             turn.ask_orders(f"{waiting.value} was refused")
         case Unanswered(reason):
             turn.log("warning", f"{waiting.value}_unanswered", order=order_id, reason=reason)

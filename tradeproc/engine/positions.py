@@ -16,7 +16,7 @@ from tradeproc.domain.book import Divergence, DivergenceKind, Position
 from tradeproc.domain.units import SECOND
 from tradeproc.engine import external
 from tradeproc.engine.alarms import AlarmName
-from tradeproc.engine.broker import note_unreadable
+from tradeproc.engine.broker_events import note_unreadable
 from tradeproc.engine.events import StreamKind
 from tradeproc.engine.state import PositionReading, Suspicion
 from tradeproc.engine.turn import Turn

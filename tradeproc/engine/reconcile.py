@@ -6,7 +6,7 @@ sides and a cause, once it is clear that neither side was merely a moment ahead:
     an order further along than the stream told   a row if the stream has not told it 5 s later
     an open order of ours that is not listed,     two answers at least 10 s apart: it ends as the broker sees it
     and that the broker, asked by its id, lacks
-    an order of ours with other prices, or more   a row, an alarm, no entries (`terms.py`)
+    an order of ours with other prices, or more   a row, an alarm, no entries (`amended_orders.py`)
     an open order that is not ours                two answers 2 s apart, nothing of ours on its way: a row, an alarm
     an order we took for ended, working           two answers 2 s apart: a row, an alarm, no entries; an entry or exit
                                                   is cancelled (a protecting order is left to protect)
@@ -25,9 +25,9 @@ from tradeproc.domain.book import Divergence, DivergenceKind
 from tradeproc.domain.broker_orders import BrokerOrder, ListedOrder, UnreadableRecord
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderState, OrderType
 from tradeproc.domain.units import SECOND, Nanos
-from tradeproc.engine import external, outcomes, recognition, strategy, terms, unpriced
+from tradeproc.engine import amended_orders, external, outcomes, recognition, strategy, unpriced
 from tradeproc.engine.alarms import AlarmName
-from tradeproc.engine.broker import (
+from tradeproc.engine.broker_events import (
     GIVEN_UP,
     claim_strays,
     difference,
@@ -71,7 +71,7 @@ def started(turn: Turn, event: Started) -> None:
         elif order.in_flight is not None:
             kind = Waiting.CANCEL if order.in_flight == "cancel" else Waiting.MODIFY
             state.engine.pending[order.id] = Pending(kind, turn.now)
-            terms.asked(state, order, None)  # a cancel may have followed a change that is still under way
+            amended_orders.asked(state, order, None)  # a cancel may have followed a change that is still under way
     if event.position is not None:
         state.engine.holding = Holding(event.position.quantity, event.position.average)
     for fill in event.fills:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from tradeproc.domain.broker_orders import BracketRequest, OrderRequest
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderType, Side, TimeInForce
 from tradeproc.domain.units import Contracts, Nanos, Ticks
-from tradeproc.engine import terms
+from tradeproc.engine import amended_orders
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import Cancel, Modify, Send
 from tradeproc.engine.limits import Admitted, Exit, closed_gate
@@ -154,7 +154,7 @@ def modify(turn: Turn, order: Order, wanted: Order, source: OrderSource, reason:
     event.details.update((name, str(value)) for name, value in told.items() if value is not None)
     turn.keep(changed, event)
     turn.state.engine.pending[order.id] = Pending(Waiting.MODIFY, turn.now, wanted=wanted)
-    terms.asked(turn.state, order, wanted)
+    amended_orders.asked(turn.state, order, wanted)
     turn.send(Modify(order.id, order.broker_id, change))
 
 

@@ -1,7 +1,7 @@
 """The trader: `step(state, event, now)` applies one event and returns what has to be done.
 
     a candle      market.py → strategy.py → decisions.py → limits.py → sending.py
-    an order      broker.py → orders.py (the table), or outcomes.py for a reply
+    an order      broker_events.py → orders.py (the table), or outcomes.py for a reply
     a position    positions.py (ours against the broker's)
     an answer     reconcile.py, positions.py
     a command     commands.py → closing.py
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from tradeproc.domain.units import Nanos
 from tradeproc.engine import (
-    broker,
+    broker_events,
     closing,
     commands,
     early_close,
@@ -63,7 +63,7 @@ def _apply(turn: Turn, event: Event) -> None:
         case events.TimePassed():
             _time_passed(turn)
         case events.StreamChanged():
-            broker.stream_changed(turn, event)
+            broker_events.stream_changed(turn, event)
         case events.WarmedUp(candles):
             market.warmed_up(turn, candles)
         case events.Started():
@@ -77,13 +77,13 @@ def _apply_news(
 ) -> None:
     match event:
         case events.OrderUpdated(order):
-            broker.order_updated(turn, order)
+            broker_events.order_updated(turn, order)
         case events.PositionUpdated(position):
             positions.position_updated(turn, position)
         case events.RecordUnreadable():
-            broker.record_unreadable(turn, event)
+            broker_events.record_unreadable(turn, event)
         case events.BalanceUpdated(balance):
-            broker.balance_updated(turn, balance)
+            broker_events.balance_updated(turn, balance)
 
 
 Reply = (

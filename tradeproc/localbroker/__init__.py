@@ -1,10 +1,10 @@
 """A broker on loopback: the exchange on a tape, spoken to in a real broker's wire protocol, with faults on demand.
 
     server.py     the process's loop; app.py all routes; pipeline.py what each request passes
-    context.py    what all requests share; limits.py what a client may take before it has shown a token
+    context.py    what all requests share; client_bounds.py what a client may take before it has shown a token
     market.py     tape, pace, exchange, books and journal held together, with a clock: what the server talks to
     books.py      every request, every change of an order, every fill; grid.py between points and ticks
-    tape.py       trades of the past, shipped, from a file (tape_files.py) or generated; bars.py the bars made of it
+    tape.py       trades of the past, shipped, from a file (tape_files.py) or generated; up_down_bars.py its bars
     chosen.py     which tape is played; pace.py market time from monotonic time: start, speed, pause
     journal.py    the file from which a killed broker comes back
     streams.py    endless answers; wakeups.py who waits for what

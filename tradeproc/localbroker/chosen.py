@@ -10,7 +10,7 @@ import orjson
 
 from tradeproc.domain.records import BadRecord, read_record
 from tradeproc.durable import write_durably
-from tradeproc.market.tape_files.reading import NOTHING_SAID, TapeHints
+from tradeproc.market.tape_files.file_reading import NOTHING_SAID, TapeHints
 
 _FILE = "tape.json"
 

@@ -9,7 +9,6 @@ from tradeproc.clock import monotonic_ns, wall_ns
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.units import MINUTE
 from tradeproc.exchange.orders import ExchangeOrder, ExchangePosition
-from tradeproc.localbroker.bars import DAY_MINUTES
 from tradeproc.localbroker.faults import FaultTable
 from tradeproc.localbroker.grid import to_points
 from tradeproc.localbroker.market import Market
@@ -18,6 +17,7 @@ from tradeproc.localbroker.tradestation.account_shapes import Relatives, Valued,
 from tradeproc.localbroker.tradestation.market_shapes import Spread, quote_body, spread
 from tradeproc.localbroker.tradestation.numbers import find_contract
 from tradeproc.localbroker.tradestation.oauth import SignIn
+from tradeproc.localbroker.up_down_bars import DAY_MINUTES
 from tradeproc.localbroker.wakeups import ChangeSignals
 
 TICKS, BOOK = "ticks", "book"

@@ -31,11 +31,11 @@ from tradeproc.exchange.orders import (
     Update,
 )
 from tradeproc.localbroker import books
-from tradeproc.localbroker.bars import LiveBars, MarketBar
 from tradeproc.localbroker.books import Books, Record, RecordedRequest
 from tradeproc.localbroker.journal import BrokenJournal, BrokerJournal
 from tradeproc.localbroker.pace import FASTEST, LATEST, Pace
 from tradeproc.localbroker.tape import Tape
+from tradeproc.localbroker.up_down_bars import LiveBars, MarketBar
 
 T = TypeVar("T")
 A = TypeVar("A", bound=Placed | Changed | Declined)

@@ -18,14 +18,14 @@ from tradeproc.errors import Fault, Halt
 from tradeproc.exchange.matching import Rules
 from tradeproc.folders import make_private
 from tradeproc.localbroker.app import make_app
+from tradeproc.localbroker.client_bounds import BoundedProtocol
 from tradeproc.localbroker.context import ServerContext
 from tradeproc.localbroker.control_key import make_key
-from tradeproc.localbroker.limits import BoundedProtocol
 from tradeproc.localbroker.market import Market, MarketSettings
 from tradeproc.localbroker.streams import HEARTBEAT_SECONDS
 from tradeproc.localbroker.tape import SHIPPED, open_tape
 from tradeproc.localbroker.tradestation.oauth import OAuthSettings, SignIn
-from tradeproc.market.tape_files.reading import NOTHING_SAID, TapeHints
+from tradeproc.market.tape_files.file_reading import NOTHING_SAID, TapeHints
 
 HOST = "127.0.0.1"
 

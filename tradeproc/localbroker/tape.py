@@ -1,6 +1,6 @@
 """The tape: trades of the past, in exchange order, as numpy arrays; shipped with us or generated.
 
-Files are opened by `tape_files.py` and understood by `tradeproc/market/`; bars are made by `bars.py`.
+Files are opened by `tape_files.py` and understood by `tradeproc/market/`; bars are made by `up_down_bars.py`.
 """
 
 import re
@@ -18,11 +18,11 @@ from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.units import SECOND, Contracts, Nanos, Ticks, from_iso
 from tradeproc.errors import Refusal
 from tradeproc.exchange.orders import MarketTrade
-from tradeproc.localbroker.bars import Bars
 from tradeproc.localbroker.tape_files import BadTape, check_answered, check_head, understand
+from tradeproc.localbroker.up_down_bars import Bars
 from tradeproc.market.bars import TickArrays
+from tradeproc.market.tape_files.file_reading import NOTHING_SAID, TapeHints
 from tradeproc.market.tape_files.findings import betrayed
-from tradeproc.market.tape_files.reading import NOTHING_SAID, TapeHints
 
 Times = npt.NDArray[np.int64]
 Prices = npt.NDArray[np.float64]

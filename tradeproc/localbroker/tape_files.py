@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Protocol
 
 from tradeproc.errors import Halt
+from tradeproc.market.tape_files.file_reading import Reading, TapeHints, read
 from tradeproc.market.tape_files.lines import Absent, UnreadableTape
-from tradeproc.market.tape_files.reading import Reading, TapeHints, read
 
 # so many bytes are in memory at once, beside the trades
 _CHUNK = 1 << 20

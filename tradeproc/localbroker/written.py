@@ -11,7 +11,7 @@ from tradeproc.domain.units import Money
 from tradeproc.exchange.matching import Rules
 from tradeproc.localbroker.server import ServerSettings
 from tradeproc.localbroker.tradestation.oauth import OAuthSettings
-from tradeproc.market.tape_files.reading import TapeHints
+from tradeproc.market.tape_files.file_reading import TapeHints
 
 SETTINGS, PORT = "settings.json", "port"
 

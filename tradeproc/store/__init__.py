@@ -19,7 +19,7 @@ from tradeproc.store.migrate import DatabaseTooNew, MigrationChanged
 from tradeproc.store.round_trips import round_trips
 from tradeproc.store.rows import (
     AccountRow,
-    Acknowledged,
+    Acknowledgement,
     AlarmRow,
     DecisionRow,
     DivergenceRow,
@@ -32,7 +32,7 @@ from tradeproc.store.store import LeaseLost, Store, UnknownSession
 
 __all__ = [
     "AccountRow",
-    "Acknowledged",
+    "Acknowledgement",
     "AlarmRow",
     "DatabaseDown",
     "DatabaseTooNew",

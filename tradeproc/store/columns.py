@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from tradeproc.domain.orders import Order
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import plain
-from tradeproc.store.rows import Acknowledged
+from tradeproc.store.rows import Acknowledgement
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -27,7 +27,7 @@ Convert = Callable[[Any], Any]
 
 COLUMN_NAMES: Mapping[type, Mapping[str, str]] = {
     Order: {"limit": "limit_ticks", "stop": "stop_ticks"},
-    Acknowledged: {"at": "acknowledged_at", "by": "acknowledged_by", "reason": "acknowledged_reason"},
+    Acknowledgement: {"at": "acknowledged_at", "by": "acknowledged_by", "reason": "acknowledged_reason"},
 }
 """The columns that are not called like their field."""
 

@@ -47,7 +47,7 @@ class PositionRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Acknowledged:
+class Acknowledgement:
     """Who has seen a divergence or an alarm, when, and what they said about it."""
 
     at: Nanos
@@ -61,7 +61,7 @@ class DivergenceRow:
 
     divergence: Divergence
     closed_at: Nanos | None
-    acknowledged: Acknowledged | None = None
+    acknowledged: Acknowledgement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class AlarmRow:
     detail: str
     at: Nanos
     cleared_at: Nanos | None
-    acknowledged: Acknowledged | None = None
+    acknowledged: Acknowledgement | None = None
 
 
 @dataclass(frozen=True, slots=True)

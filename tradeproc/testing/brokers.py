@@ -29,7 +29,7 @@ from tradeproc.errors import Fault
 from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.control_key import key_file
 from tradeproc.localbroker.written import PORT, SETTINGS, write_settings
-from tradeproc.testing.under_test import Trouble
+from tradeproc.testing.under_test import InducedTrouble
 from tradeproc.testing.waiting import Late, wait_until
 
 LOG = "log"
@@ -39,14 +39,14 @@ _START_SECONDS, _STOP_SECONDS = 60.0, 10.0
 _PLACE = "place"
 # a trouble and the local broker's word for it
 _FAULTS = {
-    Trouble.ANSWER_LOST: ("accept_then_time_out", _PLACE),
-    Trouble.ANSWER_SPOILED: ("html", _PLACE),
-    Trouble.TOKEN_REFUSED: ("401", _PLACE),
-    Trouble.BUSY: ("429", "rest"),
-    Trouble.DOWN: ("5xx", "rest,stream"),
-    Trouble.STREAM_GO_AWAY: ("go_away", "stream"),
-    Trouble.STREAM_CUT: ("cut", "stream"),
-    Trouble.STREAM_SPLIT: ("split", "stream"),
+    InducedTrouble.ANSWER_LOST: ("accept_then_time_out", _PLACE),
+    InducedTrouble.ANSWER_SPOILED: ("html", _PLACE),
+    InducedTrouble.TOKEN_REFUSED: ("401", _PLACE),
+    InducedTrouble.BUSY: ("429", "rest"),
+    InducedTrouble.DOWN: ("5xx", "rest,stream"),
+    InducedTrouble.STREAM_GO_AWAY: ("go_away", "stream"),
+    InducedTrouble.STREAM_CUT: ("cut", "stream"),
+    InducedTrouble.STREAM_SPLIT: ("split", "stream"),
 }
 
 
@@ -206,7 +206,7 @@ class OverLocalBroker:
         """Return the close of the newest bar when this was made; the market of the suite stands still."""
         return self._last_price
 
-    def make(self, trouble: Trouble) -> None:
+    def make(self, trouble: InducedTrouble) -> None:
         """Order a trouble for this account alone."""
         name, target = _FAULTS[trouble]
         self._running.control.fault(name, target=target, account=self.account)

@@ -37,7 +37,7 @@ from tradeproc.errors import Halt, Outage
 from tradeproc.testing.listening import listening
 from tradeproc.testing.order_contract import OrderContract
 from tradeproc.testing.requests import SECONDS, accepted, any_stream, known, market, needs_data
-from tradeproc.testing.under_test import BrokerUnderTest, Trouble, unreachable
+from tradeproc.testing.under_test import BrokerUnderTest, InducedTrouble, unreachable
 
 
 class BrokerContract(OrderContract):
@@ -116,9 +116,9 @@ class BrokerContract(OrderContract):
         assert all(bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high for bar in bars)
         assert all(bar.is_closed for bar in bars[:-1])
 
-    @pytest.mark.parametrize("trouble", [Trouble.BUSY, Trouble.DOWN])
+    @pytest.mark.parametrize("trouble", [InducedTrouble.BUSY, InducedTrouble.DOWN])
     def test_a_question_that_failed_is_unknown(
-        self, desk: BrokerUnderTest, accounts: AccountManager, trouble: Trouble
+        self, desk: BrokerUnderTest, accounts: AccountManager, trouble: InducedTrouble
     ) -> None:
         desk.make(trouble)
 
@@ -162,10 +162,11 @@ class BrokerContract(OrderContract):
         assert known(data.history(desk.contract, 1, 5))[0] in told
 
     @pytest.mark.parametrize(
-        ("trouble", "is_polite"), [(Trouble.STREAM_GO_AWAY, True), (Trouble.STREAM_CUT, False), (Trouble.DOWN, False)]
+        ("trouble", "is_polite"),
+        [(InducedTrouble.STREAM_GO_AWAY, True), (InducedTrouble.STREAM_CUT, False), (InducedTrouble.DOWN, False)],
     )
     def test_a_stream_in_trouble_ends_and_says_why(
-        self, desk: BrokerUnderTest, trouble: Trouble, is_polite: bool
+        self, desk: BrokerUnderTest, trouble: InducedTrouble, is_polite: bool
     ) -> None:
         desk.make(trouble)
 
@@ -179,7 +180,7 @@ class BrokerContract(OrderContract):
         self, desk: BrokerUnderTest, accounts: AccountManager
     ) -> None:
         placed = self.rest_one(desk, accounts)
-        desk.make(Trouble.STREAM_SPLIT)
+        desk.make(InducedTrouble.STREAM_SPLIT)
 
         with listening(desk.broker.order_stream(desk.login, desk.tokens, desk.account)) as heard:
             heard.wait_for(SnapshotEnded)

@@ -11,7 +11,7 @@ PATIENCE = 30.0
 T = TypeVar("T")
 
 
-class Heard:
+class HeardEvents:
     """All events of a stream so far; grows while its thread reads."""
 
     def __init__(self, stream: Stream) -> None:
@@ -53,9 +53,9 @@ class Heard:
 
 
 @contextmanager
-def listening(stream: Stream) -> Iterator[Heard]:
+def listening(stream: Stream) -> Iterator[HeardEvents]:
     """Listen to a stream for the length of the block; leaving it closes the stream and waits for its end."""
-    heard = Heard(stream)
+    heard = HeardEvents(stream)
     heard.start()
     try:
         yield heard

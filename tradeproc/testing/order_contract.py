@@ -29,7 +29,7 @@ from tradeproc.testing.requests import (
     order,
     orders_of,
 )
-from tradeproc.testing.under_test import BrokerUnderTest, Trouble, unreachable
+from tradeproc.testing.under_test import BrokerUnderTest, InducedTrouble, unreachable
 from tradeproc.testing.waiting import wait_until
 
 
@@ -160,9 +160,9 @@ class OrderContract:
         assert isinstance(accounts.cancel(desk.account, "123456789", SECONDS), Refused)
         assert isinstance(accounts.modify(desk.account, "123456789", order(desk, "x"), SECONDS), Refused)
 
-    @pytest.mark.parametrize("trouble", [Trouble.ANSWER_LOST, Trouble.ANSWER_SPOILED])
+    @pytest.mark.parametrize("trouble", [InducedTrouble.ANSWER_LOST, InducedTrouble.ANSWER_SPOILED])
     def test_an_order_whose_answer_is_lost_is_unanswered_and_placed_once(
-        self, desk: BrokerUnderTest, accounts: AccountManager, trouble: Trouble
+        self, desk: BrokerUnderTest, accounts: AccountManager, trouble: InducedTrouble
     ) -> None:
         desk.make(trouble)
 
@@ -176,7 +176,7 @@ class OrderContract:
     def test_an_order_that_a_broken_server_turned_away_is_not_sent_again(
         self, desk: BrokerUnderTest, accounts: AccountManager
     ) -> None:
-        desk.make(Trouble.DOWN)
+        desk.make(InducedTrouble.DOWN)
 
         assert isinstance(accounts.submit(desk.account, order(desk, "down"), SECONDS), Unanswered)
         assert desk.orders_taken() == 0
@@ -184,7 +184,7 @@ class OrderContract:
     def test_a_refused_token_costs_nothing_but_another_token(
         self, desk: BrokerUnderTest, accounts: AccountManager
     ) -> None:
-        desk.make(Trouble.TOKEN_REFUSED)
+        desk.make(InducedTrouble.TOKEN_REFUSED)
         first = desk.tokens.token()
 
         accepted(accounts.submit(desk.account, order(desk, "once"), SECONDS))

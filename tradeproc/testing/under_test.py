@@ -8,7 +8,7 @@ from tradeproc.domain.instruments import Contract
 from tradeproc.domain.units import Price
 
 
-class Trouble(StrEnum):
+class InducedTrouble(StrEnum):
     """What can be made to go wrong at the far side, each for the next thing that it can hit.
 
     The comments say what the contract then promises.
@@ -49,7 +49,7 @@ class BrokerUnderTest(Protocol):
     def last_price(self) -> Price:
         """Return the last traded price; a market order fills near it at once."""
 
-    def make(self, trouble: Trouble) -> None:
+    def make(self, trouble: InducedTrouble) -> None:
         """Order a trouble for the next operation, question or stream that it can hit."""
 
     def orders_taken(self) -> int:

@@ -20,7 +20,7 @@ from tradeproc.errors import TradeprocError
 from tradeproc.localbroker.tape import shipped
 from tradeproc.localbroker.tape_files import BadTape
 from tradeproc.market.bars import TickArrays, TimeBars, bars_of
-from tradeproc.procs.keeper.checks import BadSpecification
+from tradeproc.procs.keeper.session_checks import BadSpecification
 from tradeproc.strategies.contract import SubmitBracket
 from tradeproc.strategies.loading import BadStrategy, build_arguments, load_strategy
 from tradeproc.testing.running import free_port

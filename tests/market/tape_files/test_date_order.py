@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.market.tape_files.test_reading import CHICAGO
+from tests.market.tape_files.test_file_reading import CHICAGO
 from tradeproc.domain.units import iso
+from tradeproc.market.tape_files.file_reading import Reading, TapeHints, read
 from tradeproc.market.tape_files.lines import UnreadableTape
-from tradeproc.market.tape_files.reading import Reading, TapeHints, read
 
 BAR = ",08:31,4750.25,4751,4750,4750.5,812"
 

@@ -16,7 +16,7 @@ from tradeproc.home import Home
 from tradeproc.localbroker.chosen import Choice, choose, chosen
 from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.control_key import key_file_of
-from tradeproc.market.tape_files.reading import TapeHints
+from tradeproc.market.tape_files.file_reading import TapeHints
 from tradeproc.procs.localbroker.main import HeartbeatThread, configured_tape, folder_of
 from tradeproc.protocol.names import LOCAL_BROKER
 from tradeproc.testing.running import Child, free_port

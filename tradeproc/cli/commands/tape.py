@@ -16,8 +16,8 @@ from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.units import SECOND, iso
 from tradeproc.localbroker.tape_files import understand
 from tradeproc.market.tape_files.date_order import DAY, MONTH
+from tradeproc.market.tape_files.file_reading import Reading, TapeHints, many
 from tradeproc.market.tape_files.findings import Findings, examine
-from tradeproc.market.tape_files.reading import Reading, TapeHints, many
 
 _MOST_SYMBOLS = 10
 

@@ -7,9 +7,9 @@ from rich.text import Text
 
 from tradeproc.cli import tables
 from tradeproc.cli.outcome import Outcome, SubParsers
-from tradeproc.desk.closing import not_flat_yet
 from tradeproc.desk.exit_status import ExitStatus, NotRunning
 from tradeproc.desk.exposure import Open, untended
+from tradeproc.desk.flatness import not_flat_yet
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.switches import UNSTORED, Thrown, throw
 from tradeproc.domain.texts import storable

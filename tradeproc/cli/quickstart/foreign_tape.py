@@ -13,8 +13,8 @@ from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import MINUTE, SECOND, iso
 from tradeproc.localbroker.chosen import Choice
 from tradeproc.localbroker.tape_files import BadTape, understand
+from tradeproc.market.tape_files.file_reading import Reading, TapeHints
 from tradeproc.market.tape_files.findings import examine
-from tradeproc.market.tape_files.reading import Reading, TapeHints
 
 _DAY_MINUTES = 1440
 

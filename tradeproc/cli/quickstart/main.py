@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from rich.console import Console
 
 from tradeproc.cli import reader, tables
-from tradeproc.cli.commands import book, desks
+from tradeproc.cli.commands import desks, records
 from tradeproc.cli.commands.tape import add_options
 from tradeproc.cli.quickstart import preflight
 from tradeproc.cli.quickstart.foreign_tape import ForeignTape, fitted, foreign_tape
@@ -272,9 +272,9 @@ class Quickstart:
         fills = self.desk.ask(names.KEEPER, FILLS, ListRows(session)).fills
         with suppress(TradeprocError):
             desks.wait_until("the trades are computed", lambda: self._are_computed(session, fills), _TRADES_SECONDS)
-        trades = book.with_market_times(self._trades(session), fills)
+        trades = records.with_market_times(self._trades(session), fills)
         self.console.print()
-        self.console.print(book.render("trades", tables.DAY_TRADES, trades))
+        self.console.print(records.render("trades", tables.DAY_TRADES, trades))
         told = filled((fill.broker_id, fill.quantity) for fill in fills)
         theirs = filled((fill["order_id"], fill["quantity"]) for fill in self._brokers_fills(session))
         if told != theirs:

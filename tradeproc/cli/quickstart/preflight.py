@@ -16,7 +16,7 @@ from tradeproc.desk.installation import Desk
 from tradeproc.domain.session import SessionSpec
 from tradeproc.engine.events import TradingState
 from tradeproc.localbroker.chosen import Choice
-from tradeproc.procs.keeper.checks import Market, try_strategy
+from tradeproc.procs.keeper.session_checks import Venue, try_strategy
 from tradeproc.procs.localbroker.main import configured_tape
 from tradeproc.procs.session_start import database_of
 from tradeproc.protocol.scopes import Scope
@@ -118,7 +118,7 @@ def specification(desk: Desk, strategy: str, try_seconds: float = 20.0) -> Sessi
         # one that hangs, or ends its process, does so where nobody misses it
         example = SessionSpec.from_dict(table)
         brokers = (desk.config.login(login).broker for login in (example.login, example.login_of_data))
-        try_strategy(strategy, Path.cwd(), table["arguments"], Market(example.root, *brokers), seconds=try_seconds)
+        try_strategy(strategy, Path.cwd(), table["arguments"], Venue(example.root, *brokers), seconds=try_seconds)
     loaded = load_strategy(strategy)
     build_arguments(loaded, table["arguments"])
     if place.endswith(".py"):

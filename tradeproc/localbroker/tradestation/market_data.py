@@ -11,13 +11,13 @@ from typing import Any
 from starlette.responses import Response
 
 from tradeproc.domain.units import from_iso
-from tradeproc.localbroker.bars import DAY_MINUTES, MarketBar
 from tradeproc.localbroker.context import TICKS, listing, refusal
 from tradeproc.localbroker.pipeline import ApiError, Call
 from tradeproc.localbroker.streams import StreamAnswer, refused_stream
 from tradeproc.localbroker.tradestation.market_shapes import bar_bodies, symbol_body
 from tradeproc.localbroker.tradestation.numbers import words
 from tradeproc.localbroker.tradestation.sources import BarStreamSource, QuoteStreamSource
+from tradeproc.localbroker.up_down_bars import DAY_MINUTES, MarketBar
 from tradeproc.localbroker.wakeups import FAULTS
 
 Body = Mapping[str, Any]

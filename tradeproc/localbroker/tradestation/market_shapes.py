@@ -11,9 +11,9 @@ from typing import Any
 from tradeproc.domain.candles import Candle, Tick
 from tradeproc.domain.instruments import Contract, Instrument, instrument, instrument_of
 from tradeproc.domain.units import iso
-from tradeproc.localbroker.bars import MarketBar
 from tradeproc.localbroker.tradestation.account_shapes import expiry
 from tradeproc.localbroker.tradestation.numbers import wire_price, wire_symbol, written
+from tradeproc.localbroker.up_down_bars import MarketBar
 
 Body = dict[str, Any]
 

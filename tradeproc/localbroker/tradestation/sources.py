@@ -16,10 +16,10 @@ from tradeproc.exchange.orders import (
     PositionUpdate,
     Update,
 )
-from tradeproc.localbroker.bars import LiveBars
 from tradeproc.localbroker.context import ServerContext
 from tradeproc.localbroker.streams import Line
 from tradeproc.localbroker.tradestation.market_shapes import bar_bodies, bar_body
+from tradeproc.localbroker.up_down_bars import LiveBars
 
 _REVALUE_SECONDS = 1.0
 _DAY_SECONDS = 86_400

@@ -1,16 +1,16 @@
 """Tapes as files hold them: bytes in, numpy arrays out. Pure: no file, clock or log; `localbroker/` opens the files.
 
-    lines.py      chunks of bytes into blocks of whole lines, whatever the encoding and line ends
-    cells.py      a block of lines into cells: where each begins and ends, and which are written alike
-    columns.py    cells into prices, sizes and names
-    moments.py    cells into times; zones.py local times into UTC, across changes of the clock
-    date_order.py whether 02/01/2024 begins with the month or the day
-    formats.py    which export this is: separator, header, what each column means
-    naming.py     contracts as vendors and file names write them
-    grid.py       prices onto the tick grid, also where a vendor rounded a fraction
-    rows.py       the rows of a file as columns, block by block
-    reading.py    all of it: a file's bytes into trades, or the one error `Unreadable`
-    findings.py   what a person wants to know of it: gaps, duplicates, stamps that contradict the market hours
+    lines.py        chunks of bytes into blocks of whole lines, whatever the encoding and line ends
+    cells.py        a block of lines into cells: where each begins and ends, and which are written alike
+    columns.py      cells into prices, sizes and names
+    moments.py      cells into times; zones.py local times into UTC, across changes of the clock
+    date_order.py   whether 02/01/2024 begins with the month or the day
+    formats.py      which export this is: separator, header, what each column means
+    naming.py       contracts as vendors and file names write them
+    grid.py         prices onto the tick grid, also where a vendor rounded a fraction
+    row_blocks.py   the rows of a file as columns, block by block
+    file_reading.py all of it: a file's bytes into trades, or the one error `UnreadableTape`
+    findings.py     what a person wants to know of it: gaps, duplicates, stamps that contradict the market hours
 
-Start reading at `reading.py`.
+Start reading at `file_reading.py`.
 """

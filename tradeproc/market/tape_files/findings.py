@@ -10,8 +10,8 @@ from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.market_hours import MarketHours, Stretch, market_hours
 from tradeproc.domain.units import MINUTE, Nanos, iso
 from tradeproc.market.tape_files.cells import Integers
+from tradeproc.market.tape_files.file_reading import Reading
 from tradeproc.market.tape_files.formats import Stamp
-from tradeproc.market.tape_files.reading import Reading
 
 Flags = npt.NDArray[np.bool_]
 

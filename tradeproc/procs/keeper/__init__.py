@@ -1,7 +1,7 @@
 """`core.keeper`: sees that exactly the sessions that should run have their groups, and serves tradectl.
 
     main.py           the process
-    commands.py       sessions on command; checks.py what is checked before one is created, in strategy_check.py too
+    commands.py       sessions on command; session_checks.py, strategy_check.py what a new one must pass
     sessions.py       the rows of the database beside the programs of supervisord; schedule.py which are due
     latches.py        halt, reduce, resume, flatten; unstored.py what of them is not in the database yet
     lists.py          what people ask for; acknowledge.py what a person has seen

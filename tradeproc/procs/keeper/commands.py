@@ -14,9 +14,9 @@ from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.wanted import RUNNING, next_change, wanted_now
 from tradeproc.errors import Outage, Refusal
 from tradeproc.home import Home
-from tradeproc.procs.keeper.checks import CheckResult, Checks, Market
 from tradeproc.procs.keeper.lists import number
 from tradeproc.procs.keeper.schedule import FLATTENING
+from tradeproc.procs.keeper.session_checks import CheckResult, Checks, Venue
 from tradeproc.procs.keeper.sessions import SessionView, wanted_of
 from tradeproc.protocol import names
 from tradeproc.protocol import session_messages as sessions
@@ -104,7 +104,7 @@ class Commands:
             deferred.answer(SessionCreated(session, verdict.unchecked))
             self._look()
 
-        market = Market(spec.root, login.broker, data_login.broker)
+        market = Venue(spec.root, login.broker, data_login.broker)
         self._checks.check(spec, market, known, partial(_until, ends_at), decide)
         return deferred
 

@@ -20,11 +20,11 @@ from tradeproc.errors import Refusal
 from tradeproc.home import Home, find_home
 from tradeproc.procs.keeper.acknowledge import register_acknowledge
 from tradeproc.procs.keeper.aside_watch import AsideWatch
-from tradeproc.procs.keeper.checks import Checks
 from tradeproc.procs.keeper.commands import Commands
 from tradeproc.procs.keeper.latches import Latches
 from tradeproc.procs.keeper.lists import register_lists
 from tradeproc.procs.keeper.schedule import Schedules
+from tradeproc.procs.keeper.session_checks import Checks
 from tradeproc.procs.keeper.sessions import SessionView, wanted_of
 from tradeproc.procs.keeper.warden_watch import WardenWatch
 from tradeproc.procs.market_hours_file import follow_market_hours

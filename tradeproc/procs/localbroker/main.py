@@ -25,7 +25,7 @@ from tradeproc.localbroker.context import ServerContext
 from tradeproc.localbroker.server import ServerSettings, serve
 from tradeproc.localbroker.tape import located
 from tradeproc.localbroker.tradestation.oauth import OAuthSettings
-from tradeproc.market.tape_files.reading import TapeHints
+from tradeproc.market.tape_files.file_reading import TapeHints
 from tradeproc.procs.market_hours_file import follow_market_hours
 from tradeproc.protocol import names
 

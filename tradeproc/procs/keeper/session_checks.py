@@ -46,7 +46,7 @@ class BadSpecification(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
-class Market:
+class Venue:
     """What a session trades, and where: the keys of the brokers that take its orders and serve its bars."""
 
     root: str
@@ -71,7 +71,7 @@ class Checks:
     def check(
         self,
         spec: SessionSpec,
-        market: Market,
+        market: Venue,
         known: Sequence[BrokerAccount],
         seconds_left: Callable[[], float],
         then: Callable[[CheckResult], None],
@@ -103,7 +103,7 @@ class Checks:
         self._lane.shutdown(wait=False, cancel_futures=True)
 
     def _check(
-        self, spec: SessionSpec, market: Market, known: Sequence[BrokerAccount], seconds_left: Callable[[], float]
+        self, spec: SessionSpec, market: Venue, known: Sequence[BrokerAccount], seconds_left: Callable[[], float]
     ) -> CheckResult:
         if (left := seconds_left()) <= 0:
             raise BadSpecification("no time was left to check it, because other checks took so long; try again")
@@ -164,7 +164,7 @@ class Checks:
 
 
 def try_strategy(
-    reference: str, folder: Path, arguments: Mapping[str, Any], market: Market, *, seconds: float = _STRATEGY_SECONDS
+    reference: str, folder: Path, arguments: Mapping[str, Any], market: Venue, *, seconds: float = _STRATEGY_SECONDS
 ) -> None:
     """Load a strategy in a process of its own, begin once with it, and load its brokers.
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tradeproc.domain.candles import Candle, Tick
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.units import MINUTE, SECOND, from_iso, iso
-from tradeproc.localbroker.bars import DAY_MINUTES, Bars, MarketBar
 from tradeproc.localbroker.tape import Tape, shipped
+from tradeproc.localbroker.up_down_bars import DAY_MINUTES, Bars, MarketBar
 from tradeproc.market.bars import TickArrays
 from tradeproc.market.bars_live import BarBuilder
 
@@ -98,7 +98,7 @@ def test_a_stream_that_begins_late_in_a_busy_day_does_not_go_through_its_trades_
             taken += 1
             return super().add(tick)
 
-    monkeypatch.setattr("tradeproc.localbroker.bars.BarBuilder", Counting)
+    monkeypatch.setattr("tradeproc.localbroker.up_down_bars.BarBuilder", Counting)
 
     bars.live(tape.last_at)
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.actor import acting
 from tradeproc.bus.codec import Body
-from tradeproc.desk.closing import not_flat_yet
+from tradeproc.desk.flatness import not_flat_yet
 from tradeproc.desk.installation import Desk
 from tradeproc.home import Home
 

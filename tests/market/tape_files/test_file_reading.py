@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradeproc.domain.units import SECOND, iso
+from tradeproc.market.tape_files.file_reading import Reading, TapeHints, read
 from tradeproc.market.tape_files.findings import betrayed, examine
 from tradeproc.market.tape_files.lines import LONGEST_LINE, UnreadableTape
-from tradeproc.market.tape_files.reading import Reading, TapeHints, read
 
 CHICAGO = "America/Chicago"
 

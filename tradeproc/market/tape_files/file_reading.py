@@ -20,7 +20,7 @@ from tradeproc.market.tape_files.formats import Layout, Stamp, Zone
 from tradeproc.market.tape_files.grid import on_grid
 from tradeproc.market.tape_files.lines import Absent, UnreadableTape
 from tradeproc.market.tape_files.naming import check_contract, contract_in, contract_of
-from tradeproc.market.tape_files.rows import Rows, gather
+from tradeproc.market.tape_files.row_blocks import Rows, gather
 from tradeproc.market.tape_files.zones import to_utc, zone_of
 
 _MOST_NAMED = 8

@@ -11,7 +11,7 @@ from tradeproc.domain.book import Balance, Divergence, DivergenceKind
 from tradeproc.domain.broker_orders import BrokerOrder, UnreadableRecord
 from tradeproc.domain.orders import Order, OrderSource, OrderState
 from tradeproc.domain.units import SECOND
-from tradeproc.engine import early_close, external, recognition, sending, terms, unpriced, vanished
+from tradeproc.engine import amended_orders, early_close, external, recognition, sending, unpriced, vanished
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import SaveBalance
 from tradeproc.engine.events import RecordUnreadable, StreamChanged, StreamKind
@@ -60,7 +60,7 @@ def take(turn: Turn, order: Order, picture: BrokerOrder, source: OrderSource) ->
         order = unpriced.price_later(turn, order, picture, source)
     vanished.note(turn, order, picture)
     turn.apply(told(order, picture, state.setup.instrument, source, turn.times))
-    terms.judge(turn, known, state.engine.orders[order.id])
+    amended_orders.judge(turn, known, state.engine.orders[order.id])
     external.arrived_late(turn, known, picture)
     _settle(turn, order.id, picture, source)
     early_close.rejected(turn, state.engine.orders[order.id])

@@ -14,7 +14,7 @@ from tradeproc.store import SessionRow, Store
 Found = TypeVar("Found")
 
 
-class Books:
+class StoredFacts:
     """Asks a database, or tells why it is not known which."""
 
     def __init__(self, store: Answer[Store]) -> None:

@@ -15,10 +15,10 @@ import httpx
 import psutil
 import pytest
 
-from tradeproc.localbroker import limits
+from tradeproc.localbroker import client_bounds
 from tradeproc.localbroker.client import LocalBroker, LocalBrokerDown, LocalBrokerRefused
+from tradeproc.localbroker.client_bounds import LARGEST_BODY, LARGEST_HEAD, MOST_CONNECTIONS, BoundedProtocol
 from tradeproc.localbroker.control_key import HEADER, key_file, make_key
-from tradeproc.localbroker.limits import LARGEST_BODY, LARGEST_HEAD, MOST_CONNECTIONS, BoundedProtocol
 from tradeproc.localbroker.server import ServerSettings, open_context
 from tradeproc.testing.brokers import RunningBroker, running_local_broker
 from tradeproc.testing.waiting import wait_until
@@ -355,7 +355,7 @@ def _protocol(connections: set[Any] | None = None) -> Any:
 
 
 def test_a_silent_client_of_a_stream_is_not_taken_for_one_that_dribbles(broker: RunningBroker) -> None:
-    assert limits.REQUEST_SECONDS >= 5
+    assert client_bounds.REQUEST_SECONDS >= 5
     account = broker.control.status()["accounts"][0]
     path = f"{broker.url}/v3/brokerage/stream/accounts/{account}/orders"
     with httpx.stream("GET", path, headers=broker.headers(), trust_env=False, timeout=60) as stream:
