@@ -21,7 +21,7 @@ from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import Contracts, Nanos
 from tradeproc.store import (
     AccountRow,
-    Acknowledged,
+    Acknowledgement,
     AlarmRow,
     DecisionRow,
     DivergenceRow,
@@ -131,7 +131,7 @@ def optional_columns(kind: type, is_within_optional: bool = False) -> set[str]:
 def column_of(kind: type, field: str) -> str:
     if kind is Order and field in ("limit", "stop"):
         return f"{field}_ticks"
-    return f"acknowledged_{field}" if kind is Acknowledged else field
+    return f"acknowledged_{field}" if kind is Acknowledgement else field
 
 
 @pytest.fixture
@@ -257,7 +257,7 @@ def test_no_statement_forgets_a_field(store: Store, session: int, kept: Kept) ->
 
 
 def test_what_a_person_has_seen_and_what_is_over_is_read_back(store: Store, session: int) -> None:
-    divergence, seen = filled(Divergence), Acknowledged(Nanos(AT), "me", "seen")
+    divergence, seen = filled(Divergence), Acknowledgement(Nanos(AT), "me", "seen")
     store.write(divergence_write(divergence))
     store.save_alarm(1, "name", "detail", Nanos(5))
     store.acknowledge_divergences(1, seen.by, seen.reason, seen.at)

@@ -19,7 +19,7 @@ from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.orders import Order, OrderState
 from tradeproc.domain.units import Contracts, Money, Nanos, Price
 from tradeproc.store import (
-    Acknowledged,
+    Acknowledgement,
     DatabaseDown,
     DecisionRow,
     LeaseLost,
@@ -228,7 +228,7 @@ def test_what_a_person_has_seen_is_kept_with_who_and_why_and_a_new_one_is_new(st
     assert [(row["session"], row["subject"]) for row in seen] == [(1, DIVERGENCE.subject)]
     assert store.acknowledge_divergences(1, "bert", "again", Nanos(AT + 6)) == []
     found = {row.divergence.session: row.acknowledged for row in store.divergences()}
-    assert found == {1: Acknowledged(Nanos(AT + 5), "anna", "sold by hand"), 2: None}
+    assert found == {1: Acknowledgement(Nanos(AT + 5), "anna", "sold by hand"), 2: None}
 
     assert [row["name"] for row in store.acknowledge_alarms(1, "close_stuck", "anna", "w", Nanos(AT + 7))] == [
         "close_stuck"
