@@ -9,7 +9,7 @@ from tradeproc.errors import Refusal
 from tradeproc.protocol import book_messages as books
 from tradeproc.protocol.book_messages import MOST_ROWS, ListDecisions, ListRows
 from tradeproc.protocol.definitions import Method
-from tradeproc.store import Acknowledgement, AlarmRow, DivergenceRow, PositionRow, Store
+from tradeproc.store import AlarmRow, DivergenceRow, PositionRow, Store
 
 MOST = MOST_ROWS
 
@@ -113,7 +113,7 @@ def _alarm(row: AlarmRow) -> books.AlarmShown:
     return books.AlarmShown(row.session, row.name, row.detail, row.at, row.cleared_at, **seen)
 
 
-def _acknowledged(seen: Acknowledged | None) -> dict[str, Any]:
+def _acknowledged(seen: Acknowledgement | None) -> dict[str, Any]:
     if seen is None:
         return {}
     return {"acknowledged_at": seen.at, "acknowledged_by": seen.by, "acknowledged_reason": seen.reason}
