@@ -8,7 +8,7 @@ import pytest
 from supervisor import events  # type: ignore[import-untyped]
 from supervisor.states import ProcessStates, SupervisorStates  # type: ignore[import-untyped]
 
-from tradeproc.supervision.ending import HURRY_SECONDS, KILL_SECONDS, LATEST_HURRY_SECONDS, Ending
+from tradeproc.supervision.ending import HURRY_SECONDS, KILL_SECONDS, LATEST_HURRY_SECONDS, ShutdownStep
 
 
 class Group:
@@ -41,7 +41,7 @@ class Machine:
         }
         options = SimpleNamespace(mood=SupervisorStates.SHUTDOWN)
         supervisord = SimpleNamespace(process_groups=self.groups, options=options)
-        self._ending = Ending(supervisord, lambda: self.now)
+        self._ending = ShutdownStep(supervisord, lambda: self.now)
         events.notify(events.SupervisorStoppingEvent())
 
     def end(self, *names: str) -> None:

@@ -19,10 +19,10 @@ ROOT = Path(__file__).parents[3]
 CLAIMANT = """
 import os, signal, sys
 from pathlib import Path
-from tradeproc.cli.quickstart.life import Life, claimed
+from tradeproc.cli.quickstart.life import SupervisordLife, claimed
 from tradeproc.home import Home
 with claimed(Home(Path(sys.argv[1]))) as (claim, left):
-    claim.began(Life.of(int(sys.argv[2])))
+    claim.began(SupervisordLife.of(int(sys.argv[2])))
     print("claimed", flush=True)
     signal.pause()
 """
