@@ -9,7 +9,7 @@ from tradeproc.errors import Refusal
 from tradeproc.protocol import book_messages as books
 from tradeproc.protocol.book_messages import MOST_ROWS, ListDecisions, ListRows
 from tradeproc.protocol.definitions import Method
-from tradeproc.store import AlarmRow, DivergenceRow, PositionRow, Store
+from tradeproc.store import Acknowledgement, AlarmRow, DivergenceRow, PositionRow, Store
 
 MOST = MOST_ROWS
 
