@@ -34,6 +34,7 @@ SHARED_MODULE_NAMES = {
     "columns": "columns of what is read: of a tape, of a table",
     "commands": "what a part is told to do by people or by another process",
     "contract": "what others must satisfy, and the tests of it",
+    "desk": "a whole desk in a temporary home",
     "grid": "prices onto the grid of ticks",
     "journal": "an append-only file that outlives the process",
     "lists": "whole lists, or none",

@@ -9,7 +9,7 @@
     subscriber.py     hears many processes at once
     collector.py      looks at supervisord, processes and disk; stored_facts.py at the database
     observations.py   what was seen, as values; health.py pure: observations and thresholds become health_problems.py
-    running.py        the rules about what must run; standing.py those about what stands: alarms, long starts
+    must_run.py       the rules about what must run; standing.py those about what stands: alarms, long starts
 
 Start reading at `installation.py`, then `health.py`.
 """

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from tradeproc.config import HealthConfig
 from tradeproc.desk.exit_status import supervisorctl
 from tradeproc.desk.health_problems import Level, Problem, Rule, acknowledge_way, ago
+from tradeproc.desk.must_run import programs, sessions
 from tradeproc.desk.observations import BeatSeen, LoginSeen, Observations
-from tradeproc.desk.running import programs, sessions
 from tradeproc.desk.standing import alarms, is_in_alarms, starting, warden
 from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.units import SECOND

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from tradeproc.config import HealthConfig
 from tradeproc.desk.health_problems import Level, Problem, acknowledge_way, ago
+from tradeproc.desk.must_run import due, needs
 from tradeproc.desk.observations import AlarmSeen, BeatSeen, Observations
-from tradeproc.desk.running import due, needs
 from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.units import SECOND
 from tradeproc.engine.alarms import AlarmName
