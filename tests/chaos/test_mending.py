@@ -23,7 +23,7 @@ def unsurvived(scene: Scene, _: random.Random) -> Trouble:
 
 def unended(scene: Scene, _: random.Random) -> Trouble:
     step_clock(scene.desk, 600)
-    scene.desk.broker.fault("401", target="rest", count=None)
+    scene.desk.broker.fault("401", target="requests", count=None)
     raise TimeoutError("nobody answered")
 
 

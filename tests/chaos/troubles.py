@@ -91,7 +91,7 @@ def kill_supervisord(scene: Scene, _: random.Random) -> Trouble:
 
 def _stream(name: str, pattern: str, within: float = DETECT_SECONDS, **options: object) -> Maker:
     def make(scene: Scene, chance: random.Random) -> Trouble:
-        target = chance.choice(["stream.barcharts", "stream.orders", "stream.positions"])
+        target = chance.choice(["bars_stream", "orders_stream", "positions_stream"])
         since = hit(scene, name, target, count=1, **options)
         return Trouble(f"stream {name}", target, pattern, end=lambda: _clear(scene.desk), since=since, within=within)
 
@@ -155,9 +155,9 @@ def _clear(desk: Desk) -> None:
 
 def drop_order_frames(scene: Scene, _: random.Random) -> Trouble:
     """Lose order frames for some seconds while heartbeats go on."""
-    since = hit(scene, "drop_order_frames", "stream.orders", count=1, seconds=9.0)
+    since = hit(scene, "drop_order_frames", "orders_stream", count=1, seconds=9.0)
     pattern = r"order_stream_silent|order_found_by_asking"
-    return Trouble("order frames dropped", "stream.orders", pattern, 9.0, lambda: _clear(scene.desk), since)
+    return Trouble("order frames dropped", "orders_stream", pattern, 9.0, lambda: _clear(scene.desk), since)
 
 
 def stop_database(desk: Desk, supervisor: Supervisor) -> None:
@@ -232,7 +232,7 @@ def step_clock(desk: Desk, seconds: int) -> None:
 
 
 _MUTE = NOTICED_SECONDS + MEASURING_SECONDS
-_ALL_STREAMS = ["stream.barcharts", "stream.orders", "stream.positions"]
+_ALL_STREAMS = ["bars_stream", "orders_stream", "positions_stream"]
 # how often each is drawn, relative to the others
 MAKERS: dict[str, tuple[int, Maker]] = {
     "kill": (30, kill),
@@ -244,7 +244,7 @@ MAKERS: dict[str, tuple[int, Maker]] = {
     "cut": (6, _stream("cut", r"stream_down .*polite=False")),
     "stall": (3, _stream("stall", r"stream_down .*(silent|silence|deadline|timed out)", _MUTE, seconds=30.0)),
     "split": (2, _frames("split", _ALL_STREAMS)),
-    "repeat_frames": (2, _frames("repeat_frames", ["stream.orders"])),
+    "repeat_frames": (2, _frames("repeat_frames", ["orders_stream"])),
     "401": (4, _request("401", r"token_refused", "orders")),
     "429": (4, _request("429", r"question_unknown reason=429", "positions")),
     "5xx": (2, _request("5xx", r"outcome=Unanswered.*503", "order_entry", status=503)),

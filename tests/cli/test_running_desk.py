@@ -309,7 +309,7 @@ def test_a_session_whose_broker_never_answered_has_an_unknown_position_and_any_t
     shipped = (desk.home.conf / "sessions" / "example.toml").read_text().partition("[arguments]")[0]
     odd = re.sub(r"^strategy = .*$", 'strategy = "[/a]/mine.py:ThreeInARow"', shipped, flags=re.MULTILINE)
     file.write_text('notes = "see [/b]"\n' + odd)
-    desk.broker.fault("5xx", target="positions,stream.positions", account=OTHER_ACCOUNT, count=None)
+    desk.broker.fault("5xx", target="positions,positions_stream", account=OTHER_ACCOUNT, count=None)
     try:
         number = desk.tradectl(
             "session", "create", str(file), "--account", OTHER_ACCOUNT, "--name", "odd", "--start", "--wait", "0"
@@ -358,8 +358,8 @@ def test_no_list_is_wider_than_its_terminal(desk: RunningDesk, name: str) -> Non
         (["session", "create", "EXAMPLE", "--contract", "ESQ24"], 1, "H (Mar), M (Jun), U (Sep), Z (Dec)"),
         (["session", "start", "mine", "--json"], 0, "running"),
         (["localbroker", "speed", "0"], 1, "speed"),
-        (["localbroker", "fault", "stall", "--target", "rest"], 1, "stall"),
-        (["localbroker", "fault", "stall", "--target", "bogus"], 1, "stall hits stream, stream.barcharts, "),
+        (["localbroker", "fault", "stall", "--target", "requests"], 1, "stall"),
+        (["localbroker", "fault", "stall", "--target", "bogus"], 1, "stall hits stream, bars_stream, "),
     ],
 )
 def test_every_end_of_a_command_has_its_code_and_one_line(

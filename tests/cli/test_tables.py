@@ -219,12 +219,12 @@ def test_a_position_that_nobody_knows_is_not_read_as_none() -> None:
         ({"name": "429", "target": "balances", "left": 2}, "429 is armed: it hits the next 2 requests to balances; "),
         ({"name": "401", "account": "SIM1", "left": None}, "401 is armed: it hits every call of SIM1; "),
         (
-            {"name": "cut", "left": 0, "state": "used up", "hit": [{"where": "stream.orders SIM1F", "at": 1}]},
-            "cut hit stream.orders SIM1F; it is used up",
+            {"name": "cut", "left": 0, "state": "used up", "hit": [{"where": "orders_stream SIM1F", "at": 1}]},
+            "cut hit orders_stream SIM1F; it is used up",
         ),
         (
-            {"name": "cut", "left": 2, "state": "armed", "hit": [{"where": "stream.orders SIM1F", "at": 1}]},
-            "cut hit stream.orders SIM1F; it is armed and also hits the next 2 streams; ",
+            {"name": "cut", "left": 2, "state": "armed", "hit": [{"where": "orders_stream SIM1F", "at": 1}]},
+            "cut hit orders_stream SIM1F; it is armed and also hits the next 2 streams; ",
         ),
         ({"name": "slow", "seconds": 3.0}, "slow is armed: it hits the next request, 3 s late; "),
     ],

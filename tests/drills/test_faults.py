@@ -13,9 +13,9 @@ from tradeproc.testing.desk import ACCOUNT, wait_for
 pytestmark = pytest.mark.drill
 
 FEEDS = {
-    "stream.barcharts": "link-paper.bars-ESH24-1m",
-    "stream.orders": f"link-paper.orders-{ACCOUNT}",
-    "stream.positions": f"link-paper.positions-{ACCOUNT}",
+    "bars_stream": "link-paper.bars-ESH24-1m",
+    "orders_stream": f"link-paper.orders-{ACCOUNT}",
+    "positions_stream": f"link-paper.positions-{ACCOUNT}",
 }
 
 
@@ -176,7 +176,7 @@ def test_values_that_cannot_be_are_said_and_nobody_dies_of_them(trading: Desk, f
     processes = [*FEEDS.values(), "link-paper.link", "session-1.account", "session-1.trader"]
     pids = [trading.pid(process) for process in processes]
 
-    strike(trading, fault, hits=2, target="stream.orders,stream.positions", seconds=8.0)
+    strike(trading, fault, hits=2, target="orders_stream,positions_stream", seconds=8.0)
     strike_answers(trading, fault)
 
     said = "select * from alarms where session = 1 and name = 'broker_unreadable'"

@@ -107,7 +107,7 @@ def _read_ticket(drawn: tuple[int, Any]) -> None:
 
 _CONTROL = [
     orjson.dumps(
-        {"name": "cut", "target": "stream.orders", "count": 1, "seconds": 2.0, "status": 503, "undone": True}
+        {"name": "cut", "target": "orders_stream", "count": 1, "seconds": 2.0, "status": 503, "undone": True}
     ),
     orjson.dumps({"speed": 60.0, "order_id": "1000000001", "reason": "EC602"}),
 ]

@@ -65,7 +65,7 @@ def test_a_second_logon_can_boot_a_stream(wire: Wire) -> None:
     with wire.stream(orders_of(account)) as lines:
         lines.snapshot()
 
-        wire.control.fault("dual_logon", account=account, target="stream.orders")
+        wire.control.fault("dual_logon", account=account, target="orders_stream")
 
         assert next_order(lines)["Error"] == "DualLogon"
         assert lines.take(1) == []
@@ -117,7 +117,7 @@ def test_a_cut_stream_is_a_tcp_reset(wire: Wire) -> None:
     with wire.stream(orders_of(account)) as lines:
         lines.snapshot()
 
-        wire.control.fault("cut", target="stream.orders", account=account)
+        wire.control.fault("cut", target="orders_stream", account=account)
 
         with pytest.raises(httpx.ReadError) as caught:
             next_order(lines)
@@ -145,7 +145,7 @@ def test_a_stalled_stream_is_silent_but_open_and_recovers_with_what_it_missed(wi
     account = wire.account()
     with wire.stream(orders_of(account)) as lines:
         lines.snapshot()
-        wire.control.fault("stall", target="stream.orders", account=account)
+        wire.control.fault("stall", target="orders_stream", account=account)
         placed = wire.place(limit(account, "4000"))
 
         (stream,) = [row for row in wire.control.status()["streams"] if row["subject"] == account]
@@ -160,7 +160,7 @@ def test_a_stalled_stream_does_not_even_send_heartbeats(wire: Wire) -> None:
     with wire.stream(orders_of(account), seconds=2) as lines:
         lines.snapshot()
 
-        wire.control.fault("stall", account=account, target="stream.orders")
+        wire.control.fault("stall", account=account, target="orders_stream")
 
         with pytest.raises(httpx.ReadTimeout):
             lines.take(3)
@@ -170,7 +170,7 @@ def test_a_stall_of_some_seconds_passes_by_itself(wire: Wire) -> None:
     account = wire.account()
     with wire.stream(orders_of(account)) as lines:
         lines.snapshot()
-        wire.control.fault("stall", target="stream.orders", account=account, seconds=0.5)
+        wire.control.fault("stall", target="orders_stream", account=account, seconds=0.5)
         began = time.monotonic()
         placed = wire.place(limit(account, "4000"))
 
@@ -182,7 +182,7 @@ def test_a_stall_of_some_seconds_passes_by_itself(wire: Wire) -> None:
 def test_split_objects_come_in_several_chunks_and_are_whole_together(wire: Wire) -> None:
     account = wire.account()
     placed = wire.place(limit(account, "4000"))
-    wire.control.fault("split", target="stream.orders", account=account)
+    wire.control.fault("split", target="orders_stream", account=account)
 
     pieces = []
     with wire.http.stream("GET", orders_of(account)) as answer:
@@ -195,7 +195,7 @@ def test_split_objects_come_in_several_chunks_and_are_whole_together(wire: Wire)
     assert orjson.loads(b"".join(pieces))["OrderID"] == placed
 
 
-@pytest.mark.parametrize("target", ["accounts", "stream.orders", "place"])
+@pytest.mark.parametrize("target", ["accounts", "orders_stream", "place"])
 def test_401_comes_once_and_nothing_was_done(wire: Wire, target: str) -> None:
     account = wire.account()
     wire.control.fault("401", target=target)
@@ -223,7 +223,7 @@ def test_429_says_when_to_come_again(wire: Wire) -> None:
 
 @pytest.mark.parametrize(("status", "title"), [(500, "InternalServerError"), (503, "ServiceUnavailable")])
 def test_5xx_comes_as_often_as_asked_for(wire: Wire, status: int, title: str) -> None:
-    wire.control.fault("5xx", target="rest", status=status, count=2)
+    wire.control.fault("5xx", target="requests", status=status, count=2)
 
     answers = [wire.http.get("/v3/brokerage/accounts") for _ in range(3)]
 
@@ -290,7 +290,7 @@ def test_values_can_be_told_that_cannot_be(wire: Wire, fault: str, key: str, tol
     account = wire.account()
     with wire.stream(orders_of(account)) as lines:
         lines.snapshot()
-        wire.control.fault(fault, target="stream.orders", account=account)
+        wire.control.fault(fault, target="orders_stream", account=account)
         placed = wire.place(limit(account, "4000"))
         frame = next_order(lines)
     wire.control.fault(fault, target="orders", account=account)
@@ -346,9 +346,12 @@ def test_every_fault_is_seen_in_the_status_before_and_after_it_hit(wire: Wire) -
     ("options", "says"),
     [
         ({"name": "goaway"}, "did you mean 'go_away'?"),
-        ({"name": "cut", "target": "balance"}, "cut hits stream, rest, order_entry, accounts, balances, "),
-        ({"name": "stall", "target": "bogus"}, "stall hits stream, stream.barcharts, stream.orders, "),
+        ({"name": "cut", "target": "balance"}, "cut hits stream, requests, order_entry, accounts, balances, "),
+        ({"name": "stall", "target": "bogus"}, "stall hits stream, bars_stream, orders_stream, "),
         ({"name": "stall", "target": "place"}, "cannot hit place"),
+        ({"name": "stall", "target": "stream.orders"}, "the target 'stream.orders' is called orders_stream now"),
+        ({"name": "cut", "target": "accounts,barcharts"}, "the target 'barcharts' is called bars now"),
+        ({"name": "401", "target": "rest"}, "the target 'rest' is called requests now"),
         ({"name": "401", "count": 0}, "count must be a whole number from 1, not 0"),
         ({"name": "stall", "seconds": -1}, "seconds must be"),
         ({"name": "5xx", "status": 418}, "status must be"),
@@ -376,7 +379,7 @@ def test_each_fault_says_what_it_hit_and_when_it_was_used_up(wire: Wire) -> None
     with wire.stream(orders_of(account)) as orders, wire.stream(BARS) as bars:
         orders.snapshot()
         bars.next()
-        armed = wire.control.fault("cut", target="stream.orders,balances", count=2)
+        armed = wire.control.fault("cut", target="orders_stream,balances", count=2)
         with pytest.raises(httpx.HTTPError):
             orders.until(lambda _: False)
     with pytest.raises(httpx.HTTPError):
@@ -385,7 +388,7 @@ def test_each_fault_says_what_it_hit_and_when_it_was_used_up(wire: Wire) -> None
     [told] = [each for each in wire.control.faults()["faults"] if each["id"] == armed["id"]]
 
     assert (armed["state"], told["state"], told["left"]) == ("armed", "used up", 0)
-    assert [hit["where"] for hit in told["hit"]] == [f"stream.orders {account}", f"balances {account}"]
+    assert [hit["where"] for hit in told["hit"]] == [f"orders_stream {account}", f"balances {account}"]
     assert all(hit["at"] >= armed["set_at"] for hit in told["hit"])
 
 

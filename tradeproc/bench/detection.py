@@ -18,9 +18,9 @@ from tradeproc.protocol.names import ProcessName
 
 GOAL_SECONDS = 15.0
 STREAMS = {
-    "stream.barcharts": FEED,
-    "stream.orders": names.account_feed(LOGIN, "orders", ACCOUNT),
-    "stream.positions": names.account_feed(LOGIN, "positions", ACCOUNT),
+    "bars_stream": FEED,
+    "orders_stream": names.account_feed(LOGIN, "orders", ACCOUNT),
+    "positions_stream": names.account_feed(LOGIN, "positions", ACCOUNT),
 }
 _LONGEST_SECONDS = 60.0
 

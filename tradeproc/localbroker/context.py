@@ -76,8 +76,8 @@ class ServerContext:
         """
         closed = self.market.rewind(is_closing=is_closing)
         self._minute = 0
-        self.streams.dismiss("stream.barcharts")
-        self.streams.dismiss("stream.quotes")
+        self.streams.dismiss("bars_stream")
+        self.streams.dismiss("quotes_stream")
         self.advance()
         self.bells.ring(TICKS)
         return closed

@@ -51,15 +51,22 @@ class FaultName(StrEnum):
     TRUNCATED = "truncated"
 
 
-ORDER_ENTRY = frozenset({"place", "replace", "cancel", "ordergroups"})
-STREAMS = frozenset({"stream.barcharts", "stream.quotes", "stream.orders", "stream.positions"})
+ORDER_ENTRY = frozenset({"place", "place_group", "replace", "cancel"})
+STREAMS = frozenset({"bars_stream", "quotes_stream", "orders_stream", "positions_stream"})
 REQUESTS = ORDER_ENTRY | {
-    *("token", "accounts", "balances", "bodbalances", "positions", "orders", "order", "historicalorders"),
-    *("orderconfirm", "routes", "symbols", "barcharts", "quotes"),
+    *("token", "accounts", "balances", "day_balances", "positions", "orders", "order", "past_orders"),
+    *("preview", "routes", "contracts", "bars", "quotes"),
 }
-_GROUPS: Mapping[str, frozenset[str]] = {"stream": STREAMS, "rest": REQUESTS, "order_entry": ORDER_ENTRY}
-_BROKERAGE_STREAMS = frozenset({"stream.orders"})
-_RECORDS = frozenset({"stream.orders", "stream.positions", "orders", "order", "positions"})
+_GROUPS: Mapping[str, frozenset[str]] = {"stream": STREAMS, "requests": REQUESTS, "order_entry": ORDER_ENTRY}
+# what targets were called when they had the names of one broker's endpoints
+_RENAMED = {
+    **{f"stream.{old}": new for old, new in (("orders", "orders_stream"), ("positions", "positions_stream"))},
+    **{"stream.barcharts": "bars_stream", "stream.quotes": "quotes_stream", "rest": "requests"},
+    **{"ordergroups": "place_group", "bodbalances": "day_balances", "historicalorders": "past_orders"},
+    **{"orderconfirm": "preview", "symbols": "contracts", "barcharts": "bars"},
+}
+_BROKERAGE_STREAMS = frozenset({"orders_stream"})
+_RECORDS = frozenset({"orders_stream", "positions_stream", "orders", "order", "positions"})
 _API = (REQUESTS | STREAMS) - {"token"}
 
 # where a fault can hit at all; the first set is what an empty target means
@@ -75,7 +82,7 @@ _REACH: Mapping[FaultName, tuple[frozenset[str], frozenset[str]]] = {
     FaultName.ACCEPT_THEN_TIME_OUT: (ORDER_ENTRY, REQUESTS),
     FaultName.DROP_ORDER_FRAMES: (_BROKERAGE_STREAMS, _BROKERAGE_STREAMS),
     FaultName.REPEAT_FRAMES: (_BROKERAGE_STREAMS, _BROKERAGE_STREAMS),
-    FaultName.ABSURD_TIMES: (_RECORDS, _RECORDS | {"stream.barcharts", "barcharts", "historicalorders"}),
+    FaultName.ABSURD_TIMES: (_RECORDS, _RECORDS | {"bars_stream", "bars", "past_orders"}),
     FaultName.BAD_RECORDS: (_RECORDS, _RECORDS),
     FaultName.SLOW: (REQUESTS - {"token"}, REQUESTS),
     FaultName.HTML: (REQUESTS - {"token"}, REQUESTS),
@@ -100,7 +107,7 @@ class BadFault(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class FaultHit:
-    """What a fault hit: an endpoint and whose or what it was about, as `stream.orders SIM1F`; `at` is wall time."""
+    """What a fault hit: an endpoint and whose or what it was about, as `orders_stream SIM1F`; `at` is wall time."""
 
     where: str
     at: int
@@ -263,6 +270,8 @@ def endpoints_of(name: FaultName, target: str) -> frozenset[str]:
     found: frozenset[str] = frozenset()
     for word in filter(None, (part.strip() for part in target.split(","))):
         known = _GROUPS.get(word, frozenset({word}))
+        if word in _RENAMED:
+            raise BadFault(f"the target {word!r} is called {_RENAMED[word]} now")
         if not known <= REQUESTS | STREAMS:
             raise BadFault(f"unknown target {word!r}; {name} hits {_places(possible)}")
         found |= known

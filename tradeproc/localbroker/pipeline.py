@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.errors import Refusal
 from tradeproc.localbroker.context import ServerContext, refusal
-from tradeproc.localbroker.faults import GARBLING, FaultName, InjectedFault, garbled
+from tradeproc.localbroker.faults import GARBLING, STREAMS, FaultName, InjectedFault, garbled
 from tradeproc.localbroker.streams import StreamAnswer, reset
 from tradeproc.localbroker.wakeups import FAULTS, ChangeSignals, Waiter
 
@@ -112,7 +112,7 @@ class Endpoint:
         refused = self._refusal(request, accounts)
         if refused is not None:
             return refused
-        cut = None if self.endpoint.startswith("stream.") else self._take({FaultName.CUT}, accounts)
+        cut = None if self.endpoint in STREAMS else self._take({FaultName.CUT}, accounts)
         if cut is not None and cut.undone:
             return ResetAnswer()
         answer = self._answer(call)

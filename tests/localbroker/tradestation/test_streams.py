@@ -243,7 +243,7 @@ def test_sigterm_says_goodbye_on_open_streams_and_ends_without_waiting_for_them(
         with wire.stream(orders_of("SIM1F")) as orders, wire.stream(BARS) as bars:
             orders.snapshot()
             bars.next()
-            broker.control.fault("stall", target="stream.barcharts")
+            broker.control.fault("stall", target="bars_stream")
 
             began = time.monotonic()
             code = broker.stop()

@@ -90,7 +90,7 @@ def _add_fault(actions: SubParsers, parents: Sequence[ArgumentParser]) -> None:
     fault.add_argument(
         "fault", metavar="FAULT", choices=[each.value for each in FaultName], help="one of those below"
     )
-    fault.add_argument("--target", help="where: stream, rest, order_entry, or one endpoint as stream.orders")
+    fault.add_argument("--target", help="where: stream, requests, order_entry, or one as orders_stream")
     fault.add_argument("--account", help="only this account's")
     fault.add_argument("--count", type=int, help="how many times (default: once)")
     fault.add_argument("--seconds", type=float, help="how long")

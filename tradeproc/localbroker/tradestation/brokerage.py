@@ -118,7 +118,7 @@ def stream_orders(call: Call) -> StreamAnswer | Response:
         return refused_stream(errors[0], is_v3=True)
     only = frozenset(words(call.path.get("orders", "")))
     source = OrderStreamSource(call.context, frozenset(known), only, start_of_day(wall_ns()))
-    stream = call.context.streams.enter("stream.orders", ",".join(known), tuple(known), (BOOK, FAULTS))
+    stream = call.context.streams.enter("orders_stream", ",".join(known), tuple(known), (BOOK, FAULTS))
     return StreamAnswer(call.context.streams, stream, source)
 
 
@@ -128,7 +128,7 @@ def stream_positions(call: Call) -> StreamAnswer | Response:
     if errors:
         return refused_stream(errors[0], is_v3=True)
     source = PositionStreamSource(call.context, frozenset(known), call.query.get("changes", "").lower() == "true")
-    stream = call.context.streams.enter("stream.positions", ",".join(known), tuple(known), (BOOK, TICKS, FAULTS))
+    stream = call.context.streams.enter("positions_stream", ",".join(known), tuple(known), (BOOK, TICKS, FAULTS))
     return StreamAnswer(call.context.streams, stream, source)
 
 

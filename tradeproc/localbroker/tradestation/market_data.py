@@ -86,16 +86,14 @@ def stream_bars(call: Call) -> StreamAnswer | Response:
         )
     source = BarStreamSource(context, query.code, query.minutes, query.count)
     subject = f"{query.code} {query.minutes}m"
-    return StreamAnswer(
-        context.streams, context.streams.enter("stream.barcharts", subject, (), (TICKS, FAULTS)), source
-    )
+    return StreamAnswer(context.streams, context.streams.enter("bars_stream", subject, (), (TICKS, FAULTS)), source)
 
 
 def stream_quotes(call: Call) -> StreamAnswer | Response:
     """Answer with an endless stream of quotes; a symbol that is none is told inside it."""
     context = call.context
     asked = tuple(_asked(call, _MOST_QUOTES))
-    stream = context.streams.enter("stream.quotes", ",".join(asked), (), (TICKS, FAULTS))
+    stream = context.streams.enter("quotes_stream", ",".join(asked), (), (TICKS, FAULTS))
     return StreamAnswer(context.streams, stream, QuoteStreamSource(context, asked))
 
 
