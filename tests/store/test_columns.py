@@ -58,7 +58,7 @@ TABLES: dict[str, tuple[type, set[str]]] = {
     "order_events": (OrderEvent, {"sequence", "fingerprint"}),
     "orders": (Order, {"limit_price", "stop_price"}),
     "positions": (PositionRow, {"number"}),
-    "sessions": (SessionRow, {"key", "name", "removed_at"}),
+    "sessions": (SessionRow, {"key", "name", "removed_at", "data_login"}),
     "trades": (Trade, {"number"}),
 }
 # read as single columns, never as a value

@@ -323,13 +323,32 @@ def test_a_connection_lost_while_an_order_is_entered_is_an_outage(
 
 def test_every_named_statement_is_one_that_the_server_understands(direct: psycopg.Connection) -> None:
     for name, text in statements().items():
-        count = 0
-        while b"%(" in text:
-            start = text.index(b"%(")
-            key = text[start : text.index(b")s", start) + 2]
-            count += 1
-            text = text.replace(key, b"$%d" % count)
-        direct.execute(b"prepare %b as %b" % (name.encode(), text) if name != "make_migrations_table" else text)
+        numbered = with_numbers(text)
+        direct.execute(
+            b"prepare %b as %b" % (name.encode(), numbered) if name != "make_migrations_table" else numbered
+        )
+
+
+def with_numbers(text: bytes) -> bytes:
+    """Return a statement with numbers for the names of its parameters, as the server wants it."""
+    count = 0
+    while b"%(" in text:
+        start = text.index(b"%(")
+        key = text[start : text.index(b")s", start) + 2]
+        count += 1
+        text = text.replace(key, b"$%d" % count)
+    return text
+
+
+def test_a_long_history_without_statistics_is_not_read_to_save_an_order(
+    store: Store, session: int, direct: psycopg.Connection
+) -> None:
+    orders = [replace(ORDER, id=f"abcd1.1.{number}", fence=0) for number in range(1000)]
+    store.write(orders_write(orders, [replace(EVENT, order_id=order.id) for order in orders], fence=0))
+
+    plan = direct.execute(b"explain (generic_plan) " + with_numbers(statements()["save_orders"])).fetchall()
+
+    assert not [line for (line,) in plan if "Seq Scan on order" in line]
 
 
 # --- when the database is away
