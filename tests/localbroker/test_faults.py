@@ -203,7 +203,7 @@ def test_401_comes_once_and_nothing_was_done(wire: Wire, target: str) -> None:
     def ask() -> int:
         if target == "place":
             return wire.http.post(ORDERS, json=limit(account, "4000")).status_code
-        path = orders_of(account) if target.startswith("stream") else "/v3/brokerage/accounts"
+        path = orders_of(account) if target == "orders_stream" else "/v3/brokerage/accounts"
         with wire.http.stream("GET", path) as answer:
             return answer.status_code
 
