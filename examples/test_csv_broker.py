@@ -10,7 +10,7 @@ from tradeproc.domain.instruments import Contract
 from tradeproc.domain.units import Price
 from tradeproc.testing.contract import BrokerContract
 from tradeproc.testing.listening import listening
-from tradeproc.testing.under_test import Trouble
+from tradeproc.testing.under_test import InducedTrouble
 
 FIRST = 1_704_754_800
 
@@ -34,6 +34,7 @@ class CsvDesk:
     broker = csv_broker.BROKER
     client = ClientCredentials("", "", "")
     refresh_token = account = ""
+    password = None
     contract = Contract("ES", 2024, 3)
 
     def __init__(self, folder: Path) -> None:
@@ -52,8 +53,8 @@ class CsvDesk:
     def last_price(self) -> Price:
         raise AssertionError("only asked of a broker with accounts")
 
-    def make(self, trouble: Trouble) -> None:
-        if trouble is Trouble.STREAM_GO_AWAY:
+    def make(self, trouble: InducedTrouble) -> None:
+        if trouble is InducedTrouble.STREAM_GO_AWAY:
             with self.file.open("a") as file:
                 file.write(f"{csv_broker.FAREWELL}\n")
         else:

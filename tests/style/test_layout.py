@@ -43,7 +43,6 @@ SHARED_MODULE_NAMES = {
     "market_hours": "the hours of the exchanges, and what a person changes of them",
     "orders": "orders: as values, as a state machine, in the exchange, on a wire, as a process",
     "positions": "positions: the process that streams them, and the comparison with our count",
-    "requests": "the side of a question that asks",
     "schedule": "when a session runs",
     "streams": "endless answers of a broker: the end that reads and the end that writes",
 }

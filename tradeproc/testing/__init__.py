@@ -4,7 +4,7 @@
     strategies.py      the view of one moment, and a strategy's run over bars with every decision
     contract.py        the broker contract as a class of tests; order_contract.py its part about orders
     under_test.py      what a broker brings along to be run through it
-    requests.py        what the suite sends and asks; listening.py how it hears a stream
+    contract_parts.py  what the suite sends and asks; listening.py how it hears a stream
     brokers.py         a running local broker, and any broker that speaks its protocol, ready for the suite
     desk.py            a whole desk on a tape in one process tree; running.py homes and single processes
     waiting.py         wait for a condition, never for a time
@@ -17,4 +17,6 @@ import sys
 
 if (_pytest := sys.modules.get("pytest")) is not None:
     # the failed assertions of the suite are explained as those of a test file are
-    _pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in ("contract", "order_contract", "requests")))
+    _pytest.register_assert_rewrite(
+        *(f"{__name__}.{name}" for name in ("contract", "order_contract", "contract_parts"))
+    )

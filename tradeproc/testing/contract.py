@@ -34,9 +34,9 @@ from tradeproc.domain.instruments import INSTRUMENTS, Contract, instrument
 from tradeproc.domain.orders import OrderState, Side
 from tradeproc.domain.units import Contracts
 from tradeproc.errors import Halt, Outage
+from tradeproc.testing.contract_parts import SECONDS, accepted, any_stream, known, market, needs_data
 from tradeproc.testing.listening import listening
 from tradeproc.testing.order_contract import OrderContract
-from tradeproc.testing.requests import SECONDS, accepted, any_stream, known, market, needs_data
 from tradeproc.testing.under_test import BrokerUnderTest, InducedTrouble, unreachable
 
 

@@ -16,7 +16,7 @@ from tradeproc.domain.answers import Unknown
 from tradeproc.domain.instruments import Contract, instrument
 from tradeproc.domain.orders import OrderState, OrderType, Side
 from tradeproc.domain.units import Contracts, Price
-from tradeproc.testing.requests import (
+from tradeproc.testing.contract_parts import (
     SECONDS,
     SHORT,
     accepted,
