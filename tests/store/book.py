@@ -8,6 +8,7 @@ from tradeproc.domain.book import Divergence, DivergenceKind, Fill, Position
 from tradeproc.domain.orders import Order, OrderEvent, OrderRole, OrderSource, OrderState, OrderType, Side
 from tradeproc.domain.session import SessionLimits, SessionSpec
 from tradeproc.domain.units import Contracts, Nanos, Price, Ticks
+from tradeproc.store.writes import Write, orders_write
 
 AT = 1_700_000_000_123_456_789
 
@@ -58,6 +59,11 @@ FILL = Fill(
 POSITION = Position("SIM0000001F", "ESH24", Contracts(2), Price(Decimal("4750.25")))
 
 DIVERGENCE = Divergence(1, DivergenceKind.POSITION, "ESH24", "2", "1", "unexplained", Nanos(AT))
+
+
+def booked(fill: Fill) -> Write:
+    """Return the write of one fill alone, whatever the lease of its session."""
+    return orders_write([], [], [fill], fence=0).without_fence()
 
 
 def moved(order: Order, state: OrderState, at: int, **changes: Any) -> tuple[Order, OrderEvent]:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import psycopg
 import pytest
 
-from tests.store.book import AT, EVENT, ORDER, SPEC
+from tests.store.book import AT, EVENT, ORDER, SPEC, booked
 from tradeproc.domain.book import Balance, Divergence, Fill, Trade
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.instruments import instrument_of
@@ -36,7 +36,6 @@ from tradeproc.store.columns import columns_of, row_of, value_of
 from tradeproc.store.writes import (
     balance_write,
     divergence_write,
-    fill_write,
     latch_write,
     orders_write,
     position_write,
@@ -214,9 +213,7 @@ def kept_values() -> Iterator[Kept]:
     fill, position, balance = filled(Fill), filled(PositionRow), filled(Balance)
     divergence, latch, trade = filled(Divergence), filled(Latch, state="reducing"), filled(Trade)
     account, login, decision = filled(BrokerAccount), filled(LoginRow), filled(DecisionRow)
-    booked = orders_write([], [], [fill], fence=0)
-    yield Kept(fill, lambda store: store.write(booked), lambda store: store.fills(1)[0])
-    yield Kept(fill, lambda store: store.write(fill_write(fill)), lambda store: store.fills(1)[0])
+    yield Kept(fill, lambda store: store.write(booked(fill)), lambda store: store.fills(1)[0])
     yield Kept(position, lambda store: store.write(position_write(position)), lambda store: store.positions(1)[0])
     yield Kept(balance, lambda store: store.write(balance_write(balance)), lambda store: store.balances()[0])
     yield Kept(

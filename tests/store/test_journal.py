@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.store.book import AT, DIVERGENCE, EVENT, FILL, ORDER, POSITION, SPEC, moved
+from tests.store.book import AT, DIVERGENCE, EVENT, FILL, ORDER, POSITION, SPEC, booked, moved
 from tradeproc.domain.book import FillKind
 from tradeproc.domain.orders import OrderEvent, OrderRole, OrderSource, OrderState, OrderType, TimeInForce
 from tradeproc.domain.units import Contracts, Nanos
@@ -24,7 +24,6 @@ from tradeproc.store.writes import (
     alarms_cleared_write,
     divergence_write,
     divergences_closed_write,
-    fill_write,
     orders_write,
     position_write,
 )
@@ -32,11 +31,18 @@ from tradeproc.store.writes import (
 NOWHERE = "postgresql://nobody@/nothing?host=/tmp/tradeproc-nowhere"
 
 
+@pytest.fixture
+def store(store: Store) -> Store:
+    """A store with the session of the rows."""
+    store.create_session(SPEC, key="the only one")
+    return store
+
+
 def fill_journal(journal: Journal) -> None:
     sent, event = moved(ORDER, OrderState.FILLED, AT + 1, filled=Contracts(2))
     journal.append(orders_write([ORDER], [EVENT], fence=1))
     journal.append(orders_write([sent], [event], fence=1, fills=[FILL]))
-    journal.append(fill_write(replace(FILL, cumulative=Contracts(2))))
+    journal.append(booked(replace(FILL, cumulative=Contracts(2))))
     journal.append(position_write(PositionRow(1, POSITION, "fills", Nanos(AT))))
     flat = replace(POSITION, quantity=Contracts(0), average=None)
     journal.append(position_write(PositionRow(1, flat, "fills", Nanos(AT + 1))))
@@ -58,7 +64,7 @@ def everything(store: Store) -> list[object]:
 
 
 def test_a_journal_replayed_twice_books_everything_once_even_with_a_newer_lease(store: Store, tmp_path: Path) -> None:
-    session = store.create_session(SPEC)
+    session = store.create_session(SPEC, key="the only one")
     journal = Journal(tmp_path / "session-1")
     fill_journal(journal)
     copy = (tmp_path / "session-1").read_bytes()
@@ -92,9 +98,9 @@ def test_nothing_leaves_the_journal_while_the_database_is_down(tmp_path: Path) -
 def test_a_torn_last_line_is_put_aside_and_the_next_one_is_whole(store: Store, tmp_path: Path, left: int) -> None:
     path = tmp_path / "session-1.jsonl"
     journal = Journal(path)
-    journal.append(fill_write(FILL))
+    journal.append(booked(FILL))
     whole = path.stat().st_size
-    journal.append(fill_write(replace(FILL, cumulative=Contracts(2))))
+    journal.append(booked(replace(FILL, cumulative=Contracts(2))))
     journal.close()
     with path.open("r+b") as file:
         file.truncate(whole + left)
@@ -102,7 +108,7 @@ def test_a_torn_last_line_is_put_aside_and_the_next_one_is_whole(store: Store, t
 
     again = Journal(path)
     assert path.read_bytes() == torn, "opening a journal changes nothing"
-    again.append(fill_write(replace(FILL, cumulative=Contracts(3))))
+    again.append(booked(replace(FILL, cumulative=Contracts(3))))
 
     assert again.replay(store) == 2
     assert [fill.cumulative for fill in store.fills()] == [1, 3]
@@ -115,7 +121,7 @@ def test_damage_in_the_middle_costs_one_line_only_which_is_put_aside(store: Stor
     path = tmp_path / "j"
     journal = Journal(path)
     for number in (1, 2, 3):
-        journal.append(fill_write(replace(FILL, cumulative=Contracts(number))))
+        journal.append(booked(replace(FILL, cumulative=Contracts(number))))
     lines = path.read_bytes().splitlines(keepends=True)
     lines[1] = lines[1].replace(b"ESH24", b"ESH\xff4")
     path.write_bytes(b"".join(lines))
@@ -131,7 +137,7 @@ def test_whatever_a_file_holds_stops_no_replay_and_is_not_lost(store: Store, tmp
     path = tmp_path / "session-1.jsonl"
     path.write_bytes(garbage)
     journal = Journal(path)
-    journal.append(fill_write(FILL))
+    journal.append(booked(FILL))
 
     assert journal.replay(store) == 1
     assert journal.is_empty()
@@ -144,7 +150,7 @@ def test_a_disk_that_does_not_take_what_is_put_aside_keeps_it_in_the_journal(sto
     path, other = tmp_path / "session-1.jsonl", Journal(tmp_path / "session-2.jsonl")
     path.write_bytes(b"torn")
     path.with_suffix(".damaged").mkdir()
-    other.append(fill_write(FILL))
+    other.append(booked(FILL))
     other.close()
 
     assert replay_left(tmp_path, store) == 1, "it holds up no other journal"
@@ -154,7 +160,7 @@ def test_a_disk_that_does_not_take_what_is_put_aside_keeps_it_in_the_journal(sto
 
 def test_the_sweep_takes_only_journals(store: Store, tmp_path: Path) -> None:
     line = Journal(tmp_path / "session-1.jsonl")
-    line.append(fill_write(FILL))
+    line.append(booked(FILL))
     line.close()
     content = line.path.read_bytes()
     others = [
@@ -178,10 +184,10 @@ def test_the_sweep_takes_only_journals(store: Store, tmp_path: Path) -> None:
 
 def test_a_write_that_the_database_refuses_is_put_aside_and_the_others_go_on(store: Store, tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j")
-    journal.append(Write("save_fill", {}))
+    journal.append(Write("save_alarm", {}))
     journal.append(Write("no_such_statement", {}))
     journal.append(orders_write([replace(ORDER, session=99)], [EVENT], fence=1))
-    journal.append(fill_write(FILL))
+    journal.append(booked(FILL))
 
     assert journal.replay(store) == 4
 
@@ -194,7 +200,7 @@ def test_a_write_that_the_database_refuses_is_put_aside_and_the_others_go_on(sto
 @pytest.mark.parametrize("text", ["a \x00 in it", "half a pair \ud83d", "\\u0000 is six characters"])
 def test_a_text_that_no_database_can_hold_costs_no_row(store: Store, tmp_path: Path, text: str) -> None:
     kept = text.replace("\x00", "\ufffd").replace("\ud83d", "\ufffd")
-    store.create_session(SPEC)
+    store.create_session(SPEC, key="the only one")
     journal = Journal(tmp_path / "j")
     journal.append(orders_write([replace(ORDER, reason=text)], [replace(EVENT, details={"reason": text})], fence=1))
     journal.append(alarm_write(1, "x", text, Nanos(AT)))
@@ -211,7 +217,7 @@ def test_a_text_that_no_database_can_hold_costs_no_row(store: Store, tmp_path: P
 def test_the_journal_of_the_version_before_is_replayed(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "session-1.jsonl"
     path.write_bytes((Path(__file__).parent / "journals" / "before_columns.jsonl").read_bytes())
-    store.create_session(SPEC)
+    store.create_session(SPEC, key="the only one")
     after, _ = moved(ORDER, OrderState.FILLED, AT + 1, filled=Contracts(2))
     leg = replace(
         ORDER,
@@ -242,7 +248,7 @@ def test_the_journal_of_the_version_before_is_replayed(store: Store, tmp_path: P
     )
     undone = replace(FILL, order_id=leg.id, revision=1, kind=FillKind.REVERSAL, price=None, market_at=Nanos(AT - 7))
 
-    assert replay_left(tmp_path, store) == 14
+    assert replay_left(tmp_path, store) == 13
 
     assert store.orders() == [after, leg]
     assert store.order_events(leg.id) == [event]
@@ -265,7 +271,7 @@ def test_the_journal_of_the_version_before_is_replayed(store: Store, tmp_path: P
 
 
 def test_a_nul_in_a_line_of_an_earlier_version_costs_no_row(store: Store, tmp_path: Path) -> None:
-    session = store.create_session(SPEC)
+    session = store.create_session(SPEC, key="the only one")
     journal = Journal(tmp_path / "session-1.jsonl")
     moved_to, event = moved(replace(ORDER, reason="a?b"), OrderState.FILLED, AT + 1, filled=Contracts(2))
     for write in (
@@ -294,8 +300,8 @@ def test_a_nul_in_a_line_of_an_earlier_version_costs_no_row(store: Store, tmp_pa
 
 def test_a_journal_belongs_to_one_process_and_those_of_the_dead_are_replayed(store: Store, tmp_path: Path) -> None:
     living, dead = Journal(tmp_path / "session-1.jsonl"), Journal(tmp_path / "session-2.jsonl")
-    living.append(fill_write(FILL))
-    dead.append(fill_write(replace(FILL, cumulative=Contracts(2))))
+    living.append(booked(FILL))
+    dead.append(booked(replace(FILL, cumulative=Contracts(2))))
     dead.close()
     with pytest.raises(JournalInUse):
         Journal(living.path, wait_seconds=0)
@@ -350,7 +356,7 @@ def test_an_append_returns_when_the_disk_has_the_line_and_the_file_its_name(
     journal = Journal(path)
     assert [each for each, _ in flushed] == [str(tmp_path)]
 
-    journal.append(fill_write(FILL))
+    journal.append(booked(FILL))
 
     assert flushed[1:] == [(str(path), path.stat().st_size)]
     journal.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.store.book import AT, DIVERGENCE, EVENT, FILL, ORDER, POSITION, SPEC, moved
+from tests.store.book import AT, DIVERGENCE, EVENT, FILL, ORDER, POSITION, SPEC, booked, moved
 from tradeproc.domain.book import Balance
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.orders import Order, OrderState
@@ -34,7 +34,6 @@ from tradeproc.store.writes import (
     balance_write,
     divergence_write,
     divergences_closed_write,
-    fill_write,
     orders_write,
     position_write,
 )
@@ -139,8 +138,8 @@ def test_a_repeated_write_changes_nothing(store: Store, session: int) -> None:
 
 
 def test_a_fill_told_twice_is_booked_once(store: Store, session: int) -> None:
-    assert store.write(fill_write(FILL)) == 1
-    assert store.write(fill_write(replace(FILL, price=Price(Decimal(1))))) == 0
+    store.write(booked(FILL))
+    store.write(booked(replace(FILL, price=Price(Decimal(1)))))
     assert store.fills(session) == [FILL]
 
 

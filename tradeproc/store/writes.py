@@ -36,11 +36,11 @@ class Write:
 
 
 def orders_write(
-    orders: Sequence[Order], events: Sequence[OrderEvent], fills: Sequence[Fill] = (), *, fence: int | None
+    orders: Sequence[Order], events: Sequence[OrderEvent], fills: Sequence[Fill] = (), *, fence: int
 ) -> Write:
     """Return the write of orders of one session with the events and fills that belong to them, at least one of them.
 
-    With `fence` None the lease is not looked at.
+    `fence` is that of the lease under which they are written.
     """
     return Write(
         "save_orders",
@@ -64,11 +64,6 @@ def entry_values(
         packed([_order(order) for order in orders]),
         packed([_event(event) for event in events]),
     )
-
-
-def fill_write(fill: Fill) -> Write:
-    """Return the write of one fill; it tells a row when the fill was not booked before."""
-    return Write("save_fill", row_of(fill))
 
 
 def position_write(position: PositionRow) -> Write:

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.databases import fresh_database, server
-from tests.store.book import AT, EVENT, FILL, ORDER, SPEC
+from tests.store.book import AT, EVENT, FILL, ORDER, SPEC, booked
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.domain.book import Fill
@@ -19,7 +19,7 @@ from tradeproc.domain.units import Contracts, Nanos, Price
 from tradeproc.home import Home
 from tradeproc.store import Journal, Store
 from tradeproc.store.embedded import database_url
-from tradeproc.store.writes import fill_write, orders_write
+from tradeproc.store.writes import orders_write
 from tradeproc.testing.running import Child, furnish, temporary_home
 from tradeproc.testing.waiting import wait_until
 
@@ -85,11 +85,11 @@ def test_trades_follow_fills_at_once_and_a_stop_is_clean(home: Home, url: str) -
 
         began = time.monotonic()
         store.write(orders_write([replace(ORDER, fence=0)], [EVENT], fence=0, fills=[fill(1, Side.BUY, "100")]))
-        store.write(fill_write(fill(2, Side.SELL, "101.25")))
+        store.write(booked(fill(2, Side.SELL, "101.25")))
         wait_until("a trade", lambda: profits(store) == [Decimal("62.5")])
         took = time.monotonic() - began
-        store.write(fill_write(fill(3, Side.SELL, "103")))
-        store.write(fill_write(fill(4, Side.BUY, "104")))
+        store.write(booked(fill(3, Side.SELL, "103")))
+        store.write(booked(fill(4, Side.BUY, "104")))
         wait_until("two trades", lambda: profits(store) == [Decimal("62.5"), Decimal("-50")])
 
         assert took < 30, "the minute's sweep found it, not the queue"
@@ -103,11 +103,11 @@ def test_what_happened_while_no_worker_was_there_is_found_at_its_start(home: Hom
     store = Store(url)
     store.migrate()
     store.create_session(SPEC)
-    store.write(fill_write(fill(1, Side.BUY, "100")))
+    store.write(booked(fill(1, Side.BUY, "100")))
     with psycopg.connect(url, autocommit=True) as direct:
         direct.execute("delete from procrastinate_jobs")
     journal = Journal(home.journal / "session-1.jsonl")
-    journal.append(fill_write(fill(2, Side.SELL, "102")))
+    journal.append(booked(fill(2, Side.SELL, "102")))
     journal.close()
 
     with Process(home, "jobs", url):
@@ -125,14 +125,14 @@ def test_a_job_whose_worker_was_killed_does_not_hold_up_the_next_one(home: Home,
         jobs.is_in("ready")
         with psycopg.connect(url) as blocker:
             blocker.execute("lock table trades_computed in exclusive mode")
-            store.write(fill_write(fill(1, Side.BUY, "100")))
+            store.write(booked(fill(1, Side.BUY, "100")))
             doing = "select 1 from procrastinate_jobs where status = 'doing'"
             with psycopg.connect(url, autocommit=True) as direct:
                 wait_until("a job at work", lambda: direct.execute(doing.encode()).fetchone())
             jobs.end(signal.SIGKILL)
 
     with Process(home, "jobs", url) as jobs:
-        store.write(fill_write(fill(2, Side.SELL, "101")))
+        store.write(booked(fill(2, Side.SELL, "101")))
         wait_until("the trade", lambda: profits(store) == [Decimal(50)])
         jobs.is_in("ready")
     store.close()
@@ -146,16 +146,16 @@ def test_jobs_wait_for_a_database_that_comes_late_and_goes_and_comes_again(home:
             postgres.is_in("ready")
             jobs.is_in("ready")
             store.create_session(SPEC)
-            store.write(fill_write(fill(1, Side.BUY, "100")))
-            store.write(fill_write(fill(2, Side.SELL, "101")))
+            store.write(booked(fill(1, Side.BUY, "100")))
+            store.write(booked(fill(2, Side.SELL, "101")))
             wait_until("the trade", lambda: profits(store) == [Decimal(50)])
             postgres.end(signal.SIGKILL)
             jobs.is_in("degraded")
         with Process(home, "postgres") as postgres:
             wait_until("the database", store.is_up)
             jobs.is_in("ready")
-            store.write(fill_write(fill(3, Side.BUY, "100")))
-            store.write(fill_write(fill(4, Side.SELL, "103")))
+            store.write(booked(fill(3, Side.BUY, "100")))
+            store.write(booked(fill(4, Side.SELL, "103")))
             wait_until("the second trade", lambda: profits(store) == [Decimal(50), Decimal(150)])
             assert jobs.end() == 0
             assert postgres.end() == 0

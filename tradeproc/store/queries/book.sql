@@ -1,11 +1,3 @@
--- name: save_fill
-insert into fills (order_id, broker_id, session, contract, side, quantity, cumulative, price, at, market_at, kind,
-    revision)
-values (%(order_id)s, %(broker_id)s, %(session)s, %(contract)s, %(side)s, %(quantity)s, %(cumulative)s, %(price)s,
-    %(at)s, %(market_at)s, %(kind)s, %(revision)s)
-on conflict (order_id, revision, cumulative) do nothing
-returning number
-
 -- name: fills
 select * from (
     select * from fills
