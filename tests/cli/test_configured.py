@@ -4,7 +4,6 @@ import pytest
 
 from tests.cli.conftest import rewrite
 from tradeproc.cli import configured, tradectl
-from tradeproc.cli.commands import desks
 from tradeproc.desk.installation import Desk
 
 
@@ -35,7 +34,7 @@ def test_up_refuses_a_configuration_that_cannot_be_used_and_starts_nothing(
     assert said in told.err
     assert told.err.count("\n") == 1
     assert not idle_desk.home.run.exists()
-    assert not desks.is_up(idle_desk)
+    assert not idle_desk.supervisor.is_up()
 
 
 def test_the_shipped_configuration_can_be_used(idle_desk: Desk) -> None:

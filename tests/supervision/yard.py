@@ -33,6 +33,7 @@ class Yard:
         tiny = shlex.quote(str(Path(__file__).with_name("program.py")))
         mine = shlex.quote(sys.executable)
         cases = f'case "$3" in {"|".join(real)}) exec {mine} "$@";; esac\n' if real else ""
+        cases += f'case "$2" in supervisor.supervisord) exec {mine} "$@";; esac\n'
         python.write_text(f'#!/bin/sh\n{cases}exec {mine} {tiny} "$@"\n')
         python.chmod(0o755)
         self.supervisor = Supervisor(self.home)

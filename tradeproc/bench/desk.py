@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from tradeproc.bench.figures import BenchFailed
-from tradeproc.cli.commands import desks
 from tradeproc.desk.installation import Desk
+from tradeproc.desk.patience import wait_until
 from tradeproc.errors import TradeprocError
 from tradeproc.home import Home
 from tradeproc.protocol import names

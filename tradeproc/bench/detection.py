@@ -12,7 +12,7 @@ from tradeproc.bench.figures import BenchFailed, Measured, Row
 from tradeproc.bench.in_and_out import HANG, HANGS
 from tradeproc.bench.wellness import Wellness
 from tradeproc.bus.client import Client
-from tradeproc.cli.commands.desks import wait_until
+from tradeproc.desk.patience import wait_until
 from tradeproc.protocol import names
 from tradeproc.protocol.names import ProcessName
 

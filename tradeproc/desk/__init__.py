@@ -5,7 +5,7 @@
     switches.py       halt and flatten on their way to the traders; exposure.py what is open where no trader runs,
                       flatness.py what traders still close
     lookup.py         the session that a person names; listed.py a session as commands see it
-    readiness.py      whether what was started is up, and why not
+    readiness.py      whether what was started is up, and why not; patience.py waits until it is
     subscriber.py     hears many processes at once
     collector.py      looks at supervisord, processes and disk; stored_facts.py at the database
     observations.py   what was seen, as values; health.py pure: observations and thresholds become health_problems.py

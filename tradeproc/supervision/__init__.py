@@ -1,5 +1,6 @@
 """What supervisord does not know, added around it: relations between processes, limits, groups that come and go.
 
+    daemon.py         starts supervisord in the background, and ends it
     client.py         asks supervisord over its socket; rpcinterface.py and ctlplugin.py run inside its programs
     waking.py         makes supervisord's loop turn at once when a child dies; ending.py bounds the time of its end
     groups.py         the files of groups that come and go; declared.py reads what every group declares about itself

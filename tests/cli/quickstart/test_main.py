@@ -22,6 +22,7 @@ from tradeproc.domain.units import SECOND
 from tradeproc.localbroker.tape import shipped
 from tradeproc.store.embedded import database_url
 from tradeproc.supervision.client import Supervisor
+from tradeproc.supervision.daemon import Daemon
 from tradeproc.testing.desk import wait_for
 from tradeproc.testing.running import INSTALLATION as ROOT
 
@@ -56,7 +57,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         for each, handler in before.items():
             signal.signal(each, handler)
         with Line(made.home) as line:
-            desks.stop_supervisord(line)
+            Daemon(line.home).stop()
 
 
 def paste(home: Desk, command: str) -> str:
@@ -167,7 +168,7 @@ def test_a_foreign_tape_is_traded_its_end_is_said_everywhere_and_it_begins_again
             trader = line.ask(f"session-{session}.trader", "state")
             assert (trader["position"], trader["orders"]) == (0, [])
         finally:
-            desks.stop_supervisord(line)
+            Daemon(line.home).stop()
 
 
 def health(home: Desk, capsys: pytest.CaptureFixture[str]) -> list[str]:

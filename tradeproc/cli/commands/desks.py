@@ -1,12 +1,8 @@
 """The desk as a whole: up, down, status."""
 
-import os
-import subprocess
 import sys
-import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +13,14 @@ from tradeproc.cli import configured, tables
 from tradeproc.cli.outcome import Outcome, SubParsers
 from tradeproc.cli.quickstart import life
 from tradeproc.clock import SECOND, wall_ns
-from tradeproc.desk.exit_status import CommandFailed, NotRunning
+from tradeproc.desk.exit_status import NotRunning
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.readiness import NotUp, Readiness, exit_of_missing, last_reason
 from tradeproc.errors import EXIT_HALT, TradeprocError
-from tradeproc.home import Home
-from tradeproc.protocol.names import KEEPER
-from tradeproc.supervision.client import ProgramState, SupervisorAway, SupervisorStopping
-from tradeproc.supervision.groups import prepare
-
-Condition = Callable[[], bool]
+from tradeproc.supervision.client import ProgramState, SupervisorAway
+from tradeproc.supervision.daemon import Daemon
 
 UP_SECONDS = 60.0
-DOWN_SECONDS = 20.0
 QUICKSTART_SECONDS = 10.0
 _STATUS_SECONDS = 1.0
 
@@ -47,10 +38,10 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
 
 def up(desk: Desk, _arguments: Namespace) -> Outcome:
     """Start supervisord unless it runs, and wait for all that should be up; a bad configuration starts nothing."""
-    if not is_up(desk):
+    if not desk.supervisor.is_up():
         configured.check(desk)
     readiness = Readiness(desk)
-    started = start_supervisord(desk)
+    started = Daemon(desk.home).start()
     warnings = configured.warnings(desk) if started else []
     missing = readiness.wait(UP_SECONDS)
     for warning in warnings:
@@ -73,10 +64,11 @@ def down(desk: Desk, _arguments: Namespace) -> Outcome:
     """Stop supervisord and all it runs, and wait until they are gone."""
     # a quickstart in another terminal stops everything itself, also one whose desk is not up yet
     is_quickstart = life.end_quickstart(desk.home)
-    stopped = stop_supervisord(desk)
+    daemon = Daemon(desk.home)
+    stopped = daemon.stop()
     if is_quickstart:
         life.wait_for_quickstart(desk.home, QUICKSTART_SECONDS)
-        stopped = stop_supervisord(desk) or True
+        stopped = daemon.stop() or True
     return Outcome({"stopped": stopped}, Text("the desk is down" if stopped else "the desk was not running"))
 
 
@@ -133,97 +125,6 @@ def _told(desk: Desk, process: str) -> dict[str, Any]:
     }
 
 
-# --- supervisord --------------------------------------------------------------------------------------------------
-
-
-def is_up(desk: Desk) -> bool:
-    """Tell whether supervisord answers and is not on its way down."""
-    return desk.supervisor.is_up()
-
-
-def keeper_answers(desk: Desk) -> bool:
-    """Tell whether the keeper has the database, has told it the logins, and has looked at what should run."""
-    try:
-        return bool(desk.ask(KEEPER, "status")["state"] == "ready")
-    except TradeprocError:
-        return False
-
-
-def start_supervisord(desk: Desk) -> bool:
-    """Start supervisord in the background; False when it runs already.
-
-    Raises:
-        CommandFailed: it ended at once; the text is what it said.
-    """
-    if is_up(desk):
-        return False
-    wait_until("the former supervisord has ended", lambda: not _answers(desk), DOWN_SECONDS)
-    home = desk.home
-    prepare(home)
-    program = home.root / ".venv/bin/python"
-    if not program.exists():
-        raise CommandFailed(f"there is no {program}; scripts/quickstart sets everything up")
-    done = subprocess.run(
-        [str(program), "-m", "supervisor.supervisord", "-c", str(home.plain_root / "supervisord.conf")],
-        cwd=home.root,
-        env=dict(os.environ, TRADEPROC_HOME=str(home.root)),
-        capture_output=True,
-        text=True,
-        check=False,
-        # a Ctrl-C is for us: supervisord ends when it is told to
-        start_new_session=True,
-    )
-    if done.returncode:
-        raise CommandFailed(f"supervisord did not start: {(done.stdout + done.stderr).strip()}")
-    wait_until("supervisord answers", lambda: is_up(desk), UP_SECONDS)
-    return True
-
-
-def stop_supervisord(desk: Desk) -> bool:
-    """Stop supervisord and wait until it is gone; False when it was not running."""
-    if not _answers(desk):
-        return False
-    pid = supervisord_pid(desk.home)
-    if is_up(desk):
-        # somebody else may just have told it
-        with suppress(SupervisorAway):
-            desk.supervisor.shutdown()
-    wait_until("supervisord has ended", lambda: not _answers(desk) and not _lives(pid), DOWN_SECONDS)
-    desk.home.forget_short_sockets()
-    return True
-
-
-def supervisord_pid(home: Home) -> int:
-    """Return supervisord's pid from its pid file, 0 when there is none."""
-    try:
-        return int((home.run / "supervisord.pid").read_text())
-    except (OSError, ValueError):
-        return 0
-
-
-def _answers(desk: Desk) -> bool:
-    try:
-        desk.supervisor.processes()
-    except SupervisorStopping:
-        return True
-    except SupervisorAway:
-        return False
-    return True
-
-
-def _lives(pid: int) -> bool:
-    """Tell whether a process runs; one that ended and that nobody collects, as in a container, does not."""
-    if not pid:
-        return False
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except ProcessLookupError:
-        return False
-    except (OSError, IndexError):
-        return True
-
-
 def halted(desk: Desk) -> str:
     """Return in one line which process stays down until a person mends something, and why; empty when none does."""
     try:
@@ -242,19 +143,3 @@ def last_words(log: Path) -> str:
     """Return why a process ended, from the last line of its log that says so."""
     said = last_reason(log, 0)
     return f"{said} ({log})" if said else f"see {log}"
-
-
-def wait_until(what: str, condition: Condition, seconds: float, trouble: Callable[[], str] = lambda: "") -> None:
-    """Look again until a condition holds; `trouble` says in one line why it never will, and is empty before that.
-
-    Raises:
-        NotRunning: it did not within `seconds`.
-        CommandFailed: there was trouble.
-    """
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if reason := trouble():
-            raise CommandFailed(reason)
-        if time.monotonic() > deadline:
-            raise NotRunning(f"waited {seconds:.0f} s and still not: {what}; see run/log and scripts/tradectl status")
-        time.sleep(0.1)

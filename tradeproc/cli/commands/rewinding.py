@@ -9,11 +9,11 @@ from typing import Any
 from rich.text import Text
 
 from tradeproc.cli import tables
-from tradeproc.cli.commands.desks import wait_until
 from tradeproc.cli.outcome import Outcome
 from tradeproc.desk.exit_status import CommandFailed, NotRunning
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.listed import SessionListed
+from tradeproc.desk.patience import wait_until
 from tradeproc.engine.events import TradingState
 from tradeproc.errors import Outage, TradeprocError
 from tradeproc.localbroker.client import LocalBroker

@@ -4,11 +4,11 @@ from functools import partial
 
 from rich.text import Text
 
-from tradeproc.cli.commands.desks import wait_until
 from tradeproc.cli.outcome import Outcome
 from tradeproc.desk.exit_status import CommandFailed, ExitStatus, NotRunning
 from tradeproc.desk.exposure import untended
 from tradeproc.desk.installation import Desk
+from tradeproc.desk.patience import wait_until
 from tradeproc.errors import Outage, Refusal
 from tradeproc.protocol import names
 from tradeproc.supervision.wanted_groups import is_done

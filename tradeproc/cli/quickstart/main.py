@@ -27,6 +27,7 @@ from tradeproc.cli.why import needed_by
 from tradeproc.clock import wall_ns
 from tradeproc.desk.exit_status import CommandFailed, ExitStatus, exit_of, one_line
 from tradeproc.desk.installation import ANSWER_SECONDS, Desk
+from tradeproc.desk.patience import Condition, keeper_answers, wait_until
 from tradeproc.domain.book import Fill, Trade
 from tradeproc.domain.orders import Side
 from tradeproc.domain.session import SessionSpec
@@ -42,6 +43,7 @@ from tradeproc.protocol.book_messages import DECISIONS, FILLS, TRADES, DecisionC
 from tradeproc.protocol.definitions import Method
 from tradeproc.protocol.session_messages import CREATE, REMOVE, START, STOP, CreateSession, OfSession, StopSession
 from tradeproc.protocol.switch_messages import SWITCHES, ThrowSwitch
+from tradeproc.supervision.daemon import Daemon
 from tradeproc.supervision.deaths import read_deaths
 
 Q = TypeVar("Q")
@@ -126,7 +128,7 @@ class Quickstart:
         with claimed(self.desk.home) as (claim, left):
             if left is not None:
                 self._step("a quickstart that was killed left its desk running; that is stopped first")
-                desks.stop_supervisord(self.desk)
+                Daemon(self.desk.home).stop()
             return self._run(claim)
 
     def _run(self, claim: QuickstartLock) -> int:
@@ -174,7 +176,7 @@ class Quickstart:
             choose(folder_of(home), tape.choice, configured_tape(home, self.desk.config))
         self._step("starting supervisord, the local broker, PostgreSQL, the core")
         with preflight.uninterrupted():
-            if not desks.start_supervisord(self.desk):
+            if not Daemon(self.desk.home).start():
                 raise CommandFailed("somebody else has just started this desk; end it with scripts/stop")
             self._life = SupervisordLife.of(self.desk.supervisor.pid())
             if self._life is None:
@@ -182,16 +184,16 @@ class Quickstart:
             claim.began(self._life)
         self._wait("the local broker answers", self._hold_market)
         self._step("the local broker speaks TradeStation's protocol; its market waits")
-        self._wait("the keeper answers", lambda: desks.keeper_answers(self.desk))
+        self._wait("the keeper answers", lambda: keeper_answers(self.desk))
         self._step("PostgreSQL and the keeper are up")
         preflight.check_may_trade(self.desk)
 
-    def _wait(self, what: str, condition: desks.Condition) -> None:
+    def _wait(self, what: str, condition: Condition) -> None:
         def trouble() -> str:
             self._check_ours()
             return desks.halted(self.desk)
 
-        desks.wait_until(what, condition, _READY_SECONDS, trouble)
+        wait_until(what, condition, _READY_SECONDS, trouble)
 
     def _hold_market(self) -> bool:
         try:
@@ -211,7 +213,7 @@ class Quickstart:
         # a market that runs before its stream is up has entries refused; a tape without history has none to be up
         with suppress(TradeprocError):
             allowed = partial(self._says, session, "state", "entries", "allowed")
-            desks.wait_until("entries are allowed", allowed, _STREAMS_SECONDS)
+            wait_until("entries are allowed", allowed, _STREAMS_SECONDS)
         return session
 
     def _clear(self) -> None:
@@ -271,7 +273,7 @@ class Quickstart:
         self._wait("the session is flat", lambda: self._is_flat(session))
         fills = self.desk.ask(names.KEEPER, FILLS, ListRows(session)).fills
         with suppress(TradeprocError):
-            desks.wait_until("the trades are computed", lambda: self._are_computed(session, fills), _TRADES_SECONDS)
+            wait_until("the trades are computed", lambda: self._are_computed(session, fills), _TRADES_SECONDS)
         trades = records.with_market_times(self._trades(session), fills)
         self.console.print()
         self.console.print(records.render("trades", tables.DAY_TRADES, trades))
@@ -303,7 +305,7 @@ class Quickstart:
             return is_quiet and counts is not None and counts.wanted + counts.failed >= now[1] + now[2]
 
         with suppress(TradeprocError):
-            desks.wait_until("the decisions are written", is_settled, _TRADES_SECONDS)
+            wait_until("the decisions are written", is_settled, _TRADES_SECONDS)
 
     def _brokers_fills(self, session: int) -> list[dict[str, Any]]:
         """Return what the broker's books have of this session's orders, whoever else traded there before."""
@@ -355,7 +357,7 @@ class Quickstart:
             # it is over; the next start of this desk is not to bring it back
             if self._session:
                 self._ask(names.KEEPER, STOP, StopSession(self._session))
-        desks.stop_supervisord(self.desk)
+        Daemon(self.desk.home).stop()
         self._step("nothing is left running")
 
 

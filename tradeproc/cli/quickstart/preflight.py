@@ -9,7 +9,6 @@ from types import FrameType
 from urllib.parse import urlsplit
 
 from tradeproc.cli import configured, tables
-from tradeproc.cli.commands import desks
 from tradeproc.config import read_session
 from tradeproc.desk.exit_status import CommandFailed
 from tradeproc.desk.installation import Desk
@@ -38,7 +37,7 @@ def check(desk: Desk, tape: Choice | None = None) -> None:
         CommandFailed: it is up, trades elsewhere than at the local broker, or its port is taken.
         BadConfig, BadTape: its configuration cannot be used.
     """
-    if desks.is_up(desk):
+    if desk.supervisor.is_up():
         raise CommandFailed("the desk is up already; look with scripts/tradectl status, end it with scripts/stop")
     check_is_local(desk)
     # one that an earlier quickstart chose is not played again
