@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from tradeproc.bench.figures import BenchFailed
 from tradeproc.desk.installation import Desk
-from tradeproc.desk.patience import wait_until
+from tradeproc.desk.patience import keeper_answers
 from tradeproc.errors import TradeprocError
 from tradeproc.home import Home
 from tradeproc.protocol import names
@@ -59,7 +59,7 @@ class TemporaryDesk(TapeDesk):
     def start_session(self, strategy: str = "tradeproc.bench.every_bar:EveryBar") -> None:
         """Create and start the session, and wait until its trader is ready; the market stands still meanwhile."""
         wait_until("the local broker answers", self._hold_market, _SECONDS)
-        wait_until("the keeper answers", lambda: desks.keeper_answers(self.desk), _SECONDS)
+        wait_until("the keeper answers", lambda: keeper_answers(self.desk), _SECONDS)
         spec = {
             "name": "bench",
             "login": LOGIN,
