@@ -18,6 +18,7 @@ from tradeproc.brokers.contract import (
     StreamedPosition,
     StreamedUnreadable,
 )
+from tradeproc.brokers.credentials import ConsentAnswer
 from tradeproc.brokers.tradestation import authorization, orders, rest, stream_events, symbols
 from tradeproc.brokers.tradestation.account_manager import TradeStationAccounts
 from tradeproc.brokers.tradestation.data_source import TradeStationData
@@ -358,7 +359,7 @@ def _draw_tokens(random: Random) -> tuple[int, str, str]:
 def _read_tokens(drawn: tuple[int, str, str]) -> None:
     status, text, redirected = drawn
     told = _Authorization(_Session(status, text))
-    for ask in (lambda: told.exchange(redirected, "st"), lambda: told.refresh("old")):
+    for ask in (lambda: told.acquire(ConsentAnswer(redirected, "st")), lambda: told.renew("old")):
         try:
             tokens = ask()
         except (Halt, Outage):
