@@ -16,17 +16,11 @@ from tradeproc.bus.curve import CurveKeys, RemoteAccess, TcpPeer
 from tradeproc.bus.deadlines import new_request
 from tradeproc.bus.node import Node
 from tradeproc.bus.requests import NoReply
+from tradeproc.testing.running import free_port
 
 Start = Callable[..., Actor]
 
 SERVER, FRIEND, STRANGER = CurveKeys.fresh(), CurveKeys.fresh(), CurveKeys.fresh()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What several tests of the command line begin with."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,15 +7,13 @@ import pytest
 
 from tradeproc.desk.installation import Desk
 from tradeproc.home import Home
-
-ROOT = Path(__file__).parents[2]
+from tradeproc.testing.running import furnish
 
 
 @pytest.fixture
 def idle_desk(tmp_path: Path) -> Iterator[Desk]:
     """A desk that is configured and not up, and cannot come up: it has no environment."""
-    shutil.copy(ROOT / "supervisord.conf", tmp_path)
-    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    furnish(Home(tmp_path))
     with Desk(Home(tmp_path)) as idle:
         yield idle
 

@@ -9,14 +9,9 @@ import pytest
 
 from tradeproc.cli.consent_listener import ConsentListener
 from tradeproc.desk.exit_status import CommandFailed, NotRunning
+from tradeproc.testing.running import free_port
 
 GENEROUS = 60.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def has_ipv6() -> bool:

@@ -4,6 +4,8 @@ import random
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tradeproc.testing import candles
+
 NAME = "ESH24_drill.csv"
 _OPENS = datetime(2024, 1, 2, 23, 1, tzinfo=UTC)
 _CLOSES = datetime(2024, 1, 3, 21, 55, tzinfo=UTC)
@@ -16,9 +18,8 @@ def write_tape(folder: Path) -> str:
     chance = random.Random(7)
     first, last = (int(at.timestamp()) for at in (_OPENS, _CLOSES))
     ticks = 4800 * 4
-    lines = ["ts_event_ns,price,size"]
+    trades = []
     for second in range(first, last, _EVERY_SECONDS):
         ticks += chance.choice((-1, 0, 0, 1))
-        lines.append(f"{second * _SECOND},{ticks / 4:.2f},{chance.randint(2, 20)}")
-    (folder / NAME).write_text("\n".join(lines) + "\n")
-    return NAME
+        trades.append((second * _SECOND, f"{ticks / 4:.2f}", chance.randint(2, 20)))
+    return candles.write_tape(folder / NAME, trades).name

@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import psutil  # type: ignore[import-untyped]
 
 from tradeproc.home import Home
 from tradeproc.supervision.client import Program, ProgramState, Supervisor
+from tradeproc.testing.running import furnish
 from tradeproc.testing.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -23,9 +23,7 @@ class Yard:
     def __init__(self, root: Path, real: tuple[str, ...] = ()) -> None:
         self.home = Home(root)
         self.conf = str(root / "supervisord.conf")
-        root.mkdir(parents=True)
-        shutil.copy(ROOT / "supervisord.conf", root)
-        shutil.copytree(ROOT / "conf", root / "conf")
+        furnish(self.home)
         self.home.make_folders()
         (root / "behave").mkdir()
         python = root / ".venv" / "bin" / "python"

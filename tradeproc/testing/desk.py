@@ -93,6 +93,7 @@ class TapeDesk:
         self.environment = environment_of(self.home, database)
         del self.environment["TRADEPROC_HOME"]  # supervisord gives each process the folder of its configuration
         furnish(self.home)
+        self.home.make_folders()
         (folder / ".venv").symlink_to(sys.prefix)
         self.configure(speed=speed, history_minutes=history_minutes, tape=tape)
         self.supervisord: subprocess.Popen[bytes] | None = None

@@ -45,7 +45,6 @@ def furnish(home: Home, **settings: object) -> None:
     shutil.copy(INSTALLATION / "supervisord.conf", home.root)
     shutil.copytree(INSTALLATION / "conf", home.conf, dirs_exist_ok=True)
     configure(home, **settings)
-    home.make_folders()
 
 
 def configure(home: Home, **settings: object) -> None:
