@@ -23,7 +23,7 @@ from tradeproc.localbroker.market import Market, MarketSettings
 from tradeproc.localbroker.pipeline import ApiError
 from tradeproc.localbroker.tape import generated
 from tradeproc.localbroker.tradestation import order_entry, sign_in_routes
-from tradeproc.localbroker.tradestation.oauth import OAuthError, OAuthSettings, SignIn
+from tradeproc.localbroker.tradestation.oauth import OAuthError, OAuthSettings, TradeStationSignIn
 from tradeproc.localbroker.tradestation.tickets import (
     BadTicket,
     OffTick,
@@ -154,8 +154,8 @@ _FORMS = [
 
 
 @functools.cache
-def _sign_in() -> SignIn:
-    return SignIn(folder(), OAuthSettings())
+def _sign_in() -> TradeStationSignIn:
+    return TradeStationSignIn(folder(), OAuthSettings())
 
 
 @functools.cache

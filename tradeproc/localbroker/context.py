@@ -1,24 +1,15 @@
-"""What all requests share: the market, the sign-in, the faults and the open streams; and views of the market."""
+"""What all requests share: the market, the sign-in, the faults and the open streams."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any
 
 from tradeproc.clock import monotonic_ns, wall_ns
-from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.units import MINUTE
-from tradeproc.exchange.orders import ExchangeOrder, ExchangePosition
 from tradeproc.localbroker.faults import FaultTable
-from tradeproc.localbroker.grid import to_points
 from tradeproc.localbroker.market import Market
 from tradeproc.localbroker.streams import HEARTBEAT_SECONDS, Streams
-from tradeproc.localbroker.tradestation.account_shapes import Relatives, Valued, order_body, position_body
-from tradeproc.localbroker.tradestation.market_shapes import Spread, quote_body, spread
-from tradeproc.localbroker.tradestation.numbers import find_contract
-from tradeproc.localbroker.tradestation.oauth import SignIn
-from tradeproc.localbroker.up_down_bars import DAY_MINUTES
 from tradeproc.localbroker.wakeups import ChangeSignals
+from tradeproc.localbroker.wire_forms import SignIn, WireForms
 
 TICKS, BOOK = "ticks", "book"
 
@@ -32,6 +23,7 @@ class ServerContext:
 
     market: Market
     sign_in: SignIn
+    forms: WireForms
     heartbeat: float = HEARTBEAT_SECONDS
     control_key: str = field(default="", repr=False)
     bells: ChangeSignals = field(default_factory=ChangeSignals)
@@ -47,7 +39,7 @@ class ServerContext:
 
     def __post_init__(self) -> None:
         """Tie the streams to the bells and faults."""
-        self.streams = Streams(self.bells, self.faults, self.heartbeat)
+        self.streams = Streams(self.bells, self.faults, self.heartbeat, self.forms.fields)
         self._told = self.market.exchange.revision
         self.pumped_at = monotonic_ns()
 
@@ -94,56 +86,6 @@ class ServerContext:
         self.served += 1
         self.requests[endpoint] = self.requests.get(endpoint, 0) + 1
 
-    def find(self, symbol: str) -> str | None:
-        """Return the traded contract that a symbol means, or None."""
-        return find_contract(symbol, self.contracts)
-
     def knows(self, account: str) -> bool:
         """Tell whether there is such an account."""
         return account in self.market.exchange.accounts()
-
-    def order(self, order: ExchangeOrder, *, status: str = "", with_closing: bool = True) -> dict[str, Any]:
-        """Return an order as the wire shows it."""
-        exchange = self.market.exchange
-        relatives = Relatives(exchange.siblings(order), exchange.children(order))
-        return order_body(order, relatives, exchange.rules.commission, status=status, with_closing=with_closing)
-
-    def position(self, holding: ExchangePosition) -> dict[str, Any]:
-        """Return a position as the wire shows it, valued at the last trade."""
-        exchange = self.market.exchange
-        product = instrument_of(holding.contract)
-        tick = self.market.last(holding.contract)
-        if tick is None:
-            last = to_points(holding.average or 0, holding.contract)
-            around = Spread(last, last)
-        else:
-            last, around = to_points(product.nearest(tick.price), holding.contract), spread(tick, product)
-        margin = exchange.rules.margins.get(product.root, Decimal(0))
-        return position_body(
-            Valued(holding, last, around.bid, around.ask, exchange.unrealized(holding), Decimal(margin))
-        )
-
-    def quote(self, symbol: str, code: str) -> dict[str, Any] | None:
-        """Return a full quote, or None before the contract's first trade."""
-        tick = self.market.last(code)
-        days = [bar.candle for bar in self.market.bars(code, DAY_MINUTES, 2)]
-        return quote_body(symbol, code, tick, days) if tick is not None and days else None
-
-    def market_value(self, account: str) -> Decimal:
-        """Return the notional value of an account's positions."""
-        return sum((self._notional(holding) for holding in self.market.exchange.holdings(account)), Decimal(0))
-
-    def _notional(self, holding: ExchangePosition) -> Decimal:
-        last = self.market.exchange.last(holding.contract)
-        price = to_points(holding.average or 0 if last is None else last, holding.contract)
-        return price * holding.quantity * instrument_of(holding.contract).point_value
-
-
-def refusal(title: str, message: str, **more: str) -> dict[str, str]:
-    """Return an error object as the API writes it."""
-    return {**more, "Error": title, "Message": message}
-
-
-def listing(key: str, found: list[dict[str, Any]], errors: list[dict[str, str]]) -> Mapping[str, Any]:
-    """Return a list answer; errors stand beside what was found, with status 200."""
-    return {key: found, "Errors": errors}

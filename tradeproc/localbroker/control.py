@@ -14,11 +14,10 @@ from tradeproc.clock import wall_ns
 from tradeproc.domain.units import iso
 from tradeproc.errors import Refusal
 from tradeproc.exchange.orders import Declined, ExchangePosition
-from tradeproc.localbroker.context import ServerContext, refusal
+from tradeproc.localbroker.context import ServerContext
 from tradeproc.localbroker.control_key import trouble
 from tradeproc.localbroker.grid import to_points
-from tradeproc.localbroker.pipeline import as_json, error
-from tradeproc.localbroker.tradestation.account_shapes import balance_body
+from tradeproc.localbroker.pipeline import as_json
 
 Body = Mapping[str, Any]
 
@@ -165,22 +164,18 @@ def _reject(context: ServerContext, body: Body) -> Body:
     if isinstance(rejected, Declined):
         raise BadControlRequest(rejected.text)
     context.tell_changes()
-    return context.order(rejected.order)
+    return {"order_id": rejected.order.id, "status": rejected.order.status.value, "reason": rejected.order.reason}
 
 
 def _accounts(context: ServerContext) -> Body:
     exchange = context.market.exchange
-    return {
-        "accounts": [
-            balance_body(exchange.funds(account), context.market_value(account)) for account in exchange.accounts()
-        ]
-    }
+    return {"accounts": [asdict(exchange.funds(account)) for account in exchange.accounts()]}
 
 
 def _guarded(context: ServerContext, action: Callable[[Body], Body]) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
         if why_not := trouble(request.headers, context.control_key):
-            return error(403, why_not)
+            return _refused(403, "Forbidden", why_not)
         try:
             raw = await request.body()
             body = orjson.loads(raw) if raw.strip() else {}
@@ -188,12 +183,16 @@ def _guarded(context: ServerContext, action: Callable[[Body], Body]) -> Callable
                 raise BadControlRequest("the body must be a JSON object")
             found = action({**request.query_params, **body})
         except orjson.JSONDecodeError:
-            return error(400, "The request body is no JSON.")
+            return _refused(400, "BadRequest", "The request body is no JSON.")
         except Refusal as refused:
-            return as_json(refusal("BadControlRequest", str(refused)), 400)
+            return _refused(400, "BadRequest", str(refused))
         return Response(orjson.dumps(found, default=_plain), media_type="application/json")
 
     return serve
+
+
+def _refused(status: int, title: str, message: str) -> Response:
+    return as_json({"Error": title, "Message": message}, status)
 
 
 def _plain(value: object) -> object:

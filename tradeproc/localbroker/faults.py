@@ -27,6 +27,7 @@ from typing import Any
 
 from tradeproc.domain.records import nearest
 from tradeproc.errors import Refusal
+from tradeproc.localbroker.wire_forms import RecordFields
 
 
 class FaultName(StrEnum):
@@ -89,14 +90,8 @@ _REACH: Mapping[FaultName, tuple[frozenset[str], frozenset[str]]] = {
     FaultName.EMPTY: (REQUESTS - {"token"}, REQUESTS),
     FaultName.TRUNCATED: (REQUESTS - {"token"}, REQUESTS),
 }
-_GARBLED: Mapping[FaultName, tuple[frozenset[str], str]] = {
-    FaultName.ABSURD_TIMES: (
-        frozenset({"OpenedDateTime", "ClosedDateTime", "Timestamp", "TimeStamp"}),
-        "9999-12-31T23:59:59Z",
-    ),
-    FaultName.BAD_RECORDS: (frozenset({"ExecQuantity", "Quantity"}), "several"),
-}
-GARBLING = frozenset(_GARBLED)
+_SPOILT: Mapping[FaultName, str] = {FaultName.ABSURD_TIMES: "9999-12-31T23:59:59Z", FaultName.BAD_RECORDS: "several"}
+GARBLING = frozenset(_SPOILT)
 _STATUSES = (500, 502, 503, 504)
 _KEPT_HITS = 20
 
@@ -240,14 +235,14 @@ class FaultTable:
         self.active = [fault for fault in self.active if not fault.is_spent]
 
 
-def garbled(told: Any, name: FaultName) -> Any:
+def garbled(told: Any, name: FaultName, fields: RecordFields) -> Any:
     """Return what is told with the fields spoilt that a fault of this name spoils, in all its records."""
     if isinstance(told, list):
-        return [garbled(each, name) for each in told]
+        return [garbled(each, name, fields) for each in told]
     if not isinstance(told, Mapping):
         return told
-    keys, value = _GARBLED[name]
-    return {key: value if key in keys else garbled(inner, name) for key, inner in told.items()}
+    keys, value = fields.times if name is FaultName.ABSURD_TIMES else fields.quantities, _SPOILT[name]
+    return {key: value if key in keys else garbled(inner, name, fields) for key, inner in told.items()}
 
 
 def _name(value: object) -> FaultName:

@@ -1,7 +1,4 @@
-"""The gate every API request passes: faults that refuse, the token, the handler, faults that spoil the answer.
-
-Source: tradestation.md, "Error body", "Quotas" and "Quirks reported".
-"""
+"""The gate every API request passes: faults that refuse, the token, the handler, faults that spoil the answer."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -15,24 +12,11 @@ from starlette.types import Receive, Scope, Send
 
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.errors import Refusal
-from tradeproc.localbroker.context import ServerContext, refusal
+from tradeproc.localbroker.context import ServerContext
 from tradeproc.localbroker.faults import GARBLING, STREAMS, FaultName, InjectedFault, garbled
 from tradeproc.localbroker.streams import StreamAnswer, reset
 from tradeproc.localbroker.wakeups import FAULTS, ChangeSignals, Waiter
 
-TITLES = {
-    400: "BadRequest",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "NotFound",
-    405: "BadRequest",
-    429: "TooManyRequests",
-    500: "InternalServerError",
-    501: "NotImplemented",
-    502: "BadGateway",
-    503: "ServiceUnavailable",
-    504: "GatewayTimeout",
-}
 _REFUSING = frozenset({FaultName.UNAUTHORIZED, FaultName.TOO_MANY, FaultName.SERVER_ERROR})
 _SPOILING = (
     frozenset({FaultName.ACCEPT_THEN_TIME_OUT, FaultName.HTML, FaultName.EMPTY, FaultName.TRUNCATED}) | GARBLING
@@ -48,7 +32,6 @@ class ApiError(Refusal):
 
     def __init__(self, status: int, message: str) -> None:
         self.status, self.message = status, message
-        self.title = TITLES[status]
         super().__init__(message)
 
 
@@ -121,7 +104,7 @@ class Endpoint:
         spoilt = self._take(_SPOILING, accounts) if isinstance(answer, Response) else None
         if spoilt is None or not isinstance(answer, Response):
             return answer
-        return await _spoil(answer, spoilt, request, context.bells)
+        return await _spoil(answer, spoilt, request, context)
 
     def _take(self, names: set[FaultName] | frozenset[FaultName], accounts: tuple[str, ...]) -> InjectedFault | None:
         return self.context.faults.take(names, self.endpoint, accounts)
@@ -130,19 +113,19 @@ class Endpoint:
         fault = self._take(_REFUSING, accounts)
         if fault is not None and fault.name is FaultName.TOO_MANY:
             seconds = int(fault.seconds if fault.seconds is not None else _RETRY_SECONDS)
-            return too_many(self.endpoint, seconds)
+            return self.context.forms.too_many(self.endpoint, seconds)
         if fault is not None and fault.name is FaultName.SERVER_ERROR:
-            return error(fault.status, "Something went wrong on our side.")
+            return self.context.forms.error(fault.status, "Something went wrong on our side.")
         is_good = self.context.sign_in.is_good(request.headers.get("authorization", ""), wall_ns())
         if fault is not None or not is_good:
-            return error(401, "The access token is missing, invalid or expired.")
+            return self.context.forms.error(401, "The access token is missing, invalid or expired.")
         return None
 
     def _answer(self, call: Call) -> Response | StreamAnswer:
         try:
             found = self.handler(call)
         except ApiError as refused:
-            return error(refused.status, refused.message, refused.title)
+            return self.context.forms.error(refused.status, refused.message)
         finally:
             self.context.tell_changes()
         return found if isinstance(found, Response | StreamAnswer) else as_json(found)
@@ -161,39 +144,19 @@ def as_json(body: Mapping[str, Any], status: int = 200) -> Response:
     return Response(orjson.dumps(body), status, headers, "application/json; charset=utf-8")
 
 
-def error(status: int, message: str, title: str = "") -> Response:
-    """Return an error answer."""
-    return as_json(refusal(title or TITLES[status], message), status)
-
-
-def too_many(resource: str, seconds: int) -> Response:
-    """Return the answer to one request too many, with the headers that say when to come again."""
-    answer = error(429, "Rate quota exceeded")
-    answer.headers["retry-after"] = str(seconds)
-    for name, value in (
-        ("Limit", 500),
-        ("Period", 300),
-        ("Remaining", 0),
-        ("Reset", seconds),
-        ("Resource", resource),
-    ):
-        answer.headers[f"x-ratelimit-{name}"] = str(value)
-    return answer
-
-
-async def _spoil(answer: Response, fault: InjectedFault, request: Request, bells: ChangeSignals) -> Response:
+async def _spoil(answer: Response, fault: InjectedFault, request: Request, context: ServerContext) -> Response:
     if fault.name is FaultName.HTML:
         return Response(_PAGE, 502, media_type="text/html")
     if fault.name is FaultName.EMPTY:
         return Response(b"", answer.status_code, media_type="application/json")
     if fault.name in GARBLING:
-        spoilt = garbled(orjson.loads(bytes(answer.body)), fault.name)
+        spoilt = garbled(orjson.loads(bytes(answer.body)), fault.name, context.forms.fields)
         return Response(orjson.dumps(spoilt), answer.status_code, media_type="application/json")
     if fault.name is FaultName.TRUNCATED:
         body = bytes(answer.body)
         return Response(body[: len(body) // 2], answer.status_code, media_type="application/json")
     seconds = fault.seconds if fault.seconds is not None else _NEVER_SECONDS
-    is_told = await _waited(request, bells, seconds) and fault.seconds is not None
+    is_told = await _waited(request, context.bells, seconds) and fault.seconds is not None
     return answer if is_told else ResetAnswer()
 
 

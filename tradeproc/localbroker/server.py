@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -21,10 +22,10 @@ from tradeproc.localbroker.app import make_app
 from tradeproc.localbroker.client_bounds import BoundedProtocol
 from tradeproc.localbroker.context import ServerContext
 from tradeproc.localbroker.control_key import make_key
+from tradeproc.localbroker.dialects import TRADESTATION, dialect_of
 from tradeproc.localbroker.market import Market, MarketSettings
 from tradeproc.localbroker.streams import HEARTBEAT_SECONDS
 from tradeproc.localbroker.tape import SHIPPED, open_tape
-from tradeproc.localbroker.tradestation.oauth import OAuthSettings, SignIn
 from tradeproc.market.tape_files.file_reading import NOTHING_SAID, TapeHints
 
 HOST = "127.0.0.1"
@@ -66,11 +67,12 @@ class ServerSettings:
     paused: bool = False
     heartbeat: float = HEARTBEAT_SECONDS
     rules: Rules = field(default_factory=Rules)
-    oauth: OAuthSettings = field(default_factory=OAuthSettings)
+    dialect: str = TRADESTATION
+    sign_in: Mapping[str, Any] = field(default_factory=dict)
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to us; streams are told GoAway before connections are waited for."""
+    """Leaves signals to us; streams say their farewell before connections are waited for."""
 
     def __init__(self, config: uvicorn.Config, before_shutdown: Callable[[], None]) -> None:
         super().__init__(config)
@@ -140,9 +142,9 @@ def open_context(settings: ServerSettings, heard: Callable[[int], None] = lambda
     )
     if settings.paused:
         market.pause()
-    return ServerContext(
-        market, SignIn(settings.folder, settings.oauth), settings.heartbeat, make_key(settings.folder)
-    )
+    dialect = dialect_of(settings.dialect)
+    sign_in = dialect.sign_in(settings.folder, settings.sign_in)
+    return ServerContext(market, sign_in, dialect.forms, settings.heartbeat, make_key(settings.folder))
 
 
 async def _serve(
@@ -153,7 +155,7 @@ async def _serve(
 ) -> None:
     context = open_context(settings, heard)
     config = uvicorn.Config(
-        make_app(context),
+        make_app(context, dialect_of(settings.dialect)),
         http=BoundedProtocol,
         ws="none",
         loop="asyncio",

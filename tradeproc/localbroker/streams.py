@@ -1,7 +1,4 @@
-"""An endless answer: lines of JSON in chunks, heartbeats in silence, GoAway at the end, and the faults of streams.
-
-Source: tradestation.md, "Stream framing" and "Quirks reported".
-"""
+"""An endless answer: lines of JSON in chunks, heartbeats in silence, a farewell at the end, faults of streams."""
 
 import asyncio
 import itertools
@@ -19,22 +16,24 @@ from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.domain.units import iso
 from tradeproc.localbroker.faults import GARBLING, FaultName, FaultTable, InjectedFault, garbled
 from tradeproc.localbroker.wakeups import ChangeSignals, Waiter
+from tradeproc.localbroker.wire_forms import Line, RecordFields, StreamForm
 
 HEARTBEAT_SECONDS = 5.0
 # the second kind holds from the snapshot on, the first begins after it
 _LIVE = frozenset({FaultName.GO_AWAY, FaultName.DUAL_LOGON, FaultName.CUT, FaultName.STALL})
 _FRAMES = frozenset({FaultName.SPLIT, FaultName.DROP_ORDER_FRAMES, FaultName.REPEAT_FRAMES}) | GARBLING
 
-Line = dict[str, Any]
-
 
 class Source(Protocol):
-    """What a stream tells. `is_v3`: brokerage streams, which know StreamStatus; market data streams do not."""
+    """What a stream tells."""
 
-    is_v3: bool
+    @property
+    def form(self) -> StreamForm:
+        """Return what the stream says beside its news."""
+        ...
 
     def snapshot(self) -> Iterable[Line]:
-        """Return all that is told at the beginning, without EndSnapshot."""
+        """Return all that is told at the beginning, without what ends it."""
         ...
 
     def changes(self) -> Iterable[Line]:
@@ -95,8 +94,8 @@ class OpenStream:
 class Streams:
     """All open streams, with what they share; `heartbeat` is after how many seconds of silence one is sent."""
 
-    def __init__(self, bells: ChangeSignals, faults: FaultTable, heartbeat: float) -> None:
-        self.bells, self.faults, self.heartbeat = bells, faults, heartbeat
+    def __init__(self, bells: ChangeSignals, faults: FaultTable, heartbeat: float, fields: RecordFields) -> None:
+        self.bells, self.faults, self.heartbeat, self.fields = bells, faults, heartbeat, fields
         self.open: dict[int, OpenStream] = {}
         self._ids = itertools.count(1)
         self._dismissed: set[int] = set()
@@ -127,6 +126,7 @@ class StreamAnswer:
 
     def __init__(self, streams: Streams, stream: OpenStream, source: Source) -> None:
         self._streams, self._stream, self._source = streams, stream, source
+        self._form = source.form
         self._sleeper = Waiter()
         self._chance = random.Random(stream.id)  # noqa: S311 - where an object is cut
         self._said_at = monotonic_ns()
@@ -141,8 +141,8 @@ class StreamAnswer:
             await self._begin()
             await self._suffer(_FRAMES)
             await self._tell(self._source.snapshot(), is_snapshot=True)
-            if self._source.is_v3:
-                await self._write([{"StreamStatus": "EndSnapshot"}])
+            if self._form.snapshot_end is not None:
+                await self._write([self._form.snapshot_end])
             while not self._is_over and not self._sleeper.has_left:
                 await self._turn()
         finally:
@@ -151,7 +151,7 @@ class StreamAnswer:
             self._streams.leave(self._stream)
 
     async def _begin(self) -> None:
-        kind = content_type(is_v3=self._source.is_v3).encode()
+        kind = self._form.content_type.encode()
         headers = [(b"content-type", kind), (b"cache-control", b"no-store, no-cache, max-age=0")]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         # nothing is sent before the first body message, and a client waits for the headers
@@ -179,7 +179,7 @@ class StreamAnswer:
         heartbeat = self._streams.heartbeat
         if silence >= heartbeat:
             stream.heartbeats += 1
-            await self._write([{"Heartbeat": stream.heartbeats, "Timestamp": iso(wall_ns())}])
+            await self._write([self._form.heartbeat(stream.heartbeats, iso(wall_ns()))])
             silence = 0.0
         await self._sleeper.wait(min(heartbeat - silence, stream.next_relief()))
 
@@ -192,7 +192,7 @@ class StreamAnswer:
         if fault.name is FaultName.GO_AWAY:
             await self._go_away()
         if fault.name is FaultName.DUAL_LOGON:
-            await self._end({"Error": "DualLogon", "Message": "Another session of this user took over."})
+            await self._end(self._form.taken_over)
         if fault.name is FaultName.CUT:
             reset(self._scope)
             self._is_over = True
@@ -203,12 +203,7 @@ class StreamAnswer:
             await self._suffer(names)
 
     async def _go_away(self) -> None:
-        farewell = (
-            {"StreamStatus": "GoAway"}
-            if self._source.is_v3
-            else {"Error": "GoAway", "Message": "The server is about to shut down."}
-        )
-        await self._end(farewell)
+        await self._end(self._form.farewell)
 
     async def _end(self, farewell: Line) -> None:
         await self._write([farewell])
@@ -222,7 +217,7 @@ class StreamAnswer:
             return
         for name in GARBLING:
             if self._stream.has(name):
-                told = garbled(told, name)
+                told = garbled(told, name, self._streams.fields)
         if self._stream.has(FaultName.REPEAT_FRAMES):
             told = [line for line in told for _ in range(2)]
         await self._write(told)
@@ -245,14 +240,9 @@ class StreamAnswer:
         return [raw[start:end] for start, end in itertools.pairwise([0, *cuts, len(raw)])]
 
 
-def refused_stream(line: Line, *, is_v3: bool) -> Response:
+def refused_stream(line: Line, *, form: StreamForm) -> Response:
     """Return a stream that holds one error and ends: refusals of streams come with status 200."""
-    return Response(orjson.dumps(line) + b"\r\n", media_type=content_type(is_v3=is_v3))
-
-
-def content_type(*, is_v3: bool) -> str:
-    """Return what a stream says it is."""
-    return f"application/vnd.tradestation.streams.{'v3' if is_v3 else 'v2'}+json"
+    return Response(orjson.dumps(line) + b"\r\n", media_type=form.content_type)
 
 
 def reset(scope: Scope) -> None:

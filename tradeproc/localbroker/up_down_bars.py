@@ -1,4 +1,4 @@
-"""TradeStation's minute bars: the engine's bars of a tape, and with each how much of it traded up and down."""
+"""Minute bars as brokers tell them: the engine's bars of a tape, and with each how much of it traded up and down."""
 
 from typing import NamedTuple
 

@@ -10,7 +10,6 @@ import orjson
 from tradeproc.domain.units import Money
 from tradeproc.exchange.matching import Rules
 from tradeproc.localbroker.server import ServerSettings
-from tradeproc.localbroker.tradestation.oauth import OAuthSettings
 from tradeproc.market.tape_files.file_reading import TapeHints
 
 SETTINGS, PORT = "settings.json", "port"
@@ -32,8 +31,6 @@ def settings_from(folder: Path, found: Mapping[str, Any]) -> ServerSettings:
         values["cash"] = Money(Decimal(str(values["cash"])))
     if "rules" in values:
         values["rules"] = _rules(values["rules"])
-    if "oauth" in values:
-        values["oauth"] = OAuthSettings(**values["oauth"])
     return ServerSettings(**values)
 
 

@@ -105,7 +105,7 @@ class RunningBroker:
 def running_local_broker(**config: Any) -> Iterator[RunningBroker]:
     """Run a local broker for the length of the block.
 
-    `config` are fields of `ServerSettings`, of `Rules` (as `rules={...}`) and of `OAuthSettings` (as `oauth={...}`).
+    `config` are fields of `ServerSettings` and of `Rules` (as `rules={...}`); `sign_in={...}` is the dialect's own.
 
     Raises:
         NotStarted: it did not come up.

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tradeproc.domain.units import SECOND
-from tradeproc.localbroker.tradestation.oauth import OAuthError, OAuthSettings, SignIn
+from tradeproc.localbroker.tradestation.oauth import OAuthError, OAuthSettings, TradeStationSignIn
 from tradeproc.testing.brokers import RunningBroker, running_local_broker
 
 NOW = 1_700_000_000 * SECOND
@@ -33,20 +33,20 @@ def broker() -> Iterator[RunningBroker]:
 
 
 @pytest.fixture
-def sign_in(tmp_path: Path) -> SignIn:
-    return SignIn(tmp_path, OAuthSettings(token_seconds=1200))
+def sign_in(tmp_path: Path) -> TradeStationSignIn:
+    return TradeStationSignIn(tmp_path, OAuthSettings(token_seconds=1200))
 
 
-def code_of(sign_in: SignIn, **changes: str) -> str:
+def code_of(sign_in: TradeStationSignIn, **changes: str) -> str:
     return parse_qs(urlsplit(sign_in.authorize(ASK | changes, NOW)).query)["code"][0]
 
 
-def refresh_token(sign_in: SignIn) -> str:
+def refresh_token(sign_in: TradeStationSignIn) -> str:
     form = CLIENT | {"grant_type": "authorization_code", "code": code_of(sign_in), "redirect_uri": BACK}
     return str(sign_in.token(form, NOW)["refresh_token"])
 
 
-def refused(sign_in: SignIn, form: dict[str, str], now: int = NOW) -> tuple[int, str]:
+def refused(sign_in: TradeStationSignIn, form: dict[str, str], now: int = NOW) -> tuple[int, str]:
     with pytest.raises(OAuthError) as caught:
         sign_in.token(form, now)
     return caught.value.status, caught.value.error
@@ -111,7 +111,7 @@ def test_all_tokens_can_be_made_worthless_at_once(broker: RunningBroker) -> None
     assert httpx.get(accounts, headers=broker.headers(), trust_env=False).status_code == 200
 
 
-def test_an_access_token_lives_twenty_minutes(sign_in: SignIn) -> None:
+def test_an_access_token_lives_twenty_minutes(sign_in: TradeStationSignIn) -> None:
     form = CLIENT | {"grant_type": "refresh_token", "refresh_token": refresh_token(sign_in)}
     header = f"bearer {sign_in.token(form, NOW)['access_token']}"
 
@@ -119,38 +119,40 @@ def test_an_access_token_lives_twenty_minutes(sign_in: SignIn) -> None:
     assert not sign_in.is_good(header, NOW + 1200 * SECOND)
 
 
-def test_a_refresh_answer_carries_no_refresh_token_unless_tokens_rotate(sign_in: SignIn, tmp_path: Path) -> None:
+def test_a_refresh_answer_carries_no_refresh_token_unless_tokens_rotate(
+    sign_in: TradeStationSignIn, tmp_path: Path
+) -> None:
     form = CLIENT | {"grant_type": "refresh_token", "refresh_token": refresh_token(sign_in)}
 
     assert "refresh_token" not in sign_in.token(form, NOW)
     assert "refresh_token" not in sign_in.token(form, NOW)
-    rotating = SignIn(tmp_path, OAuthSettings(rotates=True))
+    rotating = TradeStationSignIn(tmp_path, OAuthSettings(rotates=True))
     fresh = rotating.token(form, NOW)["refresh_token"]
     assert fresh != form["refresh_token"]
     assert refused(rotating, form) == (403, "invalid_grant")
     assert rotating.token(form | {"refresh_token": fresh}, NOW)["refresh_token"] != fresh
 
 
-def test_tokens_survive_a_restart_and_revocation_does_too(sign_in: SignIn, tmp_path: Path) -> None:
+def test_tokens_survive_a_restart_and_revocation_does_too(sign_in: TradeStationSignIn, tmp_path: Path) -> None:
     form = CLIENT | {"grant_type": "refresh_token", "refresh_token": refresh_token(sign_in)}
     header = f"Bearer {sign_in.token(form, NOW)['access_token']}"
 
-    again = SignIn(tmp_path, OAuthSettings())
+    again = TradeStationSignIn(tmp_path, OAuthSettings())
 
     assert again.is_good(header, NOW)
     again.revoke(CLIENT, NOW + 1)
-    assert refused(SignIn(tmp_path, OAuthSettings()), form) == (403, "invalid_grant")
+    assert refused(TradeStationSignIn(tmp_path, OAuthSettings()), form) == (403, "invalid_grant")
     assert (tmp_path / "sign_in.key").stat().st_mode & 0o777 == 0o600
 
 
-def test_no_refresh_token_without_offline_access(sign_in: SignIn) -> None:
+def test_no_refresh_token_without_offline_access(sign_in: TradeStationSignIn) -> None:
     code = code_of(sign_in, scope="openid MarketData")
     form = CLIENT | {"grant_type": "authorization_code", "code": code, "redirect_uri": BACK}
 
     assert "refresh_token" not in sign_in.token(form, NOW)
 
 
-def test_a_code_works_once_for_its_client_and_redirect_within_ten_minutes(sign_in: SignIn) -> None:
+def test_a_code_works_once_for_its_client_and_redirect_within_ten_minutes(sign_in: TradeStationSignIn) -> None:
     form = CLIENT | {"grant_type": "authorization_code", "redirect_uri": BACK}
 
     used = form | {"code": code_of(sign_in)}
@@ -166,7 +168,7 @@ def test_a_code_works_once_for_its_client_and_redirect_within_ten_minutes(sign_i
 
 
 def test_pkce_takes_the_place_of_the_secret_of_a_client_that_has_none(tmp_path: Path) -> None:
-    sign_in = SignIn(tmp_path, OAuthSettings({"local": ""}))
+    sign_in = TradeStationSignIn(tmp_path, OAuthSettings({"local": ""}))
     verifier = "v" * 64
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     ask = {"code_challenge": challenge, "code_challenge_method": "S256"}
@@ -180,7 +182,7 @@ def test_pkce_takes_the_place_of_the_secret_of_a_client_that_has_none(tmp_path: 
     assert refused(sign_in, form | {"code": code_of(sign_in)}) == (401, "access_denied")
 
 
-def test_pkce_does_not_replace_the_secret_of_a_client_that_has_one(sign_in: SignIn) -> None:
+def test_pkce_does_not_replace_the_secret_of_a_client_that_has_one(sign_in: TradeStationSignIn) -> None:
     verifier = "v" * 64
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     ask = {"code_challenge": challenge, "code_challenge_method": "S256"}
@@ -193,14 +195,14 @@ def test_pkce_does_not_replace_the_secret_of_a_client_that_has_one(sign_in: Sign
     assert sign_in.token(refresh | {"client_secret": "local"}, NOW)["token_type"] == "Bearer"
 
 
-def test_who_asks_for_many_codes_fills_no_memory(sign_in: SignIn) -> None:
+def test_who_asks_for_many_codes_fills_no_memory(sign_in: TradeStationSignIn) -> None:
     for _ in range(1100):
         code_of(sign_in)
 
     assert len(sign_in._codes) == 1000
 
 
-def test_a_browser_is_only_sent_to_this_machine_and_told_what_was_wrong(sign_in: SignIn) -> None:
+def test_a_browser_is_only_sent_to_this_machine_and_told_what_was_wrong(sign_in: TradeStationSignIn) -> None:
     with pytest.raises(OAuthError):
         sign_in.authorize(ASK | {"redirect_uri": "https://elsewhere.example/"}, NOW)
     with pytest.raises(OAuthError):
@@ -210,7 +212,7 @@ def test_a_browser_is_only_sent_to_this_machine_and_told_what_was_wrong(sign_in:
 
 
 @pytest.mark.parametrize("token", ["", ".", "..", "a.b", "é.é.é", "A" * 5000, "e30.e30.e30"])
-def test_no_text_is_taken_for_a_token(sign_in: SignIn, token: str) -> None:
+def test_no_text_is_taken_for_a_token(sign_in: TradeStationSignIn, token: str) -> None:
     assert not sign_in.is_good(f"Bearer {token}", NOW)
     assert refused(sign_in, CLIENT | {"grant_type": "refresh_token", "refresh_token": token})[0] == 403
 
@@ -219,7 +221,7 @@ def test_no_text_is_taken_for_a_token(sign_in: SignIn, token: str) -> None:
 def test_a_key_with_which_everybody_could_sign_is_made_anew(tmp_path: Path, found: bytes) -> None:
     (tmp_path / "sign_in.key").write_bytes(found)
 
-    SignIn(tmp_path, OAuthSettings())
+    TradeStationSignIn(tmp_path, OAuthSettings())
 
     assert len((tmp_path / "sign_in.key").read_bytes()) == 32
 
@@ -227,7 +229,7 @@ def test_a_key_with_which_everybody_could_sign_is_made_anew(tmp_path: Path, foun
 @pytest.mark.parametrize("found", ["[]", "1", '{"access": "x"}', '{"access": null}', "["])
 def test_a_list_of_revoked_tokens_that_is_none_refuses_nobody(tmp_path: Path, found: str) -> None:
     (tmp_path / "revoked.json").write_text(found)
-    sign_in = SignIn(tmp_path, OAuthSettings())
+    sign_in = TradeStationSignIn(tmp_path, OAuthSettings())
     names = ("client_id", "client_secret", "refresh_token")
 
     token = sign_in.token({"grant_type": "refresh_token", **dict.fromkeys(names, "local")}, SECOND)["access_token"]

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from tradeproc.clock import SECOND, wall_ns
 from tradeproc.exchange.orders import ExchangeOrder
-from tradeproc.localbroker.context import BOOK, TICKS, listing, refusal
+from tradeproc.localbroker.context import BOOK, TICKS
 from tradeproc.localbroker.pipeline import ApiError, Call
 from tradeproc.localbroker.streams import StreamAnswer, refused_stream
 from tradeproc.localbroker.tradestation.account_shapes import (
@@ -23,6 +23,7 @@ from tradeproc.localbroker.tradestation.account_shapes import (
     opening_balance_body,
     status_code,
 )
+from tradeproc.localbroker.tradestation.error_bodies import listing, refusal
 from tradeproc.localbroker.tradestation.numbers import words
 from tradeproc.localbroker.tradestation.sources import (
     OrderStreamSource,
@@ -30,6 +31,8 @@ from tradeproc.localbroker.tradestation.sources import (
     is_of_today,
     start_of_day,
 )
+from tradeproc.localbroker.tradestation.stream_forms import BROKERAGE
+from tradeproc.localbroker.tradestation.views import find, market_value, order_view, position_view
 from tradeproc.localbroker.wakeups import FAULTS
 
 Body = Mapping[str, Any]
@@ -57,7 +60,9 @@ def balances(call: Call) -> Body:
     """Answer with the accounts' money."""
     known, errors = _known(call)
     context = call.context
-    found = [balance_body(context.market.exchange.funds(account), context.market_value(account)) for account in known]
+    found = [
+        balance_body(context.market.exchange.funds(account), market_value(context, account)) for account in known
+    ]
     return listing("Balances", found, errors)
 
 
@@ -73,7 +78,7 @@ def positions(call: Call) -> Body:
     known, errors = _known(call)
     patterns = words(call.query.get("symbol", ""))
     exchange = call.context.market.exchange
-    found = [call.context.position(holding) for account in known for holding in exchange.holdings(account)]
+    found = [position_view(call.context, holding) for account in known for holding in exchange.holdings(account)]
     wanted = [
         position
         for position in found
@@ -115,7 +120,7 @@ def stream_orders(call: Call) -> StreamAnswer | Response:
     """Answer with an endless stream of orders, all of the accounts or those of some ids."""
     known, errors = _known(call)
     if errors:
-        return refused_stream(errors[0], is_v3=True)
+        return refused_stream(errors[0], form=BROKERAGE)
     only = frozenset(words(call.path.get("orders", "")))
     source = OrderStreamSource(call.context, frozenset(known), only, start_of_day(wall_ns()))
     stream = call.context.streams.enter("orders_stream", ",".join(known), tuple(known), (BOOK, FAULTS))
@@ -126,7 +131,7 @@ def stream_positions(call: Call) -> StreamAnswer | Response:
     """Answer with an endless stream of positions."""
     known, errors = _known(call)
     if errors:
-        return refused_stream(errors[0], is_v3=True)
+        return refused_stream(errors[0], form=BROKERAGE)
     source = PositionStreamSource(call.context, frozenset(known), call.query.get("changes", "").lower() == "true")
     stream = call.context.streams.enter("positions_stream", ",".join(known), tuple(known), (BOOK, TICKS, FAULTS))
     return StreamAnswer(call.context.streams, stream, source)
@@ -156,14 +161,14 @@ def _by_id(call: Call, is_shown: Callable[[ExchangeOrder], bool]) -> Body:
     for order_id in asked:
         order = call.context.market.exchange.order(order_id)
         if order is not None and order.account in known and is_shown(order):
-            found.append(call.context.order(order))
+            found.append(order_view(call.context, order))
         else:
             errors.append(refusal("NotFound", "Order not found.", AccountID=",".join(known), OrderID=order_id))
     return listing("Orders", found, errors)
 
 
 def _is_wanted(call: Call, order: ExchangeOrder) -> bool:
-    symbols = [call.context.find(symbol) for symbol in words(call.query.get("symbol", ""))]
+    symbols = [find(call.context, symbol) for symbol in words(call.query.get("symbol", ""))]
     if symbols and order.contract not in symbols:
         return False
     group = call.query.get("status", "").lower()
@@ -176,7 +181,7 @@ def _page(call: Call, found: list[ExchangeOrder], errors: Errors) -> Body:
     size = _page_size(call)
     start = _start(call.query.get("nexttoken", ""), found)
     shown = found[start : start + size]
-    answer = dict(listing("Orders", [call.context.order(order) for order in shown], errors))
+    answer = dict(listing("Orders", [order_view(call.context, order) for order in shown], errors))
     # without a page size the rest is left out, and nothing says so: as the real broker does
     if "pagesize" in call.query and start + size < len(found):
         answer["NextToken"] = base64.urlsafe_b64encode(shown[-1].id.encode()).decode()

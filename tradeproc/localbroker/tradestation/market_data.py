@@ -11,12 +11,15 @@ from typing import Any
 from starlette.responses import Response
 
 from tradeproc.domain.units import from_iso
-from tradeproc.localbroker.context import TICKS, listing, refusal
+from tradeproc.localbroker.context import TICKS
 from tradeproc.localbroker.pipeline import ApiError, Call
 from tradeproc.localbroker.streams import StreamAnswer, refused_stream
+from tradeproc.localbroker.tradestation.error_bodies import TITLES, listing, refusal
 from tradeproc.localbroker.tradestation.market_shapes import bar_bodies, symbol_body
 from tradeproc.localbroker.tradestation.numbers import words
 from tradeproc.localbroker.tradestation.sources import BarStreamSource, QuoteStreamSource
+from tradeproc.localbroker.tradestation.stream_forms import MARKET_DATA
+from tradeproc.localbroker.tradestation.views import find, quote_view
 from tradeproc.localbroker.up_down_bars import DAY_MINUTES, MarketBar
 from tradeproc.localbroker.wakeups import FAULTS
 
@@ -43,7 +46,7 @@ def symbols(call: Call) -> Body:
     """Answer with the details of contracts and continuous symbols, in alphabetical order."""
     found, errors = [], []
     for symbol in sorted(_asked(call, _MOST_SYMBOLS)):
-        code = call.context.find(symbol)
+        code = find(call.context, symbol)
         if code is None:
             errors.append(refusal("NotFound", _INVALID, Symbol=symbol))
         else:
@@ -55,8 +58,8 @@ def quotes(call: Call) -> Body:
     """Answer with full quotes."""
     found, errors = [], []
     for symbol in _asked(call, _MOST_QUOTES):
-        code = call.context.find(symbol)
-        quote = call.context.quote(symbol, code) if code is not None else None
+        code = find(call.context, symbol)
+        quote = quote_view(call.context, symbol, code) if code is not None else None
         if quote is None:
             errors.append({"Symbol": symbol, "Error": _INVALID})
         else:
@@ -82,7 +85,7 @@ def stream_bars(call: Call) -> StreamAnswer | Response:
     except ApiError as bad:
         # the stream is opened first and judged then, so the refusal comes inside it
         return refused_stream(
-            refusal("InvalidSymbol" if bad.message == _INVALID else bad.title, bad.message), is_v3=False
+            refusal("InvalidSymbol" if bad.message == _INVALID else TITLES[bad.status], bad.message), form=MARKET_DATA
         )
     source = BarStreamSource(context, query.code, query.minutes, query.count)
     subject = f"{query.code} {query.minutes}m"
@@ -115,7 +118,7 @@ def _asked(call: Call, most: int) -> list[str]:
 
 
 def _bar_query(call: Call) -> BarQuery:
-    code = call.context.find(call.path["symbol"].strip().upper())
+    code = find(call.context, call.path["symbol"].strip().upper())
     if code is None:
         raise ApiError(400, _INVALID)
     query = call.query

@@ -75,7 +75,7 @@ class _Consent:
     expires_at: int
 
 
-class SignIn:
+class TradeStationSignIn:
     """Issues and checks tokens. `now` is always wall nanoseconds, given by the caller."""
 
     def __init__(self, folder: Path, settings: OAuthSettings) -> None:

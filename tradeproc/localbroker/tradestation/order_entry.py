@@ -13,9 +13,9 @@ import orjson
 from tradeproc.domain.instruments import Contract
 from tradeproc.exchange.orders import Declined, DeclineReason, Placed, Ticket
 from tradeproc.localbroker.books import RecordedRequest
-from tradeproc.localbroker.context import refusal
 from tradeproc.localbroker.grid import to_points
 from tradeproc.localbroker.pipeline import ApiError, Call
+from tradeproc.localbroker.tradestation.error_bodies import refusal
 from tradeproc.localbroker.tradestation.numbers import wire_price, written
 from tradeproc.localbroker.tradestation.tickets import (
     EXTENDED,

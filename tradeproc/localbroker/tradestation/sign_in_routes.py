@@ -14,16 +14,16 @@ from starlette.routing import Route
 from tradeproc.clock import wall_ns
 from tradeproc.localbroker.context import ServerContext
 from tradeproc.localbroker.faults import FaultName
-from tradeproc.localbroker.pipeline import ResetAnswer, as_json, error, hold, too_many
-from tradeproc.localbroker.tradestation.oauth import OAuthError
+from tradeproc.localbroker.pipeline import ResetAnswer, as_json, hold
+from tradeproc.localbroker.tradestation.oauth import OAuthError, TradeStationSignIn
 
 
-def sign_in_routes(context: ServerContext) -> list[Route]:
+def sign_in_routes(context: ServerContext, sign_in: TradeStationSignIn) -> list[Route]:
     """Return the routes of the sign-in host."""
 
     async def authorize(request: Request) -> Response:
         try:
-            return RedirectResponse(context.sign_in.authorize(request.query_params, wall_ns()), 302)
+            return RedirectResponse(sign_in.authorize(request.query_params, wall_ns()), 302)
         except OAuthError as refused:
             return as_json(refused.body, refused.status)
 
@@ -32,13 +32,13 @@ def sign_in_routes(context: ServerContext) -> list[Route]:
         if trouble is not None:
             return trouble
         try:
-            return as_json(context.sign_in.token(await _form(request), wall_ns()))
+            return as_json(sign_in.token(await _form(request), wall_ns()))
         except OAuthError as refused:
             return as_json(refused.body, refused.status)
 
     async def revoke(request: Request) -> Response:
         try:
-            context.sign_in.revoke(await _form(request), wall_ns())
+            sign_in.revoke(await _form(request), wall_ns())
         except OAuthError as refused:
             return as_json(refused.body, refused.status)
         return Response(status_code=200)
@@ -91,7 +91,7 @@ async def _trouble(context: ServerContext, request: Request) -> Response | None:
         refused = OAuthError(403, "invalid_grant", "Unknown or invalid refresh token.")
         return as_json(refused.body, refused.status)
     if fault.name is FaultName.TOO_MANY:
-        return too_many("token", int(fault.seconds or 5))
+        return context.forms.too_many("token", int(fault.seconds or 5))
     if fault.name is FaultName.CUT:
         return ResetAnswer()
-    return error(fault.status, "Something went wrong on our side.")
+    return context.forms.error(fault.status, "Something went wrong on our side.")

@@ -5,6 +5,7 @@ Source: tradestation.md, "STREAM" sections of "Market data" and "Brokerage".
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tradeproc.clock import SECOND, monotonic_ns
@@ -17,9 +18,11 @@ from tradeproc.exchange.orders import (
     Update,
 )
 from tradeproc.localbroker.context import ServerContext
-from tradeproc.localbroker.streams import Line
 from tradeproc.localbroker.tradestation.market_shapes import bar_bodies, bar_body
+from tradeproc.localbroker.tradestation.stream_forms import BROKERAGE, MARKET_DATA
+from tradeproc.localbroker.tradestation.views import find, order_view, position_view, quote_view
 from tradeproc.localbroker.up_down_bars import LiveBars
+from tradeproc.localbroker.wire_forms import Line, StreamForm
 
 _REVALUE_SECONDS = 1.0
 _DAY_SECONDS = 86_400
@@ -33,7 +36,7 @@ class BarStreamSource:
     code: str
     minutes: int
     history: int
-    is_v3: bool = False
+    form: StreamForm = MARKET_DATA
     _live: LiveBars = field(init=False)
 
     def snapshot(self) -> list[Line]:
@@ -54,14 +57,14 @@ class QuoteStreamSource:
 
     context: ServerContext
     symbols: tuple[str, ...]
-    is_v3: bool = False
+    form: StreamForm = MARKET_DATA
     _told: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def snapshot(self) -> list[Line]:
         """Return the full quotes, and an error for what is no symbol."""
         lines: list[Line] = []
         for symbol in self.symbols:
-            if self.context.find(symbol) is None:
+            if find(self.context, symbol) is None:
                 lines.append({"Symbol": symbol, "Error": "FAILED, INVALID SYMBOL"})
         return [*lines, *self.changes()]
 
@@ -70,8 +73,8 @@ class QuoteStreamSource:
         return [line for symbol in self.symbols if (line := self._change(symbol)) is not None]
 
     def _change(self, symbol: str) -> Line | None:
-        code = self.context.find(symbol)
-        quote = self.context.quote(symbol, code) if code is not None else None
+        code = find(self.context, symbol)
+        quote = quote_view(self.context, symbol, code) if code is not None else None
         if quote is None:
             return None
         before = self._told.get(symbol)
@@ -90,7 +93,7 @@ class OrderStreamSource:
     accounts: frozenset[str]
     only: frozenset[str]
     since: int
-    is_v3: bool = True
+    form: StreamForm = BROKERAGE
     _revision: int = 0
 
     def snapshot(self) -> list[Line]:
@@ -99,7 +102,7 @@ class OrderStreamSource:
         self._revision = exchange.revision
         orders = [order for account in sorted(self.accounts) for order in exchange.orders(account)]
         return [
-            _sorted(self.context.order(order))
+            _sorted(order_view(self.context, order))
             for order in orders
             if self._wants(order) and is_of_today(order, self.since)
         ]
@@ -126,7 +129,7 @@ class OrderStreamSource:
         return order.account in self.accounts and (not self.only or order.id in self.only)
 
     def _frames(self, update: OrderUpdate) -> Iterator[Line]:
-        order, tell = update.order, self.context.order
+        order, tell = update.order, partial(order_view, self.context)
         if update.what is ChangeKind.TRIGGERED:
             yield tell(order, status="STP")
             return
@@ -155,7 +158,7 @@ class PositionStreamSource:
     context: ServerContext
     accounts: frozenset[str]
     only_changes: bool
-    is_v3: bool = True
+    form: StreamForm = BROKERAGE
     _revision: int = 0
     _valued_at: int = 0
     _told: dict[str, Line] = field(default_factory=dict)
@@ -190,7 +193,7 @@ class PositionStreamSource:
     def _positions(self) -> dict[str, Line]:
         exchange = self.context.market.exchange
         holdings = [holding for account in sorted(self.accounts) for holding in exchange.holdings(account)]
-        return {holding.id: self.context.position(holding) for holding in holdings}
+        return {holding.id: position_view(self.context, holding) for holding in holdings}
 
     def _difference(self, before: Line, line: Line) -> Line:
         if not self.only_changes or not before:

@@ -24,7 +24,6 @@ from tradeproc.localbroker.chosen import Choice, chosen
 from tradeproc.localbroker.context import ServerContext
 from tradeproc.localbroker.server import ServerSettings, serve
 from tradeproc.localbroker.tape import located
-from tradeproc.localbroker.tradestation.oauth import OAuthSettings
 from tradeproc.market.tape_files.file_reading import TapeHints
 from tradeproc.procs.market_hours_file import follow_market_hours
 from tradeproc.protocol import names
@@ -67,7 +66,7 @@ def settings_of(home: Home, found: Config) -> ServerSettings:
         wanted.speed,
         wanted.history_minutes,
         wanted.accounts,
-        oauth=OAuthSettings({"local": "local", **_clients(found)}),
+        sign_in={"clients": {"local": "local", **_clients(found)}},
     )
 
 
