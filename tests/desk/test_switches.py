@@ -100,3 +100,18 @@ def test_a_trader_that_the_keeper_did_not_reach_is_asked_again_and_a_socket_with
         told = throw(desk, "halt", None, "")
 
     assert told.to_dict() == {**answer, "sessions": [{"session": 7, "ok": True, "trading_state": "halted"}]}
+
+
+def test_a_switch_of_a_login_reaches_the_traders_that_need_it_also_without_a_keeper(desk: Desk) -> None:
+    def other(body: Body) -> Body:
+        return {"trading_state": "active", "is_concerned": body["scope"] != "login:data"}
+
+    with (
+        being(desk, KEEPER, halt=away),
+        being(desk, "session-7.trader", halt=lambda body: {"trading_state": body["scope"]}),
+        being(desk, "session-8.trader", halt=other),
+    ):
+        told = throw(desk, "halt", None, "", "data")
+
+    assert told.scope == "login:data"
+    assert told.to_dict()["sessions"] == [{"session": 7, "ok": True, "trading_state": "login:data"}]

@@ -114,7 +114,8 @@ def test_without_its_data_login_entries_wait_the_stop_stays_and_exits_go_on(trad
 
 def test_without_the_login_of_its_orders_nothing_is_entered_while_bars_come(trading: Desk) -> None:
     Supervisor(trading.home).stop_group(ORDERS)
-    wait_for("entries wait", lambda: "stream is down" in entries(trading))
+    wait_for("its streams are down", lambda: trading.state(1)["streams"]["orders"] != "up")
+    assert entries(trading) != "allowed"
     before = trading.state(1)["market_at"]
     wait_for("bars come", lambda: trading.state(1)["market_at"] > before)
 

@@ -56,7 +56,7 @@ class Collector:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self.config = _config_of(desk)
+        self.config = config_of(desk)
         self.statuses: dict[str, dict[str, Any]] = {}
         self.present: set[str] = set()
         self.store: Answer[Store] = Unknown("not looked for")
@@ -253,7 +253,8 @@ def _last_beat(beat: BeatSeen, heard_at: int | None) -> BeatSeen:
     return replace(beat, at=max(known, default=None))
 
 
-def _config_of(desk: Desk) -> Answer[Config]:
+def config_of(desk: Desk) -> Answer[Config]:
+    """Return the configuration of a desk; unknown, with why, when it cannot be used."""
     try:
         return Known(desk.config)
     except BadConfig as bad:

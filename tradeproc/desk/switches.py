@@ -51,17 +51,17 @@ def _heard_to_dict(heard: TraderHeard) -> dict[str, Any]:
     return {"session": heard.session, "ok": heard.ok, **said}
 
 
-def throw(desk: Desk, name: str, session: int | None, reason: str) -> Thrown:
-    """Throw a switch for one session, or for the desk, and return what the keeper, or the traders, say to it.
+def throw(desk: Desk, name: str, session: int | None, reason: str, login: str | None = None) -> Thrown:
+    """Throw a switch for one session, one login or the desk, and return what the keeper, or the traders, say to it.
 
     Raises:
         NotRunning: the keeper is away, and no trader can be told in its place.
         CommandFailed: the keeper refused.
     """
     try:
-        answer = desk.ask(KEEPER, SWITCHES[name], ThrowSwitch(session, _BY, reason), seconds=_KEEPER_SECONDS)
+        answer = desk.ask(KEEPER, SWITCHES[name], ThrowSwitch(session, _BY, reason, login), seconds=_KEEPER_SECONDS)
     except NotRunning as away:
-        return _straight(desk, name, session, reason, away)
+        return _straight(desk, name, _scope(session, login), reason, away)
     there = desk.traders()
     unheard = [one.session for one in answer.sessions if not one.ok and one.session in there]
     again = {one.session: one for one in _tell(desk, name, answer.scope, unheard, reason)}
@@ -71,14 +71,19 @@ def throw(desk: Desk, name: str, session: int | None, reason: str) -> Thrown:
     return Thrown(answer.scope, answer.latch, answer.standing, heard)
 
 
-def _straight(desk: Desk, name: str, session: int | None, reason: str, away: NotRunning) -> Thrown:
+def _scope(session: int | None, login: str | None) -> Scope:
+    if login is not None:
+        return scopes.of_login(login)
+    return scopes.HOST if session is None else scopes.of_session(session)
+
+
+def _straight(desk: Desk, name: str, scope: Scope, reason: str, away: NotRunning) -> Thrown:
     if name not in _TOLD:
         raise away
-    traders = [each for each in desk.traders() if session in (None, each)]
+    traders = [each for each in desk.traders() if scope.session in (None, each)]
     if not traders:
-        whose = "" if session is None else f" of session {session}"
+        whose = "" if scope.session is None else f" of {scope.in_words}"
         raise NotRunning(f"{away}; no trader{whose} runs that could be told in its place, and nothing is stored")
-    scope = scopes.HOST if session is None else scopes.of_session(session)
     return Thrown(scope, UNSTORED, None, tuple(_tell(desk, name, scope, traders, reason)), str(away))
 
 
@@ -88,7 +93,7 @@ def _tell(desk: Desk, name: str, scope: Scope, sessions: Sequence[int], reason: 
         return []
     client = desk.client
 
-    def tell(session: int) -> TraderHeard:
+    def tell(session: int) -> TraderHeard | None:
         told: dict[str, Any] = {}
         try:
             for method in _TOLD[name]:
@@ -96,7 +101,9 @@ def _tell(desk: Desk, name: str, scope: Scope, sessions: Sequence[int], reason: 
                 told = client.call(names.trader(session), method, params, _TRADER_SECONDS)
         except (Outage, Refusal) as error:
             return TraderHeard(session, False, reason=str(error))
+        if told.get("is_concerned") is False:
+            return None  # a login's switch is told to all: this one needs another login
         return TraderHeard(session, True, trading_state=told.get("trading_state"))
 
     with ThreadPoolExecutor(min(len(sessions), _AT_ONCE)) as lanes:
-        return list(lanes.map(tell, sessions))
+        return [heard for heard in lanes.map(tell, sessions) if heard is not None]

@@ -12,7 +12,7 @@ _KEEPER: Final = ("keeper",)
 
 @dataclass(frozen=True, slots=True)
 class ThrowSwitch:
-    """Which session is meant, None for the host; who throws the switch, and why.
+    """Which session is meant, or which login; neither is the host; who throws the switch, and why.
 
     `by` and `reason` may be anything that can be told in words: no word of them may hold up a halt.
     """
@@ -20,6 +20,7 @@ class ThrowSwitch:
     session: int | None = None
     by: Any = ""
     reason: Any = ""
+    login: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

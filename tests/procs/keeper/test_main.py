@@ -645,6 +645,37 @@ def test_after_a_killed_supervisord_the_sessions_come_back(server_url: str, tmp_
         desk.yard.running("link-paper.link")
 
 
+def test_a_halt_of_a_login_is_stored_and_counts_for_the_sessions_that_order_or_take_bars_through_it(
+    desk: Desk,
+) -> None:
+    heard: list[str] = []
+
+    def trader(body: Body) -> Body:
+        heard.append(str(body["scope"]))
+        return {"trading_state": "halted", "is_concerned": len(heard) % 2 == 1}
+
+    with more_logins(desk, data="toy_data"):
+        apart, alone = desk.create(data_login="data"), desk.create(contract="NQH24")
+    with node(desk, "session-77.trader", {"halt": trader}):
+        answers = [desk.ask("halt", login="data") for _ in range(2)]
+
+    assert heard == ["login:data"] * 2
+    assert [len(answer["sessions"]) for answer in answers] == [1, 0], "who needs another login is not listed"
+    assert answers[0]["standing"] == [{"scope": "login:data", "state": "halted"}]
+    wait_until("it counts", lambda: desk.row(apart)["trading_state"] == "halted")
+    assert desk.row(alone)["trading_state"] == "active"
+    standing = [desk.ask("resume", session=number)["standing"] for number in (apart, alone)]
+    assert standing == [[{"scope": "login:data", "state": "halted"}], []]
+    with pytest.raises(RequestRefused, match="flatten is for the desk or one session"):
+        desk.ask("flatten", login="data")
+    with pytest.raises(RequestRefused, match="scope"):
+        desk.ask("halt", login="a b")
+    desk.ask("resume", login="data")
+    wait_until("it is over", lambda: desk.row(apart)["trading_state"] == "active")
+    for number in (apart, alone):
+        desk.ask("remove", session=number)
+
+
 def test_a_database_that_is_away_delays_and_loses_no_halt(server_url: str, tmp_path: Path) -> None:
     with fresh_database(server_url) as url:
         # the database's socket folder under another name, which can be there or not

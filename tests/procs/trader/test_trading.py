@@ -37,9 +37,12 @@ def make(on_stage: Stage, book_url: str, tmp_path: Path) -> Iterator[Make]:
     made: list[TradingDesk] = []
 
     def desk(
-        *plans: Plan | Decision, timing: TraderTiming = QUICK, engine: EngineTiming | None = None
+        *plans: Plan | Decision,
+        timing: TraderTiming = QUICK,
+        engine: EngineTiming | None = None,
+        **changes: Any,
     ) -> TradingDesk:
-        made.append(TradingDesk(on_stage, book_url, tmp_path, *plans, timing=timing, engine=engine))
+        made.append(TradingDesk(on_stage, book_url, tmp_path, *plans, timing=timing, engine=engine, **changes))
         return made[-1]
 
     yield desk
@@ -467,3 +470,21 @@ def test_rows_that_a_full_disk_kept_in_memory_are_an_alarm_only_until_they_are_s
             wait_until("the alarm", lambda: "row_refused" in desk.alarms())
 
     wait_until("it is well again", lambda: desk.alarms() == set())
+
+
+def test_a_latch_of_either_login_counts_and_that_of_another_one_does_not(make: Make) -> None:
+    desk = make(data_login="data").ready()
+    told = {login: desk.stage.ask(desk.me, "halt", scope=f"login:{login}") for login in ("other", "data")}
+
+    assert told == {
+        "other": {"trading_state": "active", "is_concerned": False},
+        "data": {"trading_state": "halted"},
+    }
+    assert desk.state()["entries"] == "trading is halted by login:data, the session's data login"
+    desk.stage.ask(desk.me, "resume", scope="login:data")
+    for login in ("other", "paper"):
+        desk.store.set_latch(f"login:{login}", "halted", "operator", "")
+
+    read_latches(desk)
+
+    assert desk.state()["entries"] == "trading is halted by login:paper"

@@ -7,11 +7,13 @@ from rich.text import Text
 
 from tradeproc.cli import tables
 from tradeproc.cli.outcome import Outcome, SubParsers
-from tradeproc.desk.exit_status import ExitStatus, NotRunning
+from tradeproc.desk.collector import config_of
+from tradeproc.desk.exit_status import ExitStatus, NotFound, NotRunning
 from tradeproc.desk.exposure import Open, untended
 from tradeproc.desk.flatness import not_flat_yet
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.switches import UNSTORED, Thrown, throw
+from tradeproc.domain.answers import Known
 from tradeproc.domain.texts import storable
 from tradeproc.engine.events import TradingState
 from tradeproc.protocol.scopes import Scope
@@ -36,7 +38,12 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
     """Add the commands of this module."""
     for name, text in _COMMANDS:
         parser = subparsers.add_parser(name, help=text, description=text, parents=parents)
-        parser.add_argument("--session", metavar="ID|NAME", help="only this session; default: the whole desk")
+        only = parser.add_mutually_exclusive_group()
+        only.add_argument("--session", metavar="ID|NAME", help="only this session; default: the whole desk")
+        if name != "flatten":
+            only.add_argument(
+                "--login", metavar="LOGIN", help="only sessions that need this login, for orders or bars"
+            )
         parser.add_argument("--reason", default="", type=storable, help="goes into the history")
         parser.set_defaults(command=command)
 
@@ -45,7 +52,9 @@ def command(desk: Desk, arguments: Namespace) -> Outcome:
     """Command the trading state of a session or the desk, and say whom it did not reach and what is open still."""
     name: str = arguments.name
     session = None if arguments.session is None else desk.session_number(arguments.session)
-    answer = throw(desk, name, session, arguments.reason)
+    login: str | None = getattr(arguments, "login", None)
+    _check_login(desk, login)
+    answer = throw(desk, name, session, arguments.reason, login)
     above = _above(name, answer)
     state = max([_STATES[name], *(TradingState(each.state) for each in above)], key=lambda each: each.severity)
     lines = [_first(name, answer, above), *(_line(heard) for heard in answer.sessions)]
@@ -66,6 +75,17 @@ def command(desk: Desk, arguments: Namespace) -> Outcome:
     if answer.latch == UNSTORED or not all(heard.ok for heard in answer.sessions):
         code = ExitStatus.NOT_RUNNING
     return Outcome({**value, "exit": int(code)}, Text("\n").join(lines), code)
+
+
+def _check_login(desk: Desk, login: str | None) -> None:
+    """Refuse a login that the desk does not have; a configuration that cannot be read holds up no switch."""
+    if login is None:
+        return
+    match config_of(desk):
+        case Known(config) if login not in config.logins:
+            raise NotFound("login", login, f"conf/tradeproc.toml has {', '.join(config.logins) or 'none'}")
+        case _:
+            return
 
 
 def not_flat(position: Open) -> str:
@@ -144,5 +164,7 @@ def _others(name: str, answer: Thrown) -> list[str]:
 
 
 def _option(scope: str) -> str:
-    session = Scope(scope).session
-    return "" if session is None else f" --session {session}"
+    named = Scope(scope)
+    if named.login is not None:
+        return f" --login {named.login}"
+    return "" if named.session is None else f" --session {named.session}"

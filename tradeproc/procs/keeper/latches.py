@@ -6,6 +6,7 @@ the database takes it. A file that cannot be read halts the host, with an alarm,
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,7 +22,7 @@ from tradeproc.procs.keeper.unstored import Unstored
 from tradeproc.protocol import names, scopes
 from tradeproc.protocol.scopes import Scope
 from tradeproc.protocol.switch_messages import SWITCHES, StandingLatch, SwitchThrown, ThrowSwitch, TraderHeard
-from tradeproc.store import DatabaseDown, Latch, Store
+from tradeproc.store import DatabaseDown, Latch, SessionRow, Store
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +38,12 @@ class ReasonNeeded(Refusal):
         super().__init__(f"{whose}: {trouble}; look at it, then resume it with --reason WHY")
 
 
+class NoSuchSwitch(Refusal):
+    """A switch that is not thrown for what was named; caught by the bus, told to the person."""
+
+
 class Latches:
-    """The switches of the host and of single sessions."""
+    """The switches of the host, of logins and of single sessions."""
 
     def __init__(self, node: Node, store: Store, home: Home) -> None:
         self._node, self._store, self._directory = node, store, Directory(home.sockets)
@@ -75,6 +80,8 @@ class Latches:
 
     def _flatten(self, thrown: ThrowSwitch, seconds: float) -> Deferred[SwitchThrown]:
         """Halt entries, or the strategy would enter again, and get flat."""
+        if thrown.login is not None:
+            raise NoSuchSwitch("flatten is for the desk or one session; halt is for a login too")
         told, kept = _Told(_scope(thrown), *_words(thrown), seconds), _Kept()
         self._fan_out("halt", told, _Kept())
         deferred = self._fan_out("flatten", told, kept)
@@ -111,28 +118,29 @@ class Latches:
             return None
         try:
             latches = self.standing()
-            sessions = (
-                {scopes.of_session(row.id) for row in self._store.sessions()} if scope == scopes.HOST else {scope}
-            )
+            rows = self._store.sessions()
         except (DatabaseDown, Refusal):
             # a session that cannot be read, say: the switch is thrown all the same
             return None
         closed = [latch for latch in latches if latch.state != "active"]
-        meant = [each for each in closed if each.scope in sessions or Scope(each.scope).session is None]
-        return tuple(StandingLatch(each.scope, each.state) for each in meant)
+        return tuple(
+            StandingLatch(each.scope, each.state) for each in closed if _counts(Scope(each.scope), scope, rows)
+        )
 
     def _fan_out(self, method: str, told: "_Told", kept: "_Kept") -> Deferred[SwitchThrown]:
         """Tell the traders that the scope means; the answer says who heard it, and what is in `kept` by then."""
         deferred = Deferred[SwitchThrown]()
         sessions = self._sessions(told.scope)
-        results: dict[int, TraderHeard] = {}
+        results: dict[int, TraderHeard | None] = {}
 
         def answer() -> None:
-            heard = tuple(results[session] for session in sessions)
+            heard = tuple(found for session in sessions if (found := results[session]) is not None)
             deferred.answer(SwitchThrown(told.scope, kept.latch, kept.standing, heard))
 
         def replied(session: int, reply: Reply[Body]) -> None:
             match reply:
+                case Answered({"is_concerned": False}):
+                    results[session] = None
                 case Answered(said):
                     results[session] = TraderHeard(session, True, trading_state=said.get("trading_state"))
                 case RequestWasRefused(reason) | NoAnswer(reason):
@@ -154,7 +162,8 @@ class Latches:
         # sockets rather than supervisord's list: it works while supervisord is away, and finds orphans too
         there = self._directory.processes()
         present = sorted(each.trader_of for each in there if each.trader_of is not None)
-        return [session for session in present if scope in (scopes.HOST, scopes.of_session(session))]
+        is_of_all = scope == scopes.HOST or scope.login is not None
+        return [session for session in present if is_of_all or scope == scopes.of_session(session)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +184,21 @@ class _Kept:
     standing: tuple[StandingLatch, ...] | None = None
 
 
+def _counts(latched: Scope, thrown: Scope, rows: Sequence[SessionRow]) -> bool:
+    """Tell whether a latch counts where a switch was thrown: for the session, the login, or the host and all."""
+    if latched == thrown:
+        return True
+    if thrown.session is not None:
+        logins = next((row.spec.logins for row in rows if row.id == thrown.session), ())
+        return latched.concerns(thrown.session, logins)
+    if thrown.login is not None:
+        return latched.session is None and latched.login is None
+    return latched.session is None or latched.session in {row.id for row in rows}
+
+
 def _scope(thrown: ThrowSwitch) -> Scope:
+    if thrown.login is not None:
+        return Scope.parse(scopes.of_login(thrown.login))
     return scopes.HOST if thrown.session is None else scopes.of_session(number(thrown.session, "session"))
 
 

@@ -1,6 +1,6 @@
 """What the keeper knows of sessions: the row of the database beside the programs of supervisord."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from tradeproc.clock import wall_ns
 from tradeproc.domain.wanted import next_change, wanted_now
@@ -50,7 +50,7 @@ class SessionView:
             is_due=wanted_now(row.spec, row.desired, now),
             next_change_at=next_change(row.spec, row.desired, now),
             state=_state(programs),
-            trading_state=self.trading_state(row.id),
+            trading_state=self.trading_state(row.id, row.spec.logins),
             programs={program.name: program.state.value for program in programs},
             conflict=f"session {holder} trades the same account and product" if holder else "",
             fence=row.fence,
@@ -59,9 +59,9 @@ class SessionView:
             changed_at=row.changed_at,
         )
 
-    def trading_state(self, session: int) -> str:
+    def trading_state(self, session: int, logins: Collection[str] = ()) -> str:
         """Return the most severe of the latches that concern a session."""
-        return most_severe([state for scope, state in self.latches.items() if concerns(scope, session)])
+        return most_severe([state for scope, state in self.latches.items() if concerns(scope, session, logins)])
 
 
 def _state(programs: Iterable[Program]) -> str:

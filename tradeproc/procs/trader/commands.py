@@ -13,6 +13,7 @@ from tradeproc.procs.bodies import order_body
 from tradeproc.procs.trader.summary import position_of
 from tradeproc.procs.trader.trading import Trader
 from tradeproc.protocol import scopes
+from tradeproc.protocol.scopes import Scope
 
 _SHOWN = 500
 
@@ -50,6 +51,9 @@ def _set(trader: Trader, word: str, body: Body) -> Body:
     except ValueError:
         raise BadCommand(f"state: {word!r} is none of active, reducing, halted") from None
     scope = str(body.get("scope") or scopes.of_session(trader.session))
+    if Scope(scope).login is not None and Scope(scope).login not in trader.spec.logins:
+        # the keeper tells all traders of a login's switch: only they know without a database whose logins they need
+        return {"trading_state": trader.state.engine.trading.value, "is_concerned": False}
     trader.latch(scope, state, _by(body), str(body.get("reason", "")))
     return {"trading_state": trader.state.engine.trading.value}
 
