@@ -15,7 +15,7 @@ from tests.supervision.yard import Yard
 from tradeproc.cli.rollout import Batch, NotWell, Rollout
 from tradeproc.desk.installation import Desk
 from tradeproc.protocol import names
-from tradeproc.supervision.client import ProgramState, SupervisorAway
+from tradeproc.supervision.client import ProgramState, Supervisor, SupervisorAway
 from tradeproc.testing.waiting import wait_until
 
 UPGRADE = """
@@ -32,6 +32,8 @@ with Desk(Home(Path(sys.argv[1]))) as desk:
     print(upgrade.upgrade(desk, arguments).shown)
 """
 BATCH = Batch(names.CORE, (names.PORTFOLIO,))
+# how long a question to supervisord waits for its answer, in seconds
+PATIENCE = 2.0
 
 
 @pytest.fixture
@@ -69,6 +71,7 @@ class HookedDesk(Desk):
 
     def __init__(self, yard: Yard, then: Callable[[], None]) -> None:
         super().__init__(yard.home)
+        self.supervisor = Supervisor(yard.home, seconds=PATIENCE)
         stop = self.supervisor.stop
 
         def stop_and_more(group: str, name: str) -> bool:
@@ -89,7 +92,7 @@ def test_a_supervisord_that_is_away_for_a_while_is_asked_again(yard: Yard) -> No
     def away() -> None:
         process.suspend()
         # resumed by a process of its own, long after the first question has run out
-        waits = f"import os, signal, time; time.sleep(7); os.kill({process.pid}, signal.SIGCONT)"
+        waits = f"import os, signal, time; time.sleep({PATIENCE + 1}); os.kill({process.pid}, signal.SIGCONT)"
         helpers.append(subprocess.Popen([sys.executable, "-c", waits]))
 
     helpers: list[subprocess.Popen[bytes]] = []

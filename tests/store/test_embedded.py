@@ -246,7 +246,7 @@ def test_a_server_that_hangs_is_deaf_and_the_next_one_ends_it(
     server.start()
     keep_a_row(home)
     assert server.pid is not None
-    deafness = ServerProbe(database_url(home), 5.0)
+    deafness = ServerProbe(database_url(home), 2.0)
     wait_until("an answer", lambda: not deafness.is_deaf())
 
     if is_only_postmaster:
