@@ -62,7 +62,7 @@ def tape_desk(tape: str = "shipped", *, speed: float = 1.0, files: Iterable[Path
     `tape` is what `[localbroker]` may say, `speed` market seconds per second.
 
     Raises:
-        Late: it did not come up; the text ends with what its processes said last.
+        AssertionError: it did not come up; what its processes said last is a note of it.
     """
     with temporary_home() as home:
         for file in files:
@@ -118,17 +118,23 @@ class TapeDesk:
         """Start supervisord and wait until the keeper answers; a desk that does not come up is stopped again.
 
         Raises:
-            Late: the keeper did not answer; the text ends with what the processes said last.
+            AssertionError: supervisord ended, or the keeper did not answer in time; what the processes said last
+                is a note of it.
         """
         self.home.make_folders()
         try:
             self.boot()
-            wait_for("the keeper", lambda: self.ask(names.KEEPER, "sessions", {}) is not None)
+            wait_for("the keeper", self._is_up)
         except BaseException as error:
             error.add_note(self.last_words())
             self.down()
             raise
         return self
+
+    def _is_up(self) -> bool:
+        assert self.supervisord is not None
+        assert self.supervisord.poll() is None, "supervisord ended at once"
+        return self.ask(names.KEEPER, "sessions", {}) is not None
 
     def boot(self) -> None:
         """Start supervisord as our child; a former one has ended or is about to."""
