@@ -176,6 +176,21 @@ def test_a_value_becomes_a_row_of_json_values_and_comes_back(kind: type) -> None
     assert value_of(kind, {**row, **amounts, "another": 1}) == value
 
 
+@dataclass(frozen=True)
+class Unkept:
+    """A value with a field that no column can hold."""
+
+    session: int
+    names: frozenset[str]
+
+
+def test_a_field_that_no_column_can_hold_is_named() -> None:
+    with pytest.raises(TypeError, match="no column holds a frozenset"):
+        row_of(Unkept(1, frozenset()))
+    with pytest.raises(TypeError, match="no column holds a frozenset"):
+        value_of(Unkept, {"session": 1, "names": []})
+
+
 # --- through the statements
 
 

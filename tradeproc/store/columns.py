@@ -44,13 +44,21 @@ _CONVERSIONS: Mapping[type, tuple[Convert, Convert] | None] = {
 
 
 def value_of(kind: type[T], row: Row) -> T:
-    """Return the value that a row holds; columns that no field of `kind` has are left out."""
+    """Return the value that a row holds; columns that no field of `kind` has are left out.
+
+    Raises:
+        TypeError: a field is of a type that no column holds.
+    """
     any_kind: type = kind
     return typing.cast(T, _reader(any_kind)(row))
 
 
 def row_of(value: object) -> Values:
-    """Return the columns of a value as JSON can hold them; an amount is a text of its digits."""
+    """Return the columns of a value as JSON can hold them; an amount is a text of its digits.
+
+    Raises:
+        TypeError: a field is of a type that no column holds.
+    """
     kind: type = type(value)
     writer = _writer(kind)
     row = dict(zip(writer.columns, writer.fields(value), strict=True))
