@@ -5,7 +5,8 @@ How to implement a broker:
 1. Make a folder here, or a package of your own with an entry point in the group `tradeproc.brokers`
    (`[project.entry-points."tradeproc.brokers"] mybroker = "my_package:BROKER"`). Nothing else is touched.
 2. Give it an object `BROKER` that has everything `contract.Broker` lists; its `key` is the folder's or entry
-   point's name. What the broker cannot do it declares (`is_data_source`, `has_account_management`) and may leave out.
+   point's name. What the broker cannot do it declares (`is_data_source`, `has_account_management`) and may leave out;
+   how it is signed in to as well (`credential_kind`), with an `Authorization` that can `acquire` and `renew`.
 3. Translate at your edge and nowhere else: symbols by a `SymbolAdapter`, prices to the exchange's own scale,
    statuses to `OrderState`, the broker's errors to the three answers and the three outcomes. Never raise for what
    a network or a broker does; never send an order twice; end every stream with `StreamEnded`.

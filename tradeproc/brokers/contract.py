@@ -25,7 +25,7 @@ be read stands in its list as an `UnreadableRecord`: it spoils itself and not th
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tradeproc.brokers.credentials import Authorization as Authorization
 from tradeproc.brokers.credentials import ClientCredentials as ClientCredentials
@@ -190,11 +190,20 @@ class Stream(Protocol):
         """End the iteration from another thread, soon."""
 
 
-class DataSource(Protocol):
-    """Market data on request."""
+@runtime_checkable
+class KnowsContracts(Protocol):
+    """The terms of contracts, which a session compares with our table before it trades.
+
+    Every data source tells them. An account manager of a broker without data may have the method too: the terms of
+    who takes the orders come first.
+    """
 
     def contract_details(self, contract: Contract) -> Answer[ContractDetails]:
         """Return what the broker says the contract is."""
+
+
+class DataSource(KnowsContracts, Protocol):
+    """Market data on request."""
 
     def front_month(self, root: str) -> Answer[Contract]:
         """Return the contract that the broker's continuous symbol stands for now."""

@@ -18,7 +18,7 @@ from tradeproc.bus.requests import Answered, NoAnswer, NoReply, Reply, RequestRe
 from tradeproc.domain import messages
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Balance, Position
-from tradeproc.domain.broker_orders import Accepted
+from tradeproc.domain.broker_orders import Accepted, ContractDetails
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.orders import OrderRole, OrderType, Side
 from tradeproc.domain.units import Contracts, Nanos, Price
@@ -320,3 +320,16 @@ def test_orders_are_asked_for_by_the_ids_that_the_asker_names(desk: Desk) -> Non
     wait_until("a reply", desk.ask("orders", ids=["7", "8"]))
 
     assert desk.broker.wanted == ["7", "8"]
+
+
+def test_a_broker_without_data_that_knows_contracts_tells_their_terms(on_stage: Stage) -> None:
+    class KnowsContracts(Broker):
+        def contract_details(self, contract: Contract) -> Answer[ContractDetails]:
+            return Unknown(f"{contract.code} is not listed")
+
+    on_stage.enter("link-half.link", lambda node: Link(node, KnowsContracts(), None))
+    on_stage.enter("link-other.link", lambda node: Link(node, Broker(), None))
+
+    assert on_stage.ask("link-half.link", "contract_details", contract="ESH24") == {"unknown": "ESH24 is not listed"}
+    with pytest.raises(RequestRefused, match="no market data"):
+        on_stage.ask("link-other.link", "contract_details", contract="ESH24")

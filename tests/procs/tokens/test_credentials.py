@@ -201,6 +201,20 @@ def test_a_login_that_ends_for_good_says_when_over_restarts_and_renewing_does_no
         assert row(client)["person_needed_at"] == ends
 
 
+def test_a_login_that_ends_soon_is_told_in_the_log_once(
+    home: Home, host: PasswordHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    host.credential_kind, host.renewable_for, host.life = CredentialKind.OAUTH2_CODE, 36 * 3600.0, 2.0
+    configure(home, "http://127.0.0.1:1", client_id=secret_file(home, "id", "key"))
+    with running_tokens(home) as client:
+        begun = ask(client, "authorize", login="paper")
+        ask(client, "complete", login="paper", redirected_to="http://localhost/?code=1", state=begun["state"])
+        wait_until("it is renewed again and again", lambda: len(host.renewals) >= 2)
+
+    told = [record.getMessage() for record in caplog.records if "login_ends_soon" in record.getMessage()]
+    assert told == ["login_ends_soon login=paper hours=36: run scripts/tradectl login paper"]
+
+
 def test_a_login_is_completed_only_with_what_its_broker_takes(home: Home, host: PasswordHost) -> None:
     configure(home, "http://127.0.0.1:1")
     with running_tokens(home) as client, pytest.raises(RequestRefused, match="of kind password"):

@@ -18,6 +18,7 @@ from tradeproc.brokers.contract import (
     AccountManager,
     BracketRequest,
     DataSource,
+    KnowsContracts,
     ListedOrder,
     OrderRequest,
     Outcome,
@@ -82,6 +83,8 @@ class Link:
             handlers |= self._account_handlers(manager)
         if data is not None:
             handlers |= self._data_handlers(data)
+        if isinstance(terms := data if data is not None else manager, KnowsContracts):
+            handlers["contract_details"] = self._terms_handler(terms)
         for method in (*_ACCOUNT_METHODS, *_DATA_METHODS):
             handlers.setdefault(method, partial(_refuse, method))
         for method, handler in handlers.items():
@@ -119,11 +122,14 @@ class Link:
             "positions": lambda body: ask(body, lambda: manager.positions(account(body)), messages.each(position)),
         }
 
-    def _data_handlers(self, data: DataSource) -> dict[str, Handler]:
+    def _terms_handler(self, terms: KnowsContracts) -> Handler:
         def details(body: Body) -> Deferred[Body]:
             contract = Contract.parse(text(body, "contract"))
-            return self._ask(body, lambda: data.contract_details(contract), messages.contract_details_to_body)
+            return self._ask(body, lambda: terms.contract_details(contract), messages.contract_details_to_body)
 
+        return details
+
+    def _data_handlers(self, data: DataSource) -> dict[str, Handler]:
         def front_month(body: Body) -> Deferred[Body]:
             root = text(body, "root")
             return self._ask(body, lambda: data.front_month(root), lambda contract: contract.code)
@@ -139,7 +145,7 @@ class Link:
                 ],
             )
 
-        return {"contract_details": details, "front_month": front_month, "history": history}
+        return {"front_month": front_month, "history": history}
 
     def _ask(self, body: Body, question: Callable[[], Answer[T]], encode: Callable[[T], Any]) -> Deferred[Body]:
         """Ask the broker in a thread; an error is an unknown, never an empty answer."""

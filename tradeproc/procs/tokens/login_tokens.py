@@ -33,6 +33,8 @@ _SHORTEST_PAUSE = 2.0
 # a broker that refuses one good token after the other is not mended by making more of them
 _BETWEEN_REFUSALS = 5.0
 _PARTING_SECONDS = 12.0
+# a login that ends for good so soon is told, once a day
+_ENDS_SOON, _TOLD_AGAIN = 2 * 86_400 * SECOND, 86_400 * SECOND
 
 
 class LoginState(StrEnum):
@@ -66,6 +68,7 @@ class LoginTokens:
         self._supply = TokenSupply(name, credentials)
         self._access: Access | None = None
         self._replaced_at, self._failed_at, self._not_before = 0, 0, 0
+        self._told_at: int | None = None
         self._waiting: list[Deferred[Body]] = []
         self._worker: threading.Thread | None = None
         self._timer: Timer | None = None
@@ -201,11 +204,25 @@ class LoginTokens:
         self._node.note_event()
         log.info("token_refreshed login=%s life=%.0f", self.name, access.life)
         self._turn(LoginState.OK, "" if self._supply.can_renew else "no refresh token came with it")
+        self._tell_of_end()
         for waiting in self._take_waiting():
             waiting.answer(_body(access))
         left = (access.expires_at - wall_ns()) / SECOND
         ahead = _FAR_AHEAD_SECONDS if access.is_all else _AHEAD_SECONDS
         self._again_in(max(left - min(ahead, access.life / 4), _PAUSES.first))
+
+    def _tell_of_end(self) -> None:
+        """Warn while a person can still log in before the login ends for good; the health check says it too."""
+        ends, now = self._supply.person_needed_at, wall_ns()
+        if (
+            ends is None
+            or ends - now > _ENDS_SOON
+            or (self._told_at is not None and now - self._told_at < _TOLD_AGAIN)
+        ):
+            return
+        self._told_at = now
+        hours = max(ends - now, 0) / SECOND / 3600
+        log.warning("login_ends_soon login=%s hours=%.0f: run scripts/tradectl login %s", self.name, hours, self.name)
 
     def _failed(self, error: TradeprocError) -> None:
         self._failed_at = monotonic_ns()
