@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
+from tests.desk.states import state
 from tradeproc.cli import tables, words
 from tradeproc.cli.commands import localbroker, records, sessions
 from tradeproc.cli.layout import Column, Listing, pairs
@@ -148,8 +149,8 @@ def test_any_text_survives_every_table_and_grid(text: str) -> None:
 @given(MARKUP)
 @settings(max_examples=60, deadline=None)
 def test_any_text_survives_the_live_view(text: str) -> None:
-    body = {"trading_state": text, "position": 0, "orders": [], "alarms": {"x": text}, "streams": {text: "cut"}}
-    screen = Screen(title=text, account=text, programs={"core.x": "RUNNING"}).with_summary({**body, "currency": text})
+    words: Any = {"trading_state": text, "currency": text, "alarms": {"x": text}, "streams": {text: "cut"}}
+    screen = Screen(title=text, account=text, programs={"core.x": "RUNNING"}).with_summary(state(**words))
 
     shown = printed(render(screen, 0, width=400, height=40), 400)
 

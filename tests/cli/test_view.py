@@ -2,49 +2,53 @@
 
 import io
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from tests.desk.states import STOP, state
 from tradeproc.cli.screen import Screen
 from tradeproc.cli.view import market_line, progress_line, render
-from tradeproc.domain.units import MINUTE, SECOND
+from tradeproc.domain.book import Fill
+from tradeproc.domain.candles import Candle
+from tradeproc.domain.orders import OrderRole, OrderState, Side
+from tradeproc.domain.units import MINUTE, SECOND, Contracts, Money, Nanos, Price
+from tradeproc.protocol.names import ProcessName
+from tradeproc.protocol.process_messages import Heartbeat, ProcessState
+from tradeproc.protocol.trader_messages import RefusedDecision, SessionState
 
 NOW = 500 * SECOND
 OPEN = 1_703_545_200 * SECOND
 
 
-def candle(minute: int, close: float, *, closed: bool = True) -> dict[str, Any]:
+def candle(minute: int, close: float) -> Candle:
     at = OPEN + minute * MINUTE
-    prices = {"open": close - 0.5, "high": close + 1, "low": close - 1, "close": close}
-    return {"opened_at": at, "closed_at": at + MINUTE, "closed": closed, **prices}
+    return Candle(Nanos(at), Nanos(at + MINUTE), close - 0.5, close + 1, close - 1, close, Contracts(1), 1, True)
 
 
-def order(role: str = "stop_loss", **fields: Any) -> dict[str, Any]:
-    told = {
-        "id": role,
-        "side": "sell",
-        "quantity": 1,
-        "filled": 0,
-        "type": "stop",
-        "role": role,
-        "state": "submitted",
+def summary(**fields: Any) -> SessionState:
+    held = {
+        "position": 1,
+        "average": Price(Decimal("4800.5")),
+        "last": 4801.25,
+        "realized": Money(Decimal(125)),
+        "unrealized": Money(Decimal("37.5")),
+        "orders": (STOP,),
     }
-    return {**told, "limit_price": None, "stop_price": "4799.25", **fields}
+    return state(**{**held, **fields})
 
 
-def summary(**fields: Any) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "trading_state": "active", "position": 1, "average": "4800.5", "last": 4801.25, "realized": "125",
-        "unrealized": "37.5", "currency": "USD", "orders": [order()], "alarms": {}, "lease": True, "database": "up",
-        "reconciled": True, "streams": {"market": "up", "orders": "up", "positions": "up"},
-    }  # fmt: skip
-    return {**told, **fields}
+def heartbeat(process: str, state: ProcessState = "ready", lag_ns: int = 0) -> Heartbeat:
+    at = Nanos(OPEN)
+    market_at = Nanos(OPEN + 9 * MINUTE)
+    return Heartbeat(ProcessName(process), 1, "x", state, "", at, at, at, market_at, lag_ns, 1, 1, 1, {}, {})
 
 
-def heartbeat(process: str, state: str = "ready", lag_ns: int = 0) -> dict[str, Any]:
-    return {"process": process, "state": state, "lag_ns": lag_ns, "market_at": OPEN + 9 * MINUTE}
+def fill(side: Side, price: str, market_at: int, at: int) -> Fill:
+    known, one = Price(Decimal(price)), Contracts(1)
+    return Fill("o1", "b1", 1, "ESH24", side, one, one, known, Nanos(at), Nanos(market_at))
 
 
 def full() -> Screen:
@@ -55,8 +59,11 @@ def full() -> Screen:
     names = ["core.keeper", "link-paper.orders-SIM0000001F", "session-1.trader"]
     for name in names:
         screen = screen.with_heartbeat(heartbeat(name, lag_ns=1_500_000), NOW)
-    fill = {"side": "buy", "quantity": 1, "price": "4800.5", "market_at": OPEN + 3 * MINUTE, "at": 5}
-    return screen.with_fill(fill).with_programs(dict.fromkeys(names, "RUNNING"))
+    bought = fill(Side.BUY, "4800.5", OPEN + 3 * MINUTE, 5)
+    return screen.with_fill(bought).with_programs(dict.fromkeys(names, "RUNNING"))
+
+
+TARGET = replace(STOP, id="profit_target", role=OrderRole.PROFIT_TARGET, stop=None, stop_price=None)
 
 
 def drawn(screen: Screen, width: int = 100, height: int = 28, now: int = NOW) -> list[str]:
@@ -87,7 +94,7 @@ def test_everything_is_on_one_screen() -> None:
         assert part in text, part
 
 
-REFUSED = [{"refusal": "no"}]
+REFUSED = (RefusedDecision(Nanos(1), Nanos(1), "SubmitOrder", "no"),)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +117,7 @@ REFUSED = [{"refusal": "no"}]
         ),
         (full().with_summary(summary(entries="halted", why="trading is halted by host")), "trading is halted"),
         (
-            full().with_summary(summary(decisions={"refused": 7, "wanted": 9, "newest": [{"refusal": "no"}]})),
+            full().with_summary(summary(decisions={"refused": 7, "wanted": 9, "newest": REFUSED})),
             "7 of 9: no",
         ),
         (replace(full(), account="123 live"), "123 live"),
@@ -126,7 +133,7 @@ def test_a_process_that_fell_silent_grows_old() -> None:
 
 
 def test_a_fill_told_twice_is_shown_once_and_in_the_order_of_time() -> None:
-    early = {"side": "sell", "quantity": 1, "price": "4800", "market_at": 0, "at": 3}
+    early = fill(Side.SELL, "4800", 0, 3)
 
     screen = full().with_fill(early).with_fill(early)
 
@@ -140,7 +147,7 @@ def test_a_process_that_supervisord_no_longer_has_is_forgotten() -> None:
 
 
 def test_an_order_that_is_over_is_not_shown() -> None:
-    screen = full().with_summary(summary(orders=[order(state="filled"), order("profit_target", stop_price=None)]))
+    screen = full().with_summary(summary(orders=(replace(STOP, state=OrderState.FILLED), TARGET)))
 
     assert [each.role for each in screen.open_orders] == ["profit_target"]
 
@@ -158,7 +165,7 @@ def test_without_a_terminal_it_is_one_line() -> None:
 
 
 def test_a_line_says_what_keeps_a_session_from_trading() -> None:
-    told = {"refused": 7, "wanted": 9, "failed": 0, "off": "", "newest": []}
+    told = {"refused": 7, "wanted": 9}
 
     assert progress_line(full().with_summary(summary(decisions=told))).endswith("7 refused")
     assert progress_line(full().with_summary(summary(decisions={**told, "failed": 2}))).endswith("failed on 2 bars")

@@ -1,29 +1,25 @@
 """Why a session does not trade is one line, whatever the reason."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
+from tests.desk.states import state
 from tradeproc.cli import why
 from tradeproc.cli.why import entries, why_rows
 from tradeproc.clock import wall_ns
 from tradeproc.desk.listed import SessionListed
 from tradeproc.domain.units import SECOND, Nanos, from_iso
+from tradeproc.protocol.trader_messages import RefusedDecision, SessionState
 from tradeproc.supervision.deaths import Death
 from tradeproc.testing.running import INSTALLATION as ROOT
 
 ROW = SessionListed(1, "mine", desired="running", state="running")
 
 
-def state(**changes: Any) -> dict[str, Any]:
-    told = {"bars": 9, "failed": 0, "failure": "", "off": "", "wanted": 0, "refused": 0, "newest": []}
-    return {"entries": "allowed", "why": "", "decisions": {**told, **changes.pop("decisions", {})}, **changes}
-
-
 STALE = "no market data for 999 s"
 CLOSED = "the market is closed until 2026-11-29 23:00:00 UTC"
-LINES: list[tuple[dict[str, Any] | None, str, str]] = [
+LINES: list[tuple[SessionState | None, str, str]] = [
     (state(), "", "open"),
     (state(why="it wants nothing: 9 bars in a row"), "", "open: it wants nothing: 9 bars in a row"),
     (state(why="warm-up: 3 of the 22 bars"), "", "open: warm-up: 3 of the 22 bars"),
@@ -42,7 +38,7 @@ LINES: list[tuple[dict[str, Any] | None, str, str]] = [
 
 
 @pytest.mark.parametrize(("told", "market", "line"), LINES)
-def test_entries_are_open_or_closed_and_why(told: dict[str, Any] | None, market: str, line: str) -> None:
+def test_entries_are_open_or_closed_and_why(told: SessionState | None, market: str, line: str) -> None:
     assert entries(ROW, told, market) == line
 
 
@@ -65,7 +61,7 @@ def test_a_trader_that_dies_before_each_bar_is_why_no_bar_is_decided() -> None:
 
 
 def test_the_newest_refusals_and_failures_stand_first_in_show() -> None:
-    newest = [{"at": 10**18, "market_at": 0, "decision": "SubmitOrder", "refusal": f"no {n}"} for n in range(5)]
+    newest = tuple(RefusedDecision(Nanos(10**18), Nanos(0), "SubmitOrder", f"no {n}") for n in range(5))
     told = state(decisions={"wanted": 75, "refused": 75, "failed": 2, "failure": "KeyError", "newest": newest})
 
     rows = why_rows(ROW, told, "")

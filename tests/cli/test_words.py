@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cli.test_tables import printed
+from tests.desk.states import state
 from tradeproc.bus.codec import Envelope
 from tradeproc.cli import tables, words
 from tradeproc.cli.commands import sessions
@@ -66,7 +67,7 @@ def test_tail_and_show_have_neither_nanoseconds_nor_true_and_false() -> None:
     row = {"id": 1, "name": "mine", "created_at": CHRISTMAS, "is_due": True, "desired": "running"}
     line = _as_text(Envelope("session-1.trader", "state", 1, 1, CHRISTMAS, body))
 
-    shown = printed(sessions._shown(SessionListed.of(row), body), 200)
+    shown = printed(sessions._shown(SessionListed.of(row), state(market_at=CHRISTMAS, reconciled=False)), 200)
 
     assert line == (
         "23:00:00 session-1.trader state session=1 market_at=2023-12-25T23:00:00 warm=yes lease=yes reconciled=no"

@@ -2,25 +2,18 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.actor import acting
+from tests.desk.states import STOP, told
 from tradeproc.bus.codec import Body
 from tradeproc.desk.flatness import not_flat_yet
 from tradeproc.desk.installation import Desk
 from tradeproc.home import Home
 
-HELD: dict[str, Any] = {
-    "contract": "ESH24",
-    "position": 1,
-    "orders": [],
-    "alarms": {},
-    "reconciled": True,
-    "closing": True,
-}
-FLAT = {**HELD, "position": 0, "closing": False}
+HELD = told(position=1, closing=True)
+FLAT = told()
 
 
 @pytest.fixture
@@ -33,12 +26,12 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 def left(desk: Desk, *states: Body, seconds: float = 0.0) -> list[tuple[int, str]]:
     """Return the position that is left and why, of a trader that tells these states, the last one for ever."""
-    told = list(states)
+    coming = list(states)
 
-    def state(_: Body) -> Body:
-        return told.pop(0) if len(told) > 1 else told[0]
+    def answer(_: Body) -> Body:
+        return coming.pop(0) if len(coming) > 1 else coming[0]
 
-    with acting(desk.home.sockets, "session-7.trader", {"state": state}):
+    with acting(desk.home.sockets, "session-7.trader", {"state": answer}):
         found = not_flat_yet(desk, [7], seconds)
     return [(position.position, why) for position, why in found.values()]
 
@@ -52,11 +45,11 @@ def test_what_is_flat_at_once_or_soon_is_not_named(desk: Desk) -> None:
     ("state", "expected"),
     [
         (HELD, (1, "its exit is on the way")),
-        ({**FLAT, "orders": [{}]}, (0, "1 of its orders still work")),
-        ({**FLAT, "closing": True}, (0, "the broker has not told the position since")),
-        ({**FLAT, "reconciled": False}, (0, "the broker has not confirmed orders and position")),
+        (told(orders=(STOP,)), (0, "1 of its orders still work")),
+        (told(closing=True), (0, "the broker has not told the position since")),
+        (told(reconciled=False), (0, "the broker has not confirmed orders and position")),
         (
-            {**HELD, "alarms": {"close_stuck": "not flat yet: cancelling: the stops stay"}},
+            told(position=1, closing=True, alarms={"close_stuck": "not flat yet: cancelling: the stops stay"}),
             (1, "cancelling: the stops stay"),
         ),
     ],

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.desk.states import told
 from tradeproc.desk import lookup
 from tradeproc.desk.exit_status import NotFound, NotRunning
 from tradeproc.desk.installation import Desk
@@ -17,8 +18,7 @@ AT = {"fence": 1, "holder": "", "created_at": 1, "changed_at": 1}
 MINE = {"id": 1, "name": "mine", "desired": "running", "state": "running", "spec": {"minutes": 1}, "is_due": True,
         "next_change_at": None, "trading_state": "active", "programs": {}, "conflict": "", **AT}  # fmt: skip
 OLD = {"id": 2, "name": "old", "removed_at": 5, "spec": {"minutes": 5}, **AT}
-TRADER = {"name": "mine", "login": "paper", "account": "A", "contract": "ESH24", "minutes": 1, "strategy": "s",
-          "trading_state": "active", "bars": 7}  # fmt: skip
+TRADER = told(account="A", strategy="s", bars=7)
 AWAY = "core.keeper could not answer: the database is away"
 
 

@@ -14,6 +14,8 @@ from tradeproc.desk.listed import SessionListed
 from tradeproc.desk.readiness import NotUp, Readiness, ReadinessTiming, due, exit_of_missing, last_reason
 from tradeproc.errors import Outage
 from tradeproc.home import Home
+from tradeproc.protocol.definitions import Method
+from tradeproc.protocol.process_messages import STATUS, Status
 from tradeproc.supervision.client import Program, ProgramState
 from tradeproc.testing.desk import ACCOUNT
 
@@ -50,14 +52,21 @@ class Desk:
     def processes(self) -> list[Program]:
         return list(self.programs.values())
 
-    def call(self, process: str, method: str, params: Any, seconds: float) -> dict[str, Any]:
+    def call(self, process: str, method: Method[Any, Any], params: Any, seconds: float) -> Status:
         said = self.says[process]
         if said is None:
             raise Away(f"{process}: no answer to 'status'")
-        return said
+        return status(process, **said)
 
     def sessions(self) -> list[SessionListed]:
         return self.rows
+
+
+def status(process: str, **said: Any) -> Status:
+    """Return what a process says of itself."""
+    quiet = {"started_at": 1, "at": 1, "last_event_at": None, "market_at": None, "lag_ns": 0, "loop": 1, "work": 1}
+    plain = {"process": process, "kind": "x", "epoch": 1, "statistics": {}, **quiet, **said}
+    return STATUS.answer_codec.read(plain)
 
 
 QUICK = ReadinessTiming(look=0.01, others=0.2, restart=0.0)
@@ -162,7 +171,7 @@ def test_a_process_that_dies_again_and_again_is_not_waited_for_to_the_end(desk: 
     looking = Readiness(desk, QUICK)  # type: ignore[arg-type]
     pid = 70
 
-    def call(process: str, *_: Any) -> dict[str, Any]:
+    def call(process: str, *_: Any) -> Status:
         nonlocal pid
         if process == "core.jobs":
             pid += 1
@@ -172,7 +181,7 @@ def test_a_process_that_dies_again_and_again_is_not_waited_for_to_the_end(desk: 
                 "core.jobs", f"CRITICAL tradeproc.procs.entry process_failed kind=jobs error=OSError: death {pid}"
             )
             raise Away("no answer")
-        return {"state": "ready", "pid": 70}
+        return status(process, state="ready", pid=70, detail="")
 
     desk.call = call  # type: ignore[assignment, method-assign]
     (missing,) = looking.wait(60.0)

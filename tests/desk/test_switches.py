@@ -72,13 +72,20 @@ def test_a_keeper_that_cannot_has_the_traders_told_straight_and_a_flatten_halts_
 
 
 def test_only_the_trader_of_the_session_that_is_meant_is_told(desk: Desk) -> None:
+    heard: list[str] = []
+
+    def halt(body: Body) -> Body:
+        heard.append(body["scope"])
+        return {"trading_state": "halted"}
+
     with (
-        being(desk, "session-7.trader", halt=lambda body: {"trading_state": body["scope"]}),
+        being(desk, "session-7.trader", halt=halt),
         being(desk, "session-8.trader", halt=no),
     ):
         told = throw(desk, "halt", 7, "")
 
-    assert told.to_dict()["sessions"] == [{"session": 7, "ok": True, "trading_state": "session:7"}]
+    assert heard == ["session:7"]
+    assert told.to_dict()["sessions"] == [{"session": 7, "ok": True, "trading_state": "halted"}]
 
 
 @pytest.mark.parametrize("name", ["resume", "halt"])
@@ -103,15 +110,21 @@ def test_a_trader_that_the_keeper_did_not_reach_is_asked_again_and_a_socket_with
 
 
 def test_a_switch_of_a_login_reaches_the_traders_that_need_it_also_without_a_keeper(desk: Desk) -> None:
+    heard: list[str] = []
+
+    def mine(body: Body) -> Body:
+        heard.append(body["scope"])
+        return {"trading_state": "halted"}
+
     def other(body: Body) -> Body:
         return {"trading_state": "active", "is_concerned": body["scope"] != "login:data"}
 
     with (
         being(desk, KEEPER, halt=away),
-        being(desk, "session-7.trader", halt=lambda body: {"trading_state": body["scope"]}),
+        being(desk, "session-7.trader", halt=mine),
         being(desk, "session-8.trader", halt=other),
     ):
         told = throw(desk, "halt", None, "", "data")
 
-    assert told.scope == "login:data"
-    assert told.to_dict()["sessions"] == [{"session": 7, "ok": True, "trading_state": "login:data"}]
+    assert (told.scope, heard) == ("login:data", ["login:data"])
+    assert told.to_dict()["sessions"] == [{"session": 7, "ok": True, "trading_state": "halted"}]

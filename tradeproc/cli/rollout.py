@@ -15,7 +15,9 @@ from tradeproc.desk.exit_status import CommandFailed, supervisorctl
 from tradeproc.desk.installation import Desk
 from tradeproc.errors import EXIT_DONE, EXIT_HALT, TradeprocError
 from tradeproc.protocol import names
+from tradeproc.protocol.definitions import NoBody
 from tradeproc.protocol.names import GroupName, ProcessName
+from tradeproc.protocol.process_messages import STATUS
 from tradeproc.supervision.client import Program, ProgramState, SupervisorAway, SupervisorRefused
 
 _LOOK_SECONDS = 0.1
@@ -249,10 +251,10 @@ class Rollout:
     def _rank(self, program: Program) -> int:
         """Return how well a process is; one that answers under another pid than supervisord's is not it."""
         try:
-            told = self._desk.client.call(program.process, "status", {}, 1.0)
+            told = self._desk.client.call(program.process, STATUS, NoBody(), 1.0)
         except TradeprocError:
             return 0
-        return _STATES.index(told["state"]) if told["pid"] == program.pid and told["state"] in _STATES else 0
+        return _STATES.index(told.state) if told.pid == program.pid and told.state in _STATES else 0
 
     def _log_size(self, process: str) -> int:
         path = self._desk.home.log / f"{process}.log"

@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from tradeproc.cli.chart import ChartBar
+from tradeproc.domain.book import Fill
+from tradeproc.domain.candles import Candle
+from tradeproc.domain.units import Price
+from tradeproc.protocol.process_messages import Heartbeat
+from tradeproc.protocol.trader_messages import OrderBody, SessionState
 
 _OPEN = frozenset({"pre_sent", "pending", "submitted", "partially_filled"})
 
@@ -21,25 +25,12 @@ class ProcessSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class CandleSeen:
-    """A candle as it came over the bus; times are market time."""
-
-    opened_at: int
-    closed_at: int
-    open: float
-    high: float
-    low: float
-    close: float
-    is_closed: bool
-
-
-@dataclass(frozen=True, slots=True)
 class FillSeen:
     """A fill of the session; `market_at` places it in the chart, 0 when unknown. A `price` of None is unknown."""
 
     side: str
     quantity: int
-    price: str | None
+    price: Price | None
     market_at: int
     at: int
 
@@ -67,9 +58,10 @@ class OrderSeen:
 class Screen:
     """Everything the view shows at one moment.
 
-    `summary` is the trader's own state message; `speed` how much faster than the wall clock market time runs;
-    `programs` what supervisord says of each process; `tick` the step of prices in points; `note` what people should
-    know of the market; `death` the newest death of a process in the last minutes, empty when there was none.
+    `summary` is the trader's own state, None before it has told any; `speed` how much faster than the wall clock
+    market time runs; `programs` what supervisord says of each process; `tick` the step of prices in points; `note`
+    what people should know of the market; `death` the newest death of a process in the last minutes, empty when
+    there was none.
     """
 
     title: str = ""
@@ -78,8 +70,8 @@ class Screen:
     speed: float | None = None
     wall_at: int | None = None
     market_at: int | None = None
-    summary: Mapping[str, Any] = field(default_factory=dict)
-    candles: Mapping[int, CandleSeen] = field(default_factory=dict)
+    summary: SessionState | None = None
+    candles: Mapping[int, Candle] = field(default_factory=dict)
     orders: Mapping[str, OrderSeen] = field(default_factory=dict)
     fills: tuple[FillSeen, ...] = ()
     processes: Mapping[str, ProcessSeen] = field(default_factory=dict)
@@ -124,78 +116,56 @@ class Screen:
     @property
     def alarms(self) -> str:
         """Return what wants a person's attention, as one line."""
-        told: Mapping[str, Any] = self.summary.get("alarms") or {}
+        told = {} if self.summary is None else self.summary.alarms
         return "; ".join(f"{name}: {detail}" if detail else name for name, detail in sorted(told.items()))
 
-    def with_summary(self, body: Mapping[str, Any]) -> "Screen":
-        """Return the screen with a trader's state message applied, which names all orders that can still fill."""
-        screen = replace(self, summary=body, orders={})
-        for order in body["orders"]:
+    def with_summary(self, state: SessionState) -> "Screen":
+        """Return the screen with a trader's state applied, which names all orders that can still fill."""
+        screen = replace(self, summary=state, orders={})
+        for order in state.orders:
             screen = screen.with_order(order)
         return screen
 
-    def with_candle(self, body: Mapping[str, Any]) -> "Screen":
-        """Return the screen with a candle message applied."""
-        candle = CandleSeen(
-            opened_at=int(body["opened_at"]),
-            closed_at=int(body["closed_at"]),
-            open=float(body["open"]),
-            high=float(body["high"]),
-            low=float(body["low"]),
-            close=float(body["close"]),
-            is_closed=bool(body["closed"]),
-        )
+    def with_candle(self, candle: Candle) -> "Screen":
+        """Return the screen with a candle applied."""
         return replace(self, candles={**self.candles, candle.opened_at: candle})
 
-    def with_order(self, body: Mapping[str, Any]) -> "Screen":
-        """Return the screen with a message about an order of the session applied."""
+    def with_order(self, told: OrderBody) -> "Screen":
+        """Return the screen with an order of the session applied."""
         order = OrderSeen(
-            id=str(body["id"]),
-            side=str(body["side"]),
-            quantity=int(body["quantity"]),
-            filled=int(body["filled"]),
-            type=str(body["type"]),
-            price=price_of_order(body),
-            role=str(body["role"]),
-            state=str(body["state"]),
+            id=told.id,
+            side=told.side.value,
+            quantity=told.quantity,
+            filled=told.filled,
+            type=told.type.value,
+            price=price_of_order(told.limit_price, told.stop_price),
+            role=told.role.value,
+            state=told.state.value,
         )
         return replace(self, orders={**self.orders, order.id: order})
 
-    def with_fill(self, body: Mapping[str, Any]) -> "Screen":
+    def with_fill(self, fill: Fill) -> "Screen":
         """Return the screen with a fill applied; a fill told twice is kept once."""
-        fill = FillSeen(
-            side=str(body["side"]),
-            quantity=int(body["quantity"]),
-            price=None if body["price"] is None else str(body["price"]),
-            market_at=int(body.get("market_at") or 0),
-            at=int(body["at"]),
-        )
-        if fill in self.fills:
+        seen = FillSeen(fill.side.value, fill.quantity, fill.price, fill.market_at, fill.at)
+        if seen in self.fills:
             return self
-        return replace(self, fills=tuple(sorted((*self.fills, fill), key=lambda each: each.at)))
+        return replace(self, fills=tuple(sorted((*self.fills, seen), key=lambda each: each.at)))
 
     def with_programs(self, states: Mapping[str, str]) -> "Screen":
         """Return the screen with supervisord's word for every program; a process it no longer has is forgotten."""
         kept = {name: process for name, process in self.processes.items() if name in states}
         return replace(self, programs=dict(states), processes=kept)
 
-    def with_heartbeat(self, body: Mapping[str, Any], heard_at: int) -> "Screen":
+    def with_heartbeat(self, beat: Heartbeat, heard_at: int) -> "Screen":
         """Return the screen with a heartbeat applied; `heard_at` is monotonic nanoseconds."""
-        process = ProcessSeen(
-            name=str(body["process"]),
-            state=str(body["state"]),
-            heard_at=heard_at,
-            lag_ns=int(body.get("lag_ns") or 0),
-            detail=str(body.get("detail") or ""),
-        )
-        told = body.get("market_at")
-        market_at = self.market_at if told is None else max(int(told), self.market_at or 0)
+        process = ProcessSeen(beat.process, beat.state, heard_at, beat.lag_ns, beat.detail)
+        told = beat.market_at
+        market_at = self.market_at if told is None else max(told, self.market_at or 0)
         return replace(self, processes={**self.processes, process.name: process}, market_at=market_at)
 
 
-def price_of_order(body: Mapping[str, Any]) -> str:
+def price_of_order(limit: object, stop: object) -> str:
     """Return the prices of an order as a person writes them: `market`, `4801.25`, `stop 4790`, `stop 1 limit 2`."""
-    limit, stop = body.get("limit_price"), body.get("stop_price")
     if limit is None and stop is None:
         return "market"
     if stop is None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 
 from rich import box
 from rich.console import RenderableType
@@ -18,6 +17,7 @@ from tradeproc.cli.screen import FillSeen, OrderSeen, Screen
 from tradeproc.cli.why import entries, headline
 from tradeproc.domain.units import SECOND
 from tradeproc.protocol.names import ProcessName
+from tradeproc.protocol.trader_messages import SessionState
 
 _NARROW, _WIDE, _WIDE_FROM = 32, 38, 100
 _LAGS_FROM = 112
@@ -96,14 +96,14 @@ def progress_line(screen: Screen) -> str:
     parts = [
         tables.when(screen.market_at) if screen.market_at else "no market time yet",
         f"{screen.closed_bars} bars",
-        f"position {tables.signed(screen.summary.get('position') or 0)}",
+        f"position {tables.signed(0 if screen.summary is None else screen.summary.position)}",
         f"{len(screen.open_orders)} working",
         f"{len(screen.fills)} fills",
     ]
     profit = profit_of(screen)
     if profit is not None:
         parts.append(f"P&L {tables.money(profit).plain}")
-    if trouble := headline(screen.summary):
+    if screen.summary is not None and (trouble := headline(screen.summary)):
         parts.append(trouble)
     if screen.note:
         parts.append(screen.note)
@@ -112,11 +112,10 @@ def progress_line(screen: Screen) -> str:
 
 def profit_of(screen: Screen) -> Decimal | None:
     """Return realized and unrealized profit together, None while the trader has told neither or does not know."""
-    told = [screen.summary.get(key) for key in ("realized", "unrealized")]
-    if "realized" in screen.summary and told[0] is None:
+    summary = screen.summary
+    if summary is None or summary.realized is None:
         return None  # a price is unknown: the rest alone would pass for the whole
-    amounts = [Decimal(str(amount)) for amount in told if amount is not None]
-    return sum(amounts, Decimal(0)) if amounts else None
+    return summary.realized + (summary.unrealized or Decimal(0))
 
 
 def _chart(screen: Screen, width: int, height: int) -> RenderableType:
@@ -135,43 +134,41 @@ def _session(rows: Sequence[tuple[str, Text]]) -> RenderableType:
 
 def _session_rows(screen: Screen) -> list[tuple[str, Text]]:
     summary = screen.summary
-    if not summary:
+    if summary is None:
         return [("trading", Text("waiting for the trader", style="yellow"))]
-    rows: list[tuple[str, Text]] = [("trading", tables.state(summary["trading_state"]))]
+    rows: list[tuple[str, Text]] = [("trading", tables.state(summary.trading_state))]
     rows += _why(summary)
-    position, average = tables.signed(summary["position"]), summary.get("average")
-    held = position if average is None else f"{position} at {Decimal(average):.{screen.decimals}f}"
+    position, average = tables.signed(summary.position), summary.average
+    held = position if average is None else f"{position} at {average:.{screen.decimals}f}"
     rows.append(("position", Text(held, style="bold")))
-    if summary.get("last") is not None:
-        rows.append(("last", Text(f"{summary['last']:.{screen.decimals}f}")))
-    currency = str(summary.get("currency") or "")
-    for heading, key in (("closed", "realized"), ("open", "unrealized")):
-        if summary.get(key) is not None:
-            rows.append((heading, tables.money(summary[key])))
+    if summary.last is not None:
+        rows.append(("last", Text(f"{summary.last:.{screen.decimals}f}")))
+    for heading, amount in (("closed", summary.realized), ("open", summary.unrealized)):
+        if amount is not None:
+            rows.append((heading, tables.money(amount)))
     profit = profit_of(screen)
     if profit is not None:
-        rows.append(("P&L", Text.assemble(tables.money(profit), " ", plain_text(currency))))
-    rows.append(("streams", _streams(summary.get("streams") or {})))
-    is_safe = summary.get("database") == "up" and bool(summary.get("lease"))
+        rows.append(("P&L", Text.assemble(tables.money(profit), " ", plain_text(summary.currency))))
+    rows.append(("streams", _streams(summary.streams)))
+    is_safe = summary.database == "up" and summary.lease
     rows.append(("database", Text("up" if is_safe else "down", style="green" if is_safe else "bold red")))
-    is_sure = bool(summary.get("reconciled"))
+    is_sure = summary.reconciled
     rows.append(("broker", Text("agrees" if is_sure else "being asked", style="green" if is_sure else "yellow")))
     for order in screen.open_orders[-4:]:
         rows.append((_ROLES.get(order.role, order.role), _order_line(order)))
     return rows
 
 
-def _why(summary: Mapping[str, Any]) -> list[tuple[str, Text]]:
+def _why(summary: SessionState) -> list[tuple[str, Text]]:
     """Return why nothing is entered, and how many decisions were refused, where there is something to say."""
-    told = summary.get("decisions") or {}
-    is_open = summary.get("entries", "allowed") == "allowed" and not told.get("off")
+    told = summary.decisions
+    is_open = summary.entries == "allowed" and not told.off
     why = plain_text(entries(None, summary, "").partition(": ")[2])
     why.stylize("dim" if is_open else "yellow")
     rows = [("entries", why)] if why.plain else []
-    if told.get("refused"):
-        newest = list(told.get("newest") or ())[-1:]
-        because = f": {newest[0]['refusal']}" if newest else ""
-        rows.append(("refused", plain_text(f"{told['refused']} of {told.get('wanted')}{because}")))
+    if told.refused:
+        because = f": {told.newest[-1].refusal}" if told.newest else ""
+        rows.append(("refused", plain_text(f"{told.refused} of {told.wanted}{because}")))
     return rows
 
 
@@ -247,7 +244,7 @@ def _fills(newest: Sequence[FillSeen], decimals: int) -> Table:
     for fill in newest:
         style = "green" if fill.side == "buy" else "red"
         moment = tables.clock(fill.market_at or fill.at)
-        price = "unknown" if fill.price is None else f"{Decimal(fill.price):.{decimals}f}"
+        price = "unknown" if fill.price is None else f"{fill.price:.{decimals}f}"
         side = Text.assemble(plain_text(fill.side), style=style)
         grid.add_row(Text(moment, style="dim"), side, Text(str(fill.quantity)), Text(price))
     return grid

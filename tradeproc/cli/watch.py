@@ -7,7 +7,7 @@ gap and after a restart of the trader is anything asked, so that watching costs 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.live import Live
@@ -24,12 +24,22 @@ from tradeproc.desk.installation import Desk
 from tradeproc.desk.listed import SessionListed
 from tradeproc.desk.subscriber import Subscriber
 from tradeproc.domain.instruments import instrument_of
+from tradeproc.domain.messages import candle_from_body
 from tradeproc.domain.units import SECOND
 from tradeproc.errors import TradeprocError
 from tradeproc.protocol import names
+from tradeproc.protocol.book_messages import FILLS, ListRows
+from tradeproc.protocol.codec import BadMessage
+from tradeproc.protocol.definitions import Method, NoBody
 from tradeproc.protocol.names import KEEPER, ProcessName
+from tradeproc.protocol.process_messages import HEARTBEAT
+from tradeproc.protocol.trader_messages import ASK_STATE, CANDLE, FILL, STATE
 from tradeproc.supervision.deaths import read_deaths
 from tradeproc.supervision.wanted_groups import is_done
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+S = TypeVar("S")
 
 _FRAME_SECONDS = 0.25
 _AROUND_SECONDS = 1.0
@@ -111,11 +121,19 @@ class Watch:
         return group in self._groups or not group.is_generated
 
     def _take(self, envelope: Envelope[Body]) -> None:
-        topic, body, screen = envelope.topic, envelope.body, self.screen
-        if topic == "heartbeat":
-            screen = self.screen = screen.with_heartbeat(body, monotonic_ns())
+        try:
+            self._show(envelope)
+        except BadMessage:
+            # a process of another version, in the midst of an upgrade, tells something else
+            self._is_behind = True
+
+    def _show(self, envelope: Envelope[Body]) -> None:
+        topic, told, screen = envelope.topic, envelope.body, self.screen
+        if topic == HEARTBEAT.name:
+            beat = HEARTBEAT.codec.read(told)
+            screen = self.screen = screen.with_heartbeat(beat, monotonic_ns())
             if envelope.publisher == self._tape:
-                is_over = bool(body["statistics"].get("tape_is_over"))
+                is_over = bool(beat.statistics.get("tape_is_over"))
                 self.screen = replace(screen, note=_TAPE_IS_OVER if is_over else "")
         if envelope.publisher != self._trader:
             return
@@ -123,37 +141,46 @@ class Watch:
             # a trader's new life begins with all it knows; its tape may have been begun again
             self.screen = screen = replace(self.screen, candles={}, market_at=None)
             self._is_behind = True
-        if topic != "heartbeat" and self._sequences.hear(topic, envelope.sequence) is Heard.GAP:
+        if topic != HEARTBEAT.name and self._sequences.hear(topic, envelope.sequence) is Heard.GAP:
             self._is_behind = True
-        if topic == "state":
-            self.screen = screen.with_summary(body)
-        elif topic == "candle":
-            self.screen = screen.with_candle(body)
-        elif topic == "fill":
-            self.screen = screen.with_fill(body)
+        if topic == STATE.name:
+            self.screen = screen.with_summary(STATE.codec.read(told))
+        elif topic == CANDLE.name:
+            self.screen = screen.with_candle(candle_from_body(told))
+        elif topic == FILL.name:
+            self.screen = screen.with_fill(FILL.codec.read(told))
 
     def _catch_up(self) -> bool:
         """Ask once for what was said before we listened; False while the trader does not answer."""
-        summary = self._ask(self._trader, "state", {})
-        candles = self._ask(self._trader, "snapshot", {"topic": "candle"})
-        fills = self._ask(self._trader, "snapshot", {"topic": "fill"})
+        summary = self._ask(self._trader, ASK_STATE, NoBody())
+        candles = self._snapshot(CANDLE.name, lambda plain: [candle_from_body(each) for each in plain["candles"]])
+        fills = self._snapshot(FILL.name, FILL.snapshot_codec.read)
         # the trader remembers its own recent fills; those of its former lives are in the database
-        stored = self._ask(KEEPER, "fills", {"session": self._session, "limit": 200})
+        stored = self._ask(KEEPER, FILLS, ListRows(self._session, 200))
         if summary is None or candles is None:
             return False
         self.screen = self.screen.with_summary(summary)
-        for body in candles["candles"]:
-            self.screen = self.screen.with_candle(body)
+        for candle in candles:
+            self.screen = self.screen.with_candle(candle)
         for told in (stored, fills):
-            for body in told["fills"] if told else ():
-                self.screen = self.screen.with_fill(body)
+            for fill in told.fills if told is not None else ():
+                self.screen = self.screen.with_fill(fill)
         return True
 
-    def _ask(self, process: str, method: str, params: dict[str, Any]) -> dict[str, Any] | None:
+    def _ask(self, process: str, method: Method[Q, A], question: Q) -> A | None:
         if not self._desk.is_alive(process):
             return None
         try:
-            return self._desk.client.call(process, method, params, _ANSWER_SECONDS)
+            return self._desk.client.call(process, method, question, _ANSWER_SECONDS)
+        except TradeprocError:
+            return None
+
+    def _snapshot(self, topic: str, read: Callable[[dict[str, Any]], S]) -> S | None:
+        """Return what the trader knows of a topic, None when it does not answer."""
+        if not self._desk.is_alive(self._trader):
+            return None
+        try:
+            return read(self._desk.client.call(self._trader, "snapshot", {"topic": topic}, _ANSWER_SECONDS))
         except TradeprocError:
             return None
 

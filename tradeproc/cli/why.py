@@ -1,8 +1,7 @@
 """Why a session does not trade, in the words of a person: its trader's own reason, and what its market does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tradeproc.cli import tables
 from tradeproc.clock import wall_ns
@@ -17,6 +16,7 @@ from tradeproc.home import Home
 from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.control_key import key_file_of
 from tradeproc.protocol import names
+from tradeproc.protocol.trader_messages import DecisionCounts, RefusedDecision, SessionState
 from tradeproc.supervision.deaths import Death, read_deaths
 
 _SECONDS = 2.0
@@ -30,7 +30,7 @@ _NO_DATA = ("no market data", "the market stream is down")
 Rows = list[tuple[str, str]]
 
 
-def why_rows(row: SessionListed, state: Mapping[str, Any] | None, market: str, died: Sequence[Death] = ()) -> Rows:
+def why_rows(row: SessionListed, state: SessionState | None, market: str, died: Sequence[Death] = ()) -> Rows:
     """Return what `session show` says first: entries, the strategy, its decisions and the newest refused ones."""
     line, interrupted = entries(row, state, market), _interrupted(state, died)
     if interrupted:
@@ -39,27 +39,26 @@ def why_rows(row: SessionListed, state: Mapping[str, Any] | None, market: str, d
     rows: Rows = [("entries", line)]
     if state is None:
         return rows
-    told = state.get("decisions") or {}
-    if told.get("off") or told.get("failed"):
+    told = state.decisions
+    if told.off or told.failed:
         rows.append(("strategy", strategy_line(told)))
     rows.append(("decisions", decisions_line(told)))
     return [
         *rows,
-        *(("  refused", _refusal(each)) for each in list(told.get("newest") or ())[: -_SHOWN - 1 : -1]),
+        *(("  refused", _refusal(each)) for each in told.newest[: -_SHOWN - 1 : -1]),
     ]
 
 
-def _interrupted(state: Mapping[str, Any] | None, died: Sequence[Death]) -> str:
+def _interrupted(state: SessionState | None, died: Sequence[Death]) -> str:
     """Return that a trader dies before it decides a bar, which its present life does not know; else empty."""
-    told = (state or {}).get("decisions") or {}
     recent = [each for each in died if wall_ns() - each.at < _LATELY]
-    if not recent or state is None or told.get("bars") or told.get("off"):
+    if not recent or state is None or state.decisions.bars or state.decisions.off:
         return ""
     often = "once" if len(recent) == 1 else f"{len(recent)} times"
     return f"no bar was decided since its trader died, {often} within the hour: {recent[0].reason}"
 
 
-def entries(row: SessionListed | None, state: Mapping[str, Any] | None, market: str) -> str:
+def entries(row: SessionListed | None, state: SessionState | None, market: str) -> str:
     """Return whether the session may enter now, and why nothing is entered; `market` says why it stands still.
 
     Without a `state`, `market` says why the trader tells none.
@@ -68,8 +67,7 @@ def entries(row: SessionListed | None, state: Mapping[str, Any] | None, market: 
         if row is not None and row.desired == "stopped":
             return f"closed: the session is stopped; scripts/tradectl session start {row.id}"
         return f"closed: {market or 'its trader is not running'}"
-    why, gate = str(state.get("why") or ""), str(state.get("entries") or "allowed")
-    is_off = bool((state.get("decisions") or {}).get("off"))
+    why, gate, is_off = state.why, state.entries, bool(state.decisions.off)
     if market and not is_off and (gate == "allowed" or gate.startswith(_NO_DATA)):
         return f"closed: {market}"
     if is_off or gate != "allowed":
@@ -78,11 +76,11 @@ def entries(row: SessionListed | None, state: Mapping[str, Any] | None, market: 
     return f"open: {why}" if why else "open"
 
 
-def strategy_line(told: Mapping[str, Any]) -> str:
+def strategy_line(told: DecisionCounts) -> str:
     """Return how the strategy failed since its trader's start."""
-    if told.get("off"):
-        return f"off: {told['off']}"
-    return f"failed on {told.get('failed')} bars; the newest: {told.get('failure')}"
+    if told.off:
+        return f"off: {told.off}"
+    return f"failed on {told.failed} bars; the newest: {told.failure}"
 
 
 def death_rows(home: Home, row: SessionListed) -> Rows:
@@ -107,13 +105,13 @@ def death_line(process: str, death: Death) -> str:
     return f"{tables.when(death.at)} {process}: {death.reason}"
 
 
-def decisions_line(told: Mapping[str, Any]) -> str:
+def decisions_line(told: DecisionCounts) -> str:
     """Return how many decisions there were since the trader's start."""
-    return f"{told.get('wanted', 0)} on {told.get('bars', 0)} bars, {told.get('refused', 0)} of them refused"
+    return f"{told.wanted} on {told.bars} bars, {told.refused} of them refused"
 
 
-def _refusal(each: Mapping[str, Any]) -> str:
-    return refusal_line(each.get("market_at") or 0, each["at"], each["decision"], each["refusal"])
+def _refusal(each: RefusedDecision) -> str:
+    return refusal_line(each.market_at, each.at, each.decision, each.refusal)
 
 
 def refusal_line(market_at: int, at: int, decision: str, refusal: str) -> str:
@@ -121,14 +119,14 @@ def refusal_line(market_at: int, at: int, decision: str, refusal: str) -> str:
     return f"{tables.when(market_at or at)} {decision}: {refusal}"
 
 
-def headline(state: Mapping[str, Any]) -> str:
+def headline(state: SessionState) -> str:
     """Return in a few words what keeps a session from trading as it should; empty when nothing does."""
-    told = state.get("decisions") or {}
-    if told.get("off"):
+    told = state.decisions
+    if told.off:
         return "strategy off"
-    if told.get("failed"):
-        return f"strategy failed on {told['failed']} bars"
-    return f"{told['refused']} refused" if told.get("refused") else ""
+    if told.failed:
+        return f"strategy failed on {told.failed} bars"
+    return f"{told.refused} refused" if told.refused else ""
 
 
 def market_of(desk: Desk, row: SessionListed) -> str:

@@ -32,7 +32,10 @@ from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.control_key import key_file_of
 from tradeproc.procs.session_start import database_of
 from tradeproc.protocol import names
+from tradeproc.protocol.definitions import NoBody
 from tradeproc.protocol.names import TOKENS
+from tradeproc.protocol.process_messages import STATUS, Status
+from tradeproc.protocol.trader_messages import ASK_STATE
 from tradeproc.store import SessionRow, Store
 from tradeproc.store.embedded import database_url
 from tradeproc.supervision.client import Program, ProgramState
@@ -57,7 +60,7 @@ class Collector:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.config = config_of(desk)
-        self.statuses: dict[str, dict[str, Any]] = {}
+        self.statuses: dict[str, Status] = {}
         self.present: set[str] = set()
         self.store: Answer[Store] = Unknown("not looked for")
 
@@ -151,7 +154,7 @@ class Collector:
         heard: dict[str, int] = {}
         for told in self.statuses.values():
             # the warden hears all others, the keeper hears the warden
-            for process, seconds in told["statistics"].get("silence", {}).items():
+            for process, seconds in told.statistics.get("silence", {}).items():
                 heard[process] = now - int(seconds * SECOND)
         return tuple(_last_beat(beat, heard.get(beat.process)) for beat in beats)
 
@@ -163,25 +166,25 @@ class Collector:
                 return BeatSeen(process, now, "degraded", "has just been started")
             return BeatSeen(process, None, detail="is not on the bus")
         try:
-            told = self.desk.client.call(process, "status", {}, _SECONDS)
+            told = self.desk.client.call(process, STATUS, NoBody(), _SECONDS)
         except TradeprocError as error:
             return BeatSeen(process, None, detail=str(error))
         self.statuses[process] = told
-        skew = told["statistics"].get("clock_skew")
-        return BeatSeen(process, told["at"], told["state"], told["detail"], skew, self._starting_since(process, told))
+        skew = told.statistics.get("clock_skew")
+        return BeatSeen(process, told.at, told.state, told.detail, skew, self._starting_since(process, told))
 
-    def _starting_since(self, process: str, told: dict[str, Any]) -> int | None:
+    def _starting_since(self, process: str, told: Status) -> int | None:
         """Return when a start began that is not over; a trader is `starting` also while it doubts its position."""
-        if told["state"] != "starting":
+        if told.state != "starting":
             return None
-        if told["detail"] == _DOUBT:
+        if told.detail == _DOUBT:
             try:
-                standing = self.desk.client.call(process, "state", {}, _SECONDS)["alarms"]
+                standing = self.desk.client.call(process, ASK_STATE, NoBody(), _SECONDS).alarms
             except TradeprocError:
                 return None
             if AlarmName.NOT_READY not in standing:
                 return None
-        return int(told["started_at"])
+        return told.started_at
 
     def _streams(self, sessions: Answer[list[SessionRow]]) -> Answer[tuple[StreamSeen, ...]]:
         match sessions:
@@ -202,10 +205,10 @@ class Collector:
             if told is None:
                 found.append(StreamSeen(process, False, None, self._is_open(spec, now), "its process is not running"))
                 continue
-            is_up = bool(told["statistics"].get("up"))
+            is_up = bool(told.statistics.get("up"))
             is_open = self._is_open(spec, now)
             # an order or position stream may be silent for hours but for its heartbeats, which the feed counts
-            found.append(StreamSeen(process, is_up, told["last_event_at"], is_open, told["detail"]))
+            found.append(StreamSeen(process, is_up, told.last_event_at, is_open, told.detail))
         return found
 
     def _is_open(self, spec: SessionSpec, now: Nanos) -> bool:

@@ -1,13 +1,14 @@
 """Whether the sessions that were told to get flat are: a command that said so and left is believed."""
 
 import time
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 from tradeproc.desk.exposure import TRADER, Open
 from tradeproc.desk.installation import Desk
 from tradeproc.errors import TradeprocError
 from tradeproc.protocol import names
+from tradeproc.protocol.definitions import NoBody
+from tradeproc.protocol.trader_messages import ASK_STATE, SessionState
 
 FLAT_SECONDS = 12.0
 _ASK_SECONDS, _PAUSE_SECONDS = 2.0, 0.2
@@ -28,31 +29,31 @@ def not_flat_yet(desk: Desk, sessions: Collection[int], seconds: float = FLAT_SE
                 left.pop(session)
                 found.pop(session, None)
                 continue
-            found[session] = (Open(session, state["contract"], int(state["position"]), TRADER), _why(state))
+            found[session] = (Open(session, state.contract, state.position, TRADER), _why(state))
         if time.monotonic() > deadline:
             break
         time.sleep(_PAUSE_SECONDS if left else 0)
     return found
 
 
-def _state(desk: Desk, session: int) -> dict[str, Any] | None:
+def _state(desk: Desk, session: int) -> SessionState | None:
     try:
-        return desk.client.call(names.trader(session), "state", {}, _ASK_SECONDS)
+        return desk.client.call(names.trader(session), ASK_STATE, NoBody(), _ASK_SECONDS)
     except TradeprocError:
         return None
 
 
-def _is_open(state: Mapping[str, Any]) -> bool:
+def _is_open(state: SessionState) -> bool:
     """Tell whether a trader has something open, or the broker has not told it as closed since the command."""
-    return bool(state["position"] or state["orders"] or state.get("closing") or not state["reconciled"])
+    return bool(state.position or state.orders or state.closing or not state.reconciled)
 
 
-def _why(state: dict[str, Any]) -> str:
+def _why(state: SessionState) -> str:
     """Return what a trader says of a closing that takes long."""
-    if stuck := state["alarms"].get("close_stuck"):
-        return str(stuck).removeprefix("not flat yet: ")
-    if not state["reconciled"]:
+    if stuck := state.alarms.get("close_stuck"):
+        return stuck.removeprefix("not flat yet: ")
+    if not state.reconciled:
         return "the broker has not confirmed orders and position"
-    if state["orders"]:
-        return f"{len(state['orders'])} of its orders still work"
-    return "its exit is on the way" if state["position"] else "the broker has not told the position since"
+    if state.orders:
+        return f"{len(state.orders)} of its orders still work"
+    return "its exit is on the way" if state.position else "the broker has not told the position since"

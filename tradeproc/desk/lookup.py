@@ -10,8 +10,10 @@ from tradeproc.desk.installation import Desk
 from tradeproc.desk.listed import SessionListed, listed
 from tradeproc.errors import TradeprocError
 from tradeproc.protocol import names
+from tradeproc.protocol.definitions import NoBody
 from tradeproc.protocol.names import KEEPER
 from tradeproc.protocol.session_messages import REMOVED, SESSION, Named
+from tradeproc.protocol.trader_messages import ASK_STATE
 
 _SECONDS = 2.0
 # what a trader says of its session, for want of the keeper's row
@@ -74,12 +76,10 @@ def _of_traders(desk: Desk) -> list[SessionListed]:
     rows = []
     for number in desk.traders():
         try:
-            told = desk.client.call(names.trader(number), "state", {}, _SECONDS)
+            told = desk.client.call(names.trader(number), ASK_STATE, NoBody(), _SECONDS)
         except TradeprocError:
             continue
         rows.append(
-            SessionListed.of(
-                {"id": number, "state": "running", **{key: told[key] for key in _OF_TRADER if key in told}}
-            )
+            SessionListed.of({"id": number, "state": "running", **{key: getattr(told, key) for key in _OF_TRADER}})
         )
     return rows

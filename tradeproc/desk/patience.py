@@ -6,7 +6,9 @@ from collections.abc import Callable
 from tradeproc.desk.exit_status import CommandFailed, NotRunning
 from tradeproc.desk.installation import Desk
 from tradeproc.errors import TradeprocError
+from tradeproc.protocol.definitions import NoBody
 from tradeproc.protocol.names import KEEPER
+from tradeproc.protocol.process_messages import STATUS
 
 Condition = Callable[[], bool]
 
@@ -16,7 +18,7 @@ _LOOK_SECONDS = 0.1
 def keeper_answers(desk: Desk) -> bool:
     """Tell whether the keeper has the database, has told it the logins, and has looked at what should run."""
     try:
-        return bool(desk.ask(KEEPER, "status")["state"] == "ready")
+        return desk.ask(KEEPER, STATUS, NoBody()).state == "ready"
     except TradeprocError:
         return False
 

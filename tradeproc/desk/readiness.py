@@ -16,7 +16,9 @@ from tradeproc.desk.installation import Desk
 from tradeproc.desk.listed import SessionListed
 from tradeproc.errors import EXIT_DONE, EXIT_HALT, TradeprocError
 from tradeproc.protocol import names
+from tradeproc.protocol.definitions import NoBody
 from tradeproc.protocol.names import KEEPER
+from tradeproc.protocol.process_messages import STATUS
 from tradeproc.supervision.client import Program, ProgramState
 
 # these end at once where the configuration wants none of them
@@ -151,13 +153,13 @@ class Readiness:
     def _ask(self, program: Program, *, is_dying: bool) -> NotUp | None:
         process, see = program.process, self._see(program.process)
         try:
-            told = self._desk.client.call(process, "status", {}, _ANSWER_SECONDS)
+            told = self._desk.client.call(process, STATUS, NoBody(), _ANSWER_SECONDS)
         except TradeprocError as error:
             return NotUp(process, self._said(process) or str(error), see, is_final=is_dying)
-        is_up = told["state"] == "ready" or (told["state"] == "degraded" and process != KEEPER)
-        if is_up and told["pid"] == program.pid:
+        is_up = told.state == "ready" or (told.state == "degraded" and process != KEEPER)
+        if is_up and told.pid == program.pid:
             return None
-        return NotUp(process, str(told.get("detail") or told["state"]), see)
+        return NotUp(process, told.detail or told.state, see)
 
     def _why(self, program: Program) -> str:
         return self._said(program.process) or program.error or f"{program.state.value.lower()}, without a word"

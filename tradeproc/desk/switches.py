@@ -16,14 +16,15 @@ from tradeproc.protocol import names, scopes
 from tradeproc.protocol.names import KEEPER
 from tradeproc.protocol.scopes import Scope
 from tradeproc.protocol.switch_messages import SWITCHES, StandingLatch, ThrowSwitch, TraderHeard
+from tradeproc.protocol.trader_messages import FLATTEN, HALT, REDUCE, Command, Switch
 
 STORED, UNSTORED = "stored", "not stored"
 _KEEPER_SECONDS = 8.0
 _TRADER_SECONDS = 4.0
 _AT_ONCE = 16
 _BY = "tradectl"
-# what a trader is told, in this order: flat without a halt would enter again
-_TOLD = {"halt": ("halt",), "reduce": ("reduce",), "flatten": ("halt", "flatten")}
+# what a trader may be told without a keeper: a latch is lifted by the keeper alone
+_STRAIGHT = frozenset({"halt", "reduce", "flatten"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def _scope(session: int | None, login: str | None) -> Scope:
 
 
 def _straight(desk: Desk, name: str, scope: Scope, reason: str, away: NotRunning) -> Thrown:
-    if name not in _TOLD:
+    if name not in _STRAIGHT:
         raise away
     traders = [each for each in desk.traders() if scope.session in (None, each)]
     if not traders:
@@ -89,21 +90,22 @@ def _straight(desk: Desk, name: str, scope: Scope, reason: str, away: NotRunning
 
 def _tell(desk: Desk, name: str, scope: Scope, sessions: Sequence[int], reason: str) -> list[TraderHeard]:
     """Tell traders all at the same time, that one which hangs delays none; a second time does no harm."""
-    if not sessions or name not in _TOLD:
+    if not sessions or name not in _STRAIGHT:
         return []
     client = desk.client
 
     def tell(session: int) -> TraderHeard | None:
-        told: dict[str, Any] = {}
+        trader, switch = names.trader(session), Switch(_BY, reason, scope)
         try:
-            for method in _TOLD[name]:
-                params = {"by": _BY, "reason": reason, "scope": scope}
-                told = client.call(names.trader(session), method, params, _TRADER_SECONDS)
+            told = client.call(trader, REDUCE if name == "reduce" else HALT, switch, _TRADER_SECONDS)
+            if name == "flatten":
+                # flat without a halt would enter again
+                told = client.call(trader, FLATTEN, Command(_BY, reason), _TRADER_SECONDS)
         except (Outage, Refusal) as error:
             return TraderHeard(session, False, reason=str(error))
-        if told.get("is_concerned") is False:
+        if not told.is_concerned:
             return None  # a login's switch is told to all: this one needs another login
-        return TraderHeard(session, True, trading_state=told.get("trading_state"))
+        return TraderHeard(session, True, trading_state=told.trading_state)
 
     with ThreadPoolExecutor(min(len(sessions), _AT_ONCE)) as lanes:
         return [heard for heard in lanes.map(tell, sessions) if heard is not None]

@@ -99,7 +99,7 @@ class DecisionShown:
 
 
 @dataclass(frozen=True, slots=True)
-class DecisionCounts:
+class StoredDecisionCounts:
     """How many decisions of a session were wanted and refused, and on how many bars its strategy failed."""
 
     wanted: int
@@ -153,7 +153,7 @@ class DecisionsListed:
 
     decisions: tuple[DecisionShown, ...]
     cut: bool = False
-    counts: DecisionCounts | None = None
+    counts: StoredDecisionCounts | None = None
 
 
 @dataclass(frozen=True, slots=True)

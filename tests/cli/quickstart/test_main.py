@@ -152,7 +152,7 @@ def test_a_foreign_tape_is_traded_its_end_is_said_everywhere_and_it_begins_again
             assert (
                 "2,973 trades of ESH24 (NinjaTrader trades), 2023-12-25T23:00:00Z to 2023-12-25T23:59:56Z" in output
             )
-            session = str(line.sessions()[-1]["id"])
+            session = str(line.sessions()[-1].id)
             wait_for("the end is told", lambda: any("tape is over" in str(row) for row in desks.process_rows(line)))
             for words in (["status"], ["session", "show", session], ["watch", "--count", "2"]):
                 assert tradectl.main([*words, "--home", str(home.home.root)]) == ExitStatus.OK

@@ -230,10 +230,10 @@ def test_a_speed_that_makes_no_sense_is_wrong_usage(speed: str, capsys: pytest.C
 def test_the_books_of_a_quickstart_are_those_of_its_own_session() -> None:
     books = {
         "orders": [
-            {"id": "1", "confirm_id": "abcd7-1-1"},
-            {"id": "2", "confirm_id": "abcd77-1-1"},
-            {"id": "3", "confirm_id": ""},
-            {"id": "4", "confirm_id": "abcd7-2-9"},
+            {"id": "1", "client_id": "abcd7-1-1"},
+            {"id": "2", "client_id": "abcd77-1-1"},
+            {"id": "3", "client_id": ""},
+            {"id": "4", "client_id": "abcd7-2-9"},
         ],
         "fills": [{"order_id": order_id, "quantity": 1} for order_id in ("1", "2", "3", "4", "1")],
     }

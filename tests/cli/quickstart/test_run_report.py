@@ -4,7 +4,7 @@ import pytest
 
 from tradeproc.cli.quickstart.run_report import after_deaths, verdict
 from tradeproc.domain.units import Nanos
-from tradeproc.protocol.book_messages import DecisionCounts, DecisionShown
+from tradeproc.protocol.book_messages import DecisionShown, StoredDecisionCounts
 from tradeproc.supervision.deaths import Death
 from tradeproc.supervision.repeats import HUNG, UNSAID
 
@@ -28,7 +28,7 @@ def row(decision: str, refusal: str, times: int = 1) -> DecisionShown:
 def test_a_session_that_could_not_trade_did_not_end_well(
     counts: tuple[int, int, int], rows: list[DecisionShown], said: str, is_well: bool
 ) -> None:
-    told = verdict(DecisionCounts(*counts), rows, 1)
+    told = verdict(StoredDecisionCounts(*counts), rows, 1)
 
     assert (told.lines[0] if told.lines else "") == said
     assert told.is_well == is_well

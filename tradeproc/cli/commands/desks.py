@@ -17,6 +17,8 @@ from tradeproc.desk.exit_status import NotRunning
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.readiness import NotUp, Readiness, exit_of_missing, last_reason
 from tradeproc.errors import EXIT_HALT, TradeprocError
+from tradeproc.protocol.definitions import NoBody
+from tradeproc.protocol.process_messages import STATUS
 from tradeproc.supervision.client import ProgramState, SupervisorAway
 from tradeproc.supervision.daemon import Daemon
 
@@ -112,16 +114,16 @@ def process_rows(desk: Desk) -> list[dict[str, Any]]:
 
 def _told(desk: Desk, process: str) -> dict[str, Any]:
     try:
-        body = desk.client.call(process, "status", {}, _STATUS_SECONDS)
+        told = desk.client.call(process, STATUS, NoBody(), _STATUS_SECONDS)
     except TradeprocError as error:
         return {"state": "down", "detail": str(error)}
     return {
-        "state": body["state"],
-        "age": max(wall_ns() - body["at"], 0) / SECOND,
-        "lag_ns": body.get("lag_ns"),
-        "detail": body.get("detail") or "",
-        "market_at": body.get("market_at"),
-        "last_event_at": body.get("last_event_at"),
+        "state": told.state,
+        "age": max(wall_ns() - told.at, 0) / SECOND,
+        "lag_ns": told.lag_ns,
+        "detail": told.detail,
+        "market_at": told.market_at,
+        "last_event_at": told.last_event_at,
     }
 
 

@@ -29,8 +29,10 @@ from tradeproc.protocol.book_messages import (
     ListDecisions,
     ListRows,
 )
-from tradeproc.protocol.definitions import Method
+from tradeproc.protocol.definitions import Method, NoBody
 from tradeproc.protocol.names import KEEPER
+from tradeproc.protocol.process_messages import STATUS
+from tradeproc.protocol.trader_messages import ASK_STATE
 from tradeproc.protocol.writing import plain
 
 _TRADER_SECONDS = 2.0
@@ -102,13 +104,14 @@ def _unconfirmed(desk: Desk, session: SessionListed) -> dict[str, Any]:
     if not desk.is_alive(trader):
         return {**unknown, "reason": f"{trader} is not running"}
     try:
-        told = desk.client.call(trader, "status", {}, _TRADER_SECONDS)
-        state = desk.client.call(trader, "state", {}, _TRADER_SECONDS)
+        told = desk.client.call(trader, STATUS, NoBody(), _TRADER_SECONDS)
+        state = desk.client.call(trader, ASK_STATE, NoBody(), _TRADER_SECONDS)
     except TradeprocError as error:
         return {**unknown, "reason": str(error)}
-    if not state["reconciled"]:
-        return {**unknown, "reason": told.get("detail") or "the broker has not confirmed it yet"}
-    return {**row, "quantity": state["position"], "average": state["average"], "at": told["at"], "source": "trader"}
+    if not state.reconciled:
+        return {**unknown, "reason": told.detail or "the broker has not confirmed it yet"}
+    average = None if state.average is None else format(state.average, "f")
+    return {**row, "quantity": state.position, "average": average, "at": told.at, "source": "trader"}
 
 
 def number_of(desk: Desk, named: str | None) -> int | None:
@@ -159,7 +162,9 @@ def render(
     if not rows:
         return Text(f"no {name}")
     if name == "orders":
-        return tables.build(columns, [{**row, "price": price_of_order(row)} for row in rows])
+        return tables.build(
+            columns, [{**row, "price": price_of_order(row["limit_price"], row["stop_price"])} for row in rows]
+        )
     if name == "positions":
         # a blank could be read as none
         return tables.build(

@@ -20,7 +20,9 @@ from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.journal import put_aside
 from tradeproc.procs.localbroker.main import folder_of
 from tradeproc.protocol import names
+from tradeproc.protocol.definitions import NoBody
 from tradeproc.protocol.names import KEEPER
+from tradeproc.protocol.process_messages import STATUS
 from tradeproc.protocol.session_messages import START, STOP, OfSession, StopSession
 from tradeproc.supervision.client import SupervisorAway, SupervisorRefused
 
@@ -74,7 +76,7 @@ def rewind(desk: Desk, broker: LocalBroker, arguments: Namespace) -> Outcome:
 
 def _is_ready(desk: Desk, row: SessionListed) -> bool:
     try:
-        return bool(desk.client.call(names.trader(row.id), "status", {}, 1.0)["state"] == "ready")
+        return desk.client.call(names.trader(row.id), STATUS, NoBody(), 1.0).state == "ready"
     except TradeprocError:
         return False
 

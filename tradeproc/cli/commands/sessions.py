@@ -23,8 +23,11 @@ from tradeproc.desk.readiness import Readiness
 from tradeproc.domain.session import SessionSpec, check_new_name
 from tradeproc.errors import TradeprocError
 from tradeproc.protocol import names
+from tradeproc.protocol.definitions import NoBody
 from tradeproc.protocol.names import KEEPER
+from tradeproc.protocol.process_messages import STATUS
 from tradeproc.protocol.session_messages import CREATE, REMOVE, START, STOP, CreateSession, OfSession, StopSession
+from tradeproc.protocol.trader_messages import ASK_STATE, STATE, SessionState
 from tradeproc.supervision.client import SupervisorAway
 from tradeproc.supervision.deaths import read_deaths
 
@@ -192,7 +195,7 @@ def show(desk: Desk, arguments: Namespace) -> Outcome:
     found = lookup.find(desk, arguments.session)
     row, trader = found.row, names.trader(found.row.id)
     state, silence = _state_of(desk, trader)
-    value = {"session": row.shown, "trader": state}
+    value = {"session": row.shown, "trader": None if state is None else STATE.codec.plain(state)}
     if row.removed_at is not None:
         text = f"closed: the session was removed at {tables.when(row.removed_at)}; its rows stay in the database"
         return Outcome({**value, "entries": text}, _shown(row, state, [("entries", text)]))
@@ -204,26 +207,27 @@ def show(desk: Desk, arguments: Namespace) -> Outcome:
     return Outcome({**value, "entries": why[0][1]}, _shown(row, state, why))
 
 
-def _state_of(desk: Desk, trader: str) -> tuple[dict[str, Any] | None, str]:
+def _state_of(desk: Desk, trader: str) -> tuple[SessionState | None, str]:
     """Return what a trader says of itself; None and why, while it does not say it."""
     if not desk.is_alive(trader):
         newest = next(iter(read_deaths(desk.home, trader)), None)
         return None, "its trader is not running" + (f"; it died: {newest.reason}" if newest else "")
     try:
-        return desk.ask(trader, "state"), ""
+        return desk.ask(trader, ASK_STATE, NoBody()), ""
     except TradeprocError as error:
         try:
-            detail = desk.ask(trader, "status")["detail"]
+            detail = desk.ask(trader, STATUS, NoBody()).detail
         except TradeprocError:
             detail = ""
         return None, f"its trader is starting: {detail}" if detail else f"its trader does not say: {error}"
 
 
-def _shown(row: SessionListed, state: dict[str, Any] | None, why: Sequence[tuple[str, str]] = ()) -> Table:
+def _shown(row: SessionListed, state: SessionState | None, why: Sequence[tuple[str, str]] = ()) -> Table:
     told_of = {key: value for key, value in row.shown.items() if value not in (None, "", {})}
     rows = [*why, *((words.label(key), words.said(key, value)) for key, value in told_of.items())]
     rows.append(("trader", "not running" if state is None else ""))
-    plain = {key: value for key, value in (state or {}).items() if not isinstance(value, list | dict)}
+    told_by = {} if state is None else STATE.codec.plain(state)
+    plain = {key: value for key, value in told_by.items() if not isinstance(value, list | dict)}
     told = [
         (f"  {words.label(key)}", words.said(key, value))
         for key, value in plain.items()

@@ -11,6 +11,7 @@ from tradeproc.desk.installation import Desk
 from tradeproc.desk.patience import wait_until
 from tradeproc.errors import Outage, Refusal
 from tradeproc.protocol import names
+from tradeproc.protocol.trader_messages import STOP, StopTrading
 from tradeproc.supervision.wanted_groups import is_done
 
 _TOLD_SECONDS, _FLAT_SECONDS = 5.0, 25.0
@@ -38,7 +39,7 @@ def flatten_straight(desk: Desk, number: int, away: NotRunning) -> Outcome:
         CommandFailed: it refused, or is not flat in time.
     """
     try:
-        desk.client.call(names.trader(number), "stop", {"flatten": True, "by": "tradectl"}, _TOLD_SECONDS)
+        desk.client.call(names.trader(number), STOP, StopTrading("tradectl", flatten=True), _TOLD_SECONDS)
     except Outage as error:
         raise NotRunning(f"{away}; nor does the trader: {error}; look at the broker") from None
     except Refusal as error:

@@ -20,6 +20,7 @@ from tradeproc.desk.installation import Desk
 from tradeproc.desk.listed import SessionListed
 from tradeproc.desk.subscriber import Subscriber
 from tradeproc.domain.texts import shown
+from tradeproc.protocol.trader_messages import STATE
 
 _SECOND = 1.0
 _HINT = "Ctrl-C leaves; the session goes on"
@@ -94,7 +95,7 @@ def picture(screen: Screen) -> dict[str, Any]:
         "bars": screen.closed_bars,
         "fills": len(screen.fills),
         "lag_ns": screen.lag_ns,
-        "summary": dict(screen.summary),
+        "summary": {} if screen.summary is None else STATE.codec.plain(screen.summary),
         "processes": {
             name: {"supervisor": screen.programs.get(name), "state": process.state, "lag_ns": process.lag_ns}
             for name, process in screen.processes.items()

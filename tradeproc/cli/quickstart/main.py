@@ -21,7 +21,7 @@ from tradeproc.cli.commands.tape import add_options
 from tradeproc.cli.quickstart import preflight
 from tradeproc.cli.quickstart.foreign_tape import ForeignTape, fitted, foreign_tape
 from tradeproc.cli.quickstart.life import QuickstartLock, SupervisordLife, claimed
-from tradeproc.cli.quickstart.run_report import after_deaths, filled, fills_of, verdict
+from tradeproc.cli.quickstart.run_report import AGAIN, FURTHER, after_deaths, filled, fills_of, verdict
 from tradeproc.cli.watch import Watch, first_screen, show
 from tradeproc.cli.why import needed_by
 from tradeproc.clock import wall_ns
@@ -39,10 +39,12 @@ from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.control_key import key_file_of
 from tradeproc.procs.localbroker.main import configured_tape, folder_of
 from tradeproc.protocol import names
-from tradeproc.protocol.book_messages import DECISIONS, FILLS, TRADES, DecisionCounts, ListDecisions, ListRows
-from tradeproc.protocol.definitions import Method
+from tradeproc.protocol.book_messages import DECISIONS, FILLS, TRADES, ListDecisions, ListRows, StoredDecisionCounts
+from tradeproc.protocol.definitions import Method, NoBody
+from tradeproc.protocol.process_messages import STATUS
 from tradeproc.protocol.session_messages import CREATE, REMOVE, START, STOP, CreateSession, OfSession, StopSession
 from tradeproc.protocol.switch_messages import SWITCHES, ThrowSwitch
+from tradeproc.protocol.trader_messages import ASK_STATE
 from tradeproc.supervision.daemon import Daemon
 from tradeproc.supervision.deaths import read_deaths
 
@@ -208,12 +210,11 @@ class Quickstart:
         self._session = session
         self._ask(names.KEEPER, START, OfSession(session))
         self._step(f"session {session}: {spec.strategy} on {spec.contract}, {spec.minutes} min bars, {spec.account}")
-        self._wait("the trader is ready", lambda: self._says(session, "status", "state", "ready"))
+        self._wait("the trader is ready", lambda: self._is_ready(session))
         self._step("the trader has its history, and agrees with the broker")
         # a market that runs before its stream is up has entries refused; a tape without history has none to be up
         with suppress(TradeprocError):
-            allowed = partial(self._says, session, "state", "entries", "allowed")
-            wait_until("entries are allowed", allowed, _STREAMS_SECONDS)
+            wait_until("entries are allowed", partial(self._may_enter, session), _STREAMS_SECONDS)
         return session
 
     def _clear(self) -> None:
@@ -241,10 +242,15 @@ class Quickstart:
         except TradeprocError:
             return False
 
-    def _says(self, session: int, method: str, key: str, value: str) -> bool:
-        """Tell whether the trader says so of itself; one that gives no answer does not."""
+    def _is_ready(self, session: int) -> bool:
         try:
-            return bool(self.desk.client.call(names.trader(session), method, {}, 1.0)[key] == value)
+            return self.desk.client.call(names.trader(session), STATUS, NoBody(), 1.0).state == "ready"
+        except TradeprocError:
+            return False
+
+    def _may_enter(self, session: int) -> bool:
+        try:
+            return self.desk.client.call(names.trader(session), ASK_STATE, NoBody(), 1.0).entries == "allowed"
         except TradeprocError:
             return False
 
@@ -286,7 +292,7 @@ class Quickstart:
             same = f"{len(fills)} fills in the database, the same in the broker's own books."
             self.console.print(f"{same} Times are market time, UTC.", highlight=False)
         is_well = self._tell_decisions(session)
-        self.console.print(_FURTHER if self.options.keep else _AGAIN, highlight=False)
+        self.console.print(FURTHER if self.options.keep else AGAIN, highlight=False)
         return told == theirs and is_well
 
     def _settle(self, session: int) -> None:
@@ -295,9 +301,9 @@ class Quickstart:
 
         def is_settled() -> bool:
             nonlocal seen, since
-            told = self.desk.ask(names.trader(session), "state")["decisions"]
+            told = self.desk.ask(names.trader(session), ASK_STATE, NoBody()).decisions
             counts = self.desk.ask(names.KEEPER, DECISIONS, ListDecisions(session, 1)).counts
-            now = (int(told["bars"]), int(told["failed"]), int(told["wanted"]))
+            now = (told.bars, told.failed, told.wanted)
             self._bars = now[0]
             if now != seen:
                 seen, since = now, time.monotonic()
@@ -314,7 +320,7 @@ class Quickstart:
     def _tell_decisions(self, session: int) -> bool:
         """Say what the strategy wanted and did not get; a session that could not trade did not end well."""
         told = self._ask(names.KEEPER, DECISIONS, ListDecisions(session, 1000, refused=True))
-        ending = verdict(told.counts or DecisionCounts(0, 0, 0), told.decisions, session)
+        ending = verdict(told.counts or StoredDecisionCounts(0, 0, 0), told.decisions, session)
         for line in ending.lines:
             self.console.print(line, highlight=False, markup=False)
         return self._tell_deaths(session) and ending.is_well
@@ -335,10 +341,10 @@ class Quickstart:
 
     def _is_flat(self, session: int) -> bool:
         try:
-            state = self.desk.ask(names.trader(session), "state")
+            state = self.desk.ask(names.trader(session), ASK_STATE, NoBody())
         except TradeprocError:
             return False
-        return bool(state["position"] == 0 and not state["orders"])
+        return state.position == 0 and not state.orders
 
     def _trades(self, session: int) -> Sequence[Trade]:
         return self.desk.ask(names.KEEPER, TRADES, ListRows(session)).trades
@@ -359,19 +365,6 @@ class Quickstart:
                 self._ask(names.KEEPER, STOP, StopSession(self._session))
         Daemon(self.desk.home).stop()
         self._step("nothing is left running")
-
-
-_AGAIN = """
-Look further: scripts/quickstart --keep leaves it running; then scripts/tradectl
-status, orders, trades, watch, tail, --help. Other strategies: --strategy
-opening_range_breakout, donchian_atr, or a file of yours; see README.md.
-"""
-_FURTHER = """
-Everything still runs; the session is halted, because its tape is over:
-scripts/tradectl localbroker rewind --restart-sessions begins it again. Look with
-scripts/tradectl status, orders, trades, watch, tail, --help, or with
-.venv/bin/supervisorctl -c supervisord.conf status. scripts/stop ends it.
-"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

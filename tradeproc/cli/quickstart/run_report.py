@@ -6,9 +6,21 @@ from typing import Any
 
 from tradeproc.cli.why import death_line, refusal_line
 from tradeproc.errors import EXIT_FAULT
-from tradeproc.protocol.book_messages import DecisionCounts, DecisionShown
+from tradeproc.protocol.book_messages import DecisionShown, StoredDecisionCounts
 from tradeproc.supervision.deaths import Death
 from tradeproc.supervision.repeats import HUNG
+
+AGAIN = """
+Look further: scripts/quickstart --keep leaves it running; then scripts/tradectl
+status, orders, trades, watch, tail, --help. Other strategies: --strategy
+opening_range_breakout, donchian_atr, or a file of yours; see README.md.
+"""
+FURTHER = """
+Everything still runs; the session is halted, because its tape is over:
+scripts/tradectl localbroker rewind --restart-sessions begins it again. Look with
+scripts/tradectl status, orders, trades, watch, tail, --help, or with
+.venv/bin/supervisorctl -c supervisord.conf status. scripts/stop ends it.
+"""
 
 _SHOWN = 3
 _MANY_DEATHS = 5
@@ -40,7 +52,7 @@ def after_deaths(found: Sequence[tuple[str, Death]], trader: str, bars: int) -> 
     return RunReport(tuple(lines), len(found) < _MANY_DEATHS and not is_fault and not has_stopped)
 
 
-def verdict(counts: DecisionCounts, refused: Sequence[DecisionShown], session: int) -> RunReport:
+def verdict(counts: StoredDecisionCounts, refused: Sequence[DecisionShown], session: int) -> RunReport:
     """Return what to say of a strategy's decisions; `refused` are rows of those that were not carried out."""
     lines: list[str] = []
     failures = [row for row in refused if row.decision == "failed"]
@@ -70,7 +82,7 @@ def _refusal(row: DecisionShown) -> str:
 
 def fills_of(books: Mapping[str, Any], ours: str) -> list[dict[str, Any]]:
     """Return the fills in a broker's books of orders whose own ids begin with `ours`."""
-    orders = {order["id"] for order in books["orders"] if order["confirm_id"].startswith(ours)}
+    orders = {order["id"] for order in books["orders"] if order["client_id"].startswith(ours)}
     return [fill for fill in books["fills"] if fill["order_id"] in orders]
 
 

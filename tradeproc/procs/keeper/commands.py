@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 
 from tradeproc import config
-from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
 from tradeproc.clock import wall_ns
 from tradeproc.config import BadConfig, Config
@@ -33,6 +32,7 @@ from tradeproc.protocol.session_messages import (
     SessionStopped,
     StopSession,
 )
+from tradeproc.protocol.trader_messages import STOP, StopTrading, TradingStateNow
 from tradeproc.store import SessionRow, Store
 from tradeproc.supervision.client import Program, SupervisorAway
 from tradeproc.supervision.groups_shell import GroupsShell
@@ -161,7 +161,7 @@ class Commands:
             log.info("session_unwanted session=%d: to be flat first", row.id)
         deferred = Deferred[SessionStopped]()
 
-        def replied(reply: Reply[Body]) -> None:
+        def replied(reply: Reply[TradingStateNow]) -> None:
             match reply:
                 case Answered():
                     self._wait_flat(row, deferred, ends_at, _until(ends_at))
@@ -177,9 +177,9 @@ class Commands:
                         f"session {row.id} is not stopped, because its trader did not flatten: {reason}{still}"
                     )
 
-        params = {"flatten": True, "by": wish.by or "operator"}
+        wanted = StopTrading(wish.by or "operator", flatten=True)
         patience = max(0.0, min(_TOLD_SECONDS, seconds))
-        self._node.request(names.trader(row.id), "stop", params, seconds=patience, on_reply=replied)
+        self._node.request(names.trader(row.id), STOP, wanted, seconds=patience, on_reply=replied)
         return deferred
 
     def _take_back(self, row: SessionRow) -> str:

@@ -6,12 +6,11 @@ the database takes it. A file that cannot be read halts the host, with an alarm,
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from tradeproc.bus.addresses import Directory
-from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
 from tradeproc.domain.texts import storable
 from tradeproc.engine.turn import EXTERNAL
@@ -20,13 +19,16 @@ from tradeproc.home import Home
 from tradeproc.procs.keeper.lists import number
 from tradeproc.procs.keeper.unstored import Unstored
 from tradeproc.protocol import names, scopes
+from tradeproc.protocol.definitions import Method
 from tradeproc.protocol.scopes import Scope
 from tradeproc.protocol.switch_messages import SWITCHES, StandingLatch, SwitchThrown, ThrowSwitch, TraderHeard
+from tradeproc.protocol.trader_messages import FLATTEN, HALT, REDUCE, RESUME, Command, Switch, TradingStateNow
 from tradeproc.store import DatabaseDown, Latch, SessionRow, Store
 
 log = logging.getLogger(__name__)
 
 _STATES = {"halt": "halted", "reduce": "reducing", "resume": "active"}
+_OF_TRADER: Mapping[str, Method[Switch, TradingStateNow]] = {"halt": HALT, "reduce": REDUCE, "resume": RESUME}
 _ANSWER_SECONDS = 3.0
 
 
@@ -137,23 +139,27 @@ class Latches:
             heard = tuple(found for session in sessions if (found := results[session]) is not None)
             deferred.answer(SwitchThrown(told.scope, kept.latch, kept.standing, heard))
 
-        def replied(session: int, reply: Reply[Body]) -> None:
+        def replied(session: int, reply: Reply[TradingStateNow]) -> None:
             match reply:
-                case Answered({"is_concerned": False}):
+                case Answered(now) if not now.is_concerned:
                     results[session] = None
-                case Answered(said):
-                    results[session] = TraderHeard(session, True, trading_state=said.get("trading_state"))
+                case Answered(now):
+                    results[session] = TraderHeard(session, True, trading_state=now.trading_state)
                 case RequestWasRefused(reason) | NoAnswer(reason):
                     log.warning("switch_unheard method=%s session=%d reason=%s", method, session, reason)
                     results[session] = TraderHeard(session, False, reason=reason)
             if len(results) == len(sessions):
                 answer()
 
-        params = {"scope": told.scope, "by": told.by, "reason": told.reason}
         seconds = max(0.0, min(_ANSWER_SECONDS, told.seconds))
         for session in sessions:
-            process = names.trader(session)
-            self._node.request(process, method, params, seconds=seconds, on_reply=partial(replied, session))
+            process, heard = names.trader(session), partial(replied, session)
+            if method == FLATTEN.name:
+                command = Command(told.by, told.reason)
+                self._node.request(process, FLATTEN, command, seconds=seconds, on_reply=heard)
+            else:
+                switch = Switch(told.by, told.reason, told.scope)
+                self._node.request(process, _OF_TRADER[method], switch, seconds=seconds, on_reply=heard)
         if not sessions:
             self._node.after(0.0, answer)
         return deferred

@@ -80,7 +80,7 @@ def _decisions(store: Store, asked: ListDecisions) -> books.DecisionsListed:
         return [books.DecisionShown(**asdict(row)) for row in rows]
 
     rows, is_cut = _newest(asked, read)
-    counts = None if asked.session is None else books.DecisionCounts(**store.decision_counts(asked.session))
+    counts = None if asked.session is None else books.StoredDecisionCounts(**store.decision_counts(asked.session))
     return books.DecisionsListed(rows, is_cut, counts)
 
 

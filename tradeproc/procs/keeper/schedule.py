@@ -7,12 +7,12 @@ import logging
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Answered, Node, Reply
 from tradeproc.clock import SECOND
 from tradeproc.domain.units import Nanos
 from tradeproc.domain.wanted import RUNNING, wanted_now
 from tradeproc.protocol import names
+from tradeproc.protocol.trader_messages import STOP, StopTrading, TradingStateNow
 from tradeproc.store import DatabaseDown, SessionRow, Store
 from tradeproc.supervision.client import Program
 from tradeproc.supervision.wanted_groups import is_done
@@ -115,8 +115,8 @@ class Schedules:
         log.info("session_over session=%d: its trader is told to get flat", session)
         self._node.request(
             names.trader(session),
-            "stop",
-            {"flatten": True, "by": "keeper"},
+            STOP,
+            StopTrading("keeper", flatten=True),
             seconds=_ANSWER_SECONDS,
             on_reply=partial(_heard, session),
         )
@@ -151,6 +151,6 @@ def _has_ended(members: Iterable[Program]) -> bool:
     return any(program.process.is_trader and is_done(program) for program in members)
 
 
-def _heard(session: int, reply: Reply[Body]) -> None:
+def _heard(session: int, reply: Reply[TradingStateNow]) -> None:
     if not isinstance(reply, Answered):
         log.warning("flatten_unheard session=%d reason=%s", session, reply)

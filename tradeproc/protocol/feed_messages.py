@@ -1,0 +1,111 @@
+"""What the feeds of a login publish: candles, orders, positions, and whether their stream is up."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tradeproc.domain.broker_orders import ListedOrder, ListedPosition
+from tradeproc.domain.candles import Candle
+from tradeproc.domain.units import Nanos
+from tradeproc.protocol.definitions import FollowedTopic, Topic
+
+UpOrDown = Literal["up", "down"]
+
+
+@dataclass(slots=True, kw_only=True)
+class CandleBody(Candle):
+    """A candle and whose it is; `history` for one that is told again, after a connection or on request."""
+
+    contract: str
+    minutes: int
+    history: bool = False
+
+    @classmethod
+    def of(cls, candle: Candle, contract: str, minutes: int, *, is_history: bool = False) -> "CandleBody":
+        """Return a candle of a contract and interval as a body."""
+        return cls(
+            opened_at=candle.opened_at,
+            closed_at=candle.closed_at,
+            open=candle.open,
+            high=candle.high,
+            low=candle.low,
+            close=candle.close,
+            volume=candle.volume,
+            ticks=candle.ticks,
+            is_closed=candle.is_closed,
+            contract=contract,
+            minutes=minutes,
+            history=is_history,
+        )
+
+    @property
+    def candle(self) -> Candle:
+        """Return the candle alone."""
+        return Candle(
+            self.opened_at,
+            self.closed_at,
+            self.open,
+            self.high,
+            self.low,
+            self.close,
+            self.volume,
+            self.ticks,
+            self.is_closed,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedState:
+    """How whole a snapshot is: `up` while the stream runs, `complete` once the broker has told everything."""
+
+    up: bool = False
+    complete: bool = True
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether the snapshot is all that there is."""
+        return self.up and self.complete
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candles(FeedState):
+    """The newest candles, oldest first."""
+
+    candles: tuple[CandleBody, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedOrders(FeedState):
+    """The orders that the broker has told on the present connection."""
+
+    orders: tuple[ListedOrder, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedPositions(FeedState):
+    """The positions that the broker has told on the present connection."""
+
+    positions: tuple[ListedPosition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamBody:
+    """Whether a broker's stream is up: complete, connected and current."""
+
+    state: UpOrDown
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BeatBody:
+    """The broker's own sign of life."""
+
+    at: Nanos
+
+
+CANDLE: FollowedTopic[CandleBody, Candles] = FollowedTopic("candle", CandleBody, ("bars",), Candles)
+ORDER: FollowedTopic[ListedOrder, ListedOrders] = FollowedTopic("order", ListedOrder, ("orders",), ListedOrders)
+POSITION: FollowedTopic[ListedPosition, ListedPositions] = FollowedTopic(
+    "position", ListedPosition, ("positions",), ListedPositions
+)
+STREAM: Topic[StreamBody] = Topic("stream", StreamBody, ("bars", "orders", "positions"))
+BEAT: Topic[BeatBody] = Topic("beat", BeatBody, ("orders", "positions"))

@@ -1,0 +1,49 @@
+"""What every process says about itself, whatever it is: heartbeat, status, ping."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from tradeproc.domain.units import Nanos
+from tradeproc.protocol.definitions import ANY, Method, NoBody, Topic
+from tradeproc.protocol.names import ProcessName
+
+ProcessState = Literal["starting", "ready", "degraded", "stopping"]
+
+_ALL: Final = (ANY,)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """State, progress and lag of a process; `bus/vitals.py` says what the numbers mean.
+
+    `lag_ns` is the longest way of a message within the last second; `statistics` are the numbers of its parts, each
+    under its own name.
+    """
+
+    process: ProcessName
+    pid: int
+    kind: str
+    state: ProcessState
+    detail: str
+    started_at: Nanos
+    at: Nanos
+    last_event_at: Nanos | None
+    market_at: Nanos | None
+    lag_ns: int
+    loop: int
+    work: int
+    epoch: int
+    statistics: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat(Status):
+    """The same, with the last number of each topic, by which a subscriber sees what it has missed."""
+
+    topics: Mapping[str, int]
+
+
+HEARTBEAT: Topic[Heartbeat] = Topic("heartbeat", Heartbeat, _ALL)
+STATUS: Method[NoBody, Status] = Method("status", NoBody, Status, _ALL)
+PING: Method[NoBody, NoBody] = Method("ping", NoBody, NoBody, _ALL)

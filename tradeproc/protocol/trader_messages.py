@@ -1,0 +1,211 @@
+"""What a trader publishes and answers: its session's state, orders, fills, position, candles, decisions, commands."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Final, Literal
+
+from tradeproc.domain.book import Divergence, Fill, Position
+from tradeproc.domain.instruments import instrument_of
+from tradeproc.domain.orders import Order
+from tradeproc.domain.units import Money, Nanos, Price
+from tradeproc.protocol.definitions import FollowedTopic, Method, NoBody, Topic
+from tradeproc.protocol.feed_messages import CandleBody, Candles, UpOrDown
+from tradeproc.protocol.scopes import Scope
+
+TradingWord = Literal["active", "reducing", "halted"]
+
+_TRADER: Final = ("trader",)
+
+# --- what happened
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBody(Order):
+    """An order with its prices in points beside those in ticks, for people."""
+
+    limit_price: Price | None = None
+    stop_price: Price | None = None
+
+    @classmethod
+    def of(cls, order: Order) -> "OrderBody":
+        """Return an order with its prices in points."""
+        price = instrument_of(order.contract).price
+        return cls(
+            **{name: getattr(order, name) for name in _ORDER_FIELDS},
+            limit_price=None if order.limit is None else price(order.limit),
+            stop_price=None if order.stop is None else price(order.stop),
+        )
+
+
+_ORDER_FIELDS: Final = tuple(field.name for field in fields(Order))
+
+
+def order_bodies(orders: Sequence[Order]) -> tuple[OrderBody, ...]:
+    """Return orders with their prices in points."""
+    return tuple(map(OrderBody.of, orders))
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionBody:
+    """What a strategy wanted and what became of it, for people who watch; `refusal` is empty when it was done."""
+
+    decision: str
+    reason: str
+    refusal: str
+    candle_opened_at: Nanos
+    market_at: Nanos
+    at: Nanos
+    orders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """The orders that the trader knows: those that can still fill and the newest ended ones."""
+
+    orders: tuple[OrderBody, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """The session's position by the trader's own count."""
+
+    positions: tuple[Position, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fills:
+    """The newest fills, oldest first."""
+
+    fills: tuple[Fill, ...]
+
+
+# --- how the session is
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedDecision:
+    """A decision that was not done, and why."""
+
+    at: Nanos
+    market_at: Nanos
+    decision: str
+    refusal: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionCounts:
+    """How many bars were decided or failed, how many wishes were refused, and the newest refusals.
+
+    `failure` is the newest failure of the strategy, `off` why it is not called any more; both empty when there is
+    none.
+    """
+
+    bars: int
+    failed: int
+    failure: str
+    off: str
+    wanted: int
+    refused: int
+    newest: tuple[RefusedDecision, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """Session, position, profit, orders that can still fill, alarms and what is known of the world.
+
+    `entries` is `allowed` or what holds them back, `why` says why no entry was made. Profit is in `currency`, before
+    fees; a number that nobody knows is None. `last` is the newest price heard, in points. `streams` has `up` or a
+    reason for each stream, `alarms` the detail of each that stands.
+    """
+
+    session: int
+    name: str
+    login: str
+    data_login: str
+    account: str
+    contract: str
+    minutes: int
+    strategy: str
+    fence: int
+    trading_state: TradingWord
+    entries: str
+    why: str
+    decisions: DecisionCounts
+    position: int
+    average: Price | None
+    realized: Money | None
+    unrealized: Money | None
+    currency: str
+    fills: int
+    orders: tuple[OrderBody, ...]
+    last: float | None
+    market_at: Nanos | None
+    bars: int
+    warm: bool
+    reconciled: bool
+    closing: bool
+    lease: bool
+    database: UpOrDown
+    streams: Mapping[str, str]
+    alarms: Mapping[str, str]
+
+
+# --- commands
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of `by`, a person or a process; `reason` is for people."""
+
+    by: str = "operator"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Switch(Command):
+    """Set the latch of a scope; an empty one means the trader's own session."""
+
+    scope: Scope | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetTradingState(Switch):
+    """Set the latch of a scope to a trading state."""
+
+    state: TradingWord
+
+
+@dataclass(frozen=True, slots=True)
+class StopTrading(Command):
+    """End in order; with `flatten` after the position is closed."""
+
+    flatten: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TradingStateNow:
+    """The trading state that counts after a command; not `is_concerned`: it means a login that the session lacks."""
+
+    trading_state: TradingWord
+    is_concerned: bool = True
+
+
+STATE: FollowedTopic[SessionState, SessionState] = FollowedTopic("state", SessionState, _TRADER, SessionState)
+CANDLE: FollowedTopic[CandleBody, Candles] = FollowedTopic("candle", CandleBody, _TRADER, Candles)
+ORDER: FollowedTopic[OrderBody, Orders] = FollowedTopic("order", OrderBody, _TRADER, Orders)
+FILL: FollowedTopic[Fill, Fills] = FollowedTopic("fill", Fill, _TRADER, Fills)
+POSITION: FollowedTopic[Position, Positions] = FollowedTopic("position", Position, _TRADER, Positions)
+DECISION: Topic[DecisionBody] = Topic("decision", DecisionBody, _TRADER)
+DIVERGENCE: Topic[Divergence] = Topic("divergence", Divergence, _TRADER)
+
+ASK_STATE: Method[NoBody, SessionState] = Method("state", NoBody, SessionState, _TRADER)
+ASK_ORDERS: Method[NoBody, Orders] = Method("orders", NoBody, Orders, _TRADER)
+SET_TRADING_STATE: Method[SetTradingState, TradingStateNow] = Method(
+    "set_trading_state", SetTradingState, TradingStateNow, _TRADER
+)
+HALT: Method[Switch, TradingStateNow] = Method("halt", Switch, TradingStateNow, _TRADER)
+REDUCE: Method[Switch, TradingStateNow] = Method("reduce", Switch, TradingStateNow, _TRADER)
+RESUME: Method[Switch, TradingStateNow] = Method("resume", Switch, TradingStateNow, _TRADER)
+FLATTEN: Method[Command, TradingStateNow] = Method("flatten", Command, TradingStateNow, _TRADER)
+RECONCILE: Method[Command, TradingStateNow] = Method("reconcile", Command, TradingStateNow, _TRADER)
+STOP: Method[StopTrading, TradingStateNow] = Method("stop", StopTrading, TradingStateNow, _TRADER)
