@@ -18,7 +18,7 @@ from tradeproc.domain.candles import Candle
 from tradeproc.domain.fills import standing
 from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.session import SessionLimits, SessionSpec, StopPolicy
-from tradeproc.domain.units import MINUTE, SECOND, Contracts, Nanos
+from tradeproc.domain.units import SECOND, Contracts, Nanos
 from tradeproc.engine import effects as do
 from tradeproc.engine import events
 from tradeproc.engine.events import Event, StreamKind
@@ -26,8 +26,10 @@ from tradeproc.engine.state import Holding, Setup, State, new_state
 from tradeproc.engine.trader import step
 from tradeproc.engine.turn import after_fill
 from tradeproc.strategies.contract import NOTHING, AnyStrategy, Decision, View
+from tradeproc.testing import candles
 
 START = 1_700_000_000 * SECOND
+FIRST_MINUTE = 1_600_000_020 // 60
 T = TypeVar("T")
 Plan = Callable[[View], Decision]
 
@@ -76,9 +78,8 @@ def spec(**changes: Any) -> SessionSpec:
 
 
 def candle(number: int, close: float = 4800.0, **changes: Any) -> Candle:
-    opened_at = Nanos(1_600_000_020 * SECOND + number * MINUTE)
-    values = dict(open=close, high=close + 1, low=close - 1, close=close, volume=10, ticks=5)
-    return Candle(opened_at, Nanos(opened_at + MINUTE), **{**values, **changes})
+    usual = {"high": close + 1, "low": close - 1, "volume": 10, "ticks": 5}
+    return candles.candle(FIRST_MINUTE + number, close, **usual | changes)
 
 
 class Killed(Exception):

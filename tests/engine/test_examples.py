@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.engine.desk import MINUTE, Desk, candle
+from tests.engine.desk import Desk, candle
 from tradeproc.domain.orders import OrderRole, OrderState
-from tradeproc.domain.units import Nanos
+from tradeproc.domain.units import MINUTE, Nanos
 from tradeproc.engine import effects as do
 from tradeproc.engine import events
 from tradeproc.engine.state import Setup, new_state

@@ -6,15 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradeproc.domain.candles import Candle
-from tradeproc.domain.units import MINUTE, Nanos
+from tradeproc.domain.units import MINUTE
 from tradeproc.market.candle_series import CandleSeries, Placement, merge
+from tradeproc.testing import candles
 
 
 def candle(minute: int, close: float = 10.0, *, is_closed: bool = True) -> Candle:
-    opened_at = Nanos(minute * MINUTE)
-    return Candle(
-        opened_at, Nanos(opened_at + MINUTE), 10.0, max(10.0, close), min(10.0, close), close, 5, 2, is_closed
-    )
+    terms = {"open": 10.0, "high": max(10.0, close), "low": min(10.0, close), "volume": 5, "ticks": 2}
+    return candles.candle(minute, close, **terms, is_closed=is_closed)
 
 
 def series(*minutes: int, maximum: int = 100) -> CandleSeries:

@@ -3,12 +3,23 @@
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.units import MINUTE, Nanos
 
 Trade = tuple[int, Decimal | float | str, int]
 """A trade of a tape: UTC nanoseconds, the price in points, contracts."""
+
+
+def candle(minute: int, close: float, **changes: Any) -> Candle:
+    """Return the closed candle of a minute of the epoch, which trades once, at `close` points.
+
+    `changes` override any field of a `Candle`.
+    """
+    values: dict[str, Any] = {"open": close, "high": close, "low": close, "close": close, "volume": 1, "ticks": 1}
+    opened_at = minute * MINUTE
+    return Candle(Nanos(opened_at), Nanos(opened_at + MINUTE), **values | changes)
 
 
 def candles(closes: Sequence[float], *, first: int = 0, reach: float = 0.0) -> list[Candle]:
@@ -18,17 +29,7 @@ def candles(closes: Sequence[float], *, first: int = 0, reach: float = 0.0) -> l
     close.
     """
     return [
-        Candle(
-            Nanos((first + index) * MINUTE),
-            Nanos((first + index + 1) * MINUTE),
-            close,
-            close + reach,
-            close - reach,
-            close,
-            1,
-            1,
-        )
-        for index, close in enumerate(closes)
+        candle(minute, close, high=close + reach, low=close - reach) for minute, close in enumerate(closes, first)
     ]
 
 
