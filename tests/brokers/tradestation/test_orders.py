@@ -87,7 +87,7 @@ FAILED = {"OrderID": "78", "Error": "FAILED", "Message": "Order failed. Reason: 
         ({"Orders": [{"OrderID": "77"}]}, Accepted({"a1": "77"})),
         ({"Orders": [], "Errors": [FAILED]}, Refused("Order failed. Reason: off-tick price")),
         ({"Orders": [FAILED]}, Refused("Order failed. Reason: off-tick price")),
-        ({"Error": "UnwritableOrder", "Message": "no"}, Refused("BadRequest: no")),
+        ({"Error": "BadRequest", "Message": "no"}, Refused("BadRequest: no")),
         (
             {"Orders": [TAKEN], "Errors": [FAILED]},
             Unanswered("taken only in part: Order failed. Reason: off-tick price"),
@@ -104,7 +104,7 @@ FAILED = {"OrderID": "78", "Error": "FAILED", "Message": "Order failed. Reason: 
             {"Orders": [TAKEN, {"OrderID": "78", "Message": "Order failed."}]},
             Unanswered("taken only in part: Order failed."),
         ),
-        ({"StatusCode": "UnwritableOrder", "TraceId": "t", "Message": "no"}, Refused("BadRequest: no")),
+        ({"StatusCode": "BadRequest", "TraceId": "t", "Message": "no"}, Refused("BadRequest: no")),
         ({"Orders": "x"}, Unanswered("the answer to the order cannot be read")),
     ],
 )
@@ -149,7 +149,7 @@ def test_a_cancel_is_answered_by_the_order_it_names() -> None:
     said = {"Message": "Cancel request sent", "OrderID": "77"}
 
     assert parse_request_answer(said, "a1", "77") == Accepted({"a1": "77"})
-    assert parse_request_answer({"Error": "UnwritableOrder", "Message": "Not an open order."}, "a1", "77") == Refused(
+    assert parse_request_answer({"Error": "BadRequest", "Message": "Not an open order."}, "a1", "77") == Refused(
         "BadRequest: Not an open order."
     )
     assert parse_request_answer({}, "a1", "77") == Unanswered("the answer names no order")
@@ -158,7 +158,7 @@ def test_a_cancel_is_answered_by_the_order_it_names() -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ({"Error": "UnwritableOrder", "Message": "no"}, "400 BadRequest: no"),
+        ({"Error": "BadRequest", "Message": "no"}, "400 BadRequest: no"),
         (
             {"TraceId": "t", "StatusCode": "400", "Message": "Limit price is missing"},
             "400 400: Limit price is missing",
