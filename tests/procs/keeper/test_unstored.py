@@ -240,6 +240,22 @@ def test_a_latch_that_the_database_refuses_kills_nobody_is_told_and_holds(host: 
     assert not host.file.exists()
 
 
+def test_the_alarm_of_a_refusal_ends_though_its_keeper_or_its_switch_is_another_one_by_then(host: Host) -> None:
+    latches = Unstored(host.store, host.home)
+    with refusing_halts(host.url):
+        latches.set("host", "halted", "me", "drill")
+        assert host.alarms() == [REFUSED_ALARM]
+        assert latches.set("host", "reducing", "me", "drill") == "stored"
+        assert host.alarms() == []
+        latches.set("host", "halted", "me", "drill")
+        assert host.alarms() == [REFUSED_ALARM]
+
+    Unstored(host.store, host.home).store_all()
+
+    assert host.store.latch("host").state == "halted"
+    assert host.alarms() == []
+
+
 @pytest.mark.parametrize("reason", ["half a pair \udce4", "nothing \x00 at all", "both \x00\udcff"])
 def test_a_reason_that_no_database_can_hold_stops_no_halt(host: Host, reason: str) -> None:
     host.begin("keeper")

@@ -37,6 +37,8 @@ class Unstored:
         self._latches: dict[str, Latch] = {}
         self._late: set[str] = set()
         self._refusals: dict[str, str] = {}
+        # whether the alarm about refusals may stand: an earlier keeper may have raised it for what it left
+        self._is_refusal_told = False
         self._alarms: list[tuple[str, str, Nanos]] = []
         # files that could not be read and have their name still
         self._unread: set[Path] = set()
@@ -110,6 +112,7 @@ class Unstored:
             case Known(latches):
                 self._latches |= {latch.scope: latch for latch in latches}
                 self._late |= {latch.scope for latch in latches}
+                self._is_refusal_told |= bool(latches)
             case Unknown(reason):
                 log.critical("latches_unread file=%s reason=%s: the host is halted", file, reason)
                 safe = unread(reason, wall_ns())
@@ -126,7 +129,9 @@ class Unstored:
         del self._latches[latch.scope]
         self._late.discard(latch.scope)
         self._is_written = False
-        if self._refusals.pop(latch.scope, None) is not None and not self._refusals:
+        self._refusals.pop(latch.scope, None)
+        if self._is_refusal_told and not self._refusals:
+            self._is_refusal_told = False
             self._alarms.append((REFUSED_ALARM, "", wall_ns()))
         if latch.scope == scopes.HOST and latch.state == "active":
             # a person has looked at what the alarm is about
@@ -135,6 +140,7 @@ class Unstored:
     def _note_refusal(self, scope: str, refused: StatementRefused) -> None:
         if self._refusals.get(scope) != str(refused):
             self._refusals[scope] = str(refused)
+            self._is_refusal_told = True
             log.critical("latch_refused scope=%s reason=%s: it holds from %s", scope, refused, self._file)
             self._alarms.append((REFUSED_ALARM, f"{scope}: {refused}; it holds from {self._file}", wall_ns()))
 
