@@ -35,6 +35,7 @@ from tradeproc.protocol import names
 from tradeproc.protocol.definitions import NoBody
 from tradeproc.protocol.names import TOKENS
 from tradeproc.protocol.process_messages import STATUS, Status
+from tradeproc.protocol.token_messages import LOGINS
 from tradeproc.protocol.trader_messages import ASK_STATE
 from tradeproc.store import SessionRow, Store
 from tradeproc.store.embedded import database_url
@@ -223,14 +224,14 @@ class Collector:
 
     def _logins(self) -> Answer[tuple[LoginSeen, ...]]:
         try:
-            rows = self.desk.ask(TOKENS, "logins", seconds=_SECONDS)["logins"]
+            rows = self.desk.ask(TOKENS, LOGINS, NoBody(), seconds=_SECONDS).logins
         except TradeprocError as error:
             return Unknown(str(error))
         return Known(
             tuple(
                 LoginSeen(
-                    *(row["login"], row["state"], row["expires_at"], row.get("logged_in_at"), row["detail"]),
-                    person_needed_at=row.get("person_needed_at"),
+                    *(row.login, row.state, row.expires_at, row.logged_in_at, row.detail),
+                    person_needed_at=row.person_needed_at,
                 )
                 for row in rows
             )

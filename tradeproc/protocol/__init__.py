@@ -8,6 +8,7 @@ Pure: no socket, no clock. The bus carries these as texts; nobody else puts them
     scopes.py        what a latch or an alarm is about, as `session:7`
     session_messages.py switch_messages.py book_messages.py   what the keeper is asked and tells
     trader_messages.py feed_messages.py                       what traders and feeds are asked and tell
+    token_messages.py                                         how logins stand
     process_messages.py                                       what every process says about itself
     definitions.py   what a topic and a method are: a name, the types of what is said, who says it
     codec.py         a type as the form of a message, with both ways derived from the type

@@ -8,7 +8,6 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from rich.text import Text
@@ -22,7 +21,10 @@ from tradeproc.config import Secret
 from tradeproc.desk.exit_status import NotFound, WrongUsage
 from tradeproc.desk.installation import Desk
 from tradeproc.domain.records import BadValue
+from tradeproc.protocol.definitions import NoBody
 from tradeproc.protocol.names import TOKENS
+from tradeproc.protocol.token_messages import AUTHORIZE, LOGINS, BeginLogin, LoginBegun
+from tradeproc.protocol.writing import plain
 
 _SECONDS = 30.0
 _PATIENCE = 300
@@ -56,7 +58,7 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
 
 def logins(desk: Desk, _arguments: Namespace) -> Outcome:
     """List the logins."""
-    rows = desk.ask(TOKENS, "logins")["logins"]
+    rows = [plain(each) for each in desk.ask(TOKENS, LOGINS, NoBody()).logins]
     columns = (
         Column("login", "login"),
         Column("state", "state", tables.state),
@@ -71,9 +73,8 @@ def logins(desk: Desk, _arguments: Namespace) -> Outcome:
 def login(desk: Desk, arguments: Namespace) -> Outcome:
     """Ask a person for what the login's kind needs, and give that to the tokens process."""
     name = _named(desk, arguments.login)
-    asked = desk.ask(TOKENS, "authorize", {"login": name})
-    # a process of the version before knows consents only, and tells no kind
-    match CredentialKind(asked.get("kind", CredentialKind.OAUTH2_CODE)):
+    asked = desk.ask(TOKENS, AUTHORIZE, BeginLogin(name))
+    match CredentialKind(asked.kind or CredentialKind.OAUTH2_CODE):
         case CredentialKind.NONE:
             return Outcome({"login": name, "state": "ok"}, Text(f"login {name} needs no login"))
         case CredentialKind.PASSWORD:
@@ -84,23 +85,23 @@ def login(desk: Desk, arguments: Namespace) -> Outcome:
     return Outcome({"login": name, "state": "ok"}, Text(f"login {name}: done"))
 
 
-def _consent(desk: Desk, arguments: Namespace, asked: dict[str, Any], name: str) -> dict[str, str]:
+def _consent(desk: Desk, arguments: Namespace, asked: LoginBegun, name: str) -> dict[str, str]:
     """Return what the browser brought back."""
     redirect_uri = desk.config.login(name).redirect_uri
     parts = urlsplit(redirect_uri)
     if arguments.paste or parts.hostname not in _LOCAL or parts.scheme != "http":
-        _tell(asked["url"])
+        _tell(asked.url)
         back = _pasted()
     else:
-        with ConsentListener(redirect_uri, asked["state"]) as listener:
-            _tell(asked["url"])
+        with ConsentListener(redirect_uri, asked.state) as listener:
+            _tell(asked.url)
             back = listener.wait(arguments.seconds)
-    return {"redirected_to": back, "state": asked["state"]}
+    return {"redirected_to": back, "state": asked.state}
 
 
-def _user_password(desk: Desk, arguments: Namespace, asked: dict[str, Any]) -> dict[str, str]:
+def _user_password(desk: Desk, arguments: Namespace, asked: LoginBegun) -> dict[str, str]:
     """Return user and password: from a file, typed without an echo, or the next line of a pipe."""
-    user = arguments.user or asked.get("user") or _line("User: ")
+    user = arguments.user or asked.user or _line("User: ")
     if arguments.password_file is not None:
         try:
             return {
