@@ -5,10 +5,12 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import orjson
 import pytest
 from rich.console import Console
 
 from tests.desk.states import STOP, state
+from tradeproc.cli.commands.watching import picture
 from tradeproc.cli.screen import Screen
 from tradeproc.cli.view import market_line, progress_line, render
 from tradeproc.domain.book import Fill
@@ -170,3 +172,11 @@ def test_a_line_says_what_keeps_a_session_from_trading() -> None:
     assert progress_line(full().with_summary(summary(decisions=told))).endswith("7 refused")
     assert progress_line(full().with_summary(summary(decisions={**told, "failed": 2}))).endswith("failed on 2 bars")
     assert progress_line(full().with_summary(summary(decisions={**told, "off": "x"}))).endswith("strategy off")
+
+
+def test_the_picture_of_a_screen_is_json() -> None:
+    told = orjson.loads(orjson.dumps(picture(full()), default=str))
+
+    assert told["summary"]["name"] == "mine"
+    assert told["processes"]["core.keeper"]["state"] == "ready"
+    assert orjson.loads(orjson.dumps(picture(Screen()), default=str))["summary"] == {}

@@ -158,7 +158,7 @@ class Screen:
 
     def with_heartbeat(self, beat: Heartbeat, heard_at: int) -> "Screen":
         """Return the screen with a heartbeat applied; `heard_at` is monotonic nanoseconds."""
-        process = ProcessSeen(beat.process, beat.state, heard_at, beat.lag_ns, beat.detail)
+        process = ProcessSeen(str(beat.process), beat.state, heard_at, beat.lag_ns, beat.detail)
         told = beat.market_at
         market_at = self.market_at if told is None else max(told, self.market_at or 0)
         return replace(self, processes={**self.processes, process.name: process}, market_at=market_at)

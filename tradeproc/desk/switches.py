@@ -16,7 +16,7 @@ from tradeproc.protocol import names, scopes
 from tradeproc.protocol.names import KEEPER
 from tradeproc.protocol.scopes import Scope
 from tradeproc.protocol.switch_messages import SWITCHES, StandingLatch, ThrowSwitch, TraderHeard
-from tradeproc.protocol.trader_messages import FLATTEN, HALT, REDUCE, Command, Switch
+from tradeproc.protocol.trader_messages import FLATTEN, HALT, REDUCE, Switch
 
 STORED, UNSTORED = "stored", "not stored"
 _KEEPER_SECONDS = 8.0
@@ -100,7 +100,7 @@ def _tell(desk: Desk, name: str, scope: Scope, sessions: Sequence[int], reason: 
             told = client.call(trader, REDUCE if name == "reduce" else HALT, switch, _TRADER_SECONDS)
             if name == "flatten":
                 # flat without a halt would enter again
-                told = client.call(trader, FLATTEN, Command(_BY, reason), _TRADER_SECONDS)
+                told = client.call(trader, FLATTEN, switch, _TRADER_SECONDS)
         except (Outage, Refusal) as error:
             return TraderHeard(session, False, reason=str(error))
         if not told.is_concerned:

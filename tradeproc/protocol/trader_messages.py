@@ -206,6 +206,6 @@ SET_TRADING_STATE: Method[SetTradingState, TradingStateNow] = Method(
 HALT: Method[Switch, TradingStateNow] = Method("halt", Switch, TradingStateNow, _TRADER)
 REDUCE: Method[Switch, TradingStateNow] = Method("reduce", Switch, TradingStateNow, _TRADER)
 RESUME: Method[Switch, TradingStateNow] = Method("resume", Switch, TradingStateNow, _TRADER)
-FLATTEN: Method[Command, TradingStateNow] = Method("flatten", Command, TradingStateNow, _TRADER)
+FLATTEN: Method[Switch, TradingStateNow] = Method("flatten", Switch, TradingStateNow, _TRADER)
 RECONCILE: Method[Command, TradingStateNow] = Method("reconcile", Command, TradingStateNow, _TRADER)
 STOP: Method[StopTrading, TradingStateNow] = Method("stop", StopTrading, TradingStateNow, _TRADER)

@@ -22,13 +22,15 @@ from tradeproc.protocol import names, scopes
 from tradeproc.protocol.definitions import Method
 from tradeproc.protocol.scopes import Scope
 from tradeproc.protocol.switch_messages import SWITCHES, StandingLatch, SwitchThrown, ThrowSwitch, TraderHeard
-from tradeproc.protocol.trader_messages import FLATTEN, HALT, REDUCE, RESUME, Command, Switch, TradingStateNow
+from tradeproc.protocol.trader_messages import FLATTEN, HALT, REDUCE, RESUME, Switch, TradingStateNow
 from tradeproc.store import DatabaseDown, Latch, SessionRow, Store
 
 log = logging.getLogger(__name__)
 
 _STATES = {"halt": "halted", "reduce": "reducing", "resume": "active"}
-_OF_TRADER: Mapping[str, Method[Switch, TradingStateNow]] = {"halt": HALT, "reduce": REDUCE, "resume": RESUME}
+_OF_TRADER: Mapping[str, Method[Switch, TradingStateNow]] = {
+    each.name: each for each in (HALT, REDUCE, RESUME, FLATTEN)
+}
 _ANSWER_SECONDS = 3.0
 
 
@@ -154,12 +156,8 @@ class Latches:
         seconds = max(0.0, min(_ANSWER_SECONDS, told.seconds))
         for session in sessions:
             process, heard = names.trader(session), partial(replied, session)
-            if method == FLATTEN.name:
-                command = Command(told.by, told.reason)
-                self._node.request(process, FLATTEN, command, seconds=seconds, on_reply=heard)
-            else:
-                switch = Switch(told.by, told.reason, told.scope)
-                self._node.request(process, _OF_TRADER[method], switch, seconds=seconds, on_reply=heard)
+            switch = Switch(told.by, told.reason, told.scope)
+            self._node.request(process, _OF_TRADER[method], switch, seconds=seconds, on_reply=heard)
         if not sessions:
             self._node.after(0.0, answer)
         return deferred
