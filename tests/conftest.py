@@ -36,6 +36,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(clean_up)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the workers of a whole run begin with the drills, whose files are few and long.
+
+    A worker takes whole files: with a long one at the end, the other workers would have nothing left to do.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.get_closest_marker("drill") is None)
+
+
 def processes_of(folder: Path) -> list[psutil.Process]:
     """Return the living processes that were started with a home under `folder`, and our own children."""
     found = psutil.Process().children(recursive=True)
