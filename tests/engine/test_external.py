@@ -339,7 +339,7 @@ def test_a_broker_that_contradicts_itself_is_recorded_once() -> None:
     desk.run(1500)
 
     assert [(row.kind.value, row.cause) for row in desk.divergences] == [
-        ("order_filled", "the broker's position has what its list has not")
+        ("order_filled", "the broker's position shows contracts that its list of orders does not show as filled")
     ]
     assert desk.position == 1
     assert len(desk.all_of(do.AskOrders)) < 40

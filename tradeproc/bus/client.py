@@ -1,4 +1,4 @@
-"""The blocking side, for commands and for the rare moment when a process must wait for an answer."""
+"""The blocking client, for commands and for the rare moment when a process must wait for an answer."""
 
 from collections.abc import Iterator
 from types import TracebackType

@@ -35,7 +35,10 @@ class BadFrames(Refusal):
 
 
 class Unencodable(Refusal):
-    """A body that cannot be written: a number beyond 64 bits, a text that is no Unicode; said to who waits for it."""
+    """A body that cannot be written: a number beyond 64 bits, a text that is no Unicode.
+
+    The process that waits for the message is told.
+    """
 
 
 class ReplyStatus(IntEnum):

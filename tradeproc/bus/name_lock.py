@@ -1,7 +1,7 @@
 """At most one living process a name: a lock file beside the sockets, held as long as the process lives.
 
-The kernel drops the lock when the process dies, however it dies. The file says who holds it and whose child that was:
-an orphan that hangs does not hear that its parent died, and nobody but its successor is there to end it.
+The kernel drops the lock when the process dies, however it dies. The file holds the pid of the holder and of its
+parent: an orphan that hangs does not notice that its parent died, and only its successor can end it.
 """
 
 import contextlib

@@ -123,7 +123,9 @@ class Node:
     def publish(self, topic: str, body: Body) -> None: ...
 
     def publish(self, topic: Topic[Any] | str, body: Any) -> None:
-        """Send to all who listen now; never blocks, and who is too slow loses messages and sees it.
+        """Send to all who listen now; never blocks.
+
+        A subscriber that is too slow loses messages, and sees the gap in their numbers.
 
         Raises:
             Unencodable: something in the body cannot be written.
@@ -145,7 +147,9 @@ class Node:
     def snapshot(self, topic: str, source: SnapshotSource) -> None: ...
 
     def snapshot(self, topic: FollowedTopic[Any, Any] | str, source: Callable[..., Any]) -> None:
-        """Answer `snapshot` questions about a topic; of plain names that are its beginning the longest wins.
+        """Answer `snapshot` questions about a topic.
+
+        Where several prefixes are served, the longest that fits answers.
 
         The answer also carries `epoch` and `sequences`, so that the asker can tell older messages from newer.
         """
@@ -273,7 +277,8 @@ class Node:
         """Turn until `stop`, SIGTERM or SIGINT, then end in order; an exception ends it at once and is raised."""
         previous = self._catch_signals()
         if previous:
-            # we are the process: what it was started with stays, so no full collection need stop it to look at that
+            # What was loaded at the start lives as long as the process, so the garbage collector need not look at it
+            # again: a full collection would stop the loop for that time.
             gc.collect()
             gc.freeze()
         try:
@@ -324,11 +329,14 @@ class Node:
             self._beat()
 
     def note_event(self, market_at: int | None = None, sent_at: int | None = None) -> None:
-        """Say that something of worth was done; `sent_at` of what caused it gives our lag."""
+        """Note that an event was handled; `sent_at` of the message that caused it gives our lag."""
         self._vitals.note_event(market_at, sent_at)
 
     def note_work(self) -> None:
-        """Say that the work we are there for was done once more: a death without any may repeat for ever."""
+        """Note that the work this process is there for was done once more.
+
+        A process that keeps dying without any work is reported as failing.
+        """
         self._vitals.note_work()
 
     def add_statistics(self, source: Callable[[], Body]) -> None:
@@ -336,7 +344,10 @@ class Node:
         self._vitals.add_source(source)
 
     def add_thread(self, name: str, is_stuck: Callable[[], bool]) -> None:
-        """Let the process count as hung while a thread of its is stuck; `is_stuck` is asked with each heartbeat."""
+        """Let the process count as hung while one of its threads is stuck.
+
+        `is_stuck` is asked with each heartbeat.
+        """
         self._vitals.add_thread(name, is_stuck)
 
     # --- inside ---------------------------------------------------------------------------------------------------

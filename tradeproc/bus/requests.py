@@ -57,7 +57,7 @@ OnReply = Callable[[Reply[A]], None]
 
 
 def silence(process: str, method: str, seconds: float) -> str:
-    """Return the words for a question that nobody answered."""
+    """Return the error text for a question that nobody answered."""
     return f"{process}: no answer to {method!r} within {seconds:g} s"
 
 

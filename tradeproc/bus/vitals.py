@@ -13,10 +13,10 @@ STATES = ("starting", "ready", "degraded", "stopping")
 class Vitals:
     """State, progress and lag of one process.
 
-    `loop` counts turns of its loop and `last_event_at` is when it last did something of worth: a process whose
+    `loop` counts turns of its loop and `last_event_at` is when it last handled an event: a process whose
     heartbeats go on while these stand still is alive but stuck. `loop` also stands still while a thread of the
-    process is stuck: what the loop does for it, and the thread does not, is not done at all. `at` is the last
-    heartbeat, also in an answer to `status`.
+    process is stuck, because the work of that thread is not done then. `at` is the last heartbeat, also in an answer
+    to `status`.
     """
 
     def __init__(self, process: str) -> None:
@@ -53,11 +53,11 @@ class Vitals:
         self._threads[name] = is_stuck
 
     def note_beat(self) -> None:
-        """Take note of a heartbeat, which is about to be said."""
+        """Note a heartbeat that is about to be published."""
         self._beat_at = wall_ns()
 
     def forget_lag(self) -> None:
-        """Begin a new second."""
+        """Begin a new second of counting."""
         self._lag = 0
 
     def body(self, epoch: int, loop: int) -> Body:

@@ -11,7 +11,7 @@ class AlarmName(StrEnum):
     ILLEGAL_TRANSITION = "illegal_transition"
     """The broker contradicted the table of `orders.py`; cleared by a commanded reconciliation."""
     ORDER_REAPPEARED = "order_reappeared"
-    """An order we took for ended works at the broker; cleared when it is over there."""
+    """An order that we took for ended works at the broker; cleared when it is over there."""
     ORDER_UNKNOWN = "order_unknown"
     """An open order on our contract is not ours; cleared when it is gone."""
     BROKER_UNREADABLE = "broker_unreadable"
@@ -19,8 +19,10 @@ class AlarmName(StrEnum):
     POSITION_DIVERGED = "position_diverged"
     """The broker's position differed and was taken over; cleared by the next agreement."""
     EXTERNAL_CHANGE = "external_change"
-    """Position, a stop or the terms of an order changed by no order of ours and entries are closed; cleared when a
-    person resumes."""
+    """Position, a stop or the terms of an order changed by no order of ours and entries are closed.
+
+    Cleared when a person resumes.
+    """
     FILL_UNPRICED = "fill_unpriced"
     """The broker tells an order as filled without a price; cleared when price or position has settled it."""
     POSITION_UNCONFIRMED = "position_unconfirmed"
@@ -31,7 +33,9 @@ class AlarmName(StrEnum):
     """A closing takes long or its exit was refused; it goes on trying. Cleared when flat."""
     CLOSED_EARLY = "closed_early"
     """The market seems closed although the calendar has it open; a session that is to be flat closes its position.
-    Cleared by the next bar, or when flat."""
+
+    Cleared by the next bar, or when flat.
+    """
     DATABASE_DOWN = "database_down"
     """Entries stop, exits go on over the journal; cleared when it is back."""
     LEASE_LOST = "lease_lost"
@@ -39,11 +43,13 @@ class AlarmName(StrEnum):
     NOT_READY = "not_ready"
     """Long after the start history, orders or position are still unknown; cleared when all are known."""
     STRATEGY_OVERRAN = "strategy_overran"
-    """The strategy took longer for a bar than its budget of 0.5 s; cleared by a bar within it."""
+    """The strategy took longer for a bar than its budget (0.5 s unless set otherwise); cleared by a bar within it."""
     STRATEGY_FAILED = "strategy_failed"
     """The strategy raised or returned no decision; cleared when a person resumes the session, and by its start."""
     STRATEGY_OFF = "strategy_off"
     """The strategy failed on too many bars in a row and is called no more; cleared when a person resumes."""
     ROW_REFUSED = "row_refused"
-    """The database does not take a row, which lies in `run/journal` for a person: cleared by the next start. Or the
-    disk is full and rows are in memory only: cleared when it has taken them."""
+    """The database does not take a row, which lies in `run/journal` for a person: cleared by the next start.
+
+    Or the disk is full and rows are in memory only: cleared when it has taken them.
+    """

@@ -1,10 +1,11 @@
 """Prices and quantities of our orders that changed by no order of ours: a stop that somebody moved.
 
-Every price and quantity that an order of ours has had, or that we asked for, is known; so neither a change of ours
-that was given up and done all the same, nor a picture that comes late, is taken for somebody else's. The broker may
-shrink a leg or an exit with what else closes the position. Any other change was made by somebody else: a row tells
-both sides, and entries are closed as after a position that somebody changed (`external_policy`). After a start the
-row is all: what an earlier life heard last of a change of its own may have been late.
+Every price and quantity that an order of ours has had, or that we asked for, is known; so a change of ours that we
+gave up and the broker did all the same, and a picture that comes late, are not taken for somebody else's. The broker
+may shrink a leg or an exit with what else closes the position. Any other change was made by somebody else: a row
+tells both sides, and entries are closed as after a position that somebody changed (`external_policy`). After a start
+only the row is written and entries stay open, because an earlier life may have died before it heard of its own
+change.
 """
 
 from tradeproc.domain.book import Divergence, DivergenceKind
@@ -15,7 +16,7 @@ from tradeproc.engine.turn import Turn
 
 
 def asked(state: State, order: Order, wanted: Order | None) -> None:
-    """Know the terms that we ask for; None when an earlier life asked, and nobody knows for which."""
+    """Remember the terms that we ask for; None when an earlier life asked and did not leave them."""
     known = state.broker.terms.setdefault(order.id, [_terms(order)])
     known.append(None if wanted is None else _terms(wanted))
 

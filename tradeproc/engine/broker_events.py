@@ -106,7 +106,9 @@ def _progress(picture: BrokerOrder) -> tuple[bool, int, bool]:
 
 
 def claim_strays(turn: Turn, source: OrderSource, listed: Sequence[BrokerOrder] = ()) -> None:
-    """Match strays with orders whose reply was lost, by looks; never while a submit that looks the same is out.
+    """Match strays by their looks with orders whose reply was lost.
+
+    A stray is left alone while a submit that looks the same is unanswered.
 
     `listed` are pictures that an answer holds beside them.
     """
@@ -194,7 +196,7 @@ def _shows(state: State, order: Order, wanted: Order, picture: BrokerOrder) -> b
 
 
 def _is_overdue(turn: Turn, pending: Pending, source: OrderSource) -> bool:
-    """Tell whether a question that was asked well after the change is what told this picture."""
+    """Tell whether this picture answers a question that was asked well after the change."""
     asked_at = turn.state.broker.orders.asked_at
     if source is not OrderSource.RECONCILIATION or asked_at is None:
         return False
@@ -240,7 +242,7 @@ def record_unreadable(turn: Turn, event: RecordUnreadable) -> None:
 
 
 def note_unreadable(turn: Turn, stream: StreamKind, reasons: Sequence[str]) -> None:
-    """Hold the alarm about what the broker tells of orders or of the position and nobody can read."""
+    """Raise, or take back, the alarm about orders or positions of the broker that cannot be read."""
     unreadable = turn.state.broker.unreadable
     unreadable.pop(stream, None)
     if reasons:

@@ -244,7 +244,7 @@ def _is_confirmed(turn: Turn, closing: Closing) -> bool:
         if is_new and reading.position.quantity == engine.holding.quantity:
             return True
     told_at = broker.position.known_at or turn.state.started_at
-    # a closing that has waited already, with the stops in place, does not wait once more
+    # a closing that has waited its 10 s already, with the stops in place, does not wait a second time
     since = closing.since if engine.open_orders else closing.changed_at
     is_silent = turn.now - max(told_at, since) >= _TRUST_OURS_AFTER
     if is_silent and broker.has_orders:

@@ -41,7 +41,7 @@ def obey(turn: Turn, command: Command) -> None:
 
 
 def _change_lease(turn: Turn, change: LeaseChanged) -> None:
-    """Enter only under the lease; orders carry the number of the one held last."""
+    """Allow entries only while the lease is held; new orders carry the fence of the lease that was held last."""
     turn.state.engine.is_lease_held = change.is_held
     if change.fence is not None:
         turn.state.setup = replace(turn.state.setup, fence=change.fence)

@@ -1,7 +1,7 @@
 """A strategy's decision into effects: prices to ticks, limits for entries, nothing in the way of exits.
 
-A decision that cannot be carried out (a price that is none, an order that is not there, a closed gate) is refused
-with one line that people see; the strategy sees it in its next view, and nothing else happens.
+A decision that cannot be carried out (a price that is not a number, an order that does not exist, closed entries) is
+refused with one line that people see; the strategy sees it in its next view, and nothing else happens.
 """
 
 from dataclasses import replace
@@ -47,7 +47,7 @@ def decide(turn: Turn, decision: Decision, candle: Candle, *, is_late: bool) -> 
     engine, setup = turn.state.engine, turn.state.setup
     before = engine.counter
     try:
-        # of many changes each may be refused
+        # a decision may hold many changes, and each is refused by itself
         refusal = one_line(_carry_out(turn, decision, is_late=is_late))
     except Refusal as problem:
         refusal = str(problem)

@@ -73,7 +73,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class TimePassed:
-    """Nothing happened but time; sent a few times a second, so that each deadline has an owner."""
+    """Time has passed and nothing else happened; sent a few times a second, so that every deadline is looked at."""
 
 
 @dataclass(frozen=True, slots=True)

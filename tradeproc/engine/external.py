@@ -99,7 +99,7 @@ def arrived_late(turn: Turn, before: Order, picture: BrokerOrder) -> None:
 
 
 def price(turn: Turn, position: Position) -> None:
-    """Know the price of contracts that were booked without one as soon as the broker tells an average for them."""
+    """Fill in the price of contracts that were booked without one, once the broker tells an average for them."""
     engine = turn.state.engine
     if not engine.holding.quantity or engine.holding.average is not None or position.average is None:
         return
@@ -154,7 +154,7 @@ def _add(turn: Turn, part: Explained) -> str:
 
 
 def remember(turn: Turn, fill: Fill) -> None:
-    """Know an EXTERNAL fill, so that its order is not booked twice and it can be reversed."""
+    """Remember an EXTERNAL fill, so that its order is not booked a second time and the fill can be reversed."""
     broker = turn.state.broker
     broker.externals.append(fill)
     del broker.externals[:-KEPT_EXTERNALS]
@@ -198,7 +198,7 @@ def _by_foreign_orders(turn: Turn, missing: int) -> list[Explained]:
         if (picture.closed_at or turn.now) < broker.agreed_at - _CLOCKS:
             break
         if picture.broker_id in broker.ids:
-            continue  # ours, as a reply has told since
+            continue  # a reply has told since that this order is ours
         fresh = picture.filled - sum(row.quantity for row in broker.externals if row.broker_id == picture.broker_id)
         price = average_of(picture)
         if fresh <= 0 or price is None:

@@ -7,8 +7,9 @@ Only this module makes `Admitted`, and an entry is sent only as one. An entry is
     an order's fate is unknown                               a stream is down, or market data is old
     it is larger than `max_order`                            with all working entries it could pass `max_position`
 
-An exit goes through `exit_of`, which knows none of these. It sees to one thing: that an exit is one. What would open
-a position the other way is cut off, since an order that opens is an entry, whatever it is called.
+An exit goes through `exit_of`, which checks none of these. It ensures one thing: that the order can only reduce the
+position. The quantity that would open a position on the other side is cut off, because an order that opens is an
+entry, whatever it is called.
 """
 
 from dataclasses import dataclass, replace
@@ -86,7 +87,7 @@ def exit_of(state: State, order: Order, *, is_closing: bool = False) -> Exit | D
     beyond = state.setup.spec.limits.max_position - worst_position(state, order.side)
     left = abs(held) - working if is_closing else min(abs(held) - working, max(beyond, 0))
     if left <= 0:
-        return Denied("orders that close all of it are working already; to leave for sure, close the position")
+        return Denied("working exits already cover the whole position; use ClosePosition to force an exit")
     return Exit(replace(order, quantity=Contracts(min(order.quantity, left))))
 
 
@@ -106,7 +107,8 @@ def _desk_closed(state: State) -> str | None:
         said = (_scope_in_reason(scope, state.setup.spec) for scope in closing)
         return f"trading is {engine.trading.value} by {', '.join(said)}"
     if not engine.is_database_up:
-        return "the database is down"  # which takes the lease with it: say the cause
+        # the lease is lost with the database, so the database is named as the cause
+        return "the database is down"
     if not engine.is_lease_held:
         return "the lease is lost"
     return None

@@ -51,8 +51,9 @@ def bar_took(turn: Turn, duration: Nanos) -> None:
         turn.clear(AlarmName.STRATEGY_OVERRAN)
         return
     name, took = turn.state.setup.strategy.name, f"{duration / SECOND:.1f} s"
+    budget = f"{turn.state.setup.timing.bar_budget / SECOND:g} s"
     turn.log("warning", "strategy_overran", strategy=name, took=took)
-    turn.alarm(AlarmName.STRATEGY_OVERRAN, f"strategy {name} took {took} for one bar; its budget is 0.5 s")
+    turn.alarm(AlarmName.STRATEGY_OVERRAN, f"strategy {name} took {took} for one bar; its budget is {budget}")
 
 
 def _keep_early(own: StrategyOwned, candle: Candle) -> None:

@@ -25,7 +25,7 @@ from tradeproc.domain.orders import Order, OrderEvent, OrderSource, OrderState
 from tradeproc.domain.units import Contracts, Nanos, Price, Ticks, nearest_ticks, plain, to_price
 
 _PLACES = Decimal(1).scaleb(-10)
-# half a unit of the tenth decimal, doubled for what is computed with it
+# averages are rounded to ten decimals: half a unit of the last one, doubled because two averages enter a difference
 _ROUNDING = _PLACES
 _ABSURD = Decimal(10) ** 12
 
@@ -93,7 +93,7 @@ _ROWS: Mapping[OrderState, Mapping[Move, OrderState]] = {
     _S.FILLED: _ended(_S.FILLED, _M.TOLD_FILLED),
     _S.CANCELLED: {**_ended(_S.CANCELLED, _M.TOLD_CANCELLED), _M.TOLD_FILLED: _S.FILLED},
     _S.EXPIRED: {**_ended(_S.EXPIRED, _M.TOLD_EXPIRED), _M.TOLD_FILLED: _S.FILLED},
-    # given up too early, or refused and done all the same: the fill is the fact
+    # we gave the order up too early, or the broker did what it had refused: a fill is a fact in either case
     _S.REJECTED: {
         **_ended(_S.REJECTED, _M.REFUSED, _M.DROPPED, _M.TOLD_REJECTED, _M.TOLD_CANCELLED),
         _M.TOLD_FILLED: _S.FILLED,

@@ -1,7 +1,7 @@
 """What became of a submit, a modify or a cancel: accepted, refused, or nobody knows.
 
 Accepted with the broker's ids: the orders are claimed, and what was told about them before the reply is applied.
-Unanswered: the orders are marked for `reconcile.py`, which asks; they are never sent again.
+Unanswered: the orders are marked for `reconcile.py`, which asks the broker about them; they are never sent again.
 """
 
 from tradeproc.domain.broker_orders import Accepted, Outcome, Refused, Unanswered
@@ -97,7 +97,7 @@ def lost(turn: Turn, order_id: str, reason: str) -> None:
 
 
 def resolve(turn: Turn, order: Order) -> None:
-    """Count the answers that do not show the order, from the next question on."""
+    """Begin to count the answers that do not show the order; only questions asked from now on count."""
     number = turn.state.broker.orders.number
     turn.state.engine.pending[order.id] = Pending(Waiting.RESOLVE, turn.now, asked_number=number)
 

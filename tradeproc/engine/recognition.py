@@ -1,9 +1,9 @@
 """Which order at the broker is ours: by its id, by our id where it echoes one, else by what it looks like.
 
-Looks decide only after a reply was lost, and only among orders that nobody has claimed: same contract, side, type,
-quantity and prices, under the right entry where the broker tells one, and opened about when ours was made. The
-broker's clock may be off and may have whole seconds only, hence the width of the window. Before the reply nothing is
-guessed: pictures of unknown orders wait as strays until it says which they are.
+What an order looks like decides only after a reply was lost, and only among orders that nobody has claimed: same
+contract, side, type, quantity and prices, under the right entry where the broker tells one, and opened about when
+ours was made. The broker's clock may be off and may have whole seconds only, hence the width of the window. Before
+the reply nothing is guessed: pictures of unknown orders wait as strays until it says which they are.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,10 @@ OPENED_AFTER = 120 * SECOND
 
 
 def is_of_session(state: State, picture: ListedOrder) -> bool:
-    """Tell whether a picture is of the session's account and contract; what names neither may be."""
+    """Tell whether a picture is of the session's account and contract.
+
+    One that names neither may be, and counts.
+    """
     spec = state.setup.spec
     if isinstance(picture, UnreadableRecord):
         return picture.account in ("", spec.account) and picture.contract in ("", spec.contract)
@@ -36,7 +39,10 @@ def claimed(state: State, picture: BrokerOrder) -> Order | None:
 
 
 def owner(state: State, picture: BrokerOrder, orders: Iterable[Order]) -> Order | None:
-    """Return which of `orders` an unclaimed picture must be: of twins the one made closest to its opening."""
+    """Return which of `orders` an unclaimed picture must be.
+
+    Of equal ones the one made closest to its opening time.
+    """
     if picture.broker_id in state.broker.ids:
         return None
     fitting = [order for order in orders if looks_like(state, order, picture)]

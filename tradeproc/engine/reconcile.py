@@ -159,11 +159,19 @@ def _look_for_shrunk(turn: Turn, pictures: Iterable[BrokerOrder]) -> None:
 
 
 def _dispute(turn: Turn, order: Order, picture: BrokerOrder) -> None:
-    """Record, once, a broker that contradicts itself: fewer filled in its list, all of it in its position."""
+    """Record, once, that the broker contradicts itself.
+
+    Its list shows fewer contracts filled, its position shows all.
+    """
     contradiction = (order.id, "shrunk")
     if contradiction not in turn.state.engine.contradictions:
         turn.state.engine.contradictions.add(contradiction)
-        turn.differed(order, picture.state.value, picture.filled, "the broker's position has what its list has not")
+        turn.differed(
+            order,
+            picture.state.value,
+            picture.filled,
+            "the broker's position shows contracts that its list of orders does not show as filled",
+        )
 
 
 def _take_and_doubt(turn: Turn, order: Order, picture: BrokerOrder) -> None:
@@ -190,7 +198,7 @@ def settle_doubts(turn: Turn) -> None:
 def _count_absences(turn: Turn, number: int, listed: list[ListedOrder]) -> None:
     """Give up orders that the broker does not have: asked three times over the grace, or the entry never came.
 
-    An answer with an order that may be one of them, and cannot be told from it, counts as none.
+    An answer does not count when it holds an order that may be one of them and cannot be told from it.
     """
     engine, lost = turn.state.engine, unresolved(turn.state)
     if any(recognition.may_be_one_of(turn.state, lost, picture) for picture in listed):
@@ -235,7 +243,7 @@ def _look_for_foreign(turn: Turn, pictures: Iterable[BrokerOrder]) -> set[str]:
     strange = {
         picture.broker_id: picture
         for picture in pictures
-        # one of ours that ended so long ago that it was forgotten has no business to work either
+        # an order of ours that ended so long ago that we forgot it must not work either, so it is recorded as foreign
         if not picture.state.is_terminal and broker.ids.get(picture.broker_id) not in engine.orders
     }
     for broker_id, picture in strange.items():
@@ -334,7 +342,7 @@ def expects_news(turn: Turn, order: Order) -> bool:
 
 
 def pending_on_time(turn: Turn) -> None:
-    """Treat a reply that is long overdue as lost, and raise the alarm for orders that nobody can place."""
+    """Treat a reply that is long overdue as lost, and raise the alarm for orders whose fate stays unknown."""
     engine = turn.state.engine
     for order_id, pending in list(engine.pending.items()):
         if pending.waiting is Waiting.SUBMIT and turn.now - pending.since > GRACE:

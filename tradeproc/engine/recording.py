@@ -30,7 +30,7 @@ _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Event)}
 
 
 def _plain(value: Any) -> str:
-    """Return a scope or a name of a process, which is a text with more to say, as the text."""
+    """Return a scope or a process name, whose types derive from str, as plain text."""
     if isinstance(value, str):
         return str(value)
     raise TypeError(f"{type(value).__name__} cannot be recorded")
@@ -40,7 +40,7 @@ _encode = msgspec.json.Encoder(decimal_format="string", enc_hook=_plain).encode
 
 
 class BadRecording(Refusal):
-    """A line that is no event of this version; caught by whoever replays."""
+    """A line that holds no event of this version; caught by whoever replays."""
 
 
 @dataclass(frozen=True, slots=True)

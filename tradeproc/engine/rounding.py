@@ -5,7 +5,7 @@
     stop that protects       towards the market, so that the loss is never larger than intended: a sell stop (under
                              a long position) up, a buy stop down
 
-Buying, an entry stop and a protective one round to different sides: the role decides, not the type.
+An entry stop that buys and a protective stop that buys round to different sides: the role decides, not the type.
 """
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -20,7 +20,7 @@ _MOST = Decimal(10**9)
 
 
 class NoPrice(Refusal):
-    """A strategy's price that is none (not finite, or beyond any market's); caught where its decision is read.
+    """A strategy's price that cannot be one (not finite, or beyond any market's); caught where its decision is read.
 
     Zero and negative prices are prices: crude oil settled at -37.63 on 2020-04-20, spreads are often negative.
     """

@@ -19,7 +19,10 @@ from tradeproc.engine.turn import Turn
 
 
 def client_id(setup: Setup, counter: int) -> str:
-    """Return the client order id of a counter: unique for ever, since each life of a session has its own fence."""
+    """Return the client order id for a counter.
+
+    It is never made twice, because each life of a session has its own fence.
+    """
     return f"{setup.installation}{setup.session}-{setup.fence}-{counter}"
 
 
@@ -67,7 +70,7 @@ def submit_entry(turn: Turn, admitted: Admitted, source: OrderSource, reason: st
 
 
 def submit_exit(turn: Turn, exit_order: Exit, source: OrderSource, reason: str) -> None:
-    """Write an exit down and send it in the same turn; the journal will do when the database is down."""
+    """Write an exit down and send it in the same turn; a row in the journal is enough while the database is down."""
     order = exit_order.order
     turn.keep(order, noted(None, order, source, turn.now, "created", reason))
     turn.state.engine.pending[order.id] = Pending(Waiting.SUBMIT, turn.now)
@@ -98,7 +101,7 @@ def persist_failed(turn: Turn, ticket: int, reason: str) -> None:
 
 
 def database_changed(turn: Turn, *, is_up: bool, reason: str) -> None:
-    """Close or open the gate for entries; exits do not care."""
+    """Close or open the gate for entries; exits are not affected."""
     turn.state.engine.is_database_up = is_up
     if is_up:
         turn.clear(AlarmName.DATABASE_DOWN)

@@ -40,8 +40,8 @@ def no_calendar(_opened_at: Nanos, _closed_at: Nanos) -> Nanos | None:
 class EngineTiming:
     """When the engine speaks up, in nanoseconds.
 
-    A strategy that needs longer than `bar_budget` for one bar is reported by name, and one that does not run so long
-    after the start too.
+    An alarm is raised when a strategy takes longer than `bar_budget` for one bar, and when it still does not run
+    `not_ready_after` the start because the broker has not answered.
     """
 
     bar_budget: Nanos = Nanos(SECOND // 2)
@@ -117,7 +117,10 @@ class Holding:
 
 
 class Waiting(StrEnum):
-    """What an order waits for: its row, its reply, the broker's word after a lost reply, a change to show."""
+    """What an order waits for.
+
+    Its row, its reply, an answer of the broker after a lost reply, or a change that the broker has yet to show.
+    """
 
     STORE = "store"
     SUBMIT = "submit"
@@ -128,7 +131,7 @@ class Waiting(StrEnum):
 
 @dataclass(slots=True)
 class Pending:
-    """Something asked about an order and not yet seen done.
+    """A submit, modify or cancel that was asked for and is not yet seen to be done.
 
     `asked_number` is the newest question to the broker when its reply was lost: only answers to later ones count.
     `absences` counts those that did not show the order. `wanted` is the order as a modify wants it.
@@ -200,7 +203,7 @@ class EngineOwned:
 
     @property
     def has_unanswered(self) -> bool:
-        """Tell whether an order of ours is without its reply, or its reply was lost: its fill may be under way."""
+        """Tell whether an order of ours has no reply yet, or its reply was lost: its fill may be on its way."""
         return any(each.waiting in (Waiting.SUBMIT, Waiting.RESOLVE) for each in self.pending.values())
 
     @property
@@ -354,7 +357,7 @@ class BrokerConfirmed:
 
     @property
     def is_reconciled(self) -> bool:
-        """Tell whether since the start the broker has answered for both, and no difference is open."""
+        """Tell whether the broker has answered for orders and position since the start, and no difference is open."""
         return self.has_orders and self.has_position and self.suspicion is None
 
 

@@ -122,7 +122,11 @@ def latch_off(turn: Turn, reason: str) -> None:
 
 
 def _called(setup: Setup, method: str, action: Callable[[], T]) -> T | Failure:
-    """Run a stranger's code; whatever it raises is its failure, an exit or interrupt too: signals have handlers."""
+    """Run the strategy's code.
+
+    Whatever it raises is its failure, SystemExit and KeyboardInterrupt too: real signals have handlers of their own
+    and do not arrive as exceptions here.
+    """
     try:
         return action()
     except BadReturn as bad:

@@ -38,7 +38,7 @@ EXTERNAL = "external_policy"
 """Who set the latch of a session whose position changed by no order of ours; lifting it takes a reason."""
 
 KEPT_ORDERS = 500
-# the broker lists the orders of a day or two: as many more of its ids as orders are known by them
+# Broker ids are kept longer than orders, so that an old order the broker still lists is not taken for a stranger's.
 KEPT_IDS = 20_000
 
 
@@ -165,7 +165,7 @@ class Turn:
     # --- what people hear
 
     def do(self, effect: Effect) -> None:
-        """Add an effect that nothing hangs on."""
+        """Add an effect that no other effect depends on."""
         self._rest.append(effect)
 
     def alarm(self, name: AlarmName, detail: str) -> None:
@@ -208,7 +208,8 @@ class Turn:
 
     def effects(self) -> tuple[Effect, ...]:
         """Return all effects of the turn: written down, sent, asked, told."""
-        # before the position that explains it: killed between the two, a trader sees the difference and latches again
+        # The latch is kept before the position that explains it: a trader that is killed between the two sees the
+        # difference at its next start, and latches again.
         found: list[Effect] = [*self._latches]
         if self._orders or self._source:
             position = self.position() if self._source else None
@@ -253,7 +254,7 @@ def _average(*parts: tuple[int, Price | None]) -> Price | None:
 
 
 def _forget(state: State) -> None:
-    """Drop the oldest ended orders beyond those kept for late fills; whose the broker's ids are is kept longer."""
+    """Drop the oldest ended orders beyond those kept for late fills; their broker ids are kept longer."""
     orders = state.engine.orders
     if len(orders) <= 2 * KEPT_ORDERS:
         return

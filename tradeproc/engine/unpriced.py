@@ -27,7 +27,10 @@ _ANSWERS, _DECIDED_AFTER, _BELIEVED_AFTER = 3, 6 * SECOND, 30 * SECOND
 
 
 def hold(turn: Turn, order: Order, picture: BrokerOrder, source: OrderSource) -> BrokerOrder:
-    """Keep a picture without a price aside, and return what of it may be applied: that the broker has the order."""
+    """Keep a picture without a price aside, and return the part of it that may be applied.
+
+    That part is the fact that the broker has the order.
+    """
     unpriced = turn.state.broker.unpriced
     known = unpriced.get(order.id)
     if known is None:

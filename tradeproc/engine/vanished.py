@@ -1,9 +1,10 @@
 """Stops of ours that ended by no order of ours while the position they protected is still open.
 
-A stop that a broker ends because its target filled, or with its entry, is no such one. So a stop that ends without a
-cancel of ours is only noted; once orders and position were asked for after it and agree with us, what is still open
-under it is a row that tells both sides. A stop that somebody cancelled closes entries as a position that somebody
-changed does (`external_policy`); one that expired or was rejected is an alarm of `protection.py`.
+A stop that the broker ends because its target filled, or together with its entry, does not count. So a stop that ends
+without a cancel of ours is only noted at first; once orders and position were asked for after it and agree with us,
+what is still open under it is a row that tells both sides. A stop that somebody cancelled closes entries as a
+position that somebody changed does (`external_policy`); one that expired or was rejected is an alarm of
+`protection.py`.
 """
 
 from tradeproc.domain.broker_orders import BrokerOrder

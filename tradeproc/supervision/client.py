@@ -25,7 +25,7 @@ class SupervisorAway(Outage):
 
 
 class SupervisorStopping(SupervisorAway):
-    """supervisord is on its way down; caught by whoever waits for its end, to all others it is away."""
+    """supervisord is stopping; caught by whoever waits for its end. Everyone else treats it as away."""
 
 
 class SupervisorRefused(Refusal):
@@ -113,7 +113,10 @@ class Supervisor:
         )
 
     def stop(self, group: str, name: str) -> bool:
-        """Begin to stop one program, also one that died and is about to start again; False when it was down."""
+        """Begin to stop one program, also one that died and that supervisord is about to start again.
+
+        False when it was down.
+        """
         return bool(self._call("tradeproc.stopProgram", group, name))
 
     def start_group(self, group: str) -> None:
@@ -125,7 +128,10 @@ class Supervisor:
         self._call("supervisor.stopProcessGroup", group, False)
 
     def reread(self) -> list[str]:
-        """Let supervisord read its files again, touching no running program; return the groups that run otherwise."""
+        """Let supervisord read its files again, touching no running program.
+
+        Return the groups that run otherwise than their files say.
+        """
         (_added, changed, _removed), *_ = self._call("supervisor.reloadConfig")
         return [str(group) for group in changed]
 

@@ -1,8 +1,8 @@
 """What the groups declare about themselves: restart strategy, intensity, order of programs; read from their files.
 
-supervisord ignores the keys `strategy` and `intensity`; the warden reads them where supervisord reads its own. What
-a slip of a person's pen made unreadable gets the careful default and is told: a warden that stayed down for it would
-leave a whole desk without one.
+supervisord ignores the keys `strategy` and `intensity`; the warden reads them where supervisord reads its own. A key
+that cannot be read gets the careful default, and an alarm says so: a warden that refused to start because of a typing
+error would leave the whole desk without supervision.
 """
 
 import configparser
@@ -50,7 +50,7 @@ class Declaration:
 
 
 DEFAULT = Intensity(5, 60.0)
-# who needs whom is not known, so all begin anew: recovery is start-up, and costs no more than a moment
+# Which program depends on which is not known, so all are restarted: recovery is start-up, and takes a moment only.
 CAREFUL = RestartStrategy.ONE_FOR_ALL
 
 

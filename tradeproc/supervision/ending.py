@@ -1,4 +1,4 @@
-"""The end of everything within a bound, however many do not listen.
+"""Stopping everything within a bounded time, however many processes do not react.
 
 supervisord stops one group after the other and waits for each: with a deaf program in every group the limits add up.
 Here all sessions stop at once, and supervisord kills what of them still runs after 3 s. When that time is over and no
@@ -56,4 +56,4 @@ class ShutdownStep:
     def _let_be_killed(self, process: Any) -> None:
         if process.pid not in self._killed:
             self._killed.add(process.pid)
-            process.delay = 0  # its patience is over: supervisord kills it in this very turn
+            process.delay = 0  # its time to stop is over: supervisord kills it in this turn

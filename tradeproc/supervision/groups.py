@@ -213,7 +213,7 @@ class GroupFiles:
         write_private(self.path(group.name), render(group, self._home))
 
     def forget_feeds(self) -> None:
-        """Leave of each login's group the link alone; for the time before supervisord starts."""
+        """Reduce each login's group to its link; for the time before supervisord starts."""
         for name in self.names():
             group = self.read(name)
             if group is not None and names.GroupName(name).login is not None and len(group.programs) > 1:
@@ -227,7 +227,9 @@ class GroupFiles:
                 self.write(group)
 
     def discard_edited(self) -> list[str]:
-        """Put aside what somebody edited and what nobody can read: supervisord refuses all of it for one of them.
+        """Put aside the files that somebody edited or that cannot be read.
+
+        One such file makes supervisord refuse all of them.
 
         Returns the names of the files without their end. What is put aside ends with `.aside` and is not read; the
         keeper raises an alarm while it is there.
@@ -238,7 +240,7 @@ class GroupFiles:
         return edited + self.put_aside_unreadable()
 
     def put_aside_unreadable(self) -> list[str]:
-        """Put aside the files of others that nobody can read, as while one is there supervisord reads none anew."""
+        """Put aside unreadable files of others: supervisord reloads no file while one of them is there."""
         files = [path.stem for path in sorted(self._home.groups.glob("*.conf"))]
         unreadable = [name for name in files if name not in self.names() and not _is_readable(self.path(name))]
         for name in unreadable:
@@ -258,7 +260,7 @@ class GroupFiles:
 
 
 def _is_readable(path: Path) -> bool:
-    """Tell whether supervisord reads a file; one of which it refuses a value costs it all files."""
+    """Tell whether supervisord can read a file; a single value that it refuses makes it refuse all files."""
     options = ServerOptions()
     options.here = str(path.parent)
     try:

@@ -86,7 +86,10 @@ class GroupsShell:
             log.warning("mending_refused groups=%s reason=%s", sorted(self._mended | self._edited), refused)
 
     def _write_again(self, text: str, group: GroupSpec) -> None:
-        """Write a file that is not as it should be; one that another version wrote means no harm."""
+        """Write a file that is not as it should be.
+
+        One that another version of tradeproc wrote is no edit of a person.
+        """
         if text == render(group, self.home):
             return
         if text and not is_ours(text):

@@ -25,7 +25,10 @@ class Limits:
         return self.by_kind.get(kind, self.hung)
 
     def patience(self, kind: str, age: float) -> float:
-        """Return what a process has until we first hear it: what its age left of its start, or as any silence."""
+        """Return how long a process may take until its first heartbeat.
+
+        What is left of its start-up time, or the limit of any silence, whichever is more.
+        """
         left = max(self.start, _SLOW_STARTERS.get(kind, 0.0)) - max(age, 0.0)
         return max(left, self.hung_after(kind))
 
@@ -136,7 +139,7 @@ class Liveness:
         return f"heartbeats, but its loop stands still for {limit:g} s" if now - watched.turned_at > limit else ""
 
     def _forgive(self, gap: float) -> None:
-        """Count our own absence for nobody's silence."""
+        """Do not count the time in which we did not run ourselves as anybody's silence."""
         for watched in self._watched.values():
             watched.since += gap
             watched.turned_at += gap

@@ -80,7 +80,10 @@ def after_death(known: RepeatedDeaths | None, cause: str, now: float, *, has_wor
 
 
 def after_start(known: RepeatedDeaths, now: float) -> RepeatedDeaths:
-    """Return what is known of a program that is up again: the life that it may outlive the others by begins now."""
+    """Return what is known of a program that is up again.
+
+    A life that is long enough ends its series of deaths, and begins now.
+    """
     return replace(known, since=now)
 
 

@@ -1,4 +1,4 @@
-"""The warden's hands: turns supervisord's events into events of the rules, and the rules' actions into calls."""
+"""Carries out the restart rules: supervisord's events become events of the rules, and their actions become calls."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,10 @@ UNREAD = "declaration_unread"
 
 
 class RestartController:
-    """All groups of one home under the rules; `tell` gets what is not for supervisord: alarms and halts."""
+    """All groups of one home under the rules.
+
+    `tell` gets the actions that do not concern supervisord: reports of trouble and halts.
+    """
 
     def __init__(
         self,
@@ -108,19 +111,19 @@ class RestartController:
                 self._decide(event.group, translated)
 
     def halted(self, group: str) -> None:
-        """Take that the keeper halted the sessions of a group that was given up."""
+        """Note that the keeper halted the sessions of a group that was given up."""
         if group in self.groups:
             self._decide(group, restarts.EntriesHalted())
 
     def worked(self, processes: frozenset[str]) -> None:
-        """Take which processes have done work in their present life."""
+        """Note which processes have done work in their present life."""
         for group, state in list(self.groups.items()):
             for program, known in state.repeats.items():
                 if known.fruitless and GroupName(group).process(program) in processes:
                     self._decide(group, restarts.Worked(program))
 
     def pass_time(self) -> None:
-        """Let time do its work on all groups."""
+        """Let the rules of all groups look at the time."""
         if not self.is_stopping:
             for group in list(self.groups):
                 self._decide(group, restarts.TimerFired())
@@ -148,7 +151,7 @@ class RestartController:
             elif program.state.is_down and name in state.up | state.stopping:
                 differing.add((program.group, restarts.Stopped(name)))
         for group, event in differing & self._differing:
-            if not isinstance(event, restarts.Removed):  # of which supervisord tells nobody
+            if not isinstance(event, restarts.Removed):  # supervisord sends no event for this
                 log.warning("event_missed group=%s event=%s", group, event)
             self._decide(group, event)
         self._differing = differing
@@ -208,7 +211,8 @@ class RestartController:
         now = _seconds(monotonic_ns())
         state, actions = decide(state, event, now, self._chance(), self._settings)
         self.groups[group] = state
-        # the note first: should we die between the two, our successor must know whose stop it was
+        # The note is written first: if we die between the two, our successor must know that we stopped it and no
+        # person did.
         self._note(group, note_of(state, now, _seconds(wall_ns())))
         self._perform(group, event, actions)
 

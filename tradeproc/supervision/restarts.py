@@ -1,4 +1,4 @@
-"""What the restart rules hear and say: events of one program of a group, and actions."""
+"""The input and output of the restart rules: events of one program of a group, and actions."""
 
 from dataclasses import dataclass
 
@@ -75,7 +75,7 @@ class Worked:
 
 @dataclass(frozen=True, slots=True)
 class TimerFired:
-    """Nothing happened but time."""
+    """Time has passed and nothing else happened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class ReportTrouble:
-    """Tell a person."""
+    """Raise an alarm about a group, so that a person hears of it."""
 
     name: str
     detail: str
@@ -112,7 +112,7 @@ class ReportTrouble:
 
 @dataclass(frozen=True, slots=True)
 class ReportCleared:
-    """It is over."""
+    """Take that alarm back: its cause is gone."""
 
     name: str
 
