@@ -1,0 +1,49 @@
+"""Bodies of messages are values: who reads one by its keys has a second definition of it.
+
+The list names the modules whose messages are not typed yet; it may only shrink.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import tradeproc
+
+PACKAGE = Path(tradeproc.__file__).parent
+ROOMS = ("procs", "cli", "desk")
+BY_KEY = re.compile(r"\b(?:body|params)(?:\[|\.get\()")
+NOT_TYPED_YET = frozenset(
+    {
+        "procs/account/main.py",
+        "procs/follower.py",
+        "procs/link/main.py",
+        "procs/parameters.py",
+        "procs/portfolio/main.py",
+        "procs/portfolio/sums.py",
+        "procs/token_source.py",
+        "procs/tokens/main.py",
+        "procs/trader/commands.py",
+        "procs/trader/trading.py",
+        "procs/warden/halts.py",
+    }
+)
+MODULES = sorted(path for room in ROOMS for path in (PACKAGE / room).rglob("*.py"))
+
+
+def offenders(text: str) -> list[str]:
+    return [
+        f"line {number}: {line.strip()}" for number, line in enumerate(text.splitlines(), 1) if BY_KEY.search(line)
+    ]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nobody_reads_a_body_by_its_keys(path: Path) -> None:
+    if str(path.relative_to(PACKAGE)) not in NOT_TYPED_YET:
+        assert offenders(path.read_text()) == [], "define the body in protocol/, and read its fields"
+
+
+def test_a_body_that_is_read_by_its_keys_is_found() -> None:
+    text = 'one = body["session"]\ntwo = envelope.body.get("state")\nthree = params["by"]\nfour = body.session\n'
+
+    assert [line.partition(":")[0] for line in offenders(text)] == ["line 1", "line 2", "line 3"]
