@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _start(kind: str, arguments: Sequence[str]) -> int:
-    gc.disable()  # imports make no garbage worth a search
+    gc.disable()  # imports leave almost no garbage, so a collection while they run would only cost time
     module = importlib.import_module(module_of(kind))
     gc.freeze()
     gc.enable()
@@ -56,7 +56,10 @@ def _start(kind: str, arguments: Sequence[str]) -> int:
 
 
 def leave(status: int) -> NoReturn:
-    """End now: the interpreter would take apart every module first, and wait for threads that nobody needs."""
+    """End at once, without the interpreter's own shutdown.
+
+    It takes every module apart and waits for threads that are not needed.
+    """
     with contextlib.suppress(OSError):  # nobody reads our log any more
         sys.stdout.flush()
         sys.stderr.flush()

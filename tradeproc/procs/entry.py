@@ -1,4 +1,4 @@
-"""What every process does first and last: logs, a way to look inside, dying with its parent, exit codes.
+"""What every process does at its start and its end: logs, stacks on demand, dying with its parent, exit codes.
 
     0    done, it was asked to stop
     70   a fault or an outage it could not ride out: restart it
@@ -62,7 +62,7 @@ def run(kind: str, arguments: Sequence[str], main: Callable[[Sequence[str]], int
         log.critical("%s kind=%s error=%s: %s", event, kind, type(error).__name__, " ".join(str(error).split()))
         return _leave_word(exit_code(error), reason_of(error))
     except SystemExit as end:
-        # argparse ends this way: a command line that nobody but a person can mend
+        # argparse ends this way: only a person can mend a wrong command line
         return end.code if end.code in (EXIT_DONE, EXIT_FAULT, EXIT_HALT) else _usage(kind, arguments, end)
     except KeyboardInterrupt:
         return EXIT_DONE
@@ -73,7 +73,7 @@ def run(kind: str, arguments: Sequence[str], main: Callable[[Sequence[str]], int
 
 
 class _LastError(logging.Handler):
-    """Remembers the last line that told of an error: the reason of an end that raised nothing."""
+    """Remembers the last error that was logged: it is the reason when a process ends badly without an exception."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -88,7 +88,10 @@ _LAST = _LastError()
 
 
 def _leave_word(code: int, reason: str) -> int:
-    """Write down why we die, for the warden and for people; a process that a person started by hand told them."""
+    """Write down why we die, for the warden and for people.
+
+    A process that was started by hand has told its person already, and writes nothing.
+    """
     name = supervised_name(os.environ)
     if name is not None:
         try:
@@ -110,7 +113,7 @@ def prepare_logs() -> None:
 def hide_memory() -> None:
     """Let no other process of this user read our memory, nor the kernel hand it to a core dump collector; Linux only.
 
-    Who attaches to us must be root; the stacks that SIGUSR1 writes need no such right.
+    After this only root can attach a debugger to us; the stacks that SIGUSR1 writes need no such right.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""Follow one feed of a link: say again and again that it is needed, take what it tells, know when it is silent."""
+"""Follow one feed of a link: renew the need for it, take what it publishes, notice when it falls silent."""
 
 import logging
 from collections.abc import Callable
@@ -19,7 +19,10 @@ _NOT_COMPLETE = "the broker has not told everything yet"
 
 @dataclass(frozen=True, slots=True)
 class FollowerTiming:
-    """How long a follower waits, in seconds; heartbeats come once a second, and `silence` of them end its belief."""
+    """How long a follower waits, in seconds.
+
+    Heartbeats come once a second, and after `silence` without one the feed counts as down.
+    """
 
     silence: float = 4.0
     retry: float = 1.0
@@ -73,7 +76,10 @@ class Follower:
         return self._follow.process if self._follow else None
 
     def _ask(self) -> None:
-        """Say that the feed is needed; again when the link says, or soon when it does not answer."""
+        """Tell the link that the feed is needed.
+
+        Repeat it when the link says, or sooner when the link does not answer.
+        """
         # a question that died with the link is asked again before the next one forgets the feed
         patience = self._timing.answer
         seconds = patience if self._follow is None else min(patience, self._again)
@@ -117,7 +123,7 @@ class Follower:
             self._follow.renew()  # complete now: the copy is taken as a whole, and only then is the stream up
 
     def _missed(self, reason: str) -> None:
-        """Look again after a lost word on the stream's state; the snapshot tells it too."""
+        """Read the stream's state from a snapshot, after a message about it was lost."""
         if reason == "gap" and self._follow is not None:
             self._follow.renew()
 

@@ -1,4 +1,6 @@
-"""Threads for calls that may hang: what was not begun in time is never begun, and an end waits for nobody for ever.
+"""Threads for calls that may hang.
+
+A call that was not begun in time is never begun, and `close` waits for a bounded time.
 
 The threads are daemons: a call that never returns does not keep the process from ending.
 """
@@ -13,7 +15,7 @@ from tradeproc.clock import SECOND, monotonic_ns
 
 log = logging.getLogger(__name__)
 
-# less time than this is not worth beginning anything with
+# a call with less time left than this is not begun
 LEAST_SECONDS = 0.2
 _WAITED = "it waited too long behind others"
 

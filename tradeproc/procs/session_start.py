@@ -1,4 +1,7 @@
-"""How the processes of a session begin: the database says what the session is, and they wait for it."""
+"""How the processes of a session begin.
+
+They read what the session is from the database, and wait until it answers.
+"""
 
 import argparse
 import logging
@@ -20,7 +23,7 @@ log = logging.getLogger(__name__)
 _AGAIN_SECONDS = 0.5
 
 Begin = Callable[[Node, Home, str, SessionRow], None]
-"""Takes the node, the home, the url of the database and what that says of the session."""
+"""Called with the node, the home, the url of the database and the session's row."""
 
 
 class NoSession(Halt):

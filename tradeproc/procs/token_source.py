@@ -1,4 +1,7 @@
-"""Access tokens for link and feeds: asked of the `tokens` process, kept until shortly before their end."""
+"""Access tokens for link and feeds.
+
+They come from the `tokens` process and are kept until shortly before they expire.
+"""
 
 import hashlib
 import logging
@@ -13,7 +16,8 @@ from tradeproc.protocol import names
 
 _ASK_SECONDS = 8.0
 _EARLY_SECONDS = 30.0
-# how long an old token is used on before the next attempt at a new one, and what it must be good for at least
+# After a failed attempt at a new token the old one is used for this long before the next attempt; and it is used only
+# while it is valid for at least this much longer.
 _AGAIN_SECONDS, _LEAST_SECONDS = 5.0, 2.0
 
 log = logging.getLogger(__name__)
@@ -28,7 +32,7 @@ class NoToken(Outage):
 
 
 def digest_of(token: str) -> str:
-    """Return what names a token without giving it away."""
+    """Return a fingerprint that identifies a token without revealing it."""
     return hashlib.sha256(token.encode()).hexdigest()[:16]
 
 
@@ -58,7 +62,7 @@ class BusTokenSource:
             except Outage:
                 if not is_old_good:
                     raise
-                # an order must not wait for the sign-in host while there is a good token
+                # an order must not wait for the sign-in host while the old token is still valid
                 self._good_until = min(monotonic_ns() + int(_AGAIN_SECONDS * SECOND), self._ends_at)
             return self._token
 
@@ -76,7 +80,7 @@ class BusTokenSource:
         self._ends_at = now + int(left * SECOND)
 
     def refused(self, token: str) -> None:
-        """Tell that the broker answered 401 to this token: the next one is another."""
+        """Note that the broker answered 401 to this token, so that a different one is fetched next."""
         log.warning("token_refused login=%s", self._login)
         with self._lock:
             if token == self._token:

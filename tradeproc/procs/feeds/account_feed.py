@@ -76,7 +76,7 @@ class AccountFeed:
                 pass
 
     def _tell(self, key: str, body: Body) -> None:
-        # what cannot be told is not kept either
+        # what cannot be published is not kept for snapshots either
         self.node.publish(self.topic, body)
         self._told[key] = body
 

@@ -15,7 +15,7 @@ from tradeproc.procs.feeds.feed import Feed, Place, find_place, read_arguments
 from tradeproc.protocol import names
 
 KEPT = 500
-# bars that come again with each connection: whatever closed in a short absence is among them
+# so many bars come again with each connection; those that closed during a short absence are among them
 OVERLAP = 60
 
 
@@ -37,7 +37,7 @@ class BarsFeed:
             self.node.note_event()
             return
         candle = event.candle
-        # what cannot be told is not kept either
+        # what cannot be published is not kept for snapshots either
         self.node.publish("candle", self._body(candle, is_history=event.is_history))
         self._candles[candle.opened_at] = candle
         if len(self._candles) > KEPT:

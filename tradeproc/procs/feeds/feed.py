@@ -149,7 +149,8 @@ class Feed:
                     self.node.post(lambda event=event: self._hear(event))  # type: ignore[misc]
             except Halt as halt:
                 ended = StreamEnded(str(halt), is_fatal=True)
-            except Exception as error:  # a broker's bug must not leave a living process without a reader
+            except Exception as error:
+                # any error ends the connection alone: without its reader the process would live on and hear nothing
                 log.exception("stream_broke process=%s", self.node.name)
                 ended = StreamEnded(f"{type(error).__name__}: {error}")
             self.node.post(lambda ended=ended: self._went_down(ended))  # type: ignore[misc]
@@ -176,7 +177,7 @@ class Feed:
 
     def _hear(self, event: StreamEvent) -> None:
         if self._spoilt:
-            return  # told before the end of a stream that is not believed any more
+            return  # this event was read before the end of a connection that was given up since
         try:
             self._on_event(event)
         except Unencodable as problem:
@@ -189,7 +190,7 @@ class Feed:
             self.node.note_work()
 
     def _went_down(self, ended: StreamEnded) -> None:
-        # a broker's words may hold what no message can
+        # the broker's text may hold characters that no message can carry
         reason = (self._spoilt or ended.reason).encode("utf-8", "replace").decode()[:_LONGEST_REASON]
         ended = StreamEnded(reason, ended.is_polite and not self._spoilt, ended.is_fatal and not self._spoilt)
         self.is_up, self._reason = False, reason

@@ -1,4 +1,4 @@
-"""The job queue's worker: procrastinate on a thread of its own, back by itself whenever the database is.
+"""The job queue's worker: procrastinate on a thread of its own; it comes back by itself when the database does.
 
 Jobs are only hints that something is to be done: each task reads what is there and may run twice, late or not at
 all, because a sweep once a minute finds what no job did.
@@ -36,7 +36,8 @@ class JobRunner:
 class QueueWorker:
     """A worker that runs until `stop`.
 
-    `tell` hears "" when it works and the reason when it does not; `give_up` hears of what no waiting will mend.
+    `tell` is called with "" when the worker works, and with the reason when it does not; `give_up` is called with an
+    error that waiting cannot mend.
     """
 
     def __init__(
@@ -68,7 +69,10 @@ class QueueWorker:
             log.warning("queue_slow_to_stop")
 
     def is_stuck(self) -> bool:
-        """Tell whether the thread's loop has not turned for a minute; each question knocks at it."""
+        """Tell whether the thread's loop has not turned for a minute.
+
+        Each call also asks the loop for a sign of life.
+        """
         if self._has_answered:
             self._knocked_at, self._has_answered = monotonic_ns(), False
             try:

@@ -1,6 +1,6 @@
 """Halt, reduce, resume, flatten: told to the traders at once, and kept in the database so that it lasts.
 
-The traders are told first and without asking the database: a switch that waits for a database is none. A latch that
+The traders are told first and without asking the database: a kill switch must not wait for a database. A latch that
 is not stored yet lies in a file (`store/kept.py`), which traders read beside the database; it is stored as soon as
 the database takes it. A file that cannot be read halts the host, with an alarm, until a person resumes.
 """
@@ -43,7 +43,7 @@ class ReasonNeeded(Refusal):
 
 
 class NoSuchSwitch(Refusal):
-    """A switch that is not thrown for what was named; caught by the bus, told to the person."""
+    """A switch that does not exist for what was named; caught by the bus, told to the person."""
 
 
 class Latches:
@@ -124,7 +124,7 @@ class Latches:
             latches = self.standing()
             rows = self._store.sessions()
         except (DatabaseDown, Refusal):
-            # a session that cannot be read, say: the switch is thrown all the same
+            # for example a session that cannot be read: the switch is thrown all the same
             return None
         closed = [latch for latch in latches if latch.state != "active"]
         return tuple(
@@ -207,5 +207,5 @@ def _scope(thrown: ThrowSwitch) -> Scope:
 
 
 def _words(thrown: ThrowSwitch) -> tuple[str, str]:
-    """Return who throws the switch and why; no word of it may hold up a halt."""
+    """Return who throws the switch and why; a missing or odd text here must not hold up a halt."""
     return storable(str(thrown.by or "operator")), storable(str(thrown.reason or ""))

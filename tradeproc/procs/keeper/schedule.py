@@ -1,4 +1,6 @@
-"""Which sessions are due, and how one that is to be flat before it stops gets so: by its schedule, or on command.
+"""Which sessions are due, and how a session that must be flat before it stops is flattened.
+
+By its schedule, or on command.
 
 A command is a row of the database, so that it outlives keeper, trader and machine.
 """
@@ -27,14 +29,15 @@ FLATTENING = "flattening"
 
 
 class Schedules:
-    """Remembers which sessions are getting flat, since when, and which trader was told when last."""
+    """Remembers which sessions are being flattened, since when, and when each trader was told last."""
 
     def __init__(self, node: Node, store: Store) -> None:
         self._node, self._store = node, store
         self._since: dict[int, Nanos] = {}
         self._down: dict[int, Nanos] = {}
         self._told: dict[int, tuple[int, Nanos]] = {}
-        # whose alarm stands; those of `_left` ended without being flat, as far as anybody knows
+        # sessions with a standing alarm; the traders of those in `_left` ended, and nobody knows whether they were
+        # flat
         self._late: set[int] = set()
         self._left: set[int] = set()
         self._is_informed = False
@@ -43,8 +46,9 @@ class Schedules:
         """Return the sessions whose groups should be there now.
 
         Those that are to be flat before they stop, by their schedule or on command, stay until their trader has
-        ended, which it does when it is flat; one that is due again meanwhile ends first and begins anew. One that is
-        told to get flat and has no group, as after a boot, gets one: nobody saw it flat.
+        ended, which it does when it is flat; one that is due again meanwhile ends first and begins anew. A session
+        that was told to get flat and has no group, as after a boot, gets one, because nobody has confirmed that it is
+        flat.
         """
         self._learn_alarms()
         groups: dict[str, list[Program]] = {}
@@ -53,7 +57,7 @@ class Schedules:
         return [row for row in rows if self._is_due(row, groups.get(names.session_group(row.id), ()), now)]
 
     def _learn_alarms(self) -> None:
-        """Take over the alarms that a keeper before us raised, or nobody would take them back."""
+        """Take over the alarms that an earlier keeper raised: nobody else would clear them."""
         if self._is_informed:
             return
         try:
@@ -88,7 +92,7 @@ class Schedules:
             self._down.pop(row.id, None)
             self._get_flat(row.id, trader.pid, now)
             return True
-        # the warden may be about to start it again; but one that stays down is flat or not, nobody can tell
+        # The warden may be about to start it again. Of a trader that stays down nobody knows whether it is flat.
         if now - self._down.setdefault(row.id, now) <= _LATE:
             return True
         self._tell_late(row.id, now)
@@ -96,7 +100,10 @@ class Schedules:
         return not self._is_over(row)
 
     def _is_over(self, row: SessionRow) -> bool:
-        """Store that a session has stopped; False when that is to be tried again, its group staying so long."""
+        """Store that a session has stopped.
+
+        False when that failed and must be tried again, and its group stays until then.
+        """
         if row.desired == FLATTENING:
             try:
                 self._store.set_desired(row.id, "stopped")

@@ -33,7 +33,7 @@ class Unstored:
     def __init__(self, store: Store, home: Home) -> None:
         self._store, self._file = store, kept_file(home)
         self._former = home.journal / "latches.json"
-        # those of an earlier life are late
+        # latches that an earlier keeper left are late: they yield to newer ones in the database
         self._latches: dict[str, Latch] = {}
         self._late: set[str] = set()
         self._refusals: dict[str, str] = {}
@@ -176,7 +176,7 @@ class Unstored:
 
 
 def _nothing() -> None:
-    """Save nothing: the file is one of ours."""
+    """Save nothing, because the file is one of ours."""
 
 
 def _set_aside(file: Path) -> None:

@@ -94,7 +94,8 @@ class FeedKeeper:
         def prune(_left: float) -> None:
             try:
                 states = self.programs.states()
-                # one that ended and that nobody needs would stay down, and be told as halted, for ever
+                # a feed that has ended and that nobody needs would stay in its group, and be reported as halted for
+                # ever
                 for name in stale_of(states):
                     self.programs.remove(name)
                     log.info("feed_pruned program=%s was=%s", name, states.pop(name))
@@ -110,7 +111,7 @@ class FeedKeeper:
             if is_ending:
                 self.node.post(self._end)
 
-        # a look that had to wait for another one is not needed any more
+        # this look waited while another one ran, which has done its work
         self._lane.submit(max(1.0, self._look_seconds), prune, too_late)
 
     def _looked(self, running: list[str]) -> None:

@@ -51,7 +51,7 @@ _STOP_SECONDS = 2.0
 _MOST_CANDLES = 100_000
 _MOST_IDS = 20_000
 SLOW_SECONDS = 1.0
-# a call to the broker that runs so long after its time is stuck: its own limits would have ended it
+# a call that still runs so long after its time is stuck, because the limits of the HTTP client should have ended it
 _STUCK_SECONDS = 60.0
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ _DATA_METHODS = ("contract_details", "front_month", "history")
 
 
 class NotDeclared(Refusal):
-    """A method of what the broker declares not to be; answered as refused, and never asked of the broker."""
+    """A method that the broker declares not to support; answered as refused, and never passed to the broker."""
 
 
 class Link:
@@ -166,7 +166,7 @@ class Link:
             _log_answer(answer, time.monotonic() - began)
             self.node.post(lambda: deferred.answer(answer))
 
-        # nobody hears an answer that comes too late, and the next question stands behind it
+        # nobody reads an answer that comes too late, and it would hold up the next question
         self._begin_in(self._questions, body, ask, deferred.fail)
         return deferred
 
@@ -179,7 +179,7 @@ class Link:
         known = [order_id for order_id in ids if order_id in self._sent_ids]
         if known:
             log.error("order_sent_again orders=%s: not sent", ",".join(known))
-            # not refused: the first one may well work at the broker
+            # unanswered and not refused, because the order that was sent first may work at the broker
             return messages.outcome_to_body(Unanswered(f"{known[0]}: was sent before; an order is never sent twice"))
         self._sent_ids.update(dict.fromkeys(ids))
         while len(self._sent_ids) > _REMEMBERED:
@@ -198,7 +198,8 @@ class Link:
     def _do(self, what: str, body: Body, operation: Callable[[float], Outcome]) -> Deferred[Body]:
         """Run an order operation in a thread; an error after it began is unanswered, never refused.
 
-        One that could not begin while its asker waits is not begun: it would surprise everybody later.
+        One that could not begin while its asker waits is not begun, because an order that goes out after its asker
+        gave up would be unexpected.
         """
         deferred = Deferred[Body]()
 

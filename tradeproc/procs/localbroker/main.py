@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
 _STUCK_SECONDS = 5.0
 _JOIN_SECONDS = 1.0
-# a slow disk may be slow, but not so slow
+# reading a large tape from a slow disk stays within this; what takes longer is stuck
 _READING_SECONDS = 120.0
 _TAPE_IS_OVER = "the tape is over; scripts/tradectl localbroker rewind begins it again"
 

@@ -1,4 +1,4 @@
-"""`core.portfolio`: sums over the sessions of this host what their traders say, and holds the host's trading state.
+"""`core.portfolio`: sums up what the traders of this host report, and holds the host's trading state.
 
 Owns the sum. Hears the topic `state` of every trader; reads from the database which sessions should report and which
 latches are set. Says `portfolio` once a second. When it dies, sums are unknown until the traders have reported again;

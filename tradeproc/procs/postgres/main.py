@@ -20,9 +20,9 @@ from tradeproc.store.server_probe import ServerProbe
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.5
-# recovery after a crash takes as long as it takes and begins anew when it is cut short; the warden waits longer still
+# recovery after a crash must not be cut short, since it would begin anew; the warden waits longer than this
 _START_SECONDS = 590.0
-# a server that says nothing for so long, not even no, is taken for frozen
+# a server that gives no answer at all for so long, not even a refusal, counts as frozen
 _DEAF_SECONDS = 20.0
 
 

@@ -24,7 +24,7 @@ class NotThisMachine(Halt):
 
 
 def consent_here(authorization: ConsentAuthorization, redirect_uri: str) -> ConsentAnswer:
-    """Go to the consent address, follow its redirects on this machine, and return what they end in.
+    """Open the consent address, follow its redirects on this machine, and return the address that they end in.
 
     Raises:
         NoLocalConsent: nobody is there, or it shows a page to a person.

@@ -23,14 +23,15 @@ from tradeproc.procs.tokens.vault import NotSaved
 log = logging.getLogger(__name__)
 
 _AHEAD_SECONDS = 120.0
-# where what renews a token ends with it, a sign-in host that is away for a while must not cost the login
+# Where the renewal expires together with the access token, it is renewed early enough that a sign-in host that is
+# away for a while does not cost the login.
 _FAR_AHEAD_SECONDS = 900.0
 _PAUSES = Backoff(1.0, 60.0)
-# a no that only a person can mend is still tried again now and then: hosts err too
+# a refusal that only a person can mend is still tried again now and then, because sign-in hosts make mistakes too
 _SLOW_PAUSE = 300.0
 # between two tries because somebody asks
 _SHORTEST_PAUSE = 2.0
-# a broker that refuses one good token after the other is not mended by making more of them
+# when a broker refuses one fresh token after another, more fresh tokens do not help
 _BETWEEN_REFUSALS = 5.0
 _PARTING_SECONDS = 12.0
 # a login that ends for good so soon is told, once a day
@@ -80,7 +81,9 @@ class LoginTokens:
         self._fetch_soon()
 
     def token(self, refused: str) -> Body | Deferred[Body]:
-        """Return the access token, or the promise of one; `refused` names one that the broker did not take.
+        """Return the access token, or a `Deferred` that will get it.
+
+        `refused` names one that the broker did not take.
 
         Raises:
             NeedsLogin: only a person can help.
@@ -231,7 +234,7 @@ class LoginTokens:
             return
         pause = _PAUSES.delay(self._failures)
         if isinstance(error, SignInDelayed):
-            # sooner would count as one more try, and lengthen the penalty
+            # the host counts an earlier try against us, and lengthens the pause that it demands
             pause = max(pause, error.seconds)
             self._not_before = self._failed_at + int(error.seconds * SECOND)
         self._failures += 1

@@ -78,7 +78,7 @@ class TokenSupply:
 
     @property
     def can_renew(self) -> bool:
-        """Tell whether a next access token can be had without a person."""
+        """Tell whether the next access token can be fetched without a person."""
         return (self._stored is not None and bool(self._stored.renewal)) or self._has_proof
 
     @property

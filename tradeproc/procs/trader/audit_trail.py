@@ -1,8 +1,9 @@
 """Where a trader writes: the database, or its journal while that is away.
 
 Rows that went into the journal are replayed before anything else is written again, so that history keeps its order.
-A lost lease never loses a row: what happened is written without the fence's permission. But once another trader has
-the session, ours has no right to anything any more, not even to be flat: it ends before it does what it wanted to.
+A lost lease never loses a row: what has happened is written even though the fence is no longer ours. But once another
+trader holds the session, ours must do nothing any more, not even close its position: it ends before it sends what it
+wanted to send.
 """
 
 import logging
@@ -39,7 +40,7 @@ from tradeproc.store.writes import (
 
 log = logging.getLogger(__name__)
 
-# a database that hangs may hold up the trader for this long, and this seldom; one that refuses at once is asked soon
+# a hanging database may block the trader this long per try; one that refuses at once is retried sooner
 CONNECT_SECONDS = 0.5
 _PAUSE_TIMES = 20
 _TAKE_SECONDS = 0.3
@@ -128,7 +129,7 @@ class AuditTrail:
         except StatementRefused as refused:
             self._was_refused(refused)
         else:
-            # a pause of ours, however long, may have ended just now: who may not be sent late needs the lease still
+            # We may have been suspended meanwhile: send only if the lease still stands.
             return "" if unit.may_journal or self._has_lease() else "the lease of the session was lost meanwhile"
         self._to_journal(rows)
         return self.reason
@@ -263,7 +264,10 @@ class AuditTrail:
         return self.is_lease_held
 
     def _end_if_superseded(self) -> None:
-        """End if the lease is another's; a server that has not noticed yet that we lost ours still calls it ours."""
+        """End if another trader holds the lease.
+
+        A server that has not noticed yet that our connection is gone still names us.
+        """
         try:
             holder = self.store.session(self.session).holder
         except (DatabaseDown, UnknownSession):
@@ -282,13 +286,17 @@ class AuditTrail:
             log.warning("journal_still_unwritable session=%d reason=%s", self.session, error)
             return
         if not self.journal.is_empty():
-            # more than fits into a moment: what happens meanwhile goes behind it, and the next look goes on
+            # the journal is longer than one turn may replay: new rows are appended behind it, and the next turn goes
+            # on
             self.is_up, self.reason, self._not_before = False, "the journal is still being replayed", 0
         elif self.store.is_up():
             self.is_up, self.reason = True, ""
 
     def _was_refused(self, refused: StatementRefused) -> None:
-        """Go on without a row that the database does not take: no exit hangs on one. The journal puts it aside."""
+        """Go on without a row that the database refuses, because no exit may depend on one.
+
+        The journal puts it aside.
+        """
         self.refusal = self.reason = str(refused)
         log.critical("row_refused session=%d reason=%s", self.session, refused)
 

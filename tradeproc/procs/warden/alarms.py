@@ -38,7 +38,7 @@ class Alarms:
         threading.Thread(target=self._write_all, name="alarms", daemon=True).start()
 
     def raise_alarm(self, group: str, name: str, detail: str) -> None:
-        """Tell a person."""
+        """Raise an alarm, so that a person hears of it."""
         if (group, name) in self._standing:
             return
         self._standing.add((group, name))
@@ -46,7 +46,7 @@ class Alarms:
         self._say(group, name, detail, is_over=False)
 
     def clear(self, group: str, name: str) -> None:
-        """Tell that it is over; also one that a predecessor of this process raised."""
+        """Clear an alarm whose cause is gone; also one that a predecessor of this process raised."""
         if (group, name) in self._standing:
             self._standing.discard((group, name))
             log.warning("alarm_cleared group=%s name=%s", group, name)
@@ -61,7 +61,7 @@ class Alarms:
         return (group, name) in self._standing
 
     def close(self) -> None:
-        """Give up what waits; the log has it."""
+        """Drop the rows that still wait for the database; the log has them."""
         self._is_closed = True
 
     def _say(self, group: str, name: str, detail: str, *, is_over: bool) -> None:
