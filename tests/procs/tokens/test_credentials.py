@@ -182,6 +182,23 @@ def test_a_time_penalty_is_waited_out_whoever_asks_and_no_longer(home: Home, hos
     assert second - first >= 3.0
 
 
+def test_a_time_penalty_that_a_person_meets_is_told_and_counts_for_the_next_try_too(
+    home: Home, host: PasswordHost
+) -> None:
+    configure(home, "http://127.0.0.1:1")
+    with running_tokens(home) as client:
+        wait_until("it needs a person", lambda: row(client)["state"] == "needs_login")
+        host.penalty = 3.0
+        for _ in range(2):
+            with pytest.raises(NoReply, match="time penalty"):
+                ask(client, "complete", login="paper", user="me", password="sesame")
+        assert len(host.proofs) == 1
+
+        wait_until("it is over", lambda: "time penalty" not in row(client)["detail"])
+        ask(client, "complete", login="paper", user="me", password="sesame")
+        assert token(client)
+
+
 def test_a_login_that_ends_for_good_says_when_over_restarts_and_renewing_does_not_move_it(
     home: Home, host: PasswordHost
 ) -> None:

@@ -100,7 +100,13 @@ class LoginTokens:
         return answer
 
     def complete(self, proof: Proof) -> Deferred[Body]:
-        """Trade what a person gave, a consent or a password, for tokens."""
+        """Trade what a person gave, a consent or a password, for tokens.
+
+        Raises:
+            NoTokenNow: the sign-in host wants to be asked later, and a try before that would lengthen its penalty.
+        """
+        if monotonic_ns() < self._not_before:
+            raise NoTokenNow(self.detail)
         answer = Deferred[Body]()
         self._work(lambda: self._acquire(proof, answer))
         return answer
@@ -186,6 +192,14 @@ class LoginTokens:
             unsaved = error
             answer.fail(str(unsaved))
             return lambda: self._failed(unsaved)
+        except SignInDelayed as delayed:
+            penalty = delayed
+
+            def wait() -> None:
+                self._failed(penalty)
+                answer.fail(str(penalty))
+
+            return wait
         except Outage as outage:
             answer.fail(str(outage))
             return lambda: None
