@@ -26,7 +26,7 @@ def ask(running: Actor, method: str, params: Body | None = None, seconds: float 
 
 
 def counts(running: Actor) -> Body:
-    bus: Body = running.do(lambda: running.node._status())["statistics"]["bus"]
+    bus: Body = running.do(lambda: running.node._status()).statistics["bus"]
     return bus
 
 

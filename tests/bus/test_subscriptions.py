@@ -177,7 +177,7 @@ def test_garbage_from_a_publisher_is_survived(start: Start, directory: Directory
     far.say("t", 1)
 
     wait_until(lambda: listener.story[-1:] == [1])
-    assert subscriber.do(lambda: subscriber.node._status())["statistics"]["bus"]["garbage"] == 6
+    assert subscriber.do(lambda: subscriber.node._status()).statistics["bus"]["garbage"] == 6
     assert listener.story == ["start", 1]
 
 

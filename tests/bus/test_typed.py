@@ -54,7 +54,7 @@ def test_a_value_published_is_a_value_heard_and_others_of_the_same_beginning_are
 
     wait_until(lambda: heard)
     assert [each.body for each in heard] == [ONE]
-    assert near.do(lambda: near.node._status())["statistics"]["bus"]["refused"] == 1
+    assert near.do(lambda: near.node._status()).statistics["bus"]["refused"] == 1
 
 
 def test_a_copy_is_made_of_snapshot_and_messages(start: Start) -> None:

@@ -20,6 +20,8 @@ from tradeproc.domain.messages import BadMessage
 from tradeproc.errors import Halt, Refusal
 from tradeproc.procs.feeds.account_feed import AccountFeed
 from tradeproc.procs.follower import Follower, FollowerTiming
+from tradeproc.protocol.feed_messages import ORDER, ListedOrders
+from tradeproc.protocol.link_messages import Need
 from tradeproc.testing.waiting import wait_until
 
 LINK, FEED = "link-paper.link", "link-paper.orders-SIM1"
@@ -62,7 +64,8 @@ class Desk:
             self.follower = Follower(
                 node,
                 LINK,
-                {"feed": "orders", "account": "SIM1"},
+                ORDER,
+                Need("orders", node.name, account="SIM1"),
                 self.messages.append,
                 self._snapshot,
                 lambda: self.states.append((self.follower.is_up, self.follower.reason)),
@@ -71,11 +74,10 @@ class Desk:
 
         return self.stage.enter("session-1.account", begin)
 
-    def _snapshot(self, kind: str, body: Body) -> None:
+    def _snapshot(self, told: ListedOrders) -> None:
         if self.refuses:
             raise BadMessage("order", "garbage")
-        assert kind == "orders"
-        self.snapshots.append(body)
+        self.snapshots.append(ORDER.snapshot_codec.plain(told))
 
     def is_up(self) -> bool:
         return self.follower.is_up
@@ -175,7 +177,7 @@ def test_a_link_that_is_away_busy_or_talks_nonsense_is_asked_until_it_makes_sens
     assert "no feed now" in desk.reason()
 
     desk.is_busy, desk.process = False, {"what": 1}
-    wait_until("nonsense", lambda: "names no process" in desk.reason())
+    wait_until("nonsense", lambda: "cannot be read" in desk.reason())
 
     desk.process = FEED
     desk.feed(Script())

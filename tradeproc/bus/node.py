@@ -19,7 +19,7 @@ from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.curve import Admission
 from tradeproc.bus.loop import Action, Loop
 from tradeproc.bus.name_lock import NameLock
-from tradeproc.bus.publisher import HEARTBEAT, Publisher
+from tradeproc.bus.publisher import Publisher
 from tradeproc.bus.requests import Answered, NoAnswer, OnReply, Reply, Requests, RequestWasRefused
 from tradeproc.bus.serving import Deferred, Handler, RequestServer, TimedHandler, TypedHandler, typed
 from tradeproc.bus.sockets import PARTING_MS, Socket, bind_publisher, bind_server, new_context
@@ -28,7 +28,8 @@ from tradeproc.bus.timers import Timer
 from tradeproc.bus.vitals import STATES, Vitals
 from tradeproc.clock import SECOND, StepWatch, monotonic_ns
 from tradeproc.errors import EXIT_FAULT, Refusal
-from tradeproc.protocol.definitions import FollowedTopic, Method, Topic
+from tradeproc.protocol.definitions import FollowedTopic, Method, NoBody, Topic
+from tradeproc.protocol.process_messages import HEARTBEAT, PING, STATUS, ProcessState, Status
 
 __all__ = ["Answered", "Deferred", "NoAnswer", "Node", "Reply", "RequestWasRefused"]
 
@@ -105,8 +106,8 @@ class Node:
         self._server = RequestServer(self._loop, serving, self._counts)
         self._loop.add(serving, self._server.read)
         self._bound += [publishing, serving]
-        self.handle("ping", lambda _: {})
-        self.handle("status", lambda _: self._status())
+        self.handle(PING, lambda _: NoBody())
+        self.handle(STATUS, lambda _: self._status())
         self.handle("snapshot", self._snapshot)
 
     @property
@@ -316,7 +317,7 @@ class Node:
 
     # --- what we say about ourselves ------------------------------------------------------------------------------
 
-    def set_state(self, state: str, detail: str = "") -> None:
+    def set_state(self, state: ProcessState, detail: str = "") -> None:
         """Say how we are: starting, ready, degraded or stopping.
 
         Raises:
@@ -352,12 +353,12 @@ class Node:
 
     # --- inside ---------------------------------------------------------------------------------------------------
 
-    def _status(self) -> Body:
-        return self._vitals.body(self.epoch, self._loop.turns)
+    def _status(self) -> Status:
+        return self._vitals.status(self.epoch, self._loop.turns)
 
     def _beat(self) -> None:
         self._vitals.note_beat()
-        self._publisher.publish(HEARTBEAT, {**self._status(), "topics": self._publisher.sequences()})
+        self.publish(HEARTBEAT, self._vitals.heartbeat(self.epoch, self._loop.turns, self._publisher.sequences()))
 
     def _beat_and_forget(self) -> None:
         step = self._steps.step()

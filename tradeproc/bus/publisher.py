@@ -8,8 +8,7 @@ import zmq
 from tradeproc.bus.codec import encode_published
 from tradeproc.bus.sockets import Socket
 from tradeproc.clock import wall_ns
-
-HEARTBEAT = "heartbeat"
+from tradeproc.protocol.process_messages import HEARTBEAT
 
 _SUBSCRIBED = b"\x01"
 _MOST_A_TURN = 256
@@ -43,7 +42,7 @@ class Publisher:
         return {
             topic: number
             for topic, number in self._sequences.items()
-            if topic.startswith(prefix) and topic != HEARTBEAT
+            if topic.startswith(prefix) and topic != HEARTBEAT.name
         }
 
     def read(self) -> None:

@@ -16,11 +16,11 @@ from tradeproc.bus.addresses import Directory
 from tradeproc.bus.codec import BadFrames, Body, Envelope, decode_published
 from tradeproc.bus.gaps import Heard, Sequences
 from tradeproc.bus.loop import Loop
-from tradeproc.bus.publisher import HEARTBEAT
 from tradeproc.bus.sockets import Context, connect_subscriber
 from tradeproc.clock import monotonic_ns
 from tradeproc.errors import Refusal
 from tradeproc.protocol.codec import Codec
+from tradeproc.protocol.process_messages import HEARTBEAT
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class _Channel:
         self._has_newcomers = True
         self.socket.setsockopt(zmq.SUBSCRIBE, listener.prefix.encode())
         if len(self._listeners) == 1:
-            self.socket.setsockopt(zmq.SUBSCRIBE, HEARTBEAT.encode())
+            self.socket.setsockopt(zmq.SUBSCRIBE, HEARTBEAT.name.encode())
 
     def drop(self, prefix: str) -> bool:
         """Stop listening to a prefix; return whether anybody is left."""
@@ -96,7 +96,7 @@ class _Channel:
             fresh = self._resync_all("epoch")
         elif self._has_newcomers:
             fresh = self._resync_all("")
-        if envelope.topic == HEARTBEAT:
+        if envelope.topic == HEARTBEAT.name:
             self._take_heartbeat(envelope, fresh)
             return
         heard = self._sequences.hear(envelope.topic, envelope.sequence)
@@ -117,7 +117,7 @@ class _Channel:
         if lost:
             hit = [one for one in self._listeners if any(map(one.hears, lost))]
             self._tell_gap([listener for listener in hit if listener not in fresh])
-        for listener in self._route(HEARTBEAT):
+        for listener in self._route(HEARTBEAT.name):
             self._deliver(listener, envelope)
 
     def _route(self, topic: str) -> list[_Listener]:

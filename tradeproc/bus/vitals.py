@@ -1,13 +1,17 @@
 """What a process says about itself once a second, and when asked."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Final, get_args
 
 from tradeproc.bus.codec import Body
 from tradeproc.clock import wall_ns
+from tradeproc.domain.units import Nanos
 from tradeproc.protocol.names import ProcessName
+from tradeproc.protocol.process_messages import Heartbeat, ProcessState, Status
 
-STATES = ("starting", "ready", "degraded", "stopping")
+STATES: Final = get_args(ProcessState)
 
 
 class Vitals:
@@ -21,10 +25,11 @@ class Vitals:
 
     def __init__(self, process: str) -> None:
         self.process = process
-        self.state, self.detail = "starting", ""
+        self.state: ProcessState = "starting"
+        self.detail = ""
         self._started_at = self._beat_at = wall_ns()
-        self._last_event_at: int | None = None
-        self._market_at: int | None = None
+        self._last_event_at: Nanos | None = None
+        self._market_at: Nanos | None = None
         self._lag = 0
         self._work = 0
         self._sources: list[Callable[[], Body]] = []
@@ -36,7 +41,7 @@ class Vitals:
         now = wall_ns()
         self._last_event_at = now
         if market_at is not None:
-            self._market_at = market_at
+            self._market_at = Nanos(market_at)
         if sent_at is not None:
             self._lag = max(self._lag, now - sent_at)
 
@@ -60,7 +65,7 @@ class Vitals:
         """Begin a new second of counting."""
         self._lag = 0
 
-    def body(self, epoch: int, loop: int) -> Body:
+    def status(self, epoch: int, loop: int) -> Status:
         """Return the report."""
         statistics: Body = {}
         stuck = [name for name, is_stuck in self._threads.items() if is_stuck()]
@@ -70,19 +75,25 @@ class Vitals:
             self._loop = loop
         for source in self._sources:
             statistics.update(source())
-        return {
-            "process": self.process,
-            "pid": os.getpid(),
-            "kind": ProcessName(self.process).kind,
-            "state": self.state,
-            "detail": self.detail,
-            "started_at": self._started_at,
-            "at": self._beat_at,
-            "last_event_at": self._last_event_at,
-            "market_at": self._market_at,
-            "lag_ns": self._lag,
-            "loop": self._loop,
-            "work": self._work,
-            "epoch": epoch,
-            "statistics": statistics,
-        }
+        process = ProcessName(self.process)
+        return Status(
+            process=process,
+            pid=os.getpid(),
+            kind=process.kind,
+            state=self.state,
+            detail=self.detail,
+            started_at=self._started_at,
+            at=self._beat_at,
+            last_event_at=self._last_event_at,
+            market_at=self._market_at,
+            lag_ns=self._lag,
+            loop=self._loop,
+            work=self._work,
+            epoch=epoch,
+            statistics=statistics,
+        )
+
+    def heartbeat(self, epoch: int, loop: int, topics: Mapping[str, int]) -> Heartbeat:
+        """Return the report with the last number of each topic."""
+        status = self.status(epoch, loop)
+        return Heartbeat(**{field.name: getattr(status, field.name) for field in fields(Status)}, topics=topics)

@@ -10,16 +10,11 @@ from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.units import SECOND
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.protocol import names, scopes
+from tradeproc.protocol.alarms import Severity, severity_of, words_of
 from tradeproc.protocol.names import ProcessName
 
 _LONG_SECONDS, _TOO_LONG_SECONDS = 60, 300
 _HOUR, _MOST_DEATHS = 3600 * SECOND, 3
-_DANGERS = frozenset(
-    {AlarmName.POSITION_UNCOVERED, AlarmName.ORDER_REAPPEARED, AlarmName.CLOSE_STUCK, AlarmName.LEASE_LOST}
-    | {AlarmName.STRATEGY_FAILED, AlarmName.STRATEGY_OFF}
-    | {"disk_full", "given_up", "cannot_start", "halted", "dies", "not_flat_at_end"}
-    | {"latches_unread", "latch_refused"}
-)
 # what stays true when nobody of the session is there any more, at the broker or in the books
 _STAYS_TRUE = frozenset(
     {AlarmName.POSITION_UNCOVERED, AlarmName.ORDER_REAPPEARED, AlarmName.CLOSE_STUCK}
@@ -36,7 +31,7 @@ def alarms(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterator[
                 yield Problem(Level.UNKNOWN, "alarms", reason)
         case Known(rows):
             for row in rows:
-                if not row.is_acknowledged and (row.is_due or _words(row.name) & _STAYS_TRUE):
+                if not row.is_acknowledged and (row.is_due or words_of(row.name) & _STAYS_TRUE):
                     subject = scopes.HOST if row.session is None else f"session {row.session}"
                     what = f"alarm {row.name} for {ago(row.at, now)}: {row.detail}"
                     text = f"{what}; scripts/tradectl alarms{acknowledge_way(row.session)}"
@@ -57,12 +52,7 @@ def is_in_alarms(beat: BeatSeen, seen: Observations, level: Level) -> bool:
 
 
 def _level(name: str) -> Level:
-    return Level.CRITICAL if _words(name) & _DANGERS else Level.WARNING
-
-
-def _words(name: str) -> frozenset[str]:
-    """Return the parts of a name: the warden's are as `given_up:trader`, or `core:given_up:jobs` of the host."""
-    return frozenset(name.split(":"))
+    return Level.CRITICAL if severity_of(name) is Severity.CRITICAL else Level.WARNING
 
 
 def warden(seen: Observations, _thresholds: HealthConfig, now: int) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tradeproc.domain.orders import Side
-from tradeproc.domain.units import Contracts, Money, Nanos, Price
+from tradeproc.domain.units import Contracts, Count, Filled, Money, Nanos, Price, Quantity
 
 
 class FillKind(StrEnum):
@@ -32,13 +32,13 @@ class Fill:
     session: int
     contract: str
     side: Side
-    quantity: Contracts
-    cumulative: Contracts
+    quantity: Quantity
+    cumulative: Filled
     price: Price | None
     at: Nanos
     market_at: Nanos
     kind: FillKind = FillKind.OWN
-    revision: int = 0
+    revision: Count = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Trade:
     session: int
     contract: str
     side: Side
-    quantity: Contracts
+    quantity: Quantity
     entry_price: Price | None
     exit_price: Price | None
     entered_at: Nanos

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tradeproc.domain.book import Position
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side, TimeInForce
-from tradeproc.domain.units import Contracts, Money, Nanos, Price
+from tradeproc.domain.units import Filled, Money, Nanos, Price, Quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class OrderRequest:
     id: str
     contract: Contract
     side: Side
-    quantity: Contracts
+    quantity: Quantity
     type: OrderType
     role: OrderRole
     limit: Price | None = None
@@ -79,8 +79,8 @@ class BrokerOrder:
     contract: str
     side: Side
     type: OrderType
-    quantity: Contracts
-    filled: Contracts
+    quantity: Filled
+    filled: Filled
     state: OrderState
     raw_status: str
     opened_at: Nanos | None

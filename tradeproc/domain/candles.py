@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tradeproc.domain.units import Contracts, Nanos
+from tradeproc.domain.units import Contracts, Count, Nanos
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,6 @@ class Candle:
     high: float
     low: float
     close: float
-    volume: int
-    ticks: int
+    volume: Count
+    ticks: Count
     is_closed: bool = True

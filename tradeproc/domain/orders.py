@@ -6,7 +6,7 @@ Prices here are integer ticks of the instrument; the brokers' edge uses `BrokerO
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tradeproc.domain.units import Contracts, Nanos, Price, Ticks
+from tradeproc.domain.units import Contracts, Count, Filled, Nanos, Price, Quantity, Ticks
 
 
 class Side(StrEnum):
@@ -116,7 +116,7 @@ class Order:
     fence: int
     contract: str
     side: Side
-    quantity: Contracts
+    quantity: Quantity
     type: OrderType
     role: OrderRole
     created_at: Nanos
@@ -125,14 +125,14 @@ class Order:
     stop: Ticks | None = None
     time_in_force: TimeInForce = TimeInForce.DAY
     state: OrderState = OrderState.PRE_SENT
-    filled: Contracts = Contracts(0)
+    filled: Filled = Contracts(0)
     average: Price | None = None
     broker_id: str | None = None
     parent: str | None = None
     in_flight: str | None = None
     changed_at: Nanos = Nanos(0)
     reason: str = ""
-    revision: int = 0
+    revision: Count = 0
 
     @property
     def remaining(self) -> Contracts:

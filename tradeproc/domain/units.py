@@ -2,12 +2,23 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import NewType
+from typing import Annotated, NewType
+
+from msgspec import Meta
 
 from tradeproc.errors import Refusal
 
 Contracts = NewType("Contracts", int)
 """Number of futures contracts; orders and fills carry it positive, positions signed (+ long, - short)."""
+
+Quantity = Annotated[Contracts, Meta(ge=1)]
+"""A number of contracts that somebody wants or traded: one at least; messages with fewer are refused."""
+
+Filled = Annotated[Contracts, Meta(ge=0)]
+"""A number of contracts that may be none, but never negative; messages with fewer are refused."""
+
+Count = Annotated[int, Meta(ge=0)]
+"""How many there are of something; messages with a negative one are refused."""
 
 Ticks = NewType("Ticks", int)
 """A price as a whole number of the instrument's ticks; price = ticks x tick size, zero is price zero."""

@@ -20,6 +20,7 @@ from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.events import TradingState
+from tradeproc.protocol.trader_messages import DecisionNoted as DecisionNoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +129,6 @@ class ClearAlarm:
 
     name: str
     at: Nanos
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionNoted:
-    """What a strategy wanted and what became of it, for people who watch; `refusal` is empty when it was done."""
-
-    decision: str
-    reason: str
-    refusal: str
-    candle_opened_at: Nanos
-    market_at: Nanos
-    at: Nanos
-    orders: tuple[str, ...] = ()
 
 
 Published = Order | Fill | Position | Candle | DecisionNoted | Divergence

@@ -3,17 +3,22 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
 
-from tradeproc.bus.codec import Body, Envelope
+from tradeproc.bus.codec import Envelope
 from tradeproc.bus.follow import Follow
 from tradeproc.bus.node import Answered, NoAnswer, Node, Reply, RequestWasRefused
-from tradeproc.domain.messages import BadMessage
 from tradeproc.errors import Halt
 from tradeproc.procs.needs import RENEW_SECONDS
+from tradeproc.protocol.definitions import FollowedTopic
+from tradeproc.protocol.feed_messages import STREAM, FeedState, StreamBody
+from tradeproc.protocol.link_messages import NEED, FeedGranted, FeedNeverServed, Need
 
 log = logging.getLogger(__name__)
 
-TOPICS = {"bars": "candle", "orders": "order", "positions": "position"}
+B = TypeVar("B")
+S = TypeVar("S", bound=FeedState)
+
 _NOT_COMPLETE = "the broker has not told everything yet"
 
 
@@ -40,30 +45,31 @@ class NeverServed(Halt):
         super().__init__(f"{reason}, so there are no {kind} for this session; create it with another login")
 
 
-class Follower:
+class Follower(Generic[B, S]):
     """One feed as a subscriber sees it.
 
-    `on_message` gets what the feed publishes on its own topic; `on_snapshot(kind, body)` what it holds, after the
-    first contact, a loss or a new connection, and only when that is complete; `on_state()` is called when `is_up` or
-    its `reason` changed. After a silence `on_snapshot` comes again.
+    `on_message` gets what the feed publishes on its own topic; `on_snapshot` what it holds, after the first contact,
+    a loss or a new connection, and only when that is complete; `on_state()` is called when `is_up` or its `reason`
+    changed. After a silence `on_snapshot` comes again.
     """
 
     def __init__(
         self,
         node: Node,
         link: str,
-        need: Body,
-        on_message: Callable[[Envelope[Body]], None],
-        on_snapshot: Callable[[str, Body], None],
+        topic: FollowedTopic[B, S],
+        need: Need,
+        on_message: Callable[[Envelope[B]], None],
+        on_snapshot: Callable[[S], None],
         on_state: Callable[[], None],
         timing: FollowerTiming = USUAL,
     ) -> None:
-        self.node, self.link, self.need = node, link, {**need, "who": node.name}
-        self.kind: str = need["feed"]
+        self.node, self.link, self.topic, self.need = node, link, topic, need
+        self.kind: Final = need.feed
         self._on_message, self._on_snapshot, self._on_state = on_message, on_snapshot, on_state
         self.is_up = False
         self.reason = "not asked for yet"
-        self._follow: Follow[Body, Body] | None = None
+        self._follow: Follow[B, S] | None = None
         self._timing, self._again = timing, timing.renew
         node.after(0.0, self._ask)
         node.every(1.0, self._listen_for_silence)
@@ -83,21 +89,23 @@ class Follower:
         # a question that died with the link is asked again before the next one forgets the feed
         patience = self._timing.answer
         seconds = patience if self._follow is None else min(patience, self._again)
-        self.node.request(self.link, "need", self.need, seconds=seconds, on_reply=self._asked)
+        self.node.request(self.link, NEED, self.need, seconds=seconds, on_reply=self._asked)
 
-    def _asked(self, reply: Reply[Body]) -> None:
+    def _asked(self, reply: Reply[FeedGranted | FeedNeverServed]) -> None:
         match reply:
-            case Answered({"process": str(process), **more}):
-                self._begin(process)
-                again = more.get("again")
-                self._again = max(0.1, again) if isinstance(again, int | float) else self._timing.renew
-                self.node.after(self._again, self._ask)
-            case Answered({"never": str(reason)}):
-                raise NeverServed(self.kind, reason)
-            case Answered():
-                self._ask_again("the answer names no process")
+            case Answered(answer):
+                self._take(answer)
             case RequestWasRefused(reason) | NoAnswer(reason):
                 self._ask_again(reason)
+
+    def _take(self, answer: FeedGranted | FeedNeverServed) -> None:
+        match answer:
+            case FeedGranted(process, again):
+                self._begin(process)
+                self._again = self._timing.renew if again is None else max(0.1, again)
+                self.node.after(self._again, self._ask)
+            case FeedNeverServed(reason):
+                raise NeverServed(self.kind, reason)
 
     def _ask_again(self, reason: str) -> None:
         if self._follow is None:
@@ -109,16 +117,14 @@ class Follower:
         if process == self.process:
             return
         if self._follow is not None:
-            self.node.unsubscribe(self._follow.process, "stream")
+            self.node.unsubscribe(self._follow.process, STREAM)
             self._follow.close()
-        self.node.subscribe(process, "stream", lambda envelope: self._stream(envelope.body), self._missed)
-        self._follow = Follow(
-            self.node, process, TOPICS[self.kind], on_snapshot=self._snapshot, on_message=self._on_message
-        )
+        self.node.subscribe(process, STREAM, lambda envelope: self._stream(envelope.body), self._missed)
+        self._follow = Follow(self.node, process, self.topic, on_snapshot=self._snapshot, on_message=self._on_message)
 
-    def _stream(self, body: Body) -> None:
-        if body.get("state") != "up":
-            self._set(is_up=False, reason=str(body.get("reason") or "no reason given"))
+    def _stream(self, told: StreamBody) -> None:
+        if told.state != "up":
+            self._set(is_up=False, reason=told.reason or "no reason given")
         elif not self.is_up and self._follow is not None:
             self._follow.renew()  # complete now: the copy is taken as a whole, and only then is the stream up
 
@@ -127,12 +133,9 @@ class Follower:
         if reason == "gap" and self._follow is not None:
             self._follow.renew()
 
-    def _snapshot(self, body: Body) -> None:
-        topic = TOPICS[self.kind]
-        if not isinstance(body.get(f"{topic}s"), list):
-            raise BadMessage("snapshot", f"{topic}s: expected a list")
-        if body.get("up") is True and body.get("complete", True) is True:
-            self._on_snapshot(self.kind, body)
+    def _snapshot(self, told: S) -> None:
+        if told.is_whole:
+            self._on_snapshot(told)
             self._set(is_up=True, reason="")
         else:
             self._set(is_up=False, reason=_NOT_COMPLETE)

@@ -89,9 +89,9 @@ class ListedPositions(FeedState):
 
 @dataclass(frozen=True, slots=True)
 class StreamBody:
-    """Whether a broker's stream is up: complete, connected and current."""
+    """Whether a broker's stream is up: complete, connected and current; a feed that does not say so is down."""
 
-    state: UpOrDown
+    state: UpOrDown = "down"
     reason: str = ""
 
 

@@ -46,7 +46,7 @@ def order_bodies(orders: Sequence[Order]) -> tuple[OrderBody, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class DecisionBody:
+class DecisionNoted:
     """What a strategy wanted and what became of it, for people who watch; `refusal` is empty when it was done."""
 
     decision: str
@@ -195,7 +195,7 @@ CANDLE: FollowedTopic[CandleBody, Candles] = FollowedTopic("candle", CandleBody,
 ORDER: FollowedTopic[OrderBody, Orders] = FollowedTopic("order", OrderBody, _TRADER, Orders)
 FILL: FollowedTopic[Fill, Fills] = FollowedTopic("fill", Fill, _TRADER, Fills)
 POSITION: FollowedTopic[Position, Positions] = FollowedTopic("position", Position, _TRADER, Positions)
-DECISION: Topic[DecisionBody] = Topic("decision", DecisionBody, _TRADER)
+DECISION: Topic[DecisionNoted] = Topic("decision", DecisionNoted, _TRADER)
 DIVERGENCE: Topic[Divergence] = Topic("divergence", Divergence, _TRADER)
 
 ASK_STATE: Method[NoBody, SessionState] = Method("state", NoBody, SessionState, _TRADER)

@@ -43,11 +43,17 @@ TAGS: Final[Mapping[type[Any], Tag]] = {
     Unanswered: Tag("outcome", "unanswered"),
 }
 
-MARKS: Final[Mapping[type[Any], Mark]] = {
+MARKS: Final[dict[type[Any], Mark]] = {
     Known: Mark("value", "known"),
     Unknown: Mark("reason", "unknown"),
     UnreadableRecord: Mark("reason", "unreadable"),
 }
+
+
+def marked(kind: type[Any], field: str, key: str) -> None:
+    """Mark a kind of value: `key` stands for its `field` in messages; before the first use of the kind in one."""
+    MARKS[kind] = Mark(field, key)
+
 
 COMPLETE: Final[frozenset[type[Any]]] = frozenset({OrderRequest, Accepted})
 """Values of which no key may be left out: an order is never completed from defaults that its sender did not mean."""

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from tests.actor import Actor
+from tests.brokers.tradestation import examples
 from tests.procs.stage import ACCOUNT, Ear, Script, Stage, picture
 from tradeproc.brokers.contract import (
     SnapshotEnded,
@@ -23,15 +24,16 @@ from tradeproc.domain import messages
 from tradeproc.domain.book import Position
 from tradeproc.domain.orders import OrderState
 from tradeproc.domain.units import Contracts, Price
-from tradeproc.procs.account import main
 from tradeproc.procs.account.main import Account, AccountTiming
 from tradeproc.procs.feeds.account_feed import AccountFeed
 from tradeproc.procs.follower import FollowerTiming
+from tradeproc.protocol.link_messages import OF_ACCOUNTS
 from tradeproc.testing.waiting import wait_until
 
 LINK, ME = "link-paper.link", "session-1.account"
 ORDERS, POSITIONS = f"link-paper.orders-{ACCOUNT}", f"link-paper.positions-{ACCOUNT}"
 QUICK = AccountTiming(poll=0.3, follower=FollowerTiming(silence=0.8))
+REQUEST = messages.request_to_body(examples.request("o1"))
 POSITION = Position(ACCOUNT, "ESH24", Contracts(1), Price(Decimal(4800)))
 
 
@@ -51,7 +53,7 @@ class Link:
         self.actor: Actor = stage.enter(LINK, self._prepare)
 
     def _prepare(self, node: Node) -> None:
-        for method in (*main.OPERATIONS, *main.QUESTIONS, "need"):
+        for method in (*(method.name for method in OF_ACCOUNTS), "need"):
             node.handle(method, lambda body, method=method: self._answer(method, body))  # type: ignore[misc]
 
     def _answer(self, method: str, body: Body) -> Body | Deferred:
@@ -101,7 +103,7 @@ class Desk:
         return bool(found["orders"] == found["positions"] == "up")
 
     def submit(self, seconds: float = 7.0) -> Body:
-        return self.stage.ask(ME, "submit", seconds, request={"kind": "order", "id": "o1"})
+        return self.stage.ask(ME, "submit", seconds, request=REQUEST)
 
     def told(self, broker_id: str) -> list[str]:
         return [body["state"] for body in self.ear.bodies("order") if body["broker_id"] == broker_id]
@@ -119,7 +121,7 @@ def test_an_operation_is_forwarded_once_with_our_account_and_the_time_that_is_le
 
     (sent,) = [body for method, body in desk.link.asked if method == "submit"]
     assert sent["account"] == ACCOUNT
-    assert sent["request"] == {"kind": "order", "id": "o1"}
+    assert sent["request"] == REQUEST
     assert desk.link.patience[[method for method, _ in desk.link.asked].index("submit")] <= 5.0
 
 
@@ -147,7 +149,7 @@ def test_a_link_that_dies_in_the_middle_leaves_the_operation_unanswered(desk: De
         lambda: asker.node.request(
             ME,
             "submit",
-            {"request": {}},
+            {"request": REQUEST},
             seconds=4.0,
             on_reply=lambda reply: answers.append(getattr(reply, "body", {})),
         )
@@ -176,7 +178,7 @@ def test_what_the_link_refuses_is_refused(desk: Desk) -> None:
 @pytest.mark.parametrize("seconds", [1e4, 1e9])
 def test_an_asker_with_all_the_time_in_the_world_is_answered_and_kills_nobody(desk: Desk, seconds: float) -> None:
     asker, answers = desk.stage.enter("test.asker"), list[Reply]()
-    asker.do(lambda: asker.node.request(ME, "submit", {"request": {}}, seconds=seconds, on_reply=answers.append))
+    asker.do(lambda: asker.node.request(ME, "submit", {"request": REQUEST}, seconds=seconds, on_reply=answers.append))
 
     wait_until("an answer", lambda: answers)
 
@@ -245,7 +247,7 @@ def test_an_order_that_the_broker_does_not_list_any_more_is_not_asked_about_for_
 def test_ended_orders_are_forgotten_in_the_end(desk: Desk) -> None:
     def tell_many() -> None:
         for number in range(2_500):
-            desk.account._take_order(messages.broker_order_to_body(picture(f"b{number}", OrderState.FILLED)))
+            desk.account._take_order(picture(f"b{number}", OrderState.FILLED))
 
     desk.actor.do(tell_many)
 

@@ -16,6 +16,7 @@ from tradeproc.bus.requests import RequestRefused
 from tradeproc.procs.link.feed_keeper import FeedKeeper, _feed_key
 from tradeproc.procs.needs import Needs
 from tradeproc.procs.parameters import BadRequest
+from tradeproc.protocol.link_messages import Need
 from tradeproc.supervision.client import ProgramState, SupervisorAway
 from tradeproc.testing.waiting import wait_until
 
@@ -158,4 +159,4 @@ def test_a_supervisor_that_hangs_does_not_keep_the_link_from_ending(on_stage: St
 @pytest.mark.parametrize("account", ["%d", "SIM1\n[program:evil]\ncommand=/bin/true", "a;b", "[x]", "", "A" * 17])
 def test_an_account_that_no_session_may_have_is_refused_before_a_feed_of_it_is_written(account: str) -> None:
     with pytest.raises(BadRequest, match="account"):
-        _feed_key({"feed": "orders", "account": account})
+        _feed_key(Need("orders", "me", account=account))

@@ -247,7 +247,7 @@ def test_a_trader_that_has_nothing_to_write_notices_that_its_database_hangs(make
     ear = desk.ear("alarm")
 
     def told() -> list[bool]:
-        return [body["standing"] for body in ear.bodies("alarm") if body["name"] == "database_down"]
+        return [not body["cleared"] for body in ear.bodies("alarm") if body["name"] == "database_down"]
 
     read_latches(desk)  # connects
     with hanging(desk.url):
@@ -478,7 +478,7 @@ def test_a_latch_of_either_login_counts_and_that_of_another_one_does_not(make: M
 
     assert told == {
         "other": {"trading_state": "active", "is_concerned": False},
-        "data": {"trading_state": "halted"},
+        "data": {"trading_state": "halted", "is_concerned": True},
     }
     assert desk.state()["entries"] == "trading is halted by login:data, the session's data login"
     desk.stage.ask(desk.me, "resume", scope="login:data")

@@ -7,30 +7,51 @@ every 5 s while orders work and the order stream is quiet, because streams are k
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
-from tradeproc.bus.codec import Body, Envelope
+from tradeproc.bus.codec import Envelope
 from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
-from tradeproc.bus.serving import seconds_left
 from tradeproc.clock import monotonic_ns
-from tradeproc.domain import messages
-from tradeproc.domain.answers import Known
-from tradeproc.domain.broker_orders import BrokerOrder, Refused, Unanswered, UnreadableRecord
+from tradeproc.domain.answers import Answer, Known, Unknown
+from tradeproc.domain.book import Balance
+from tradeproc.domain.broker_orders import (
+    BrokerOrder,
+    ListedOrder,
+    ListedPosition,
+    Outcome,
+    Refused,
+    Unanswered,
+    UnreadableRecord,
+)
 from tradeproc.home import Home
 from tradeproc.procs import follower
 from tradeproc.procs.follower import Follower, FollowerTiming
 from tradeproc.procs.lanes import LEAST_SECONDS
 from tradeproc.procs.session_start import run_session
-from tradeproc.protocol import names
+from tradeproc.protocol import feed_messages, link_messages, names
+from tradeproc.protocol.account_messages import (
+    BALANCE,
+    ORDER,
+    POSITION,
+    RESYNC,
+    STREAM,
+    STREAMS,
+    Resync,
+    StreamStates,
+)
+from tradeproc.protocol.definitions import Method
+from tradeproc.protocol.feed_messages import ListedOrders, ListedPositions, UpOrDown
+from tradeproc.protocol.link_messages import Need, OfAccount, OrdersQuestion
 from tradeproc.store.rows import SessionRow
 
 log = logging.getLogger(__name__)
 
 _KEPT_ENDED = 1_000
-OPERATIONS = ("submit", "modify", "cancel")
-QUESTIONS = ("accounts", "balances", "orders", "open_orders", "position", "positions")
+
+Q = TypeVar("Q", bound=OfAccount)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,93 +77,117 @@ class Account:
         self._told_meanwhile: set[str] = set()
         self._told_at = time.monotonic()
         self._is_polling = self._is_expecting = False
-        self._feeds = {
-            kind: Follower(
-                node,
-                self.link,
-                {"feed": kind, "account": account},
-                self._hear,
-                self._resync,
-                self._state,
-                timing.follower,
-            )
-            for kind in ("orders", "positions")
-        }
-        for method in OPERATIONS:
-            node.handle(method, partial(self._operate, method))
-        for method in QUESTIONS:
-            node.handle(method, partial(self._ask, method))
-        node.handle("streams", lambda _: self._streams())
+        self._order_feed = Follower(
+            node,
+            self.link,
+            feed_messages.ORDER,
+            Need("orders", node.name, account=account),
+            self._hear_order,
+            self._resync_orders,
+            self._state,
+            timing.follower,
+        )
+        self._position_feed = Follower(
+            node,
+            self.link,
+            feed_messages.POSITION,
+            Need("positions", node.name, account=account),
+            self._hear_position,
+            self._resync_positions,
+            self._state,
+            timing.follower,
+        )
+        self._forward_all()
+        node.handle(STREAMS, lambda _: self._streams())
         node.every(timing.poll, self._poll)
         node.every(timing.balance, self._ask_balance)
         node.after(1.0, self._ask_balance)
-        node.add_statistics(lambda: {"streams": self._streams(), "working": len(self._working())})
+        node.add_statistics(lambda: {"streams": STREAM.codec.plain(self._streams()), "working": len(self._working())})
 
     # --- operations and questions
 
-    def _operate(self, method: str, body: Body) -> Deferred[Body]:
+    def _forward_all(self) -> None:
+        self._forward_operation(link_messages.SUBMIT)
+        self._forward_operation(link_messages.MODIFY)
+        self._forward_operation(link_messages.CANCEL)
+        self._forward_question(link_messages.ACCOUNTS)
+        self._forward_question(link_messages.BALANCES)
+        self._forward_question(link_messages.ORDERS)
+        self._forward_question(link_messages.OPEN_ORDERS)
+        self._forward_question(link_messages.POSITION)
+        self._forward_question(link_messages.POSITIONS)
+
+    def _forward_operation(self, method: Method[Q, Outcome]) -> None:
+        self.node.handle_timed(method, partial(self._operate, method))
+
+    def _forward_question(self, method: Method[Q, Answer[T]]) -> None:
+        self.node.handle_timed(method, partial(self._ask, method))
+
+    def _operate(self, method: Method[Q, Outcome], question: Q, seconds: float) -> Deferred[Outcome]:
         """Forward an order operation once, for as long as its asker waits; no answer is an answer: nobody knows."""
-        deferred = Deferred[Body]()
-        seconds = seconds_left(body)
+        deferred = Deferred[Outcome]()
         if seconds < LEAST_SECONDS:
-            deferred.answer(messages.outcome_to_body(Unanswered(f"{self.node.name}: too late to send it", False)))
+            deferred.answer(Unanswered(f"{self.node.name}: too late to send it", was_sent=False))
             return deferred
 
-        def replied(reply: Reply[Body]) -> None:
+        def replied(reply: Reply[Outcome]) -> None:
             match reply:
                 case Answered(outcome):
                     self.node.note_work()
                     deferred.answer(outcome)
                 case RequestWasRefused(reason):
-                    deferred.answer(messages.outcome_to_body(Refused(reason)))
+                    deferred.answer(Refused(reason))
                 case NoAnswer(reason):
-                    log.warning("operation_unanswered what=%s reason=%s", method, reason)
-                    deferred.answer(messages.outcome_to_body(Unanswered(reason)))
+                    log.warning("operation_unanswered what=%s reason=%s", method.name, reason)
+                    deferred.answer(Unanswered(reason))
             # whatever happened, the stream should tell something now; if it does not, the broker is asked
             self._is_expecting = True
 
-        params = {**body, "account": self.account}
-        self.node.request(self.link, method, params, seconds=seconds, on_reply=replied)
+        question = replace(question, account=self.account)
+        self.node.request(self.link, method, question, seconds=seconds, on_reply=replied)
         self.node.note_event()
         return deferred
 
-    def _ask(self, method: str, body: Body) -> Deferred[Body]:
+    def _ask(self, method: Method[Q, Answer[T]], question: Q, seconds: float) -> Deferred[Answer[T]]:
         """Forward a question for as long as its asker waits; a lost answer is unknown."""
-        deferred = Deferred[Body]()
+        deferred = Deferred[Answer[T]]()
 
-        def replied(reply: Reply[Body]) -> None:
+        def replied(reply: Reply[Answer[T]]) -> None:
             match reply:
                 case Answered(answer):
                     self.node.note_work()
                     deferred.answer(answer)
                 case RequestWasRefused(reason) | NoAnswer(reason):
-                    deferred.answer({"unknown": reason})
+                    deferred.answer(Unknown(reason))
 
-        params = {**body, "account": self.account}
-        self.node.request(self.link, method, params, seconds=max(0.0, seconds_left(body)), on_reply=replied)
+        question = replace(question, account=self.account)
+        self.node.request(self.link, method, question, seconds=max(0.0, seconds), on_reply=replied)
         return deferred
 
     # --- what the feeds tell
 
-    def _hear(self, envelope: Envelope[Body]) -> None:
-        if envelope.topic == "order":
-            self._take_order(envelope.body)
-        elif envelope.topic == "position":
-            self.node.publish("position", envelope.body)
-        self.node.note_work()
-        self.node.note_event(sent_at=envelope.sent_at)
+    def _hear_order(self, envelope: Envelope[ListedOrder]) -> None:
+        self._take_order(envelope.body)
+        self._note_heard(envelope.sent_at)
 
-    def _take_order(self, body: Body) -> None:
-        order = messages.listed_order_from_body(body)
+    def _hear_position(self, envelope: Envelope[ListedPosition]) -> None:
+        self.node.publish(POSITION, envelope.body)
+        self._note_heard(envelope.sent_at)
+
+    def _note_heard(self, sent_at: int) -> None:
+        self.node.note_work()
+        self.node.note_event(sent_at=sent_at)
+
+    def _take_order(self, order: ListedOrder) -> None:
         if isinstance(order, UnreadableRecord):
             self._is_expecting = True  # asking may tell it better
-            self.node.publish("order", body)
+            self.node.publish(ORDER, order)
             return
         self._orders[order.broker_id] = order
         if self._is_polling:
             self._told_meanwhile.add(order.broker_id)
         self._told_at, self._is_expecting = time.monotonic(), False
-        self.node.publish("order", body)
+        self.node.publish(ORDER, order)
         if len(self._orders) > 2 * _KEPT_ENDED:
             self._forget()
 
@@ -152,26 +197,29 @@ class Account:
         for broker_id in ended[:-_KEPT_ENDED]:
             del self._orders[broker_id]
 
-    def _resync(self, kind: str, body: Body) -> None:
-        """Tell on what a feed holds after a start, a loss or a new connection, then that this was all."""
-        if kind == "orders":
-            self._orders.clear()  # what the broker does not list any more does not work any more
-        for item in body[kind]:
-            if kind == "orders":
-                self._take_order(item)
-            else:
-                self.node.publish("position", item)
-        self.node.publish("resync", {"feed": kind})
+    def _resync_orders(self, told: ListedOrders) -> None:
+        """Tell on what the feed holds after a start, a loss or a new connection, then that this was all."""
+        self._orders.clear()  # what the broker does not list any more does not work any more
+        for order in told.orders:
+            self._take_order(order)
+        self.node.publish(RESYNC, Resync("orders"))
+
+    def _resync_positions(self, told: ListedPositions) -> None:
+        for position in told.positions:
+            self.node.publish(POSITION, position)
+        self.node.publish(RESYNC, Resync("positions"))
 
     def _state(self) -> None:
         streams = self._streams()
-        self.node.publish("stream", streams)
-        self.node.set_state("degraded" if streams["reason"] else "ready", streams["reason"])
+        self.node.publish(STREAM, streams)
+        self.node.set_state("degraded" if streams.reason else "ready", streams.reason)
 
-    def _streams(self) -> Body:
-        body: dict[str, Any] = {kind: "up" if feed.is_up else "down" for kind, feed in self._feeds.items()}
-        reason = "; ".join(f"{kind}: {feed.reason}" for kind, feed in self._feeds.items() if not feed.is_up)
-        return body | {"reason": reason, "as_of": monotonic_ns()}
+    def _streams(self) -> StreamStates:
+        down = {feed.kind: feed.reason for feed in (self._order_feed, self._position_feed) if not feed.is_up}
+        reason = "; ".join(f"{kind}: {reason}" for kind, reason in down.items())
+        orders: UpOrDown = "up" if self._order_feed.is_up else "down"
+        positions: UpOrDown = "up" if self._position_feed.is_up else "down"
+        return StreamStates(orders, positions, reason, monotonic_ns())
 
     # --- what is asked unbidden
 
@@ -181,7 +229,7 @@ class Account:
     def _poll(self) -> None:
         """Ask for the orders while some work and the stream is quiet, or is down."""
         is_quiet = time.monotonic() - self._told_at >= self._timing.poll
-        is_worth_asking = self._is_expecting or self._working() or not self._feeds["orders"].is_up
+        is_worth_asking = self._is_expecting or self._working() or not self._order_feed.is_up
         if self._is_polling or not (is_worth_asking and is_quiet):
             return
         self._is_polling = True
@@ -189,19 +237,16 @@ class Account:
         known = set(self._orders)
         self.node.request(
             self.link,
-            "orders",
-            {"account": self.account, "ids": [order.broker_id for order in self._working()]},
+            link_messages.ORDERS,
+            OrdersQuestion(tuple(order.broker_id for order in self._working()), account=self.account),
             seconds=self._timing.question,
             on_reply=lambda reply: self._polled(known, reply),
         )
 
-    def _polled(self, known: set[str], reply: Reply[Body]) -> None:
+    def _polled(self, known: set[str], reply: Reply[Answer[tuple[ListedOrder, ...]]]) -> None:
         """Take what the answer tells; what the stream told since the question is newer and stays."""
         self._is_polling = False
-        if not isinstance(reply, Answered):
-            return
-        answer = messages.answer_from_body(reply.body, messages.each(messages.listed_order_from_body))
-        if not isinstance(answer, Known):
+        if not isinstance(reply, Answered) or not isinstance(answer := reply.body, Known):
             return
         unread = {order.broker_id for order in answer.value if isinstance(order, UnreadableRecord)}
         readable = [order for order in answer.value if isinstance(order, BrokerOrder)]
@@ -212,17 +257,18 @@ class Account:
         changed = [order for order in listed.values() if self._orders.get(order.broker_id) != order]
         for order in changed:
             self._orders[order.broker_id] = order
-            self.node.publish("order", messages.broker_order_to_body(order))
-        if changed and self._feeds["orders"].is_up:
+            self.node.publish(ORDER, order)
+        if changed and self._order_feed.is_up:
             log.warning("order_stream_silent account=%s told_by_asking=%d", self.account, len(changed))
 
     def _ask_balance(self) -> None:
-        def replied(reply: Reply[Body]) -> None:
-            if isinstance(reply, Answered) and "known" in reply.body:
-                self.node.publish("balance", reply.body["known"])
+        def replied(reply: Reply[Answer[Balance]]) -> None:
+            if isinstance(reply, Answered) and isinstance(reply.body, Known):
+                self.node.publish(BALANCE, reply.body.value)
 
+        question = OfAccount(account=self.account)
         self.node.request(
-            self.link, "balances", {"account": self.account}, seconds=self._timing.question, on_reply=replied
+            self.link, link_messages.BALANCES, question, seconds=self._timing.question, on_reply=replied
         )
 
 

@@ -5,7 +5,7 @@ A snapshot is complete only after the broker has said so on the present connecti
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Literal
 
 from tradeproc.brokers.contract import (
     Beat,
@@ -19,11 +19,11 @@ from tradeproc.brokers.contract import (
     StreamEvent,
     TokenSource,
 )
-from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
-from tradeproc.domain.messages import broker_order_to_body, position_to_body, unreadable_to_body
+from tradeproc.domain.broker_orders import ListedOrder, ListedPosition
 from tradeproc.procs.feeds.feed import USUAL, Feed, FeedTiming, find_place, read_arguments
 from tradeproc.protocol import names
+from tradeproc.protocol.feed_messages import BEAT, ORDER, POSITION, BeatBody, ListedOrders, ListedPositions
 
 log = logging.getLogger(__name__)
 
@@ -32,24 +32,33 @@ _KEPT_ENDED = 1_000
 Connect = Callable[[Login, TokenSource, str], Stream]
 """One of a broker's streams of an account."""
 
+OrdersOrPositions = Literal["order", "position"]
+
 
 class AccountFeed:
     """All orders (topic `order`) or positions (topic `position`) that the present connection has told."""
 
-    def __init__(self, node: Node, topic: str, connect: Callable[[], Stream], timing: FeedTiming = USUAL) -> None:
+    def __init__(
+        self, node: Node, topic: OrdersOrPositions, connect: Callable[[], Stream], timing: FeedTiming = USUAL
+    ) -> None:
         self.node, self.topic, self._connect = node, topic, connect
-        self._told: dict[str, Body] = {}
+        self._orders: dict[str, ListedOrder] = {}
+        self._positions: dict[str, ListedPosition] = {}
         self._ended: dict[str, None] = {}
         self._is_complete = False
         self.feed = Feed(node, self._begin, self._hear, timing)
-        node.snapshot(topic, lambda _topic: self._snapshot())
+        if topic == "order":
+            node.snapshot(ORDER, self._all_orders)
+        else:
+            node.snapshot(POSITION, self._all_positions)
 
     def _begin(self) -> Stream:
         self.node.post(self._forget)
         return self._connect()
 
     def _forget(self) -> None:
-        self._told.clear()
+        self._orders.clear()
+        self._positions.clear()
         self._ended.clear()
         self._is_complete = False
 
@@ -57,43 +66,49 @@ class AccountFeed:
         self.node.note_event()
         match event:
             case StreamedOrder(order):
-                self._tell(order.broker_id, broker_order_to_body(order))
-                self._keep_newest(order.broker_id, is_over=order.state.is_terminal)
+                self._tell_order(order.broker_id, order, is_over=order.state.is_terminal)
             case StreamedPosition(position):
-                self._tell(position.contract, position_to_body(position))
+                self._tell_position(position.contract, position)
             case StreamedUnreadable(record):
                 log.warning("record_unreadable process=%s reason=%s", self.node.name, record.reason)
                 key = record.broker_id or record.contract
-                self._tell(key, unreadable_to_body(record))
                 if self.topic == "order":
-                    self._keep_newest(key, is_over=True)
+                    self._tell_order(key, record, is_over=True)
+                else:
+                    self._tell_position(key, record)
             case SnapshotEnded():
                 self._is_complete = True
                 self.feed.went_up()
             case Beat(at):
-                self.node.publish("beat", {"at": at})
+                self.node.publish(BEAT, BeatBody(at))
             case _:
                 pass
 
-    def _tell(self, key: str, body: Body) -> None:
+    def _tell_position(self, key: str, position: ListedPosition) -> None:
         # what cannot be published is not kept for snapshots either
-        self.node.publish(self.topic, body)
-        self._told[key] = body
+        self.node.publish(POSITION, position)
+        self._positions[key] = position
 
-    def _keep_newest(self, broker_id: str, *, is_over: bool) -> None:
-        """Forget the orders that ended longest ago: a connection may last for months."""
+    def _tell_order(self, broker_id: str, order: ListedOrder, *, is_over: bool) -> None:
+        """Publish an order and keep it; forget those that ended longest ago, for a connection may last for months."""
+        self.node.publish(ORDER, order)
+        self._orders[broker_id] = order
         self._ended.pop(broker_id, None)
         if is_over:
             self._ended[broker_id] = None
         while len(self._ended) > _KEPT_ENDED:
             oldest = next(iter(self._ended))
-            del self._ended[oldest], self._told[oldest]
+            del self._ended[oldest], self._orders[oldest]
 
-    def _snapshot(self) -> dict[str, Any]:
-        return {f"{self.topic}s": list(self._told.values()), "complete": self._is_complete, "up": self.feed.is_up}
+    def _all_orders(self) -> ListedOrders:
+        return ListedOrders(orders=tuple(self._orders.values()), complete=self._is_complete, up=self.feed.is_up)
+
+    def _all_positions(self) -> ListedPositions:
+        told = tuple(self._positions.values())
+        return ListedPositions(positions=told, complete=self._is_complete, up=self.feed.is_up)
 
 
-def run(topic: str, arguments: Sequence[str], stream_of: Callable[[Broker], Connect]) -> int:
+def run(topic: OrdersOrPositions, arguments: Sequence[str], stream_of: Callable[[Broker], Connect]) -> int:
     """Run the feed of one topic from its command line: login, account."""
     given = read_arguments(f"{topic}s", arguments)
     place = find_place(given.login)

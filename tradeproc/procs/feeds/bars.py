@@ -6,13 +6,12 @@ Keeps the newest 500 candles in memory for subscribers that missed something; no
 from collections.abc import Sequence
 
 from tradeproc.brokers.contract import Stream, StreamedBar, StreamEvent
-from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Contract
-from tradeproc.domain.messages import candle_to_body
 from tradeproc.procs.feeds.feed import Feed, Place, find_place, read_arguments
 from tradeproc.protocol import names
+from tradeproc.protocol.feed_messages import CANDLE, CandleBody, Candles
 
 KEPT = 500
 # so many bars come again with each connection; those that closed during a short absence are among them
@@ -26,7 +25,7 @@ class BarsFeed:
         self.node, self.place, self.contract, self.minutes = node, place, contract, minutes
         self._candles: dict[int, Candle] = {}
         self.feed = Feed(node, self._connect, self._hear)
-        node.snapshot("candle", lambda _topic: self._snapshot())
+        node.snapshot(CANDLE, self._snapshot)
 
     def _connect(self) -> Stream:
         place = self.place
@@ -38,19 +37,19 @@ class BarsFeed:
             return
         candle = event.candle
         # what cannot be published is not kept for snapshots either
-        self.node.publish("candle", self._body(candle, is_history=event.is_history))
+        self.node.publish(CANDLE, self._body(candle, is_history=event.is_history))
         self._candles[candle.opened_at] = candle
         if len(self._candles) > KEPT:
             del self._candles[min(self._candles)]
         self.node.note_event(market_at=candle.closed_at if candle.is_closed else candle.opened_at)
         self.feed.went_up()
 
-    def _body(self, candle: Candle, *, is_history: bool) -> Body:
-        return candle_to_body(candle, self.contract.code, self.minutes, is_history=is_history)
+    def _body(self, candle: Candle, *, is_history: bool) -> CandleBody:
+        return CandleBody.of(candle, self.contract.code, self.minutes, is_history=is_history)
 
-    def _snapshot(self) -> Body:
+    def _snapshot(self) -> Candles:
         candles = [self._candles[opened_at] for opened_at in sorted(self._candles)]
-        return {"candles": [self._body(candle, is_history=True) for candle in candles], "up": self.feed.is_up}
+        return Candles(candles=tuple(self._body(candle, is_history=True) for candle in candles), up=self.feed.is_up)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -23,6 +23,7 @@ from tradeproc.domain.instruments import Contract
 from tradeproc.errors import Halt
 from tradeproc.home import Home, find_home
 from tradeproc.procs.token_source import BusTokenSource
+from tradeproc.protocol.feed_messages import STREAM, StreamBody
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +95,8 @@ def find_place(login: str) -> Place:
 class Feed:
     """One stream, connected again for as long as the process lives.
 
-    `on_event` gets every event but the end, on the node's thread. `body` of the topic `stream` is
-    `{state: up|down, reason}`; a subclass calls `went_up` when what it has heard is complete.
+    `on_event` gets every event but the end, on the node's thread; its owner calls `went_up` when what it has heard is
+    complete.
     """
 
     def __init__(
@@ -129,7 +130,7 @@ class Feed:
         if not self.is_up:
             self.is_up, self._reason = True, ""
             self.node.set_state("ready")
-            self.node.publish("stream", {"state": "up", "reason": ""})
+            self.node.publish(STREAM, StreamBody("up"))
             log.info("stream_up process=%s connection=%d", self.node.name, self._connections)
 
     # --- the reader's thread
@@ -198,7 +199,7 @@ class Feed:
             return
         level = logging.INFO if ended.is_polite else logging.WARNING
         log.log(level, "stream_down process=%s polite=%s reason=%s", self.node.name, ended.is_polite, ended.reason)
-        self.node.publish("stream", {"state": "down", "reason": ended.reason})
+        self.node.publish(STREAM, StreamBody("down", ended.reason))
         self.node.set_state("degraded", ended.reason)
         if ended.is_fatal:
             raise StreamIsOver(self.node.name, ended.reason)

@@ -30,6 +30,7 @@ from tradeproc.procs.keeper.warden_watch import WardenWatch
 from tradeproc.procs.market_hours_file import follow_market_hours
 from tradeproc.procs.session_start import database_of
 from tradeproc.protocol import names
+from tradeproc.protocol.process_messages import ProcessState
 from tradeproc.protocol.session_messages import SESSION, SessionBody, SessionsBody
 from tradeproc.store import DatabaseDown, SessionRow, Store
 from tradeproc.supervision.client import SupervisorAway, SupervisorRefused
@@ -166,7 +167,7 @@ class Keeper:
                 self.node.note_event()
         self._told = bodies
 
-    def _say(self, state: str, detail: str = "") -> None:
+    def _say(self, state: ProcessState, detail: str = "") -> None:
         if trouble := self.latches.unstored.trouble:
             state, detail = "degraded", f"{trouble}; {detail}" if detail else trouble
         if (state, detail) != self._said:

@@ -9,16 +9,23 @@ import re
 import time
 from collections.abc import Callable
 
-from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
-from tradeproc.bus.serving import seconds_left
-from tradeproc.domain.instruments import Contract
-from tradeproc.domain.session import ACCOUNT, LONGEST_BAR
+from tradeproc.domain.session import ACCOUNT
 from tradeproc.errors import TradeprocError
 from tradeproc.procs.lanes import Lanes
 from tradeproc.procs.needs import FeedKey, Needs
-from tradeproc.procs.parameters import BadRequest, text, whole
+from tradeproc.procs.parameters import BadRequest
 from tradeproc.protocol import names
+from tradeproc.protocol.link_messages import (
+    FEEDS,
+    LINK,
+    NEED,
+    FeedGranted,
+    FeedNeverServed,
+    Feeds,
+    Need,
+    RunningFeeds,
+)
 from tradeproc.supervision.feed_programs import FeedPrograms
 
 log = logging.getLogger(__name__)
@@ -46,25 +53,25 @@ class FeedKeeper:
         self._lane = Lanes("feeds", 1)
         self._running: list[str] = []
         self._is_ending = False
-        node.handle("need", self._need)
-        node.handle("feeds", lambda _: {"feeds": self._feeds()})
+        node.handle_timed(NEED, self._need)
+        node.handle(FEEDS, lambda _: Feeds(self._feeds()))
         self._look_seconds = min(5.0, needs.need_seconds / 3)
         node.every(self._look_seconds, self._look)
         node.add_statistics(lambda: {"feeds": self._running})
         node.on_stop(self._stop)
 
-    def _need(self, body: Body) -> Deferred[Body] | Body:
+    def _need(self, need: Need, seconds: float) -> FeedNeverServed | Deferred[FeedGranted | FeedNeverServed]:
         """Note a need and answer with the feed's process once it is started; already started is fine.
 
         What the broker declares not to serve is answered with `never`: asking again cannot help.
         """
         if self._is_ending:
             raise BadRequest("the link is ending because nobody needed it; ask the next one")
-        key = _feed_key(body)
+        key = _feed_key(need)
         if lacking := self._lacking(key.kind):
-            return {"never": f"login {self.login!r}: {lacking}"}
-        self.needs.renew(key, text(body, "who"), time.monotonic())
-        deferred = Deferred[Body]()
+            return FeedNeverServed(f"login {self.login!r}: {lacking}")
+        self.needs.renew(key, need.who, time.monotonic())
+        deferred = Deferred[FeedGranted | FeedNeverServed]()
 
         def start(_left: float) -> None:
             try:
@@ -74,13 +81,13 @@ class FeedKeeper:
                 self.node.post(lambda: deferred.refuse(reason))
                 return
             process = names.link_group(self.login).process(key.program)
-            self.node.post(lambda: deferred.answer({"process": process, "again": self.needs.renew_seconds}))
+            self.node.post(lambda: deferred.answer(FeedGranted(process, self.needs.renew_seconds)))
 
-        self._lane.submit(seconds_left(body), start, deferred.fail)
+        self._lane.submit(seconds, start, deferred.fail)
         return deferred
 
-    def _feeds(self) -> Body:
-        return {key.program: users for key, users in self.needs.wanted(time.monotonic()).items()}
+    def _feeds(self) -> dict[str, tuple[str, ...]]:
+        return {key.program: tuple(users) for key, users in self.needs.wanted(time.monotonic()).items()}
 
     def _look(self) -> None:
         """Prune what nobody needs; end when nothing has been needed for long enough."""
@@ -117,7 +124,7 @@ class FeedKeeper:
     def _looked(self, running: list[str]) -> None:
         if running != self._running:
             self._running = running
-            self.node.publish("link", {"feeds": running})
+            self.node.publish(LINK, RunningFeeds(tuple(running)))
 
     def _stop(self) -> None:
         self._lane.close(0.0)
@@ -127,15 +134,13 @@ class FeedKeeper:
         self.node.stop(0)
 
 
-def _feed_key(body: Body) -> FeedKey:
-    kind = text(body, "feed")
-    if kind == "bars":
-        return FeedKey(
-            kind, (Contract.parse(text(body, "contract")).code, str(whole(body, "minutes", most=LONGEST_BAR)))
-        )
-    if kind in ("orders", "positions"):
-        account = text(body, "account")
-        if not re.fullmatch(ACCOUNT, account):
-            raise BadRequest(f"account: {account[:40]!r} is not allowed; write up to 16 letters, digits, . _ -")
-        return FeedKey(kind, (account,))
-    raise BadRequest(f"feed: {kind!r} is none of bars, orders, positions")
+def _feed_key(need: Need) -> FeedKey:
+    if need.feed == "bars":
+        if need.contract is None or need.minutes is None:
+            raise BadRequest(f"{'contract' if need.contract is None else 'minutes'}: missing")
+        return FeedKey(need.feed, (need.contract.code, str(need.minutes)))
+    if not need.account:
+        raise BadRequest("account: missing")
+    if not re.fullmatch(ACCOUNT, need.account):
+        raise BadRequest(f"account: {need.account[:40]!r} is not allowed; write up to 16 letters, digits, . _ -")
+    return FeedKey(need.feed, (need.account,))

@@ -28,18 +28,39 @@ from tradeproc.brokers.contract import (
 from tradeproc.brokers.registry import check_account_manager
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
-from tradeproc.bus.serving import seconds_left
-from tradeproc.domain import messages
-from tradeproc.domain.answers import Answer
-from tradeproc.domain.instruments import Contract
-from tradeproc.domain.session import LONGEST_BAR
+from tradeproc.domain.answers import Answer, Known, Unknown
+from tradeproc.domain.book import Position
+from tradeproc.domain.broker_orders import Accepted, Refused
+from tradeproc.domain.candles import Candle
 from tradeproc.errors import Halt, Refusal, TradeprocError
 from tradeproc.procs.feeds.feed import find_place
 from tradeproc.procs.lanes import Lanes
 from tradeproc.procs.link.feed_keeper import FeedKeeper
 from tradeproc.procs.needs import Needs
-from tradeproc.procs.parameters import text, texts, whole
-from tradeproc.protocol import names
+from tradeproc.procs.parameters import BadRequest
+from tradeproc.protocol import link_messages, names
+from tradeproc.protocol.definitions import Method
+from tradeproc.protocol.link_messages import (
+    ACCOUNTS,
+    BALANCES,
+    CANCEL,
+    CONTRACT_DETAILS,
+    FRONT_MONTH,
+    HISTORY,
+    MODIFY,
+    OPEN_ORDERS,
+    ORDERS,
+    POSITION,
+    POSITIONS,
+    SUBMIT,
+    CancelOrder,
+    HistoryQuestion,
+    ModifyOrder,
+    OfAccount,
+    OrdersQuestion,
+    PositionQuestion,
+    SubmitOrder,
+)
 from tradeproc.supervision.feed_programs import FeedPrograms
 
 log = logging.getLogger(__name__)
@@ -48,21 +69,12 @@ _ORDER_LANES, _QUESTION_LANES = 4, 3
 _REMEMBERED = 10_000
 # supervision kills what takes longer to end than 3 s
 _STOP_SECONDS = 2.0
-_MOST_CANDLES = 100_000
-_MOST_IDS = 20_000
 SLOW_SECONDS = 1.0
 # a call that still runs so long after its time is stuck, because the limits of the HTTP client should have ended it
 _STUCK_SECONDS = 60.0
 
+Q = TypeVar("Q")
 T = TypeVar("T")
-Handler = Callable[[Body], Body | Deferred[Body]]
-
-
-_ACCOUNT_METHODS = (
-    *("submit", "modify", "cancel"),
-    *("accounts", "balances", "orders", "open_orders", "position", "positions"),
-)
-_DATA_METHODS = ("contract_details", "front_month", "history")
 
 
 class NotDeclared(Refusal):
@@ -77,169 +89,157 @@ class Link:
         self._orders = Lanes("orders", _ORDER_LANES)
         self._questions = Lanes("questions", _QUESTION_LANES)
         self._sent_ids: OrderedDict[str, None] = OrderedDict()
-        self._done: deque[tuple[str, Outcome, Body, Deferred[Body]]] = deque()
-        handlers: dict[str, Handler] = {}
+        self._done: deque[tuple[str, Outcome, Deferred[Outcome]]] = deque()
         if manager is not None:
-            handlers |= self._account_handlers(manager)
+            self._serve_account(manager)
+        else:
+            self._refuse(link_messages.OF_ACCOUNTS, "accounts")
         if data is not None:
-            handlers |= self._data_handlers(data)
+            self._serve_data(data)
+        else:
+            self._refuse(link_messages.OF_DATA, "market data")
         if isinstance(terms := data if data is not None else manager, KnowsContracts):
-            handlers["contract_details"] = self._terms_handler(terms)
-        for method in (*_ACCOUNT_METHODS, *_DATA_METHODS):
-            handlers.setdefault(method, partial(_refuse, method))
-        for method, handler in handlers.items():
-            node.handle(method, handler)
+            self._serve_terms(terms)
+        else:
+            self._refuse((CONTRACT_DETAILS,), "market data")
         node.on_stop(self._stop)
         node.add_thread("orders", lambda: self._orders.is_stuck(_STUCK_SECONDS))
         node.add_thread("questions", lambda: self._questions.is_stuck(_STUCK_SECONDS))
 
     # --- what can be asked
 
-    def _account_handlers(self, manager: AccountManager) -> dict[str, Handler]:
-        def contract(body: Body) -> Contract:
-            return Contract.parse(text(body, "contract"))
+    def _serve_account(self, manager: AccountManager) -> None:
+        def orders(question: OrdersQuestion) -> Answer[tuple[ListedOrder, ...]]:
+            account = _account(question)
+            return _tuple(manager.orders(account, list(question.ids)) if question.ids else manager.orders(account))
 
-        def account(body: Body) -> str:
-            return text(body, "account")
+        def position(question: PositionQuestion) -> Answer[Position]:
+            return manager.current_position(_account(question), question.contract)
 
-        def orders(body: Body) -> Answer[Sequence[ListedOrder]]:
-            ids = texts(body, "ids", most=_MOST_IDS)
-            return manager.orders(account(body), ids) if ids else manager.orders(account(body))
+        self.node.handle_timed(SUBMIT, partial(self._submit, manager))
+        self.node.handle_timed(MODIFY, partial(self._modify, manager))
+        self.node.handle_timed(CANCEL, partial(self._cancel, manager))
+        self._serve(ACCOUNTS, lambda _: _tuple(manager.accounts()))
+        self._serve(BALANCES, lambda question: manager.balances(_account(question)))
+        self._serve(ORDERS, orders)
+        self._serve(OPEN_ORDERS, lambda question: _tuple(manager.open_orders(_account(question))))
+        self._serve(POSITION, position)
+        self._serve(POSITIONS, lambda question: _tuple(manager.positions(_account(question))))
 
-        ask = self._ask
-        order, position = messages.listed_order_to_body, messages.listed_position_to_body
-        return {
-            "submit": lambda body: self._submit(manager, body),
-            "modify": lambda body: self._modify(manager, body),
-            "cancel": lambda body: self._cancel(manager, body),
-            "accounts": lambda body: ask(body, manager.accounts, messages.each(messages.broker_account_to_body)),
-            "balances": lambda body: ask(body, lambda: manager.balances(account(body)), messages.balance_to_body),
-            "orders": lambda body: ask(body, lambda: orders(body), messages.each(order)),
-            "open_orders": lambda body: ask(body, lambda: manager.open_orders(account(body)), messages.each(order)),
-            "position": lambda body: ask(
-                body, lambda: manager.current_position(account(body), contract(body)), messages.position_to_body
-            ),
-            "positions": lambda body: ask(body, lambda: manager.positions(account(body)), messages.each(position)),
-        }
+    def _serve_data(self, data: DataSource) -> None:
+        def history(question: HistoryQuestion) -> Answer[tuple[Candle, ...]]:
+            return _tuple(data.history(question.contract, question.minutes, question.count))
 
-    def _terms_handler(self, terms: KnowsContracts) -> Handler:
-        def details(body: Body) -> Deferred[Body]:
-            contract = Contract.parse(text(body, "contract"))
-            return self._ask(body, lambda: terms.contract_details(contract), messages.contract_details_to_body)
+        self._serve(FRONT_MONTH, lambda question: data.front_month(question.root))
+        self._serve(HISTORY, history)
 
-        return details
+    def _serve_terms(self, terms: KnowsContracts) -> None:
+        self._serve(CONTRACT_DETAILS, lambda question: terms.contract_details(question.contract))
 
-    def _data_handlers(self, data: DataSource) -> dict[str, Handler]:
-        def front_month(body: Body) -> Deferred[Body]:
-            root = text(body, "root")
-            return self._ask(body, lambda: data.front_month(root), lambda contract: contract.code)
+    def _refuse(self, methods: Sequence[Method[Any, Any]], what: str) -> None:
+        """Refuse methods of what the broker declares not to have, whatever is asked."""
 
-        def history(body: Body) -> Deferred[Body]:
-            contract = Contract.parse(text(body, "contract"))
-            minutes, count = whole(body, "minutes", most=LONGEST_BAR), whole(body, "count", most=_MOST_CANDLES)
-            return self._ask(
-                body,
-                lambda: data.history(contract, minutes, count),
-                lambda candles: [
-                    messages.candle_to_body(candle, contract.code, minutes, is_history=True) for candle in candles
-                ],
-            )
+        def refuse(name: str, _params: Body) -> Body:
+            raise NotDeclared(f"{name}: the broker of this login declares that it has no {what}")
 
-        return {"front_month": front_month, "history": history}
+        for method in methods:
+            self.node.handle(method.name, partial(refuse, method.name))
 
-    def _ask(self, body: Body, question: Callable[[], Answer[T]], encode: Callable[[T], Any]) -> Deferred[Body]:
+    def _serve(self, method: Method[Q, Answer[T]], ask: Callable[[Q], Answer[T]]) -> None:
+        self.node.handle_timed(method, partial(self._ask, ask))
+
+    def _ask(self, ask: Callable[[Q], Answer[T]], question: Q, seconds: float) -> Deferred[Answer[T]]:
         """Ask the broker in a thread; an error is an unknown, never an empty answer."""
-        deferred = Deferred[Body]()
+        if isinstance(question, OfAccount):
+            _account(question)
+        deferred = Deferred[Answer[T]]()
 
-        def ask(_left: float) -> None:
+        def run(_left: float) -> None:
             began = time.monotonic()
+            answer: Answer[T]
             try:
-                answer = messages.answer_to_body(question(), encode)
+                answer = ask(question)
+                _check(answer, (Known, Unknown))
             except Halt as halt:
                 self.node.post(_raiser(halt))
                 return
             except Exception as error:  # noqa: BLE001  a broker's bug is an unknown, not the end of the link
                 _log_unless_expected("question_failed", error)
-                answer = {"unknown": f"{type(error).__name__}: {error}"}
-            if "unknown" not in answer:
+                answer = Unknown(f"{type(error).__name__}: {error}")
+            if isinstance(answer, Known):
                 self.node.note_work()
             _log_answer(answer, time.monotonic() - began)
             self.node.post(lambda: deferred.answer(answer))
 
         # nobody reads an answer that comes too late, and it would hold up the next question
-        self._begin_in(self._questions, body, ask, deferred.fail)
+        self._begin_in(self._questions, seconds, run, deferred.fail)
         return deferred
 
     # --- what can be done
 
-    def _submit(self, manager: AccountManager, body: Body) -> Body | Deferred[Body]:
-        account = text(body, "account")
-        request = messages.request_from_body(body["request"])
+    def _submit(self, manager: AccountManager, question: SubmitOrder, seconds: float) -> Outcome | Deferred[Outcome]:
+        account, request = _account(question), question.request
         ids = _ids(request)
         known = [order_id for order_id in ids if order_id in self._sent_ids]
         if known:
             log.error("order_sent_again orders=%s: not sent", ",".join(known))
             # unanswered and not refused, because the order that was sent first may work at the broker
-            return messages.outcome_to_body(Unanswered(f"{known[0]}: was sent before; an order is never sent twice"))
+            return Unanswered(f"{known[0]}: was sent before; an order is never sent twice")
         self._sent_ids.update(dict.fromkeys(ids))
         while len(self._sent_ids) > _REMEMBERED:
             self._sent_ids.popitem(last=False)
-        return self._do("submit", body, lambda left: manager.submit(account, request, left))
+        return self._do("submit", seconds, lambda left: manager.submit(account, request, left))
 
-    def _modify(self, manager: AccountManager, body: Body) -> Deferred[Body]:
-        account, broker_id = text(body, "account"), text(body, "broker_id")
-        change = messages.order_request_from_body(body["change"])
-        return self._do("modify", body, lambda left: manager.modify(account, broker_id, change, left))
+    def _modify(self, manager: AccountManager, question: ModifyOrder, seconds: float) -> Deferred[Outcome]:
+        account, broker_id, change = _account(question), question.broker_id, question.change
+        return self._do("modify", seconds, lambda left: manager.modify(account, broker_id, change, left))
 
-    def _cancel(self, manager: AccountManager, body: Body) -> Deferred[Body]:
-        account, broker_id = text(body, "account"), text(body, "broker_id")
-        return self._do("cancel", body, lambda left: manager.cancel(account, broker_id, left))
+    def _cancel(self, manager: AccountManager, question: CancelOrder, seconds: float) -> Deferred[Outcome]:
+        account, broker_id = _account(question), question.broker_id
+        return self._do("cancel", seconds, lambda left: manager.cancel(account, broker_id, left))
 
-    def _do(self, what: str, body: Body, operation: Callable[[float], Outcome]) -> Deferred[Body]:
+    def _do(self, what: str, seconds: float, operation: Callable[[float], Outcome]) -> Deferred[Outcome]:
         """Run an order operation in a thread; an error after it began is unanswered, never refused.
 
         One that could not begin while its asker waits is not begun, because an order that goes out after its asker
         gave up would be unexpected.
         """
-        deferred = Deferred[Body]()
+        deferred = Deferred[Outcome]()
 
         def do(left: float) -> None:
             outcome: Outcome
             try:
                 outcome = operation(left)
-                answer = messages.outcome_to_body(outcome)
+                _check(outcome, (Accepted, Refused, Unanswered))
             except Exception as error:  # noqa: BLE001  whatever happened, it may have been done
                 _log_unless_expected(f"{what}_failed", error)
                 outcome = Unanswered(f"{type(error).__name__}: {error}")
-                answer = messages.outcome_to_body(outcome)
             if not isinstance(outcome, Unanswered):
                 self.node.note_work()
-            finish(outcome, answer)
+            finish(outcome)
 
         def too_late(reason: str) -> None:
-            outcome = Unanswered(f"{self.node.name}: {reason}", was_sent=False)
-            finish(outcome, messages.outcome_to_body(outcome))
+            finish(Unanswered(f"{self.node.name}: {reason}", was_sent=False))
 
-        def finish(outcome: Outcome, answer: Body) -> None:
-            self._done.append((what, outcome, answer, deferred))
+        def finish(outcome: Outcome) -> None:
+            self._done.append((what, outcome, deferred))
             self.node.post(self._finish)
 
-        self._begin_in(self._orders, body, do, too_late)
+        self._begin_in(self._orders, seconds, do, too_late)
         return deferred
 
     def _begin_in(
-        self, lanes: Lanes, body: Body, run: Callable[[float], None], too_late: Callable[[str], None]
+        self, lanes: Lanes, seconds: float, run: Callable[[float], None], too_late: Callable[[str], None]
     ) -> None:
         """Run a request in a lane with the seconds that are left, or tell its asker in time that it was not begun."""
-        seconds = seconds_left(body)
         give_up = lanes.submit(seconds, run, too_late)
         self.node.after(max(0.0, seconds), give_up)
 
     def _finish(self) -> None:
         while self._done:
-            what, outcome, answer, deferred = self._done.popleft()
+            what, outcome, deferred = self._done.popleft()
             self.node.note_event()
-            deferred.answer(answer)
+            deferred.answer(outcome)
             level = logging.WARNING if isinstance(outcome, Unanswered) else logging.INFO
             log.log(level, "order_operation what=%s outcome=%s", what, outcome)
 
@@ -254,9 +254,20 @@ class Link:
                 side.shutdown()
 
 
-def _refuse(method: str, _body: Body) -> Body:
-    what = "market data" if method in _DATA_METHODS else "accounts"
-    raise NotDeclared(f"{method}: the broker of this login declares that it has no {what}")
+def _account(question: OfAccount) -> str:
+    if not question.account:
+        raise BadRequest("account: missing")
+    return question.account
+
+
+def _tuple(answer: Answer[Sequence[T]]) -> Answer[tuple[T, ...]]:
+    return answer.then(lambda found: Known(tuple(found)))
+
+
+def _check(said: object, kinds: tuple[type[Any], ...]) -> None:
+    # a broker's adapter is loaded by name; what it says need not be what its types promise
+    if not isinstance(said, kinds):
+        raise TypeError(f"the broker's adapter said {said!r}")
 
 
 def _ids(request: OrderRequest | BracketRequest) -> list[str]:
@@ -273,9 +284,9 @@ def _raiser(halt: Halt) -> Callable[[], None]:
     return end
 
 
-def _log_answer(body: Body, seconds: float) -> None:
-    if "unknown" in body:
-        log.warning("question_unknown reason=%s", body["unknown"])
+def _log_answer(answer: Answer[object], seconds: float) -> None:
+    if isinstance(answer, Unknown):
+        log.warning("question_unknown reason=%s", answer.reason)
     elif seconds > SLOW_SECONDS:
         log.warning("question_slow seconds=%.1f", seconds)
 

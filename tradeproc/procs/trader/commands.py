@@ -1,77 +1,72 @@
 """What a trader can be asked and told over the bus."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
-from tradeproc.bus.codec import Body
-from tradeproc.domain import messages
-from tradeproc.domain.candles import Candle
 from tradeproc.engine import events
 from tradeproc.engine.events import TradingState
-from tradeproc.errors import Refusal
-from tradeproc.procs.bodies import order_body
 from tradeproc.procs.trader.summary import position_of
 from tradeproc.procs.trader.trading import Trader
 from tradeproc.protocol import scopes
-from tradeproc.protocol.scopes import Scope
+from tradeproc.protocol import trader_messages as said
+from tradeproc.protocol.feed_messages import CandleBody, Candles
+from tradeproc.protocol.trader_messages import (
+    Command,
+    Fills,
+    Orders,
+    Positions,
+    Switch,
+    TradingStateNow,
+    order_bodies,
+)
 
 _SHOWN = 500
-
-
-class BadCommand(Refusal):
-    """A command whose words make no sense; answered as refused."""
 
 
 def register(trader: Trader) -> None:
     """Serve the trader's methods and snapshots."""
     node = trader.node
-    handlers: dict[str, Callable[[Body], Body]] = {
-        "state": lambda _: trader.summary(),
-        "orders": lambda _: {"orders": [order_body(order) for order in trader.state.engine.orders.values()]},
-        "set_trading_state": lambda body: _set(trader, str(body["state"]), body),
-        "halt": lambda body: _set(trader, "halted", body),
-        "reduce": lambda body: _set(trader, "reducing", body),
-        "resume": lambda body: _set(trader, "active", body),
-        "flatten": lambda body: _tell(trader, events.FlattenCommanded(_by(body), str(body.get("reason", "")))),
-        "reconcile": lambda body: _tell(trader, events.ReconcileCommanded(_by(body))),
-        "stop": lambda body: _tell(trader, events.StopCommanded(_by(body), bool(body.get("flatten", False)))),
-    }
-    for method, handler in handlers.items():
-        node.handle(method, handler)
-    node.snapshot("state", lambda _: trader.summary())
-    node.snapshot("candle", lambda _: {"candles": [_candle_body(trader, candle) for candle in _candles(trader)]})
-    node.snapshot("order", lambda _: handlers["orders"]({}))
-    node.snapshot("position", lambda _: {"positions": [messages.position_to_body(position_of(trader.state))]})
-    node.snapshot("fill", lambda _: {"fills": [messages.fill_to_body(fill) for fill in trader.recent_fills]})
+
+    def orders() -> Orders:
+        return Orders(order_bodies(tuple(trader.state.engine.orders.values())))
+
+    node.handle(said.ASK_STATE, lambda _: trader.summary())
+    node.handle(said.ASK_ORDERS, lambda _: orders())
+    node.handle(said.SET_TRADING_STATE, lambda wanted: _set(trader, TradingState(wanted.state), wanted))
+    node.handle(said.HALT, lambda wanted: _set(trader, TradingState.HALTED, wanted))
+    node.handle(said.REDUCE, lambda wanted: _set(trader, TradingState.REDUCING, wanted))
+    node.handle(said.RESUME, lambda wanted: _set(trader, TradingState.ACTIVE, wanted))
+    node.handle(said.FLATTEN, lambda wanted: _tell(trader, events.FlattenCommanded(_by(wanted), wanted.reason)))
+    node.handle(said.RECONCILE, lambda wanted: _tell(trader, events.ReconcileCommanded(_by(wanted))))
+    node.handle(said.STOP, lambda wanted: _tell(trader, events.StopCommanded(_by(wanted), wanted.flatten)))
+    node.snapshot(said.STATE, trader.summary)
+    node.snapshot(said.CANDLE, lambda: Candles(candles=tuple(_candles(trader)), up=True))
+    node.snapshot(said.ORDER, orders)
+    node.snapshot(said.POSITION, lambda: Positions((position_of(trader.state),)))
+    node.snapshot(said.FILL, lambda: Fills(tuple(trader.recent_fills)))
 
 
-def _set(trader: Trader, word: str, body: Body) -> Body:
-    try:
-        state = TradingState(word)
-    except ValueError:
-        raise BadCommand(f"state: {word!r} is none of active, reducing, halted") from None
-    scope = str(body.get("scope") or scopes.of_session(trader.session))
-    if Scope(scope).login is not None and Scope(scope).login not in trader.spec.logins:
+def _set(trader: Trader, state: TradingState, wanted: Switch) -> TradingStateNow:
+    scope = wanted.scope or scopes.of_session(trader.session)
+    if scope.login is not None and scope.login not in trader.spec.logins:
         # the keeper tells all traders of a login's switch: only they know without a database whose logins they need
-        return {"trading_state": trader.state.engine.trading.value, "is_concerned": False}
-    trader.latch(scope, state, _by(body), str(body.get("reason", "")))
-    return {"trading_state": trader.state.engine.trading.value}
+        return TradingStateNow(trader.state.engine.trading.value, is_concerned=False)
+    trader.latch(scope, state, _by(wanted), wanted.reason)
+    return TradingStateNow(trader.state.engine.trading.value)
 
 
-def _tell(trader: Trader, event: events.Event) -> Body:
+def _tell(trader: Trader, event: events.Event) -> TradingStateNow:
     trader.tell(event)
-    return {"trading_state": trader.state.engine.trading.value}
+    return TradingStateNow(trader.state.engine.trading.value)
 
 
-def _by(body: Body) -> str:
-    return str(body.get("by") or "operator")
+def _by(wanted: Command) -> str:
+    return wanted.by or "operator"
 
 
-def _candles(trader: Trader) -> list[Candle]:
+def _candles(trader: Trader) -> list[CandleBody]:
     series = trader.state.strategy.candles
-    closed = [series[index] for index in range(max(0, len(series) - _SHOWN), len(series))]
-    return closed if series.partial is None else [*closed, replace(series.partial, is_closed=False)]
-
-
-def _candle_body(trader: Trader, candle: Candle) -> Body:
-    return messages.candle_to_body(candle, trader.spec.contract, trader.spec.minutes, is_history=True)
+    told = [series[index] for index in range(max(0, len(series) - _SHOWN), len(series))]
+    if series.partial is not None:
+        told.append(replace(series.partial, is_closed=False))
+    spec = trader.spec
+    return [CandleBody.of(candle, spec.contract, spec.minutes, is_history=True) for candle in told]

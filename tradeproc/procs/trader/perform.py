@@ -3,26 +3,43 @@
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Answered, NoAnswer, Node, Reply, RequestWasRefused
-from tradeproc.domain import messages
 from tradeproc.domain.answers import Answer, Unknown
 from tradeproc.domain.book import Divergence, Fill, Position
-from tradeproc.domain.broker_orders import Outcome, Refused, Unanswered
+from tradeproc.domain.broker_orders import ListedOrder, Outcome, Refused, Unanswered
 from tradeproc.domain.candles import Candle
+from tradeproc.domain.instruments import Contract
 from tradeproc.domain.orders import Order
 from tradeproc.domain.session import SessionSpec
+from tradeproc.domain.units import Nanos
 from tradeproc.engine import effects, events
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import Effect
 from tradeproc.engine.events import Event
-from tradeproc.procs.bodies import order_body
 from tradeproc.procs.trader.audit_trail import AuditTrail
 from tradeproc.procs.trader.decision_book import DecisionBook
+from tradeproc.protocol import scopes, trader_messages
+from tradeproc.protocol.alarms import ALARM, Alarm, severity_of
+from tradeproc.protocol.definitions import Method
+from tradeproc.protocol.feed_messages import CandleBody
+from tradeproc.protocol.link_messages import (
+    CANCEL,
+    MODIFY,
+    ORDERS,
+    POSITION,
+    SUBMIT,
+    CancelOrder,
+    ModifyOrder,
+    OrdersQuestion,
+    PositionQuestion,
+    SubmitOrder,
+)
+from tradeproc.protocol.names import ProcessName
+from tradeproc.protocol.trader_messages import OrderBody
 
+Q = TypeVar("Q")
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
@@ -40,6 +57,7 @@ class Performer:
         self._contract, self._minutes, self._account = spec.contract, spec.minutes, account
         self._timing = audit.timing
         self.alarms: dict[str, str] = {}
+        self._alarm_since: dict[str, Nanos] = {}
         self.decisions = DecisionBook(audit.session)
         self._told = (audit.is_up, audit.is_lease_held, audit.fence)
 
@@ -49,20 +67,18 @@ class Performer:
             case effects.Persist():
                 self._persist(effect, following)
             case effects.Send(order_id, request):
-                self._operate(
-                    "submit",
-                    {"request": messages.request_to_body(request)},
-                    lambda outcome: events.SubmitAnswered(order_id, outcome),
-                )
+                self._operate(SUBMIT, SubmitOrder(request), lambda outcome: events.SubmitAnswered(order_id, outcome))
             case effects.Modify(order_id, broker_id, change):
-                change_body: Body = {"broker_id": broker_id, "change": messages.order_request_to_body(change)}
-                self._operate("modify", change_body, lambda outcome: events.ModifyAnswered(order_id, outcome))
+                replacing = ModifyOrder(broker_id, change)
+                self._operate(MODIFY, replacing, lambda outcome: events.ModifyAnswered(order_id, outcome))
             case effects.Cancel(order_id, broker_id):
                 self._operate(
-                    "cancel", {"broker_id": broker_id}, lambda outcome: events.CancelAnswered(order_id, outcome)
+                    CANCEL, CancelOrder(broker_id), lambda outcome: events.CancelAnswered(order_id, outcome)
                 )
-            case effects.AskOrders() | effects.AskPosition():
-                self._ask(effect)
+            case effects.AskOrders(number, _, ids):
+                self._ask_orders(number, ids)
+            case effects.AskPosition(number):
+                self._ask_position(number)
             case _:
                 self._record(effect)
 
@@ -78,16 +94,14 @@ class Performer:
                 self.alarms[str(name)] = detail
                 log.error("alarm_raised name=%s detail=%s", name, detail)
                 self.audit.save_alarm(name, detail, at)
-                self.node.publish("alarm", {"name": name, "detail": detail, "at": at, "standing": True})
+                self._say_alarm(str(name), detail, at, cleared=False)
             case effects.ClearAlarm(name, at):
                 self.alarms.pop(str(name), None)
                 log.info("alarm_cleared name=%s", name)
                 self.audit.clear_alarm(name, at)
-                self.node.publish("alarm", {"name": name, "detail": "", "at": at, "standing": False})
-            case effects.Publish(topic, value):
-                if isinstance(value, effects.DecisionNoted):
-                    self.decisions.note(value)
-                self.node.publish(topic, self._body(value))
+                self._say_alarm(str(name), "", at, cleared=True)
+            case effects.Publish(_, value):
+                self._publish(value)
             case effects.Log(level, event, fields):
                 log.log(_LEVELS[level], "%s %s", event, " ".join(f"{key}={value}" for key, value in fields.items()))
             case effects.Finished(reason):
@@ -96,20 +110,27 @@ class Performer:
             case _:
                 raise TypeError(f"not an effect that is recorded: {effect!r}")
 
-    def _body(self, value: effects.Published) -> Body:
+    def _publish(self, value: effects.Published) -> None:
+        node = self.node
         match value:
             case Order():
-                return order_body(value)
+                node.publish(trader_messages.ORDER, OrderBody.of(value))
             case Fill():
-                return messages.fill_to_body(value)
+                node.publish(trader_messages.FILL, value)
             case Position():
-                return messages.position_to_body(value)
+                node.publish(trader_messages.POSITION, value)
             case Candle():
-                return messages.candle_to_body(value, self._contract, self._minutes)
+                node.publish(trader_messages.CANDLE, CandleBody.of(value, self._contract, self._minutes))
             case Divergence():
-                return messages.divergence_to_body(value)
+                node.publish(trader_messages.DIVERGENCE, value)
             case effects.DecisionNoted():
-                return asdict(value)
+                self.decisions.note(value)
+                node.publish(trader_messages.DECISION, value)
+
+    def _say_alarm(self, name: str, detail: str, at: Nanos, *, cleared: bool) -> None:
+        since = self._alarm_since.pop(name, at) if cleared else self._alarm_since.setdefault(name, at)
+        who, scope = ProcessName(self.node.name), scopes.of_session(self.audit.session)
+        self.node.publish(ALARM, Alarm(who, name, scope, severity_of(name), since, detail, cleared))
 
     def _persist(self, unit: effects.Persist, following: deque[Effect] | None) -> None:
         def meanwhile() -> None:
@@ -137,55 +158,42 @@ class Performer:
         elif not audit.refusal and AlarmName.ROW_REFUSED.value in self.alarms:
             self._record(effects.ClearAlarm(AlarmName.ROW_REFUSED.value, audit.clock.now()))
 
-    def _operate(self, method: str, body: Body, to_event: Callable[[Outcome], Event]) -> None:
+    def _operate(self, method: Method[Q, Outcome], question: Q, to_event: Callable[[Outcome], Event]) -> None:
         """Ask the account manager for an order operation, once; silence means that nobody knows."""
 
-        def replied(reply: Reply[Body]) -> None:
+        def replied(reply: Reply[Outcome]) -> None:
             self.tell(to_event(_outcome(reply)))
 
-        self.node.request(self._account, method, body, seconds=self._timing.order, on_reply=replied)
+        self.node.request(self._account, method, question, seconds=self._timing.order, on_reply=replied)
 
-    def _ask(self, question: effects.AskOrders | effects.AskPosition) -> None:
-        number = question.number
-        if isinstance(question, effects.AskOrders):
+    def _ask_orders(self, number: int, ids: tuple[str, ...]) -> None:
+        def replied(reply: Reply[Answer[tuple[ListedOrder, ...]]]) -> None:
+            self.tell(events.OrdersAnswered(number, answer_of(reply)))
 
-            def orders(reply: Reply[Body]) -> None:
-                self.tell(
-                    events.OrdersAnswered(number, answer_of(reply, messages.each(messages.listed_order_from_body)))
-                )
+        self.node.request(self._account, ORDERS, OrdersQuestion(ids), seconds=self._timing.question, on_reply=replied)
 
-            self.node.request(
-                self._account, "orders", {"ids": list(question.ids)}, seconds=self._timing.question, on_reply=orders
-            )
-        else:
+    def _ask_position(self, number: int) -> None:
+        def replied(reply: Reply[Answer[Position]]) -> None:
+            self.tell(events.PositionAnswered(number, answer_of(reply)))
 
-            def position(reply: Reply[Body]) -> None:
-                self.tell(events.PositionAnswered(number, answer_of(reply, messages.position_from_body)))
-
-            body = {"contract": self._contract}
-            self.node.request(self._account, "position", body, seconds=self._timing.question, on_reply=position)
+        question = PositionQuestion(Contract.parse(self._contract))
+        self.node.request(self._account, POSITION, question, seconds=self._timing.question, on_reply=replied)
 
 
-def _outcome(reply: Reply[Body]) -> Outcome:
+def _outcome(reply: Reply[Outcome]) -> Outcome:
     match reply:
-        case Answered(body):
-            try:
-                return messages.outcome_from_body(body)
-            except messages.BadMessage as bad:
-                return Unanswered(str(bad))
+        case Answered(outcome):
+            return outcome
         case RequestWasRefused(reason):
             return Refused(reason)
         case NoAnswer(reason):
             return Unanswered(reason)
 
 
-def answer_of(reply: Reply[Body], decode: Callable[[Any], T]) -> Answer[T]:
-    """Return what a reply says to a question; whatever is not understood is unknown."""
+def answer_of(reply: Reply[Answer[T]]) -> Answer[T]:
+    """Return what a reply says to a question; without an answer that can be read it is unknown."""
     match reply:
-        case Answered(body):
-            try:
-                return messages.answer_from_body(body, decode)
-            except messages.BadMessage as bad:
-                return Unknown(str(bad))
+        case Answered(answer):
+            return answer
         case RequestWasRefused(reason) | NoAnswer(reason):
             return Unknown(reason)

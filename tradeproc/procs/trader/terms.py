@@ -8,15 +8,14 @@ refuses the question, because its broker declares that it does not know contract
 import logging
 from collections.abc import Callable, Sequence
 
-from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node, Reply, RequestWasRefused
-from tradeproc.domain import messages
-from tradeproc.domain.answers import Known, Unknown
+from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.broker_orders import ContractDetails
-from tradeproc.domain.instruments import Instrument
+from tradeproc.domain.instruments import Contract, Instrument
 from tradeproc.errors import Halt
 from tradeproc.procs.trader.perform import answer_of
 from tradeproc.procs.trader.timing import USUAL, TraderTiming
+from tradeproc.protocol.link_messages import CONTRACT_DETAILS, OfContract
 
 log = logging.getLogger(__name__)
 
@@ -65,17 +64,17 @@ class Terms:
         link, *others = links
         self._node.request(
             link,
-            "contract_details",
-            {"contract": self._contract},
+            CONTRACT_DETAILS,
+            OfContract(Contract.parse(self._contract)),
             seconds=self._timing.terms,
             on_reply=lambda reply: self._answered(reply, others),
         )
 
-    def _answered(self, reply: Reply[Body], others: Sequence[str]) -> None:
+    def _answered(self, reply: Reply[Answer[ContractDetails]], others: Sequence[str]) -> None:
         if isinstance(reply, RequestWasRefused) and others:
             self._ask(others)
             return
-        match answer_of(reply, messages.contract_details_from_body):
+        match answer_of(reply):
             case Known(details):
                 if told := differences(details, self._instrument):
                     raise TermsDiffer(self._contract, told)

@@ -5,16 +5,17 @@ Translation only: what an event means is `engine/trader.py`, what an effect does
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
-from tradeproc.bus.codec import Body, Envelope
+from tradeproc.bus.codec import Envelope
 from tradeproc.bus.node import Answered, Node, Reply
 from tradeproc.clock import monotonic_ns
-from tradeproc.domain import messages
-from tradeproc.domain.answers import Unknown
+from tradeproc.domain.answers import Answer, Unknown
 from tradeproc.domain.book import Fill
-from tradeproc.domain.broker_orders import UnreadableRecord
+from tradeproc.domain.broker_orders import ListedOrder, ListedPosition, UnreadableRecord
+from tradeproc.domain.candles import Candle
+from tradeproc.domain.instruments import Contract
 from tradeproc.domain.units import Nanos
 from tradeproc.engine import effects, events
 from tradeproc.engine.alarms import AlarmName
@@ -29,14 +30,31 @@ from tradeproc.procs.trader.recorder import Recorder
 from tradeproc.procs.trader.session_profit import SessionProfit
 from tradeproc.procs.trader.summary import summary
 from tradeproc.procs.trader.terms import Terms
-from tradeproc.protocol import names
+from tradeproc.protocol import feed_messages, names
+from tradeproc.protocol.account_messages import (
+    BALANCE,
+    ORDER,
+    POSITION,
+    RESYNC,
+    STREAM,
+    STREAMS,
+    AccountFeed,
+    StreamStates,
+)
+from tradeproc.protocol.definitions import NoBody, Topic
+from tradeproc.protocol.feed_messages import CandleBody, Candles
+from tradeproc.protocol.link_messages import HISTORY, HistoryQuestion, Need
+from tradeproc.protocol.process_messages import HEARTBEAT
+from tradeproc.protocol.trader_messages import STATE, SessionState
 from tradeproc.store.database import DatabaseDown
 from tradeproc.store.rows import Latch, SessionRow
 
 log = logging.getLogger(__name__)
 
+B = TypeVar("B")
+
 _KEPT_FILLS = 200
-_STREAMS = {"orders": StreamKind.ORDERS, "positions": StreamKind.POSITIONS}
+_STREAMS: Mapping[AccountFeed, StreamKind] = {"orders": StreamKind.ORDERS, "positions": StreamKind.POSITIONS}
 
 
 class Trader:
@@ -46,7 +64,7 @@ class Trader:
         self, node: Node, row: SessionRow, audit: AuditTrail, state: State, fills: Sequence[Fill], recorder: Recorder
     ) -> None:
         self.node, self.session, self.spec = node, row.id, row.spec
-        self._timing = audit.timing
+        self._timing, self._contract = audit.timing, Contract.parse(row.spec.contract)
         self.audit, self.state, self.clock = audit, state, audit.clock
         self.profit = SessionProfit(state.setup.instrument.point_value, fills)
         self.recorder = recorder
@@ -64,20 +82,17 @@ class Trader:
         self._terms = Terms(node, links, row.spec.contract, instrument, self._ask_history, self._timing)
         self._is_account_silent = self._is_asking_history = False
         self._hours = Hours(row.spec, self.tell)
-        handlers: dict[str, Callable[[Body], object]] = {
-            "order": self._order,
-            "position": self._position,
-            "balance": lambda body: self.tell(events.BalanceUpdated(messages.balance_from_body(body))),
-            "stream": self._streams,
-            "resync": self._resynced,
-        }
-        for topic, handler in handlers.items():
-            node.subscribe(self.account, topic, partial(self._hear, handler), self._lost)
-        node.subscribe(self.account, "heartbeat", lambda _: None, lambda _: self._ask_streams())
+        self._listen(ORDER, self._order)
+        self._listen(POSITION, self._position)
+        self._listen(BALANCE, lambda balance: self.tell(events.BalanceUpdated(balance)))
+        self._listen(STREAM, self._streams)
+        self._listen(RESYNC, lambda resync: self._missed(StreamKind(resync.feed)))
+        node.subscribe(self.account, HEARTBEAT, lambda _: None, lambda _: self._ask_streams())
         self._bars = Follower(
             node,
             self.data_link,
-            {"feed": "bars", "contract": row.spec.contract, "minutes": row.spec.minutes},
+            feed_messages.CANDLE,
+            Need("bars", node.name, contract=self._contract, minutes=row.spec.minutes),
             self._candle,
             self._candles,
             self._market,
@@ -137,66 +152,61 @@ class Trader:
 
     # --- what is heard
 
-    def _hear(self, handler: Callable[[Body], object], envelope: Envelope[Body]) -> None:
-        handler(envelope.body)
-        self.node.note_event(sent_at=envelope.sent_at)
+    def _listen(self, topic: Topic[B], take: Callable[[B], object]) -> None:
+        """Listen to a topic of the account manager."""
 
-    def _order(self, body: Body) -> None:
-        listed = messages.listed_order_from_body(body)
+        def hear(envelope: Envelope[B]) -> None:
+            take(envelope.body)
+            self.node.note_event(sent_at=envelope.sent_at)
+
+        self.node.subscribe(self.account, topic, hear, self._lost)
+
+    def _order(self, listed: ListedOrder) -> None:
         if isinstance(listed, UnreadableRecord):
             self.tell(events.RecordUnreadable(StreamKind.ORDERS, listed))
         else:
             self.tell(events.OrderUpdated(listed))
 
-    def _position(self, body: Body) -> None:
-        listed = messages.listed_position_from_body(body)
+    def _position(self, listed: ListedPosition) -> None:
         if isinstance(listed, UnreadableRecord):
             self.tell(events.RecordUnreadable(StreamKind.POSITIONS, listed))
         else:
             self.tell(events.PositionUpdated(listed))
 
-    def _candle(self, envelope: Envelope[Body]) -> None:
-        candle = messages.candle_from_body(envelope.body)
-        self.tell(events.CandleReceived(candle, is_history=envelope.body.get("history") is True))
-        self.node.note_event(market_at=candle.opened_at, sent_at=envelope.sent_at)
+    def _candle(self, envelope: Envelope[CandleBody]) -> None:
+        told = envelope.body
+        self.tell(events.CandleReceived(told.candle, is_history=told.history))
+        self.node.note_event(market_at=told.opened_at, sent_at=envelope.sent_at)
 
-    def _candles(self, _kind: str, body: Body) -> None:
+    def _candles(self, told: Candles) -> None:
         """Take what the feed holds; ask for history when that leaves a hole."""
-        told = [messages.candle_from_body(each) for each in body["candles"]]
         newest = self.state.strategy.candles.newest
-        if newest is not None and told and told[0].opened_at > newest.opened_at:
+        if newest is not None and told.candles and told.candles[0].opened_at > newest.opened_at:
             self._ask_history()
-        for candle in told:
-            self.tell(events.CandleReceived(candle, is_history=True))
+        for each in told.candles:
+            self.tell(events.CandleReceived(each.candle, is_history=True))
 
     def _market(self) -> None:
         self.tell(events.StreamChanged(StreamKind.MARKET, self._bars.is_up, self._bars.reason))
 
-    def _streams(self, body: Body) -> bool:
+    def _streams(self, told: StreamStates) -> bool:
         """Take the streams' states, and tell whether they were news."""
-        is_news = self._is_news(body)
+        is_news = self._is_news(told)
         if is_news:
             for name, kind in _STREAMS.items():
-                self.tell(events.StreamChanged(kind, body.get(name) == "up", str(body.get("reason", ""))))
+                self.tell(events.StreamChanged(kind, told.is_up(name), told.reason))
         return is_news
 
-    def _is_news(self, body: Body) -> bool:
+    def _is_news(self, told: StreamStates) -> bool:
         """Tell whether this is newer than what we know of the streams: messages and answers overtake each other."""
-        as_of = body.get("as_of")
-        if not isinstance(as_of, int):
+        if told.as_of is None:
             return True
-        is_news = as_of >= self._streams_as_of
-        self._streams_as_of = max(as_of, self._streams_as_of)
+        is_news = told.as_of >= self._streams_as_of
+        self._streams_as_of = max(told.as_of, self._streams_as_of)
         return is_news
 
     def _missed(self, kind: StreamKind) -> None:
         self.tell(events.StreamChanged(kind, is_up=True, has_gap=True))
-
-    def _resynced(self, body: Body) -> None:
-        """Ask the broker after its stream was told anew from the beginning."""
-        kind = _STREAMS.get(str(body.get("feed")))
-        if kind is not None:
-            self._missed(kind)
 
     def _lost(self, reason: str) -> None:
         """Ask again after a message of the account manager was lost; its start is told by its heartbeat."""
@@ -212,17 +222,17 @@ class Trader:
             if number == self._streams_asked:
                 self._ask_streams()
 
-        def replied(reply: Reply[Body]) -> None:
+        def replied(reply: Reply[StreamStates]) -> None:
             if number != self._streams_asked:
                 return  # asked again since
             if not isinstance(reply, Answered) or not self._streams(reply.body):
                 self.node.after(self._timing.again, again)
                 return
             for name, kind in _STREAMS.items():
-                if reply.body.get(name) == "up":
+                if reply.body.is_up(name):
                     self._missed(kind)
 
-        self.node.request(self.account, "streams", {}, seconds=self._timing.again, on_reply=replied)
+        self.node.request(self.account, STREAMS, NoBody(), seconds=self._timing.again, on_reply=replied)
 
     def _listen_for_silence(self) -> None:
         """Believe no stream of an account manager that does not even say that it lives."""
@@ -240,17 +250,17 @@ class Trader:
             return
         self._is_asking_history = True
         count = max(self.state.strategy.wanted + 1, 60)
-        params = {"contract": self.spec.contract, "minutes": self.spec.minutes, "count": count}
-        self.node.request(self.data_link, "history", params, seconds=self._timing.history, on_reply=self._history)
+        question = HistoryQuestion(self._contract, self.spec.minutes, count)
+        self.node.request(self.data_link, HISTORY, question, seconds=self._timing.history, on_reply=self._history)
 
-    def _history(self, reply: Reply[Body]) -> None:
+    def _history(self, reply: Reply[Answer[tuple[Candle, ...]]]) -> None:
         self._is_asking_history = False
-        answer = answer_of(reply, messages.each(messages.candle_from_body))
+        answer = answer_of(reply)
         if isinstance(answer, Unknown):
             log.warning("history_unknown session=%d reason=%s", self.session, answer.reason)
             self.node.after(self._timing.again, self._ask_history)
             return
-        self.tell(events.WarmedUp(tuple(answer.value)))
+        self.tell(events.WarmedUp(answer.value))
 
     # --- what is looked after
 
@@ -263,7 +273,7 @@ class Trader:
         self._hours.look(self.clock.now())
         self._listen_for_silence()
         self.performer.decisions.flush(self.audit)
-        self.node.publish("state", self.summary())
+        self.node.publish(STATE, self.summary())
 
     def _say_how_we_are(self) -> None:
         if self.state.broker.is_reconciled and self.state.strategy.is_warm:
@@ -301,7 +311,7 @@ class Trader:
         if is_news or (state is TradingState.ACTIVE and _is_in_trouble(self.state)):
             self.tell(events.TradingStateSet(scope, state, by, reason))
 
-    def summary(self) -> Body:
+    def summary(self) -> SessionState:
         """Return everything that people and the portfolio want to know of the session."""
         return summary(self.state, self.profit, self.performer.alarms, self.audit)
 

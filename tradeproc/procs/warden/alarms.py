@@ -16,6 +16,7 @@ from tradeproc.clock import wall_ns
 from tradeproc.config import HealthConfig
 from tradeproc.domain.units import Nanos
 from tradeproc.protocol import names, scopes
+from tradeproc.protocol.alarms import ALARM, Alarm, name_in_group, scope_of, severity_of
 from tradeproc.store import AlarmRow, DatabaseDown, StatementRefused, Store
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Alarms:
     def __init__(self, node: Node, url: str, connect_seconds: float) -> None:
         self._node, self._url, self._connect_seconds = node, url, connect_seconds
         self._standing: set[tuple[str, str]] = set()
+        self._since: dict[tuple[str, str], Nanos] = {}
         self._waiting: queue.Queue[Callable[[Store], None]] = queue.Queue(_MOST_KEPT)
         self._is_closed = False
         node.add_statistics(lambda: {"alarms": sorted(f"{group} {name}" for group, name in self._standing)})
@@ -66,7 +68,8 @@ class Alarms:
 
     def _say(self, group: str, name: str, detail: str, *, is_over: bool) -> None:
         at = wall_ns()
-        self._node.publish("alarm", {"group": group, "name": name, "detail": detail, "at": at, "cleared": is_over})
+        since = self._since.pop((group, name), at) if is_over else self._since.setdefault((group, name), at)
+        self._node.publish(ALARM, _alarm(group, name, since, detail, cleared=is_over))
         self._put(partial(_write, group, name, "" if is_over else detail or name, at), group, name)
 
     def _put(self, write: Callable[[Store], None], group: str, name: str) -> None:
@@ -93,8 +96,8 @@ class Alarms:
             if name.partition(":")[0] in _OURS and (group, name) not in held:
                 store.clear_alarms(row.session, row.name, at)
                 log.warning("alarm_cleared group=%s name=%s reason=its cause did not outlive a restart", group, name)
-                told = {"group": group, "name": name, "detail": "", "at": at, "cleared": True}
-                self._node.post(partial(self._node.publish, "alarm", told))
+                told = _alarm(group, name, row.at, "", cleared=True)
+                self._node.post(partial(self._node.publish, ALARM, told))
 
 
 def tell_of_disk(alarms: Alarms, where: Path, free_mb: int, limits: HealthConfig) -> None:
@@ -104,6 +107,12 @@ def tell_of_disk(alarms: Alarms, where: Path, free_mb: int, limits: HealthConfig
             alarms.raise_alarm(scopes.HOST, name, f"{free_mb} MB free under {where}, wanted {least} MB")
         elif free_mb > least + least // 10 and alarms.stands(scopes.HOST, name):
             alarms.clear(scopes.HOST, name)
+
+
+def _alarm(group: str, name: str, since: Nanos, detail: str, *, cleared: bool) -> Alarm:
+    of_group = names.GroupName(group)
+    named = name_in_group(of_group, name)
+    return Alarm(names.WARDEN, named, scope_of(of_group), severity_of(named), since, detail, cleared)
 
 
 def _group_and_name(row: AlarmRow) -> tuple[str, str]:
@@ -116,7 +125,7 @@ def _group_and_name(row: AlarmRow) -> tuple[str, str]:
 
 def _write(group: str, name: str, detail: str, at: Nanos, store: Store) -> None:
     session = names.GroupName(group).session
-    title = f"{group}:{name}" if session is None else name
+    title = name_in_group(names.GroupName(group), name)
     if not detail:
         store.clear_alarms(session, title, at)
     elif not any(row.name == title and row.session == session for row in store.alarms(session, only_standing=True)):

@@ -1,0 +1,67 @@
+"""Alarms: one shape wherever they come from, and how bad each is; pure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from tradeproc.domain.units import Nanos
+from tradeproc.protocol import scopes
+from tradeproc.protocol.definitions import Topic
+from tradeproc.protocol.names import GroupName, ProcessName
+from tradeproc.protocol.scopes import Scope
+
+
+class Severity(StrEnum):
+    """How bad an alarm is: money is in danger, or something needs a person's look."""
+
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+_CRITICAL: Final = frozenset(
+    {"position_uncovered", "order_reappeared", "close_stuck", "lease_lost", "strategy_failed", "strategy_off"}
+    | {"disk_full", "given_up", "cannot_start", "halted", "dies", "not_flat_at_end"}
+    | {"latches_unread", "latch_refused"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that a person should know stands, or has ended.
+
+    `who` raised it, `scope` is what it is about, `since` when it was raised. `name` of the warden's names the program
+    too, as `given_up:trader`, and the group where that is not a session's, as `core:given_up:jobs`.
+    """
+
+    who: ProcessName
+    name: str
+    scope: Scope
+    severity: Severity
+    since: Nanos
+    detail: str
+    cleared: bool
+
+
+def words_of(name: str) -> frozenset[str]:
+    """Return the parts of an alarm's name."""
+    return frozenset(name.split(":"))
+
+
+def severity_of(name: str) -> Severity:
+    """Return how bad an alarm of that name is."""
+    return Severity.CRITICAL if words_of(name) & _CRITICAL else Severity.WARNING
+
+
+def name_in_group(group: GroupName, name: str) -> str:
+    """Return the name of an alarm about a group of processes: one that is no session's is part of the name."""
+    return f"{group}:{name}" if group.session is None else name
+
+
+def scope_of(group: GroupName) -> Scope:
+    """Return what an alarm about a group is about."""
+    if group.session is not None:
+        return scopes.of_session(group.session)
+    return scopes.HOST if group.login is None else scopes.of_login(group.login)
+
+
+ALARM: Topic[Alarm] = Topic("alarm", Alarm, ("trader", "warden"))
