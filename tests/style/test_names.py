@@ -27,7 +27,6 @@ EXCEPTIONS = {
     ("brokers/registry.py", "host"): "what a broker promises: the host of its servers",
     ("config/database_url.py", "host"): "a key of a database's address",
     ("localbroker/control_key.py", "host"): "a header of HTTP",
-    ("procs/warden/alarms.py", "{group}:{name}"): "the name of an alarm in the database",
 }
 
 

@@ -15,7 +15,6 @@ What several of them share:
     follower.py       follows a feed of a link; needs.py who needs which
     lanes.py          threads for calls that may hang
     token_source.py   how links and feeds ask for tokens
-    bodies.py         message bodies that carry more than the value, for people
 
 Start reading at `trader/trading.py`.
 """

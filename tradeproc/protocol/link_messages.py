@@ -97,7 +97,7 @@ class OfAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class SubmitOrder(OfAccount):
+class PlaceOrder(OfAccount):
     """Place an order or a bracket, once."""
 
     request: OrderRequest | BracketRequest
@@ -165,7 +165,7 @@ Details = Answer[ContractDetails]
 OneContract = Answer[Contract]
 CandleList = Answer[tuple[Candle, ...]]
 
-SUBMIT: Method[SubmitOrder, Outcome] = Method("submit", SubmitOrder, Outcome, _ACCOUNTS)
+SUBMIT: Method[PlaceOrder, Outcome] = Method("submit", PlaceOrder, Outcome, _ACCOUNTS)
 MODIFY: Method[ModifyOrder, Outcome] = Method("modify", ModifyOrder, Outcome, _ACCOUNTS)
 CANCEL: Method[CancelOrder, Outcome] = Method("cancel", CancelOrder, Outcome, _ACCOUNTS)
 ACCOUNTS: Method[OfAccount, Accounts] = Method("accounts", OfAccount, Accounts, _ACCOUNTS)

@@ -58,8 +58,8 @@ from tradeproc.protocol.link_messages import (
     ModifyOrder,
     OfAccount,
     OrdersQuestion,
+    PlaceOrder,
     PositionQuestion,
-    SubmitOrder,
 )
 from tradeproc.supervision.feed_programs import FeedPrograms
 
@@ -177,7 +177,7 @@ class Link:
 
     # --- what can be done
 
-    def _submit(self, manager: AccountManager, question: SubmitOrder, seconds: float) -> Outcome | Deferred[Outcome]:
+    def _submit(self, manager: AccountManager, question: PlaceOrder, seconds: float) -> Outcome | Deferred[Outcome]:
         account, request = _account(question), question.request
         ids = _ids(request)
         known = [order_id for order_id in ids if order_id in self._sent_ids]

@@ -33,8 +33,8 @@ from tradeproc.protocol.link_messages import (
     CancelOrder,
     ModifyOrder,
     OrdersQuestion,
+    PlaceOrder,
     PositionQuestion,
-    SubmitOrder,
 )
 from tradeproc.protocol.names import ProcessName
 from tradeproc.protocol.trader_messages import OrderBody
@@ -67,7 +67,7 @@ class Performer:
             case effects.Persist():
                 self._persist(effect, following)
             case effects.Send(order_id, request):
-                self._operate(SUBMIT, SubmitOrder(request), lambda outcome: events.SubmitAnswered(order_id, outcome))
+                self._operate(SUBMIT, PlaceOrder(request), lambda outcome: events.SubmitAnswered(order_id, outcome))
             case effects.Modify(order_id, broker_id, change):
                 replacing = ModifyOrder(broker_id, change)
                 self._operate(MODIFY, replacing, lambda outcome: events.ModifyAnswered(order_id, outcome))
