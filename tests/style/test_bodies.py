@@ -15,16 +15,11 @@ ROOMS = ("procs", "cli", "desk")
 BY_KEY = re.compile(r"\b(?:body|params)(?:\[|\.get\()")
 NOT_TYPED_YET = frozenset(
     {
-        "procs/account/main.py",
-        "procs/follower.py",
-        "procs/link/main.py",
         "procs/parameters.py",
         "procs/portfolio/main.py",
         "procs/portfolio/sums.py",
         "procs/token_source.py",
         "procs/tokens/main.py",
-        "procs/trader/commands.py",
-        "procs/trader/trading.py",
         "procs/warden/halts.py",
     }
 )
