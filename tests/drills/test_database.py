@@ -67,13 +67,18 @@ def trades_are_computed(desk: Desk) -> bool:
 
 
 def assert_history_is_whole(desk: Desk) -> None:
-    """Compare the stories of all orders with their rows: every order was created, and ended where its row says."""
+    """Compare the stories of all orders with their rows: every order was created, and ended where its row says.
+
+    An entry that met a hanging database was never sent: all that was written of it, later, is that it was dropped.
+    """
     stories = desk.rows(
         "select o.id, o.state, array_agg(e.what order by e.sequence) as story,"
         " (array_agg(e.after order by e.sequence desc))[1] as last"
         " from orders o left join order_events e on e.order_id = o.id where o.session = 1 group by o.id, o.state"
     )
-    assert [row for row in stories if row["story"][0] != "created" or row["last"] != row["state"]] == []
+    begun = [row for row in stories if row["story"] != ["dropped"]]
+    assert [row for row in begun if row["story"][0] != "created"] == []
+    assert [row for row in stories if row["last"] != row["state"]] == []
 
 
 def test_a_database_that_goes_away_stops_entries_and_not_exits_and_misses_nothing(trading: Desk) -> None:
