@@ -9,8 +9,10 @@ from tests.actor import Actor, acting
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
+from tradeproc.domain.units import Nanos
 from tradeproc.errors import Refusal
 from tradeproc.procs.warden.halts import Halts
+from tradeproc.protocol.session_messages import SESSION, SessionBody
 from tradeproc.testing.waiting import wait_until
 
 
@@ -26,8 +28,15 @@ def warden(tmp_path: Path) -> Iterator[Actor]:
     actor.stop()
 
 
-def row(session: int, login: str, desired: str) -> Body:
-    return {"id": session, "spec": {"login": login}, "desired": desired}
+HALTED: Body = {"scope": "host", "latch": "stored", "standing": [], "sessions": []}
+
+
+def row(session: int, login: str, desired: str, **spec: str) -> Body:
+    at = Nanos(1)
+    body = SessionBody(
+        session, "x", {"login": login, **spec}, desired, True, None, "running", "active", {}, "", 1, "", at, at
+    )
+    return dict(SESSION.codec.plain(body))
 
 
 def test_a_login_is_settled_when_the_keeper_has_answered_for_each_of_its_running_sessions(
@@ -43,7 +52,7 @@ def test_a_login_is_settled_when_the_keeper_has_answered_for_each_of_its_running
         if session == 5:
             raise NoSuchSession("there is no session 5")
         halted.append(session)
-        return {}
+        return HALTED
 
     halts = Halts(warden.node, settled.append)
     # the keeper is away at first
@@ -70,12 +79,12 @@ def test_sessions_that_take_their_bars_of_a_login_are_halted_too_and_the_reason_
 ) -> None:
     settled: list[str] = []
     reasons: dict[int, str] = {}
-    apart = {"id": 3, "spec": {"login": "paper", "data_login": "data"}, "desired": "running"}
-    rows = [row(1, "data", "running"), row(2, "paper", "running"), apart, {**apart, "id": 4, "desired": "stopped"}]
+    rows = [row(1, "data", "running"), row(2, "paper", "running")]
+    rows += [row(3, "paper", "running", data_login="data"), row(4, "paper", "stopped", data_login="data")]
 
     def halt(body: Body) -> Body:
         reasons[int(body["session"])] = str(body["reason"])
-        return {}
+        return HALTED
 
     halts = Halts(warden.node, settled.append)
     with acting(tmp_path, "core.keeper", {"halt": halt, "sessions": lambda _: {"sessions": rows}}):

@@ -174,7 +174,7 @@ def keeper(yard: Yard, halts: list[Body]) -> AbstractContextManager[None]:
 
     def halt(body: Body) -> Body:
         halts.append(dict(body))
-        return {}
+        return {"scope": "host", "latch": "stored", "standing": [], "sessions": []}
 
     return acting(yard.home.sockets, "core.keeper", {"halt": halt})
 

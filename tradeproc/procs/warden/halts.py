@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Callable, Mapping
 
-from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Answered, NoAnswer, Node, Reply, RequestWasRefused
 from tradeproc.procs.keeper.unstored import UNSTORED
 from tradeproc.protocol import names
+from tradeproc.protocol.definitions import NoBody
 from tradeproc.protocol.names import GroupName
+from tradeproc.protocol.session_messages import SESSIONS, SessionsBody
+from tradeproc.protocol.switch_messages import SWITCHES, SwitchThrown, ThrowSwitch
 from tradeproc.supervision.restarts import BY_WARDEN
 
 log = logging.getLogger(__name__)
@@ -41,19 +43,19 @@ class Halts:
             self._halt_login(group, name.login, reason)
 
     def _halt_login(self, group: str, login: str, reason: str) -> None:
-        def replied(reply: Reply[Body]) -> None:
+        def replied(reply: Reply[SessionsBody]) -> None:
             match reply:
                 case Answered(body):
-                    running = [row for row in body["sessions"] if row["desired"] == "running"]
+                    running = [row for row in body.sessions if row.desired == "running"]
                     of_data = f"{reason}; {login} is the session's data login, so it gets no bars"
-                    reasons = {int(row["id"]): of_data for row in running if row["spec"].get("data_login") == login}
-                    reasons |= {int(row["id"]): reason for row in running if row["spec"]["login"] == login}
+                    reasons = {row.id: of_data for row in running if row.spec.get("data_login") == login}
+                    reasons |= {row.id: reason for row in running if row.spec.get("login") == login}
                     self._halt_all(group, reasons)
                 case NoAnswer(why) | RequestWasRefused(why):
                     log.warning("halt_delayed login=%s reason=%s", login, why)
                     self._node.after(_AGAIN_SECONDS, lambda: self._halt_login(group, login, reason))
 
-        self._node.request(names.KEEPER, "sessions", {}, seconds=_SECONDS, on_reply=replied)
+        self._node.request(names.KEEPER, SESSIONS, NoBody(), seconds=_SECONDS, on_reply=replied)
 
     def _halt_all(self, group: str, reasons: Mapping[int, str], by: str = BY_WARDEN) -> None:
         self._open[group] = self._open.get(group, set()) | set(reasons)
@@ -62,9 +64,9 @@ class Halts:
         self._settle(group)
 
     def _halt(self, group: str, session: int, reason: str, by: str) -> None:
-        def replied(reply: Reply[Body]) -> None:
+        def replied(reply: Reply[SwitchThrown]) -> None:
             match reply:
-                case Answered(body) if body.get("latch") == UNSTORED:
+                case Answered(thrown) if thrown.latch == UNSTORED:
                     log.warning("halt_unstored session=%d: the traders know, a restart would forget it", session)
                     self._node.after(_AGAIN_SECONDS, lambda: self._halt(group, session, reason, by))
                     return
@@ -79,8 +81,8 @@ class Halts:
             self._open[group].discard(session)
             self._settle(group)
 
-        params = {"session": session, "by": by, "reason": reason}
-        self._node.request(names.KEEPER, "halt", params, seconds=_SECONDS, on_reply=replied)
+        thrown = ThrowSwitch(session=session, by=by, reason=reason)
+        self._node.request(names.KEEPER, SWITCHES["halt"], thrown, seconds=_SECONDS, on_reply=replied)
 
     def _settle(self, group: str) -> None:
         if not self._open[group]:
