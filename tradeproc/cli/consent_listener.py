@@ -11,9 +11,10 @@ from urllib.parse import parse_qs, urlsplit
 from tradeproc.desk.exit_status import CommandFailed, NotRunning
 
 _PAGE = b"<!doctype html><title>tradeproc</title><p>The answer has arrived. Close this page and look at the terminal."
-# who connects has so long for a whole request, of so many bytes, and so many may at once: then the oldest one goes
+# limits of a connection: seconds for a whole request, its bytes, and connections at once; beyond them the oldest is
+# closed
 _REQUEST_SECONDS, _LARGEST_REQUEST, _MOST_CONNECTIONS = 5.0, 16_384, 64
-# a browser that is sent to "localhost" tries the one or the other first
+# a browser that is sent to "localhost" tries either of these addresses first
 _LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
 
@@ -22,7 +23,8 @@ class ConsentListener:
     """An HTTP server for one answer, on the port of the redirect address; a context manager.
 
     Only a request to the right path with the right `state` counts, so a stray or forged one changes nothing. It
-    listens on both addresses of this machine: on one that we left, somebody else could wait for the answer.
+    listens on both addresses of this machine: another program could wait for the answer on the one that we did not
+    take.
     """
 
     def __init__(self, redirect_uri: str, state: str) -> None:

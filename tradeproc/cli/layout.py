@@ -1,7 +1,7 @@
 """How rows become a table that fits where it is printed.
 
-Nothing wraps: columns of lesser worth are left out where the width does not hold them, which a last line tells, and
-long texts are cut. Whatever came from outside is shown as it is, never read as markup; what cannot be printed is
+Nothing wraps: long texts are cut, and the least important columns are left out where the width does not suffice; a
+last line says which. Whatever came from outside is shown as it is, never read as markup; what cannot be printed is
 escaped.
 """
 
@@ -103,7 +103,7 @@ def _that_fit(filled: Sequence[_Filled], width: int) -> list[_Filled]:
 def _widths(shown: Sequence[_Filled], width: int) -> list[int]:
     """Return the width of each column; of those that may be cut the widest gives first."""
     least = [each.least for each in shown]
-    # none needs more than all there is; a text of a megabyte would be cut a letter at a time
+    # no column needs more than the whole width; without this bound a text of a megabyte would be cut letter by letter
     widths = [max(min(each.width, width), short) for each, short in zip(shown, least, strict=True)]
     while _total(widths) > width:
         spare = [place for place, short in enumerate(least) if widths[place] > short]

@@ -59,7 +59,7 @@ class Interrupted(CommandFailed):
 
 
 def check_new_code(desk: Desk) -> None:
-    """Let the home's interpreter import every process once, before anything is touched.
+    """Let the home's interpreter import every process's module once, before anything is restarted.
 
     Raises:
         CommandFailed: it cannot; the text is its last word.
@@ -286,7 +286,7 @@ def _last_word(text: str) -> tuple[int, str]:
 
 
 def _has_failed(program: Program, pids: set[int]) -> bool:
-    """Tell whether supervisord, or what we saw, says that a started program will not come up."""
+    """Tell whether a started program will not come up, by supervisord's word or by its deaths that we saw."""
     if program.state is ProgramState.FATAL:
         return True
     if program.state is ProgramState.EXITED and program.exit_status in (EXIT_DONE, EXIT_HALT):

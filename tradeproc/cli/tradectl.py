@@ -1,6 +1,6 @@
 """`scripts/tradectl`: ask and command the running desk over ZeroMQ.
 
-Every command takes `--json` (one JSON document on stdout) and leaves with a stable exit code, see `exits.py`.
+Every command takes `--json` (one JSON document on stdout) and leaves with a stable exit code, see `exit_status.py`.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from tradeproc.errors import TradeprocError
 from tradeproc.folders import keep_to_ourselves
 from tradeproc.home import find_home
 
-# for what reads a pipe nothing is cut, wrapped or left out
+# a program that reads a pipe gets everything: nothing is cut, wrapped or left out
 _PIPE_WIDTH = 10_000
 _MODULES = (desks, upgrade, sessions, trading, watching, records, acknowledge, login, localbroker, tape)
 
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # a name with odd bytes is shown, not died of
+        # a name with odd bytes is shown with them escaped, and does not end the command
         sys.stdout.reconfigure(errors="backslashreplace")
     keep_to_ourselves()
     arguments = make_parser().parse_args(argv)

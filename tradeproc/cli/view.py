@@ -114,7 +114,7 @@ def profit_of(screen: Screen) -> Decimal | None:
     """Return realized and unrealized profit together, None while the trader has told neither or does not know."""
     summary = screen.summary
     if summary is None or summary.realized is None:
-        return None  # a price is unknown: the rest alone would pass for the whole
+        return None  # a price is unknown, and a sum of the others would look like the whole
     return summary.realized + (summary.unrealized or Decimal(0))
 
 

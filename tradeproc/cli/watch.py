@@ -46,7 +46,7 @@ _AROUND_SECONDS = 1.0
 _PLAIN_SECONDS = 5.0
 _ANSWER_SECONDS = 1.0
 _TAPE_IS_OVER = "the tape is over"
-# for so long a death is worth a line on the screen
+# how long a death stays on the screen
 _DEATH_SECONDS = 600
 
 

@@ -23,7 +23,7 @@ _SECONDS = 2.0
 _AHEAD = 14 * 86_400 * SECOND
 _SHOWN = 3
 _LATELY = 3600 * SECOND
-# words of the gate that a market which is closed or over explains
+# the trader's reasons that follow from a market that is closed or over
 _TAPE = "the tape of the local broker"
 _NO_DATA = ("no market data", "the market stream is down")
 

@@ -45,7 +45,7 @@ from tradeproc.supervision.wanted_groups import is_done
 
 _SECONDS = 2.0
 _STARTING_SECONDS = 20
-# who went down so lately may be about to be started again
+# a program that went down so lately may be about to be started again
 _SETTLE_SECONDS = 3
 _LOOK_SECONDS = 0.25
 _MOST_AT_ONCE = 32
@@ -154,7 +154,7 @@ class Collector:
         now = wall_ns()
         heard: dict[str, int] = {}
         for told in self.statuses.values():
-            # the warden hears all others, the keeper hears the warden
+            # the warden watches all other processes, the keeper watches the warden
             for process, seconds in told.statistics.get("silence", {}).items():
                 heard[process] = now - int(seconds * SECOND)
         return tuple(_last_beat(beat, heard.get(beat.process)) for beat in beats)

@@ -21,7 +21,7 @@ _LINK_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A position that no trader looks after, or that one still closes; `source` is who says so."""
+    """A position that no trader looks after, or that a trader still closes; `source` is where we know it from."""
 
     session: int
     contract: str

@@ -1,4 +1,7 @@
-"""Whether the sessions that were told to get flat are: a command that said so and left is believed."""
+"""Whether the sessions that were told to get flat are flat.
+
+A command that reports it is believed, so it must be so.
+"""
 
 import time
 from collections.abc import Collection
@@ -17,7 +20,7 @@ _ASK_SECONDS, _PAUSE_SECONDS = 2.0, 0.2
 def not_flat_yet(desk: Desk, sessions: Collection[int], seconds: float = FLAT_SECONDS) -> dict[int, tuple[Open, str]]:
     """Wait until the traders of these sessions are flat and nothing of theirs works; return those that are not.
 
-    With each goes what its trader says of it. One that does not answer has its own line elsewhere.
+    Each comes with its trader's own summary. A trader that does not answer is reported elsewhere.
     """
     left = dict.fromkeys(sessions)
     found: dict[int, tuple[Open, str]] = {}

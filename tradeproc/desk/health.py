@@ -1,7 +1,7 @@
 """What is wrong with a desk: pure, `evaluate(observations, thresholds, now)` gives problems.
 
 Each rule is one function of the list `RULES`. What could not be found out is an `unknown` problem, never
-silence. Rules about what must run are in running.py, about what stands still in standing.py; collector.py makes the
+silence. Rules about what must run are in must_run.py, about what stands still in standing.py; collector.py makes the
 observations, healthcheck.py prints the problems.
 """
 
@@ -64,7 +64,10 @@ def _beats(seen: Observations, thresholds: HealthConfig, now: int) -> Iterator[P
 
 
 def _silence(beat: BeatSeen, thresholds: HealthConfig, now: int) -> Iterator[Problem]:
-    """Tell who beats no more; one that only does not answer may be busy, and its state is not known."""
+    """Report processes without a heartbeat.
+
+    One that beats and does not answer may be busy, and its state is unknown.
+    """
     mute = "" if beat.state else f"does not answer ({beat.detail})"
     hangs = f"it may hang: see its log, or {supervisorctl('restart', beat.process.replace('.', ':', 1))}"
     if beat.at is None:
@@ -176,7 +179,7 @@ def _database(seen: Observations, _thresholds: HealthConfig, _now: int) -> Itera
 
 
 def _unknown(subject: str, reason: str, seen: Observations) -> Iterator[Problem]:
-    """Say what could not be found out, unless the line about its cause says it."""
+    """Report what could not be found out, unless the problem that caused it is reported already."""
     if seen.tells(reason):
         yield Problem(Level.UNKNOWN, subject, reason)
 

@@ -72,7 +72,7 @@ class Desk:
                 return self.client.call(process, method, dict(question or {}), seconds)
             return self.client.call(process, method, question, seconds)
         except Outage as error:
-            # it may have answered, as when its database is away: the words are the bus's own
+            # the process may have answered that it cannot, as when its database is away: the text is the bus's own
             raise NotRunning(f"{error}; see scripts/tradectl status and run/log") from None
         except Refusal as error:
             raise CommandFailed(str(error)) from None

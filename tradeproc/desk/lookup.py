@@ -16,7 +16,7 @@ from tradeproc.protocol.session_messages import REMOVED, SESSION, Named
 from tradeproc.protocol.trader_messages import ASK_STATE
 
 _SECONDS = 2.0
-# what a trader says of its session, for want of the keeper's row
+# what a trader says of its session, used when the keeper's row is not to be had
 _OF_TRADER = ("name", "login", "data_login", "account", "contract", "minutes", "strategy", "trading_state")
 
 

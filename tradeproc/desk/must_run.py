@@ -74,7 +74,7 @@ def _coming(session: SessionSeen, seen: Observations) -> frozenset[str]:
 def _session(session: SessionSeen, seen: Observations) -> Iterator[Problem]:
     own = [_programs(seen).get(name) for name in _own(session)]
     if any(program is not None and not is_quietly_down(program) for program in own):
-        # that has a line of its own
+        # this is reported by a rule of its own
         return
     way = (
         supervisorctl("start", names.session_group(session.id).all_at_supervisord)

@@ -1,4 +1,4 @@
-"""Waiting for what a desk should come to, with a limit and a way to see early that it never will."""
+"""Waits until a desk has reached a state, with a limit, and notices early when it never will."""
 
 import time
 from collections.abc import Callable

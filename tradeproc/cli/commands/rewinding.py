@@ -58,7 +58,7 @@ def rewind(desk: Desk, broker: LocalBroker, arguments: Namespace) -> Outcome:
     for row in sessions:
         wait_until(f"session {row.id} is flat and stopped", partial(_has_stopped, desk, row), _STOP_SECONDS)
     answer = broker.rewind(close=bool(arguments.close or arguments.restart_sessions))
-    # the market waits for the sessions, or they would miss its beginning
+    # the market stands still until the sessions run again, or they would miss its beginning
     broker.pause()
     try:
         _restart_bars(desk)
@@ -120,7 +120,7 @@ def _has_stopped(desk: Desk, row: SessionListed) -> bool:
 
 
 def _restart_bars(desk: Desk) -> None:
-    """Let the feeds of bars forget their candles: they keep the newest, and these would be of the future."""
+    """Restart the bar feeds, so that they forget their candles: after the rewind those would lie in the future."""
     port = desk.config.localbroker.port
     groups = {names.link_group(name) for name, login in desk.config.logins.items() if f":{port}" in login.base_url}
     feeds = [each for each in desk.supervisor.processes() if each.group in groups and each.process.kind == "bars"]
@@ -130,7 +130,7 @@ def _restart_bars(desk: Desk) -> None:
             wait_until(f"{feed.process} has ended", lambda: _is_down(desk, feed.process), _FEED_SECONDS)  # noqa: B023
             desk.supervisor.start(feed.group, feed.name)
         except SupervisorRefused:
-            # its link has pruned it meanwhile: nobody needs it
+            # its link has removed it meanwhile, because nobody needs it
             continue
 
 

@@ -18,7 +18,7 @@ _TOLD_SECONDS, _FLAT_SECONDS = 5.0, 25.0
 
 
 def already_stopped(desk: Desk, number: int, *, is_flat_wanted: bool) -> Outcome:
-    """Say that a session is stopped, and what it has open; that is a failure only for who wanted it flat.
+    """Say that a session is stopped, and what it has open; open positions are a failure only when it was to be flat.
 
     Raises:
         NotRunning: what it has open cannot be looked up.
@@ -32,7 +32,7 @@ def already_stopped(desk: Desk, number: int, *, is_flat_wanted: bool) -> Outcome
 
 
 def flatten_straight(desk: Desk, number: int, away: NotRunning) -> Outcome:
-    """Tell the trader itself to get flat and end; that the session is to stay stopped is nowhere stored.
+    """Tell the trader itself to get flat and end; that the session shall stay stopped is not stored.
 
     Raises:
         NotRunning: the trader did not answer.

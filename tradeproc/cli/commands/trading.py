@@ -105,7 +105,7 @@ def _still_closing(position: Open, why: str) -> str:
 
 def _left(desk: Desk, session: int | None, answer: Thrown) -> tuple[list[Open], str]:
     """Return what sessions without a trader have open, or the line that this is not known."""
-    # one that did not answer has its own line
+    # a trader that did not answer has a line of its own
     there = {*desk.traders(), *(heard.session for heard in answer.sessions)}
     try:
         return untended(desk, session, there), ""
@@ -133,7 +133,7 @@ def _first(name: str, answer: Thrown, above: Sequence[StandingLatch]) -> Text:
         return Text(f"{scope}: its latch is lifted; another one stands; {answer.latch}")
     is_heard = all(heard.ok for heard in answer.sessions)
     words = _WORDS[name] if is_heard else f"{name} did not reach every trader"
-    # the closing itself is told, not stored: nobody may read that it outlives the trader
+    # the closing is told to the trader and not stored, so the answer must not sound as if it outlived the trader
     kept = f"its halt is {answer.latch}" if name == "flatten" else answer.latch
     return Text(f"{scope}: {words}; {kept}")
 

@@ -66,7 +66,7 @@ def upgrade(desk: Desk, arguments: Namespace) -> Outcome:
         rollout.run(batches)
     except TradeprocError as error:
         return _stopped(error, rollout, batches)
-    # what was down before is left down, which is no reason to be silent about it
+    # what was down before is left down, and the person is told so
     missing = Readiness(desk).look()
     for each in missing:
         tell(f"tradectl: {each}")
