@@ -32,7 +32,7 @@ def make_app(context: ServerContext, dialect: Dialect) -> ASGIApp:
 
 
 async def _gone(request: Request, gone: Exception) -> Response:
-    del request, gone  # nobody hears the answer
+    del request, gone  # the client has gone, so nobody reads the answer
     return Response(status_code=400)
 
 

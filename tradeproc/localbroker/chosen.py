@@ -1,4 +1,6 @@
-"""Which tape is played: the configured one, or one that was chosen instead and lies beside the journal that is of it.
+"""Which tape is played.
+
+The configured one, or one that was chosen instead and is noted beside the journal of its trades.
 
 The quickstart chooses. What it chose holds until the folder is emptied, or another tape is configured.
 """

@@ -34,7 +34,8 @@ class LocalBroker:
             base_url=base_url.rstrip("/").removesuffix("/v3"),
             timeout=seconds,
             trust_env=False,
-            # a broker in a storm of connections closes the idle ones, perhaps while a request travels over one
+            # a broker with too many connections closes idle ones, perhaps at the moment when a request travels over
+            # one
             limits=httpx.Limits(max_keepalive_connections=0),
         )
 

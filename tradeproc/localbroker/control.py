@@ -1,4 +1,7 @@
-"""The control API under `/local/`: pace, faults, the ledger, the end. No broker has it; its own key."""
+"""The control API under `/local/`: pace, faults, the books, the end.
+
+No real broker has it, and it has a key of its own.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict

@@ -1,4 +1,7 @@
-"""The gate every API request passes: faults that refuse, the token, the handler, faults that spoil the answer."""
+"""What every API request passes.
+
+Faults that refuse it, the check of its token, the handler, faults that spoil the answer.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -132,7 +135,7 @@ class Endpoint:
 
 
 async def hold(context: ServerContext, endpoint: str, accounts: tuple[str, ...] = ()) -> None:
-    """Wait as long as a fault of slowness says."""
+    """Wait as long as a fault that makes answers slow says."""
     slow = context.faults.take({FaultName.SLOW}, endpoint, accounts)
     if slow is not None:
         await asyncio.sleep(slow.seconds if slow.seconds is not None else _SLOW_SECONDS)

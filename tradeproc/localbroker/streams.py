@@ -19,7 +19,7 @@ from tradeproc.localbroker.wakeups import ChangeSignals, Waiter
 from tradeproc.localbroker.wire_forms import Line, RecordFields, StreamForm
 
 HEARTBEAT_SECONDS = 5.0
-# the second kind holds from the snapshot on, the first begins after it
+# faults of the second kind act from the snapshot on, those of the first kind only after it
 _LIVE = frozenset({FaultName.GO_AWAY, FaultName.DUAL_LOGON, FaultName.CUT, FaultName.STALL})
 _FRAMES = frozenset({FaultName.SPLIT, FaultName.DROP_ORDER_FRAMES, FaultName.REPEAT_FRAMES}) | GARBLING
 
@@ -43,7 +43,7 @@ class Source(Protocol):
 
 @dataclass(slots=True)
 class OpenStream:
-    """A stream as the status shows it, and what it suffers from."""
+    """A stream as the status shows it, with the faults that act on it now."""
 
     id: int
     endpoint: str
@@ -64,7 +64,7 @@ class OpenStream:
             self.until[fault.id] = monotonic_ns() + int(fault.seconds * SECOND)
 
     def has(self, name: FaultName) -> bool:
-        """Tell whether it suffers from such a fault now."""
+        """Tell whether such a fault acts on it now."""
         return any(fault.name is name and self._lasts(fault) for fault in self.suffered.values())
 
     def next_relief(self) -> float:
@@ -107,7 +107,7 @@ class Streams:
         return stream
 
     def dismiss(self, prefix: str) -> None:
-        """Say GoAway to the streams whose endpoints begin so: what they told is not so any more."""
+        """Say GoAway to the streams whose endpoints begin so, because what they told is no longer true."""
         self._dismissed |= {stream.id for stream in self.open.values() if stream.endpoint.startswith(prefix)}
         self.bells.ring_all()
 

@@ -76,7 +76,7 @@ class LiveBars:
         self.until(market)
 
     def _catch_up(self, ticks: TickArrays) -> None:
-        """Let the builder have the ticks of the forming bar, which may be those of a whole day, in one go."""
+        """Give the builder all ticks of the forming bar at once; they may be those of a whole day."""
         for tick in _ticks(ticks[:1]):
             self._builder.add(tick)
         forming = self._builder.live

@@ -1,4 +1,4 @@
-"""Who sleeps until what: streams wait here for news, for their next heartbeat, or for the client to leave.
+"""Waking the streams: each waits here for changes of its topics, for its next heartbeat, or for its client to leave.
 
 Single-threaded, on the event loop. Ringing a topic costs nothing for those who do not listen to it.
 """
@@ -38,14 +38,17 @@ class Waiter:
 
 
 class ChangeSignals:
-    """Topics with their sleepers. `is_closing`: the server is about to end, streams say GoAway."""
+    """Topics with the streams that wait for them.
+
+    `is_closing`: the server is about to end, and streams say GoAway.
+    """
 
     def __init__(self) -> None:
         self._sleepers: dict[str, set[Waiter]] = defaultdict(set)
         self.is_closing = False
 
     def listen(self, sleeper: Waiter, topics: Iterable[str]) -> None:
-        """Wake the sleeper when one of the topics rings."""
+        """Wake the waiter when one of the topics rings."""
         for topic in topics:
             self._sleepers[topic].add(sleeper)
 

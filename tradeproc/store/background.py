@@ -1,4 +1,4 @@
-"""Work that must not hold anybody up: begun on a thread, asked about later."""
+"""Work that its caller must not wait for: it runs on a thread, and its result is asked for later."""
 
 import threading
 from collections.abc import Callable
@@ -9,7 +9,10 @@ T = TypeVar("T")
 
 
 def begun(name: str, work: Callable[[], T]) -> Future[T]:
-    """Do `work` on a thread that keeps nobody from ending; what it raises is raised where the result is asked for."""
+    """Do `work` on a daemon thread, which does not keep the process from ending.
+
+    What it raises is raised where the result is asked for.
+    """
     made: Future[T] = Future()
 
     def run() -> None:

@@ -29,7 +29,7 @@ from tradeproc.store.statements import statements
 T = TypeVar("T")
 Parameters = Mapping[str, object]
 
-# a server that refuses costs next to nothing to ask; one that hangs costs the caller some seconds each time
+# a server that refuses at once costs next to nothing to ask; one that hangs blocks the caller for seconds each time
 _PAUSES = Backoff(0.25, 5.0)
 _MOST_COUNTED_AFTER_REFUSAL = 1  # so the pause is half a second at most
 _ATTEMPT_SECONDS = 5.0
@@ -58,7 +58,7 @@ class StatementRefused(Refusal):
 
 
 class BoundedConnection(psycopg.Connection[DictRow]):
-    """A connection that does not wait for ever: a stopped server is as bad as a dead one."""
+    """A connection with deadlines: a server that is stopped must end a wait as a dead one does."""
 
     answer_seconds = 2.0
     is_doomed = False
@@ -146,7 +146,7 @@ def connect(url: str, *, connect_seconds: float, answer_seconds: float) -> Bound
             row_factory=dict_row,
             connect_timeout=max(1, round(connect_seconds)),
             application_name="tradeproc",
-            # the server's own keepalives: it lets go of the lease of a host that is gone, within about 10 s
+            # the server's own keepalives: it releases the lease of a host that is gone within about 10 s
             options=f"-c statement_timeout={int(answer_seconds * 1000)} -c timezone=UTC -c tcp_keepalives_idle=5"
             " -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3",
             keepalives_idle=5,
@@ -157,7 +157,8 @@ def connect(url: str, *, connect_seconds: float, answer_seconds: float) -> Bound
     except psycopg.Error as error:
         raise DatabaseDown(_line(error)) from error
     try:
-        # what is called stored outlives a loss of power, whatever the server's own setting; stronger ones stay
+        # what is called stored must outlive a loss of power, whatever the server's own setting; a stronger setting
+        # stays
         connection.execute(statements()["commit_durably"], prepare=False)
     except psycopg.Error as error:
         connection.close()

@@ -37,16 +37,16 @@ USER = DATABASE = "tradeproc"
 ROOTS_STAND_IN = "pgserver"
 _LONGEST_SOCKET_FOLDER = 90
 _PR_SET_PDEATHSIG = 1
-# how long those who are told to end together with the server have to say goodbye to it
+# how long processes that are stopped together with the server have to close their connections
 _PARTING_SECONDS = 1.5
 _PORT = 5432
 
 # the data folder for a server that may not pass through the folders above it
 _HERE = "/proc/self/cwd"
-# where root's stand-in finds the programs when theirs are in a folder that only root may enter
+# where the server's user finds the programs when they are installed in a folder that only root may enter
 _PROGRAMS_FOR_ALL = Path("/var/lib/tradeproc")
 
-# who may come in: through the socket, whose folder is private to the server's user; never over a network
+# who may connect: through the socket, whose folder is private to the server's user; never over a network
 _HBA = f"local all {USER} trust\nlocal all all reject\nhost all all all reject\n"
 
 # a small private server: few connections, no network, no replicas, every commit on the disk
@@ -93,7 +93,7 @@ def socket_folder(home: Home) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class ServerUser:
-    """The user of the system that the server runs as; None: as we are."""
+    """The operating-system user that the server runs as; None where it runs as ours."""
 
     uid: int
     gid: int
@@ -248,7 +248,7 @@ class EmbeddedServer:
         return None if self._process is None else self._process.poll()
 
     def stop(self, seconds: float = 20.0) -> None:
-        """Shut down: first let those who are told to end with us leave, then roll back what is still open.
+        """Shut down: first let the processes that end with us disconnect, then roll back what is still open.
 
         Everything committed is on the disk.
         """

@@ -54,7 +54,7 @@ def replay_left(folder: Path, store: Store) -> int:
         except JournalInUse:
             continue
         except OSError as error:
-            # a full disk, say: it holds up neither the other journals nor whoever sweeps
+            # for example a full disk: neither the other journals nor the sweep must wait for it
             log.warning("journal_not_replayed path=%s reason=%s", path, error)
     return done
 
