@@ -24,7 +24,6 @@ from tradeproc.desk.installation import Desk
 from tradeproc.desk.listed import SessionListed
 from tradeproc.desk.subscriber import Subscriber
 from tradeproc.domain.instruments import instrument_of
-from tradeproc.domain.messages import candle_from_body
 from tradeproc.domain.units import SECOND
 from tradeproc.errors import TradeprocError
 from tradeproc.protocol import names
@@ -146,21 +145,21 @@ class Watch:
         if topic == STATE.name:
             self.screen = screen.with_summary(STATE.codec.read(told))
         elif topic == CANDLE.name:
-            self.screen = screen.with_candle(candle_from_body(told))
+            self.screen = screen.with_candle(CANDLE.codec.read(told))
         elif topic == FILL.name:
             self.screen = screen.with_fill(FILL.codec.read(told))
 
     def _catch_up(self) -> bool:
         """Ask once for what was said before we listened; False while the trader does not answer."""
         summary = self._ask(self._trader, ASK_STATE, NoBody())
-        candles = self._snapshot(CANDLE.name, lambda plain: [candle_from_body(each) for each in plain["candles"]])
+        candles = self._snapshot(CANDLE.name, CANDLE.snapshot_codec.read)
         fills = self._snapshot(FILL.name, FILL.snapshot_codec.read)
         # the trader remembers its own recent fills; those of its former lives are in the database
         stored = self._ask(KEEPER, FILLS, ListRows(self._session, 200))
         if summary is None or candles is None:
             return False
         self.screen = self.screen.with_summary(summary)
-        for candle in candles:
+        for candle in candles.candles:
             self.screen = self.screen.with_candle(candle)
         for told in (stored, fills):
             for fill in told.fills if told is not None else ():

@@ -6,13 +6,13 @@ from typing import Any
 
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.listed import SessionListed
-from tradeproc.domain import messages
 from tradeproc.domain.answers import Known
 from tradeproc.domain.book import Position
 from tradeproc.domain.instruments import Contract
 from tradeproc.errors import Outage, Refusal
-from tradeproc.protocol import names
+from tradeproc.protocol import link_messages, names
 from tradeproc.protocol.book_messages import POSITIONS, ListRows, PositionShown
+from tradeproc.protocol.link_messages import OfAccount
 from tradeproc.protocol.names import KEEPER
 
 BROKER, DATABASE, TRADER = "broker", "database", "trader"
@@ -100,8 +100,7 @@ def _at_broker(desk: Desk, login: str, account: str) -> list[Position] | None:
     if not desk.is_alive(link):
         return None
     try:
-        told = desk.client.call(link, "positions", {"account": account}, _LINK_SECONDS)
-        answer = messages.answer_from_body(told, messages.each(messages.listed_position_from_body))
+        answer = desk.client.call(link, link_messages.POSITIONS, OfAccount(account=account), _LINK_SECONDS)
     except (Outage, Refusal):
         return None
     if not isinstance(answer, Known):

@@ -19,15 +19,16 @@ from typing import Any, TypeVar
 
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
-from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
-from tradeproc.domain import messages
-from tradeproc.domain.answers import Known, Unknown
+from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.broker_orders import BrokerAccount
+from tradeproc.domain.instruments import Contract
 from tradeproc.domain.session import SessionSpec
 from tradeproc.errors import EXIT_DONE, EXIT_HALT, Outage, Refusal
 from tradeproc.home import Home
 from tradeproc.protocol import names
+from tradeproc.protocol.definitions import Method
+from tradeproc.protocol.link_messages import ACCOUNTS, HISTORY, HistoryQuestion, OfAccount
 from tradeproc.supervision.groups_shell import GroupsShell
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ _LONGEST = 200
 # how many bars are asked for to see whether there are any
 _BARS = 2
 
+Q = TypeVar("Q")
 T = TypeVar("T")
 
 
@@ -113,7 +115,7 @@ class Checks:
         unchecked = [] if spec.login_of_data == spec.login else self._check_bars(spec, seconds_left() / 2)
         if any(account.id == spec.account and account.is_tradable for account in known):
             return CheckResult(unchecked="; ".join(unchecked))
-        match self._ask(spec.login, "accounts", {}, messages.each(messages.broker_account_from_body), seconds_left()):
+        match self._ask(spec.login, ACCOUNTS, OfAccount(), seconds_left()):
             case Known(accounts):
                 _check_account(spec, accounts)
                 return CheckResult(unchecked="; ".join(unchecked), accounts=accounts)
@@ -128,9 +130,9 @@ class Checks:
         Raises:
             BadSpecification: it confirms that it has none.
         """
-        bars = {"contract": spec.contract, "minutes": spec.minutes, "count": _BARS}
+        bars = HistoryQuestion(contract=Contract.parse(spec.contract), minutes=spec.minutes, count=_BARS)
         what = f"{spec.contract} bars of {spec.minutes} minutes"
-        match self._ask(spec.login_of_data, "history", bars, messages.each(messages.candle_from_body), seconds):
+        match self._ask(spec.login_of_data, HISTORY, bars, seconds):
             case Known(()):
                 raise BadSpecification(f"data_login {spec.login_of_data!r} has no {what}; name another data_login")
             case Known(_):
@@ -140,8 +142,8 @@ class Checks:
                 return [f"{what} of data_login {spec.login_of_data} could not be checked: {reason}"]
 
     def _ask(
-        self, login: str, method: str, params: Body, decode: Callable[[Any], Sequence[T]], seconds: float
-    ) -> Known[Sequence[T]] | Unknown:
+        self, login: str, method: Method[Q, Answer[tuple[T, ...]]], question: Q, seconds: float
+    ) -> Known[tuple[T, ...]] | Unknown:
         """Ask the link of a login, which is started for that where it is down; it ends by itself."""
         deadline = time.monotonic() + min(self._link_seconds, seconds)
         reason = "no time"
@@ -149,15 +151,14 @@ class Checks:
             while (left := deadline - time.monotonic()) > 0:
                 try:
                     self._groups.add_link(login)
-                    body = client.call(names.link(login), method, params, min(left, 1.0))
+                    answer = client.call(names.link(login), method, question, min(left, 1.0))
                 except Outage as outage:
                     reason = str(outage)
                 except Refusal as refusal:
                     return Unknown(str(refusal))
                 else:
-                    answer = messages.answer_from_body(body, decode)
                     if isinstance(answer, Known):
-                        return Known(tuple(answer.value))
+                        return answer
                     reason = answer.reason
                 time.sleep(_PAUSE)
         return Unknown(reason)
