@@ -4,14 +4,13 @@ A list is asked for by session and length, gives the newest rows, oldest first, 
 older ones.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 from tradeproc.domain.book import Divergence, Fill, Position, Trade
-from tradeproc.domain.instruments import instrument_of
-from tradeproc.domain.orders import Order
 from tradeproc.domain.units import Nanos
 from tradeproc.protocol.definitions import Method
+from tradeproc.protocol.trader_messages import OrderBody
 
 _KEEPER: Final = ("keeper",)
 
@@ -32,23 +31,6 @@ class ListDecisions(ListRows):
     """The same, and whether only decisions are wanted that were not carried out."""
 
     refused: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class OrderShown(Order):
-    """An order with its prices in points beside those in ticks."""
-
-    limit_price: str | None = None
-    stop_price: str | None = None
-
-
-def order_shown(order: Order) -> OrderShown:
-    """Return an order with its prices in points."""
-    product = instrument_of(order.contract)
-    limit, stop = (None if ticks is None else str(product.price(ticks)) for ticks in (order.limit, order.stop))
-    return OrderShown(
-        **{each.name: getattr(order, each.name) for each in fields(Order)}, limit_price=limit, stop_price=stop
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +93,7 @@ class StoredDecisionCounts:
 class OrdersListed:
     """Orders."""
 
-    orders: tuple[OrderShown, ...]
+    orders: tuple[OrderBody, ...]
     cut: bool = False
 
 

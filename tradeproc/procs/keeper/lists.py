@@ -9,6 +9,7 @@ from tradeproc.errors import Refusal
 from tradeproc.protocol import book_messages as books
 from tradeproc.protocol.book_messages import MOST_ROWS, ListDecisions, ListRows
 from tradeproc.protocol.definitions import Method
+from tradeproc.protocol.trader_messages import order_bodies
 from tradeproc.store import Acknowledgement, AlarmRow, DivergenceRow, PositionRow, Store
 
 MOST = MOST_ROWS
@@ -28,7 +29,7 @@ def register_lists(node: Node, store: Store) -> None:
     _serve(
         node,
         books.ORDERS,
-        lambda session, limit: [books.order_shown(order) for order in store.orders(session, limit=limit)],
+        lambda session, limit: order_bodies(store.orders(session, limit=limit)),
         books.OrdersListed,
     )
     _serve(node, books.FILLS, lambda session, limit: store.fills(session, limit=limit), books.FillsListed)
