@@ -6,14 +6,16 @@ writer: `is_direct` tells those that the encoder of JSON writes as they are.
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from tradeproc.domain.instruments import Contract
 from tradeproc.protocol.derived import is_direct
 from tradeproc.protocol.variants import MARKS, TAGS
+
+_AS_THEY_ARE: Final = frozenset({str, int, float, bool, type(None)})
 
 
 def plain_default(value: Any) -> Any:
@@ -29,8 +31,8 @@ def plain_default(value: Any) -> Any:
 
 def write(value: Any) -> Any:
     """Return what the encoder of JSON gets: records that it writes as they are stay what they are."""
-    kind = type(value)
-    if is_dataclass(kind) and is_direct(kind):
+    kind: Any = type(value)
+    if hasattr(kind, "__dataclass_fields__") and is_direct(kind):
         return value
     return _form(value, write)
 
@@ -41,21 +43,27 @@ def plain(value: Any) -> Any:
 
 
 def _form(value: Any, inner: Callable[[Any], Any]) -> Any:
+    kind = type(value)
+    # the usual ones first: whether something is a mapping is a slow question
+    if kind in _AS_THEY_ARE:
+        return value
+    if kind is Decimal:
+        return format(value, "f")
+    if kind is Contract:
+        return value.code
+    if hasattr(kind, "__dataclass_fields__"):
+        return _record(value, inner)
     match value:
         case StrEnum():
             return value.value
         case str():
             return str(value)
-        case Decimal():
-            return format(value, "f")
-        case Contract():
-            return value.code
-        case Mapping():
-            return {str(key) if isinstance(key, str) else key: inner(each) for key, each in value.items()}
         case list() | tuple():
             return [inner(each) for each in value]
+        case Mapping():
+            return {str(key) if isinstance(key, str) else key: inner(each) for key, each in value.items()}
         case _:
-            return _record(value, inner) if is_dataclass(value) else value
+            return value
 
 
 def _record(value: Any, inner: Callable[[Any], Any]) -> dict[str, Any]:
