@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from tests.engine.desk import Desk, Faults, Scripted
 from tradeproc.domain.answers import Known, Unknown
-from tradeproc.domain.book import Position
+from tradeproc.domain.book import Fill, Position
 from tradeproc.domain.broker_orders import Accepted, BrokerOrder, Refused, Unanswered
-from tradeproc.domain.orders import OrderRole, Side
+from tradeproc.domain.candles import Candle
+from tradeproc.domain.orders import Order, OrderRole, Side
 from tradeproc.domain.units import Contracts, Nanos
 from tradeproc.engine import events
 from tradeproc.engine.events import Event, TradingState
@@ -41,7 +42,14 @@ st.register_type_strategy(Decimal, st.decimals(-(10**6), 10**6, places=10))
 st.register_type_strategy(int, WHOLE)
 st.register_type_strategy(str, TEXT)
 QUANTITY = st.integers(0, 10**6).map(Contracts)
+COUNT = st.integers(0, 2**63 - 1)
 ORDER = st.builds(BrokerOrder, quantity=QUANTITY, filled=QUANTITY)
+# what their types say of quantities and counts, the strategies of hypothesis do not read
+ONE_OR_MORE = st.integers(1, 10**6).map(Contracts)
+st.register_type_strategy(BrokerOrder, ORDER)
+st.register_type_strategy(Candle, st.builds(Candle, volume=COUNT, ticks=COUNT))
+st.register_type_strategy(Order, st.builds(Order, quantity=ONE_OR_MORE, filled=QUANTITY, revision=COUNT))
+st.register_type_strategy(Fill, st.builds(Fill, quantity=ONE_OR_MORE, cumulative=QUANTITY, revision=COUNT))
 OUTCOME = st.one_of(
     st.builds(Accepted, st.dictionaries(TEXT, TEXT)),
     st.builds(Refused, TEXT),
