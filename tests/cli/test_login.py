@@ -12,6 +12,8 @@ import pytest
 from tradeproc.cli.commands.login import login
 from tradeproc.desk.exit_status import WrongUsage
 from tradeproc.desk.installation import Desk
+from tradeproc.protocol.definitions import Method, NoBody
+from tradeproc.protocol.token_messages import AUTHORIZE
 
 
 class FakeDesk:
@@ -23,11 +25,11 @@ class FakeDesk:
         self.asked = asked
         self.given: list[dict[str, Any]] = []
 
-    def ask(self, _process: str, method: str, params: dict[str, Any], **_more: float) -> dict[str, Any]:
-        if method == "authorize":
-            return dict(self.asked)
-        self.given.append(params)
-        return {}
+    def ask(self, _process: str, method: Method[Any, Any], question: Any, **_more: float) -> Any:
+        if method is AUTHORIZE:
+            return AUTHORIZE.answer_codec.read(self.asked)
+        self.given.append(method.question_codec.plain(question))
+        return NoBody()
 
 
 def run(desk: FakeDesk, **options: Any) -> Any:

@@ -18,23 +18,25 @@ from tradeproc.bus import codec
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.follow import Follow
 from tradeproc.bus.requests import Answered, NoAnswer, RequestWasRefused, to_reply
-from tradeproc.bus.serving import RequestServer
+from tradeproc.bus.serving import RequestServer, typed
 from tradeproc.bus.subscriptions import Subscriptions
 from tradeproc.clock import monotonic_ns
 from tradeproc.domain import messages as m
 from tradeproc.domain import shapes
 from tradeproc.domain.answers import Known
 from tradeproc.domain.broker_orders import Accepted, BrokerOrder
+from tradeproc.domain.candles import Candle
 from tradeproc.domain.forms import BadMessage
 from tradeproc.domain.orders import OrderState, OrderType, Side
 from tradeproc.domain.units import Contracts, Nanos
-from tradeproc.procs import parameters
+from tradeproc.protocol.link_messages import HISTORY, MOST_CANDLES, HistoryQuestion
 from tradeproc.supervision.listener import BadProtocol, EventReader
 
 _BODY = orjson.dumps({"topics": {"candle": 3, "order": 1}, "state": "ready", "at": 1, "pid": 7})
 _PUBLISHED = [b"candle", struct.pack(">BQQQ", 1, 5, 1, 9) + _BODY]
 _HEARTBEAT = [b"heartbeat", struct.pack(">BQQQ", 1, 5, 1, 9) + _BODY]
-_REQUEST = [struct.pack(">BQQQQ", 1, 1, 2**62, 1, 1), b"submit", orjson.dumps({"account": "SIM", "seconds": 2.0})]
+_HISTORY = {"contract": "ESH24", "minutes": 1, "count": 5}
+_REQUEST = [struct.pack(">BQQQQ", 1, 1, 2**62, 1, 1), b"history", orjson.dumps(_HISTORY)]
 _REPLY = [struct.pack(">BBQ", 1, 0, 1), orjson.dumps({"reason": "no", "epoch": 5, "sequences": {"candle": 2}})]
 
 
@@ -146,11 +148,11 @@ def _serve(frames: list[bytes]) -> None:
     other: Any = loop
     server = RequestServer(other, some, Counter())
 
-    def submit(body: codec.Body) -> codec.Body:
-        account, seconds = parameters.text(body, "account"), parameters.number(body, "seconds", most=120.0)
-        return {"account": account, "seconds": seconds, "count": parameters.whole(body, "seconds", most=10)}
+    def history(asked: HistoryQuestion, _seconds: float) -> Known[tuple[Candle, ...]]:
+        assert 1 <= asked.count <= MOST_CANDLES
+        return Known(())
 
-    server.handle("submit", submit)
+    server.handle(HISTORY.name, typed(HISTORY, history))
     socket.waiting = [[b"asker", *frames]]
     server.read()
     for _, *answer in socket.sent:

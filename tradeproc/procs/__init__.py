@@ -10,7 +10,7 @@ a decision about money, which is the engine's.
 
 What several of them share:
 
-    entry.py          logs, signals, exit codes; parameters.py reads what they are asked
+    entry.py          logs, signals, exit codes
     session_start.py  how the processes of a session begin; market_hours_file.py what a person changes of the calendar
     follower.py       follows a feed of a link; needs.py who needs which
     lanes.py          threads for calls that may hang

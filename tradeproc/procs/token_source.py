@@ -13,6 +13,7 @@ from tradeproc.bus.requests import RequestRefused
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.errors import Outage
 from tradeproc.protocol import names
+from tradeproc.protocol.token_messages import TOKEN, TokenQuestion
 
 _ASK_SECONDS = 8.0
 _EARLY_SECONDS = 30.0
@@ -67,15 +68,12 @@ class BusTokenSource:
             return self._token
 
     def _ask(self, seconds: float) -> None:
-        question = {"login": self._login, "refused": self._refused}
         try:
-            body = self._client.call(names.TOKENS, "token", question, seconds)
-            self._token, expires_at = str(body["access_token"]), int(body["expires_at"])
+            given = self._client.call(names.TOKENS, TOKEN, TokenQuestion(self._login, self._refused), seconds)
         except RequestRefused as refused:
             raise NoToken(self._login, str(refused)) from None
-        except (KeyError, TypeError, ValueError):
-            raise NoToken(self._login, "the answer cannot be read") from None
-        now, left = monotonic_ns(), max((expires_at - wall_ns()) / SECOND, 0.0)
+        self._token = given.access_token
+        now, left = monotonic_ns(), max((given.expires_at - wall_ns()) / SECOND, 0.0)
         self._good_until = now + int((left - min(_EARLY_SECONDS, left / 2)) * SECOND)
         self._ends_at = now + int(left * SECOND)
 

@@ -1,10 +1,11 @@
-"""What the tokens process is asked about logins by people and their tools; pure."""
+"""What the tokens process is asked about logins, by people and by those who need an access token; pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from tradeproc.domain.units import Nanos
-from tradeproc.protocol.definitions import Method, NoBody
+from tradeproc.protocol.definitions import FollowedTopic, Method, NoBody
+from tradeproc.protocol.variants import marked
 
 _TOKENS: Final = ("tokens",)
 
@@ -49,5 +50,49 @@ class LoginBegun:
     user: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ConsentGiven:
+    """What a browser brought back from a consent that was begun with `state`."""
+
+    login: str
+    redirected_to: str = field(repr=False)
+    state: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordGiven:
+    """The password that a person gave."""
+
+    login: str
+    user: str
+    password: str = field(repr=False)
+
+
+marked(PasswordGiven, "password", "password")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenQuestion:
+    """A login's access token is needed; `refused` is the digest of one that the broker did not take, else empty."""
+
+    login: str
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """An access token and its end; the token is empty where the login proves nothing."""
+
+    access_token: str = field(repr=False)
+    expires_at: Nanos
+
+
+LOGIN: Final[FollowedTopic[LoginStanding, LoginsStanding]] = FollowedTopic(
+    "login", LoginStanding, _TOKENS, LoginsStanding
+)
+TOKEN: Final[Method[TokenQuestion, AccessToken]] = Method("token", TokenQuestion, AccessToken, _TOKENS)
+COMPLETE: Final[Method[ConsentGiven | PasswordGiven, NoBody]] = Method(
+    "complete", ConsentGiven | PasswordGiven, NoBody, _TOKENS
+)
 LOGINS: Final[Method[NoBody, LoginsStanding]] = Method("logins", NoBody, LoginsStanding, _TOKENS)
 AUTHORIZE: Final[Method[BeginLogin, LoginBegun]] = Method("authorize", BeginLogin, LoginBegun, _TOKENS)

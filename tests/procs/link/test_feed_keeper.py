@@ -13,9 +13,8 @@ from tests.brokers.toys import DATA_ONLY
 from tests.procs.stage import Stage
 from tradeproc.brokers.contract import lacks
 from tradeproc.bus.requests import RequestRefused
-from tradeproc.procs.link.feed_keeper import FeedKeeper, _feed_key
+from tradeproc.procs.link.feed_keeper import BadRequest, FeedKeeper, _feed_key
 from tradeproc.procs.needs import Needs
-from tradeproc.procs.parameters import BadRequest
 from tradeproc.protocol.link_messages import Need
 from tradeproc.supervision.client import ProgramState, SupervisorAway
 from tradeproc.testing.waiting import wait_until

@@ -9,12 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.desk.states import told
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.node import Node
 from tradeproc.home import Home
 from tradeproc.procs.portfolio.main import Portfolio
-from tradeproc.procs.portfolio.sums import BadReport, most_severe, read_report, sum_up
+from tradeproc.procs.portfolio.sums import Report, most_severe, sum_up
+from tradeproc.protocol.codec import BadMessage
+from tradeproc.protocol.trader_messages import STATE
+from tradeproc.protocol.writing import plain
 from tradeproc.store import Store
 from tradeproc.testing.waiting import wait_until
 
@@ -23,6 +27,7 @@ NOW, SECOND = 1_000_000_000_000, 1_000_000_000
 
 def summary(session: int, **changes: Any) -> dict[str, Any]:
     return {
+        **told(),
         "session": session,
         "name": f"s{session}",
         "account": "A",
@@ -38,8 +43,9 @@ def summary(session: int, **changes: Any) -> dict[str, Any]:
 
 
 def total(*bodies: dict[str, Any], expected: list[int] | None, at: int = NOW) -> dict[str, Any]:
-    reports = {body["session"]: read_report(body, at) for body in bodies}
-    return sum_up(reports, expected, NOW, patience=5 * SECOND)
+    reports = {body["session"]: Report(STATE.codec.read(body), at) for body in bodies}
+    found: dict[str, Any] = plain(sum_up(reports, expected, NOW, patience=5 * SECOND))
+    return found
 
 
 def test_positions_and_profit_are_summed_by_account_contract_and_currency() -> None:
@@ -79,8 +85,8 @@ def test_sums_are_exact(amounts: list[Decimal]) -> None:
 
 @pytest.mark.parametrize("changes", [{"position": "many"}, {"realized": "a lot"}, {"unrealized": []}])
 def test_a_summary_that_cannot_be_summed_is_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(BadReport):
-        read_report(summary(1, **changes), NOW)
+    with pytest.raises(BadMessage):
+        STATE.codec.read(summary(1, **changes))
 
 
 def test_the_most_severe_state_counts() -> None:

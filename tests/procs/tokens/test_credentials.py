@@ -29,6 +29,7 @@ from tradeproc.home import Home
 from tradeproc.procs.tokens import main
 from tradeproc.procs.tokens.vault import KEY_FILE, Stored, Vault
 from tradeproc.protocol.names import TOKENS
+from tradeproc.protocol.token_messages import AUTHORIZE, BeginLogin, LoginBegun
 from tradeproc.testing.waiting import wait_until
 
 
@@ -97,6 +98,10 @@ def configured(home: Home, password: str) -> None:
     configure(home, "http://127.0.0.1:1", user='"me"', password=secret_file(home, "password", password))
 
 
+def begun(client: Client) -> LoginBegun:
+    return client.call(TOKENS, AUTHORIZE, BeginLogin("paper"), PATIENCE)
+
+
 def ask(client: Client, method: str, **params: Any) -> dict[str, Any]:
     return dict(client.call(TOKENS, method, params, PATIENCE))
 
@@ -138,7 +143,7 @@ def test_a_typed_password_is_kept_and_signs_in_again_when_nothing_can_be_renewed
     configure(home, "http://127.0.0.1:1", user='"me"')
     with running_tokens(home) as client:
         wait_until("it needs a person", lambda: row(client)["state"] == "needs_login")
-        assert ask(client, "authorize", login="paper") == {"kind": "password", "user": "me"}
+        assert begun(client) == LoginBegun("password", user="me")
         with pytest.raises(RequestRefused, match="user or password is wrong"):
             ask(client, "complete", login="paper", user="me", password="sesam")
         assert row(client)["state"] == "needs_login"
@@ -206,9 +211,9 @@ def test_a_login_that_ends_for_good_says_when_over_restarts_and_renewing_does_no
     configure(home, "http://127.0.0.1:1", client_id=secret_file(home, "id", "key"))
     began = wall_ns()
     with running_tokens(home) as client:
-        begun = ask(client, "authorize", login="paper")
-        assert begun["kind"] == "oauth2_code"
-        ask(client, "complete", login="paper", redirected_to="http://localhost/?code=1", state=begun["state"])
+        consent = ask(client, "authorize", login="paper")
+        assert consent["kind"] == "oauth2_code"
+        ask(client, "complete", login="paper", redirected_to="http://localhost/?code=1", state=consent["state"])
         ends = row(client)["person_needed_at"]
     assert began <= ends - 7 * 86_400 * SECOND <= wall_ns()
 
@@ -224,8 +229,8 @@ def test_a_login_that_ends_soon_is_told_in_the_log_once(
     host.credential_kind, host.renewable_for, host.life = CredentialKind.OAUTH2_CODE, 36 * 3600.0, 2.0
     configure(home, "http://127.0.0.1:1", client_id=secret_file(home, "id", "key"))
     with running_tokens(home) as client:
-        begun = ask(client, "authorize", login="paper")
-        ask(client, "complete", login="paper", redirected_to="http://localhost/?code=1", state=begun["state"])
+        consent = ask(client, "authorize", login="paper")
+        ask(client, "complete", login="paper", redirected_to="http://localhost/?code=1", state=consent["state"])
         wait_until("it is renewed again and again", lambda: len(host.renewals) >= 2)
 
     told = [record.getMessage() for record in caplog.records if "login_ends_soon" in record.getMessage()]
@@ -249,7 +254,7 @@ def test_a_login_that_proves_nothing_is_well_and_its_token_is_empty(home: Home, 
     configure(home, "http://127.0.0.1:1")
     with running_tokens(home) as client:
         assert token(client) == ""
-        assert ask(client, "authorize", login="paper") == {"kind": "none"}
+        assert begun(client) == LoginBegun("none")
         assert (row(client)["state"], row(client)["detail"]) == ("ok", "needs no login")
         assert ask(client, "status")["state"] == "ready"
 

@@ -23,7 +23,15 @@ from tradeproc.desk.installation import Desk
 from tradeproc.domain.records import BadValue
 from tradeproc.protocol.definitions import NoBody
 from tradeproc.protocol.names import TOKENS
-from tradeproc.protocol.token_messages import AUTHORIZE, LOGINS, BeginLogin, LoginBegun
+from tradeproc.protocol.token_messages import (
+    AUTHORIZE,
+    COMPLETE,
+    LOGINS,
+    BeginLogin,
+    ConsentGiven,
+    LoginBegun,
+    PasswordGiven,
+)
 from tradeproc.protocol.writing import plain
 
 _SECONDS = 30.0
@@ -78,14 +86,14 @@ def login(desk: Desk, arguments: Namespace) -> Outcome:
         case CredentialKind.NONE:
             return Outcome({"login": name, "state": "ok"}, Text(f"login {name} needs no login"))
         case CredentialKind.PASSWORD:
-            given = _user_password(desk, arguments, asked)
+            given: ConsentGiven | PasswordGiven = _user_password(desk, arguments, asked, name)
         case CredentialKind.OAUTH2_CODE:
             given = _consent(desk, arguments, asked, name)
-    desk.ask(TOKENS, "complete", {"login": name, **given}, seconds=_SECONDS)
+    desk.ask(TOKENS, COMPLETE, given, seconds=_SECONDS)
     return Outcome({"login": name, "state": "ok"}, Text(f"login {name}: done"))
 
 
-def _consent(desk: Desk, arguments: Namespace, asked: LoginBegun, name: str) -> dict[str, str]:
+def _consent(desk: Desk, arguments: Namespace, asked: LoginBegun, name: str) -> ConsentGiven:
     """Return what the browser brought back."""
     redirect_uri = desk.config.login(name).redirect_uri
     parts = urlsplit(redirect_uri)
@@ -96,25 +104,23 @@ def _consent(desk: Desk, arguments: Namespace, asked: LoginBegun, name: str) -> 
         with ConsentListener(redirect_uri, asked.state) as listener:
             _tell(asked.url)
             back = listener.wait(arguments.seconds)
-    return {"redirected_to": back, "state": asked.state}
+    return ConsentGiven(name, back, asked.state)
 
 
-def _user_password(desk: Desk, arguments: Namespace, asked: LoginBegun) -> dict[str, str]:
+def _user_password(desk: Desk, arguments: Namespace, asked: LoginBegun, name: str) -> PasswordGiven:
     """Return user and password: from a file, typed without an echo, or the next line of a pipe."""
     user = arguments.user or asked.user or _line("User: ")
     if arguments.password_file is not None:
         try:
-            return {
-                "user": user,
-                "password": Secret(file=str(arguments.password_file.absolute())).read(desk.home.root),
-            }
+            secret = Secret(file=str(arguments.password_file.absolute())).read(desk.home.root)
         except BadValue as bad:
             raise WrongUsage(f"--password-file: {bad.problem}") from None
+        return PasswordGiven(name, user, secret)
     is_typed = sys.stdin.isatty()
     password = getpass.getpass(f"Password of {user}: ") if is_typed else sys.stdin.readline().rstrip("\r\n")
     if not password:
         raise WrongUsage("no password was given")
-    return {"user": user, "password": password}
+    return PasswordGiven(name, user, password)
 
 
 def _line(prompt: str) -> str:

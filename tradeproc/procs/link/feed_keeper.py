@@ -11,10 +11,9 @@ from collections.abc import Callable
 
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.domain.session import ACCOUNT
-from tradeproc.errors import TradeprocError
+from tradeproc.errors import Refusal, TradeprocError
 from tradeproc.procs.lanes import Lanes
 from tradeproc.procs.needs import FeedKey, Needs
-from tradeproc.procs.parameters import BadRequest
 from tradeproc.protocol import names
 from tradeproc.protocol.link_messages import (
     FEEDS,
@@ -32,6 +31,10 @@ log = logging.getLogger(__name__)
 
 # supervisord away, or a full disk under the group's file
 _TROUBLE = (TradeprocError, OSError)
+
+
+class BadRequest(Refusal):
+    """A request that lacks something or comes too late; answered as refused."""
 
 
 class FeedKeeper:

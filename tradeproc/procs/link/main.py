@@ -35,9 +35,8 @@ from tradeproc.domain.candles import Candle
 from tradeproc.errors import Halt, Refusal, TradeprocError
 from tradeproc.procs.feeds.feed import find_place
 from tradeproc.procs.lanes import Lanes
-from tradeproc.procs.link.feed_keeper import FeedKeeper
+from tradeproc.procs.link.feed_keeper import BadRequest, FeedKeeper
 from tradeproc.procs.needs import Needs
-from tradeproc.procs.parameters import BadRequest
 from tradeproc.protocol import link_messages, names
 from tradeproc.protocol.definitions import Method
 from tradeproc.protocol.link_messages import (

@@ -7,19 +7,29 @@ traders go on with the latches they read themselves.
 
 import logging
 from collections.abc import Sequence
+from dataclasses import fields
 
 from tradeproc import config
 from tradeproc.bus.addresses import Directory
-from tradeproc.bus.codec import Body, Envelope
+from tradeproc.bus.codec import Envelope
 from tradeproc.bus.node import Node
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.domain.wanted import wanted_now
 from tradeproc.errors import Refusal
 from tradeproc.home import Home, find_home
-from tradeproc.procs.portfolio.sums import Report, most_severe, read_report, sum_up
+from tradeproc.procs.portfolio.sums import Report, most_severe, sum_up
 from tradeproc.procs.session_start import database_of
 from tradeproc.protocol import names, scopes
+from tradeproc.protocol.portfolio_messages import (
+    ASK_PORTFOLIO,
+    ASK_TRADING_STATE,
+    PORTFOLIO,
+    HostTradingState,
+    PortfolioState,
+    Sums,
+)
 from tradeproc.protocol.scopes import Scope
+from tradeproc.protocol.trader_messages import STATE, SessionState
 from tradeproc.store import DatabaseDown, Store
 from tradeproc.store.kept import all_latches
 
@@ -27,6 +37,7 @@ log = logging.getLogger(__name__)
 
 _PATIENCE = 5 * SECOND
 _FORGOTTEN = 60 * SECOND
+_SUMS = tuple(field.name for field in fields(Sums))
 
 
 class Portfolio:
@@ -39,34 +50,40 @@ class Portfolio:
         self._expected: list[int] | None = None
         self._latches: list[str] | None = None
         self._database = "not asked yet"
-        node.handle("state", lambda _: self.body())
-        node.handle("trading_state", lambda _: self.trading_state())
-        node.snapshot("portfolio", lambda _: self.body())
+        node.handle(ASK_PORTFOLIO, lambda _: self.body())
+        node.handle(ASK_TRADING_STATE, lambda _: self.trading_state())
+        node.snapshot(PORTFOLIO, self.body)
         node.every(1.0, self._look)
         node.every(0.25, self._look_again)
         node.after(0.0, self._look)
 
-    def body(self) -> Body:
+    def body(self) -> PortfolioState:
         """Return the sum, and the host's trading state beside it."""
         total = sum_up(self._reports, self._expected, monotonic_ns(), patience=_PATIENCE)
-        return {**total, **self.trading_state(), "database": self._database}
+        host = self.trading_state()
+        return PortfolioState(
+            **{name: getattr(total, name) for name in _SUMS},
+            trading_state=host.trading_state,
+            is_known=host.is_known,
+            database=self._database,
+        )
 
-    def trading_state(self) -> Body:
+    def trading_state(self) -> HostTradingState:
         """Return active, reducing or halted; before the latches are known, halted: unknown is not allowed."""
         if self._latches is None:
-            return {"trading_state": "halted", "is_known": False}
-        return {"trading_state": most_severe(self._latches), "is_known": True}
+            return HostTradingState("halted", is_known=False)
+        return HostTradingState(most_severe(self._latches), is_known=True)
 
     def _look(self) -> None:
         self._read()
         for process in self._directory.processes():
             if process.is_trader and process not in self._heard:
                 self._heard.add(process)
-                self._node.subscribe(process, "state", self._hear)
+                self._node.subscribe(process, STATE, self._hear)
         self._forget()
         body = self.body()
-        self._node.publish("portfolio", body)
-        missing = ", ".join(f"session {session}" for session in body["missing"])
+        self._node.publish(PORTFOLIO, body)
+        missing = ", ".join(f"session {session}" for session in body.missing)
         if self._database != "up":
             self._node.set_state("degraded", f"database: {self._database}")
         else:
@@ -77,9 +94,8 @@ class Portfolio:
         if self._database != "up":
             self._look()
 
-    def _hear(self, envelope: Envelope[Body]) -> None:
-        report = read_report(envelope.body, monotonic_ns())
-        self._reports[report.session] = report
+    def _hear(self, envelope: Envelope[SessionState]) -> None:
+        self._reports[envelope.body.session] = Report(envelope.body, monotonic_ns())
         self._node.note_event(sent_at=envelope.sent_at)
         self._node.note_work()
 
@@ -105,7 +121,7 @@ class Portfolio:
             process = names.trader(session)
             if now - report.at > _FORGOTTEN and process not in self._directory.processes():
                 del self._reports[session]
-                self._node.unsubscribe(process, "state")
+                self._node.unsubscribe(process, STATE)
                 self._heard.discard(process)
 
 

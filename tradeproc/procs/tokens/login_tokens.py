@@ -10,15 +10,17 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from tradeproc.brokers.contract import Proof, SignInDelayed
-from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.bus.timers import Timer
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.domain.backoff import Backoff
+from tradeproc.domain.units import Nanos
 from tradeproc.errors import Halt, Outage, Refusal, TradeprocError
 from tradeproc.procs.token_source import digest_of
 from tradeproc.procs.tokens.supply import Access, Credentials, TokenSupply
 from tradeproc.procs.tokens.vault import NotSaved
+from tradeproc.protocol.definitions import NoBody
+from tradeproc.protocol.token_messages import AccessToken, LoginStanding
 
 log = logging.getLogger(__name__)
 
@@ -64,13 +66,13 @@ class LoginTokens:
     def __init__(self, name: str, node: Node, credentials: Credentials, on_change: Callable[[], None]) -> None:
         self.name = name
         self.state, self.detail = LoginState.ERROR, "has no token yet"
-        self.refreshed_at: int | None = None
+        self.refreshed_at: Nanos | None = None
         self._node, self._on_change = node, on_change
         self._supply = TokenSupply(name, credentials)
         self._access: Access | None = None
         self._replaced_at, self._failed_at, self._not_before = 0, 0, 0
         self._told_at: int | None = None
-        self._waiting: list[Deferred[Body]] = []
+        self._waiting: list[Deferred[AccessToken]] = []
         self._worker: threading.Thread | None = None
         self._timer: Timer | None = None
         self._failures = 0
@@ -80,7 +82,7 @@ class LoginTokens:
         self._supply.begin()
         self._fetch_soon()
 
-    def token(self, refused: str) -> Body | Deferred[Body]:
+    def token(self, refused: str) -> AccessToken | Deferred[AccessToken]:
         """Return the access token, or a `Deferred` that will get it.
 
         `refused` names one that the broker did not take.
@@ -91,15 +93,15 @@ class LoginTokens:
         """
         good = self._good()
         if good is not None and refused != digest_of(good.token):
-            return _body(good)
+            return _told(good)
         if self._worker is None:
             self._check_worth_asking(good)
             self._fetch_soon()
-        answer = Deferred[Body]()
+        answer = Deferred[AccessToken]()
         self._waiting.append(answer)
         return answer
 
-    def complete(self, proof: Proof) -> Deferred[Body]:
+    def complete(self, proof: Proof) -> Deferred[NoBody]:
         """Trade what a person gave, a consent or a password, for tokens.
 
         Raises:
@@ -107,21 +109,21 @@ class LoginTokens:
         """
         if monotonic_ns() < self._not_before:
             raise NoTokenNow(self.detail)
-        answer = Deferred[Body]()
+        answer = Deferred[NoBody]()
         self._work(lambda: self._acquire(proof, answer))
         return answer
 
-    def row(self) -> Body:
+    def standing(self) -> LoginStanding:
         """Return what is told of this login; never a token."""
-        return {
-            "login": self.name,
-            "state": self.state.value,
-            "detail": self.detail,
-            "expires_at": self._access.expires_at if self._access else None,
-            "refreshed_at": self.refreshed_at,
-            "logged_in_at": self._supply.logged_in_at,
-            "person_needed_at": self._supply.person_needed_at,
-        }
+        return LoginStanding(
+            self.name,
+            self.state.value,
+            self.detail,
+            self._access.expires_at if self._access else None,
+            self.refreshed_at,
+            self._supply.logged_in_at,
+            self._supply.person_needed_at,
+        )
 
     def wait(self) -> None:
         """Wait for the worker: a refresh token on its way must not be lost."""
@@ -184,7 +186,7 @@ class LoginTokens:
             return lambda: self._failed(trouble)
         return lambda: self._adopt(access)
 
-    def _acquire(self, proof: Proof, answer: Deferred[Body]) -> Callable[[], None]:
+    def _acquire(self, proof: Proof, answer: Deferred[NoBody]) -> Callable[[], None]:
         """Trade what a person gave for tokens; in a worker."""
         try:
             access = self._supply.acquire(proof)
@@ -209,7 +211,7 @@ class LoginTokens:
 
         def adopt() -> None:
             self._adopt(access)
-            answer.answer({})
+            answer.answer(NoBody())
 
         return adopt
 
@@ -223,7 +225,7 @@ class LoginTokens:
         self._turn(LoginState.OK, "" if self._supply.can_renew else "no refresh token came with it")
         self._tell_of_end()
         for waiting in self._take_waiting():
-            waiting.answer(_body(access))
+            waiting.answer(_told(access))
         left = (access.expires_at - wall_ns()) / SECOND
         ahead = _FAR_AHEAD_SECONDS if access.is_all else _AHEAD_SECONDS
         self._again_in(max(left - min(ahead, access.life / 4), _PAUSES.first))
@@ -274,7 +276,7 @@ class LoginTokens:
             self._timer.cancel()
         self._timer = self._node.after(seconds, self._fetch_soon)
 
-    def _take_waiting(self) -> list[Deferred[Body]]:
+    def _take_waiting(self) -> list[Deferred[AccessToken]]:
         waiting, self._waiting = self._waiting, []
         return waiting
 
@@ -284,8 +286,8 @@ class LoginTokens:
             self._on_change()
 
 
-def _body(access: Access) -> Body:
-    return {"access_token": access.token, "expires_at": access.expires_at}
+def _told(access: Access) -> AccessToken:
+    return AccessToken(access.token, access.expires_at)
 
 
 def _raiser(bug: Exception) -> Callable[[], None]:

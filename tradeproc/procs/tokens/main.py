@@ -14,24 +14,39 @@ from functools import partial
 from tradeproc.brokers.contract import ConsentAnswer, ConsentAuthorization, CredentialKind, UserPassword
 from tradeproc.brokers.registry import broker, check_authorization
 from tradeproc.bus.addresses import Directory
-from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.config import Config, LoginConfig, load
 from tradeproc.domain.hosts import is_loopback
 from tradeproc.domain.records import nearest
+from tradeproc.domain.units import Nanos
 from tradeproc.errors import Halt, Refusal, TradeprocError
 from tradeproc.home import Home, find_home
 from tradeproc.procs.tokens.consent import consent_here
 from tradeproc.procs.tokens.login_tokens import LoginState, LoginTokens
 from tradeproc.procs.tokens.supply import Credentials
 from tradeproc.procs.tokens.vault import Vault
+from tradeproc.protocol.definitions import NoBody
 from tradeproc.protocol.names import TOKENS
+from tradeproc.protocol.token_messages import (
+    AUTHORIZE,
+    COMPLETE,
+    LOGIN,
+    LOGINS,
+    TOKEN,
+    AccessToken,
+    BeginLogin,
+    ConsentGiven,
+    LoginBegun,
+    LoginsStanding,
+    LoginStanding,
+    PasswordGiven,
+    TokenQuestion,
+)
 
 log = logging.getLogger(__name__)
 
 _CONSENT_SECONDS = 900
-_TIMES = ("expires_at", "refreshed_at", "logged_in_at", "person_needed_at")
 # an empty token of a login that proves nothing; asked for again after that
 _OPEN_SECONDS = 86_400
 
@@ -88,12 +103,12 @@ class TokensProcess:
         self._consents: dict[tuple[str, str], int] = {}
         for name, login in config.logins.items():
             self._add(name, login)
-        node.handle("token", self._token)
-        node.handle("authorize", self._authorize)
-        node.handle("complete", self._complete)
-        node.handle("logins", lambda _: self._logins_now())
-        node.snapshot("login", lambda _: {"logins": self._rows()})
-        node.add_statistics(lambda: {"logins": {row["login"]: row["state"] for row in self._rows()}})
+        node.handle(TOKEN, self._token)
+        node.handle(AUTHORIZE, self._authorize)
+        node.handle(COMPLETE, self._complete)
+        node.handle(LOGINS, lambda _: self._logins_now())
+        node.snapshot(LOGIN, lambda: LoginsStanding(self._rows()))
+        node.add_statistics(lambda: {"logins": {row.login: row.state for row in self._rows()}})
         node.on_stop(self._wait)
 
     def start(self) -> None:
@@ -134,47 +149,46 @@ class TokensProcess:
         self._credentials[name] = credentials
         self._logins[name] = LoginTokens(name, self._node, credentials, partial(self._tell, name))
 
-    def _token(self, params: Body) -> Body | Deferred[Body]:
-        if self._is_open(params):
-            return {"access_token": "", "expires_at": wall_ns() + _OPEN_SECONDS * SECOND}
-        token = self._login(params).token(str(params.get("refused") or ""))
+    def _token(self, question: TokenQuestion) -> AccessToken | Deferred[AccessToken]:
+        if self._is_open(question.login):
+            return AccessToken("", Nanos(wall_ns() + _OPEN_SECONDS * SECOND))
+        token = self._login(question.login).token(question.refused)
         self._node.note_work()
         return token
 
-    def _is_open(self, params: Body) -> bool:
+    def _is_open(self, name: str) -> bool:
         """Tell whether a login proves nothing, so that there is nothing to fetch."""
-        return self._kinds.get(str(params["login"])) is CredentialKind.NONE
+        return self._kinds.get(name) is CredentialKind.NONE
 
-    def _authorize(self, params: Body) -> Body:
+    def _authorize(self, question: BeginLogin) -> LoginBegun:
         """Begin a person's login and say what it needs: an address to consent at, a password, or nothing."""
-        if self._is_open(params):
-            return {"kind": CredentialKind.NONE.value}
-        name = self._login(params).name
+        if self._is_open(question.login):
+            return LoginBegun(CredentialKind.NONE.value)
+        name = self._login(question.login).name
         authorization, kind = self._credentials[name].authorization, self._kinds[name]
         if kind is CredentialKind.PASSWORD or not isinstance(authorization, ConsentAuthorization):
-            return {"kind": kind.value, "user": self._users[name]}
+            return LoginBegun(kind.value, user=self._users[name])
         state = secrets.token_urlsafe(24)
         now = monotonic_ns()
         self._consents = {key: until for key, until in self._consents.items() if until > now}
         self._consents[name, state] = now + _CONSENT_SECONDS * SECOND
-        return {"kind": kind.value, "url": authorization.url(state), "state": state}
+        return LoginBegun(kind.value, authorization.url(state), state)
 
-    def _complete(self, params: Body) -> Deferred[Body]:
-        login = self._login(params)
+    def _complete(self, given: ConsentGiven | PasswordGiven) -> Deferred[NoBody]:
+        login = self._login(given.login)
         kind = self._kinds[login.name]
-        if ("password" in params) is not (kind is CredentialKind.PASSWORD):
+        if isinstance(given, PasswordGiven) is not (kind is CredentialKind.PASSWORD):
             raise OtherCredentials(login.name, kind)
-        if kind is CredentialKind.PASSWORD:
-            return login.complete(UserPassword(str(params["user"]), str(params["password"])))
-        state, redirected_to = str(params["state"]), str(params["redirected_to"])
-        if self._consents.pop((login.name, state), 0) < monotonic_ns():
+        if isinstance(given, PasswordGiven):
+            return login.complete(UserPassword(given.user, given.password))
+        if self._consents.pop((login.name, given.state), 0) < monotonic_ns():
             raise UnknownConsent
-        return login.complete(ConsentAnswer(redirected_to, state))
+        return login.complete(ConsentAnswer(given.redirected_to, given.state))
 
-    def _logins_now(self) -> Body:
+    def _logins_now(self) -> LoginsStanding:
         with suppress(Refusal):
             self._add_new()
-        return {"logins": self._rows()}
+        return LoginsStanding(self._rows())
 
     def _add_new(self) -> None:
         """Take over what the configuration has now and had not, or not usably, when we last looked.
@@ -202,8 +216,7 @@ class TokensProcess:
                 self._logins[name].start()
             self._say_how_we_are()
 
-    def _login(self, params: Body) -> LoginTokens:
-        name = str(params["login"])
+    def _login(self, name: str) -> LoginTokens:
         if name not in self._logins:
             self._add_new()
         if name in self._unusable:
@@ -212,24 +225,23 @@ class TokensProcess:
             raise UnknownLogin(name, list(self._logins))
         return self._logins[name]
 
-    def _rows(self) -> list[Body]:
+    def _rows(self) -> tuple[LoginStanding, ...]:
         unusable = [
-            {"login": name, "state": LoginState.ERROR.value, "detail": reason} | dict.fromkeys(_TIMES)
-            for name, reason in self._unusable.items()
+            LoginStanding(name, LoginState.ERROR.value, reason, None, None) for name, reason in self._unusable.items()
         ]
         is_open = [
-            {"login": name, "state": LoginState.OK.value, "detail": "needs no login"} | dict.fromkeys(_TIMES)
+            LoginStanding(name, LoginState.OK.value, "needs no login", None, None)
             for name, kind in self._kinds.items()
             if kind is CredentialKind.NONE
         ]
-        return [*(login.row() for login in self._logins.values()), *is_open, *unusable]
+        return (*(login.standing() for login in self._logins.values()), *is_open, *unusable)
 
     def _tell(self, name: str) -> None:
-        self._node.publish("login", self._logins[name].row())
+        self._node.publish(LOGIN, self._logins[name].standing())
         self._say_how_we_are()
 
     def _say_how_we_are(self) -> None:
-        troubled = [f"{row['login']}: {row['detail']}" for row in self._rows() if row["state"] != LoginState.OK.value]
+        troubled = [f"{row.login}: {row.detail}" for row in self._rows() if row.state != LoginState.OK.value]
         self._node.set_state("degraded" if troubled else "ready", "; ".join(troubled))
 
     def _wait(self) -> None:
