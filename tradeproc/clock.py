@@ -16,7 +16,7 @@ MILLISECOND = 1_000_000
 
 
 def _open_step() -> mmap.mmap | None:
-    """Return the drilled clock step, a file of one int64 of nanoseconds; only the fault campaign sets it."""
+    """Return the clock step that a fault campaign sets, in a file of one little-endian int64 of nanoseconds."""
     path = os.environ.get("TRADEPROC_CLOCK_STEP")
     if not path:
         return None
@@ -40,7 +40,7 @@ def monotonic_ns() -> int:
 
 
 class SteadyClock:
-    """Wall time that does not jump: a step of the machine's clock is believed only after it has lasted.
+    """Wall time that does not jump: a step of the machine's clock is believed only after it has lasted for 60 s.
 
     Deadlines and the times by which a lost order is found again must not move because somebody set the clock.
     """

@@ -1,6 +1,6 @@
 """Files that outlive a loss of power: nothing counts as written before the disk has the file and its name.
 
-A file that is written beside and moved into place without this can be there with no content after a loss of power.
+Without it, a file that was written under another name and moved into place may be empty after a loss of power.
 """
 
 import contextlib
@@ -10,13 +10,15 @@ from pathlib import Path
 
 
 def write_durably(path: Path, content: bytes, set_aside: Callable[[], None] = lambda: None) -> None:
-    """Replace a file as a whole, private to the user; the disk has it when this returns, the old one when it raises.
+    """Replace a file as a whole, private to the user; the disk has the new content when this returns.
 
-    For a file with one writer: what one that was killed left half written, the next one writes over. `set_aside` is
-    called when the disk has the new content, to save the old one.
+    The file may have one writer only: the new content is written under a fixed name first, so that what a killed
+    writer left half written is overwritten. `set_aside` is called when the disk has the new content and the old one
+    is still in place, so that it can be saved.
 
     Raises:
-        OSError: the disk is full or broken.
+        OSError: the disk is full or broken. The old content is still in place, or the new one where only its folder
+            could not be synced.
     """
     fresh = path.with_name(f".{path.name}.new")
     try:
@@ -62,7 +64,7 @@ def remove_durably(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the disk know the names in a folder.
+    """Write the names in a folder to the disk.
 
     Raises:
         OSError: the disk is broken.

@@ -1,7 +1,7 @@
 """Folders and files that are ours alone, whatever the umask, and short names for folders of sockets.
 
-Everything under `run` runs, or is believed, as the trading user: what somebody else could have laid there is refused,
-with one line that says what to do. What is ours and merely readable by others is closed to them.
+Everything under `run` is executed or believed by the trading user, so a file that another user could have put there
+is refused, with one line that says what to do. What is ours and only readable by others is closed to them.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ def keep_to_ourselves() -> None:
 
 
 def make_private(folder: Path, *but: Path) -> None:
-    """Make a folder if there is none; it and all in it are private to the user afterwards, `but` what has an owner.
+    """Make a folder if there is none; it and all in it are private to the user afterwards, except the paths in `but`.
 
     Raises:
         UnsafeFolder: something in it is a link, belongs to somebody else, or could be written by others.
@@ -51,7 +51,7 @@ def make_private(folder: Path, *but: Path) -> None:
 
 
 def _close(path: Path, could_reach: bool, but: tuple[Path, ...]) -> None:
-    """Close a file or a folder to others; `could_reach` tells whether they could until now."""
+    """Close a file or a folder to others; `could_reach` tells whether they could reach it until now."""
     found = path.lstat()
     mode = found.st_mode
     if stat.S_ISLNK(mode):
@@ -72,6 +72,8 @@ def _close(path: Path, could_reach: bool, but: tuple[Path, ...]) -> None:
 def check_unwritable(*paths: Path) -> None:
     """Check that nobody but us and the system's administrator can change what a person configured.
 
+    When we are root, a file may belong to anybody. A path that does not exist is passed over.
+
     Raises:
         UnsafeFolder: somebody else owns one of them or may write it.
     """
@@ -79,7 +81,7 @@ def check_unwritable(*paths: Path) -> None:
         try:
             found = path.stat()
         except OSError:
-            continue  # what needs it says so
+            continue  # a missing file is reported by the code that needs it
         if found.st_uid not in (os.geteuid(), 0) and os.geteuid() != 0:
             raise UnsafeFolder(path, f"belongs to {_name(found.st_uid)}; it must be yours: chown it")
         if _others_write(found):
@@ -102,8 +104,8 @@ def write_private(path: Path, text: str) -> None:
 def short_name(folder: Path, longest: int) -> Path:
     """Return a folder whose name has at most `longest` bytes and that is this one: itself, or a link to it.
 
-    The link is in the temporary folder, where other users may have taken any name before: one counts only when it is
-    ours and leads here, so several of them are as good as one. Nothing of others is ever followed.
+    The link is in the temporary folder, where another user may have taken its name before us. So a link counts only
+    when it is ours and leads to this folder, a second one gets another name, and no link of others is ever followed.
     """
     return folder if len(os.fsencode(folder)) <= longest else linked_name(folder, longest)
 
@@ -137,7 +139,7 @@ def forget_short_names(folder: Path) -> None:
 
 
 def _names(folder: Path, longest: int) -> Iterator[Path]:
-    """Yield where links are: the usual temporary folder unless that is too deep itself, and /tmp."""
+    """Yield the paths a link may have: in the usual temporary folder, unless that path is too long, and in /tmp."""
     name = f"tradeproc-{os.geteuid()}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}"
     usual = Path(tempfile.gettempdir()) / name
     room = len("-12345678")

@@ -2,7 +2,7 @@
 
     home/supervisord.conf   home/conf/*.toml   home/.venv/
     home/run/log/  home/run/groups/  home/run/postgres/  home/run/journal/  home/run/latches/  home/run/secrets/
-    home/run/sockets/  home/run/deaths/
+    home/run/sockets/  home/run/deaths/  home/run/recordings/
 
 Unix socket addresses are limited to 107 bytes, so a deep home reaches its sockets by a short name, see `folders.py`.
 """
@@ -28,7 +28,7 @@ _LONGEST_SOCKET_FOLDER = 56
 _LONGEST_SUPERVISOR_SOCKET = 98
 
 
-# what supervisord's configuration gives a meaning of its own to, or a pattern of files does
+# characters that have a meaning of their own in supervisord's configuration or in a pattern of file names
 _ODD = re.compile(r"""[%"\[\]*?;\x00-\x1f\x7f]|\s\Z""")
 _LONGEST_LINK = 90
 
@@ -88,7 +88,7 @@ class Home:
 
     @property
     def latches(self) -> Path:
-        """Switches that the database has not got yet; the keeper's alone, read by all."""
+        """Latches that are not in the database yet; only the keeper writes them, every process may read them."""
         return self.run / "latches"
 
     @property
@@ -98,12 +98,12 @@ class Home:
 
     @property
     def secrets(self) -> Path:
-        """Encryption key and encrypted refresh tokens, mode 0700."""
+        """Encryption key, and encrypted what renews each login (refresh token or password); mode 0700."""
         return self.run / "secrets"
 
     @property
     def sockets(self) -> Path:
-        """Folder of all unix sockets (bus, supervisord), mode 0700; of a deep home a short name of it."""
+        """Folder of all unix sockets (bus, supervisord), mode 0700; a short name of it where its path is too long."""
         return short_name(self.run / "sockets", _LONGEST_SOCKET_FOLDER)
 
     @property
@@ -120,18 +120,18 @@ class Home:
         """
         code = [self.root / name for name in ("tradeproc", ".venv", ".venv/bin", ".venv/lib")]
         check_unwritable(self.root, self.root / "supervisord.conf", *code, self.conf, *self.conf.rglob("*"))
-        # the embedded server looks after its own folder, and as root it is another user's
+        # the embedded server looks after its own folder, which belongs to another user when we are root
         make_private(self.run, self.postgres, self.postgres.with_suffix(".new"))
         for folder in (self.log, self.groups, self.journal, self.latches, self.secrets, self.run / "sockets"):
             folder.mkdir(mode=0o700, exist_ok=True)
         self._tell_supervisord()
 
     def keep_names(self) -> None:
-        """Make the short and plain names anew if somebody cleaned the temporary folder."""
+        """Make the links with short and plain names anew if somebody cleaned the temporary folder."""
         _ = self.sockets, self.plain_root
 
     def forget_short_sockets(self) -> None:
-        """Remove the short and plain names of the home's folders; when nothing runs."""
+        """Remove the links with short and plain names; only when nothing runs that may need them."""
         for folder in (self.root, self.run / "sockets", self.postgres):
             forget_short_names(folder)
 

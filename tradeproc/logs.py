@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.domain.texts import shown
 
-# more warnings of one kind than that in so long are counted instead of written
+# beyond BURST warnings of one kind within WINDOW_SECONDS, further ones are counted instead of written
 BURST, WINDOW_SECONDS = 30, 10.0
 _MOST_KINDS = 1000
 # a line of a stack begins with this, so that nothing in it looks like a line of ours
@@ -47,7 +47,10 @@ def _marked(text: str) -> str:
 
 @dataclass(slots=True)
 class Throttle:
-    """How many events of a kind are told: the first `burst` of each window, then their number. Pure."""
+    """Lets through the first `burst` events of a kind in each window, then only their number. Pure.
+
+    At most 1000 kinds are counted at once: events of further kinds are dropped, and not counted either.
+    """
 
     burst: int = BURST
     window: int = int(WINDOW_SECONDS * SECOND)
@@ -70,7 +73,10 @@ class Throttle:
 
 
 class Throttled(logging.StreamHandler):  # type: ignore[type-arg]
-    """Writes to stderr; of warnings that a stranger can cause as often as he likes, the first ones and a number."""
+    """Writes to stderr, and only counts the warnings of one kind that come too often.
+
+    A stranger may cause some warnings as often as he likes.
+    """
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)

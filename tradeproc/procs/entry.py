@@ -120,7 +120,7 @@ def hide_memory() -> None:
 
 
 def allow_connections() -> None:
-    """Take as many file descriptors as the system lets us: a process without one to spare is ended by ZeroMQ."""
+    """Raise the limit of file descriptors as far as the system allows: ZeroMQ aborts a process that has none left."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -73,7 +73,7 @@ class Follower(Generic[B, S]):
         self._timing, self._again = timing, timing.renew
         node.after(0.0, self._ask)
         node.every(1.0, self._listen_for_silence)
-        # tells whether what we know is of the feed's present connection
+        # shows which connection of the feed our copy is from
         node.add_statistics(lambda: {f"followed_{self.kind}": self._follow.epoch if self._follow else 0})
 
     @property
@@ -86,7 +86,8 @@ class Follower(Generic[B, S]):
 
         Repeat it when the link says, or sooner when the link does not answer.
         """
-        # a question that died with the link is asked again before the next one forgets the feed
+        # A question may die with its link. It is asked again in time, because the next link stops a feed whose need
+        # nobody has renewed.
         patience = self._timing.answer
         seconds = patience if self._follow is None else min(patience, self._again)
         self.node.request(self.link, NEED, self.need, seconds=seconds, on_reply=self._asked)
@@ -126,7 +127,7 @@ class Follower(Generic[B, S]):
         if told.state != "up":
             self._set(is_up=False, reason=told.reason or "no reason given")
         elif not self.is_up and self._follow is not None:
-            self._follow.renew()  # complete now: the copy is taken as a whole, and only then is the stream up
+            self._follow.renew()  # the feed is complete now; the stream counts as up when its snapshot has come
 
     def _missed(self, reason: str) -> None:
         """Read the stream's state from a snapshot, after a message about it was lost."""

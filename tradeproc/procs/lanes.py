@@ -53,9 +53,9 @@ class Lanes:
     ) -> Callable[[], None]:
         """Let a thread call `run` with the seconds that are left of `seconds`, or `too_late` with a reason.
 
-        Exactly one of them is called, in one of the threads or, after `close`, in the caller's. While all threads are
-        busy none of them can say that the time is over: what is returned says it from any thread, and does nothing
-        once a thread has begun.
+        Exactly one of the two is called. While all threads are busy, none of them can report that the time is over:
+        call the returned function for that, from any thread; it calls `too_late` unless a thread has begun the task.
+        `run` is called in one of the threads, `too_late` there or in the thread that gives up or closes.
         """
         task = _Task(monotonic_ns() + int(seconds * SECOND), run, too_late)
         if self._is_closed:
@@ -66,12 +66,12 @@ class Lanes:
         return task.give_up
 
     def is_stuck(self, seconds: float) -> bool:
-        """Tell whether a call still runs so long after its time was over."""
+        """Tell whether a call still runs `seconds` after its time was over."""
         late = monotonic_ns() - int(seconds * SECOND)
         return any(due < late for due in list(self._due.values()))
 
     def close(self, seconds: float) -> bool:
-        """Begin nothing more, wait so long for what has begun, and tell whether all of it has ended."""
+        """Begin nothing more, wait up to `seconds` for what has begun, and tell whether all of it has ended."""
         self._is_closed = True
         waiting = []
         while (task := self._next()) is not None:

@@ -17,7 +17,7 @@ class MarketHoursFile:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        # what the process began with was read by config.load, a moment before or after this
+        # the first look reads the file without logging a change: config.load has read it a moment before
         self._seen: tuple[int, int] | None = None
         self._is_first = True
 

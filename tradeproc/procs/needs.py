@@ -51,10 +51,10 @@ class Needs:
         return {key: sorted(users) for key, users in self._renewed.items()}
 
     def stale(self, now: float) -> Callable[[Iterable[str]], list[str]]:
-        """Return how to tell which of the feeds that there are, up or ended, nobody needs any more.
+        """Return a function that finds, among the programs of feeds, those that nobody needs any more.
 
-        A fresh link does not know yet who needs the feeds that a crashed one left behind: it calls none stale before
-        as much time as a need lasts, unless it is idle.
+        A fresh link does not know yet who needs the feeds that a crashed one left behind: unless it is idle, it calls
+        none stale before `need_seconds` have passed, in which every need is renewed.
         """
         if now - self.started_at <= self.need_seconds and not self.is_idle(now):
             return lambda _programs: []

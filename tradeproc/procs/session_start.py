@@ -36,7 +36,7 @@ def database_of(settings: Config, home: Home) -> str:
 
 
 def run_session(kind: str, arguments: Sequence[str], begin: Begin) -> int:
-    """Run the account manager or trader of a session: `begin` is called once, when the database has told of it.
+    """Run the account manager or trader of a session; `begin` is called once, with the session's row.
 
     Raises:
         BadConfig: the configuration cannot be used; nothing was bound yet.

@@ -1,7 +1,7 @@
 """`session-<id>.account`: order operations and account events of one trading session; knows no broker.
 
-Forwards operations to the link with the caller's remaining time, follows the feeds of its account, and asks the link
-every 5 s while orders work and the order stream is quiet, because streams are known to drop frames.
+Forwards operations to the link with the caller's remaining time, and follows the feeds of its account. While orders
+work and the order stream is quiet it asks the link every 5 s, because streams are known to drop frames.
 """
 
 import logging
@@ -124,7 +124,7 @@ class Account:
         self.node.handle_timed(method, partial(self._ask, method))
 
     def _operate(self, method: Method[Q, Outcome], question: Q, seconds: float) -> Deferred[Outcome]:
-        """Forward an order operation once, for as long as its asker waits; no answer is an answer: nobody knows."""
+        """Forward an order operation once, for as long as its asker waits; no reply is told as `Unanswered`."""
         deferred = Deferred[Outcome]()
         if seconds < LEAST_SECONDS:
             deferred.answer(Unanswered(f"{self.node.name}: too late to send it", was_sent=False))
@@ -140,7 +140,7 @@ class Account:
                 case NoAnswer(reason):
                     log.warning("operation_unanswered what=%s reason=%s", method.name, reason)
                     deferred.answer(Unanswered(reason))
-            # whatever happened, the stream should tell something now; if it does not, the broker is asked
+            # whatever happened, the order stream should report it now; if it does not, the broker is asked
             self._is_expecting = True
 
         question = replace(question, account=self.account)
@@ -180,7 +180,7 @@ class Account:
 
     def _take_order(self, order: ListedOrder) -> None:
         if isinstance(order, UnreadableRecord):
-            self._is_expecting = True  # asking may tell it better
+            self._is_expecting = True  # the answer to a question may be readable
             self.node.publish(ORDER, order)
             return
         self._orders[order.broker_id] = order
@@ -192,13 +192,13 @@ class Account:
             self._forget()
 
     def _forget(self) -> None:
-        """Drop the oldest ended orders: a life lasts for months."""
+        """Drop the oldest ended orders, because the process may live for months."""
         ended = [broker_id for broker_id, order in self._orders.items() if order.state.is_terminal]
         for broker_id in ended[:-_KEPT_ENDED]:
             del self._orders[broker_id]
 
     def _resync_orders(self, told: ListedOrders) -> None:
-        """Tell on what the feed holds after a start, a loss or a new connection, then that this was all."""
+        """Publish what the feed holds after a start, a loss or a new connection, then `resync`: this was all."""
         self._orders.clear()  # what the broker does not list any more does not work any more
         for order in told.orders:
             self._take_order(order)
@@ -221,13 +221,13 @@ class Account:
         positions: UpOrDown = "up" if self._position_feed.is_up else "down"
         return StreamStates(orders, positions, reason, monotonic_ns())
 
-    # --- what is asked unbidden
+    # --- questions of our own
 
     def _working(self) -> list[BrokerOrder]:
         return [order for order in self._orders.values() if not order.state.is_terminal]
 
     def _poll(self) -> None:
-        """Ask for the orders while some work and the stream is quiet, or is down."""
+        """Ask for the orders while the stream is quiet and some work, one was operated on, or the stream is down."""
         is_quiet = time.monotonic() - self._told_at >= self._timing.poll
         is_worth_asking = self._is_expecting or self._working() or not self._order_feed.is_up
         if self._is_polling or not (is_worth_asking and is_quiet):
@@ -244,7 +244,7 @@ class Account:
         )
 
     def _polled(self, known: set[str], reply: Reply[Answer[tuple[ListedOrder, ...]]]) -> None:
-        """Take what the answer tells; what the stream told since the question is newer and stays."""
+        """Take over what the answer lists; what the stream has told since the question is newer and stays."""
         self._is_polling = False
         if not isinstance(reply, Answered) or not isinstance(answer := reply.body, Known):
             return

@@ -1,9 +1,9 @@
 """Where a trader writes: the database, or its journal while that is away.
 
-Rows that went into the journal are replayed before anything else is written again, so that history keeps its order.
-A lost lease never loses a row: what has happened is written even though the fence is no longer ours. But once another
-trader holds the session, ours must do nothing any more, not even close its position: it ends before it sends what it
-wanted to send.
+While the database is away every row goes into the journal, which is replayed before the database counts as up again,
+so that history keeps its order. A lost lease never loses a row: what has happened is written even though the fence is
+no longer ours. But once another trader holds the session, ours must do nothing any more, not even close its position:
+it ends before it sends what it wanted to send.
 """
 
 import logging
@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 
 # a hanging database may block the trader this long per try; one that refuses at once is retried sooner
 CONNECT_SECONDS = 0.5
+# a try is followed by a pause of at most so many times what it took
 _PAUSE_TIMES = 20
 _TAKE_SECONDS = 0.3
 _MOST_UNWRITTEN = 10_000
@@ -87,7 +88,7 @@ class AuditTrail:
         return self.lease.fence
 
     def latches(self, logins: Collection[str] = ()) -> list[Latch]:
-        """Return the latches that count for our session; while the database is away, those that wait for it.
+        """Return the latches that count for our session; while the database is away, only those of the keeper's file.
 
         Args:
             logins: the session's, whose latches count too.
@@ -95,16 +96,17 @@ class AuditTrail:
         Raises:
             DatabaseDown: it has just gone away.
         """
-        # the file first: one that is stored meanwhile is then in the database
+        # the file is read first: a latch that is stored between the two readings is then found in the database
         kept = read_kept(self._kept)
         counting = standing(self.store.latches() if self.is_up else (), kept)
         return [latch for latch in counting if concerns(latch.scope, self.session, logins)]
 
     def persist(self, unit: Persist, meanwhile: Callable[[], None] = lambda: None) -> str:
-        """Write one unit and return why it is not in the database itself, empty when it is.
+        """Write one unit; return an empty text when it is in the database, else the reason.
 
-        A unit that may be journalled is in the journal then; one that may not is nowhere, or nobody may act on it.
-        `meanwhile` is done while the database writes an entry; not at all when it is known to be away.
+        With a reason, a unit that may be journalled is in the journal. One that may not (an entry) must not be acted
+        on: it is not in the database, or nobody knows whether it is, or the lease was lost while it was written.
+        `meanwhile` is called while the database writes an entry, and not at all when it is known to be away.
 
         Raises:
             Superseded: another trader has the session.
@@ -168,7 +170,7 @@ class AuditTrail:
         self.write(alarms_cleared_write(self.session, name, at))
 
     def look_after(self) -> None:
-        """Called all the time: notice a lost lease or database, take the lease again, replay the journal.
+        """Notice a lost lease, take it again, and replay the journal into a database that is back; called often.
 
         Raises:
             Superseded: another trader has the session.
@@ -266,7 +268,7 @@ class AuditTrail:
     def _end_if_superseded(self) -> None:
         """End if another trader holds the lease.
 
-        A server that has not noticed yet that our connection is gone still names us.
+        The database may still name us as the holder, because it has not noticed that our connection is gone.
         """
         try:
             holder = self.store.session(self.session).holder
@@ -286,8 +288,7 @@ class AuditTrail:
             log.warning("journal_still_unwritable session=%d reason=%s", self.session, error)
             return
         if not self.journal.is_empty():
-            # the journal is longer than one turn may replay: new rows are appended behind it, and the next turn goes
-            # on
+            # The journal is longer than one turn may replay. New rows are appended to it, and the next turn goes on.
             self.is_up, self.reason, self._not_before = False, "the journal is still being replayed", 0
         elif self.store.is_up():
             self.is_up, self.reason = True, ""
@@ -295,13 +296,13 @@ class AuditTrail:
     def _was_refused(self, refused: StatementRefused) -> None:
         """Go on without a row that the database refuses, because no exit may depend on one.
 
-        The journal puts it aside.
+        It goes into the journal, whose replay puts it aside.
         """
         self.refusal = self.reason = str(refused)
         log.critical("row_refused session=%d reason=%s", self.session, refused)
 
     def went_down(self, down: DatabaseDown) -> None:
-        """Take note that the database did not answer; looking after it says when it does again."""
+        """Take note that the database did not answer; `look_after` finds out when it does again."""
         if self.is_up:
             log.error("database_down session=%d reason=%s", self.session, down)
         self.is_up, self.reason = False, f"the database is away: {down}"

@@ -48,7 +48,7 @@ def register(trader: Trader) -> None:
 def _set(trader: Trader, state: TradingState, wanted: Switch) -> TradingStateNow:
     scope = wanted.scope or scopes.of_session(trader.session)
     if scope.login is not None and scope.login not in trader.spec.logins:
-        # the keeper tells all traders of a login's switch: only they know without a database whose logins they need
+        # the keeper sends a login's switch to all traders, because without a database only they know their logins
         return TradingStateNow(trader.state.engine.trading.value, is_concerned=False)
     trader.latch(scope, state, _by(wanted), wanted.reason)
     return TradingStateNow(trader.state.engine.trading.value)

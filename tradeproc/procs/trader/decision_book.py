@@ -1,7 +1,7 @@
 """What the strategy wanted, on its way into the database: counted in memory, written once a second, off the hot path.
 
 The same refusal again and again is one row that counts, so that a strategy refused on each bar does not flood the
-database. A database that is away loses none of the newest; these are notes for people, so nothing is journalled.
+database. While the database is away the newest 500 wait in memory. They are notes for people, so none is journalled.
 """
 
 import logging
@@ -37,13 +37,14 @@ class DecisionBook:
         if newest is not None and row.refusal and _kind(row) == _kind(newest):
             row = replace(row, began_at=newest.began_at, times=newest.times + 1)
         elif newest is not None and row.began_at <= newest.began_at:
-            row = replace(row, began_at=Nanos(newest.began_at + 1))  # a clock that stood still
+            # began_at is the key of a session's decisions, and the clock may have stood still
+            row = replace(row, began_at=Nanos(newest.began_at + 1))
         self._newest = self._waiting[row.began_at] = row
         if len(self._waiting) > MOST_WAITING:
             del self._waiting[min(self._waiting)]
 
     def flush(self, audit: AuditTrail) -> None:
-        """Write what waits, unless the database is away."""
+        """Write what waits, unless the database is away; rows that it refuses are dropped."""
         if not self._waiting or not audit.is_up:
             return
         try:

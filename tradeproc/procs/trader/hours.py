@@ -1,7 +1,7 @@
 """What a trader hears of its exchange's calendar and of its own schedule.
 
-The keeper tells a session that is to be flat at its end when that comes. It may be down then, or its database away,
-so the trader looks by itself as well.
+The keeper tells the trader when a schedule ends that wants the session to be flat. The keeper may be down at that
+moment, or its database away, so the trader looks at the schedule itself as well.
 """
 
 import logging

@@ -44,7 +44,7 @@ from tradeproc.supervision.restarts import BY_TRADER
 
 log = logging.getLogger(__name__)
 
-# whose latch of a session means that its strategy is not called before a person resumes
+# when one of these latched a session, its strategy is not called before a person resumes
 _SWITCH_OFF = (strategy.BY, BY_TRADER)
 _AGAIN_SECONDS, _STANDBY_SECONDS = 0.5, 1.0
 
@@ -87,7 +87,7 @@ class TraderStart:
                 audit.close()
                 self._wait(f"waiting for the database: {down}")
             except OSError as error:
-                # a full disk, say, that does not take what is to be put aside
+                # for example a full disk, onto which the journal cannot put aside a row that the database refused
                 audit.close()
                 self._wait(f"waiting for the journal: {error}")
 

@@ -62,7 +62,10 @@ class Performer:
         self._told = (audit.is_up, audit.is_lease_held, audit.fence)
 
     def perform(self, effect: Effect, following: deque[Effect] | None = None) -> None:
-        """Carry out one effect; of those that follow, what people hear may be taken and done while it waits."""
+        """Carry out one effect.
+
+        While it waits for the database, publications at the head of `following` are taken from it and carried out.
+        """
         match effect:
             case effects.Persist():
                 self._persist(effect, following)
@@ -142,7 +145,8 @@ class Performer:
         if unit.ticket is not None:
             self.tell(events.PersistFailed(unit.ticket, failure) if failure else events.Persisted(unit.ticket))
         if unit.ticket is not None and failure and self.audit.is_up:
-            # the engine takes every failure for a database that is down; this one was the lease's
+            # the engine takes every failure for a database that is down; here it is up, and the lease was lost or the
+            # row was refused
             self.tell(events.DatabaseChanged(is_up=True, reason=""))
 
     def tell_of_changes(self) -> None:

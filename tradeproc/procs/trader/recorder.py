@@ -2,8 +2,8 @@
 
 The trader's loop only puts an event and its effects into a list; a thread encodes, compresses and writes twice a
 second, so neither encoding nor a slow disk holds the trader up. A crash loses that half second, nothing before it.
-What cannot be encoded, or waits too long for the disk, is dropped and counted, and the recording says where. Files
-are gzip, one chain of parts a life:
+An event that cannot be encoded, or comes while too many wait for the disk, is dropped and counted, and the recording
+says where. Files are gzip, one chain of parts a life:
 
     <began, ns>-fence<f>.0000.jsonl.gz   the header, then events
     <began, ns>-fence<f>.0001.jsonl.gz   the header again and the next events, once the part before is full
@@ -97,7 +97,7 @@ class Recorder:
             self._finish_part()
 
     def _write_waiting(self) -> None:
-        """Write what waits; after a failure it waits on, and a new part begins."""
+        """Write what waits; what could not be written waits on, and goes into a new part."""
         told = self._told[:_BATCH]
         while told:
             try:

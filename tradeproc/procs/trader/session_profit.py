@@ -11,7 +11,7 @@ from tradeproc.engine.turn import after_fill
 
 
 class SessionProfit:
-    """Cash that moved with the fills; with the position at the last price it is the whole profit.
+    """The cash that the fills moved: together with the position's worth at the last price it is the whole profit.
 
     Every change of the position is a fill, also one by no order of ours, so the same fills give the same profit
     after each restart. A fill that the broker took back counts as if it had never been. Contracts that were closed
@@ -48,7 +48,7 @@ class SessionProfit:
         if fill.price is not None and (before.quantity == 0 or before.average is not None):
             self._cash -= fill.side.sign * fill.quantity * fill.price
         else:
-            # contracts without a price: opening them realizes nothing, what closing them realizes nobody knows
+            # a price is not known: to open contracts realizes nothing, and what closing them realizes is unknown
             self._is_known = self._is_known and before.quantity * fill.side.sign >= 0
             self._cash += _cost(before) - _cost(after)
         self.held = after

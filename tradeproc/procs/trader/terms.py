@@ -1,8 +1,9 @@
-"""The broker's terms of a contract against our table, before a strategy runs: a wrong tick is a wrong price.
+"""Compares the broker's terms of a contract with our table: with a wrong tick size every price would be wrong.
 
-Asked once in each life of a trader, until there is an answer; no history is fetched before, so nothing is entered.
-The login that takes the orders is asked: its terms are what an order is priced and settled by. Only where its link
-refuses the question, because its broker declares that it does not know contracts, the data login is asked instead.
+The question is repeated until it is answered, once in each life of a trader. History is fetched only after that, so
+that nothing is entered before. The login that takes the orders is asked, because an order is priced and settled by
+its terms. Only where its link refuses the question, because its broker declares that it does not know contracts, the
+data login is asked instead.
 """
 
 import logging

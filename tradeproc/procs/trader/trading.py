@@ -69,7 +69,7 @@ class Trader:
         self.profit = SessionProfit(state.setup.instrument.point_value, fills)
         self.recorder = recorder
         self.recent_fills: deque[Fill] = deque(fills, maxlen=_KEPT_FILLS)
-        # bars, history: of the link of the data login; orders and positions come through the account manager
+        # bars and history come from the data login's link, orders and positions through the account manager
         self.data_link, self.account = names.link(row.spec.login_of_data), names.account(row.id)
         self.performer = Performer(node, audit, row.spec, self.account, self.tell)
         self._events: deque[Event] = deque()
@@ -111,7 +111,7 @@ class Trader:
     # --- the engine
 
     def tell(self, event: Event) -> None:
-        """Give the engine an event and carry out what it wants; events that come of that wait their turn."""
+        """Give the engine an event and carry out its effects; events that these cause wait their turn."""
         self._events.append(event)
         if self._is_stepping:
             return
@@ -129,7 +129,7 @@ class Trader:
         try:
             wanted = step(self.state, event, now).effects
         except BaseException:
-            # the process dies of it: what it died of must be on the disk before that
+            # the process dies of this error: the event that caused it must be on the disk before
             self.recorder.note(event, now, ())
             self.recorder.close()
             raise
@@ -146,7 +146,7 @@ class Trader:
                     self.profit.add(fill)
                     self.recent_fills.append(fill)
             if isinstance(effect, effects.KeepLatch):
-                # what is stored counts again only when it is newer
+                # a stored latch counts again only when it is newer than this one
                 self._latched_at[effect.scope] = self.clock.now()
             self.performer.perform(effect, following)
 
@@ -209,7 +209,7 @@ class Trader:
         self.tell(events.StreamChanged(kind, is_up=True, has_gap=True))
 
     def _lost(self, reason: str) -> None:
-        """Ask again after a message of the account manager was lost; its start is told by its heartbeat."""
+        """Ask again after a message of the account manager was lost; its heartbeat tells when it has restarted."""
         if reason == "gap":
             self._ask_streams()
 
@@ -235,7 +235,7 @@ class Trader:
         self.node.request(self.account, STREAMS, NoBody(), seconds=self._timing.again, on_reply=replied)
 
     def _listen_for_silence(self) -> None:
-        """Believe no stream of an account manager that does not even say that it lives."""
+        """Count the streams as down while the account manager sends no heartbeat."""
         was_silent = self._is_account_silent
         self._is_account_silent = self.node.silent_for(self.account) > self._timing.silence
         if self._is_account_silent and not was_silent:
@@ -245,7 +245,7 @@ class Trader:
             self._ask_streams()
 
     def _ask_history(self) -> None:
-        """Fetch what the strategy wants to have seen; the feed is followed already, so nothing falls between."""
+        """Fetch the history that the strategy wants; the feed is followed already, so no bar is missed between."""
         if self._is_asking_history or not self._terms.is_checked:
             return
         self._is_asking_history = True
@@ -285,9 +285,10 @@ class Trader:
             self.node.set_state("starting", f"waiting for {waiting}")
 
     def _read_latches(self) -> None:
-        """Read the latches as stored: a command that did not reach us counts all the same.
+        """Read the stored latches, so that a command that did not reach us counts all the same.
 
-        Clocks may be set, so a latch that closes more counts whenever it is stored anew, whatever its time.
+        A latch counts when it is newer than ours. A stricter one counts whenever it was stored anew, whatever its
+        time, because the clock may have been set.
         """
         try:
             stored = self.audit.latches(self.spec.logins)
@@ -316,7 +317,7 @@ class Trader:
         return summary(self.state, self.profit, self.performer.alarms, self.audit)
 
     def _say_goodbye(self) -> None:
-        """Say what stays at the broker."""
+        """Log what stays at the broker, then close the recording, the lease and the journal."""
         working = [order for order in self.state.engine.open_orders if order.state.is_working]
         log.info(
             "session_stopped session=%d position=%+d working_orders=%d: they stay at the broker",
