@@ -17,12 +17,16 @@ from tradeproc.exchange.orders import (
     Clock,
     DayStart,
     DayUpdate,
+    Declined,
+    DeclineReason,
     ExchangeOrder,
     GroupKind,
     MarketTrade,
     Moment,
     OrderStatus,
+    OrderUpdate,
     Placed,
+    Replacement,
     Ticket,
     TicketGroup,
 )
@@ -111,6 +115,40 @@ def test_the_day_ends_before_the_trade_that_comes_after_the_close() -> None:
     market.exchange.step(trade("ESH24", 50), at("2024-01-08T23:00:00Z"))
 
     assert (market.order(order).status, market.order(order).filled) == (OrderStatus.EXPIRED, 0)
+
+
+def test_an_order_that_is_placed_after_the_close_belongs_to_the_next_day_even_if_nothing_happened_between() -> None:
+    market = Days("ESH24")
+    before = market.place("ESH24", "2024-01-08T15:00:00Z")
+    resting = Ticket("ESH24", Side.BUY, Contracts(1), OrderType.LIMIT, Ticks(100))
+
+    placed = market.exchange.place(
+        ACCOUNT, TicketGroup(GroupKind.INDEPENDENT, (resting,)), at("2024-01-08T23:30:00Z")
+    )
+
+    assert isinstance(placed, Placed)
+    after = placed.orders[0].id
+    assert (market.order(before).status, market.order(after).status) == (OrderStatus.EXPIRED, OrderStatus.WORKING)
+    assert market.status_at(after, "2024-01-08T23:30:01Z") is OrderStatus.WORKING
+    assert market.status_at(after, "2024-01-09T22:00:00Z") is OrderStatus.EXPIRED
+
+
+@pytest.mark.parametrize("call", ["cancel", "replace"])
+def test_an_order_whose_day_is_over_is_neither_cancelled_nor_changed(call: str) -> None:
+    market = Days("ESH24")
+    order, now = market.place("ESH24", "2024-01-08T15:00:00Z"), at("2024-01-08T22:00:00Z")
+
+    answer = (
+        market.exchange.cancel(order, now)
+        if call == "cancel"
+        else market.exchange.replace(order, Replacement(limit=Ticks(101)), now)
+    )
+
+    assert isinstance(answer, Declined)
+    assert (answer.why, market.order(order).status) == (DeclineReason.NOT_OPEN, OrderStatus.EXPIRED)
+    # a declined call has no place for what happened before it: the next one tells it
+    told = market.exchange.step(Clock(), now)
+    assert [update.order.id for update in told if isinstance(update, OrderUpdate)] == [order]
 
 
 @pytest.fixture

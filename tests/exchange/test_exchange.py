@@ -448,6 +448,32 @@ def test_a_leg_that_is_changed_while_it_waits_still_waits() -> None:
     assert (changed.status, changed.released, points(changed.stop)) == (OrderStatus.WORKING, 1, Decimal(4798))
 
 
+def test_a_change_that_crossed_a_siblings_fill_does_not_give_back_what_the_sibling_closed() -> None:
+    pit = Pit(rules=Rules(largest_fill=2))
+    entry, stop, target = pit.place(bracket(3, None, "4795", "4805"))
+    pit.ticks("4800")
+    assert pit.order(entry).filled == 3
+    pit.ticks("4795")
+    assert (pit.order(stop).filled, pit.order(target).quantity) == (2, 1)
+
+    # the client has not heard of the stop's fill yet
+    answer = pit.exchange.replace(target.id, Replacement(Contracts(3), ticks("4802")), pit.now())
+
+    assert isinstance(answer, Changed)
+    assert (answer.order.quantity, answer.order.released, points(answer.order.limit)) == (1, 1, Decimal(4802))
+    pit.ticks("4802")
+    assert (pit.position, pit.order(stop).filled + pit.order(target).filled) == (0, 3)
+
+
+def test_a_leg_none_of_whose_siblings_has_filled_may_grow() -> None:
+    pit = Pit()
+    _, stop, target = pit.place(bracket(1, None, "4795", "4805"))
+
+    pit.exchange.replace(stop.id, Replacement(Contracts(2)), pit.now())
+
+    assert (pit.order(stop).quantity, pit.order(stop).released, pit.order(target).quantity) == (2, 2, 1)
+
+
 def test_a_bracket_with_a_bad_leg_is_declined_whole() -> None:
     pit = Pit()
 

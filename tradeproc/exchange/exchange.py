@@ -14,7 +14,7 @@ from itertools import islice
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import OrderType, TimeInForce
 from tradeproc.domain.units import Contracts, Money, Ticks
-from tradeproc.exchange import checks
+from tradeproc.exchange import checks, order_groups
 from tradeproc.exchange.accounts import money
 from tradeproc.exchange.days import TradingDays
 from tradeproc.exchange.executions import Executions
@@ -48,7 +48,10 @@ Known = ExchangeOrder | ExchangeFill | DayUpdate
 
 
 class Exchange:
-    """Accounts and orders of a few contracts. Not thread-safe; every call is whole: no await, no I/O inside."""
+    """Accounts and orders of a few contracts. Not thread-safe; every call is whole: no await, no I/O inside.
+
+    What a call that is declined changed all the same, by ending a trading day, is among the updates of the next one.
+    """
 
     def __init__(self, contracts: Iterable[str], accounts: Mapping[str, Money], rules: Rules) -> None:
         """Open a market in `contracts` with `accounts` (id to starting cash, USD)."""
@@ -79,8 +82,7 @@ class Exchange:
         A trading day that has ended meanwhile ends first: DAY orders of its contracts expire. Market time must not go
         back; see `forget_market`.
         """
-        if now.market >= self._days.ends_at:
-            self._end_days(now)
+        self._end_days_until(now)
         if type(happening) is Bar:
             self._executions.bar(happening, now)
         elif type(happening) is MarketTrade:
@@ -103,6 +105,7 @@ class Exchange:
 
         All or nothing: one bad order declines the request.
         """
+        self._end_days_until(now)
         problem = self._check_placement(account, group)
         if problem is not None:
             return replace(problem, order_id=self._orders.new_id())
@@ -118,7 +121,11 @@ class Exchange:
         return self._orders.new_id()
 
     def replace(self, order_id: str, change: Replacement, now: Moment) -> Changed | Declined:
-        """Change quantity (the new total, filled part included) and prices; the id stays."""
+        """Change quantity (the new total, filled part included) and prices; the id stays.
+
+        A leg that its siblings' fills made smaller does not grow by it: see `order_groups.changed_quantity`.
+        """
+        self._end_days_until(now)
         order = self._orders.get(order_id)
         problem = checks.check_change(order, change)
         if problem is not None or order is None:
@@ -220,8 +227,13 @@ class Exchange:
 
     # --- inside
 
-    def _end_days(self, now: Moment) -> None:
-        """End the days that are over by the market hours, and note the accounts' money when a new date began."""
+    def _end_days_until(self, now: Moment) -> None:
+        """End the days that are over by the market hours, and note the accounts' money when a new date began.
+
+        Every call does so first, or an order placed after the close would end with the day before it.
+        """
+        if now.market < self._days.ends_at:
+            return
         ended, is_new_date = self._days.pass_to(now.market)
         self._expire(ended, now)
         day = self._days.date
@@ -239,6 +251,7 @@ class Exchange:
                 self._executions.end(current, OrderStatus.EXPIRED, "the trading day ended", now)
 
     def _end(self, order_id: str, status: OrderStatus, reason: str, now: Moment) -> Changed | Declined:
+        self._end_days_until(now)
         order = self._orders.get(order_id)
         problem = checks.check_open(order)
         if problem is not None or order is None:
@@ -290,7 +303,7 @@ class Exchange:
 
     def _changed(self, order: ExchangeOrder, change: Replacement) -> ExchangeOrder:
         entry = self._orders.get(order.parent or "")
-        quantity = order.quantity if change.quantity is None else change.quantity
+        quantity = order_groups.changed_quantity(order, self._orders.siblings(order), change.quantity)
         is_free = entry is None or not entry.status.is_open
         changed = replace(
             order,

@@ -4,6 +4,7 @@ Each returns the order after the event and what happened to it, or None when it 
 legs of a bracket: what a leg may execute is what its entry filled, less what its siblings executed.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from tradeproc.domain.units import Contracts, Nanos
@@ -26,6 +27,19 @@ def after_sibling_fill(order: ExchangeOrder, sibling: ExchangeOrder, quantity: i
         return closed(order, OrderStatus.CANCELLED, at, f"sibling {sibling.id} filled"), ChangeKind.CANCELLED
     released = Contracts(max(order.filled, order.released - quantity))
     return replace(order, quantity=Contracts(left), released=released), ChangeKind.REDUCED
+
+
+def changed_quantity(order: ExchangeOrder, siblings: Iterable[ExchangeOrder], asked: Contracts | None) -> Contracts:
+    """Return the quantity of an order after a change that asks for one; None leaves it.
+
+    A client that has not heard yet of a sibling's fill asks for contracts that the sibling has closed already. They
+    are taken off, as an exchange takes off an order's own fills that cross a change of it: otherwise the leg would
+    turn the position round. Before any fill of a sibling a leg may grow.
+    """
+    if asked is None:
+        return order.quantity
+    is_reduced = order.group_kind is GroupKind.ONE_REDUCES_OTHER and any(sibling.filled for sibling in siblings)
+    return min(asked, order.quantity) if is_reduced else asked
 
 
 def after_entry_fill(leg: ExchangeOrder, entry: ExchangeOrder, quantity: int) -> Result:

@@ -258,7 +258,7 @@ class Declined:
 
 
 class ChangeKind(StrEnum):
-    """ChangeKind happened to an order."""
+    """What happened to an order."""
 
     PLACED = "placed"
     ACTIVATED = "activated"

@@ -149,7 +149,7 @@ class Market:
         return self._do(lambda now: self._place(account, group, now))
 
     def refuse(self, request: RecordedRequest, problem: Declined) -> Declined:
-        """Write down a placement that was refused before it came to the exchange; it gets an id all the same."""
+        """Write down a request that was refused before it came to the exchange; a placement gets an id anyway."""
         return self._do(lambda now: self._refuse(request, problem, now))
 
     def replace(self, order_id: str, change: Replacement) -> Changed | Declined:
@@ -252,9 +252,11 @@ class Market:
         return self._noted(answer, now)
 
     def _refuse(self, request: RecordedRequest, problem: Declined, now: Moment) -> Declined:
-        declined = replace(problem, order_id=self.exchange.declined_id())
-        self._note_request(replace(request, order_ids=(declined.order_id,)), declined, now)
-        return declined
+        if not request.order_ids:
+            problem = replace(problem, order_id=self.exchange.declined_id())
+            request = replace(request, order_ids=(problem.order_id,))
+        self._note_request(request, problem, now)
+        return problem
 
     def _replace(self, order_id: str, change: Replacement, now: Moment) -> Changed | Declined:
         order = self.exchange.order(order_id)

@@ -261,6 +261,29 @@ def test_a_price_between_two_ticks_fails_the_whole_order_and_is_written_down(
     assert (request["accepted"], request["client_ids"]) == (False, [f"off-{account}"])
 
 
+def test_an_order_between_two_ticks_is_read_whatever_the_case_of_its_keys(wire: Wire) -> None:
+    account = wire.account()
+    body = {key.lower(): value for key, value in limit(account, "4000.1", OrderConfirmID=f"low-{account}").items()}
+
+    answer = wire.http.post(ORDERS, json=body)
+
+    assert (answer.status_code, answer.json()["Errors"][0]["Error"]) == (200, "FAILED")
+    (request,) = [each for each in wire.control.ledger()["requests"] if each["account"] == account]
+    assert request["client_ids"] == [f"low-{account}"]
+
+
+def test_a_client_id_deep_in_what_belongs_to_no_order_is_none(wire: Wire) -> None:
+    account = wire.account()
+    body = orjson.dumps(limit(account, "4000.1"))
+    deep = b"[" * 1000 + b'{"OrderConfirmID": "deep"}' + b"]" * 1000
+
+    answer = wire.http.post(ORDERS, content=body[:-1] + b', "More": ' + deep + b"}")
+
+    assert (answer.status_code, answer.json()["Errors"][0]["Error"]) == (200, "FAILED")
+    (request,) = [each for each in wire.control.ledger()["requests"] if each["account"] == account]
+    assert request["client_ids"] == []
+
+
 def test_a_change_to_a_price_between_two_ticks_is_refused_and_changes_nothing(wire: Wire) -> None:
     account = wire.account()
     placed = wire.place(limit(account, "4000"))
@@ -270,6 +293,8 @@ def test_a_change_to_a_price_between_two_ticks_is_refused_and_changes_nothing(wi
     assert answer.status_code == 400
     assert answer.json()["Message"].startswith("Failed to Cancel/Replace order: Off-tick price: ")
     assert wire.order(account, placed)["LimitPrice"] == "4000"
+    *_, request = [each for each in wire.control.ledger()["requests"] if each["account"] == account]
+    assert (request["call"], request["order_ids"], request["accepted"]) == ("replace", [placed], False)
 
 
 def test_a_stop_on_the_wrong_side_is_accepted_and_told_as_rejected_with_its_reason(wire: Wire) -> None:

@@ -4,7 +4,7 @@ Source: tradestation.md, "Order execution".
 """
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +23,8 @@ from tradeproc.localbroker.tradestation.tickets import (
     Json,
     OffTick,
     Placing,
+    named_accounts,
+    named_confirm_ids,
     read_group,
     read_order,
     read_replacement,
@@ -55,10 +57,7 @@ def accounts_in_body(call: Call) -> tuple[str, ...]:
         found = orjson.loads(call.raw)
     except orjson.JSONDecodeError:
         return ()
-    body = found if isinstance(found, dict) else {}
-    listed = body.get("Orders")
-    orders = [body, *(order for order in listed if isinstance(order, dict))] if isinstance(listed, list) else [body]
-    return tuple({str(order["AccountID"]).upper() for order in orders if "AccountID" in order})
+    return named_accounts(found)
 
 
 def account_of_order(call: Call) -> tuple[str, ...]:
@@ -87,6 +86,8 @@ def replace(call: Call) -> Body:
     except BadTicket as bad:
         raise ApiError(400, str(bad)) from None
     except OffTick as bad:
+        request = RecordedRequest("replace", order.account, (order.id,))
+        call.context.market.refuse(request, Declined(DeclineReason.OFF_TICK, str(bad)))
         raise ApiError(400, f"Failed to Cancel/Replace order: {bad}") from None
     changed = call.context.market.replace(order.id, change)
     if isinstance(changed, Declined):
@@ -156,21 +157,8 @@ def _refuse(call: Call, problem: Declined) -> Declined:
     accounts = accounts_in_body(call)
     if not accounts or not all(call.context.knows(account) for account in accounts):
         return Declined(DeclineReason.UNKNOWN_ACCOUNT, problem.text)
-    request = RecordedRequest("place", accounts[0], client_ids=tuple(_confirm_ids(call.body())))
+    request = RecordedRequest("place", accounts[0], client_ids=tuple(named_confirm_ids(call.body())))
     return call.context.market.refuse(request, problem)
-
-
-def _confirm_ids(found: object) -> Iterator[str]:
-    """Yield every OrderConfirmID in a body, however deep."""
-    if isinstance(found, Mapping):
-        for key, value in found.items():
-            if str(key).lower() == "orderconfirmid" and isinstance(value, str) and value:
-                yield value
-            else:
-                yield from _confirm_ids(value)
-    elif isinstance(found, list):
-        for value in found:
-            yield from _confirm_ids(value)
 
 
 def _confirm(call: Call, read: Reader) -> Body:

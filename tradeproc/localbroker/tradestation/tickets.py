@@ -7,7 +7,7 @@ Source: tradestation.md, "Order execution".
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -67,6 +67,29 @@ class Placing:
 
     account: str
     group: TicketGroup
+
+
+def named_accounts(found: object) -> tuple[str, ...]:
+    """Return the accounts that a body names, which need not be readable: its own and those of a group's orders."""
+    if not isinstance(found, Mapping):
+        return ()
+    listed = _folded(found).get("orders")
+    orders = [found, *(each for each in listed if isinstance(each, Mapping))] if isinstance(listed, list) else [found]
+    accounts = [_word(_folded(order), "accountid").upper() for order in orders]
+    return tuple(dict.fromkeys(account for account in accounts if account))
+
+
+def named_confirm_ids(found: object, depth: int = 0) -> Iterator[str]:
+    """Yield the OrderConfirmIDs in a body, of its orders and their OSOs, as deep as these are taken."""
+    if not isinstance(found, Mapping) or depth > 2 * _DEEPEST + 1:
+        return
+    keys = _folded(found)
+    confirm_id = _word(keys, "orderconfirmid")
+    if _CONFIRM_ID.fullmatch(confirm_id):
+        yield confirm_id
+    for inner in (keys.get("orders"), keys.get("osos")):
+        for each in inner if isinstance(inner, list) else ():
+            yield from named_confirm_ids(each, depth + 1)
 
 
 def read_order(body: Json, traded: tuple[str, ...]) -> Placing:
