@@ -131,7 +131,7 @@ class FeedSubscriber:
         """Take what has come since."""
         while self._socket.poll(0):
             envelope = decode_published(FEED, self._socket.recv_multipart())
-            if envelope.body["is_closed"] and not envelope.body["history"]:
+            if envelope.body["closed"] and not envelope.body["history"]:
                 arrivals.published["order"].setdefault(price_of(envelope.body["opened_at"]), envelope.sent_at)
 
 

@@ -32,7 +32,7 @@ BODY: Body = {
     "close": 4800.5,
     "volume": 1234,
     "ticks": 321,
-    "is_closed": False,
+    "closed": False,
     "history": False,
 }
 

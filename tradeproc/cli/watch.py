@@ -145,7 +145,7 @@ class Watch:
         if topic == STATE.name:
             self.screen = screen.with_summary(STATE.codec.read(told))
         elif topic == CANDLE.name:
-            self.screen = screen.with_candle(CANDLE.codec.read(told))
+            self.screen = screen.with_candle(CANDLE.codec.read(told).candle)
         elif topic == FILL.name:
             self.screen = screen.with_fill(FILL.codec.read(told))
 
@@ -159,8 +159,8 @@ class Watch:
         if summary is None or candles is None:
             return False
         self.screen = self.screen.with_summary(summary)
-        for candle in candles.candles:
-            self.screen = self.screen.with_candle(candle)
+        for each in candles.candles:
+            self.screen = self.screen.with_candle(each.candle)
         for told in (stored, fills):
             for fill in told.fills if told is not None else ():
                 self.screen = self.screen.with_fill(fill)

@@ -5,16 +5,29 @@ from typing import Literal
 
 from tradeproc.domain.broker_orders import ListedOrder, ListedPosition
 from tradeproc.domain.candles import Candle
-from tradeproc.domain.units import Nanos
+from tradeproc.domain.units import Count, Nanos
 from tradeproc.protocol.definitions import FollowedTopic, Topic
 
 UpOrDown = Literal["up", "down"]
 
 
-@dataclass(slots=True, kw_only=True)
-class CandleBody(Candle):
-    """A candle and whose it is; `history` for one that is told again, after a connection or on request."""
+@dataclass(frozen=True, slots=True)
+class CandleBody:
+    """A candle and whose it is; `history` for one that is told again, after a connection or on request.
 
+    `closed` has no default: a sender that does not say so must not make a partial candle a closed one, because a
+    strategy runs on closed candles.
+    """
+
+    opened_at: Nanos
+    closed_at: Nanos
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: Count
+    ticks: Count
+    closed: bool
     contract: str
     minutes: int
     history: bool = False
@@ -23,18 +36,18 @@ class CandleBody(Candle):
     def of(cls, candle: Candle, contract: str, minutes: int, *, is_history: bool = False) -> "CandleBody":
         """Return a candle of a contract and interval as a body."""
         return cls(
-            opened_at=candle.opened_at,
-            closed_at=candle.closed_at,
-            open=candle.open,
-            high=candle.high,
-            low=candle.low,
-            close=candle.close,
-            volume=candle.volume,
-            ticks=candle.ticks,
-            is_closed=candle.is_closed,
-            contract=contract,
-            minutes=minutes,
-            history=is_history,
+            candle.opened_at,
+            candle.closed_at,
+            candle.open,
+            candle.high,
+            candle.low,
+            candle.close,
+            candle.volume,
+            candle.ticks,
+            candle.is_closed,
+            contract,
+            minutes,
+            is_history,
         )
 
     @property
@@ -49,7 +62,7 @@ class CandleBody(Candle):
             self.close,
             self.volume,
             self.ticks,
-            self.is_closed,
+            self.closed,
         )
 
 

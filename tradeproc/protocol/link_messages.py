@@ -21,10 +21,10 @@ from tradeproc.domain.broker_orders import (
     OrderRequest,
     Outcome,
 )
-from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.session import LONGEST_BAR
 from tradeproc.protocol.definitions import Method, NoBody, Topic
+from tradeproc.protocol.feed_messages import CandleBody
 from tradeproc.protocol.names import ProcessName
 from tradeproc.protocol.variants import marked
 
@@ -113,7 +113,7 @@ class ModifyOrder(OfAccount):
 
 @dataclass(frozen=True, slots=True)
 class CancelOrder(OfAccount):
-    """CancelOrder a working order."""
+    """Cancel a working order."""
 
     broker_id: Text
 
@@ -163,7 +163,7 @@ PositionList = Answer[tuple[ListedPosition, ...]]
 OnePosition = Answer[Position]
 Details = Answer[ContractDetails]
 OneContract = Answer[Contract]
-CandleList = Answer[tuple[Candle, ...]]
+CandleList = Answer[tuple[CandleBody, ...]]
 
 SUBMIT: Method[PlaceOrder, Outcome] = Method("submit", PlaceOrder, Outcome, _ACCOUNTS)
 MODIFY: Method[ModifyOrder, Outcome] = Method("modify", ModifyOrder, Outcome, _ACCOUNTS)

@@ -31,7 +31,6 @@ from tradeproc.bus.node import Deferred, Node
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Position
 from tradeproc.domain.broker_orders import Accepted, Refused
-from tradeproc.domain.candles import Candle
 from tradeproc.errors import Halt, Refusal, TradeprocError
 from tradeproc.procs.feeds.feed import find_place
 from tradeproc.procs.lanes import Lanes
@@ -39,6 +38,7 @@ from tradeproc.procs.link.feed_keeper import BadRequest, FeedKeeper
 from tradeproc.procs.needs import Needs
 from tradeproc.protocol import link_messages, names
 from tradeproc.protocol.definitions import Method
+from tradeproc.protocol.feed_messages import CandleBody
 from tradeproc.protocol.link_messages import (
     ACCOUNTS,
     BALANCES,
@@ -126,8 +126,14 @@ class Link:
         self._serve(POSITIONS, lambda question: _tuple(manager.positions(_account(question))))
 
     def _serve_data(self, data: DataSource) -> None:
-        def history(question: HistoryQuestion) -> Answer[tuple[Candle, ...]]:
-            return _tuple(data.history(question.contract, question.minutes, question.count))
+        def history(question: HistoryQuestion) -> Answer[tuple[CandleBody, ...]]:
+            contract, minutes = question.contract, question.minutes
+            found = data.history(contract, minutes, question.count)
+            return found.then(
+                lambda bars: Known(
+                    tuple(CandleBody.of(each, contract.code, minutes, is_history=True) for each in bars)
+                )
+            )
 
         self._serve(FRONT_MONTH, lambda question: data.front_month(question.root))
         self._serve(HISTORY, history)

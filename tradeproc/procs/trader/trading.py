@@ -14,7 +14,6 @@ from tradeproc.clock import monotonic_ns
 from tradeproc.domain.answers import Answer, Unknown
 from tradeproc.domain.book import Fill
 from tradeproc.domain.broker_orders import ListedOrder, ListedPosition, UnreadableRecord
-from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.units import Nanos
 from tradeproc.engine import effects, events
@@ -253,14 +252,14 @@ class Trader:
         question = HistoryQuestion(self._contract, self.spec.minutes, count)
         self.node.request(self.data_link, HISTORY, question, seconds=self._timing.history, on_reply=self._history)
 
-    def _history(self, reply: Reply[Answer[tuple[Candle, ...]]]) -> None:
+    def _history(self, reply: Reply[Answer[tuple[CandleBody, ...]]]) -> None:
         self._is_asking_history = False
         answer = answer_of(reply)
         if isinstance(answer, Unknown):
             log.warning("history_unknown session=%d reason=%s", self.session, answer.reason)
             self.node.after(self._timing.again, self._ask_history)
             return
-        self.tell(events.WarmedUp(answer.value))
+        self.tell(events.WarmedUp(tuple(each.candle for each in answer.value)))
 
     # --- what is looked after
 
