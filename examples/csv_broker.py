@@ -9,6 +9,7 @@ first:
 To use it, install it as a package with the entry point `csv = csv_broker:BROKER` in the group `tradeproc.brokers`.
 """
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ from tradeproc.domain.instruments import INSTRUMENTS, BadContract, Contract, ins
 from tradeproc.domain.units import MINUTE, SECOND, Nanos
 
 LOOK_SECONDS = 0.05
+LATEST, MOST = 2**62, 2**31
 FAREWELL = "moved"
 """A row that says that the file goes on elsewhere: connect again."""
 
@@ -43,9 +45,12 @@ class CsvSymbols:
     def to_contract(self, broker_symbol: str) -> Contract:
         try:
             root, year, month = broker_symbol.upper().split("_")
-            return Contract(root, int(year), int(month))
+            contract = Contract(root, int(year), int(month))
         except ValueError:
             raise BadContract(broker_symbol) from None
+        if not 1 <= contract.month <= 12:
+            raise BadContract(broker_symbol)
+        return contract
 
     def to_continuous_symbol(self, root: str) -> str:
         return f"{root}_front"
@@ -85,9 +90,14 @@ def read_bar(row: str, *, is_closed: bool) -> Candle:
         ValueError: it is none.
     """
     opened_at, opening, high, low, close, volume = row.split(",")
-    at = int(opened_at) * SECOND
+    at, traded = int(opened_at) * SECOND, int(volume)
     prices = (float(opening), float(high), float(low), float(close))
-    return Candle(Nanos(at), Nanos(at + MINUTE), *prices, int(volume), int(volume), is_closed)
+    # what is no number fails every comparison, and a bar that is none must not reach a strategy
+    if not (all(map(math.isfinite, prices)) and prices[2] <= min(prices) and max(prices) <= prices[1]):
+        raise ValueError(f"no bar has such prices: {row}")
+    if not (0 <= at < LATEST and 0 <= traded < MOST):
+        raise ValueError(f"no bar has such a time or volume: {row}")
+    return Candle(Nanos(at), Nanos(at + MINUTE), *prices, traded, traded, is_closed)
 
 
 def newest_bars(path: Path, count: int) -> list[Candle]:
@@ -119,8 +129,12 @@ class CsvData:
         )
 
     def front_month(self, root: str) -> Answer[Contract]:
-        names = sorted(path.stem for path in self._folder.glob(f"{root}_*.csv"))
-        return Known(SYMBOLS.to_contract(names[-1])) if names else Unknown(f"no file of {root} in {self._folder}")
+        # other files may lie there: only a year and a month make a name one of a contract
+        names = sorted(path.stem for path in self._folder.glob(f"{root}_[0-9][0-9][0-9][0-9]_[0-9][0-9].csv"))
+        try:
+            return Known(SYMBOLS.to_contract(names[-1])) if names else Unknown(f"no file of {root}: {self._folder}")
+        except BadContract as error:
+            return Unknown(str(error))
 
     def history(self, contract: Contract, minutes: int, count: int) -> Answer[Sequence[Candle]]:
         if minutes != 1:

@@ -5,7 +5,8 @@ from pathlib import Path
 import csv_broker
 import pytest
 
-from tradeproc.brokers.contract import ClientCredentials, Environment, Login, SnapshotEnded, StreamedBar
+from tradeproc.brokers.contract import ClientCredentials, Environment, Login, SnapshotEnded, StreamedBar, StreamEnded
+from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.units import Price
 from tradeproc.testing.contract import BrokerContract
@@ -81,3 +82,36 @@ def test_a_row_that_is_added_closes_the_bar_before_it(desk: CsvDesk) -> None:
         news = [event.candle for event in heard.events if isinstance(event, StreamedBar) and not event.is_history]
 
     assert [(bar.volume, bar.is_closed) for bar in news] == [(20, True), (21, False)]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "1704758400,nan,4801,4799,4800,1",
+        "1704758400,4800,inf,4799,4800,1",
+        "1704758400,4800,4799,4801,4800,1",
+        "1704758400,4800,4801,4799,4800,-1",
+        "99999999999999,4800,4801,4799,4800,1",
+        "1704758400,4800",
+    ],
+)
+def test_a_row_that_is_no_bar_is_never_one(desk: CsvDesk, row: str) -> None:
+    with desk.file.open("a") as file:
+        file.write(f"{row}\n")
+
+    answer = desk.broker.data_source(desk.login, desk.tokens).history(desk.contract, 1, 5)
+    with listening(desk.broker.bar_stream(desk.login, desk.tokens, desk.contract, 1, 5)) as heard:
+        end = heard.wait_for(StreamEnded)
+
+    assert isinstance(answer, Unknown)
+    assert end.reason
+
+
+def test_a_file_that_is_of_no_contract_is_not_the_front_month(desk: CsvDesk) -> None:
+    data = desk.broker.data_source(desk.login, desk.tokens)
+    desk.file.with_name("ES_notes.csv").touch()
+    assert data.front_month("ES") == Known(desk.contract)
+
+    desk.file.with_name("ES_2024_13.csv").touch()
+
+    assert isinstance(data.front_month("ES"), Unknown)

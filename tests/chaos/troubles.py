@@ -1,7 +1,7 @@
 """The kinds of trouble a campaign makes: each is done to a desk, says which log line shows it, and ends by itself.
 
 Each draws what it hits from fixed names, never from what happens to live now, so that equal seeds hit equally.
-Not among them: `dual_logon`. A feed that is told that another logon took its place ends for a person to look at.
+Not among them: `taken_over`. A feed that is told that another logon took its place ends for a person to look at.
 """
 
 import random
@@ -240,7 +240,7 @@ MAKERS: dict[str, tuple[int, Maker]] = {
     "freeze_warden": (1, freeze_warden),
     "kill_warden": (3, kill_warden),
     "kill_supervisord": (2, kill_supervisord),
-    "go_away": (6, _stream("go_away", r"stream_down .*polite=True")),
+    "farewell": (6, _stream("farewell", r"stream_down .*polite=True")),
     "cut": (6, _stream("cut", r"stream_down .*polite=False")),
     "stall": (3, _stream("stall", r"stream_down .*(silent|silence|deadline|timed out)", _MUTE, seconds=30.0)),
     "split": (2, _frames("split", _ALL_STREAMS)),

@@ -74,7 +74,7 @@ def strike_answers(desk: Desk, name: str, hits: int = 2, **options: Any) -> None
 
 
 @pytest.mark.parametrize("stream", FEEDS)
-@pytest.mark.parametrize("fault", ["go_away", "cut"])
+@pytest.mark.parametrize("fault", ["farewell", "cut"])
 def test_a_stream_that_ends_is_connected_again(trading: Desk, fault: str, stream: str) -> None:
     feed = FEEDS[stream]
     before = connections(trading, feed)

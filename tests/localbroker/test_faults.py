@@ -47,13 +47,13 @@ def how_many_orders(wire: Wire, account: str) -> int:
     return len(wire.get(f"/v3/brokerage/accounts/{account}/orders")["Orders"])
 
 
-def test_go_away_is_said_in_each_streams_own_form_and_ends_it(wire: Wire) -> None:
+def test_a_farewell_is_said_in_each_streams_own_form_and_ends_it(wire: Wire) -> None:
     account = wire.account()
     with wire.stream(orders_of(account)) as orders, wire.stream(BARS) as bars:
         orders.snapshot()
         bars.next()
 
-        wire.control.fault("go_away", count=2)
+        wire.control.fault("farewell", count=2)
 
         assert next_order(orders) == {"StreamStatus": "GoAway"}
         assert next_order(bars) == {"Error": "GoAway", "Message": "The server is about to shut down."}
@@ -65,7 +65,7 @@ def test_a_second_logon_can_boot_a_stream(wire: Wire) -> None:
     with wire.stream(orders_of(account)) as lines:
         lines.snapshot()
 
-        wire.control.fault("dual_logon", account=account, target="orders_stream")
+        wire.control.fault("taken_over", account=account, target="orders_stream")
 
         assert next_order(lines)["Error"] == "DualLogon"
         assert lines.take(1) == []
@@ -105,7 +105,7 @@ def test_a_fault_hits_only_the_account_it_names(wire: Wire) -> None:
         hit.snapshot()
         spared.snapshot()
 
-        wire.control.fault("go_away", account=one, count=None)
+        wire.control.fault("farewell", account=one, count=None)
 
         assert next_order(hit) == {"StreamStatus": "GoAway"}
         placed = wire.place(order(other))
@@ -345,7 +345,10 @@ def test_every_fault_is_seen_in_the_status_before_and_after_it_hit(wire: Wire) -
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"name": "goaway"}, "did you mean 'go_away'?"),
+        ({"name": "farewel"}, "did you mean 'farewell'?"),
+        ({"name": "go_away"}, "the fault 'go_away' is called farewell now"),
+        ({"name": "dual_logon"}, "the fault 'dual_logon' is called taken_over now"),
+        ({"name": ["go_away"]}, "unknown fault"),
         ({"name": "cut", "target": "balance"}, "cut hits stream, requests, order_entry, accounts, balances, "),
         ({"name": "stall", "target": "bogus"}, "stall hits stream, bars_stream, orders_stream, "),
         ({"name": "stall", "target": "place"}, "cannot hit place"),

@@ -96,7 +96,7 @@ class LocalBroker:
         return self._ask("POST", "expire_tokens")
 
     def shutdown(self) -> Body:
-        """Ask it to end; open streams are told GoAway."""
+        """Ask it to end; open streams are told a farewell."""
         return self._ask("POST", "shutdown")
 
     def close(self) -> None:

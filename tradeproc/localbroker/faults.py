@@ -4,8 +4,8 @@ A fault is set, hits the requests or streams it matches, and is spent after `cou
 visible, each with what it hit. A stream is hit by one fault once: a count of 3 hits three streams.
 
     name                  where by default     what happens
-    go_away               streams              the stream says GoAway and ends
-    dual_logon            streams              the stream says that another session took its place, and ends
+    farewell              streams              the stream says that the server ends it, and ends
+    taken_over            streams              the stream says that another session took its place, and ends
     cut                   streams, requests    TCP reset; a request is done before it, unless `undone`
     stall                 streams              silence, no heartbeats, connection open, for `seconds` or until cleared
     split                 streams              every object comes in several chunks, cut at arbitrary bytes
@@ -33,8 +33,8 @@ from tradeproc.localbroker.wire_forms import RecordFields
 class FaultName(StrEnum):
     """The troubles that can be ordered."""
 
-    GO_AWAY = "go_away"
-    DUAL_LOGON = "dual_logon"
+    FAREWELL = "farewell"
+    TAKEN_OVER = "taken_over"
     CUT = "cut"
     STALL = "stall"
     SPLIT = "split"
@@ -59,7 +59,8 @@ REQUESTS = ORDER_ENTRY | {
     *("preview", "routes", "contracts", "bars", "quotes"),
 }
 _GROUPS: Mapping[str, frozenset[str]] = {"stream": STREAMS, "requests": REQUESTS, "order_entry": ORDER_ENTRY}
-# what targets were called when they had the names of one broker's endpoints
+# what faults and targets were called when they had the words of one broker
+_RENAMED_FAULTS = {"go_away": FaultName.FAREWELL, "dual_logon": FaultName.TAKEN_OVER}
 _RENAMED = {
     **{f"stream.{old}": new for old, new in (("orders", "orders_stream"), ("positions", "positions_stream"))},
     **{"stream.barcharts": "bars_stream", "stream.quotes": "quotes_stream", "rest": "requests"},
@@ -72,8 +73,8 @@ _API = (REQUESTS | STREAMS) - {"token"}
 
 # where a fault can hit at all; the first set is what an empty target means
 _REACH: Mapping[FaultName, tuple[frozenset[str], frozenset[str]]] = {
-    FaultName.GO_AWAY: (STREAMS, STREAMS),
-    FaultName.DUAL_LOGON: (STREAMS, STREAMS),
+    FaultName.FAREWELL: (STREAMS, STREAMS),
+    FaultName.TAKEN_OVER: (STREAMS, STREAMS),
     FaultName.CUT: (STREAMS, REQUESTS | STREAMS),
     FaultName.STALL: (STREAMS, STREAMS),
     FaultName.SPLIT: (STREAMS, STREAMS),
@@ -249,6 +250,8 @@ def _name(value: object) -> FaultName:
     try:
         return FaultName(str(value))
     except ValueError:
+        if str(value) in _RENAMED_FAULTS:
+            raise BadFault(f"the fault {value!r} is called {_RENAMED_FAULTS[str(value)]} now") from None
         hint = nearest(str(value), [name.value for name in FaultName])
         raise BadFault(f"unknown fault {value!r}; {hint}") from None
 

@@ -20,7 +20,7 @@ from tradeproc.localbroker.wire_forms import Line, RecordFields, StreamForm
 
 HEARTBEAT_SECONDS = 5.0
 # faults of the second kind act from the snapshot on, those of the first kind only after it
-_LIVE = frozenset({FaultName.GO_AWAY, FaultName.DUAL_LOGON, FaultName.CUT, FaultName.STALL})
+_LIVE = frozenset({FaultName.FAREWELL, FaultName.TAKEN_OVER, FaultName.CUT, FaultName.STALL})
 _FRAMES = frozenset({FaultName.SPLIT, FaultName.DROP_ORDER_FRAMES, FaultName.REPEAT_FRAMES}) | GARBLING
 
 
@@ -107,12 +107,12 @@ class Streams:
         return stream
 
     def dismiss(self, prefix: str) -> None:
-        """Say GoAway to the streams whose endpoints begin so, because what they told is no longer true."""
+        """Say farewell to the streams whose endpoints begin so, because what they told is no longer true."""
         self._dismissed |= {stream.id for stream in self.open.values() if stream.endpoint.startswith(prefix)}
         self.bells.ring_all()
 
     def is_ending(self, stream: OpenStream) -> bool:
-        """Tell whether a stream is to say GoAway now."""
+        """Tell whether a stream is to say farewell now."""
         return self.bells.is_closing or stream.id in self._dismissed
 
     def leave(self, stream: OpenStream) -> None:
@@ -169,7 +169,7 @@ class StreamAnswer:
         if self._is_over:
             return
         if self._streams.is_ending(stream):
-            await self._go_away()
+            await self._say_farewell()
             return
         if stream.has(FaultName.STALL):
             await self._sleeper.wait(stream.next_relief())
@@ -189,9 +189,9 @@ class StreamAnswer:
         if fault is None:
             return
         stream.suffer(fault)
-        if fault.name is FaultName.GO_AWAY:
-            await self._go_away()
-        if fault.name is FaultName.DUAL_LOGON:
+        if fault.name is FaultName.FAREWELL:
+            await self._say_farewell()
+        if fault.name is FaultName.TAKEN_OVER:
             await self._end(self._form.taken_over)
         if fault.name is FaultName.CUT:
             reset(self._scope)
@@ -202,7 +202,7 @@ class StreamAnswer:
             # more may have been set for us
             await self._suffer(names)
 
-    async def _go_away(self) -> None:
+    async def _say_farewell(self) -> None:
         await self._end(self._form.farewell)
 
     async def _end(self, farewell: Line) -> None:

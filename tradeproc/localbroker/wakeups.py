@@ -40,7 +40,7 @@ class Waiter:
 class ChangeSignals:
     """Topics with the streams that wait for them.
 
-    `is_closing`: the server is about to end, and streams say GoAway.
+    `is_closing`: the server is about to end, and streams say farewell.
     """
 
     def __init__(self) -> None:

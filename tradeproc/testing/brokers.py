@@ -44,7 +44,7 @@ _FAULTS = {
     InducedTrouble.TOKEN_REFUSED: ("401", _PLACE),
     InducedTrouble.BUSY: ("429", "requests"),
     InducedTrouble.DOWN: ("5xx", "requests,stream"),
-    InducedTrouble.STREAM_GO_AWAY: ("go_away", "stream"),
+    InducedTrouble.STREAM_GO_AWAY: ("farewell", "stream"),
     InducedTrouble.STREAM_CUT: ("cut", "stream"),
     InducedTrouble.STREAM_SPLIT: ("split", "stream"),
 }

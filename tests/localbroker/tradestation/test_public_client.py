@@ -143,7 +143,7 @@ def test_it_follows_the_order_stream(broker: RunningBroker, monkeypatch: pytest.
             words.append(frame["Status"])
 
         # it cannot close its stream itself
-        broker.control.fault("go_away", target="orders_stream")
+        broker.control.fault("farewell", target="orders_stream")
         rest = await content.read()
 
         assert words == ["ACK", "ACK", "FLL"]
