@@ -33,7 +33,7 @@ from tradeproc.domain.units import MINUTE, SECOND, Nanos
 LOOK_SECONDS = 0.05
 LATEST, MOST = 2**62, 2**31
 FAREWELL = "moved"
-"""A row that says that the file goes on elsewhere: connect again."""
+"""A row that says that the bars go on elsewhere, so that the reader has to connect again."""
 
 
 class CsvSymbols:
@@ -69,7 +69,7 @@ SYMBOLS = CsvSymbols()
 
 
 def folder_of(login: Login) -> Path:
-    """Return the folder of a login; one that is at no file has none, and nothing is found there."""
+    """Return the folder of a login; for an address that is not `file:`, a folder that does not exist."""
     address = urlsplit(login.base_url)
     return Path(address.path) if address.scheme == "file" else Path("/nowhere")
 
@@ -87,7 +87,7 @@ def read_bar(row: str, *, is_closed: bool) -> Candle:
     """Return the bar of a row.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the row is not a bar.
     """
     opened_at, opening, high, low, close, volume = row.split(",")
     at, traded = int(opened_at) * SECOND, int(volume)
@@ -101,7 +101,7 @@ def read_bar(row: str, *, is_closed: bool) -> Candle:
 
 
 def newest_bars(path: Path, count: int) -> list[Candle]:
-    """Return the newest bars, oldest first; raises as the two above."""
+    """Return the newest bars, oldest first; raises what the two functions above raise."""
     rows = [row for row in read_rows(path) if row != FAREWELL]
     return [read_bar(row, is_closed=row is not rows[-1]) for row in rows[-count:]]
 
@@ -113,7 +113,7 @@ class CsvData:
         self._folder = folder
 
     def contract_details(self, contract: Contract) -> Answer[ContractDetails]:
-        """Return our own table's terms, because a file tells none: nothing is compared by them."""
+        """Return the terms of our own table, because the files hold none; so comparing the two proves nothing."""
         terms = instrument(contract.root)
         return Known(
             ContractDetails(

@@ -30,7 +30,7 @@ class NoTokens:
 
 
 class CsvDesk:
-    """The broker with a folder of its own, and a hand on the file in it; satisfies `BrokerUnderTest`."""
+    """The broker on a folder of its own, and what writes the file in it; satisfies `BrokerUnderTest`."""
 
     broker = csv_broker.BROKER
     client = ClientCredentials("", "", "")

@@ -1,13 +1,13 @@
 """The holidays of CME Group's exchanges as rules; no calendar library is asked.
 
 `scripts/make_calendar` makes `tradeproc/domain/calendar_table.py` from them and holds them against two libraries.
-They follow CME Group's holiday schedules of 2015 to 2026, as its press releases, brokers and vendors repeat them;
-later years follow the same rules. Where the repetitions disagree or a year is not published yet, the earlier close
-stands: flat too early costs little, flat too late is a position in a closed market. So foreign exchange keeps 12:15
-on Christmas Eve and the day after Thanksgiving, although one vendor has 12:45 and 13:45 since 2025, and energy and
-metals go back to 12:45 after Thanksgiving from 2027 on. Good Fridays with the monthly payroll figures are short
-sessions instead of holidays: put the next ones into PAYROLL_GOOD_FRIDAYS when the Bureau of Labor Statistics has
-published its year. The exchange's own page: https://www.cmegroup.com/trading-hours.html (choose a date).
+They follow CME Group's holiday schedules of 2015 to 2026, as its press releases, brokers and vendors republished
+them; later years follow the same rules. Where these sources disagree or a year is not published yet, the earlier
+close is taken: closing a position too early costs little, too late leaves it in a closed market. So foreign exchange
+keeps 12:15 on Christmas Eve and the day after Thanksgiving, although one vendor has 12:45 and 13:45 since 2025, and
+energy and metals go back to 12:45 after Thanksgiving from 2027 on. Good Fridays with the monthly payroll figures are
+short sessions instead of holidays: put the next ones into PAYROLL_GOOD_FRIDAYS when the Bureau of Labor Statistics
+has published its year. The exchange's own page: https://www.cmegroup.com/trading-hours.html (choose a date).
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ CALENDARS = {
 }
 
 # A cell: `closed`, `open` (as on any day), the early close, or `late`: no trading before 08:30, as in `late 12:05`.
-# `2022:13:30` is from that year on, `F:12:00` when the day is a Friday: nobody resumes on the evening of a Friday.
+# `2022:13:30` holds from that year on, `F:12:00` when the day is a Friday, because no market reopens on its evening.
 RULES = """
 holiday              | equity | fx                       | rates | energy and metals                  | grains     | livestock
 new_year             | closed | closed                   | closed| closed                             | closed     | closed
@@ -60,7 +60,7 @@ COLUMNS = (
     ("cme_livestock",),
 )
 
-# what no rule says: date, its name, and the early close of some calendars
+# days that follow no rule: date, name, and the early close of some calendars
 ONCE: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("2015-01-16", "before_long_weekend", {"cbot_rates": "15:15", "cme_fx": "15:15"}),
     ("2015-02-13", "before_long_weekend", {"cbot_rates": "15:15", "cme_fx": "15:15"}),
@@ -79,7 +79,7 @@ ONCE: tuple[tuple[str, str, dict[str, str]], ...] = (
 
 
 class Special(NamedTuple):
-    """What is otherwise on a date: the name of the holiday, and the hours as the table writes them."""
+    """How a date differs: the name of the holiday, and its hours as the table writes them."""
 
     name: str
     hours: str
@@ -103,7 +103,7 @@ def specials(calendar: str) -> dict[date, Special]:
 def holidays(year: int) -> Iterator[tuple[date, str]]:
     """Yield the observed dates of a year with their names; none falls on a weekend."""
     new_year, christmas = date(year, 1, 1), date(year, 12, 25)
-    if new_year.weekday() != 5:  # on a Saturday nobody observes it, and the Friday before is another year's
+    if new_year.weekday() != 5:  # a New Year on a Saturday is not observed on the Friday before
         new_year = _observed(new_year)
         yield new_year, "new_year"
         yield from _morning_after(new_year, "after_new_year")
@@ -160,12 +160,12 @@ def _cells(calendar: str) -> dict[str, str]:
 
 
 def _value(cell: str, day: date) -> str:
-    """Return what a cell says of a day: the last of its words that is about it."""
+    """Return what a cell says of a day: the last of its words that applies to the day."""
     value = ""
     for word in cell.split(", "):
         since, sign, rest = word.partition(":")
         if sign and since == "F":
-            # the exchange halted at noon on every holiday until 2022, on Fridays or not
+            # before 2022 the exchange halted at noon on each of these holidays, so Fridays were no exception
             value = rest if day.weekday() == 4 and day.year >= 2022 else value
         elif sign and len(since) == 4:
             value = rest if day.year >= int(since) else value

@@ -99,7 +99,7 @@ def test_what_a_vendors_own_way_decides_is_told(tmp_path: Path, run: Run) -> Non
     assert "stamped at their end, as TradeStation has it" in text
 
 
-def test_a_wrong_zone_is_betrayed_by_trades_outside_the_market_hours(tmp_path: Path, run: Run) -> None:
+def test_a_wrong_zone_is_shown_by_trades_outside_the_market_hours(tmp_path: Path, run: Run) -> None:
     file = tmp_path / "ESH24.txt"
     file.write_text(BARS)
 

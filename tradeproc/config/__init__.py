@@ -1,4 +1,4 @@
-"""The configuration: `conf/tradeproc.toml` read once into frozen values, and refused as a whole when in doubt.
+"""The configuration: `conf/tradeproc.toml` is read once into frozen values; one mistake refuses all of it.
 
 Every key stands, explained, in the shipped `conf/tradeproc.toml`. A secret is never in the file: the file says
 where it is, in the environment or in a file of mode 0600. What a session trades is a `SessionSpec`

@@ -1,7 +1,7 @@
-"""The address of an external database, checked where it is read: it holds a password, so nothing of it is ever shown.
+"""The address of an external database is checked when it is read. It holds a password, so no message shows any of it.
 
-A password with a character that means something else in an address moves its rest into host, port or name, and what
-connects would tell them in its errors.
+A special character in a password ends it early: the rest of the password is then taken for host, port or name, and
+the database driver would show these in its errors.
 """
 
 import re
@@ -21,7 +21,7 @@ def check_database_url(url: str) -> None:
     """Check an address, in either of PostgreSQL's forms.
 
     Raises:
-        BadValue: it is none; the message names the part and shows nothing of it.
+        BadValue: it is not an address; the message names the part and does not show it.
     """
     try:
         parts = {key: str(value) for key, value in conninfo_to_dict(url).items() if value is not None}

@@ -53,12 +53,12 @@ class Config:
         return self.logins[name]
 
     def external_database(self) -> str | None:
-        """Return the url of the external database, or None: then the embedded one is meant.
+        """Return the url of the external database, or None when the embedded one is used.
 
         TRADEPROC_DATABASE_URL wins over the file.
 
         Raises:
-            BadConfig: the url is not where the configuration says.
+            BadConfig: the url is not where the configuration says, or it is no address of a database.
         """
         if url := os.environ.get(DATABASE_URL):
             try:
@@ -97,7 +97,7 @@ class Config:
                 raise NotAllowedHere(f"session {spec.name!r} asks for {key} {asked}, this desk allows {allowed}")
 
     def _check_data_login(self, spec: SessionSpec, login: LoginConfig) -> None:
-        """Check the login that serves the bars: orders of a real market must not follow a tape.
+        """Check the login that serves the bars: a tape must not decide about orders in a real market.
 
         Raises:
             NotAllowedHere: there is no such login, or it is at the local broker while the orders go elsewhere.

@@ -33,11 +33,11 @@ class Secret:
         """Check that one source is named.
 
         Raises:
-            BadValue: none or several are.
+            BadValue: none or several are named, or what is named looks like the secret itself.
         """
         if sum(map(bool, (self.env, self.file, self.public))) != 1:
             raise BadValue("env, file", "name exactly one source of the secret")
-        # what stands here by mistake is the secret itself: it is not shown
+        # a value that does not fit may be the secret, written here by mistake: the error must not show it
         if self.env and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.env):
             raise BadValue("env", "must be the name of an environment variable, not the secret")
         if "://" in self.file or not self.file.isprintable():
@@ -51,7 +51,7 @@ class Secret:
         """Check the mode of the secret's file, if there is one already.
 
         Raises:
-            BadValue: others may read it, or it is not ours.
+            BadValue: others may read it, it is not ours, or its mode cannot be read.
         """
         path = root / self.file
         if not self.file:
@@ -69,7 +69,7 @@ class Secret:
         """Return the secret.
 
         Raises:
-            BadValue: it is not where it should be, or its file is open to others.
+            BadValue: it is not where it should be, its file is open to others, or it is empty or no text.
         """
         if self.public:
             return self.public
@@ -119,7 +119,7 @@ class LoginConfig:
     need_seconds: float = 45.0
 
     def __post_init__(self) -> None:
-        """Check names, addresses and the second word that real money needs.
+        """Check names and addresses, and that real money is accepted by `i_accept_real_money`.
 
         Raises:
             BadValue: names the key and what is allowed.
@@ -160,7 +160,7 @@ class LoginConfig:
 
     @property
     def can_reach_money(self) -> bool:
-        """Tell whether this login may reach real money: live, or a host of somebody's choice."""
+        """Tell whether this login may reach real money: it is live, or its base_url is another host than this one."""
         return self.environment is Environment.LIVE or bool(self.base_url and not is_loopback(self.base_url))
 
     @property
@@ -199,7 +199,7 @@ class LoginConfig:
         return UserPassword(self.user, password) if password else None
 
     def trouble(self) -> str:
-        """Return in one line which secret is not where the configuration says and what to do; empty when none is."""
+        """Return in one line which secret cannot be read and what to do about it; empty when all can be."""
         for key in SECRETS:
             secret: Secret | None = getattr(self, key)
             try:

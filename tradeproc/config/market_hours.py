@@ -1,4 +1,4 @@
-"""`conf/market_hours.toml`: what a person knows of the exchanges' hours that our table does not; it need not exist.
+"""`conf/market_hours.toml`: hours of the exchanges that a person corrects in our table. The file is optional.
 
     [cme_energy]
     closed = ["2027-01-08"]
@@ -24,15 +24,15 @@ _KEYS = ["closed", "early_close", "usual"]
 
 
 def file_of(home: Home) -> Path:
-    """Return where the file is, if it is."""
+    """Return the path of the file, which need not exist."""
     return home.conf / FILE
 
 
 def apply_market_hours(home: Home) -> None:
-    """Put the file's changes in force in this process, for all calendars, instead of those before.
+    """Put the file's changes of all calendars in force in this process; they replace the changes read before.
 
     Raises:
-        BadConfig: the first thing that is wrong, as one line; then the hours before stay in force.
+        BadConfig: the first mistake, as one line; the changes read before stay in force.
     """
     file = file_of(home)
     table = read_toml(file) if file.exists() else {}
@@ -48,7 +48,7 @@ def apply_market_hours(home: Home) -> None:
 
 
 def _owner(found: Mapping[str, Changes], day: str) -> str:
-    """Return the calendar whose change failed: the first that names the date, because all before it were taken."""
+    """Return the calendar whose change failed: the first that names the date, because all before it succeeded."""
     return next(
         key
         for key, changes in found.items()

@@ -22,7 +22,7 @@ class NotAllowedHere(Refusal):
 
 
 def check_positive(**values: float) -> None:
-    """Check that each value is above zero, and so small that clocks can count it: as seconds, some thirty years.
+    """Check that each value is above zero and at most 1e9, which in seconds are some thirty years.
 
     Raises:
         BadValue: names the first that is not.

@@ -36,7 +36,7 @@ class DatabaseConfig:
 
 @dataclass(frozen=True, slots=True)
 class LimitsConfig:
-    """What no session of this machine may be given, in contracts; a limit has no default."""
+    """The largest limits that a session on this machine may have, in contracts; a limit has no default."""
 
     max_order: Contracts
     max_position: Contracts
@@ -56,10 +56,10 @@ FASTEST = 1e6
 
 @dataclass(frozen=True, slots=True)
 class LocalBrokerConfig:
-    """The broker on loopback. `speed` is market seconds per wall second; `tape` is "shipped" or a file.
+    """The broker on loopback. `speed` is market seconds per wall second.
 
-    `tape_zone`, `tape_stamp`, `tape_contract` and `tape_dates` say of a file what it does not say itself, each empty
-    if it does.
+    `tape` is "shipped", "generated:CONTRACT:SEED" or a file. `tape_zone`, `tape_stamp`, `tape_contract` and
+    `tape_dates` say what a file does not say itself; each is empty if the file says it.
     """
 
     enabled: bool = False
@@ -100,7 +100,7 @@ class LocalBrokerConfig:
 
 @dataclass(frozen=True, slots=True)
 class HealthConfig:
-    """From when on `scripts/healthcheck` speaks; seconds unless the name says otherwise, 0 days is never."""
+    """Limits beyond which `scripts/healthcheck` reports; seconds unless the name says otherwise, 0 days is never."""
 
     heartbeat_warning: float = 5.0
     heartbeat_critical: float = 30.0
@@ -142,10 +142,10 @@ KINDS = [
 
 @dataclass(frozen=True, slots=True)
 class SupervisionConfig:
-    """When the warden holds a process for hung, and how it tries again. The groups' rules stand in supervisord.conf.
+    """When the warden considers a process hung, and its restarts. The groups' rules stand in supervisord.conf.
 
-    `hung_seconds` is silence of the heartbeat, or heartbeats without progress; `hung` overrides it for a kind of
-    process. `start_seconds` is what a process has until its first heartbeat.
+    `hung_seconds` is how long heartbeats may be missing, or come without progress; `hung` overrides it for a kind of
+    process. `start_seconds` is the time that a process has until its first heartbeat.
     """
 
     hung_seconds: float = 10.0

@@ -1,4 +1,4 @@
-"""Texts that a person wrote, read as they are meant: UTF-8, with or without the mark that some editors put first."""
+"""Reading texts that a person wrote: UTF-8, with or without the byte order mark that some editors put first."""
 
 import codecs
 import tomllib

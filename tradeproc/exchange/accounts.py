@@ -1,8 +1,8 @@
 """Positions and money of the exchange's accounts: what fills do to them. Exact, in ticks times contracts.
 
-Costs are fractions, because what is left of a reduced position may have a cost that does not divide. A fraction with
-an enormous denominator is rounded to a trillionth of a tick; this moves profit between realized and unrealized by as
-little and never creates any: cash + unrealized is exact.
+Costs are fractions, because the cost of a part of a position need not be a whole number of ticks. A cost whose
+denominator exceeds 10**12 is rounded, by less than a trillionth of a tick. The rounding moves that much between
+realized and unrealized profit; their sum stays exact, and so does cash + unrealized.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ Mark = Callable[[str], Ticks | None]
 
 @dataclass(slots=True)
 class _Line:
-    """One contract of one account; `paid` is the sum of ticks x signed quantity of every fill ever."""
+    """One contract of one account; `paid` is the sum of ticks x signed quantity of all its fills."""
 
     contract: str
     tick_value: Money
@@ -36,7 +36,7 @@ class _Line:
     opened_at: Nanos = Nanos(0)
 
     def add(self, signed: int, price: Ticks) -> None:
-        """Book a fill: it adds at its price, or takes away at the average, or turns the position round."""
+        """Book a fill: what it adds or reverses costs its price, what it closes leaves at the average cost."""
         self.paid += price * signed
         after = self.quantity + signed
         if self.quantity * signed >= 0:
@@ -61,7 +61,8 @@ class _Line:
 class Accounts:
     """The positions and the money of all accounts. `starts` are the accounts with their starting cash.
 
-    `day_starts` are the accounts' money when the trading day began, for accounts that saw one begin.
+    `day_starts` is the accounts' money when the trading day began; an account is missing until a day has begun since
+    it was opened.
     """
 
     starts: Mapping[str, Money]
@@ -72,7 +73,7 @@ class Accounts:
     _next_id: int = FIRST_POSITION_ID
 
     def book(self, fill: ExchangeFill) -> ExchangePosition:
-        """Book a fill and return the position after it; one that turned round has a new number."""
+        """Book a fill and return the position after it; a position that changed sides has a new number."""
         lines = self._lines.setdefault(fill.account, {})
         line = lines.get(fill.contract)
         if line is None:
@@ -116,12 +117,12 @@ class Accounts:
         )
 
     def day_start(self, account: str) -> DayStart:
-        """Return an account's money when the trading day began, or what it was opened with."""
+        """Return an account's money when the trading day began; before the first such moment, its starting cash."""
         return self.day_starts.get(account) or DayStart(self.starts[account], Money(_NO_MONEY))
 
 
 def money(ticks: Fraction | int, tick_value: Money) -> Money:
-    """Return what a number of ticks times contracts is worth; a fraction that has no end has 28 digits."""
+    """Return the worth of ticks times contracts; one whose decimals do not end is rounded to 28 digits."""
     exact = tick_value * ticks.numerator
     return Money(exact if ticks.denominator == 1 else exact / ticks.denominator)
 

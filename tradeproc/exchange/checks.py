@@ -80,9 +80,9 @@ def check_margin(
     funds: Funds,
     margins: Mapping[str, Money],
 ) -> Declined | None:
-    """Return why the equity does not carry the orders, or None; what only makes positions smaller always passes.
+    """Return why the equity is too small for the orders, or None. What only makes a position smaller always passes.
 
-    Counts what is held and what works on the same side; legs of brackets count nothing.
+    The exposure of an order is the position plus all working orders of its side; legs of brackets are left out.
     """
     for ticket in group.tickets:
         held = sum(holding.quantity for holding in holdings if holding.contract == ticket.contract)
@@ -101,7 +101,7 @@ def check_margin(
 
 
 def check_change(order: ExchangeOrder | None, change: Replacement) -> Declined | None:
-    """Return why an order cannot be changed so, or None."""
+    """Return why this change of the order is declined, or None."""
     problem = check_open(order)
     if problem is not None or order is None:
         return problem
@@ -123,7 +123,7 @@ def check_change(order: ExchangeOrder | None, change: Replacement) -> Declined |
 
 
 def check_open(order: ExchangeOrder | None) -> Declined | None:
-    """Return why an order cannot be touched, or None."""
+    """Return why an order can be neither changed nor cancelled, or None."""
     if order is None:
         return UNKNOWN_ORDER
     if not order.status.is_open:

@@ -1,7 +1,8 @@
 """Trading days: when the day of each contract ends, by the market hours of its exchange (early closes included).
 
-A day is a trade date: from the close before it, over the evening, to its own close. What is placed after a close
-belongs to the next day. Outside of what the calendar knows, a day ends at the usual time of the close.
+A day is a trade date: it begins at the close of the day before, so it holds the evening session, and ends at its own
+close. An order placed after a close belongs to the next day. On dates that the calendar does not cover, a day ends at
+the usual time of the close.
 """
 
 from collections.abc import Iterable
@@ -11,13 +12,13 @@ from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.market_hours import Changes, MarketHours, market_hours
 from tradeproc.domain.units import SECOND, Nanos
 
-# longer than any rest between two sessions
+# no exchange stays closed for as long as this
 _LOOK_DAYS = 14
 _DAY = timedelta(days=1)
 
 
 class TradingDays:
-    """The day that each calendar of some contracts is in; `ends_at` is when the first of them ends (market time)."""
+    """The current day of each calendar that some contracts use; `ends_at` is when the first ends (market time)."""
 
     def __init__(self, contracts: Iterable[str]) -> None:
         self._contracts: dict[str, list[str]] = {}
@@ -29,12 +30,12 @@ class TradingDays:
         self.ends_at = Nanos(0)
 
     def forget(self) -> None:
-        """Forget where time stands: it begins anew, at any moment. No day ends by that."""
+        """Forget the current market time, so that the next moment may be any; no day is ended by this."""
         self._ends.clear()
         self.date, self.ends_at = None, Nanos(0)
 
     def pass_to(self, at: Nanos) -> tuple[list[str], bool]:
-        """Go on to a moment at or after `ends_at`; return the contracts whose day ended, and if a new date began."""
+        """Go on to a moment at or after `ends_at`; return whose day ended, and whether a new trade date began."""
         ended: list[str] = []
         before = self.date
         for key, contracts in self._contracts.items():
@@ -48,7 +49,7 @@ class TradingDays:
         return ended, before is not None and self.date != before
 
     def heed_changes(self, at: Nanos) -> None:
-        """Work out the ends again if a person changed the calendar since."""
+        """Compute the ends again if a person has changed the market hours since."""
         if self._ends and any(market_hours(key).changes is not changes for key, changes in self._changes.items()):
             self._ends = {key: day_of(market_hours(key), at)[1] for key in self._ends}
             self._changes = {key: market_hours(key).changes for key in self._contracts}

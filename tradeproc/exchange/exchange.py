@@ -1,10 +1,11 @@
-"""The matching engine: what happens in the market and what clients ask for, with a moment; updates come out.
+"""The matching engine: it takes market events and clients' requests, each with its moment, and returns updates.
 
-How it executes (all of it in `Rules`): market orders and hit stops take the trade's (or last) price plus slippage; a
-limit that rests fills at its own price when a trade touches or passes it, at most the trade's size; a limit that is
-marketable when it arrives fills at the last price. A stop is hit by the first trade at or through it and fills at
-that trade's price; one that the last price has passed when it arrives is accepted and then rejected. The best price
-goes first, then the oldest order. Deterministic: equal calls at equal moments give equal orders, fills and revisions.
+How orders execute (`Rules` holds what can be chosen): market orders and hit stops take the trade's (or last) price
+plus slippage; a limit that rests fills at its own price when a trade touches or passes it, at most the trade's size;
+a limit that is marketable when it arrives fills at the last price. A stop is hit by the first trade at or through it
+and fills at that trade's price; one that the last price has passed when it arrives is accepted and then rejected. The
+best price goes first, then the oldest order. Deterministic: equal calls at equal moments give equal orders, fills and
+revisions.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,9 +49,10 @@ Known = ExchangeOrder | ExchangeFill | DayUpdate
 
 
 class Exchange:
-    """Accounts and orders of a few contracts. Not thread-safe; every call is whole: no await, no I/O inside.
+    """Accounts and orders of a few contracts. Not thread-safe. A call awaits nothing and does no I/O.
 
-    What a call that is declined changed all the same, by ending a trading day, is among the updates of the next one.
+    A declined call may have changed something, because it ends a trading day that is over. These updates are
+    returned by the next call.
     """
 
     def __init__(self, contracts: Iterable[str], accounts: Mapping[str, Money], rules: Rules) -> None:
@@ -62,7 +64,7 @@ class Exchange:
 
     @property
     def rules(self) -> Rules:
-        """Return how it executes; other rules hold from the next call on."""
+        """Return how orders execute; rules that are set hold from the next call on."""
         return self._executions.rules
 
     @rules.setter
@@ -77,10 +79,10 @@ class Exchange:
     # --- the market
 
     def step(self, happening: Happening, now: Moment) -> Sequence[Update]:
-        """Let a trade, a bar or the mere clock meet the orders, and return what that changed, oldest first.
+        """Execute orders on a trade, a bar or the passing of time, and return what changed, oldest first.
 
-        A trading day that has ended meanwhile ends first: DAY orders of its contracts expire. Market time must not go
-        back; see `forget_market`.
+        A trading day that is over by now is ended first, and the DAY orders of its contracts expire. Market time must
+        not go back, except after `forget_market`.
         """
         self._end_days_until(now)
         if type(happening) is Bar:
@@ -95,15 +97,15 @@ class Exchange:
         return self._executions.take_new()
 
     def heed_market_hours(self, now: Moment) -> None:
-        """Work out again when the trading days end: a person may have changed the market hours."""
+        """Compute again when the trading days end, because a person may have changed the market hours."""
         self._days.heed_changes(now.market)
 
     # --- calls of clients
 
     def place(self, account: str, group: TicketGroup, now: Moment) -> Placed | Declined:
-        """Place the orders of a group (a single order is a group of one) with the groups that follow them.
+        """Place the orders of a group (a single order is a group of one) with the groups that they send.
 
-        All or nothing: one bad order declines the request.
+        All are placed or none: one bad order declines the request.
         """
         self._end_days_until(now)
         problem = self._check_placement(account, group)
@@ -117,7 +119,7 @@ class Exchange:
         return Placed(tuple(orders), self._executions.take_new())
 
     def declined_id(self) -> str:
-        """Return an id for an order that was refused before it came here; there will be no order of that id."""
+        """Return an id for an order that the caller refused by itself; no order will ever have that id."""
         return self._orders.new_id()
 
     def replace(self, order_id: str, change: Replacement, now: Moment) -> Changed | Declined:
@@ -135,7 +137,7 @@ class Exchange:
         return Changed(self._orders[order_id], self._executions.take_new())
 
     def cancel(self, order_id: str, now: Moment) -> Changed | Declined:
-        """Cancel what is not filled. Waiting legs of a cancelled entry go with it; siblings stay."""
+        """Cancel what is not filled. The waiting legs of a cancelled entry are cancelled too; siblings stay."""
         return self._end(order_id, OrderStatus.CANCELLED, "cancelled by the client", now)
 
     def reject(self, order_id: str, reason: str, now: Moment) -> Changed | Declined:
@@ -143,7 +145,7 @@ class Exchange:
         return self._end(order_id, OrderStatus.REJECTED, reason, now)
 
     def expire(self, order_id: str, reason: str, now: Moment) -> Changed | Declined:
-        """Let an order expire whose own time is over, as one that is good till a date."""
+        """Expire an order whose own time is over, as one that is good till a date."""
         return self._end(order_id, OrderStatus.EXPIRED, reason, now)
 
     # --- questions
@@ -165,7 +167,7 @@ class Exchange:
         return self._orders.siblings(order)
 
     def children(self, order: ExchangeOrder) -> list[ExchangeOrder]:
-        """Return the legs that wait or waited for it."""
+        """Return its legs: the orders that its fills release."""
         return self._orders.legs(order.id)
 
     def holdings(self, account: str) -> list[ExchangePosition]:
@@ -195,15 +197,16 @@ class Exchange:
         behind = self.revision - revision
         if not 0 <= behind <= len(self._executions.updates):
             return None
-        # from the young end: thousands are kept, and a stream wants the last few
+        # counted from the newest: thousands are kept, and a stream usually wants only the last few
         return list(islice(reversed(self._executions.updates), behind))[::-1]
 
     # --- coming back
 
     def restore(self, known: Iterable[Known], revision: int, told_ids: Iterable[str] = ()) -> None:
-        """Rebuild orders, positions and money from the orders, fills and days that updates told, in their order.
+        """Rebuild orders, positions and money from the orders, fills and days of earlier updates, in their order.
 
-        `revision` is that of the newest update; `told_ids` were given to clients and are given to no other order.
+        `revision` is that of the newest update. Clients know the `told_ids` already, so no new order gets one of
+        them.
         """
         for each in known:
             if isinstance(each, ExchangeOrder):
@@ -217,12 +220,12 @@ class Exchange:
         self._executions.revision = max(self.revision, revision)
 
     def forget_market(self) -> None:
-        """Forget the newest prices and the time, as before the first trade: the market begins again at any moment."""
+        """Forget the newest prices and the market time, so that the market can begin again at any moment."""
         self._executions.last.clear()
         self._days.forget()
 
     def set_last(self, contract: str, price: Ticks) -> None:
-        """Set the newest price without letting it meet the orders (at start: the market's past)."""
+        """Set the newest price without executing orders on it: at the start, the price with which history ends."""
         self._executions.last[contract] = price
 
     # --- inside
@@ -245,7 +248,7 @@ class Exchange:
 
     def _expire(self, contracts: Iterable[str], now: Moment) -> None:
         for order in [order for contract in contracts for order in self._orders.open_orders(contract)]:
-            # the end of an entry may have ended its legs
+            # it may have been ended meanwhile, as the leg of an entry that stood earlier in this list
             current = self._orders[order.id]
             if current.status.is_open and current.time_in_force is TimeInForce.DAY:
                 self._executions.end(current, OrderStatus.EXPIRED, "the trading day ended", now)

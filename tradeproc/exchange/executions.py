@@ -1,4 +1,4 @@
-"""What a trade or a bar does to the orders in the market, and what an execution sets in motion.
+"""What a trade or a bar does to the orders in the market, and what follows from an execution.
 
 A fill changes its order, the position and the money, then the siblings, then releases the legs that waited for it;
 each change is one update with the next revision.
@@ -51,7 +51,7 @@ class Executions:
         return new
 
     def trade(self, contract: str, price: Ticks, size: int, now: Moment) -> int:
-        """Let one trade meet the orders; return how much of its size resting limits got."""
+        """Execute orders on one trade; return how much of its size resting limits took."""
         self.last[contract] = price
         below, above = self.orders.reach(contract)
         if below < price < above:
@@ -66,10 +66,10 @@ class Executions:
         return taken
 
     def bar(self, bar: Bar, now: Moment) -> None:
-        """Let a bar meet the orders: from its open by low and high (in a falling bar high and low) to its close.
+        """Execute orders on a bar as a path of trades: open, low, high, close; a falling bar has the high first.
 
-        On the way it stops at every price at which an order waits, so a stop fills at its own price and not at the
-        bar's extreme; only from one bar to the next does the price jump.
+        The path has a trade at every price at which an order waits, so that a stop fills at its own price and not at
+        the bar's extreme. The price jumps only from the close of one bar to the open of the next.
         """
         below, above = self.orders.reach(bar.contract)
         if below < bar.low and bar.high < above:
@@ -91,9 +91,9 @@ class Executions:
         return max([level for level in levels if level is not None and end < level < price], default=end)
 
     def arrive(self, order_id: str, now: Moment) -> None:
-        """Let an order that is new, changed or released meet the last price.
+        """Execute an order that is new, changed or released on the last price, as far as it can.
 
-        A stop that the market has passed already is rejected, after it was accepted.
+        A stop that the last price has reached or passed is rejected, although it was accepted before.
         """
         order = self.orders[order_id]
         if not order.status.is_working:
@@ -122,7 +122,7 @@ class Executions:
         return quantity if how is not None and how.is_resting else 0
 
     def _drop_impatient(self, order_id: str, now: Moment) -> None:
-        """Cancel what an immediate order did not get at once (a stop waits until it is hit)."""
+        """Cancel what an IOC or FOK order did not get at once; a stop order may wait until it is hit."""
         order = self.orders[order_id]
         is_due = order.stop is None or order.triggered
         if order.status.is_open and is_due and order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
@@ -183,7 +183,7 @@ class Executions:
                 self._follow(order_groups.after_entry_end(leg, entry, now.wall), now)
 
     def _follow(self, result: order_groups.Result, now: Moment) -> bool:
-        """Put what groups decided; an order that ended takes its own legs along."""
+        """Store what the rules of the group decided; an order that ended by it ends its own legs as well."""
         if result is None:
             return False
         order, what = result
@@ -193,7 +193,7 @@ class Executions:
         return True
 
     def put(self, order: ExchangeOrder, what: ChangeKind, fill: ExchangeFill | None = None) -> None:
-        """Put an order and tell it; the one way in which an order changes."""
+        """Store an order and add the update; every change of an order goes through here."""
         self.orders.put(order)
         self.tell(OrderUpdate(self.revision + 1, what, order, fill))
 

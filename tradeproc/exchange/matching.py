@@ -33,7 +33,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """An order can execute at `price`; `is_resting` when it gives the liquidity and the trade's size bounds it."""
+    """An order can execute at `price`; one that is resting gives the liquidity, so the trade's size bounds it."""
 
     price: Ticks
     is_resting: bool
@@ -89,8 +89,8 @@ def takes_market(order: ExchangeOrder) -> bool:
 def execution(order: ExchangeOrder, price: Ticks, rules: Rules, *, arriving: bool) -> Execution | None:
     """Return how the order executes on a trade at `price`, or None.
 
-    `arriving` is True when the order (or its activation, or its stop's hit) came after that trade was known: then
-    a marketable limit takes the price of the trade; one that rested gives its own.
+    `arriving` is True when the order meets this price for the first time: it is new, changed, activated, or its stop
+    was just hit. A marketable limit then executes at the price of the trade; one that rested, at its own.
     """
     if takes_market(order):
         return Execution(Ticks(price + rules.slippage_ticks * order.side.sign), is_resting=False)
@@ -104,7 +104,7 @@ def execution(order: ExchangeOrder, price: Ticks, rules: Rules, *, arriving: boo
 
 
 def fillable(order: ExchangeOrder, how: Execution, size_left: int, rules: Rules) -> Contracts:
-    """Return how many contracts execute: what is released, within the rules' bounds and the trade's size."""
+    """Return how many contracts execute: those released, at most what the rules and the trade's size allow."""
     most = order.released - order.filled
     if rules.largest_fill:
         most = min(most, rules.largest_fill)

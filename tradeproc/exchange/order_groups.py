@@ -1,7 +1,7 @@
-"""How orders look after each other: siblings of a group, and the legs that follow their entry. Pure functions.
+"""What an event of one order does to its siblings in the group, and to the legs that wait for it. Pure functions.
 
-Each returns the order after the event and what happened to it, or None when it stays as it is. Conservation, for the
-legs of a bracket: what a leg may execute is what its entry filled, less what its siblings executed.
+Each returns the order after the event and what happened to it, or None when it stays as it is. For the legs of a
+bracket this always holds: a leg may execute what its entry filled, less what its siblings executed.
 """
 
 from collections.abc import Iterable

@@ -27,7 +27,7 @@ class OrderIndex:
         return str(self._next_id - 1)
 
     def skip(self, order_ids: Iterable[str]) -> None:
-        """Give these ids to no other order: they were told to a client."""
+        """Give these ids to no new order, because clients know them already."""
         for order_id in order_ids:
             self._next_id = max(self._next_id, int(order_id) + 1)
 
@@ -78,7 +78,7 @@ class OrderIndex:
         return [order for order in self.open_orders(contract) if order.status is not OrderStatus.WAITING]
 
     def reach(self, contract: str) -> Reach:
-        """Return between which prices a trade changes nothing; worked out once for as long as no order changes."""
+        """Return between which prices a trade changes nothing; computed again only after an order has changed."""
         found = self._reach.get(contract)
         if found is None:
             found = NOTHING
@@ -88,5 +88,5 @@ class OrderIndex:
         return found
 
     def client_ids(self, account: str) -> set[str]:
-        """Return the names that clients of the account have used for orders."""
+        """Return the ids that clients of the account have given to orders."""
         return self._client_ids.get(account, set())

@@ -1,8 +1,8 @@
 """Values of the exchange: tickets that come in, orders and fills, answers and updates that go out.
 
-Contracts are canonical codes (`ESH24`). Prices are whole ticks of the contract's instrument, also zero and below;
-whoever speaks to people or to a wire turns them into points. Sums of prices are ticks times contracts, and averages
-are fractions of a tick, so that nothing is rounded here.
+Contracts are canonical codes (`ESH24`). Prices are whole ticks of the contract's instrument and may be zero or
+negative; a caller that shows them or sends them over a wire converts them into points. Sums of prices are ticks times
+contracts, and averages are fractions of a tick, so that nothing is rounded here.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,10 @@ from tradeproc.domain.units import Contracts, Money, Nanos, Ticks
 
 
 class Moment(NamedTuple):
-    """Now, twice: `wall` stamps orders and fills, `market` is the time of the trades; a backtest gives one twice."""
+    """The present on two clocks: `wall` stamps orders and fills, `market` is the time of the trades.
+
+    A backtest gives the same time for both.
+    """
 
     wall: Nanos
     market: Nanos
@@ -31,7 +34,7 @@ class MarketTrade(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """What a contract did in a bar that has ended; `volume` is all that resting limits can get of it."""
+    """The prices of a contract in a bar that has ended; `volume` is the size that all its trades share."""
 
     contract: str
     open: Ticks
@@ -49,18 +52,18 @@ Happening = MarketTrade | Bar | Clock
 
 
 class GroupKind(StrEnum):
-    """How the orders of a group look after each other."""
+    """What a fill of one order does to the others of its group."""
 
     INDEPENDENT = "independent"
-    """Not at all."""
+    """Nothing."""
     ONE_CANCELS_OTHER = "one_cancels_other"
     """Any fill, even a partial one, cancels the siblings."""
     ONE_REDUCES_OTHER = "one_reduces_other"
-    """A fill takes as many contracts off the siblings; a sibling with nothing left is cancelled."""
+    """A fill reduces each sibling by as many contracts; a sibling with nothing left is cancelled."""
 
 
 class OrderStatus(StrEnum):
-    """Where an order stands; a dialect turns it into its wire's codes."""
+    """The state of an order; each dialect of the local broker translates it into its own codes."""
 
     QUEUED = "queued"
     """Accepted, but the contract has not traded yet, so nothing can execute."""
@@ -70,7 +73,7 @@ class OrderStatus(StrEnum):
     PARTIALLY_FILLED = "partially_filled"
     FILLED = "filled"
     CANCELLED = "cancelled"
-    """Also with a filled part: look at `filled`."""
+    """A part may have filled before: see `filled`."""
     REJECTED = "rejected"
     """Accepted at first, then refused."""
     EXPIRED = "expired"
@@ -94,9 +97,9 @@ _OPEN = _WORKING | {OrderStatus.QUEUED, OrderStatus.WAITING}
 class Ticket:
     """An order as asked for.
 
-    `client_id` is the client's own name of it, good once for an account ("" for none). `then` are the groups whose
-    orders wait for its fills: this order sends them. `memo` is kept with the order for whoever placed it and never
-    read here.
+    `client_id` is the client's own id of it, which an account can use once ("" for none). `then` are the groups that
+    this order sends: their orders wait for its fills. `memo` is kept with the order for the caller and never read
+    here.
     """
 
     contract: str
@@ -121,7 +124,7 @@ class TicketGroup:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """What shall change of an order; None leaves it as it is. `to_market` makes it a market order."""
+    """The changes asked for of an order; None leaves a field as it is. `to_market` makes it a market order."""
 
     quantity: Contracts | None = None
     limit: Ticks | None = None
@@ -191,7 +194,7 @@ class ExchangeFill:
 
 @dataclass(frozen=True, slots=True)
 class ExchangePosition:
-    """A position. `id` is its number for as long as it is not flat; `quantity` is signed.
+    """A position. `id` stays the same until it is flat or changes sides; `quantity` is signed.
 
     `cost` is the sum of ticks x signed quantity of what is held; `opened_at` wall time of its first fill.
     """
@@ -235,7 +238,7 @@ class DeclineReason(StrEnum):
     UNKNOWN_ORDER = "unknown_order"
     BAD_QUANTITY = "bad_quantity"
     OFF_TICK = "off_tick"
-    """A price between two ticks: said by whoever turns prices into ticks, before the exchange is asked."""
+    """A price between two ticks. The caller that converts prices into ticks says so; the exchange never does."""
     MISSING_PRICE = "missing_price"
     DUPLICATE = "duplicate"
     NOT_ENOUGH_MARGIN = "not_enough_margin"
@@ -249,7 +252,7 @@ class DeclineReason(StrEnum):
 class Declined:
     """A request that was refused as a whole; `text` is one sentence for people.
 
-    A placement that failed has an `order_id` all the same, of an order that there never was.
+    A declined placement has an `order_id` too, which belongs to no order.
     """
 
     why: DeclineReason
@@ -265,7 +268,7 @@ class ChangeKind(StrEnum):
     """A leg was released (or released further), or a queued order began to work."""
     TRIGGERED = "triggered"
     FILLED = "filled"
-    """In part or whole: see the status."""
+    """Partly or completely: see the status."""
     REPLACED = "replaced"
     REDUCED = "reduced"
     """A sibling's fill, or the end of a half-filled entry, took contracts off it."""
@@ -276,7 +279,7 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OrderUpdate:
-    """An order changed; `fill` is there when `what` is FILLED."""
+    """An order changed; `fill` is None unless `what` is FILLED."""
 
     revision: int
     what: ChangeKind

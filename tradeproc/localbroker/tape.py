@@ -22,7 +22,7 @@ from tradeproc.localbroker.tape_files import BadTape, check_answered, check_head
 from tradeproc.localbroker.up_down_bars import Bars
 from tradeproc.market.bars import TickArrays
 from tradeproc.market.tape_files.file_reading import NOTHING_SAID, TapeHints
-from tradeproc.market.tape_files.findings import betrayed
+from tradeproc.market.tape_files.findings import stamp_contradiction
 
 Times = npt.NDArray[np.int64]
 Prices = npt.NDArray[np.float64]
@@ -164,7 +164,7 @@ def read_tape(path: Path, wanted: TapeHints = NOTHING_SAID, heard: Callable[[int
     """
     reading = understand(path, wanted, heard)
     check_answered(path, reading)
-    contradiction = betrayed(reading)
+    contradiction = stamp_contradiction(reading)
     warnings = (*reading.warnings, contradiction) if contradiction else tuple(reading.warnings)
     trades = reading.trades
     return Tape(trades.contracts, trades.times, trades.prices, trades.sizes, trades.which, path.name, warnings)

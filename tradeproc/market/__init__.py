@@ -1,11 +1,11 @@
 """Prices over time: candles and how they are made of trades, and tapes as files hold them.
 
-Pure: no clock, no socket; bytes and arrays in, arrays out. Strategies, the engine, the local broker and a backtest
-all stand on it.
+Pure: bytes and arrays go in, arrays come out; no clock, no socket. Strategies, the engine and the local broker use
+it.
 
     candle_series.py  closed candles of one contract and interval as numpy arrays, and the forming one
-    bars.py           trades into bars, many at once; bars_live.py the same trade by trade
-    tape_files/       the exports of other vendors, as they come
+    bars.py           turns many trades into bars at once; bars_live.py does it trade by trade
+    tape_files/       reads the exports of other vendors
 
 Start reading at `candle_series.py`.
 """

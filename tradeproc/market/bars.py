@@ -1,17 +1,17 @@
 """Ticks into bars, many at once: numpy arrays in, numpy arrays out. `bars_live.py` does the same tick by tick.
 
-Every tick belongs to exactly one bar, and no bar spans an open or close of the exchange: what trades outside market
-hours (late prints, a wrong calendar) makes bars of its own, aligned to the close before it. Intervals without a
-trade have no bar.
+Every tick belongs to exactly one bar, and no bar spans an open or close of the exchange. Trades outside market hours
+(late prints, a wrong calendar) make bars of their own, aligned to the close before them. Intervals without a trade
+have no bar.
 
 - `TimeBars`: aligned to the open of the stretch of trading, not to the clock; the last of a stretch may be cut short
-  by the close. Over breaks, a stretch is the whole session of the exchange, as daily bars want it.
-- `TickBars`: so many trades; the count begins anew at each open and close.
-- `VolumeBars`: so many contracts since the open. A trade is never split: it belongs whole to the bar in which its
-  first contract falls, so a bar holds up to one trade too much, and the next one so much less.
+  by the close. With `over_breaks`, a stretch is the whole session of the exchange, as daily bars need it.
+- `TickBars`: a fixed number of trades; the count begins again at each open and close.
+- `VolumeBars`: a fixed number of contracts since the open. A trade is never split: all of it belongs to the bar in
+  which its first contract falls. A bar may so exceed its number, and the next bar gets that much less.
 
-Ticks come in the order in which they were told. One that is stamped earlier than one before it counts as of that
-earlier one's time, so it never changes a bar that has closed.
+Ticks are taken in the order in which they arrived. A tick with an earlier stamp than a tick before it counts at the
+later time, so it never changes a bar that has closed.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ NEVER = Nanos(2**63 - 1)
 
 @dataclass(frozen=True, slots=True)
 class TimeBars:
-    """A bar each so many seconds; `over_breaks`: a break of the session does not end it."""
+    """A bar every `seconds`; with `over_breaks`, a break within the session does not end it."""
 
     seconds: int
     over_breaks: bool = False
@@ -43,7 +43,7 @@ class TimeBars:
 
 @dataclass(frozen=True, slots=True)
 class TickBars:
-    """A bar each so many trades."""
+    """A bar every `count` trades."""
 
     count: int
 
@@ -53,7 +53,7 @@ class TickBars:
 
 @dataclass(frozen=True, slots=True)
 class VolumeBars:
-    """A bar each so many contracts."""
+    """A bar every `contracts` contracts."""
 
     contracts: int
 
@@ -66,7 +66,7 @@ BarRule = TimeBars | TickBars | VolumeBars
 
 @dataclass(frozen=True, slots=True)
 class TickArrays:
-    """Trades as columns, in the order in which they were told; all of one length."""
+    """Trades as columns of one length, in the order in which they arrived."""
 
     at: Integers
     prices: Floats
@@ -76,7 +76,7 @@ class TickArrays:
         """Check that the columns belong together.
 
         Raises:
-            ValueError: another type or length.
+            ValueError: a column has another type, or another length than the others.
         """
         if not len(self.at) == len(self.prices) == len(self.sizes):
             raise ValueError("columns of ticks differ in length")
@@ -92,7 +92,7 @@ class TickArrays:
 
 @dataclass(frozen=True, slots=True)
 class BarArrays:
-    """Bars as columns, oldest first; all are closed but perhaps the last."""
+    """Bars as columns, oldest first; all are closed, except the last when `is_last_closed` is False."""
 
     opened_at: Integers
     closed_at: Integers
@@ -120,8 +120,8 @@ class BarArrays:
 def bars_of(ticks: TickArrays, rule: BarRule, hours: MarketHours, until: Nanos | None = None) -> BarArrays:
     """Return the bars of ticks.
 
-    `until` is the moment up to which the ticks are complete, the last tick's when left out: it decides whether the
-    last bar is closed.
+    `until` is the moment up to which the ticks are complete (None: up to the last tick). It decides whether the last
+    bar is closed.
     """
     if not len(ticks):
         none, no_prices = np.empty(0, np.int64), np.empty(0, np.float64)
@@ -185,7 +185,7 @@ def _first_ticks(at: Integers, sizes: Integers, rule: BarRule, edges: Integers) 
 def _crossings(rising: Integers, start: int, step: int) -> Integers:
     """Return where a rising array enters a new interval of the grid `start`, `start + step` and so on.
 
-    Looks the grid up in the array where the grid is coarse, and the array in the grid where that is the shorter way.
+    A coarse grid is looked up in the array, because it has fewer points; else each element is divided by the step.
     """
     first, last = (int(rising[0]) - start) // step, (int(rising[-1]) - start) // step
     if last - first < len(rising) // 8:
@@ -208,7 +208,7 @@ def _in_order(at: Integers) -> Integers:
 
 
 def _strictly_rising(times: Integers) -> Integers:
-    """Return times that differ by a nanosecond at least: the key of a candle, also in a burst of one time stamp."""
+    """Return times at least 1 ns apart: they are the keys of candles, and a burst of ticks may have one stamp."""
     steps = np.arange(len(times))
     return np.asarray(np.maximum.accumulate(times - steps) + steps)
 

@@ -1,4 +1,4 @@
-"""Ticks into bars, one at a time: the forming bar as a plain object. The same bars as `bars.bars_of`."""
+"""Ticks into bars, one tick at a time; the forming bar is a `Candle`. Makes the same bars as `bars.bars_of`."""
 
 from tradeproc.domain.candles import Candle, Tick
 from tradeproc.domain.market_hours import MarketHours
@@ -9,8 +9,8 @@ from tradeproc.market.bars import BarRule, TickBars, TimeBars, edges_of
 class BarBuilder:
     """Assembles the bars of one contract and one rule.
 
-    What `add` and `advance` return is in order: closed candles, which never change again, then the forming one. The
-    forming candle is the builder's own and changes with the next tick: send it or copy it at once.
+    `add` and `advance` return closed candles first, which never change again, then the forming one. The forming
+    candle belongs to the builder, which changes it with the next tick: send it or copy it at once.
     """
 
     __slots__ = ("_begin", "_end", "_hours", "_last_opened_at", "_length", "_now", "_rule", "_volume", "live")
@@ -24,7 +24,7 @@ class BarBuilder:
         self.live: Candle | None = None
 
     def add(self, tick: Tick) -> list[Candle]:
-        """Take a tick and return the candles that it closed, then the one it changed, if that still forms."""
+        """Take a tick and return the candle that its time closed, if any, then the candle that holds the tick."""
         changed = self.advance(tick.at) if tick.at > self._now else []
         if self._now >= self._end:
             self._enter_stretch()
@@ -46,9 +46,9 @@ class BarBuilder:
         return changed
 
     def advance(self, now: Nanos) -> list[Candle]:
-        """Let time pass without a tick, and return the candle that closes with it.
+        """Advance the time without a tick, and return the candle that closes by it, if any.
 
-        A tick that comes later counts as of `now` at least.
+        A later tick with an earlier stamp counts at `now`.
         """
         self._now = max(self._now, now)
         bar = self.live

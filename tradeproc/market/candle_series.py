@@ -1,7 +1,7 @@
 """`CandleSeries`: the closed candles of one contract and interval as numpy arrays, and the forming one.
 
-Private to one trader and updated in place. Candles are told apart by `opened_at`: a candle that comes again
-(feeds repeat their newest two after every reconnect) is recognised, and only an `ADDED` one may run a strategy.
+It belongs to one trader and is updated in place. A candle is identified by its `opened_at`, so one that comes again
+is recognised (feeds repeat their newest two after every reconnect). Only an `ADDED` candle may run a strategy.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,25 +24,25 @@ class Placement(Enum):
     """What `add_or_replace` did with a candle; a strategy runs on `ADDED` and on nothing else."""
 
     ADDED = "added"
-    """A new closed candle, younger than all before it."""
+    """A new closed candle, later than all others."""
     REPLACED = "replaced"
-    """A known candle with other values; the newer values stand now."""
+    """A known candle came with other values, which replaced the old ones."""
     INSERTED = "inserted"
-    """A late closed candle between known ones; it stands in its place, but is not news."""
+    """A late closed candle, put between known ones; no strategy runs for it."""
     SAME = "same"
     """A known candle with the values we have."""
     FORMING = "forming"
     """An open candle; it is `partial` now."""
     TOO_OLD = "too_old"
-    """Older than the window, or an open candle of a time that has closed; left out."""
+    """Left out: it is older than the window, or it is an open candle of a time that has closed."""
 
 
 class CandleSeries:
-    """Closed candles, oldest first, in arrays that grow by amortised copies and never past a bound.
+    """Closed candles, oldest first, in arrays that grow by amortised copies up to a bound.
 
-    The arrays are read-only views, NaN-free, all of `len(series)`: `times` (int64, the `opened_at`), `opens`,
-    `highs`, `lows`, `closes`, `volumes` (float64). A view shows the moment it was taken; a later `REPLACED` may
-    still show through it, so copy what you keep. `maximum` is how many candles are kept: the oldest go first.
+    The arrays are read-only views without NaN, all of `len(series)`: `times` (int64, the `opened_at`), `opens`,
+    `highs`, `lows`, `closes`, `volumes` (float64). A view keeps its length, but a later `REPLACED` may change values
+    in it: copy what you keep. `maximum` is how many candles are kept; the oldest are dropped first.
     """
 
     __slots__ = ("_buffer", "_end", "_keys", "_shown", "_shown_keys", "_start", "maximum", "partial")
@@ -150,7 +150,7 @@ class CandleSeries:
 
     def _insert(self, at: int, candle: Candle) -> None:
         offset = at - self._start
-        self._move()  # into fresh arrays: views handed out earlier keep their length and order
+        self._move()  # into fresh arrays, so that views handed out earlier keep their values and order
         at = self._start + offset
         for array in (self._buffer, self._keys):
             array[:, at + 1 : self._end + 1] = array[:, at : self._end].copy()
@@ -169,7 +169,7 @@ class CandleSeries:
         self._shown.flags.writeable = self._shown_keys.flags.writeable = False
 
     def _move(self) -> None:
-        """Copy what is kept to the front of fresh arrays, twice as large as that up to twice the bound."""
+        """Copy the kept candles to the front of fresh arrays of twice their number, at most twice the bound."""
         length, kept = len(self), slice(self._start, self._end)
         buffer, keys = self._buffer, self._keys
         self._allocate(max(min(_FIRST_CAPACITY, 2 * self.maximum), min(2 * length, 2 * self.maximum), length + 1))
@@ -178,11 +178,11 @@ class CandleSeries:
 
 
 def merge(history: Sequence[Candle], live: Sequence[Candle]) -> list[Candle]:
-    """Return one list, oldest first, from fetched history and what a subscription brought meanwhile.
+    """Return one list, oldest first, from fetched history and the candles that a subscription brought meanwhile.
 
-    Subscribe first, then fetch, then merge: nothing falls between. Of two candles of the same time a closed one
-    wins over an open one, else the live one, which was told later; of several live ones the last. Only the
-    newest may be open: an older open candle is half a bar, and a hole is more honest.
+    Subscribe first, then fetch, then merge, so that no candle is missed. Of two candles of the same time a closed one
+    wins over an open one; else the live one wins, because it is newer; of several live ones the last. Only the newest
+    candle may be open: an older open one is incomplete, and is left out rather than used.
     """
     found: dict[Nanos, Candle] = {}
     for candle in (*history, *live):

@@ -1,13 +1,13 @@
 """Strategies: the contract, the loader, indicators and three worked examples.
 
 A strategy is one file with one class: arguments with defaults, and one function that is called with every new
-closed candle and returns one decision. Inside: pure code. Never: a clock, a socket, chance, a log, or an order sent
-by itself.
+closed candle and returns one decision. Its code is pure: it uses no clock, socket, random number or log, and sends no
+order itself.
 
     contract.py       what a strategy sees and what it may decide
-    returned.py       what a strategy returned, read at the door
+    returned.py       checks what a strategy returned
     loading.py        finds one by name and checks it; arguments.py its arguments
-    folder.py         helper modules beside its file, and who may write them
+    folder.py         imports helper modules beside its file, and refuses files that others may write
     indicators.py     averages, ranges, highest and lowest over arrays
     moving_average_cross.py opening_range_breakout.py donchian_atr.py   the examples
 

@@ -1,7 +1,7 @@
 """Arguments of a strategy: check how they are declared, and make them from configured values.
 
-Types are int, float, bool, str and Decimal. A whole number will do for a float; for a Decimal any number or a text.
-Nothing else is converted: a quoted number or a rounded fraction is more likely a slip than a wish.
+Types are int, float, bool, str and Decimal. A float may be given as a whole number, a Decimal as any number or a
+text. Nothing else is converted, because a quoted number or a fraction for an int is more likely a mistake.
 """
 
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ def make_arguments(declared: type[Any], given: Mapping[str, Any]) -> Any:
     hints = get_type_hints(declared)
     values: dict[str, Any] = {}
     for name, each in given.items():
-        # a sweep hands in what numpy made; `item` gives Python's own
+        # a parameter sweep may give numpy's scalars; `item` makes them Python's numbers
         value = each.item() if isinstance(each, np.generic) else each
         if name not in known:
             raise BadArgument(f"unknown argument {name!r}{_nearest(name, list(known))}")

@@ -2,7 +2,7 @@
 
 A strategy is a class that satisfies `Strategy`, in a file of its own. It is called once for every new closed candle,
 synchronously, and returns one `Decision` and its next state. The same call with the same values must give the same
-decision: no clock, no chance, no files, no network. `view.market_at` is the time.
+decision, so it uses no clock, random number, file or network. `view.market_at` is the time.
 
 State is not stored. After a restart `start` is called again while the position and the orders are still there,
 so derive what you can from `view.candles`, `view.position` and `view.orders`, and keep little else.
@@ -79,8 +79,9 @@ NOTHING = Nothing()
 class SubmitOrder:
     """Send one order.
 
-    `limit` and `stop` are those that `type` needs. An `ENTRY` may be refused by limits or a halt; an `EXIT` never is
-    by those, but one that working exits leave nothing to close is. `reason` goes into the order's history.
+    Give the prices `limit` and `stop` that `type` needs. Limits and a halt may refuse an `ENTRY`, but never an
+    `EXIT`; an `EXIT` is refused only when working exits already cover the whole position. `reason` goes into the
+    order's history.
     """
 
     side: Side
@@ -98,8 +99,8 @@ class SubmitOrder:
 class SubmitBracket:
     """Send an entry with its stop loss and an optional profit target, in the broker's own native structure.
 
-    The legs start to work as the entry fills, one cancels the other, and they stay until cancelled whatever
-    `time_in_force` says of the entry. This is the way to enter: a position without a working stop raises an alarm.
+    The legs start to work as the entry fills, and one cancels the other. `time_in_force` is that of the entry; the
+    legs work until cancelled. Enter with a bracket, because a position without a working stop raises an alarm.
     """
 
     side: Side
@@ -158,25 +159,25 @@ Decision = Nothing | SubmitOrder | SubmitBracket | ModifyOrders | CancelOrders |
 class Strategy(Protocol[A_contra, S]):
     """A trading idea. Its class is made without arguments and holds nothing between calls.
 
-    `name` is how logs and the database call it. `Arguments` is a frozen dataclass whose fields are int, float,
-    bool, str or Decimal, each made by `argument(...)`: a default, a help text and a range. What must go together is
-    checked in its `__post_init__`, if it has one: a ValueError there refuses the session in its words, before it is
-    created. `moving_average_cross.py` shows it.
+    `name` is its name in logs and the database. `Arguments` is a frozen dataclass whose fields are int, float, bool,
+    str or Decimal, each made by `argument(...)` with a default, a help text and a range. Its `__post_init__` may
+    check arguments that depend on each other: a ValueError there refuses the session before it is created, and its
+    text is shown. `moving_average_cross.py` is an example.
     """
 
     @property
     def name(self) -> str:
-        """Return the strategy's name; a plain class attribute will do."""
+        """Return the strategy's name; a plain class attribute is enough."""
 
     @property
     def Arguments(self) -> type[Any]:  # noqa: N802
-        """Return the type of its arguments; a nested dataclass will do."""
+        """Return the type of its arguments; a nested dataclass is enough."""
 
     def warmup(self, arguments: A_contra) -> int:
         """Return how many closed candles to fetch before the first call.
 
-        The broker may have fewer (a young contract, a short tape), and calls start all the same: a strategy that
-        cannot do with fewer answers NOTHING while `len(view.candles)` is too small.
+        The broker may have fewer (a new contract, a short tape), and then calls start with fewer. A strategy that
+        needs all of them returns NOTHING while `len(view.candles)` is too small.
         """
 
     def start(self, arguments: A_contra) -> S:
@@ -187,7 +188,7 @@ class Strategy(Protocol[A_contra, S]):
 
 
 AnyStrategy = Strategy[Any, Any]
-"""A loaded strategy, whose argument and state types only it knows."""
+"""A loaded strategy; only the strategy itself knows the types of its arguments and state."""
 
 
 def argument(default: T, *, help: str, min: float | None = None, max: float | None = None) -> T:

@@ -1,7 +1,7 @@
 """Donchian channel with an ATR stop: follow a close beyond the highest high or lowest low, and trail the stop.
 
-It shows how to change a working order: the bracket's stop loss follows the price, and only ever towards it. After a
-restart it finds position and stop in the view and goes on trailing.
+It shows how to change a working order: the bracket's stop loss is only ever moved towards the price. After a restart
+it finds the position and the stop in the view and goes on trailing.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class DonchianAtr:
         """Keep nothing between calls."""
 
     def on_candle(self, view: View, state: None, arguments: Arguments) -> tuple[Decision, None]:
-        """Trail the stop of a position; when there is nothing at all, look for a breakout."""
+        """Trail the stop of a position; without a position and orders, look for a breakout."""
         if len(view.candles) < self.warmup(arguments):
             return NOTHING, None
         # always over the same number of candles, so that a restart computes the same
@@ -56,7 +56,7 @@ def entry(view: View, channel: int, distance: float) -> Decision:
 
 
 def trail(view: View, distance: float) -> Decision:
-    """Return a change that brings the stop loss nearer, NOTHING when it is near enough or not there to change."""
+    """Return a change that moves the stop loss nearer; NOTHING if it is near enough or no stop can be changed."""
     order, sign = view.stop_loss, 1 if view.position > 0 else -1
     if order is None or order.stop is None:
         return NOTHING

@@ -1,7 +1,7 @@
-"""The folder of a strategy's file: helper modules beside it import, and what others may write is refused.
+"""The folder of a strategy's file: helper modules beside it can be imported; files that others may write are refused.
 
-A helper is found last, after everything that is installed, and only while no other strategy's folder was loaded
-since; two strategies may each have their own `helpers.py`. `import helpers` and `from . import helpers` both work.
+`import helpers` and `from . import helpers` both work. A helper is looked for after all installed modules, and only
+in the folder of the strategy that was loaded last, so that two strategies may each have their own `helpers.py`.
 """
 
 import grp
@@ -20,11 +20,11 @@ from tradeproc.errors import Halt
 
 
 class Writable(Halt):
-    """A strategy file that somebody else may change: it would run with our rights; a person must mend that."""
+    """A strategy file that somebody else may change, and so run code with our rights; a person must mend its mode."""
 
 
 class _Beside:
-    """Finds what `import` asks for in the folder of the strategy that was loaded last; asked after all others."""
+    """Finds modules in the folder of the strategy that was loaded last; Python asks it after all other finders."""
 
     folder: Path | None = None
 
@@ -40,10 +40,10 @@ class _Beside:
 
 
 class _Relative:
-    """Finds what `from .` asks for; asked first, because the usual finder would not look who may write it."""
+    """Finds the modules of `from .`; Python asks it first, as the usual finder does not check who may write them."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """Find a module of a strategy's folder, none for any other name.
+        """Find a module of a strategy's folder; return None for any other name.
 
         Raises:
             Writable: somebody else may write it.
@@ -62,7 +62,7 @@ _BESIDE, _RELATIVE = _Beside(), _Relative()
 
 
 def enter(file: Path) -> str:
-    """Make a strategy's folder the one whose modules import, and return the name that its own module gets.
+    """Make a strategy's folder the one that modules are imported from, and return the name for the file's module.
 
     Raises:
         Writable: somebody else may write the file or its folder.
@@ -85,7 +85,7 @@ def enter(file: Path) -> str:
 
 
 def _forget(old: Path | None, new: Path) -> None:
-    """Let go of another folder's helpers that have the name of one here; their strategy keeps its own."""
+    """Remove the old folder's helpers that share a name with one in the new; their strategy keeps its references."""
     for name, module in list(sys.modules.items()):
         origin = getattr(module, "__file__", None)
         if origin is None or name.startswith(_PREFIX) or old is None or old not in Path(origin).parents:
@@ -99,7 +99,7 @@ def refuse_writable(file: Path) -> None:
     """Refuse a file that others may change, by itself or through its folder.
 
     Raises:
-        Writable: they may.
+        Writable: others may change it.
     """
     file = file.resolve()
     for path in (file, file.parent, file.parent / "__pycache__"):
@@ -110,13 +110,13 @@ def refuse_writable(file: Path) -> None:
         if found.st_uid not in (os.geteuid(), 0):
             raise Writable(f"{path} belongs to {_user(found.st_uid)}, who may change what runs here; make it yours")
         is_open = found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and not _is_ours_alone(found.st_gid))
-        # in a folder as /tmp others may add files, but not replace ours
+        # in a folder with the sticky bit, as /tmp, others may add files but not replace ours
         if is_open and not (stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX):
             raise Writable(f"{path} may be written by others, and would run with your rights: chmod go-w {path}")
 
 
 def _is_ours_alone(group: int) -> bool:
-    """Tell whether a group has no other member: each user's own group, as many systems make it."""
+    """Tell whether a group has no member but us and root; many systems give each user such a group."""
     me = os.geteuid()
     try:
         members = {pwd.getpwnam(name).pw_uid for name in grp.getgrgid(group).gr_mem}

@@ -22,7 +22,7 @@ def sma(values: Floats, length: int) -> Floats:
 
 
 def ema(values: Floats, length: int) -> Floats:
-    """Return the exponential moving average with weight 2 / (length + 1), begun with the mean of the first `length`.
+    """Return the exponential moving average of weight 2 / (length + 1), begun with the mean of the first `length`.
 
     Source: John J. Murphy, "Technical Analysis of the Financial Markets", chapter 9; the usual seeding with an SMA.
     """
@@ -30,7 +30,7 @@ def ema(values: Floats, length: int) -> Floats:
 
 
 def true_range(highs: Floats, lows: Floats, closes: Floats) -> Floats:
-    """Return the greatest of high - low, |high - close before| and |low - close before|; the first is high - low.
+    """Return the greatest of high - low, |high - close before| and |low - close before|; at first high - low.
 
     Source: J. Welles Wilder, "New Concepts in Technical Trading Systems" (1978), "The Volatility Index".
     """
@@ -43,8 +43,8 @@ def true_range(highs: Floats, lows: Floats, closes: Floats) -> Floats:
 def atr(highs: Floats, lows: Floats, closes: Floats, length: int) -> Floats:
     """Return the average true range with Wilder's smoothing: (before x (length - 1) + true range) / length.
 
-    Begun with the mean of the first `length` true ranges, so it depends on where the array starts; a warm-up of
-    five times `length` makes that less than 1 %.
+    It starts with the mean of the first `length` true ranges, so it depends on where the array starts. After five
+    times `length` candles that mean still has a weight of less than 2 %.
 
     Source: J. Welles Wilder, "New Concepts in Technical Trading Systems" (1978), "The Volatility Index".
     """

@@ -1,4 +1,4 @@
-"""Load a strategy by name and check it at the door; build its arguments from configuration.
+"""Load a strategy by name, check it against the contract, and build its arguments from configured values.
 
 A strategy is named in one of three ways:
 
@@ -6,8 +6,8 @@ A strategy is named in one of three ways:
     my_package.ideas:MyCross              module and class
     moving_average_cross                  an entry point of the group `tradeproc.strategies`
 
-This module reads files and runs the code in them, the one impure thing in this folder: it runs once at start-up,
-before the engine turns.
+This module and `folder.py` read files and run the code in them; nothing else in this package is impure. They are used
+once at start-up, before the engine runs.
 """
 
 import importlib
@@ -49,10 +49,10 @@ def load_strategy(reference: str, base: Path | None = None) -> AnyStrategy:
 
     Args:
         reference: file, `module:Class` or entry point name.
-        base: what a relative file is relative to; the working folder when left out.
+        base: the folder that a relative file is in; the working folder when left out.
 
     Raises:
-        BadStrategy: it is not there, does not load, or does not keep the contract; one line says which.
+        BadStrategy: it does not exist, cannot be loaded, or breaks the contract; one line says which.
     """
     place, _, attribute = reference.strip().partition(":")
     if place.endswith(".py"):

@@ -1,7 +1,7 @@
 """Moving-average cross: buy when a fast average of the closes rises through a slow one, sell when it falls.
 
-The simplest whole strategy: read it as a tutorial. It shows arguments, warm-up, state, a bracket, and what to do
-about a position that was there before.
+The simplest complete strategy; read it as a tutorial. It shows arguments, warm-up, state, a bracket, and how to treat
+a position that is left from before a restart.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tradeproc.strategies.indicators import Floats, sma
 
 
 class MovingAverageCross:
-    """Always enter with a stop loss; on the opposite cross close first, and turn round once flat."""
+    """Enter with a stop loss; on the opposite cross close the position first, and enter the other way once flat."""
 
     name = "moving_average_cross"
 
@@ -25,7 +25,7 @@ class MovingAverageCross:
         stop_ticks: int = argument(40, help="distance of the stop loss from the close, in ticks", min=1, max=10_000)
 
         def __post_init__(self) -> None:
-            """Refuse what does not go together: without it the averages would cross the wrong way round."""
+            """Refuse a fast average that is not shorter than the slow one: buying and selling would be exchanged."""
             if self.fast >= self.slow:
                 raise ValueError(f"fast must be below slow, not {self.fast} and {self.slow}")
 
@@ -33,15 +33,15 @@ class MovingAverageCross:
     State = Side | None
 
     def warmup(self, arguments: Arguments) -> int:
-        """Ask for one candle more than the slow average has: a cross needs the value before."""
+        """Ask for one candle more than the slow average has, because a cross needs its value before."""
         return arguments.slow + 1
 
     def start(self, arguments: Arguments) -> State:
-        """Want nothing."""
+        """Begin without a side to take."""
         return None
 
     def on_candle(self, view: View, state: State, arguments: Arguments) -> tuple[Decision, State]:
-        """Close what is against a new cross, then enter with it."""
+        """Close a position against the newest cross, then enter in its direction."""
         closes = view.candles.closes
         if len(closes) <= arguments.slow:
             return NOTHING, state
@@ -50,7 +50,7 @@ class MovingAverageCross:
             return NOTHING, None
         if view.position * wanted.sign > 0:  # already there, perhaps since before a restart
             return NOTHING, None
-        if not view.is_idle:  # the other way, or an order still working: clear the table first
+        if not view.is_idle:  # a position the other way, or an order still working: get flat first
             return ClosePosition(f"cross to {wanted}"), wanted
         distance = arguments.stop_ticks * float(view.instrument.tick_size)
         stop_loss = view.candle.close - wanted.sign * distance

@@ -1,7 +1,7 @@
 """Opening-range breakout: take the first close outside the range of the session's first minutes, with a bracket.
 
-It shows how to do without state: all it needs is read from the candles since the exchange opened, so it comes to the
-same answer after a restart in the middle of the day, and never trades a breakout twice.
+It shows a strategy without state: it reads all it needs from the candles since the exchange opened, so that it
+decides the same after a restart in the middle of the day, and never trades a breakout twice.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class OpeningRangeBreakout:
         exit_minutes: int = argument(1320, help="minutes after the open at which to be flat", min=2, max=1440)
 
         def __post_init__(self) -> None:
-            """Refuse a day that is over before its range is known."""
+            """Refuse an exit before the range is complete."""
             if self.range_minutes >= self.exit_minutes:
                 told = f"{self.range_minutes} and {self.exit_minutes}"
                 raise ValueError(f"range_minutes must be below exit_minutes, not {told}")
@@ -40,7 +40,7 @@ class OpeningRangeBreakout:
         """Keep nothing between calls."""
 
     def on_candle(self, view: View, state: None, arguments: Arguments) -> tuple[Decision, None]:
-        """Leave before the close; else enter on the first close outside the range."""
+        """Close the position `exit_minutes` after the open; before, enter on the first close outside the range."""
         if view.session_opened_at is None:
             return NOTHING, None
         if view.candle.closed_at >= view.session_opened_at + arguments.exit_minutes * MINUTE:
@@ -53,7 +53,7 @@ class OpeningRangeBreakout:
 def entry(view: View, opened_at: int, arguments: OpeningRangeBreakout.Arguments) -> Decision:
     """Return a bracket when the newest candle is the first to close outside the opening range."""
     bars = view.candles
-    if bars.times[0] > opened_at:  # the open is not among our candles: the range is not known
+    if bars.times[0] > opened_at:  # our candles begin after the open, so the range is not known
         return NOTHING
     first, end = np.searchsorted(bars.times, [opened_at, opened_at + arguments.range_minutes * MINUTE])
     if first == end or end == len(bars):

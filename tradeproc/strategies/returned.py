@@ -1,9 +1,9 @@
-"""What a strategy returned, read at the door: pure, the contract's decision in plain values, or why it is none.
+"""Checks what a strategy returned: makes it a decision in plain values, or raises what is wrong with it. Pure.
 
 Numbers of every kind become Python's own (numpy's scalars too), texts become storable ones, lists become tuples.
-What is of the wrong kind (a text where a `Side` belongs, no state beside the decision) is a fault of the strategy and
-raises `BadReturn`. A value of the right kind that makes no sense (0 contracts, a price that is no number) stays as it
-is: the engine refuses the decision.
+A value of the wrong kind (a text instead of a `Side`, no state beside the decision) is a fault of the strategy and
+raises `BadReturn`. A value of the right kind that makes no sense (0 contracts, a NaN price) stays as it is, and the
+engine refuses the decision.
 """
 
 from collections.abc import Iterable
@@ -59,7 +59,7 @@ def read_return(returned: object) -> tuple[Decision, Any]:
 
 
 def whole(value: object, what: str) -> int:
-    """Return a whole number of any kind of number; one with a fraction is cut by nobody.
+    """Return a number of any kind as an int; a number with a fraction is refused, not rounded.
 
     Raises:
         BadReturn: it is no number, or has a fraction.
@@ -102,7 +102,7 @@ def _plain(decision: object) -> Decision:
 
 
 def _order(decision: SubmitOrder | SubmitBracket) -> dict[str, Any]:
-    """Return what all orders have but side, quantity and role."""
+    """Return the values that entries, exits and brackets share, except side and quantity."""
     return {
         "type": _one_of(OrderType, decision.type, "type"),
         "limit": _price(decision.limit, "limit"),
@@ -148,7 +148,7 @@ def _reason(value: object) -> str:
 
 
 def _contracts(value: object) -> Contracts:
-    # a quantity with a fraction goes on as it is, to be refused in the words of the engine
+    # a quantity with a fraction stays as it is, and the engine refuses it
     return Contracts(_quantity(value, "quantity"))  # type: ignore[arg-type]
 
 
@@ -175,7 +175,7 @@ def _price(value: object, what: str) -> float | Decimal | None:
 
 
 def _number(value: Any, what: str) -> int | float | Decimal:
-    """Return a number as Python's own, its digits as the strategy's kind of number writes them."""
+    """Return a number as Python's int, float or Decimal, with the digits that its own type shows."""
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | Decimal | np.integer | np.floating):
@@ -183,9 +183,10 @@ def _number(value: Any, what: str) -> int | float | Decimal:
     if isinstance(value, Decimal):
         return value
     if isinstance(value, int | np.integer):
-        # Python does not even write a whole number of thousands of digits: it goes on in short, and is refused
+        # Python refuses to format an int of thousands of digits; as a rounded Decimal it can be refused with a
+        # message
         return int(value) if abs(int(value)) < _MOST_WHOLE else +Decimal(int(value))
-    # a shorter float than Python's would get digits that nobody wrote
+    # a float32 converted to a float would get digits that its own text does not show
     return float(value) if isinstance(value, float) else _digits(value)
 
 

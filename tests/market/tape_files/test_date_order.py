@@ -1,4 +1,4 @@
-"""Dates as 02/01/2024: month or day first is said, betrayed by a day above 12 anywhere in the file, or told."""
+"""Dates as 02/01/2024: month or day first is said, proven by a day above 12 anywhere in the file, or assumed."""
 
 from datetime import date, timedelta
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tradeproc.domain.units import SECOND, iso
 from tradeproc.market.tape_files.file_reading import Reading, TapeHints, read
-from tradeproc.market.tape_files.findings import betrayed, examine
+from tradeproc.market.tape_files.findings import examine, stamp_contradiction
 from tradeproc.market.tape_files.lines import LONGEST_LINE, UnreadableTape
 
 CHICAGO = "America/Chicago"
@@ -282,8 +282,8 @@ def test_a_bar_at_the_very_open_or_close_of_a_session_betrays_a_wrong_stamp(
 
     wrong, right = (reading(text, wanted=TapeHints(stamp=stamp)) for stamp in (said, other))
 
-    assert f"--stamp {other}" in (betrayed(wrong) or "")
-    assert betrayed(right) is None
+    assert f"--stamp {other}" in (stamp_contradiction(wrong) or "")
+    assert stamp_contradiction(right) is None
     # what nobody said is not guessed either, but what speaks for it is told
     asked = reading(text)
     assert len(asked.questions) == 1 and f"(--stamp {other})" in examine(asked).warnings[-1]

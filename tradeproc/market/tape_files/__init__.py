@@ -1,4 +1,4 @@
-"""Tapes as files hold them: bytes in, numpy arrays out. Pure: no file, clock or log; `localbroker/` opens the files.
+"""Tapes as files: bytes in, numpy arrays out. Pure: no file, clock or log; `localbroker/` opens the files.
 
     lines.py        chunks of bytes into blocks of whole lines, whatever the encoding and line ends
     cells.py        a block of lines into cells: where each begins and ends, and which are written alike
@@ -9,8 +9,8 @@
     naming.py       contracts as vendors and file names write them
     grid.py         prices onto the tick grid, also where a vendor rounded a fraction
     row_blocks.py   the rows of a file as columns, block by block
-    file_reading.py all of it: a file's bytes into trades, or the one error `UnreadableTape`
-    findings.py     what a person wants to know of it: gaps, duplicates, stamps that contradict the market hours
+    file_reading.py uses all of these: a file's bytes into trades, or the one error `UnreadableTape`
+    findings.py     what a person should know about a tape: gaps, duplicates, stamps that contradict the market hours
 
 Start reading at `file_reading.py`.
 """

@@ -1,7 +1,7 @@
-"""A block of lines into cells: where each begins and ends in the bytes. Nothing is copied for a cell.
+"""A block of lines into cells: where each begins and ends in the bytes, so that no cell is copied.
 
 Cells are read by their form: `4750.25` has the form `0000.00`. A column has few forms, and all cells of one form are
-turned into numbers at once. This is what makes a busy day load in seconds.
+turned into numbers at once. Because of this, a busy day loads in seconds.
 """
 
 import csv
@@ -44,14 +44,14 @@ class Block:
         return found.decode("utf-8", "replace")
 
     def refuse(self, row: int, column: int, problem: str) -> UnreadableTape:
-        """Return the error of a cell; `problem` is followed by what stands there."""
+        """Return the error of a cell; the message is `problem`, followed by the cell's text."""
         text = self.text(row, column)
         shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
         return UnreadableTape(int(self.lines[row]), f"{problem}, not {shown!r}")
 
 
 class CellForm(NamedTuple):
-    """Cells written alike: their form, their rows, and (rows, width) the values of their digits."""
+    """Cells of one form, with their rows; `digits` is (rows, width) and holds the values of their digits."""
 
     form: str
     rows: Integers
@@ -82,7 +82,7 @@ def split(lines: Lines, separator: bytes, columns: int) -> Block:
 
 
 def forms(block: Block, column: int) -> Iterator[CellForm]:
-    """Yield the cells of a column, those written alike together, in the order of their first rows."""
+    """Yield the cells of a column grouped by their form, in the order of the first row of each form."""
     starts, widths = block.starts[:, column], block.ends[:, column] - block.starts[:, column]
     rest = np.arange(len(block))
     while len(rest):
@@ -130,7 +130,7 @@ def _regular(raw: bytes, separator: bytes, columns: int, numbers: Integers) -> B
 
 
 def _trimmed(block: Block) -> Block | None:
-    """Return the cells without blanks around them; None when there are so many that this is no fast way."""
+    """Return the cells without blanks around them; None when a cell has too many for this to be fast."""
     data, starts, ends = block.data, block.starts, block.ends
     for _ in range(WIDEST_CELL):
         leading = np.isin(data[starts], _BLANKS) & (starts < ends)
@@ -142,7 +142,7 @@ def _trimmed(block: Block) -> Block | None:
 
 
 def _one_by_one(lines: Lines, separator: bytes, columns: int) -> Block:
-    """Return the cells of lines of which some are blank, or quote their separators."""
+    """Return the cells of lines that need a slower way: some are blank, or quote their separators."""
     rows: list[bytes] = []
     numbers: list[int] = []
     text = lines.raw.decode("utf-8", "replace").split("\n")

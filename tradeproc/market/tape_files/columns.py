@@ -1,4 +1,4 @@
-"""Cells into prices, sizes and names; one error names line, field and what stands there."""
+"""Cells into prices, sizes and names; an error names the line, the field and the text of the cell."""
 
 import re
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ from tradeproc.market.tape_files.cells import WIDEST_CELL, Block, Integers, form
 Floats = npt.NDArray[np.float64]
 
 LARGEST_SIZE = 10**12
-# of a price that is exact although it has no decimals, as 109'09
+# the number of decimals of a price that is exact although it is written without decimals, as 109'09
 EXACT = 99
-# a comma before three digits may part thousands, and is left to `price_of`
+# a comma before three digits may separate thousands, so such a cell is left to `price_of`
 _PLAIN = re.compile(r"([+-]?)(0*)(?:(?:\.|,(?!000$))(0*))?")
 _WHOLE = re.compile(r"\+?(0{1,18})(?:\.(0*))?")
 _MOST_DIGITS = 18
@@ -39,7 +39,7 @@ def prices(block: Block, column: int, name: str, scale: int = 0) -> Prices:
     """Return the prices of a column; `scale` decimals are implied in those written without a dot.
 
     Raises:
-        Unreadable: a cell is no number.
+        UnreadableTape: a cell is no number.
     """
     found = Prices(np.empty(len(block)), np.empty(len(block), np.int8))
     for form in forms(block, column):
@@ -66,7 +66,7 @@ def whole(block: Block, column: int, name: str, least: int) -> Integers:
     """Return the whole numbers of a column; `812.0` and `1,812` are whole.
 
     Raises:
-        Unreadable: a cell is none, or is too small or absurdly large.
+        UnreadableTape: a cell is no whole number, is below `least`, or is above `LARGEST_SIZE`.
     """
     found = np.empty(len(block), np.int64)
     for form in forms(block, column):
@@ -87,7 +87,7 @@ def whole(block: Block, column: int, name: str, least: int) -> Integers:
 
 @dataclass(slots=True)
 class Names:
-    """The texts of a column by number; the same text has the same number in every block."""
+    """A number for each text of a column; the same text has the same number in every block."""
 
     known: dict[str, int] = field(default_factory=dict)
 
@@ -95,7 +95,7 @@ class Names:
         """Return the number of each cell's text.
 
         Raises:
-            Unreadable: a cell is too wide.
+            UnreadableTape: a cell is too wide.
         """
         starts, widths = block.starts[:, column], block.ends[:, column] - block.starts[:, column]
         found = np.empty(len(block), np.int64)
@@ -122,7 +122,7 @@ class Names:
 
 
 def price_of(text: str) -> tuple[float, int] | None:
-    """Return the price that an unusual text means and its decimals, or None; `4,750` alone is not understood."""
+    """Return the price that an unusual text means and its decimals, or None; `4,750` is refused as ambiguous."""
     if (match := _THIRTY_SECONDS.fullmatch(text)) is not None:
         sign, points, parts, decimals, third, plus = match.groups()
         extra = Fraction(int(decimals), 10 ** len(decimals)) if decimals else Fraction(1 if plus else 0, 2)
@@ -158,7 +158,7 @@ def _set_odd(found: Prices, block: Block, column: int, rows: Integers, name: str
 
 
 def _odd_whole(text: str) -> int:
-    """Return the whole number that an unusual text means, -1 for none."""
+    """Return the whole number that an unusual text means, or -1 if it is not one."""
     if _THOUSANDS.fullmatch(text):
         text = text.replace(",", "")
     elif _DECIMAL_COMMA.fullmatch(text):

@@ -1,7 +1,8 @@
-"""A file's bytes into trades: what is not said and cannot be known is asked, never guessed.
+"""A file's bytes into trades. What neither the file nor a person says becomes a question; it is never guessed.
 
-A bar becomes four trades: open, then low and high (high and low in a falling bar), then close, spread over the bar;
-its volume is dealt out one by one, so a small bar has trades of size 0, which move the price and fill no limit.
+A bar becomes four trades, spread over its time: open, low, high, close; in a falling bar the high comes first. Its
+volume is divided among them, so a bar of less than four contracts has trades of size 0, which move the price and fill
+no limit.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -28,10 +29,10 @@ _MOST_NAMED = 8
 
 @dataclass(frozen=True, slots=True)
 class TapeHints:
-    """What a person says of a file, each empty when it is not said.
+    """What a person says about a file; a field is empty when it is not said.
 
-    `zone` is of times without one, `stamp` is `start` or `end`, `contract` is a code as ESH24, or one of the file's
-    symbols and what it is, as `ES.c.0=ESH24`; `dates` is what those as 02/01/2024 begin with, `month` or `day`.
+    `zone` is the zone of times without one. `stamp` is `start` or `end`. `contract` is a code as ESH24, or a symbol
+    of the file with its code, as `ES.c.0=ESH24`. `dates` is `month` or `day`: what dates as 02/01/2024 begin with.
     """
 
     zone: str = ""
@@ -45,7 +46,7 @@ NOTHING_SAID = TapeHints()
 
 @dataclass(frozen=True, slots=True)
 class Trades:
-    """Trades in the order of time; `which` is the index into `contracts`, `sizes` may be 0 where a bar had few."""
+    """Trades ordered by time; `which` is the index into `contracts`, `sizes` may be 0 in bars of few contracts."""
 
     contracts: tuple[str, ...]
     times: Integers
@@ -58,9 +59,9 @@ class Trades:
 class Reading:
     """What was understood of a file. It can be played when `questions` is empty.
 
-    `symbols` is how many rows each of the file's symbols has, `stamps` the times as the file has them (UTC, one a
-    row), `bar` the length of a bar in ns, None for trades; `doubles` bars were left out, and `unsorted` rows stood
-    behind a later one.
+    `symbols` is how many rows each of the file's symbols has. `stamps` are the times of the file's rows in UTC. `bar`
+    is the length of a bar in ns, None for trades. `doubles` is how many bars were left out because another had the
+    same time, `unsorted` how many rows were earlier than the row before.
     """
 
     layout: Layout
@@ -80,7 +81,7 @@ class Reading:
 def read(
     chunks: Iterable[bytes], name: str, wanted: TapeHints, heard: Callable[[int], None] = lambda rows: None
 ) -> Reading:
-    """Return what is in a file called `name`; `heard` is told the number of rows after each block.
+    """Return what is in a file called `name`; `heard` is called with the number of rows after each block.
 
     Raises:
         UnreadableTape: names the line and the field, and what to do.
@@ -156,7 +157,8 @@ def _chosen(
         return rows, (check_contract(code),)
     meant = {each: contract_of(each, first_at) for each in symbols}
     if len(symbols) == 1 and not any(meant.values()) and not symbol:
-        # a symbol of the vendor's own and nothing to confuse it with; a mere number contradicts no name of a file
+        # one symbol that is the vendor's own: the contract named by a person holds, or that of the file's name,
+        # unless the symbol is a text that may mean another contract
         (only,) = symbols
         found = code or (contract_in(name, first_at) if not only or only.isdigit() else None)
         if found:
@@ -208,7 +210,7 @@ def _listed(symbols: Mapping[str, int]) -> str:
 
 
 def _to_utc(rows: Rows, contracts: tuple[str, ...], wanted: TapeHints, notes: _Notes) -> str:
-    """Turn the times into UTC and return what their zone is."""
+    """Convert the times to UTC and return the name of the zone they were written in, empty if unknown."""
     layout = rows.layout
     if rows.has_zone or layout.zone is Zone.UTC:
         if wanted.zone and wanted.zone != "UTC":
@@ -286,7 +288,7 @@ def _set_on_grid(rows: Rows, contracts: tuple[str, ...]) -> None:
 
 
 def _without_doubles(rows: Rows, notes: _Notes) -> Rows:
-    """Return bars of which no two are of the same contract and time; the later line counts."""
+    """Return the bars with one for each contract and time: the one in the later line."""
     order = np.lexsort((rows.at, rows.which))
     same = (np.diff(rows.at[order]) == 0) & (np.diff(rows.which[order]) == 0)
     if not same.any():

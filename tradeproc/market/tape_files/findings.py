@@ -1,4 +1,4 @@
-"""What a person wants to know of a tape before it is played: gaps, hours, stamps and steps. It changes nothing."""
+"""What a person should know about a tape before it is played: gaps, hours, stamps and steps. It changes nothing."""
 
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -17,15 +17,15 @@ Flags = npt.NDArray[np.bool_]
 
 _LONG_GAP = 30 * MINUTE
 _MOST_GAPS = 10
-# trades from which on their steps say something about the contract
+# with fewer trades than this, their steps say nothing about the contract
 _MANY = 1000
-# of all rows: so many outside the market hours are no late prints
+# a larger part of all trades outside the market hours cannot be late prints only
 _TOO_MANY_OUTSIDE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Time without a row while the market was open; `open_minutes` is how long it was open meanwhile."""
+    """A time without a row while the market was open; `open_minutes` is how long it was open in that time."""
 
     begins: Nanos
     ends: Nanos
@@ -34,7 +34,11 @@ class Gap:
 
 @dataclass(slots=True)
 class Findings:
-    """What was found; `step` is the smallest move in ticks that all prices share, `equal_rows` follow their like."""
+    """What was found about a tape.
+
+    `step` is the largest number of ticks that divides every move of the price, 0 without a move. `equal_rows` is how
+    many trades equal the trade before in all columns, `outside` how many are outside of the market hours.
+    """
 
     step: int = 0
     equal_rows: int = 0
@@ -45,7 +49,7 @@ class Findings:
 
 
 def examine(reading: Reading) -> Findings:
-    """Return what there is to say of a reading; without a contract little can be said."""
+    """Return what there is to know about a reading; without a contract only equal rows are counted."""
     found, trades = Findings(), reading.trades
     if reading.bar is None and len(trades.times) > 1:
         columns = (trades.times, trades.prices, trades.sizes, trades.which)
@@ -62,7 +66,7 @@ def examine(reading: Reading) -> Findings:
             f"is {trades.contracts[0]} the right contract?"
         )
     if not reading.zone:
-        # the times are not sure, and what follows speaks of times
+        # what follows is about times, and without a zone these are not known
         return found
     hours = market_hours(product.market_hours)
     stretches = _open_stretches(hours, int(trades.times[0]), int(reading.stamps[-1]) + (reading.bar or 0))
@@ -75,8 +79,8 @@ def examine(reading: Reading) -> Findings:
     return found
 
 
-def betrayed(reading: Reading) -> str | None:
-    """Return the warning of bars whose stamps contradict what is said of them, or None."""
+def stamp_contradiction(reading: Reading) -> str | None:
+    """Return the warning that the stamps of the bars contradict the way of stamping that was said, or None."""
     trades = reading.trades
     if reading.bar is None or not trades.contracts or reading.questions:
         return None
@@ -132,7 +136,7 @@ def _columns(stretches: list[Stretch]) -> tuple[Integers, Integers]:
 
 
 def _note_stamps(found: Findings, reading: Reading, stretches: list[Stretch]) -> None:
-    """Warn when bars are stamped as only the other way of stamping would do it."""
+    """Warn when bars have stamps that only the other way of stamping can produce."""
     if reading.bar is None:
         return
     opens, closes = _edges_that_are_stamped(reading, stretches)
@@ -152,7 +156,7 @@ def _note_stamps(found: Findings, reading: Reading, stretches: list[Stretch]) ->
 
 
 def _note_likely_stamp(found: Findings, reading: Reading, stretches: list[Stretch]) -> None:
-    """Say which stamp the market hours speak for; it stays to be said by a person."""
+    """Note which way of stamping the market hours suggest; a person still has to say it."""
     if reading.bar is None:
         return
     opens, closes = (int(each.sum()) for each in _edges_that_are_stamped(reading, stretches))
@@ -165,7 +169,7 @@ def _note_likely_stamp(found: Findings, reading: Reading, stretches: list[Stretc
 
 
 def _edges_that_are_stamped(reading: Reading, stretches: list[Stretch]) -> tuple[Flags, Flags]:
-    """Return at which opens, and at which closes, a bar is stamped."""
+    """Return for each stretch whether a bar is stamped at its open, and whether one is at its close."""
     stamps = np.unique(reading.stamps)
     opens, closes = (np.isin(column, stamps) for column in _columns(stretches))
     return opens, closes

@@ -1,7 +1,8 @@
 """Which export a file is: its separator, whether it has a header, and what each column means.
 
-With a header the names decide; the names of TradeStation, Sierra Chart and Databento are known, and with them whether
-a bar is stamped at its start or its end. Without a header the form of the time and the number of columns decide.
+With a header the names decide. The headers of TradeStation, Sierra Chart and Databento are known, and for these also
+whether a bar is stamped at its start or its end. Without a header the form of the time and the number of columns
+decide.
 """
 
 import re
@@ -20,14 +21,14 @@ OHLC = ("open", "high", "low", "close")
 
 
 class Stamp(StrEnum):
-    """Which end of a bar its time is."""
+    """Which end of a bar its time stamps."""
 
     START = "start"
     END = "end"
 
 
 class Zone(StrEnum):
-    """Where the zone of times without one is known from the format alone."""
+    """The zone of times that are written without one, where the format alone tells it."""
 
     UTC = "UTC"
     EXCHANGE = "exchange"
@@ -35,10 +36,11 @@ class Zone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a file is read. `columns` is the place of each meaning; `stamp` and `zone` are what the format itself says.
+    """How a file is read. `columns` is the index of each meaning; `stamp`, `zone`: None if the format is silent.
 
-    `scale` decimals are implied in prices without a dot; `is_own` is the form of our own documentation; `plays_all`:
-    all contracts of the file are meant unless one is named; `header` are the columns' names, empty without.
+    `scale` decimals are implied in prices without a dot. `is_own` is True for the format of our own documentation.
+    `plays_all` means that all contracts of the file are played unless one is named. `header` holds the columns'
+    names, and is empty without a header.
     """
 
     name: str
@@ -60,7 +62,7 @@ class Layout:
         return self.header[place] if self.header else f"{meaning} (field {place + 1})"
 
 
-# what the columns of a header are called, in lower case without blanks, brackets and underscores
+# the known names of columns, in lower case and without blanks, brackets and underscores
 _MEANINGS = {
     "moment": (
         "tseventns",
@@ -109,7 +111,7 @@ def recognise(lines: Sequence[str]) -> Layout:
 
 
 def _separator(lines: Sequence[str]) -> str:
-    """Return what stands equally often in most lines."""
+    """Return the separator that occurs equally often in most lines."""
 
     def score(each: str) -> tuple[int, int]:
         counts = Counter(line.count(each) for line in lines)

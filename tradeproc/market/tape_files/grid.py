@@ -9,17 +9,17 @@ from tradeproc.domain.instruments import Instrument
 from tradeproc.market.tape_files.cells import Integers
 from tradeproc.market.tape_files.columns import Prices
 
-# of a tick: what reading a decimal into a float may cost
+# in ticks: the error that reading a decimal into a float may cause
 _FLOAT_ERROR = 1e-4
-# ticks of 1/32 and finer have so many decimals, and are the ones that vendors round
+# ticks of 1/32 and finer have at least so many decimals; only prices on such ticks are rounded by vendors
 _LONG_FRACTION = 5
 
 
 def on_grid(prices: Prices, product: Instrument) -> tuple[npt.NDArray[np.float64], Integers]:
     """Return prices on the grid, and the rows of those that do not lie on it.
 
-    A price that is written with fewer decimals than its tick needs is the tick it was rounded or cut from, as long
-    as there is only one.
+    A price that is written with fewer decimals than its tick needs was rounded or cut. It is taken for the tick it
+    came from, if its decimals leave only one.
     """
     tick = product.tick_size
     step = float(tick)

@@ -1,4 +1,4 @@
-"""Chunks of bytes into blocks of whole lines in UTF-8 that end with a newline; memory is bounded by the chunk."""
+"""Chunks of bytes into blocks of whole lines in UTF-8, about as large as a chunk; each line ends with a newline."""
 
 import codecs
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ _TAIL = b" \t\r\n\x1a"
 
 
 class UnreadableTape(Refusal):
-    """Bytes that are no tape: says the line and what to do; caught by whoever opened the file."""
+    """Bytes that are no tape; the text names the line and what to do. The code that opened the file catches it."""
 
     def __init__(self, line: int | None, problem: str) -> None:
         self.line, self.problem = line, problem
@@ -21,7 +21,7 @@ class UnreadableTape(Refusal):
 
 
 class Absent(UnreadableTape):
-    """What was asked for is not in these bytes; of a file's first bytes only, it may be in the rest."""
+    """These bytes do not hold what was asked for; if they are only the beginning of a file, the rest may."""
 
 
 class Lines(NamedTuple):

@@ -1,7 +1,7 @@
-"""Cells into times: nanoseconds since 1970, UTC where the text has a zone, else as the clock on the wall showed.
+"""Cells into times: nanoseconds since 1970, in UTC where the text has a zone, else in the local time that it shows.
 
-A date as 02/01/2024 may begin with its month or its day. Both are worked out, and which rows can be only one of them:
-who has seen the whole file chooses.
+A date as 02/01/2024 may begin with its month or its day. Both times are computed, and the rows are noted that can be
+only one of them. `date_order.py`, which sees the whole file, chooses.
 """
 
 import re
@@ -19,13 +19,13 @@ Flags = npt.NDArray[np.bool_]
 
 _DAY = 86_400 * SECOND
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
-# number of digits, nanoseconds a unit
+# forms of times since 1970, by their number of digits, and the nanoseconds of their unit
 _EPOCHS = {"0" * 19: 1, "0" * 18: 1, "0" * 16: 1_000, "0" * 13: 1_000_000, "0" * 10: SECOND}
 _SECONDS = re.compile(r"0{10}\.(0{1,9})")
 _YEAR_FIRST = r"(?P<y>0000)(?:(?P<s>[-/.])(?P<m>00?)(?P=s)(?P<d>00?)|(?P<m2>00)(?P<d2>00))"
 _MONTH_FIRST = r"(?P<m>00?)(?P<s>[/-])(?P<d>00?)(?P=s)(?P<y>0000)|(?P<m2>00?)/(?P<d2>00?)/(?P<y2>00)"
 _DAY_FIRST = r"(?P<d>00?)\.(?P<m>00?)\.(?P<y>0000|00)"
-# of a year of two digits: below it is of this century
+# years of two digits below this belong to the 2000s, the others to the 1900s
 _CENTURY_TURNS = 70
 _CLOCK = (
     r"(?:(?P<H>00?):(?P<M>00)(?::(?P<S>00)(?:[.,:](?P<f>0{1,9}))?)?(?P<p> ?[AaPp][Mm])?"
@@ -35,7 +35,7 @@ _ZONE = r"(?P<z> ?Z| ?UTC| ?GMT| ?(?P<zs>[+-])(?P<zh>00):?(?P<zm>00)?)?"
 _DATES = [re.compile(each) for each in (_YEAR_FIRST, _MONTH_FIRST, _DAY_FIRST)]
 _MOMENTS = [re.compile(f"(?:{each})(?:[T ]|, ?)?{_CLOCK}{_ZONE}") for each in (_YEAR_FIRST, _MONTH_FIRST, _DAY_FIRST)]
 _CLOCKS = [re.compile(f"{_CLOCK}{_ZONE}")]
-# parts that some forms write at another place
+# other names of the same part: a pattern cannot use a name twice
 _PART = {"m2": "m", "d2": "d", "y2": "y", "H2": "H", "M2": "M", "S2": "S", "f2": "f"}
 _AS = "as 2024-01-31 09:30:00, 20240131 093000 or 01/31/2024 09:30"
 
@@ -44,9 +44,9 @@ _AS = "as 2024-01-31 09:30:00, 20240131 093000 or 01/31/2024 09:30"
 class Moments:
     """Times in nanoseconds, and whether each has a zone (then it is UTC).
 
-    `day_first` are the times if dates as 02/01/2024 begin with the day, None without such dates; `only_month` and
-    `only_day` are the rows of which that is sure, as 01/31/2024 and 31/01/2024. `has_short_years`: some have years of
-    two digits.
+    `day_first` are the times if dates as 02/01/2024 begin with the day, None without such dates. `only_month` are the
+    rows that can only begin with the month, as 01/31/2024, `only_day` those with the day, as 31/01/2024.
+    `has_short_years` is True if some years have two digits.
     """
 
     at: Integers
@@ -58,7 +58,7 @@ class Moments:
 
 
 class _Dates(NamedTuple):
-    """Dates in nanoseconds since 1970, and which of them cannot be."""
+    """Dates in nanoseconds since 1970, and which of them do not exist."""
 
     at: Integers
     is_wrong: Flags
@@ -96,7 +96,7 @@ def moments(block: Block, column: int, name: str) -> Moments:
     """Return the times of a column of dates with times.
 
     Raises:
-        Unreadable: a cell is no time, or only some have a zone.
+        UnreadableTape: a cell is no time, or only some have a zone.
     """
     return _read(block, column, name, _MOMENTS)
 
@@ -105,7 +105,7 @@ def dates_and_clocks(block: Block, columns: tuple[int, int], names: tuple[str, s
     """Return the times of a column of dates and one of times of day.
 
     Raises:
-        Unreadable: a cell is no date or no time.
+        UnreadableTape: a cell is no date or no time.
     """
     days = _read(block, columns[0], names[0], _DATES)
     clocks = _read(block, columns[1], names[1], _CLOCKS)
@@ -154,7 +154,7 @@ def _read(block: Block, column: int, name: str, allowed: list[re.Pattern[str]]) 
 
 
 def _of_epoch(block: Block, column: int, name: str, form: CellForm) -> Integers | None:
-    """Return the times of cells that count from 1970, None when these are none."""
+    """Return the times of cells that count from 1970, or None if the cells have another form."""
     if form.form in _EPOCHS:
         return _since_1970(block, column, name, form)
     if (seconds := _SECONDS.fullmatch(form.form)) is None:
@@ -166,7 +166,7 @@ def _of_epoch(block: Block, column: int, name: str, form: CellForm) -> Integers 
 def _since_1970(block: Block, column: int, name: str, form: CellForm) -> Integers:
     width = len(form.form)
     most = (_LAST_YEAR - _FIRST_YEAR) * 365 * _DAY // _EPOCHS[form.form]
-    # nineteen digits fit below 2199; what does not is cut off before it can wrap
+    # checked without the last digit, because the product of a larger number and its unit could exceed 64 bits
     high = form.number(0, width - 1)
     if len(bad := np.flatnonzero(high > most // 10)):
         raise block.refuse(int(form.rows[bad[0]]), column, f"{name} must be a time since 1970, before {_LAST_YEAR}")
@@ -174,7 +174,7 @@ def _since_1970(block: Block, column: int, name: str, form: CellForm) -> Integer
 
 
 def _clocks(form: CellForm, parts: Mapping[str, slice], match: re.Match[str]) -> tuple[Integers, Flags]:
-    """Return the times of day of cells of one form, less their offset from UTC, and which of them cannot be."""
+    """Return the times of day of cells of one form, less their offset from UTC, and which of them do not exist."""
     hour, minute, second = (_number(form, parts, key) for key in "HMS")
     problem = (hour > 23) | (minute > 59) | (second > 59)
     if "p" in parts:

@@ -14,7 +14,7 @@ _NUMBERS = re.compile(r"([A-Z0-9]{1,4}) (\d\d)-(\d\d)(?![A-Za-z0-9])")
 def contract_in(text: str, first_at: int) -> str | None:
     """Return the contract with which a text begins, or None.
 
-    A year of one digit is the one nearest to `first_at` that ends so, the year before it at the earliest.
+    A year of one digit means the first year with that last digit, counted from the year before `first_at`.
     """
     if (match := _NUMBERS.match(text)) is not None and 1 <= int(match[2]) <= 12:
         return f"{match[1]}{MONTH_LETTERS[int(match[2]) - 1]}{match[3]}"

@@ -1,4 +1,4 @@
-"""The rows of a file as columns, block by block: what stands there, not yet what it means."""
+"""The rows of a file as columns, block by block, with their values as written; what they mean is decided later."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +21,7 @@ _SEPARATOR_LINE = re.compile(rb'"?sep=.?"?\n', re.IGNORECASE)
 
 @dataclass(slots=True)
 class Rows:
-    """All rows: `at` as written (UTC if `has_zone`), `lines` where each stood, `which` the number of its symbol.
+    """All rows: `at` as written (UTC if `has_zone`), `lines` the line of each, `which` the number of its symbol.
 
     `prices` are open, high, low and close of bars, or the price of trades.
     """
@@ -149,7 +149,7 @@ class _Gathered:
 
 
 def gather(chunks: Iterable[bytes], dates: DateOrder, heard: Callable[[int], None]) -> Rows:
-    """Return the rows of a file; `heard` is told how many there are after each block.
+    """Return the rows of a file; `heard` is called with their number after each block.
 
     Raises:
         UnreadableTape: names line and field.
@@ -180,7 +180,7 @@ def _begin(lines: Lines) -> tuple[Layout, Lines]:
     start = lines.raw.rfind(b"\n", 0, leading) + 1
     first, raw = lines.first + before, lines.raw[start:]
     if _SEPARATOR_LINE.match(raw):
-        # Excel's word on the separator; the lines themselves show it
+        # the line in which Excel names the separator is skipped, because the other lines show it
         first, raw = first + 1, raw[raw.find(b"\n") + 1 :]
     head = [line for line in raw.split(b"\n", _HEAD_LINES)[:_HEAD_LINES] if line.strip()]
     layout = recognise([line.decode("utf-8", "replace") for line in head])

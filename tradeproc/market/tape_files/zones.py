@@ -11,13 +11,13 @@ from tradeproc.market.tape_files.cells import Integers
 from tradeproc.market.tape_files.lines import UnreadableTape
 
 _STEP = timedelta(days=7)
-# within the hour that comes twice, the time falls back by nearly an hour when its second round begins
+# in the hour that comes twice, a row this much earlier than the row before begins the second pass
 _FALLS_BACK = 30 * MINUTE
 
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """Times in UTC; of how many rows the local time did not exist, or was one of two."""
+    """Times in UTC; `skipped` rows had a local time that did not exist, `repeated` rows one that came twice."""
 
     at: Integers
     skipped: int = 0
@@ -50,8 +50,8 @@ def zone_of(name: str) -> ZoneInfo:
 def to_utc(local: Integers, zone: ZoneInfo) -> Converted:
     """Return local times as UTC, in the order in which they stand in the file.
 
-    A time that was skipped is read as if the clock had not been changed. Of a time that comes twice the first is
-    meant, until the times fall back: then the second round has begun.
+    A time that was skipped is read as if the clock had not been changed. A time that comes twice is read as the first
+    one, until the times in the file fall back: from that row on it is the second one.
     """
     if not len(local):
         return Converted(local)
@@ -59,7 +59,7 @@ def to_utc(local: Integers, zone: ZoneInfo) -> Converted:
     offsets = np.full(len(local), _offset(zone, int(local.min()) - 86_400 * SECOND), np.int64)
     skipped = repeated = 0
     for change in changes:
-        # the wall shows `at + before` when the clock is changed: from then on the new offset holds
+        # the clock is changed when local time is `at + before`; from then on the new offset holds
         after = local >= change.at + change.before
         if change.after > change.before:
             is_skipped = after & (local < change.at + change.after)
