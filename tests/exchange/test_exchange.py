@@ -465,6 +465,30 @@ def test_a_change_that_crossed_a_siblings_fill_does_not_give_back_what_the_sibli
     assert (pit.position, pit.order(stop).filled + pit.order(target).filled) == (0, 3)
 
 
+def test_a_leg_that_its_client_made_smaller_may_grow_back_to_what_its_sibling_left() -> None:
+    pit = Pit(rules=Rules(largest_fill=1))
+    entry, stop, target = pit.place(bracket(3, None, "4795", "4805"))
+    pit.ticks("4800", "4800", "4805")
+    assert (pit.order(entry).filled, pit.order(target).filled, pit.order(stop).quantity) == (3, 1, 2)
+
+    for quantity in (1, 3):
+        pit.exchange.replace(stop.id, Replacement(Contracts(quantity)), pit.now())
+
+    assert (pit.order(stop).quantity, pit.order(stop).released) == (2, 2)
+
+
+def test_a_leg_that_shrank_and_grew_while_its_entry_fills_covers_all_that_is_filled() -> None:
+    pit = Pit()
+    entry, stop, _ = pit.place(bracket(5, "4799", "4795", "4805"))
+    pit.ticks("4799", size=3)
+    assert (pit.order(entry).filled, pit.order(stop).released) == (3, 3)
+
+    for quantity in (1, 5):
+        pit.exchange.replace(stop.id, Replacement(Contracts(quantity)), pit.now())
+
+    assert (pit.order(stop).quantity, pit.order(stop).released) == (5, 3)
+
+
 def test_a_leg_none_of_whose_siblings_has_filled_may_grow() -> None:
     pit = Pit()
     _, stop, target = pit.place(bracket(1, None, "4795", "4805"))

@@ -196,3 +196,35 @@ def test_bars_make_and_lose_no_money_either(
 
     check_orders(pit)
     check_money(pit, how)
+
+
+steps_of_legs = st.one_of(
+    st.tuples(st.just("trade"), prices, st.integers(1, 4)),
+    st.tuples(st.just("replace"), st.integers(1, 2), st.integers(1, 5)),
+    st.tuples(st.just("cancel"), st.just(0), st.just(0)),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(rules, st.integers(1, 5), st.none() | prices, prices, prices, st.lists(steps_of_legs, max_size=25))
+def test_whatever_crosses_whatever_the_legs_of_a_bracket_never_turn_the_position_round(
+    how: Rules, quantity: int, limit: str | None, stop: str, target: str, steps: list[tuple[str, object, int]]
+) -> None:
+    pit = Pit(rules=how)
+    entry, *legs = pit.place(bracket(quantity, limit, stop, target))
+
+    for kind, what, number in steps:
+        if kind == "trade":
+            pit.ticks(str(what), size=number)
+        elif kind == "replace":
+            leg = legs[int(str(what)) - 1]
+            pit.exchange.replace(leg.id, Replacement(Contracts(min(number, quantity))), pit.now())
+        else:
+            pit.exchange.cancel(entry.id, pit.now())
+
+        filled, closed = pit.order(entry).filled, [pit.order(leg.id).filled for leg in legs]
+        assert 0 <= pit.position == filled - sum(closed)
+        for leg, other in zip(legs, reversed(closed), strict=True):
+            now = pit.order(leg.id)
+            if now.status.is_open:
+                assert now.released == min(now.quantity, filled - other)

@@ -125,7 +125,7 @@ class Exchange:
     def replace(self, order_id: str, change: Replacement, now: Moment) -> Changed | Declined:
         """Change quantity (the new total, filled part included) and prices; the id stays.
 
-        A leg that its siblings' fills made smaller does not grow by it: see `order_groups.changed_quantity`.
+        A leg that its siblings' fills made smaller does not grow by it: see `order_groups.changed`.
         """
         self._end_days_until(now)
         order = self._orders.get(order_id)
@@ -305,14 +305,12 @@ class Exchange:
         return written
 
     def _changed(self, order: ExchangeOrder, change: Replacement) -> ExchangeOrder:
-        entry = self._orders.get(order.parent or "")
-        quantity = order_groups.changed_quantity(order, self._orders.siblings(order), change.quantity)
-        is_free = entry is None or not entry.status.is_open
-        changed = replace(
-            order,
-            quantity=quantity,
-            released=quantity if is_free else Contracts(min(quantity, order.released)),
-            limit=order.limit if change.limit is None else change.limit,
-            stop=order.stop if change.stop is None else change.stop,
-        )
-        return replace(changed, type=OrderType.MARKET, limit=None, stop=None) if change.to_market else changed
+        if change.quantity is not None:
+            is_reduced = order.group_kind is GroupKind.ONE_REDUCES_OTHER
+            taken = sum(sibling.filled for sibling in self._orders.siblings(order)) if is_reduced else 0
+            order = order_groups.changed(order, change.quantity, self._orders.get(order.parent or ""), taken)
+        limit = order.limit if change.limit is None else change.limit
+        stop = order.stop if change.stop is None else change.stop
+        if change.to_market:
+            return replace(order, type=OrderType.MARKET, limit=None, stop=None)
+        return replace(order, limit=limit, stop=stop)

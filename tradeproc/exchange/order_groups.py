@@ -4,7 +4,6 @@ Each returns the order after the event and what happened to it, or None when it 
 bracket this always holds: a leg may execute what its entry filled, less what its siblings executed.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from tradeproc.domain.units import Contracts, Nanos
@@ -29,17 +28,22 @@ def after_sibling_fill(order: ExchangeOrder, sibling: ExchangeOrder, quantity: i
     return replace(order, quantity=Contracts(left), released=released), ChangeKind.REDUCED
 
 
-def changed_quantity(order: ExchangeOrder, siblings: Iterable[ExchangeOrder], asked: Contracts | None) -> Contracts:
-    """Return the quantity of an order after a change that asks for one; None leaves it.
+def changed(order: ExchangeOrder, quantity: Contracts, entry: ExchangeOrder | None, taken: int) -> ExchangeOrder:
+    """Return the order after its client asked for a quantity; `taken` is what its siblings' fills took off it.
 
-    A client that has not heard yet of a sibling's fill asks for contracts that the sibling has closed already. They
-    are taken off, as an exchange takes off an order's own fills that cross a change of it: otherwise the leg would
-    turn the position round. Before any fill of a sibling a leg may grow.
+    A client that has not heard yet of a sibling's fill, or of the end of a half-filled entry, asks for contracts that
+    are closed already or never came. They are taken off, as an exchange takes off an order's own fills that cross a
+    change of it: otherwise the leg would turn the position round. Where nothing was taken off, a leg may grow.
     """
-    if asked is None:
-        return order.quantity
-    is_reduced = order.group_kind is GroupKind.ONE_REDUCES_OTHER and any(sibling.filled for sibling in siblings)
-    return min(asked, order.quantity) if is_reduced else asked
+    if entry is None:
+        kept = min(quantity, order.quantity) if taken else quantity
+        return replace(order, quantity=kept, released=kept)
+    is_open = entry.status.is_open
+    if taken or (not is_open and entry.filled < entry.quantity):
+        total = entry.quantity if is_open else entry.filled
+        quantity = Contracts(min(quantity, max(order.quantity, total - taken)))
+    released = max(order.filled, min(quantity, entry.filled - taken)) if is_open else quantity
+    return replace(order, quantity=quantity, released=Contracts(released))
 
 
 def after_entry_fill(leg: ExchangeOrder, entry: ExchangeOrder, quantity: int) -> Result:
