@@ -45,7 +45,23 @@ def summary(**fields: Any) -> SessionState:
 def heartbeat(process: str, state: ProcessState = "ready", lag_ns: int = 0) -> Heartbeat:
     at = Nanos(OPEN)
     market_at = Nanos(OPEN + 9 * MINUTE)
-    return Heartbeat(ProcessName(process), 1, "x", state, "", at, at, at, market_at, lag_ns, 1, 1, 1, {}, {})
+    return Heartbeat(
+        process=ProcessName(process),
+        pid=1,
+        kind="x",
+        state=state,
+        detail="",
+        started_at=at,
+        at=at,
+        last_event_at=at,
+        market_at=market_at,
+        lag_ns=lag_ns,
+        loop=1,
+        work=1,
+        epoch=1,
+        statistics={},
+        topics={},
+    )
 
 
 def fill(side: Side, price: str, market_at: int, at: int) -> Fill:

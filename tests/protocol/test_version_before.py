@@ -3,6 +3,7 @@
 `version_before.json` is what that version wrote. What it knew must be in our bodies too, under the same keys.
 """
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ CODECS: dict[str, Codec[Any]] = {
     "stop": trader.STOP.question_codec,
     "trading_state": trader.STOP.answer_codec,
     "heartbeat": processes.HEARTBEAT.codec,
+    "state": trader.STATE.codec,
+    "status": processes.STATUS.answer_codec,
 }
 
 
@@ -77,6 +80,32 @@ def test_a_candle_that_does_not_say_whether_it_is_closed_is_none(name: str, plac
     del candle["closed"]
 
     with pytest.raises(BadMessage, match="closed is missing"):
+        CODECS[name].read(told)
+
+
+def test_a_new_tradectl_reads_the_state_of_a_trader_that_knows_no_data_login_and_counts_no_decisions() -> None:
+    told = trader.ASK_STATE.answer_codec.read(RECORDED["state"])
+
+    assert told == trader.STATE.snapshot_codec.read(RECORDED["state"])
+    assert (told.data_login, told.why, told.decisions, told.closing) == ("", "", trader.DecisionCounts(), False)
+    assert (told.position, told.average) == (1, Decimal("4800.25"))
+
+
+def test_a_new_warden_hears_that_a_process_lives_which_counts_no_work_or_says_a_word_it_does_not_know() -> None:
+    status = RECORDED["status"]
+
+    assert processes.STATUS.answer_codec.read(status).work == 0
+    for beat in (status, {**status, "state": "meditating"}):
+        assert processes.LIFE_SIGN.codec.read(beat) == processes.LifeSign(status["pid"], status["loop"])
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("state", "position"), ("state", "reconciled"), ("status", "loop"), ("heartbeat", "topics")]
+)
+def test_what_every_version_tells_may_not_be_left_out(name: str, key: str) -> None:
+    told = {each: value for each, value in RECORDED[name].items() if each != key}
+
+    with pytest.raises(BadMessage, match=f"{key} is missing"):
         CODECS[name].read(told)
 
 

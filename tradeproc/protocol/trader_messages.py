@@ -100,28 +100,29 @@ class DecisionCounts:
     none.
     """
 
-    bars: int
-    failed: int
-    failure: str
-    off: str
-    wanted: int
-    refused: int
-    newest: tuple[RefusedDecision, ...]
+    bars: int = 0
+    failed: int = 0
+    failure: str = ""
+    off: str = ""
+    wanted: int = 0
+    refused: int = 0
+    newest: tuple[RefusedDecision, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionState:
     """Session, position, profit, orders that can still fill, alarms and what is known of the world.
 
     `entries` is `allowed` or what holds them back, `why` says why no entry was made. Profit is in `currency`, before
     fees; a number that nobody knows is None. `last` is the newest price heard, in points. `streams` has `up` or a
-    reason for each stream, `alarms` the detail of each that stands.
+    reason for each stream, `alarms` the detail of each that stands. Fields with a default are younger than others: a
+    trader of a version before does not tell them. An empty `data_login` means `login`.
     """
 
     session: int
     name: str
     login: str
-    data_login: str
+    data_login: str = ""
     account: str
     contract: str
     minutes: int
@@ -129,8 +130,8 @@ class SessionState:
     fence: int
     trading_state: TradingWord
     entries: str
-    why: str
-    decisions: DecisionCounts
+    why: str = ""
+    decisions: DecisionCounts = DecisionCounts()
     position: int
     average: Price | None
     realized: Money | None
@@ -143,7 +144,7 @@ class SessionState:
     bars: int
     warm: bool
     reconciled: bool
-    closing: bool
+    closing: bool = False
     lease: bool
     database: UpOrDown
     streams: Mapping[str, str]

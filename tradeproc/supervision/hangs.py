@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 
-from tradeproc.bus.codec import Body, Envelope
+from tradeproc.bus.codec import Envelope
 from tradeproc.bus.node import Node
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.config import SupervisionConfig
+from tradeproc.protocol.process_messages import LifeSign
 from tradeproc.supervision.client import Program, ProgramState, Supervisor
 from tradeproc.supervision.killing import Killer
 from tradeproc.supervision.liveness import Limits, Liveness, Running
@@ -34,12 +35,10 @@ class Hangs:
         """Return for how many seconds each process has not beaten, of those heard since their start."""
         return self._liveness.silence(_now())
 
-    def hear(self, envelope: Envelope[Body]) -> None:
+    def hear(self, envelope: Envelope[LifeSign]) -> None:
         """Take a heartbeat."""
-        body = envelope.body
-        self._liveness.heard(
-            envelope.publisher, int(body["pid"]), int(body["loop"]), _now(), int(body.get("work", 0))
-        )
+        sign = envelope.body
+        self._liveness.heard(envelope.publisher, sign.pid, sign.loop, _now(), sign.work)
 
     def look(self, running: Mapping[str, Running]) -> None:
         """Take who runs, and kill who hangs."""

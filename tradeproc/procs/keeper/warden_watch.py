@@ -3,6 +3,7 @@
 from tradeproc.bus.node import Node
 from tradeproc.config import SupervisionConfig
 from tradeproc.protocol import names
+from tradeproc.protocol.process_messages import LIFE_SIGN
 from tradeproc.supervision.client import Supervisor, SupervisorAway
 from tradeproc.supervision.hangs import Hangs, running_of
 
@@ -15,7 +16,7 @@ class WardenWatch:
     def __init__(self, node: Node, supervisor: Supervisor, settings: SupervisionConfig) -> None:
         self._hangs = Hangs(node, supervisor, settings)
         self._supervisor = supervisor
-        node.subscribe(names.WARDEN, "heartbeat", self._hangs.hear)
+        node.subscribe(names.WARDEN, LIFE_SIGN, self._hangs.hear)
         node.every(_LOOK_SECONDS, self._look)
         node.add_statistics(
             lambda: {"warden_heard": self._hangs.beating().get(names.WARDEN), "silence": self._hangs.silence()}

@@ -20,6 +20,7 @@ from tradeproc.procs.session_start import database_of
 from tradeproc.procs.warden.alarms import Alarms, tell_of_disk
 from tradeproc.procs.warden.halts import Halts
 from tradeproc.protocol import names
+from tradeproc.protocol.process_messages import LIFE_SIGN
 from tradeproc.supervision import restarts
 from tradeproc.supervision.client import Supervisor, SupervisorAway
 from tradeproc.supervision.hangs import Hangs, running_of
@@ -109,10 +110,10 @@ class Warden:
         running.pop(names.WARDEN, None)
         for process in running.keys() - self._heard:
             self._heard.add(process)
-            self._node.subscribe(process, "heartbeat", self._hangs.hear)
+            self._node.subscribe(process, LIFE_SIGN, self._hangs.hear)
         for process in self._heard - {each.process for each in programs}:
             self._heard.discard(process)
-            self._node.unsubscribe(process, "heartbeat")
+            self._node.unsubscribe(process, LIFE_SIGN)
         self._ward.correct(programs)
         self._hangs.look(running)
         self._ward.worked(self._hangs.working())
