@@ -72,6 +72,15 @@ def test_a_copy_is_made_of_snapshot_and_messages(start: Start) -> None:
     assert heard[0].body == double(ONE)
 
 
+def test_a_client_that_is_no_process_asks_for_a_snapshot(start: Start, directory: Directory) -> None:
+    start("core.far", lambda node: node.snapshot(QUOTE, lambda: Quotes((ONE,))))
+
+    with Client(directory) as client:
+        assert client.snapshot("core.far", QUOTE, 15) == Quotes((ONE,))
+        with pytest.raises(RequestRefused, match="no snapshot"):
+            client.snapshot("core.far", FollowedTopic("other", Quote, ("far",), Quotes), 15)
+
+
 def ask(running: Actor, question: Quote) -> list[Reply[Quote]]:
     replies: list[Reply[Quote]] = []
     running.do(lambda: running.node.request("core.far", DOUBLE, question, seconds=15, on_reply=replies.append))

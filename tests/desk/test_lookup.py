@@ -11,7 +11,7 @@ from tradeproc.desk.exit_status import NotFound, NotRunning
 from tradeproc.desk.installation import Desk
 from tradeproc.errors import Outage
 from tradeproc.home import Home
-from tradeproc.protocol.definitions import Method
+from tradeproc.protocol.definitions import SNAPSHOT, FollowedTopic, Method
 from tradeproc.protocol.names import KEEPER
 
 AT = {"fence": 1, "holder": "", "created_at": 1, "changed_at": 1}
@@ -28,12 +28,16 @@ class Client:
     def __init__(self, told: Mapping[tuple[str, str], Any]) -> None:
         self.told = told
 
-    def call(self, process: str, method: Method[Any, Any] | str, _params: object, _seconds: float) -> Any:
-        name = method if isinstance(method, str) else method.name
+    def call(self, process: str, method: Method[Any, Any], _question: object, _seconds: float) -> Any:
+        return method.answer_codec.read(self._found(process, method.name))
+
+    def snapshot(self, process: str, topic: FollowedTopic[Any, Any], _seconds: float) -> Any:
+        return topic.snapshot_codec.read(self._found(process, SNAPSHOT))
+
+    def _found(self, process: str, name: str) -> Any:
         if (process, name) not in self.told:
             raise Outage(f"{process} does not answer")
-        found = self.told[process, name]
-        return found if isinstance(method, str) else method.answer_codec.read(found)
+        return self.told[process, name]
 
 
 class Scene(Desk):

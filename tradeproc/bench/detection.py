@@ -14,6 +14,7 @@ from tradeproc.bench.wellness import Wellness
 from tradeproc.bus.client import Client
 from tradeproc.desk.patience import wait_until
 from tradeproc.protocol import names
+from tradeproc.protocol.feed_messages import STREAM
 from tradeproc.protocol.names import ProcessName
 
 GOAL_SECONDS = 15.0
@@ -50,7 +51,7 @@ def _until_down(desk: TemporaryDesk, client: Client, stream: str) -> float:
         if began is None:  # something was heard, so we will hear the rest too
             began = time.monotonic()
             desk.broker.fault("stall", target=stream, count=1)
-        elif envelope.topic == "stream" and envelope.body["state"] == "down":
+        elif envelope.topic == STREAM.name and STREAM.codec.read(envelope.body).state == "down":
             return time.monotonic() - began
         elif time.monotonic() - began > _LONGEST_SECONDS:
             break

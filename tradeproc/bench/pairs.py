@@ -8,20 +8,21 @@ rate in messages a second.
 import sys
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import zmq
 
 from tradeproc.bus.addresses import Directory
-from tradeproc.bus.codec import Body, Envelope
+from tradeproc.bus.codec import Envelope
 from tradeproc.bus.node import Node, Reply
+from tradeproc.protocol.definitions import Method, NoBody, Topic
 
 BATCH = 1_000
 UNDER_WAY = 2
 TALKER, HEARER = "bench.talker", "bench.hearer"
 WAIT_MS = 30_000
-BODY: Body = {
+BODY: Final = {
     "contract": "ESH24",
     "minutes": 1,
     "opened_at": 1703545200000000000,
@@ -35,6 +36,12 @@ BODY: Body = {
     "closed": False,
     "history": False,
 }
+
+
+# the body stays a plain object on both sides, because bare pyzmq has no types: compared is the way, not the reading
+CANDLE: Topic[Any] = Topic("candle", Any, ("talker",))
+MORE: Method[NoBody, NoBody] = Method("more", NoBody, NoBody, ("talker",))
+STOP: Method[NoBody, NoBody] = Method("stop", NoBody, NoBody, ("talker",))
 
 
 class Meter:
@@ -65,17 +72,17 @@ def node_talker(folder: Path, _: int) -> None:
     """Publish a batch whenever asked, until asked to stop."""
     node = Node(TALKER, Directory(folder))
 
-    def more(_: Body) -> Body:
+    def more(_: NoBody) -> NoBody:
         for _number in range(BATCH):
-            node.publish("candle", BODY)
-        return {}
+            node.publish(CANDLE, BODY)
+        return NoBody()
 
-    def stop(_: Body) -> Body:
+    def stop(_: NoBody) -> NoBody:
         node.stop()
-        return {}
+        return NoBody()
 
-    node.handle("more", more)
-    node.handle("stop", stop)
+    node.handle(MORE, more)
+    node.handle(STOP, stop)
     node.run()
 
 
@@ -83,30 +90,30 @@ def node_hearer(folder: Path, messages: int) -> None:
     """Ask for batches, hear them, print the rate."""
     node, meter = Node(HEARER, Directory(folder)), Meter(messages)
 
-    def ask(method: str) -> None:
-        node.request(TALKER, method, {}, seconds=30, on_reply=ignore)
+    def ask(method: Method[NoBody, NoBody]) -> None:
+        node.request(TALKER, method, NoBody(), seconds=30, on_reply=ignore)
 
-    def ignore(_: Reply[Body]) -> None:
+    def ignore(_: Reply[NoBody]) -> None:
         """Do nothing: the messages themselves are the answer."""
 
-    def hear(_: Envelope[Body]) -> None:
+    def hear(_: Envelope[Any]) -> None:
         if not meter.is_batch_whole() or meter.count > messages:
             return
         if meter.count == messages:
             sys.stdout.write(f"{meter.rate}\n")
-            ask("stop")
+            ask(STOP)
             node.after(0.1, node.stop)
         else:
-            ask("more")
+            ask(MORE)
 
     def begin(reason: str) -> None:
         if reason != "start":  # a message was lost: the rate would mean nothing
             node.stop(1)
             return
         for _ in range(UNDER_WAY):
-            ask("more")
+            ask(MORE)
 
-    node.subscribe(TALKER, "candle", hear, begin)
+    node.subscribe(TALKER, CANDLE, hear, begin)
     node.run()
     sys.exit(node.exit_status)
 

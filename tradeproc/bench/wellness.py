@@ -2,20 +2,20 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from tradeproc.bench.figures import BenchFailed
 from tradeproc.bus.client import Client
 from tradeproc.errors import Outage, Refusal
+from tradeproc.protocol.definitions import NoBody
 from tradeproc.protocol.names import ProcessName
+from tradeproc.protocol.process_messages import STATUS, Status
+from tradeproc.protocol.trader_messages import ASK_STATE, SessionState
 
 LOOK_SECONDS = 0.02
 _ANSWER_SECONDS = 0.1
 _LONGEST_SECONDS = 90.0
 # the second is the strategy's own doing: a session that leaves a position trades
 _AT_WORK = ("allowed", "the position is being closed")
-
-Bodies = Mapping[str, Mapping[str, Any]]
 
 
 class Wellness:
@@ -50,36 +50,37 @@ class Wellness:
 
     def trouble(self, killed: Mapping[str, int]) -> str:
         """Return in one line what is not well yet, empty when all is."""
-        bodies: dict[str, Mapping[str, Any]] = {}
+        statuses: dict[str, Status] = {}
         try:
             # those that were killed first, the trader last: it depends on all others
             for process in sorted(self._processes, key=lambda each: (each not in killed, each == self._trader)):
-                body = bodies[process] = self._client.call(process, "status", {}, _ANSWER_SECONDS)
-                if body["pid"] == killed.get(process):
+                status = statuses[process] = self._client.call(process, STATUS, NoBody(), _ANSWER_SECONDS)
+                if status.pid == killed.get(process):
                     return f"{process} is still the killed one"
-                if body["state"] != "ready":
-                    return f"{process} is {body['state']}: {body['detail']}"
-            summary = self._client.call(self._trader, "state", {}, _ANSWER_SECONDS)
+                if status.state != "ready":
+                    return f"{process} is {status.state}: {status.detail}"
+            summary = self._client.call(self._trader, ASK_STATE, NoBody(), _ANSWER_SECONDS)
         except (Outage, Refusal) as error:
             return str(error)
-        return _stale(bodies) or _idle(self._trader, summary)
+        return _stale(statuses) or _idle(self._trader, summary)
 
 
-def _stale(bodies: Bodies) -> str:
+def _stale(statuses: Mapping[str, Status]) -> str:
     """Return whose copy is of a former life of its feed."""
-    epochs = {ProcessName(process).kind: body["epoch"] for process, body in bodies.items()}
-    for process, body in bodies.items():
-        for key, epoch in body["statistics"].items():
+    epochs = {ProcessName(process).kind: status.epoch for process, status in statuses.items()}
+    for process, status in statuses.items():
+        for key, epoch in status.statistics.items():
             kind = key.removeprefix("followed_")
             if kind != key and epoch != epochs[kind]:
                 return f"{process} has not heard the new {kind}"
     return ""
 
 
-def _idle(trader: str, summary: Mapping[str, Any]) -> str:
+def _idle(trader: str, told: SessionState) -> str:
     """Return why the trader would not trade now."""
-    if summary["entries"] not in _AT_WORK:
-        return f"{trader}: {summary['entries']}"
-    missing = [name for name in ("warm", "reconciled", "lease") if not summary[name]]
-    down = [f"{name}: {state}" for name, state in summary["streams"].items() if state != "up"]
+    if told.entries not in _AT_WORK:
+        return f"{trader}: {told.entries}"
+    has = {"warm": told.warm, "reconciled": told.reconciled, "lease": told.lease}
+    missing = [name for name, is_there in has.items() if not is_there]
+    down = [f"{name}: {state}" for name, state in told.streams.items() if state != "up"]
     return f"{trader}: {', '.join(missing + down)}" if missing or down else ""

@@ -13,12 +13,13 @@ from tradeproc.bus.requests import Answered, NoAnswer, NoReply, RequestRefused, 
 from tradeproc.bus.sockets import Context, connect_requester, connect_subscriber, new_context
 from tradeproc.clock import MILLISECOND, SECOND, monotonic_ns
 from tradeproc.protocol.codec import Codec
-from tradeproc.protocol.definitions import Method
+from tradeproc.protocol.definitions import SNAPSHOT, FollowedTopic, Method
 
 _ONLY = 1
 
 Q = TypeVar("Q")
 A = TypeVar("A")
+S = TypeVar("S")
 
 
 def question(
@@ -101,6 +102,17 @@ class Client:
             RequestRefused: the process said no.
         """
         return ask(self._context, self._directory, process, *question(method, params, seconds))
+
+    def snapshot(self, process: str, topic: FollowedTopic[Any, S], seconds: float) -> S:
+        """Ask for all that a topic of `process` would have told, and wait for the answer.
+
+        Raises:
+            NoReply: none that can be read came within `seconds`.
+            RequestRefused: the process has no snapshot of the topic.
+        """
+        question = {"topic": topic.name}
+        answer: S = ask(self._context, self._directory, process, SNAPSHOT, question, seconds, topic.snapshot_codec)
+        return answer
 
     def tail(self, process: str, prefix: str, idle: float | None = None) -> Iterator[Envelope[Body]]:
         """Yield what `process` publishes on topics that begin with `prefix`.

@@ -12,7 +12,7 @@ from tradeproc.bus.codec import BadFrames, Body, Envelope
 from tradeproc.bus.node import Node
 from tradeproc.bus.requests import Answered, NoAnswer, Reply, RequestWasRefused
 from tradeproc.errors import Refusal
-from tradeproc.protocol.definitions import FollowedTopic
+from tradeproc.protocol.definitions import SNAPSHOT, FollowedTopic
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class Follow(Generic[B, S]):
         question = self._question
         self._node.request(
             self.process,
-            "snapshot",
+            SNAPSHOT,
             {"topic": self.topic},
             seconds=_PATIENCE,
             on_reply=lambda reply: self._answered(question, reply),

@@ -28,7 +28,7 @@ from tradeproc.bus.timers import Timer
 from tradeproc.bus.vitals import STATES, Vitals
 from tradeproc.clock import SECOND, StepWatch, monotonic_ns
 from tradeproc.errors import EXIT_FAULT, Refusal
-from tradeproc.protocol.definitions import FollowedTopic, Method, NoBody, Topic
+from tradeproc.protocol.definitions import SNAPSHOT, FollowedTopic, Method, NoBody, Topic
 from tradeproc.protocol.process_messages import HEARTBEAT, PING, STATUS, ProcessState, Status
 
 __all__ = ["Answered", "Deferred", "NoAnswer", "Node", "Reply", "RequestWasRefused"]
@@ -108,7 +108,7 @@ class Node:
         self._bound += [publishing, serving]
         self.handle(PING, lambda _: NoBody())
         self.handle(STATUS, lambda _: self._status())
-        self.handle("snapshot", self._snapshot)
+        self.handle(SNAPSHOT, self._snapshot)
 
     @property
     def epoch(self) -> int:

@@ -29,7 +29,7 @@ from tradeproc.errors import TradeprocError
 from tradeproc.protocol import names
 from tradeproc.protocol.book_messages import FILLS, ListRows
 from tradeproc.protocol.codec import BadMessage
-from tradeproc.protocol.definitions import Method, NoBody
+from tradeproc.protocol.definitions import FollowedTopic, Method, NoBody
 from tradeproc.protocol.names import KEEPER, ProcessName
 from tradeproc.protocol.process_messages import HEARTBEAT
 from tradeproc.protocol.trader_messages import ASK_STATE, CANDLE, FILL, STATE
@@ -98,7 +98,7 @@ class Watch:
         """Find processes that are new, and ask supervisord which are down."""
         for process in self._desk.processes():
             if self._concerns(process):
-                self._listener.follow(process, "" if process == self._trader else "heartbeat")
+                self._listener.follow(process, "" if process == self._trader else HEARTBEAT.name)
         try:
             programs = self._desk.supervisor.processes()
         except TradeprocError:
@@ -152,8 +152,8 @@ class Watch:
     def _catch_up(self) -> bool:
         """Ask once for what was said before we listened; False while the trader does not answer."""
         summary = self._ask(self._trader, ASK_STATE, NoBody())
-        candles = self._snapshot(CANDLE.name, CANDLE.snapshot_codec.read)
-        fills = self._snapshot(FILL.name, FILL.snapshot_codec.read)
+        candles = self._snapshot(CANDLE)
+        fills = self._snapshot(FILL)
         # the trader remembers its own recent fills; those of its former lives are in the database
         stored = self._ask(KEEPER, FILLS, ListRows(self._session, 200))
         if summary is None or candles is None:
@@ -174,12 +174,12 @@ class Watch:
         except TradeprocError:
             return None
 
-    def _snapshot(self, topic: str, read: Callable[[dict[str, Any]], S]) -> S | None:
+    def _snapshot(self, topic: FollowedTopic[Any, S]) -> S | None:
         """Return what the trader knows of a topic, None when it does not answer."""
         if not self._desk.is_alive(self._trader):
             return None
         try:
-            return read(self._desk.client.call(self._trader, "snapshot", {"topic": topic}, _ANSWER_SECONDS))
+            return self._desk.client.snapshot(self._trader, topic, _ANSWER_SECONDS)
         except TradeprocError:
             return None
 

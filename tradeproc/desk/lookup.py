@@ -65,7 +65,7 @@ def _last_known(desk: Desk) -> list[SessionListed]:
     if not desk.is_alive(KEEPER):
         return []
     try:
-        told = SESSION.snapshot_codec.read(desk.client.call(KEEPER, "snapshot", {"topic": SESSION.name}, _SECONDS))
+        told = desk.client.snapshot(KEEPER, SESSION, _SECONDS)
     except TradeprocError:
         return []
     return [listed(each) for each in told.sessions]

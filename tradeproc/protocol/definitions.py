@@ -16,6 +16,9 @@ S = TypeVar("S")
 Q = TypeVar("Q")
 A = TypeVar("A")
 
+SNAPSHOT: Final = "snapshot"
+"""The method of every process that tells the whole of a topic; its answer is the topic's `snapshot`."""
+
 ANY: Final = "any"
 """Instead of a kind: every process, whatever it is."""
 

@@ -20,6 +20,7 @@ from tradeproc.desk.installation import Desk
 from tradeproc.desk.listed import SessionListed
 from tradeproc.desk.subscriber import Subscriber
 from tradeproc.domain.texts import shown
+from tradeproc.protocol.process_messages import HEARTBEAT
 from tradeproc.protocol.trader_messages import STATE
 
 _SECOND = 1.0
@@ -123,12 +124,12 @@ def tail(desk: Desk, arguments: Namespace) -> Outcome:
 
 def _heard(desk: Desk, listener: Subscriber, arguments: Namespace) -> Iterator[Envelope[Body]]:
     """Yield what is said, also by processes that come later."""
-    wants_heartbeats = arguments.heartbeats or "heartbeat".startswith(arguments.topic or "-")
+    wants_heartbeats = arguments.heartbeats or HEARTBEAT.name.startswith(arguments.topic or "-")
     while not reader.is_gone():
         for process in [arguments.process] if arguments.process else desk.processes():
             listener.follow(process, arguments.topic)
         for envelope in listener.hear(_SECOND):
-            if wants_heartbeats or envelope.topic != "heartbeat":
+            if wants_heartbeats or envelope.topic != HEARTBEAT.name:
                 yield envelope
 
 
