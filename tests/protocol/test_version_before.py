@@ -16,11 +16,9 @@ from tradeproc.protocol import link_messages as link
 from tradeproc.protocol import process_messages as processes
 from tradeproc.protocol import trader_messages as trader
 from tradeproc.protocol.codec import BadMessage, Codec
+from tradeproc.protocol.definitions import Method
 
 RECORDED: dict[str, Any] = orjson.loads(Path(__file__).with_name("version_before.json").read_bytes())
-# the time of a request travels in its header now; see CHANGELOG.md for the order of restarts
-NOT_SENT = {"timeout"}
-
 CODECS: dict[str, Codec[Any]] = {
     "candle": feeds.CANDLE.codec,
     "candles": feeds.CANDLE.snapshot_codec,
@@ -59,6 +57,8 @@ CODECS: dict[str, Codec[Any]] = {
     "status": processes.STATUS.answer_codec,
 }
 
+RECORDED_REQUEST = CODECS["submit"].read(RECORDED["submit"]).request
+
 
 def test_every_recorded_body_is_read_here() -> None:
     assert CODECS.keys() == RECORDED.keys()
@@ -69,6 +69,20 @@ def test_what_the_version_before_wrote_is_read_and_written_under_the_same_keys(n
     codec, recorded = CODECS[name], RECORDED[name]
 
     assert lost(recorded, codec.plain(codec.read(recorded))) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "question"),
+    [
+        (link.SUBMIT, link.PlaceOrder(RECORDED_REQUEST)),
+        (link.MODIFY, link.ModifyOrder("B1", RECORDED_REQUEST.entry)),
+        (link.CANCEL, link.CancelOrder("B1")),
+    ],
+)
+def test_a_link_of_the_version_before_finds_the_time_without_which_it_refuses_an_exit(
+    method: Method[Any, Any], question: link.Operation
+) -> None:
+    assert method.question_codec.plain(question)["timeout"] == 120.0
 
 
 @pytest.mark.parametrize(("name", "place"), [("candle", ()), ("candles", ("candles", 0)), ("history", ("known", 0))])
@@ -114,7 +128,7 @@ def lost(recorded: Any, written: Any, at: str = "") -> list[str]:
     if isinstance(recorded, dict):
         if not isinstance(written, dict):
             return [at]
-        found = [key for key in recorded if key not in written and key not in NOT_SENT]
+        found = [key for key in recorded if key not in written]
         inner = [lost(recorded[key], written[key], f"{at}.{key}") for key in recorded if key in written]
         return [f"{at}.{key}" for key in found] + [each for places in inner for each in places]
     if isinstance(recorded, list):

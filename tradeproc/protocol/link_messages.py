@@ -96,15 +96,27 @@ class OfAccount:
     account: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation(OfAccount):
+    """An order operation.
+
+    Nobody reads `timeout`, because the time that is left travels in the header. It is sent because a link of the
+    version before refuses an operation without it: a session that restarts onto new code before its link must be able
+    to leave a position. It is the most that such a link takes, so that the header alone decides there too.
+    """
+
+    timeout: float = 120.0
+
+
 @dataclass(frozen=True, slots=True)
-class PlaceOrder(OfAccount):
+class PlaceOrder(Operation):
     """Place an order or a bracket, once."""
 
     request: OrderRequest | BracketRequest
 
 
 @dataclass(frozen=True, slots=True)
-class ModifyOrder(OfAccount):
+class ModifyOrder(Operation):
     """Replace quantity and prices of a working order."""
 
     broker_id: Text
@@ -112,7 +124,7 @@ class ModifyOrder(OfAccount):
 
 
 @dataclass(frozen=True, slots=True)
-class CancelOrder(OfAccount):
+class CancelOrder(Operation):
     """Cancel a working order."""
 
     broker_id: Text

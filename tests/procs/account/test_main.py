@@ -129,7 +129,8 @@ def test_the_time_left_travels_in_the_header_only(desk: Desk) -> None:
     desk.submit(seconds=5.0)
 
     (sent,) = [body for method, body in desk.link.asked if method == "submit"]
-    assert set(sent) == {"account", "request"}
+    assert sent.keys() == {"account", "request", "timeout"}
+    assert sent["timeout"] == 120.0, "the same whatever is left, for links of the version before"
     assert desk.link.patience[[method for method, _ in desk.link.asked].index("submit")] <= 3.0
 
 
