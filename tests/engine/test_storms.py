@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.engine.desk import Desk, Faults, Killed, Scripted
 from tests.engine.exchange_broker import ExchangeBroker
-from tradeproc.domain.book import FillKind
+from tradeproc.domain.book import DivergenceKind, FillKind
 from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side
 from tradeproc.domain.session import StopPolicy
 from tradeproc.domain.units import SECOND, Contracts
@@ -183,4 +183,8 @@ def test_in_fair_weather_there_is_nothing_to_record(echoes: bool) -> None:
             for each in desk.broker.orders.values()
             if each.state is OrderState.REJECTED
         }
-        assert {row.subject for row in desk.divergences} <= rejected
+        subjects = [row.subject for row in desk.divergences]
+        assert len(subjects) == len(set(subjects))
+        assert set(subjects) <= rejected
+        told = {(row.kind, row.brokers) for row in desk.divergences}
+        assert told <= {(DivergenceKind.ORDER_STATE, "rejected filled 0")}

@@ -498,6 +498,17 @@ def test_a_leg_none_of_whose_siblings_has_filled_may_grow() -> None:
     assert (pit.order(stop).quantity, pit.order(stop).released, pit.order(target).quantity) == (2, 2, 1)
 
 
+def test_other_rules_cost_and_bind_what_they_say_from_the_next_fill_on() -> None:
+    pit = Pit(rules=Rules(commission=Money(Decimal(1)), margins={"ES": Money(Decimal(10))}))
+    pit.place(ticket(BUY, 1))
+
+    pit.exchange.rules = Rules(commission=Money(Decimal(2)), margins={"ES": Money(Decimal(30))})
+    pit.place(ticket(BUY, 1))
+
+    funds = pit.exchange.funds(ACCOUNT)
+    assert (funds.commission, funds.margin) == (3, 60)
+
+
 def test_a_bracket_with_a_bad_leg_is_declined_whole() -> None:
     pit = Pit()
 

@@ -70,6 +70,7 @@ class Exchange:
     @rules.setter
     def rules(self, rules: Rules) -> None:
         self._executions.rules = rules
+        self._accounts.commission, self._accounts.margins = rules.commission, rules.margins
 
     @property
     def revision(self) -> int:

@@ -26,7 +26,7 @@ class ServerContext:
     forms: WireForms
     heartbeat: float = HEARTBEAT_SECONDS
     control_key: str = field(default="", repr=False)
-    bells: ChangeSignals = field(default_factory=ChangeSignals)
+    signals: ChangeSignals = field(default_factory=ChangeSignals)
     faults: FaultTable = field(default_factory=lambda: FaultTable(now=wall_ns))
     stop: Callable[[], None] = lambda: None
     requests: dict[str, int] = field(default_factory=dict)
@@ -38,8 +38,8 @@ class ServerContext:
     _minute: int = 0
 
     def __post_init__(self) -> None:
-        """Tie the streams to the bells and faults."""
-        self.streams = Streams(self.bells, self.faults, self.heartbeat, self.forms.fields)
+        """Tie the streams to the signals and faults."""
+        self.streams = Streams(self.signals, self.faults, self.heartbeat, self.forms.fields)
         self._told = self.market.exchange.revision
         self.pumped_at = monotonic_ns()
 
@@ -56,7 +56,7 @@ class ServerContext:
         if played or minute != self._minute:
             # bars also end without a trade
             self._minute = minute
-            self.bells.ring(TICKS)
+            self.signals.ring(TICKS)
         self.tell_changes()
         return played
 
@@ -71,7 +71,7 @@ class ServerContext:
         self.streams.dismiss("bars_stream")
         self.streams.dismiss("quotes_stream")
         self.advance()
-        self.bells.ring(TICKS)
+        self.signals.ring(TICKS)
         return closed
 
     def tell_changes(self) -> None:
@@ -79,7 +79,7 @@ class ServerContext:
         revision = self.market.exchange.revision
         if revision != self._told:
             self._told = revision
-            self.bells.ring(BOOK)
+            self.signals.ring(BOOK)
 
     def count(self, endpoint: str) -> None:
         """Count a request."""

@@ -146,13 +146,13 @@ def _rewind(context: ServerContext, body: Body) -> Body:
 
 def _set_fault(context: ServerContext, body: Body) -> Body:
     fault = context.faults.set(body, wall_ns())
-    context.bells.ring_all()
+    context.signals.ring_all()
     return fault.body
 
 
 def _clear_faults(context: ServerContext, body: Body) -> Body:
     cleared = context.faults.clear(str(body.get("name") or ""))
-    context.bells.ring_all()
+    context.signals.ring_all()
     return {"cleared": cleared}
 
 

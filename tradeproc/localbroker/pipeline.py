@@ -159,30 +159,30 @@ async def _spoil(answer: Response, fault: InjectedFault, request: Request, conte
         body = bytes(answer.body)
         return Response(body[: len(body) // 2], answer.status_code, media_type="application/json")
     seconds = fault.seconds if fault.seconds is not None else _NEVER_SECONDS
-    is_told = await _waited(request, context.bells, seconds) and fault.seconds is not None
+    is_told = await _waited(request, context.signals, seconds) and fault.seconds is not None
     return answer if is_told else ResetAnswer()
 
 
-async def _waited(request: Request, bells: ChangeSignals, seconds: float) -> bool:
+async def _waited(request: Request, signals: ChangeSignals, seconds: float) -> bool:
     """Wait; False when the client has gone or the server ends before."""
 
     # the body was read: the next message can only be that the client has gone
     async def watch() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
-        sleeper.leave()
+        waiter.leave()
 
-    sleeper = Waiter()
-    bells.listen(sleeper, [FAULTS])
+    waiter = Waiter()
+    signals.listen(waiter, [FAULTS])
     watching = asyncio.ensure_future(watch())
     end = monotonic_ns() + int(seconds * SECOND)
     try:
-        while monotonic_ns() < end and not sleeper.has_left and not bells.is_closing:
-            await sleeper.wait((end - monotonic_ns()) / SECOND)
+        while monotonic_ns() < end and not waiter.has_left and not signals.is_closing:
+            await waiter.wait((end - monotonic_ns()) / SECOND)
     finally:
         watching.cancel()
-        bells.forget(sleeper)
-    return not sleeper.has_left and not bells.is_closing
+        signals.forget(waiter)
+    return not waiter.has_left and not signals.is_closing
 
 
 def _query(request: Request) -> dict[str, str]:

@@ -166,7 +166,7 @@ async def _serve(
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_FAREWELL_SECONDS,
     )
-    server = _Server(config, context.bells.close)
+    server = _Server(config, context.signals.close)
 
     def stop() -> None:
         server.should_exit = True

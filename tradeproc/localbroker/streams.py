@@ -94,8 +94,8 @@ class OpenStream:
 class Streams:
     """All open streams, with what they share; `heartbeat` is after how many seconds of silence one is sent."""
 
-    def __init__(self, bells: ChangeSignals, faults: FaultTable, heartbeat: float, fields: RecordFields) -> None:
-        self.bells, self.faults, self.heartbeat, self.fields = bells, faults, heartbeat, fields
+    def __init__(self, signals: ChangeSignals, faults: FaultTable, heartbeat: float, fields: RecordFields) -> None:
+        self.signals, self.faults, self.heartbeat, self.fields = signals, faults, heartbeat, fields
         self.open: dict[int, OpenStream] = {}
         self._ids = itertools.count(1)
         self._dismissed: set[int] = set()
@@ -109,11 +109,11 @@ class Streams:
     def dismiss(self, prefix: str) -> None:
         """Say farewell to the streams whose endpoints begin so, because what they told is no longer true."""
         self._dismissed |= {stream.id for stream in self.open.values() if stream.endpoint.startswith(prefix)}
-        self.bells.ring_all()
+        self.signals.ring_all()
 
     def is_ending(self, stream: OpenStream) -> bool:
         """Tell whether a stream is to say farewell now."""
-        return self.bells.is_closing or stream.id in self._dismissed
+        return self.signals.is_closing or stream.id in self._dismissed
 
     def leave(self, stream: OpenStream) -> None:
         """Forget a stream that has ended."""
@@ -127,7 +127,7 @@ class StreamAnswer:
     def __init__(self, streams: Streams, stream: OpenStream, source: Source) -> None:
         self._streams, self._stream, self._source = streams, stream, source
         self._form = source.form
-        self._sleeper = Waiter()
+        self._waiter = Waiter()
         self._chance = random.Random(stream.id)  # noqa: S311 - where an object is cut
         self._said_at = monotonic_ns()
         self._is_over = False
@@ -136,18 +136,18 @@ class StreamAnswer:
         """Tell until the client leaves, the server ends or a fault ends it."""
         self._send, self._scope = send, scope
         watch = asyncio.ensure_future(self._watch(receive))
-        self._streams.bells.listen(self._sleeper, self._stream.topics)
+        self._streams.signals.listen(self._waiter, self._stream.topics)
         try:
             await self._begin()
             await self._suffer(_FRAMES)
             await self._tell(self._source.snapshot(), is_snapshot=True)
             if self._form.snapshot_end is not None:
                 await self._write([self._form.snapshot_end])
-            while not self._is_over and not self._sleeper.has_left:
+            while not self._is_over and not self._waiter.has_left:
                 await self._turn()
         finally:
             watch.cancel()
-            self._streams.bells.forget(self._sleeper)
+            self._streams.signals.forget(self._waiter)
             self._streams.leave(self._stream)
 
     async def _begin(self) -> None:
@@ -161,7 +161,7 @@ class StreamAnswer:
         message: Message = {"type": ""}
         while message["type"] != "http.disconnect":
             message = await receive()
-        self._sleeper.leave()
+        self._waiter.leave()
 
     async def _turn(self) -> None:
         await self._suffer(_LIVE | _FRAMES)
@@ -172,7 +172,7 @@ class StreamAnswer:
             await self._say_farewell()
             return
         if stream.has(FaultName.STALL):
-            await self._sleeper.wait(stream.next_relief())
+            await self._waiter.wait(stream.next_relief())
             return
         await self._tell(self._source.changes())
         silence = (monotonic_ns() - self._said_at) / SECOND
@@ -181,7 +181,7 @@ class StreamAnswer:
             stream.heartbeats += 1
             await self._write([self._form.heartbeat(stream.heartbeats, iso(wall_ns()))])
             silence = 0.0
-        await self._sleeper.wait(min(heartbeat - silence, stream.next_relief()))
+        await self._waiter.wait(min(heartbeat - silence, stream.next_relief()))
 
     async def _suffer(self, names: frozenset[FaultName]) -> None:
         stream = self._stream
@@ -196,8 +196,8 @@ class StreamAnswer:
         if fault.name is FaultName.CUT:
             reset(self._scope)
             self._is_over = True
-            while not self._sleeper.has_left:
-                await self._sleeper.wait(1.0)
+            while not self._waiter.has_left:
+                await self._waiter.wait(1.0)
         if not self._is_over:
             # more may have been set for us
             await self._suffer(names)

@@ -44,27 +44,27 @@ class ChangeSignals:
     """
 
     def __init__(self) -> None:
-        self._sleepers: dict[str, set[Waiter]] = defaultdict(set)
+        self._waiters: dict[str, set[Waiter]] = defaultdict(set)
         self.is_closing = False
 
-    def listen(self, sleeper: Waiter, topics: Iterable[str]) -> None:
+    def listen(self, waiter: Waiter, topics: Iterable[str]) -> None:
         """Wake the waiter when one of the topics rings."""
         for topic in topics:
-            self._sleepers[topic].add(sleeper)
+            self._waiters[topic].add(waiter)
 
-    def forget(self, sleeper: Waiter) -> None:
+    def forget(self, waiter: Waiter) -> None:
         """Never wake it again."""
-        for sleepers in self._sleepers.values():
-            sleepers.discard(sleeper)
+        for waiters in self._waiters.values():
+            waiters.discard(waiter)
 
     def ring(self, topic: str) -> None:
         """Wake all that listen to the topic."""
-        for sleeper in self._sleepers.get(topic, ()):
-            sleeper.wake()
+        for waiter in self._waiters.get(topic, ()):
+            waiter.wake()
 
     def ring_all(self) -> None:
         """Wake everybody: a fault was set or cleared, or the server ends."""
-        for topic in self._sleepers:
+        for topic in self._waiters:
             self.ring(topic)
 
     def close(self) -> None:
