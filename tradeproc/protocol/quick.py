@@ -32,7 +32,7 @@ def quick_reader(kind: Any) -> Callable[[Any], Any] | None:
     def read(plain: Any) -> Any:
         try:
             value = msgspec.convert(plain, kind, dec_hook=_read_own)
-        except (msgspec.ValidationError, RecursionError):
+        except (msgspec.ValidationError, UnicodeError, RecursionError):
             return None
         return value if check is None or check(plain) else None
 
