@@ -5,7 +5,15 @@ from pathlib import Path
 import csv_broker
 import pytest
 
-from tradeproc.brokers.contract import ClientCredentials, Environment, Login, SnapshotEnded, StreamedBar, StreamEnded
+from tradeproc.brokers.contract import (
+    TOKEN_SECONDS,
+    ClientCredentials,
+    Environment,
+    Login,
+    SnapshotEnded,
+    StreamedBar,
+    StreamEnded,
+)
 from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.units import Price
@@ -22,7 +30,7 @@ class NoTokens:
     def __init__(self) -> None:
         self.refusals: list[str] = []
 
-    def token(self) -> str:
+    def token(self, _seconds: float = TOKEN_SECONDS, /) -> str:
         return ""
 
     def refused(self, token: str) -> None:

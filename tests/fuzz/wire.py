@@ -12,6 +12,7 @@ from tests.brokers.tradestation import examples
 from tests.fuzz import mutations
 from tests.fuzz.harness import Target
 from tradeproc.brokers.contract import (
+    TOKEN_SECONDS,
     ClientCredentials,
     StreamedBar,
     StreamedOrder,
@@ -292,7 +293,7 @@ def _draw_word(random: Random) -> tuple[str, str]:
 
 
 class _NoTokens:
-    def token(self) -> str:
+    def token(self, _seconds: float = TOKEN_SECONDS, /) -> str:
         raise Outage("none")
 
     def refused(self, token: str) -> None:

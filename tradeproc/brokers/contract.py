@@ -25,7 +25,7 @@ be read stands in its list as an `UnreadableRecord`: it spoils itself and not th
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from tradeproc.brokers.credentials import Authorization as Authorization
 from tradeproc.brokers.credentials import ClientCredentials as ClientCredentials
@@ -77,14 +77,20 @@ class Login:
     auth_url: str = ""
 
 
+TOKEN_SECONDS: Final = 8.0
+"""How long an access token is waited for by those who have no deadline of their own."""
+
+
 class TokenSource(Protocol):
     """Gives a fresh access token; in production it asks the `tokens` process."""
 
-    def token(self) -> str:
-        """Return an access token that is valid for some seconds more; blocks up to a few seconds.
+    def token(self, seconds: float = TOKEN_SECONDS, /) -> str:
+        """Return an access token that is valid for some seconds more; blocks at most `seconds`.
+
+        Who has a deadline of its own passes the time that is left until it, as an order operation does.
 
         Raises:
-            Outage: none can be had now.
+            Outage: none can be had in that time.
         """
 
     def refused(self, token: str) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import orjson
 
-from tradeproc.brokers.contract import Broker, ClientCredentials, Environment, Login, UserPassword
+from tradeproc.brokers.contract import TOKEN_SECONDS, Broker, ClientCredentials, Environment, Login, UserPassword
 from tradeproc.brokers.registry import broker as broker_of
 from tradeproc.domain.answers import Known
 from tradeproc.domain.instruments import Contract
@@ -161,7 +161,7 @@ class LocalTokens:
         self._running = running
         self._token = running.token()
 
-    def token(self) -> str:
+    def token(self, _seconds: float = TOKEN_SECONDS, /) -> str:
         """Return the token of now."""
         return self._token
 

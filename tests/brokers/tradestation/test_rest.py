@@ -8,7 +8,7 @@ import pytest
 
 from tests.brokers.tradestation.examples import ES, bar_record, bracket, order_record, position_record, request
 from tests.brokers.tradestation.wire_server import Script, Tokens, WireServer, answer, cut, silence
-from tradeproc.brokers.contract import Accepted, BrokerOrder, Outcome, Refused, Unanswered
+from tradeproc.brokers.contract import TOKEN_SECONDS, Accepted, BrokerOrder, Outcome, Refused, Unanswered
 from tradeproc.brokers.tradestation.account_manager import TradeStationAccounts
 from tradeproc.brokers.tradestation.budget import Budget, Resource
 from tradeproc.brokers.tradestation.data_source import TradeStationData
@@ -85,7 +85,7 @@ def test_an_order_that_nobody_took_was_surely_not_sent() -> None:
 
 def test_an_order_without_a_token_was_surely_not_sent() -> None:
     class NoTokens(Tokens):
-        def token(self) -> str:
+        def token(self, _seconds: float = TOKEN_SECONDS, /) -> str:
             raise Outage("none")
 
     with WireServer(PLACED) as server, accounts_at(server.url, NoTokens()) as manager:
@@ -100,6 +100,8 @@ def test_a_refused_token_is_told_and_the_order_sent_once_more_with_another() -> 
 
     assert [one.token for one in server.requests] == ["t1", "t2"]
     assert tokens.refusals == ["t1"]
+    first, second = tokens.asked
+    assert 0 < second < first <= 5.0, "a token is waited for no longer than the order has"
 
 
 def test_a_bracket_is_one_request() -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO, Self
 
+from tradeproc.brokers.contract import TOKEN_SECONDS
+
 Script = Callable[[socket.socket, "Request"], bool]
 """Answers one request; returns whether the connection stays open."""
 
@@ -157,11 +159,13 @@ class Tokens:
     def __init__(self) -> None:
         self.number = 1
         self.refusals: list[str] = []
+        self.asked: list[float] = []
 
-    def token(self) -> str:
+    def token(self, seconds: float = TOKEN_SECONDS, /) -> str:
+        self.asked.append(seconds)
         return f"t{self.number}"
 
     def refused(self, token: str) -> None:
         self.refusals.append(token)
-        if token == self.token():
+        if token == f"t{self.number}":
             self.number += 1

@@ -333,6 +333,42 @@ def test_a_source_uses_its_token_to_the_end_while_nobody_gives_a_new_one(home: H
     source.close()
 
 
+def test_who_has_little_time_waits_no_longer_for_a_token_than_that_whoever_else_waits(
+    home: Home, host: SignInHost
+) -> None:
+    host.answering.clear()
+    source = BusTokenSource(Directory(home.sockets), "paper", seconds=PATIENCE)
+    with running_tokens(home), ThreadPoolExecutor(1) as pool:
+        patient = pool.submit(source.token, PATIENCE)
+        wait_until("it asks", lambda: source._asking.locked())
+
+        with pytest.raises(Outage, match="in the time that was left"):
+            source.token(0.05)
+        source.refused("another one")
+
+        assert not patient.done(), "it still waits, and held up nobody"
+        host.answering.set()
+        assert patient.result(PATIENCE) == "access-1"
+    source.close()
+
+
+def test_while_a_new_token_is_fetched_the_old_one_is_used_as_long_as_it_is_valid(
+    home: Home, host: SignInHost
+) -> None:
+    source = BusTokenSource(Directory(home.sockets), "paper", seconds=PATIENCE)
+    with running_tokens(home):
+        token = source.token()
+    source._good_until = 0  # it is time for a new one, and another thread asks for it
+
+    with source._asking:
+        assert source.token(0.05) == token
+
+    source._ends_at = 0  # now it is over
+    with source._asking, pytest.raises(Outage, match="in the time that was left"):
+        source.token(0.05)
+    source.close()
+
+
 def test_a_source_without_a_tokens_process_is_an_outage(home: Home) -> None:
     source = BusTokenSource(Directory(home.sockets), "paper", seconds=0.2)
 

@@ -130,7 +130,7 @@ class RestClient:
         reply: Reply | HttpFailure = HttpFailure("no attempt was made", was_sent=False)
         for _ in range(2):
             try:
-                token = self._tokens.token()
+                token = self._tokens.token((deadline - monotonic_ns()) / SECOND)
             except Outage as outage:
                 return HttpFailure(f"no access token: {outage}", was_sent=False)
             reply = self._send(method, path, content, params, token, deadline)
