@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from tradeproc.domain.candles import Tick
-from tradeproc.domain.units import from_iso, iso
-from tradeproc.localbroker.tape import check_tape, generated, read_tape, shipped
+from tradeproc.domain.units import Contracts, Ticks, from_iso, iso
+from tradeproc.exchange.orders import MarketTrade
+from tradeproc.localbroker.tape import Tape, check_tape, generated, read_tape, shipped
 from tradeproc.localbroker.tape_files import BadTape
 from tradeproc.market.tape_files.file_reading import TapeHints
 
@@ -33,6 +34,20 @@ def test_the_shipped_tape_says_where_it_comes_from() -> None:
     page = Path(shipped.__code__.co_filename).parent / "tapes" / "PROVENANCE.md"
 
     assert "ESH24" in page.read_text()
+
+
+def test_the_exchange_gets_each_trade_in_ticks_of_its_own_contract() -> None:
+    times = np.arange(4, dtype=np.int64)
+    prices = np.array([4800.25, 0.0000005, -37.5, 0.0068135])
+    which = np.array([0, 1, 0, 1], dtype=np.int16)
+    tape = Tape(("ESH24", "6JH24"), times, prices, np.array([1, 2, 3, 4]), which)
+
+    assert list(tape.trades(1, 4)) == [
+        (1, MarketTrade("6JH24", Ticks(1), Contracts(2))),
+        (2, MarketTrade("ESH24", Ticks(-150), Contracts(3))),
+        (3, MarketTrade("6JH24", Ticks(13627), Contracts(4))),
+    ]
+    assert list(tape.trades(4, 4)) == list(tape.trades(4, 9)) == []
 
 
 def test_trades_are_read_with_zone_contract_column_and_gzip(tmp_path: Path) -> None:

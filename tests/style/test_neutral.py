@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import tradeproc
+from tradeproc.localbroker.faults import REQUESTS, STREAMS, FaultName
 
 PACKAGE = Path(tradeproc.__file__).parent
 EXCHANGE = sorted((PACKAGE / "exchange").glob("*.py"))
@@ -50,6 +51,14 @@ def test_only_one_module_of_the_local_broker_names_a_dialect(path: Path) -> None
     }
 
     assert bool(named) == (path.name == REGISTRY)
+
+
+def test_faults_and_what_they_hit_have_no_word_of_any_broker() -> None:
+    names = {*FaultName, *STREAMS, *REQUESTS}
+
+    assert [
+        name for name in sorted(names) if re.search("go_?away|dual|logon|bar_?chart|order_?group|bod|confirm", name)
+    ] == []
 
 
 def test_there_is_a_dialect_and_the_words_are_found_where_they_belong() -> None:

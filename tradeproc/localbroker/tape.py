@@ -27,7 +27,6 @@ from tradeproc.market.tape_files.findings import stamp_contradiction
 Times = npt.NDArray[np.int64]
 Prices = npt.NDArray[np.float64]
 Sizes = npt.NDArray[np.int64]
-Steps = npt.NDArray[np.int64]
 
 SHIPPED = "shipped"
 _SHIPPED_FILE, _SHIPPED_CONTRACT = "ESH4_trades_2023-12-25.csv.gz", "ESH24"
@@ -54,15 +53,7 @@ class Tape:
     which: npt.NDArray[np.int16]
     name: str = "tape"
     warnings: tuple[str, ...] = ()
-    grid: Steps = field(init=False, repr=False, compare=False)
-    """The prices in whole ticks of their contracts, as the exchange wants them."""
     _bars: dict[tuple[str, int], Bars] = field(default_factory=dict, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        """Put the prices on the grid, once."""
-        sizes = np.array([float(instrument_of(contract).tick_size) for contract in self.contracts])
-        grid = np.rint(self.prices / sizes[self.which]).astype(np.int64)
-        object.__setattr__(self, "grid", grid)
 
     def __len__(self) -> int:
         return len(self.times)
@@ -91,7 +82,13 @@ class Tape:
 
     def trades(self, start: int, stop: int) -> Iterator[tuple[Nanos, MarketTrade]]:
         """Yield the trades from index `start` to before `stop` as the exchange wants them, each with its time."""
-        rows = (column[start:stop].tolist() for column in (self.times, self.which, self.grid, self.sizes))
+        if start >= stop:
+            return
+        which = self.which[start:stop]
+        steps = np.array([float(instrument_of(contract).tick_size) for contract in self.contracts])
+        # put on the grid piece by piece: a column of its own for all of a busy day would take some 80 MB
+        grid = np.rint(self.prices[start:stop] / steps[which]).astype(np.int64)
+        rows = (column.tolist() for column in (self.times[start:stop], which, grid, self.sizes[start:stop]))
         for at, which, price, size in zip(*rows, strict=True):
             yield Nanos(at), MarketTrade(self.contracts[which], Ticks(price), Contracts(size))
 
