@@ -1,15 +1,15 @@
-"""PostgreSQL: the audit trail. What could be computed again (candles, strategy state) is never here.
+"""PostgreSQL: the audit trail. Candles and the state of strategies, which each start makes anew, are not kept.
 
 `Store` writes and reads values of the domain; it is synchronous and says `DatabaseDown` when the database is away.
-Every write but an entry's is a plain value first (`writes.py`), so that the same write goes into the database, or,
-while that is down, into a `Journal` file that is replayed later. `Lease` makes a trader the only one of its session.
+What a trader writes, but for entries and decisions, is a plain value first (`writes.py`): it goes into the database
+or, while that is away, into a `Journal` file, for later. `Lease` makes a trader the only one of its session.
 The SQL stands in `queries/*.sql` and `migrations/*.sql`, never in Python.
 
 Start reading at `store.py`; then `rows.py`, `columns.py`, which turns values into rows and back, `writes.py`,
-`database.py`, `statements.py`, `lease.py`, `journal.py`, `kept.py` with the switches that are not stored yet.
+`database.py`, `statements.py`, `lease.py`, `journal.py`, `kept.py` with the latches that are not stored yet.
 `round_trips.py` makes trades of fills, `migrate.py` brings the schema up to date. `embedded.py` runs a private
 PostgreSQL server from a wheel, `leftover_server.py` ends one left behind, `server_probe.py` notices one that hangs.
-`background.py` waits off the loop.
+`background.py` does work on a thread that its caller must not wait for.
 """
 
 from tradeproc.store.database import DatabaseDown, StatementRefused

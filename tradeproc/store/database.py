@@ -33,8 +33,8 @@ Parameters = Mapping[str, object]
 _PAUSES = Backoff(0.25, 5.0)
 _MOST_COUNTED_AFTER_REFUSAL = 1  # so the pause is half a second at most
 _ATTEMPT_SECONDS = 5.0
-# what a server says when it is not itself: standby (25006), out of resources (53), shutting down (57); or when a
-# table is not there (42P01), because another process makes a new database's schema just now
+# SQL states of a server that cannot serve now: no connection (08), standby (25006), out of resources (53), shutting
+# down (57), a fault of its system (58); or a missing table (42P01), while another process makes the schema
 _OUTAGES = ("08", "25006", "42P01", "53", "57", "58")
 
 
@@ -49,7 +49,7 @@ class DatabaseDown(Outage):
 class StatementRefused(Refusal):
     """The database does not take a statement: a wrong row, or a schema that somebody changed.
 
-    Caught by whoever wrote or read: a row is put aside and told of by an alarm, and no exit hangs on it.
+    Caught by whoever wrote or read: a row is put aside with an alarm, and no exit depends on it.
     """
 
     def __init__(self, statement: str, reason: str) -> None:
@@ -58,7 +58,7 @@ class StatementRefused(Refusal):
 
 
 class BoundedConnection(psycopg.Connection[DictRow]):
-    """A connection with deadlines: a server that is stopped must end a wait as a dead one does."""
+    """A connection with deadlines: waiting for a suspended server ends in time, as waiting for a dead one does."""
 
     answer_seconds = 2.0
     is_doomed = False
@@ -68,7 +68,7 @@ class BoundedConnection(psycopg.Connection[DictRow]):
         self._ready: set[str] = set()
 
     def hear(self, notice: psycopg.errors.Diagnostic) -> None:
-        """Note the server's last words, which reach an idle connection before its end does."""
+        """Note the message with which the server ends; an idle connection gets it before it is closed."""
         if notice.severity_nonlocalized in ("FATAL", "PANIC"):
             self.is_doomed = True
 
@@ -103,7 +103,7 @@ class BoundedConnection(psycopg.Connection[DictRow]):
     def exchange(
         self, name: str, values: Sequence[bytes | None], meanwhile: Callable[[], None]
     ) -> PQGen[bytes | None]:
-        """Run a statement that is ready, for `wait`; psycopg's cursors need longer for that than the server does."""
+        """Run a prepared statement, as a generator for `wait`: psycopg's cursors need longer than the server does."""
         server = self.pgconn
         server.send_query_prepared(name.encode(), values)
         while server.flush():
@@ -129,7 +129,7 @@ def _mask(wanted: int) -> int:
 
 def _ready(wanted: int, event: int) -> Any:
     ready = (1 if event & select.POLLIN else 0) | (2 if event & select.POLLOUT else 0)
-    return ready or wanted  # an error or hang-up: let libpq read it and say what it is
+    return ready or wanted  # after an error or hang-up libpq reads, and reports what it is
 
 
 def connect(url: str, *, connect_seconds: float, answer_seconds: float) -> BoundedConnection:
@@ -157,8 +157,8 @@ def connect(url: str, *, connect_seconds: float, answer_seconds: float) -> Bound
     except psycopg.Error as error:
         raise DatabaseDown(_line(error)) from error
     try:
-        # what is called stored must outlive a loss of power, whatever the server's own setting; a stronger setting
-        # stays
+        # What is called stored must outlive a loss of power, whatever the server's own setting. A stronger setting
+        # stays.
         connection.execute(statements()["commit_durably"], prepare=False)
     except psycopg.Error as error:
         connection.close()
@@ -170,7 +170,7 @@ def connect(url: str, *, connect_seconds: float, answer_seconds: float) -> Bound
 
 
 def is_alive(connection: BoundedConnection) -> bool:
-    """Tell whether the server still holds the other end, without asking it: its end is noticed at once."""
+    """Tell whether the server still holds its end of the connection; needs no round trip."""
     if connection.closed or connection.broken:
         return False
     waiter = select.poll()
@@ -199,8 +199,8 @@ def _line(error: psycopg.Error) -> str:
 class Database:
     """Named statements over one lazy connection; not for several threads.
 
-    `connect_seconds` is how long a statement waits for a new connection; the attempt goes on behind it, and a later
-    statement finds what became of it.
+    `connect_seconds` is how long a statement waits for a new connection; after that the attempt goes on by itself,
+    and a later statement finds what became of it.
     """
 
     def __init__(self, url: str, *, connect_seconds: float, answer_seconds: float) -> None:

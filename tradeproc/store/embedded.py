@@ -93,14 +93,14 @@ def socket_folder(home: Home) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class ServerUser:
-    """The operating-system user that the server runs as; None where it runs as ours."""
+    """The operating-system user that the server runs as when we are root."""
 
     uid: int
     gid: int
 
 
 def _account(home: Home) -> ServerUser | None:
-    """Return whom to run as when we are root, making the user when there is none.
+    """Return the user that the server is to run as when we are root, made if there is none; else None.
 
     Raises:
         ServerImpossible: we are root and there is no such user, and it cannot be made.
@@ -165,7 +165,7 @@ def _readable_programs(programs: Path) -> Path:
 
 
 def _check_ours(path: Path) -> None:
-    """Check that nobody else could have laid a folder or a program there.
+    """Check that nobody else could have put a folder or a program there.
 
     Raises:
         ServerImpossible: somebody could.
@@ -218,7 +218,7 @@ class EmbeddedServer:
 
         Raises:
             ServerFailed: it did not come up.
-            ServerImpossible: it never will, here.
+            ServerImpossible: this machine or folder cannot run it.
         """
         self.home.make_folders()
         if self.home.postgres.is_symlink():
@@ -289,7 +289,7 @@ class EmbeddedServer:
         )
 
     def _make_data(self, programs: Path) -> None:
-        """Run initdb beside the place and move the result there, so that half a folder is never taken for one."""
+        """Run initdb in another folder and move that into place, so that a half-made one is never taken for whole."""
         fresh = self.home.postgres.with_suffix(".new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
@@ -309,14 +309,14 @@ class EmbeddedServer:
         initdb = [str(programs / "initdb"), "-D", _HERE, *options, *locale]
         code = self._run(initdb, fresh, is_quiet=True).wait(120)
         if code != 0:
-            raise ServerFailed(f"initdb ended with {code}; see its words above")
+            raise ServerFailed(f"initdb ended with {code}; see its messages above")
         shutil.rmtree(self.home.postgres, ignore_errors=True)
         fresh.rename(self.home.postgres)
         sync_folder(self.home.run)
         log.info("database_made folder=%s", self.home.postgres)
 
     def _write_hba(self) -> None:
-        """Say who may come in, also to a server that an earlier version made."""
+        """Write who may connect, also into a data folder that an earlier version made."""
         file = self.home.postgres / "pg_hba.conf"
         if file.read_text() != _HBA:
             file.write_text(_HBA)
@@ -327,7 +327,7 @@ class EmbeddedServer:
         reason = ""
         while monotonic_ns() < deadline:
             if (code := self.exit_code()) is not None:
-                raise ServerFailed(f"the embedded database ended with {code} at its start; see its words above")
+                raise ServerFailed(f"the embedded database ended with {code} at its start; see its messages above")
             try:
                 with psycopg.connect(url, autocommit=True, connect_timeout=2) as connection:
                     known = connection.execute("select from pg_database where datname = %s", [DATABASE]).fetchone()

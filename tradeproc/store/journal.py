@@ -45,7 +45,7 @@ def replay_left(folder: Path, store: Store) -> int:
     """
     done = 0
     for path in sorted(folder.glob("*.jsonl")):
-        # only a session's file is a journal: no other file of the folder is taken for one
+        # only a file that is named after a session is a journal
         is_journal = GroupName(path.stem).session is not None and not path.is_symlink() and path.is_file()
         if not is_journal or path.stat().st_size == 0:
             continue
@@ -77,7 +77,7 @@ class JournalInUse(Outage):
 class Journal:
     """One process's journal of the writes that `Store.write` takes. Locked while it is open.
 
-    `wait_seconds` is how long to wait for the lock: another process replays it for a moment now and then.
+    `wait_seconds` is how long to wait for the lock, which another process may hold for a moment to replay the file.
     """
 
     def __init__(self, path: Path, *, wait_seconds: float = 5.0) -> None:
@@ -93,7 +93,7 @@ class Journal:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self._lock(monotonic_ns() + int(wait_seconds * SECOND))
         try:
-            # what is appended is on the disk only when the file's name is
+            # what is appended counts as on the disk only when the name of the file is there too
             sync_folder(path.parent)
         except OSError:
             os.close(self._file)
@@ -159,7 +159,7 @@ class Journal:
         try:
             store.write(write)
         except (StatementRefused, LeaseLost) as refused:
-            # unchecked, so LeaseLost means that the database has no such session: it is another database
+            # the write has no fence, so LeaseLost means that this database has no such session: it is another one
             self._put_aside(line, ".refused", REFUSED_ALARM, str(refused), store)
 
     # --- the file
@@ -189,7 +189,7 @@ class Journal:
         return os.pread(self._file, os.fstat(self._file).st_size, 0)
 
     def _put_aside(self, line: bytes, suffix: str, alarm: str, reason: str, store: Store) -> None:
-        """Keep a line for a person, who is told: a row of the audit trail is missing."""
+        """Keep a line for a person, and raise an alarm, because a row of the audit trail is missing."""
         aside = self.path.with_suffix(suffix)
         append_durably(aside, line.rstrip(b"\n") + b"\n")
         log.error("journal_line_put_aside path=%s reason=%s", aside, reason)
@@ -219,7 +219,7 @@ def read_line(line: bytes) -> Write | None:
 
 
 def _storable(value: Any) -> Any:
-    """Return a parameter as PostgreSQL takes it; rows are JSON within a text, where a NUL is six harmless letters."""
+    """Return a parameter as PostgreSQL takes it; JSON in a text is decoded for that where it has a NUL."""
     if not isinstance(value, str):
         return value
     if NUL.decode() not in value:

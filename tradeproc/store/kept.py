@@ -1,8 +1,8 @@
-"""Switches that the database has not got yet: one file of the keeper, which every reader takes as the truth too.
+"""Latches that are not in the database yet: one file of the keeper, which counts beside the database.
 
-Whoever reads latches reads both, the database and this file, in whatever order the processes came back: a halt that
-was confirmed holds before the keeper has stored it. A file that is there and cannot be read may have held a halt, so
-it is read as one of the whole host, until a person says otherwise.
+Whoever reads latches reads both, the database and this file, so that a halt that was confirmed holds before the
+keeper has stored it, in whatever order the processes come back. A file that is there and cannot be read may have held
+a halt, so it counts as a halt of the whole host until a person resumes.
 """
 
 import zlib
@@ -24,7 +24,7 @@ from tradeproc.store.store import Store
 
 
 def kept_file(home: Home) -> Path:
-    """Return where the keeper keeps them."""
+    """Return where the keeper keeps the latches that are not stored yet."""
     return home.latches / "unstored.json"
 
 
@@ -99,13 +99,13 @@ def all_latches(store: Store, home: Home) -> list[Latch]:
     Raises:
         DatabaseDown: the database is away.
     """
-    # the file first: one that is stored meanwhile is then in the database
+    # the file is read first: a latch that is stored between the two readings is then found in the database
     kept = read_kept(kept_file(home))
     return standing(store.latches(), kept)
 
 
 def unread(reason: str, at: Nanos) -> Latch:
-    """Return the safe reading of a file that cannot be read."""
+    """Return the latch that a file which cannot be read counts as: the host is halted."""
     why = f"{reason}; a halt that was in it may be lost: look at each session, then resume"
     return Latch(scopes.HOST, TradingState.HALTED.value, "keeper", why, at)
 

@@ -1,7 +1,8 @@
 """At most one trader a session, ever: an advisory lock that lives as long as its connection, and a growing fence.
 
-The lock keeps a second trader from starting while the first one is connected; the fence, which every order row
-carries, keeps a first one that was cut off from writing after a second one started.
+The lock keeps a second trader from starting while the first one is connected. The fence, which every order row
+carries, keeps a first one that was cut off from entering orders after a second one started; of what has happened
+already it may still write, over its journal.
 """
 
 from typing import Any
@@ -15,7 +16,7 @@ from tradeproc.store.statements import statements
 
 
 class LeaseTaken(Outage):
-    """Another process holds the session's lease, or the session is gone; caught at start, which ends the process."""
+    """Another process holds the lease, or the session is gone; caught by the trader, which waits for the lease."""
 
     def __init__(self, session: int, holder: str) -> None:
         self.session, self.holder = session, holder
@@ -53,7 +54,7 @@ class Lease:
         return cls(connection, session, int(raised["fence"]))
 
     def is_held(self) -> bool:
-        """Tell whether the lock still stands; costs no round trip, so ask before every entry."""
+        """Tell whether the lock still stands; needs no round trip, so that it can be asked before every entry."""
         return is_alive(self._connection)
 
     def release(self) -> None:

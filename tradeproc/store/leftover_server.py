@@ -1,7 +1,7 @@
-"""A server that an earlier one of us left behind: it is ended before ours starts, and stale lock files go.
+"""Ends a server that an earlier process of ours left behind, and removes stale lock files, before ours starts.
 
 PostgreSQL itself trusts a lock file when its process id is alive, whoever that is; after a restart of the machine or
-container that is often a stranger.
+container it is often the id of another program.
 """
 
 import contextlib
@@ -38,10 +38,11 @@ def end_forgotten(data: Path, socket_lock: Path, seconds: float = 20.0) -> None:
 
 
 def _end(pid: int, data: Path, seconds: float) -> None:
-    # those that are frozen too would hold its memory for ever, and no new server would start
+    # backends that are suspended would hold its shared memory for ever, and no new server could start
     backends = _children(pid)
+    # a suspended server obeys SIGKILL only
     ways = (signal.SIGKILL,) if _state(pid) == "T" else (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
-    for how in ways:  # a stopped one hears only the last
+    for how in ways:
         os.kill(pid, how)
         for backend in backends if how is signal.SIGKILL else ():
             with contextlib.suppress(ProcessLookupError):
@@ -66,7 +67,7 @@ def _serves(pid: int, data: Path) -> bool:
     process = Path("/proc") / str(pid)
     try:
         words = (process / "cmdline").read_bytes().split(b"\0")
-        # an earlier version named the folder, now it is the server's current one
+        # an earlier version named the folder on the command line; now it is the server's current folder
         is_its = os.fsencode(data) in words or (process / "cwd").readlink() == data.resolve()
     except OSError:
         return False

@@ -22,7 +22,7 @@ from tradeproc.store.statements import statements
 log = logging.getLogger(__name__)
 
 _FOLDER = Path(__file__).parent / "migrations"
-_MINUTES = 600.0
+_LONGEST_SECONDS = 600.0
 
 
 class DatabaseTooNew(Halt):
@@ -75,9 +75,10 @@ def migrate(url: str, parts: tuple[MigrationSet, ...] | None = None) -> list[str
     Raises:
         DatabaseDown: the database is away.
         DatabaseTooNew: a newer tradeproc made the schema.
-        MigrationChanged: an applied migration has another text now.
+        MigrationChanged: an applied migration of ours has another text now.
+        MigrationRefused: the database does not take a migration.
     """
-    connection = connect(url, connect_seconds=2.0, answer_seconds=_MINUTES)
+    connection = connect(url, connect_seconds=2.0, answer_seconds=_LONGEST_SECONDS)
     try:
         with connection.transaction():
             _run(connection, "lock_migrations")

@@ -27,7 +27,7 @@ class SessionRow:
 
 @dataclass(frozen=True, slots=True)
 class Latch:
-    """A trading state that a person or a limit set: active, reducing or halted; `at` is 0 for one never set."""
+    """A trading state that a person or a process set: active, reducing or halted; `at` is 0 for one never set."""
 
     scope: str
     state: str
@@ -78,7 +78,7 @@ class AlarmRow:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRow:
-    """What a strategy wanted, and why it was not done (empty when it was); `times` in a row, the newest at `at`."""
+    """What a strategy wanted, and why it was not done (empty when it was); `times` in a row, the last one at `at`."""
 
     session: int
     began_at: Nanos

@@ -1,4 +1,4 @@
-"""The named statements of `queries/*.sql`: every line of SQL that the processes run has a name and stands there."""
+"""The named statements of `queries/*.sql`: all SQL that processes run is there, but for the migrations."""
 
 import re
 from functools import cache

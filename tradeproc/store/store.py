@@ -36,7 +36,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
 
 class LeaseLost(Refusal):
-    """A newer lease of the session exists, so nothing was written; caught by the trader, which looks whose it is."""
+    """A newer lease of the session exists, so nothing was written; caught by the trader, which asks who holds it."""
 
     def __init__(self, session: int, fence: int) -> None:
         self.session, self.fence = session, fence
@@ -54,7 +54,8 @@ class UnknownSession(Refusal):
 class Store:
     """All tables. Connects lazily, comes back by itself, and never blocks long; for one thread.
 
-    Every method raises DatabaseDown (an Outage) when the database is away, and StatementRefused when it refuses.
+    Every method but `is_up` and `close` raises DatabaseDown (an Outage) when the database is away. One that the
+    database refuses raises StatementRefused.
     """
 
     def __init__(self, url: str, *, connect_timeout: float = 1.0, answer_timeout: float = 1.0) -> None:
@@ -139,7 +140,7 @@ class Store:
             raise UnknownSession(session)
 
     def latch(self, scope: str) -> Latch:
-        """Return the latch of `host`, `portfolio:<n>` or `session:<id>`; active when it was never set."""
+        """Return the latch of a scope (`protocol/scopes.py`); active when it was never set."""
         found = self._database.rows("latch", {"scope": scope})
         return value_of(Latch, found[0]) if found else Latch(scope, "active", "", "", Nanos(0))
 
@@ -148,7 +149,7 @@ class Store:
         return [value_of(Latch, row) for row in self._database.rows("latches", {})]
 
     def latched_by(self, scope: str, by: str) -> str | None:
-        """Return why `by` latched a scope since it stood open last, or None; a person may have latched it further."""
+        """Return why `by` latched a scope after it was last active, or None; later latches by others do not count."""
         found = self._database.rows("latched_by", {"scope": scope, "by": by})
         return str(found[0]["reason"]) if found else None
 
@@ -192,7 +193,7 @@ class Store:
         return len(told)
 
     def get_ready(self) -> None:
-        """Make sure that the next `enter_orders` is not the first on its connection."""
+        """Connect and prepare the statement of `enter_orders`, so that the first entry is as quick as the others."""
         self._database.get_ready("enter_orders")
 
     def enter_orders(
@@ -240,7 +241,7 @@ class Store:
         return [value_of(Order, row) for row in self._database.rows("open_orders", {"session": session})]
 
     def claimed(self, session: int, *, limit: int) -> dict[str, str]:
-        """Return our ids of a session's newest orders by the broker's, oldest first."""
+        """Return our ids of a session's newest orders, keyed by the broker's ids, oldest first."""
         found = self._database.rows("claimed", {"session": session, "limit": limit})
         return {row["broker_id"]: row["id"] for row in found}
 
@@ -301,7 +302,7 @@ class Store:
         return [row["session"] for row in self._database.rows("sessions_with_new_fills", {})]
 
     def save_trades(self, session: int, trades: Sequence[Trade], *, fills_seen: int) -> int:
-        """Make the trades of a session equal to those computed from its first fills; return how many changed."""
+        """Make the trades of a session equal to those of its first `fills_seen` fills; return how many changed."""
         plain = [{**row_of(trade), "number": number} for number, trade in enumerate(trades, 1)]
         given = {"session": session, "trades": _json(plain), "fills": fills_seen, "at": wall_ns()}
         return len(self._database.rows("save_trades", given))

@@ -1,4 +1,4 @@
-"""Every write that a trading process makes, as a plain value: the name of a statement and what goes into it.
+"""What a trader writes, but for entries and decisions, as plain values: the name of a statement and its parameters.
 
 The same value goes into the database or, while that is down, into the journal; all of them can be repeated. Each
 holds JSON values only (Decimals as text), so a journal line is the write itself.
@@ -19,7 +19,7 @@ from tradeproc.domain.units import Nanos
 from tradeproc.store.columns import Values, row_of
 from tradeproc.store.rows import Latch, PositionRow
 
-# as JSON writes it; a text may hold these six characters too, which costs it a second look
+# as JSON writes it; a text that holds these six characters itself is cleaned without need
 NUL = b"\\u0000"
 
 
@@ -107,7 +107,7 @@ def latch_write(latch: Latch) -> Write:
 def packed(value: object, option: int = 0) -> bytes:
     """Return a value as JSON that PostgreSQL takes, its texts made storable where they are not.
 
-    A number that JSON cannot hold becomes its digits, which the database refuses: no journal fails over it.
+    A number that JSON cannot hold becomes a text: the journal takes it, and the database refuses it.
     """
     try:
         plain = orjson.dumps(value, option=option)

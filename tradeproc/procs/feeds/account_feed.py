@@ -90,7 +90,7 @@ class AccountFeed:
         self._positions[key] = position
 
     def _tell_order(self, broker_id: str, order: ListedOrder, *, is_over: bool) -> None:
-        """Publish an order and keep it; forget those that ended longest ago, for a connection may last for months."""
+        """Publish and keep an order; forget those that ended longest ago: a connection may last for months."""
         self.node.publish(ORDER, order)
         self._orders[broker_id] = order
         self._ended.pop(broker_id, None)

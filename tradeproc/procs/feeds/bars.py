@@ -14,7 +14,7 @@ from tradeproc.protocol import names
 from tradeproc.protocol.feed_messages import CANDLE, CandleBody, Candles
 
 KEPT = 500
-# so many bars come again with each connection; those that closed during a short absence are among them
+# each connection begins with so many of the newest bars, among them those that closed during a short absence
 OVERLAP = 60
 
 

@@ -61,7 +61,7 @@ class QueueWorker:
         self._thread.start()
 
     def stop(self, seconds: float = 0.25) -> None:
-        """Let the running job end, then leave; one that takes longer is done again by the next worker."""
+        """Let the running job end, then leave; one that takes longer than `seconds` is done by the next worker."""
         self._is_stopping = True
         self._loop.call_soon_threadsafe(lambda: self._task and self._task.cancel())
         self._thread.join(seconds)
@@ -69,16 +69,16 @@ class QueueWorker:
             log.warning("queue_slow_to_stop")
 
     def is_stuck(self) -> bool:
-        """Tell whether the thread's loop has not turned for a minute.
+        """Tell whether the thread's loop has not turned for `stuck_seconds`.
 
-        Each call also asks the loop for a sign of life.
+        Each call also asks the loop for a sign of life, so it must be called again and again.
         """
         if self._has_answered:
             self._knocked_at, self._has_answered = monotonic_ns(), False
             try:
                 self._loop.call_soon_threadsafe(self._answer)
             except RuntimeError:
-                self._has_answered = True  # it has ended, and whoever owns it knows
+                self._has_answered = True  # the loop has ended, and its owner was told
         return monotonic_ns() - self._knocked_at > self._stuck_seconds * SECOND
 
     def _answer(self) -> None:
@@ -108,7 +108,7 @@ class QueueWorker:
             except (Outage, psycopg.Error, procrastinate.exceptions.ProcrastinateException, OSError) as error:
                 reason = _sentence(error)
             if self._is_stopping:
-                return  # the cancel was lost in an error of the same moment, as when the database ends with us
+                return  # the cancel was lost in an error of the same moment, for example when the database ends too
             pause = _PAUSES.delay(failures)
             log.warning("queue_waits seconds=%.1f reason=%s", pause, reason)
             self._tell(reason)
@@ -154,7 +154,7 @@ class QueueWorker:
 
 
 def _sentence(error: BaseException) -> str:
-    """Return why the queue cannot work; the library's own errors say nothing, what they were raised from does."""
+    """Return why the queue cannot work: the library's own errors say nothing, but the errors they came from do."""
     while isinstance(error, procrastinate.exceptions.ProcrastinateException) and error.__cause__ is not None:
         error = error.__cause__
     words = str(error).strip().partition("\n")[0]

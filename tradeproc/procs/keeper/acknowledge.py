@@ -17,7 +17,7 @@ _KINDS = ("divergences", "alarms")
 def register_acknowledge(node: Node, store: Store) -> None:
     """Serve `acknowledge`: the answer lists the rows that were noted, when the database has them.
 
-    A database that is away makes it no answer, and nothing is noted.
+    While the database is away there is no answer, and nothing is noted.
     """
     node.handle(ACKNOWLEDGE, lambda asked: _acknowledge(store, asked))
 

@@ -32,7 +32,7 @@ class AsideWatch:
             standing = [
                 row for row in self._store.alarms(only_standing=True) if (row.session, row.name) == (None, ALARM)
             ]
-            # one of an earlier keeper that says the same stays, as a person may have acknowledged it
+            # an earlier keeper's alarm that says the same stays, because a person may have acknowledged it
             if [row.detail for row in standing] != ([detail] if detail else []):
                 self._store.clear_alarms(None, ALARM, wall_ns())
                 if detail:

@@ -1,4 +1,4 @@
-"""Sessions on command: list, create, start, stop, remove. Sets what the database wants; the keeper makes it so."""
+"""Sessions on command: list, create, start, stop, remove. Stores what is wanted; the keeper brings it about."""
 
 import logging
 import time
@@ -40,7 +40,7 @@ from tradeproc.supervision.wanted_groups import is_done
 
 log = logging.getLogger(__name__)
 
-# a trader that lives answers at once; how long its position takes is up to the one who asks
+# a living trader answers at once; how long it may take to get flat is decided by the asker
 _TOLD_SECONDS = 5.0
 _LOOK_SECONDS = 0.25
 
@@ -83,7 +83,7 @@ class Commands:
         configured.check_session(spec)
         login = configured.login(spec.login)
         data_login = configured.login(spec.login_of_data)
-        # they may be newer than we are, and accounts are rows under a login
+        # the logins may have been configured since our start, and the rows of accounts refer to them
         for each in (data_login, login):
             self._store.save_login(each.name, each.broker, each.environment.value, each.base_url)
         known = [row.account for row in self._store.accounts(spec.login)]
@@ -124,7 +124,7 @@ class Commands:
     def _start(self, asked: OfSession) -> SessionStarted:
         row = self._store.session(_number(asked))
         if row.desired == FLATTENING:
-            raise NotNow(f"session {row.id} is getting flat to stop; start it then, or stop it as it is first")
+            raise NotNow(f"session {row.id} gets flat and stops then; start it after that, or stop it as it is first")
         _config(self._groups.home).check_session(row.spec)
         self._refuse_a_second(row)
         self._store.set_desired(row.id, "running")
@@ -154,7 +154,7 @@ class Commands:
         row = self._store.session(_number(wish))
         if not wish.flatten:
             return self._stopped(row.id)
-        # first of all: whoever dies from here on, it gets flat and does not trade again
+        # stored before anything else: whichever process dies from here on, the session gets flat and trades no more
         is_kept = row.desired != "stopped" and self._may_have_trader(row.id)
         if is_kept and row.desired != FLATTENING:
             self._store.set_desired(row.id, FLATTENING)
@@ -166,10 +166,11 @@ class Commands:
                 case Answered():
                     self._wait_flat(row, deferred, ends_at, _until(ends_at))
                 case NoAnswer(reason) if is_kept:
-                    # it may have heard and be getting flat: to take that back would let it run again
+                    # the trader may have heard and be getting flat: to take that back would let it run again
                     deferred.refuse(
-                        f"session {row.id} is not stopped yet, because its trader did not answer: {reason}; it is "
-                        f"told again until it is flat, and stops then; session stop {row.id} alone stops it as it is"
+                        f"session {row.id} is not stopped yet, because its trader did not answer: {reason}; the "
+                        "keeper tells it again until it is flat and stops; "
+                        f"session stop {row.id} alone stops it as it is"
                     )
                 case RequestWasRefused(reason) | NoAnswer(reason):
                     still = self._take_back(row)
@@ -183,20 +184,20 @@ class Commands:
         return deferred
 
     def _take_back(self, row: SessionRow) -> str:
-        """Let the session run again; return what is to be added when the database does not take that."""
+        """Let the session run again; return what the answer must add when the database does not take that."""
         try:
             if self._store.session(row.id).desired == FLATTENING:
                 self._store.set_desired(row.id, row.desired)
         except (Outage, Refusal) as error:
             log.warning("stop_not_taken_back session=%d reason=%s", row.id, error)
-            return f"; it is told again until it is flat, and stops then, because {error}"
+            return f"; the keeper tells it again until it is flat and stops, because {error}"
         return ""
 
     def _wait_flat(self, row: SessionRow, deferred: Deferred[SessionStopped], ends_at: float, given: float) -> None:
         """Look until the trader has ended, which it does when it is flat; the keeper's own look does the rest.
 
-        `ends_at` is when the one who asked can be answered at the latest, on the monotonic clock, `given` how many
-        seconds there were.
+        `ends_at` is the latest moment for an answer, in seconds of the monotonic clock; `given` is how many seconds
+        were left at the beginning.
         """
         if self._has_ended(row.id):
             try:
@@ -223,7 +224,7 @@ class Commands:
             trader = self._trader(session)
             if trader is not None:
                 return is_done(trader)
-            # without its group it was seen flat, or supervisord has just begun anew
+            # its group is gone because the keeper saw it end, or because supervisord has just begun anew
             return self._store.session(session).desired == "stopped"
         except Outage:
             return False

@@ -83,7 +83,7 @@ class Latches:
         return deferred
 
     def _flatten(self, thrown: ThrowSwitch, seconds: float) -> Deferred[SwitchThrown]:
-        """Halt entries, or the strategy would enter again, and get flat."""
+        """Halt entries, because the strategy would enter again otherwise, and get flat."""
         if thrown.login is not None:
             raise NoSuchSwitch("flatten is for the desk or one session; halt is for a login too")
         told, kept = _Told(_scope(thrown), *_words(thrown), seconds), _Kept()
@@ -94,9 +94,9 @@ class Latches:
         return deferred
 
     def _check_reason(self, told: "_Told") -> None:
-        """Lift the latch of a change by no order of ours only for a reason: somebody has looked.
+        """Lift a latch that a change by no order of ours has set only for a reason: somebody must have looked.
 
-        It is one of a session. While the database is away, any may be such a latch.
+        The host never has such a latch. While the database is away, any other may be one.
 
         Raises:
             ReasonNeeded: there is none.
@@ -116,7 +116,7 @@ class Latches:
         return self.unstored.set(told.scope, state, told.by, told.reason)
 
     def _standing(self, scope: Scope) -> tuple[StandingLatch, ...] | None:
-        """Return the latches that close more than nothing, for a session or for the host and all; None: unknown."""
+        """Return the latches other than active that count for `scope`, for the host those of all; None: unknown."""
         if self.unstored.is_waiting:
             # the database has just not answered; a switch does not wait for it twice
             return None
@@ -132,7 +132,7 @@ class Latches:
         )
 
     def _fan_out(self, method: str, told: "_Told", kept: "_Kept") -> Deferred[SwitchThrown]:
-        """Tell the traders that the scope means; the answer says who heard it, and what is in `kept` by then."""
+        """Tell the traders of a scope; the answer says who heard it, and what `kept` holds when all have replied."""
         deferred = Deferred[SwitchThrown]()
         sessions = self._sessions(told.scope)
         results: dict[int, TraderHeard | None] = {}
@@ -163,7 +163,8 @@ class Latches:
         return deferred
 
     def _sessions(self, scope: Scope) -> list[int]:
-        # sockets rather than supervisord's list: it works while supervisord is away, and finds orphans too
+        # The sockets are listed, not supervisord's programs: that works while supervisord is away, and finds traders
+        # that have lost it.
         there = self._directory.processes()
         present = sorted(each.trader_of for each in there if each.trader_of is not None)
         is_of_all = scope == scopes.HOST or scope.login is not None
@@ -182,14 +183,14 @@ class _Told:
 
 @dataclass(slots=True)
 class _Kept:
-    """How safe a latch is and which ones stand, known when the traders have been told."""
+    """How safe a latch is and which ones stand; filled in after the traders have been told."""
 
     latch: str = ""
     standing: tuple[StandingLatch, ...] | None = None
 
 
 def _counts(latched: Scope, thrown: Scope, rows: Sequence[SessionRow]) -> bool:
-    """Tell whether a latch counts where a switch was thrown: for the session, the login, or the host and all."""
+    """Tell whether a latch counts where a switch was thrown: for the session, the login, or the host with all."""
     if latched == thrown:
         return True
     if thrown.session is not None:

@@ -2,8 +2,8 @@
 
 Owns which groups supervisord has. Hears the warden's heartbeat; reads what should be from the database once a second
 and asks supervisord for what is. A session with a schedule should run while that says so. Says `session` when one
-changes. When it dies, running sessions are not touched; commands get no answer until it is back. A database that is
-away delays it: nothing is stopped because nothing is known.
+changes. When it dies, running sessions are not touched; commands get no answer until it is back. While the database
+is away no group is started or stopped, because nobody knows what should run.
 """
 
 import logging
@@ -55,7 +55,7 @@ class Keeper:
         self._aside = AsideWatch(store, home.groups)
         self._told: dict[int, SessionBody] = {}
         self._conflicts: dict[int, int] = {}
-        # whose alarm may stand; None: nobody has looked
+        # the sessions whose alarm may stand; None before the database was asked
         self._alarmed: set[int] | None = None
         self._migrating: Future[list[str]] | None = None
         self._is_prepared = False
@@ -74,7 +74,7 @@ class Keeper:
             if not self._prepare():
                 self._say("starting", "the schema of the database is brought up to date")
                 return
-            # first: a session that cannot be read must not hold up a halt
+            # latches come first: a session that cannot be read must not hold up a halt
             self.latches.keep_promises()
             rows = self.store.sessions()
             self.view.latches = {latch.scope: latch.state for latch in self.latches.standing()}
@@ -100,7 +100,7 @@ class Keeper:
             self.look()
 
     def _prepare(self) -> bool:
-        """Bring the schema up to date, on a thread because that may take long, and tell it our logins; once."""
+        """Bring the schema up to date, on a thread because that may take long, and store our logins; done once."""
         if self._is_prepared:
             return True
         if self._migrating is None:
@@ -116,7 +116,7 @@ class Keeper:
         return True
 
     def _migrated(self, migrating: Future[list[str]]) -> None:
-        # at once, but only when it went well: a database that is away is asked once a second
+        # after a success look at once; a database that is away is asked again by the regular look
         if migrating.exception() is None:
             self.node.post(self.look)
 
@@ -174,7 +174,7 @@ class Keeper:
             self._said = (state, detail)
             log.info("keeper_state state=%s detail=%s", state, detail)
             if state == "ready":
-                # an older supervisord cannot, and one that is away will not miss it
+                # an older supervisord does not know this call, and one that is away does not need it
                 with suppress(SupervisorAway, SupervisorRefused):
                     self.groups.supervisor.say_ready()
         self.node.set_state(state, detail)

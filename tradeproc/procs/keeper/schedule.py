@@ -1,8 +1,7 @@
 """Which sessions are due, and how a session that must be flat before it stops is flattened.
 
-By its schedule, or on command.
-
-A command is a row of the database, so that it outlives keeper, trader and machine.
+Its schedule or a command says that it must be flat. A command is stored in the database, so that it outlives keeper,
+trader and machine.
 """
 
 import logging
@@ -36,7 +35,7 @@ class Schedules:
         self._since: dict[int, Nanos] = {}
         self._down: dict[int, Nanos] = {}
         self._told: dict[int, tuple[int, Nanos]] = {}
-        # sessions with a standing alarm; the traders of those in `_left` ended, and nobody knows whether they were
+        # sessions with a standing alarm; of those in `_left` the trader stayed down, and nobody knows whether it was
         # flat
         self._late: set[int] = set()
         self._left: set[int] = set()
@@ -46,9 +45,9 @@ class Schedules:
         """Return the sessions whose groups should be there now.
 
         Those that are to be flat before they stop, by their schedule or on command, stay until their trader has
-        ended, which it does when it is flat; one that is due again meanwhile ends first and begins anew. A session
-        that was told to get flat and has no group, as after a boot, gets one, because nobody has confirmed that it is
-        flat.
+        ended, which it does when it is flat, or has been down for a minute, which raises an alarm. One that is due
+        again meanwhile ends first and begins anew. A session that was commanded to get flat and has no group, as
+        after a boot, gets one, because nobody has confirmed that it is flat.
         """
         self._learn_alarms()
         groups: dict[str, list[Program]] = {}
@@ -92,7 +91,7 @@ class Schedules:
             self._down.pop(row.id, None)
             self._get_flat(row.id, trader.pid, now)
             return True
-        # The warden may be about to start it again. Of a trader that stays down nobody knows whether it is flat.
+        # The warden may be about to start it again. When a trader stays down, nobody knows whether it is flat.
         if now - self._down.setdefault(row.id, now) <= _LATE:
             return True
         self._tell_late(row.id, now)
@@ -100,9 +99,9 @@ class Schedules:
         return not self._is_over(row)
 
     def _is_over(self, row: SessionRow) -> bool:
-        """Store that a session has stopped.
+        """Store that a session that was commanded to get flat has stopped, and tell whether its group may go.
 
-        False when that failed and must be tried again, and its group stays until then.
+        False when it could not be stored: the group stays until the next look, which tries again.
         """
         if row.desired == FLATTENING:
             try:
@@ -114,7 +113,7 @@ class Schedules:
         return True
 
     def _get_flat(self, session: int, pid: int, now: Nanos) -> None:
-        """Tell the trader to get flat and end, and again while it lives; that may be repeated without harm."""
+        """Tell the trader to get flat and end, again every 5 s while it lives; it may be told so without harm."""
         told, at = self._told.get(session, (0, 0))
         if told == pid and abs(now - at) < _ASK_AGAIN:
             return
@@ -131,7 +130,7 @@ class Schedules:
     def _tell_late(self, session: int, now: Nanos) -> None:
         if session in self._late:
             return
-        detail = "it is to be flat for a minute and its trader has not said that it is; look at the broker"
+        detail = "it should have been flat a minute ago, but its trader has not said that it is; look at the broker"
         log.error("not_flat_at_end session=%d", session)
         try:
             self._store.save_alarm(session, ALARM, detail, now)
@@ -154,7 +153,7 @@ class Schedules:
 
 
 def _has_ended(members: Iterable[Program]) -> bool:
-    """Tell whether the trader of a group is done: it got flat by itself while nobody looked, and is to begin anew."""
+    """Tell whether the trader of a group is done: it got flat while no keeper looked, and its group must go first."""
     return any(program.process.is_trader and is_done(program) for program in members)
 
 

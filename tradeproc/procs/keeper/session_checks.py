@@ -1,8 +1,8 @@
 """What is checked before a session is created, away from the keeper's loop: strategy, brokers, account and bars.
 
-Strategy and brokers are somebody's code, so they are loaded in a process of its own. The account is looked up in the
-list the broker gave before, else the login's link is asked. The link of a data login of its own is asked for bars of
-the contract. No answer leaves either unchecked, not refused.
+Strategy and brokers are code of others, so they are loaded in a process of their own. The account is looked up in the
+list that the broker gave before, else the login's link is asked. Where the data login is another one, its link is
+asked for bars of the contract. Without an answer account or bars stay unchecked, and the session is not refused.
 """
 
 import difflib
@@ -111,7 +111,7 @@ class Checks:
             raise BadSpecification("no time was left to check it, because other checks took so long; try again")
         seconds = min(_STRATEGY_SECONDS, left)
         try_strategy(spec.strategy, self._home.root, spec.arguments, market, seconds=seconds)
-        # the second question must find time too, if the link of the first one does not answer
+        # half of the time is left for the second question, should the link of the first one not answer
         unchecked = [] if spec.login_of_data == spec.login else self._check_bars(spec, seconds_left() / 2)
         if any(account.id == spec.account and account.is_tradable for account in known):
             return CheckResult(unchecked="; ".join(unchecked))
@@ -125,10 +125,10 @@ class Checks:
                 return CheckResult(unchecked="; ".join(unchecked))
 
     def _check_bars(self, spec: SessionSpec, seconds: float) -> list[str]:
-        """Return what could not be found out about the bars of a data login of its own.
+        """Return what could not be found out about the bars of a data login that is not the login for orders.
 
         Raises:
-            BadSpecification: it confirms that it has none.
+            BadSpecification: the data login confirms that it has none.
         """
         bars = HistoryQuestion(contract=Contract.parse(spec.contract), minutes=spec.minutes, count=_BARS)
         what = f"{spec.contract} bars of {spec.minutes} minutes"
@@ -144,7 +144,7 @@ class Checks:
     def _ask(
         self, login: str, method: Method[Q, Answer[tuple[T, ...]]], question: Q, seconds: float
     ) -> Known[tuple[T, ...]] | Unknown:
-        """Ask the link of a login, which is started for that where it is down; it ends by itself."""
+        """Ask the link of a login; one that is down is started for the question, and ends itself when it is idle."""
         deadline = time.monotonic() + min(self._link_seconds, seconds)
         reason = "no time"
         with Client(Directory(self._home.sockets)) as client:
@@ -201,7 +201,7 @@ def try_strategy(
     lines = done.stderr.strip().splitlines() or [""]
     if done.returncode == EXIT_HALT and lines[-1]:
         raise BadSpecification(lines[-1])
-    # nobody said why: what it wrote is the strategy's own
+    # the process did not get to say why it ended, so its last line was written by the strategy
     code = done.returncode
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
     last = f"; its last line: {lines[-1][:_LONGEST]}" if lines[-1] else ""

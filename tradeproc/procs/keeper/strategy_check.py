@@ -1,8 +1,8 @@
 """`… -m ….strategy_check REFERENCE FOLDER ARGUMENTS ROOT BROKER DATA_BROKER`: can it trade there?
 
-The keeper asks it before a session is created. Strategies and brokers are somebody's code: they are tried in a
-process that nobody misses. ROOT is the instrument, BROKER takes the orders, DATA_BROKER serves the bars; the two may
-be one.
+The keeper runs it before a session is created. Strategies and brokers are code of others, so they are tried in a
+process whose crash harms nothing. ROOT is the instrument, BROKER takes the orders, DATA_BROKER serves the bars; the
+two may be one.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The keeper's latches on their way into the database: in its file first, and there until they are stored.
 
 Each is in `store/kept.py`'s file, on the disk, before anybody is told that it is kept. What an earlier keeper left
-there is late: it yields to what is newer in the database. A latch that the database refuses stays in the file, where
+there is late: what is newer in the database wins over it. A latch that the database refuses stays in the file, where
 the traders read it, and there is an alarm.
 """
 
@@ -33,14 +33,14 @@ class Unstored:
     def __init__(self, store: Store, home: Home) -> None:
         self._store, self._file = store, kept_file(home)
         self._former = home.journal / "latches.json"
-        # latches that an earlier keeper left are late: they yield to newer ones in the database
         self._latches: dict[str, Latch] = {}
+        # scopes whose latch an earlier keeper left
         self._late: set[str] = set()
         self._refusals: dict[str, str] = {}
-        # whether the alarm about refusals may stand: an earlier keeper may have raised it for what it left
+        # whether the alarm about refusals may stand: an earlier keeper may have raised it for a latch that it left
         self._is_refusal_told = False
         self._alarms: list[tuple[str, str, Nanos]] = []
-        # files that could not be read and have their name still
+        # files that could not be read and were not set aside yet
         self._unread: set[Path] = set()
         self._is_written = True
         self._take_over()
@@ -155,7 +155,7 @@ class Unstored:
     # --- the file
 
     def _write(self) -> None:
-        """Bring the file up to date; one that could not be read gets another name first, and stays."""
+        """Bring the file up to date; one that could not be read is kept under another name."""
         if self._is_written:
             return
         try:
@@ -180,7 +180,7 @@ def _nothing() -> None:
 
 
 def _set_aside(file: Path) -> None:
-    """Give a file that is about to go another name, beside its own so that nobody finds none meanwhile."""
+    """Give a file that is about to be replaced a second name, so that a reader finds it until the moment of that."""
     if not os.path.lexists(file):
         return  # a person has moved it
     at = wall_ns()
@@ -189,6 +189,6 @@ def _set_aside(file: Path) -> None:
     try:
         os.link(file, aside)
     except OSError:
-        # a disk without second names, or a folder in the file's place
+        # the disk has no hard links, or there is a folder in the file's place
         file.rename(aside)
     sync_folder(file.parent)

@@ -29,7 +29,7 @@ from tradeproc.supervision.feed_programs import FeedPrograms
 
 log = logging.getLogger(__name__)
 
-# supervisord away, or a full disk under the group's file
+# supervisord is away, or the disk that holds the group's file is full
 _TROUBLE = (TradeprocError, OSError)
 
 
@@ -66,7 +66,7 @@ class FeedKeeper:
     def _need(self, need: Need, seconds: float) -> FeedNeverServed | Deferred[FeedGranted | FeedNeverServed]:
         """Note a need and answer with the feed's process once it is started; already started is fine.
 
-        What the broker declares not to serve is answered with `never`: asking again cannot help.
+        A feed that the broker declares not to serve is answered with `FeedNeverServed`: asking again cannot help.
         """
         if self._is_ending:
             raise BadRequest("the link is ending because nobody needed it; ask the next one")
@@ -104,8 +104,8 @@ class FeedKeeper:
         def prune(_left: float) -> None:
             try:
                 states = self.programs.states()
-                # a feed that has ended and that nobody needs would stay in its group, and be reported as halted for
-                # ever
+                # a feed that has ended and that nobody needs would otherwise stay in its group and be reported as
+                # halted
                 for name in stale_of(states):
                     self.programs.remove(name)
                     log.info("feed_pruned program=%s was=%s", name, states.pop(name))
@@ -121,7 +121,7 @@ class FeedKeeper:
             if is_ending:
                 self.node.post(self._end)
 
-        # this look waited while another one ran, which has done its work
+        # a look that waits for longer than this is not done, because the one before it has done its work
         self._lane.submit(max(1.0, self._look_seconds), prune, too_late)
 
     def _looked(self, running: list[str]) -> None:

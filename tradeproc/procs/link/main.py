@@ -176,7 +176,7 @@ class Link:
             _log_answer(answer, time.monotonic() - began)
             self.node.post(lambda: deferred.answer(answer))
 
-        # nobody reads an answer that comes too late, and it would hold up the next question
+        # a question whose time is over is not asked: nobody would read the answer, and it would hold up the next one
         self._begin_in(self._questions, seconds, run, deferred.fail)
         return deferred
 
@@ -270,7 +270,7 @@ def _tuple(answer: Answer[Sequence[T]]) -> Answer[tuple[T, ...]]:
 
 
 def _check(said: object, kinds: tuple[type[Any], ...]) -> None:
-    # a broker's adapter is loaded by name; what it says need not be what its types promise
+    # a broker's adapter is loaded by name, so what it returns need not be what its types promise
     if not isinstance(said, kinds):
         raise TypeError(f"the broker's adapter said {said!r}")
 

@@ -115,7 +115,7 @@ class Portfolio:
             self._database = str(error)
 
     def _forget(self) -> None:
-        """Drop sessions that ended long ago."""
+        """Drop sessions whose process is gone and that have not reported for a minute."""
         now = monotonic_ns()
         for session, report in list(self._reports.items()):
             process = names.trader(session)

@@ -28,7 +28,7 @@ def consent_here(authorization: ConsentAuthorization, redirect_uri: str) -> Cons
 
     Raises:
         NoLocalConsent: nobody is there, or it shows a page to a person.
-        NotThisMachine: the way leads elsewhere.
+        NotThisMachine: the address, or a redirect, is at another host.
     """
     state = secrets.token_urlsafe(16)
     address = authorization.url(state)
@@ -36,7 +36,7 @@ def consent_here(authorization: ConsentAuthorization, redirect_uri: str) -> Cons
         if address.startswith(redirect_uri):
             return ConsentAnswer(address, state)
         address = _redirect_of(address)
-    raise NoLocalConsent("the sign-in host sends us in circles")
+    raise NoLocalConsent(f"the sign-in host redirects us more than {_MOST_STEPS} times")
 
 
 def _redirect_of(address: str) -> str:

@@ -31,12 +31,12 @@ _FAR_AHEAD_SECONDS = 900.0
 _PAUSES = Backoff(1.0, 60.0)
 # a refusal that only a person can mend is still tried again now and then, because sign-in hosts make mistakes too
 _SLOW_PAUSE = 300.0
-# between two tries because somebody asks
+# the shortest time between two tries that are made because somebody asks
 _SHORTEST_PAUSE = 2.0
 # when a broker refuses one fresh token after another, more fresh tokens do not help
 _BETWEEN_REFUSALS = 5.0
 _PARTING_SECONDS = 12.0
-# a login that ends for good so soon is told, once a day
+# when only so much time is left before a person must log in again, that is logged, once a day
 _ENDS_SOON, _TOLD_AGAIN = 2 * 86_400 * SECOND, 86_400 * SECOND
 
 
@@ -250,7 +250,7 @@ class LoginTokens:
             return
         pause = _PAUSES.delay(self._failures)
         if isinstance(error, SignInDelayed):
-            # the host counts an earlier try against us, and lengthens the pause that it demands
+            # a try before the end of the pause that the host demands would make it demand a longer one
             pause = max(pause, error.seconds)
             self._not_before = self._failed_at + int(error.seconds * SECOND)
         self._failures += 1

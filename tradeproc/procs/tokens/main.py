@@ -47,7 +47,7 @@ from tradeproc.protocol.token_messages import (
 log = logging.getLogger(__name__)
 
 _CONSENT_SECONDS = 900
-# an empty token of a login that proves nothing; asked for again after that
+# a login without credentials gets an empty token, which is asked for again after this long
 _OPEN_SECONDS = 86_400
 
 
@@ -59,7 +59,7 @@ class UnknownLogin(Refusal):
 
 
 class OtherCredentials(Refusal):
-    """A login is completed with what its broker does not take, a password instead of a consent say."""
+    """A login is completed with what its broker does not take, for example a password instead of a consent."""
 
     def __init__(self, login: str, kind: CredentialKind) -> None:
         super().__init__(f"login {login!r} is of kind {kind.value}: run scripts/tradectl login {login} again")
@@ -118,7 +118,7 @@ class TokensProcess:
             login.start()
 
     def _add(self, name: str, login: LoginConfig) -> None:
-        """Take a login; what is wrong with one is no reason to leave the others without tokens."""
+        """Take a login; one that cannot be used is noted, and the others get their tokens all the same."""
         try:
             self._take(name, login)
         except TradeprocError as error:
@@ -157,7 +157,7 @@ class TokensProcess:
         return token
 
     def _is_open(self, name: str) -> bool:
-        """Tell whether a login proves nothing, so that there is nothing to fetch."""
+        """Tell whether a login needs no credentials, so that there is nothing to fetch."""
         return self._kinds.get(name) is CredentialKind.NONE
 
     def _authorize(self, question: BeginLogin) -> LoginBegun:

@@ -1,7 +1,7 @@
 """Where one login's access tokens come from: a renewal, or a proof that needs no person; blocking, run in workers.
 
-What renews, and came with an access token, is on disk before the access token leaves this module. If it cannot be
-written both are kept here and written at the next try: the old one may be worthless by now.
+The renewal that came with an access token is on disk before the access token leaves this module. If it cannot be
+written, both are kept here until the next try, because the old renewal may be worthless by now.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ class Credentials:
 class Access:
     """An access token and its end, in wall ns, counted from before it was asked for.
 
-    `is_all` when what renews it ends with it: to be late with its renewal is to sign in anew.
+    `is_all` says that what renews it ends no later than itself, so that a late renewal needs a new sign-in.
     """
 
     token: str = field(repr=False)
@@ -52,7 +52,7 @@ class Access:
 
 
 class TokenSupply:
-    """What one login is renewed by, and what is done with it; used by one thread at a time."""
+    """Holds what renews one login, and gets access tokens with it; used by one thread at a time."""
 
     def __init__(self, login: str, credentials: Credentials) -> None:
         self._login, self._credentials = login, credentials
@@ -63,7 +63,7 @@ class TokenSupply:
         self._is_saved = False
 
     def begin(self) -> None:
-        """Read what is stored; what the configuration names is the spare, or the first."""
+        """Read what is stored; the renewal of the configuration is used where there is none, else as a spare."""
         try:
             self._stored = self._credentials.vault.read(self._login)
         except Halt as halt:
@@ -89,7 +89,7 @@ class TokenSupply:
 
     @property
     def person_needed_at(self) -> Nanos | None:
-        """Return when a person must log in again at the latest; None when nobody need, or nobody knows when."""
+        """Return when a person must log in again at the latest; None when nobody must or the time is unknown."""
         return None if self._stored is None or self._has_proof else self._stored.renewable_until
 
     def fetch(self) -> Access:
@@ -163,7 +163,7 @@ class TokenSupply:
         return None if is_refused else configured
 
     def _refuse(self, password: UserPassword) -> None:
-        """Forget a password and remember over restarts that it was refused: brokers lock who tries it again."""
+        """Forget a password and keep on disk that it was refused: a broker may lock a login that tries it again."""
         at = self._stored.logged_in_at if self._stored else wall_ns()
         self._stored, self._is_saved = Stored("", at, refused=self._digest(password)), False
         try:
@@ -172,7 +172,7 @@ class TokenSupply:
             log.warning("refused_password_unsaved login=%s reason=%s", self._login, error)
 
     def _digest(self, given: UserPassword) -> str:
-        """Return what tells a password from another one: with another client it is another one."""
+        """Return a digest of a password with its user and client: with another client it is another password."""
         client = self._credentials.client
         whole = "\0".join((given.user, given.password, client.client_id, client.client_secret))
         return hashlib.sha256(whole.encode()).hexdigest()[:16]

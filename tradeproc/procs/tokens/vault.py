@@ -1,7 +1,7 @@
-"""What renews a login at rest: encrypted, private to the user, replaced in one step and only when safely on disk.
+"""Stores what renews each login: encrypted, private to the user, replaced in one step and only when safely on disk.
 
-The key lies beside them in a file of its own: this guards against a token that is copied, backed up or shown by
-accident, not against somebody who reads the whole folder as this user.
+The key lies in a file of its own in the same folder. That guards against a token that is copied, backed up or shown
+by accident, not against somebody who reads the whole folder as this user.
 """
 
 import os
@@ -106,7 +106,7 @@ class Vault:
             NotSaved: it could not be written; the old one is still there.
         """
         record = asdict(stored)
-        # earlier versions read this name
+        # the name that earlier versions wrote and read
         record["refresh_token"] = record.pop("renewal")
         try:
             _write_private(self._path(login), self._cipher.encrypt(orjson.dumps(record)))

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 _PAUSE = 2.0
 _MOST_KEPT = 1000
-# what comes before the colon in the names of our alarms; others write alarms of sessions too
+# what comes before the colon in the names of the warden's alarms, which tells them from those of others
 _OURS = frozenset({"given_up", "cannot_start", "halted", "dies", "declaration_unread", "disk_low", "disk_full"})
 
 
@@ -55,7 +55,7 @@ class Alarms:
         self._say(group, name, "", is_over=True)
 
     def forget_others(self) -> None:
-        """Clear in the database what a predecessor left standing there and we do not hold; when all is rebuilt."""
+        """Clear a predecessor's alarms in the database that we do not hold; to be called when all is rebuilt."""
         self._put(partial(self._forget, frozenset(self._standing), wall_ns()), scopes.HOST, "of a predecessor")
 
     def stands(self, group: str, name: str) -> bool:
@@ -101,7 +101,7 @@ class Alarms:
 
 
 def tell_of_disk(alarms: Alarms, where: Path, free_mb: int, limits: HealthConfig) -> None:
-    """Raise the alarms of a disk with too little room; an alarm is over when there is a tenth more than that."""
+    """Raise the alarms of a disk with too little room; an alarm is over when a tenth more than its limit is free."""
     for name, least in (("disk_low", limits.disk_warning_mb), ("disk_full", limits.disk_critical_mb)):
         if free_mb < least:
             alarms.raise_alarm(scopes.HOST, name, f"{free_mb} MB free under {where}, wanted {least} MB")
@@ -116,7 +116,7 @@ def _alarm(group: str, name: str, since: Nanos, detail: str, *, cleared: bool) -
 
 
 def _group_and_name(row: AlarmRow) -> tuple[str, str]:
-    """Return what `_write` made a row of."""
+    """Return the group and the name of the alarm from which `_write` made a row."""
     if row.session is not None:
         return names.session_group(row.session), row.name
     group, _, name = row.name.partition(":")

@@ -46,15 +46,15 @@ class Warden:
         self._alarms = Alarms(node, database_of(settings, home), settings.database.connect_seconds)
         self._hangs = Hangs(node, self._supervisor, settings.supervision)
         witness = ProcessHistory(self._hangs.reason_of, self._hangs.has_worked)
-        self._ward = RestartController(
+        self._controller = RestartController(
             home, self._supervisor, _pauses(settings.supervision), random.random, self._tell, witness
         )
-        self._halts = Halts(node, self._ward.halted)
-        self._listener = EventListener(self._ward.hear, lambda: node.stop(0))
+        self._halts = Halts(node, self._controller.halted)
+        self._listener = EventListener(self._controller.hear, lambda: node.stop(0))
         self._heard: set[str] = set()
         node.add_statistics(self._statistics)
         node.add_socket(self._listener.input, self._listener.read)
-        node.every(_TICK_SECONDS, self._ward.pass_time)
+        node.every(_TICK_SECONDS, self._controller.pass_time)
         node.every(_LOOK_SECONDS, self._look)
         node.every(_DISK_SECONDS, self._look_at_disk)
         node.on_stop(self._alarms.close)
@@ -62,13 +62,13 @@ class Warden:
     def begin(self) -> None:
         """Rebuild from supervisord, then begin to listen."""
         try:
-            self._ward.rebuild()
+            self._controller.rebuild()
         except SupervisorAway as away:
             log.warning("rebuild_later reason=%s", away)
             self._node.after(_LOOK_SECONDS, self.begin)
             return
         self._look_at_disk()
-        # now we hold all that still has a cause
+        # all alarms that still have a cause have been raised again by now
         self._alarms.forget_others()
         self._listener.begin()
         self._node.set_state("ready")
@@ -79,7 +79,7 @@ class Warden:
             "killed_hung": self._hangs.kills,
             "beating": self._hangs.beating(),
             "silence": self._hangs.silence(),
-            "held": sorted(group for group, state in self._ward.groups.items() if state.holds),
+            "held": sorted(group for group, state in self._controller.groups.items() if state.holds),
         }
 
     # --- actions of the rules that are not for supervisord
@@ -98,13 +98,13 @@ class Warden:
     # --- hung processes
 
     def _look(self) -> None:
-        """See who runs, listen to the newcomers, and deal with who hangs."""
+        """See which processes run, listen to new ones, and kill those that hang."""
         try:
             programs = self._supervisor.processes()
         except SupervisorAway as away:
             log.warning("supervisor_away reason=%s", away)
             return
-        if self._ward.is_stopping:
+        if self._controller.is_stopping:
             return
         running = running_of(programs)
         running.pop(names.WARDEN, None)
@@ -114,9 +114,9 @@ class Warden:
         for process in self._heard - {each.process for each in programs}:
             self._heard.discard(process)
             self._node.unsubscribe(process, LIFE_SIGN)
-        self._ward.correct(programs)
+        self._controller.correct(programs)
         self._hangs.look(running)
-        self._ward.worked(self._hangs.working())
+        self._controller.worked(self._hangs.working())
         self._node.note_event()
 
     def _look_at_disk(self) -> None:

@@ -74,7 +74,7 @@ select * from (
 order by exited_at, session, number
 
 -- name: sessions_with_new_fills
--- Told by the number of fills, not by time: fills are only ever added.
+-- Found by the number of fills, not by time, because fills are only ever added.
 select booked.session
 from (select session, count(*) as fills from fills group by session) booked
 left join trades_computed using (session)

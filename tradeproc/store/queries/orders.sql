@@ -62,7 +62,7 @@ select (select count(*) from holder) as held, (select count(*) from kept) as kep
        (select count(*) from news) as news, (select count(*) from booked) as booked
 
 -- name: enter_orders
--- The first rows of new orders, and nothing else: what stands between a decision and its order, so it is lean. The
+-- The first rows of new orders, and nothing else. An order is sent only when this is done, so it is lean. The
 -- fence is held as in `save_orders`, and repeating is harmless. $1 session, $2 fence, $3 orders, $4 one event of each.
 with holder as materialized (
     select id from sessions where id = $1::bigint and fence = $2::bigint for share

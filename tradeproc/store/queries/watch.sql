@@ -24,7 +24,7 @@ where acknowledged_at is null and at <= %(now)s::bigint
 returning session, kind, subject, at
 
 -- name: acknowledge_alarms
--- Only what stands: one that is over speaks no more anyway.
+-- Only standing alarms: the health check does not report one that is over.
 update alarms
 set acknowledged_at = %(now)s, acknowledged_by = %(by)s, acknowledged_reason = %(reason)s
 where acknowledged_at is null and cleared_at is null
@@ -55,7 +55,7 @@ select scope, state, by, reason, at from latches where scope = %(scope)s
 select scope, state, by, reason, at from latches order by scope
 
 -- name: latched_by
--- Why a process latched a scope since a person opened it last, whoever has latched it further meanwhile.
+-- Why a process latched a scope after it was last active, whoever has latched it further meanwhile.
 select reason from latch_changes
 where scope = %(scope)s and by = %(by)s and state <> 'active' and number > coalesce(
     (select max(number) from latch_changes where scope = %(scope)s and state = 'active'), 0)
