@@ -12,7 +12,7 @@ from tradeproc.protocol.scopes import Scope
 
 
 class Severity(StrEnum):
-    """How bad an alarm is: money is in danger, or something needs a person's look."""
+    """How bad an alarm is: critical when money may be in danger, else something that a person should look at."""
 
     WARNING = "warning"
     CRITICAL = "critical"
@@ -27,7 +27,7 @@ _CRITICAL: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """Something that a person should know stands, or has ended.
+    """A trouble that a person should know of: it stands, or it is over (`cleared`).
 
     `who` raised it, `scope` is what it is about, `since` when it was raised. `name` of the warden's names the program
     too, as `given_up:trader`, and the group where that is not a session's, as `core:given_up:jobs`.

@@ -15,7 +15,7 @@ from tradeproc.protocol.trader_messages import OrderBody
 _KEEPER: Final = ("keeper",)
 
 MOST_ROWS: Final = 10_000
-"""So many rows are told at once, and no more."""
+"""The most rows of one answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class AlarmShown:
 
 @dataclass(frozen=True, slots=True)
 class DecisionShown:
-    """What a strategy wanted, and why it was not done (empty when it was); `times` in a row, the newest at `at`."""
+    """What a strategy wanted, and why it was not done (empty when it was); `times` in a row, the last one at `at`."""
 
     session: int
     began_at: Nanos
@@ -147,7 +147,7 @@ class PositionsListed:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """What a person has seen: `by` whom and why it is well; without `session` and `host` it is about all.
+    """A person has seen something: `by` says who, `reason` why it is well; without `session` and `host` all of it.
 
     `what` is "divergences", "alarms" or the name of an alarm; both kinds when it is empty.
     """

@@ -29,7 +29,7 @@ class Codec(Generic[B]):
         """Derive reading and writing.
 
         Raises:
-            TypeError: a field's type is one of which nobody has said how its values travel.
+            TypeError: no rule says how the values of a field's type travel.
         """
         self.kind, self.name = kind, name or in_words(kind)
         self._read = reader(kind)

@@ -25,15 +25,14 @@ ANY: Final = "any"
 
 @dataclass(frozen=True, slots=True)
 class NoBody:
-    """The body of a question that needs no words, and of an answer that only says that it was done."""
+    """The body of a question that needs no parameters, and of an answer that only says that it was done."""
 
 
 @dataclass(frozen=True, eq=False)
 class Topic(Generic[B]):
     """What a process publishes under one name.
 
-    `publishers` are the kinds of processes (`ProcessName.kind`) that publish it. `snapshot` is the type of what a
-    publisher answers when somebody asks for all that the topic would have told; None: there is no such answer.
+    `publishers` are the kinds of processes (`ProcessName.kind`) that publish it.
     """
 
     name: str
@@ -52,7 +51,7 @@ class Topic(Generic[B]):
 
 @dataclass(frozen=True, eq=False)
 class FollowedTopic(Topic[B], Generic[B, S]):
-    """A topic of which a publisher also tells the whole on request: `snapshot` is the type of that answer."""
+    """A topic whose publisher also answers with all that it holds: `snapshot` is the type of that answer."""
 
     snapshot: type[S] | Any
     snapshot_codec: Codec[S] = field(init=False, repr=False)

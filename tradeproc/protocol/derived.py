@@ -33,7 +33,7 @@ def in_words(kind: Any) -> str:
 
 @functools.cache
 def is_direct(kind: Any) -> bool:
-    """Tell whether every value of a type is written field by field, with no tag, mark or code in the place of one."""
+    """Tell whether every value of a type is written field by field, with no tag, mark or code instead of a field."""
     origin = get_origin(kind)
     if hasattr(kind, "__supertype__"):
         return is_direct(kind.__supertype__)

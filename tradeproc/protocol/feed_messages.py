@@ -13,7 +13,7 @@ UpOrDown = Literal["up", "down"]
 
 @dataclass(frozen=True, slots=True)
 class CandleBody:
-    """A candle and whose it is; `history` for one that is told again, after a connection or on request.
+    """A candle with its contract and interval; `history` when it is told again, after a connection or on request.
 
     `closed` has no default: a sender that does not say so must not make a partial candle a closed one, because a
     strategy runs on closed candles.

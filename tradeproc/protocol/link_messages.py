@@ -1,7 +1,7 @@
 """What a link can be asked: feeds, questions to the broker and order operations.
 
-An account manager answers the questions and operations about its account too, and forwards them; it puts in its own
-account, so who asks it leaves that out.
+An account manager answers the questions and operations about its account too, by forwarding them to its link. It puts
+in its own account, so the asker leaves that out.
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class FeedGranted:
-    """The feed's process runs; the need is to be renewed after `again` seconds, or after the usual time."""
+    """The feed's process runs; the need must be renewed after `again` seconds, or without it after the usual time."""
 
     process: ProcessName
     again: float | None = None
@@ -132,7 +132,7 @@ class CancelOrder(Operation):
 
 @dataclass(frozen=True, slots=True)
 class OrdersQuestion(OfAccount):
-    """All orders, and those of `ids` by their ids where the list lacks them."""
+    """All orders that the broker lists; those of `ids` are asked for by id where the list lacks them."""
 
     ids: Annotated[tuple[Text, ...], Meta(max_length=MOST_IDS)] = ()
 
@@ -160,7 +160,7 @@ class OfRoot:
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuestion(OfContract):
-    """The newest closed bars of a contract, oldest first."""
+    """The newest bars of a contract, oldest first; the last one may still be forming."""
 
     minutes: Minutes
     count: Annotated[int, Meta(ge=1, le=MOST_CANDLES)]
@@ -194,4 +194,4 @@ OF_ACCOUNTS: Final = (SUBMIT, MODIFY, CANCEL, ACCOUNTS, BALANCES, ORDERS, OPEN_O
 """What only a broker with accounts can answer."""
 
 OF_DATA: Final = (FRONT_MONTH, HISTORY)
-"""What only a broker with market data can answer; the terms of contracts others may know too."""
+"""What only a broker with market data can answer; a broker without may still know the terms of contracts."""

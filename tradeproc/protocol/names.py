@@ -4,8 +4,8 @@
     process    <group>.<program>, as session-7.trader or link-paper.bars-ESH24-1m; supervisord writes session-7:trader
 
 Both are texts, so that they can be keys, topics and file names; both are made by the functions here and read by their
-properties, nowhere else. A text that is no name of ours (another program of the same supervisord) has no session, no
-login and no kind.
+properties, nowhere else. A text that is no name of ours (another program of the same supervisord) has no session and
+no login.
 """
 
 import re

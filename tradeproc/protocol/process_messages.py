@@ -17,8 +17,8 @@ _ALL: Final = (ANY,)
 class Status:
     """State, progress and lag of a process; `bus/vitals.py` says what the numbers mean.
 
-    `lag_ns` is the longest way of a message within the last second; `statistics` are the numbers of its parts, each
-    under its own name. A process of a version before counts no `work`.
+    `lag_ns` is the longest time that a message was under way, within the last second; `statistics` are the numbers of
+    the parts of a process, each under its own name. A process of a version before counts no `work`.
     """
 
     process: ProcessName

@@ -1,7 +1,7 @@
 """The quick way to read a record: by msgspec, which is four times as fast as the exact reader; pure.
 
-It is taken for records that msgspec knows altogether. What it refuses, the exact reader reads again and explains.
-What it takes and we do not, decimals that are no plain texts, is found here.
+It is used for records whose types msgspec all knows. What it refuses is read again by the exact reader, which
+explains what is wrong. Decimals that are no plain texts, which msgspec takes and we do not, are found here.
 """
 
 import re
@@ -20,11 +20,14 @@ from tradeproc.protocol.scopes import BadScope, Scope
 Check = Callable[[Any], bool]
 
 DECIMAL: Final = re.compile(r"-?\d{1,40}(\.\d{1,100})?", re.ASCII)
-"""As long as any number that a broker's adapter reads: what the sender takes, the receiver must not refuse."""
+"""Allows the longest number that a broker's adapter reads: a receiver must not refuse what the sender has taken."""
 
 
 def quick_reader(kind: Any) -> Callable[[Any], Any] | None:
-    """Return what reads a plain form or returns None where only the exact reader can tell; None: there is no such."""
+    """Return a function that reads a plain form, or returns None when only the exact reader can judge it.
+
+    None for a type that msgspec cannot read.
+    """
     if not is_direct(kind):
         return None
     check = decimals_check(kind)
@@ -56,7 +59,7 @@ def _read_own(kind: Any, value: Any) -> Any:
 
 
 def decimals_check(kind: Any) -> Check | None:
-    """Return what tells whether each decimal of a plain form is a plain text; None for types that have none."""
+    """Return a function that tells whether all decimals of a plain form are plain texts; None for types without."""
     if hasattr(kind, "__supertype__"):
         return decimals_check(kind.__supertype__)
     if kind is Decimal:

@@ -1,7 +1,7 @@
 """How plain JSON values become typed ones, derived from the types; pure.
 
-This is the exact reader: it knows every rule and says what does not fit, where, and what was expected instead. The
-quick way over it stands in `codec.py`.
+This is the exact reader: it knows every rule and says what does not fit, where, and what was expected instead. A
+record is first given to the quick reader of `quick.py`, where there is one.
 """
 
 import functools

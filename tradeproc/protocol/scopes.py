@@ -67,7 +67,7 @@ class Scope(str):
     def concerns(self, session: int, logins: Collection[str] = ()) -> bool:
         """Tell whether a latch of this scope counts for a session that needs these logins.
 
-        Its own, its portfolio's, the host's and those of its logins do; of its data too.
+        Its own, that of any portfolio, the host's, and those of its logins for orders and for data do.
         """
         if self.login is not None:
             return self.login in logins

@@ -87,7 +87,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class CreateSession:
-    """A specification, as `SessionSpec.to_dict` writes it; a `key` makes the same wish again no second session."""
+    """A specification, as `SessionSpec.to_dict` writes it; the same `key` again makes no second session."""
 
     spec: Mapping[str, Any]
     key: str | None = None
@@ -95,7 +95,7 @@ class CreateSession:
 
 @dataclass(frozen=True, slots=True)
 class SessionCreated:
-    """The new session; `unchecked` says why its account could not be looked up, empty when it was."""
+    """The new session; `unchecked` says why its account or bars could not be checked, empty when they were."""
 
     session: int
     unchecked: str = ""
@@ -103,7 +103,7 @@ class SessionCreated:
 
 @dataclass(frozen=True, slots=True)
 class SessionStarted:
-    """A session that is to run; `starts_at` is when its schedule lets it, None when it does now."""
+    """A session that is to run; `starts_at` is when its schedule lets it, None when it may run now."""
 
     session: int
     desired: str

@@ -12,9 +12,9 @@ _KEEPER: Final = ("keeper",)
 
 @dataclass(frozen=True, slots=True)
 class ThrowSwitch:
-    """Which session is meant, or which login; neither is the host; who throws the switch, and why.
+    """Which session or which login is meant (without both the host), who throws the switch, and why.
 
-    `by` and `reason` may be anything that can be told in words: no word of them may hold up a halt.
+    `by` and `reason` may be values of any type, because an odd one must not hold up a halt.
     """
 
     session: int | None = None
@@ -35,7 +35,7 @@ class TraderHeard:
 
 @dataclass(frozen=True, slots=True)
 class StandingLatch:
-    """A latch that closes more than nothing; its scope as it is stored, because a bad one must hide no switch."""
+    """A latch other than active; its scope is the stored text, because a bad one must not hide the others."""
 
     scope: str
     state: str

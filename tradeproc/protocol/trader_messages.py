@@ -94,7 +94,7 @@ class RefusedDecision:
 
 @dataclass(frozen=True, slots=True)
 class DecisionCounts:
-    """How many bars were decided or failed, how many wishes were refused, and the newest refusals.
+    """How many bars were decided or failed, how many decisions were wanted or refused, and the newest refusals.
 
     `failure` is the newest failure of the strategy, `off` why it is not called any more; both empty when there is
     none.
@@ -185,7 +185,7 @@ class StopTrading(Command):
 
 @dataclass(frozen=True, slots=True)
 class TradingStateNow:
-    """The trading state that counts after a command; not `is_concerned`: it means a login that the session lacks."""
+    """The trading state that counts after a command; not `is_concerned` when the session does not use its login."""
 
     trading_state: TradingWord
     is_concerned: bool = True

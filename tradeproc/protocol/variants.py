@@ -51,7 +51,7 @@ MARKS: Final[dict[type[Any], Mark]] = {
 
 
 def marked(kind: type[Any], field: str, key: str) -> None:
-    """Mark a kind of value: `key` stands for its `field` in messages; before the first use of the kind in one."""
+    """Let `key` stand for a `field` of a kind of value in messages; call it before the kind is first used in one."""
     MARKS[kind] = Mark(field, key)
 
 
@@ -67,4 +67,4 @@ def _priced(request: OrderRequest) -> str:
 
 
 CHECKS: Final[Mapping[type[Any], Callable[[Any], str]]] = {OrderRequest: _priced}
-"""What a value must satisfy beyond the types of its fields; empty when it does, else what is wrong."""
+"""Checks beyond the types of fields: each returns what is wrong with a value, or an empty text."""

@@ -16,7 +16,7 @@ from tradeproc.store.statements import statements
 
 
 class LeaseTaken(Outage):
-    """Another process holds the lease, or the session is gone; caught by the trader, which waits for the lease."""
+    """Another process holds the lease, for which the trader waits, or the session is gone, which ends the process."""
 
     def __init__(self, session: int, holder: str) -> None:
         self.session, self.holder = session, holder

@@ -6,10 +6,10 @@
     groups.py         the files of groups that come and go; declared.py reads what every group declares about itself
     wanted_groups.py  which groups should be there: pure steps, taken by groups_shell.py for the keeper
     feed_programs.py  single programs inside the running group of a login, for its link
-    rules.py          what follows from a death: pure; restarts.py has its words, plans.py what outlives a warden
+    rules.py          what follows from a death: pure; restarts.py has its events and actions, plans.py what is noted
     repeats.py        deaths that repeat without any work between: pure; deaths.py the last words of processes
-    liveness.py       who hangs: pure; killing.py ends it, hangs.py joins the two to heartbeats
-    restarting.py     the warden's hands; listener.py speaks supervisord's event protocol; watchdog.py tells systemd
+    liveness.py       which processes hang: pure; killing.py ends them, hangs.py connects both with heartbeats
+    restarting.py     carries out the rules; listener.py speaks supervisord's event protocol; watchdog.py systemd's
 
 Never here: brokers, orders, prices. Start reading at `rules.py`.
 """

@@ -71,7 +71,7 @@ def _place(traceback: TracebackType | None) -> str:
 
 
 def write_death(home: Home, process: str, death: Death) -> None:
-    """Keep a death; a disk that is full must not make it worse."""
+    """Keep a death; when the disk is full that is only logged."""
     file = _file(home, process)
     fresh = file.with_name(f".{file.name}.{os.getpid()}")
     kept = [each for each in read_deaths(home, process) if each.pid != death.pid][: _KEPT - 1]
@@ -98,7 +98,7 @@ def read_deaths(home: Home, process: str) -> list[Death]:
 
 
 def stood_at(home: Home, process: str) -> str:
-    """Return where a process stood when it was killed, from the stacks at the end of its log; else empty."""
+    """Return where a process stood when it was killed, from the stacks at the end of its log; empty without any."""
     try:
         with (home.log / f"{process}.log").open("rb") as opened:
             opened.seek(max(0, opened.seek(0, os.SEEK_END) - _MOST_STACKS))

@@ -18,7 +18,7 @@ class NoSuchFeed(Refusal):
 
 
 class FeedPrograms:
-    """Feeds of one login; every call is short but for `remove`, which waits for the feed's end."""
+    """Feeds of one login; every call is short, except `remove`, which waits for the feed's end."""
 
     def __init__(self, home: Home, login: str) -> None:
         self._supervisor = Supervisor(home, seconds=_REMOVE_SECONDS)
@@ -46,7 +46,7 @@ class FeedPrograms:
         return self._supervisor.add_program(self._group, program)
 
     def states(self) -> dict[str, ProgramState]:
-        """Return the feeds that there are, by name, with what supervisord says of them; one that ended is among them.
+        """Return the states of the feeds in the group by name, also of those that have ended.
 
         Raises:
             SupervisorAway: supervisord does not answer.

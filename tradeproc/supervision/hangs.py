@@ -1,4 +1,4 @@
-"""Watching heartbeats and killing who hangs: of the warden over everybody, and of the keeper over the warden."""
+"""Watches heartbeats and kills processes that hang: the warden does it for all others, the keeper for the warden."""
 
 from collections.abc import Iterable, Mapping
 
@@ -15,7 +15,7 @@ _KEPT_REASONS = 100
 
 
 class Hangs:
-    """Hears heartbeats and kills who hangs; its owner says who is watched, and subscribes."""
+    """Hears heartbeats and kills processes that hang; its owner subscribes, and says which processes run."""
 
     def __init__(self, node: Node, supervisor: Supervisor, settings: SupervisionConfig) -> None:
         self._liveness = Liveness(Limits(settings.hung_seconds, settings.start_seconds, settings.hung))
@@ -41,7 +41,7 @@ class Hangs:
         self._liveness.heard(envelope.publisher, sign.pid, sign.loop, _now(), sign.work)
 
     def look(self, running: Mapping[str, Running]) -> None:
-        """Take who runs, and kill who hangs."""
+        """Take which processes run, and kill those that hang."""
         now = _now()
         self._liveness.running(running, now)
         for hung in self._liveness.hung(now):

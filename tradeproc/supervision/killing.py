@@ -26,7 +26,7 @@ class Killer:
         Args:
             supervisor: knows whose a pid is.
             after: runs an action once, some seconds later.
-            dump_seconds: between dump and death.
+            dump_seconds: how long after the dump it is killed.
         """
         self._supervisor, self._after, self._dump_seconds = supervisor, after, dump_seconds
         self.kills = 0
@@ -43,7 +43,7 @@ class Killer:
         try:
             programs = self._supervisor.processes()
         except SupervisorAway as away:
-            # nobody else will ask for it: a hung pid is reported once
+            # try again here, because a process that hangs is reported only once
             log.warning("signal_delayed process=%s signal=%s reason=%s", hung.process, number.name, away)
             self._after(_AGAIN_SECONDS, partial(self._signal, hung, number, then))
             return

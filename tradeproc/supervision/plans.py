@@ -16,7 +16,7 @@ from tradeproc.supervision.rules import GroupState, Hold, Trouble
 
 @dataclass(frozen=True, slots=True)
 class Plans:
-    """What a predecessor meant to do: start `to_start` when they are down, and end its holds in time."""
+    """What a predecessor meant to do: start `to_start` again once they are down, and end its holds in time."""
 
     holds: Mapping[str, Hold] = field(default_factory=dict)
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
@@ -43,7 +43,8 @@ class Plans:
 def note_of(state: GroupState, now: float, wall: float) -> str:
     """Return the note of a group, empty when nothing is planned and nothing is wrong.
 
-    `wall` is `now` on the clock that survives; in tenths of a second, so that a note does not change by itself.
+    `wall` is `now` by the wall clock, which a successor has too. Times are rounded to tenths of a second, so that a
+    note does not change by itself.
     """
     held = {unit: trouble for unit, trouble in state.troubles.items() if trouble.holds}
     if not state.holds and not state.to_start and not held and not state.repeats:
@@ -74,7 +75,7 @@ def note_of(state: GroupState, now: float, wall: float) -> str:
 
 
 def planned(note: str, now: float, wall: float) -> Plans:
-    """Return the plans of a note, none where it cannot be read; the time of calm begins anew."""
+    """Return the plans of a note, none where it cannot be read; the calm that ends a trouble is counted from now."""
     if not note:
         return Plans()
     try:

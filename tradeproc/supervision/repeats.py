@@ -32,15 +32,15 @@ WORK: Mapping[str, str] = {
     "trader": "a bar was decided",
     "account": "a message of a feed or an answer of the link was passed on",
     "link": "the broker answered",
-    "bars": "a bar was published after the stream was complete",
-    "orders": "an order was published after the stream was complete",
-    "positions": "a position was published after the stream was complete",
+    "bars": "a bar was published",
+    "orders": "the snapshot of the orders was complete",
+    "positions": "the snapshot of the positions was complete",
     "keeper": "the sessions were compared with what runs",
     "tokens": "a token was handed out",
     "portfolio": "a session's report was taken",
     "jobs": "a job was done",
     "postgres": "the server was seen alive",
-    "localbroker": "market time went on",
+    "localbroker": "its event loop was seen turning",
 }
 """What counts as work, by the kind of process."""
 

@@ -109,7 +109,7 @@ class TradeprocNamespace:
         return True
 
     def sayReady(self) -> bool:  # noqa: N802 - supervisord's own spelling
-        """Let systemd know that the desk is ready; the keeper's.
+        """Let systemd know that the desk is ready; called by the keeper.
 
         @return boolean result  always True
         """
@@ -117,7 +117,7 @@ class TradeprocNamespace:
         return True
 
     def setNote(self, key: str, text: str) -> bool:  # noqa: N802 - supervisord's own spelling
-        """Remember a text as long as supervisord lives; the warden's, so that its successor knows its plans.
+        """Remember a text as long as supervisord lives; called by the warden, so that its successor knows its plans.
 
         @param string key   what it is about
         @param string text  the note; empty forgets it
@@ -153,9 +153,9 @@ class TradeprocNamespace:
 def make_rpcinterface(supervisord: Any, **_config: str) -> TradeprocNamespace:
     """Return our namespace; called by supervisord once at its start, before its loop turns.
 
-    Also makes the folders that the programs need, as the sockets' after a boot has emptied the temporary folder,
-    wakes supervisord's loop when a child dies, tells systemd, where it listens, every 5 s that its loop still turns,
-    and bounds the time of the end.
+    Also makes the folders that the programs need, for example the one of the sockets after a boot has emptied the
+    temporary folder; wakes supervisord's loop when a child dies; tells systemd, where it listens, every 5 s that the
+    loop still turns; and bounds how long the end may take.
     """
     keep_to_ourselves()
     Home(Path(supervisord.options.here)).make_folders()

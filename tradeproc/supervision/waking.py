@@ -1,7 +1,7 @@
-"""supervisord's loop, woken at once: by a child's death, and again while states change.
+"""Wakes supervisord's loop at once: when a child dies, and again while states change.
 
-supervisord sleeps for up to a second when a child dies, reaps it, and sleeps again before it restarts it or tells
-the warden. Runs in supervisord's own process: it must stay small.
+By itself supervisord sleeps for up to a second before it reaps a child that died, and again before it restarts it or
+tells the warden. This runs in supervisord's own process: it must stay small.
 """
 
 import contextlib
@@ -40,12 +40,12 @@ class Waker:
     def _changed(self, event: Any) -> None:
         has_died = isinstance(event, events.ProcessStateExitedEvent)
         if has_died and time.time() - event.process.laststart < _SHORT_LIFE_SECONDS:
-            self.handle_read_event()  # the signal of this death too: let the loop sleep before the next life
+            self.handle_read_event()  # forget the signal of this death too: the loop is to sleep before the next life
         else:
             self.wake()
 
     def _stopping(self, _event: Any) -> None:
-        """Leave before a reload, which closes every file behind our back; the next supervisord makes its own."""
+        """Close our sockets before a reload, which closes every file itself; the next supervisord makes its own."""
         if self._options.mood != SupervisorStates.RESTARTING:
             return
         signal.set_wakeup_fd(-1)
@@ -58,7 +58,7 @@ class Waker:
     # --- what supervisord asks of a dispatcher
 
     def readable(self) -> bool:
-        """Be polled until we have left; asked in each turn of the loop, which takes no more than a second."""
+        """Tell that we are to be polled, until our sockets are closed; asked in each turn, at least once a second."""
         self._on_turn()
         return self._polled.fileno() >= 0
 

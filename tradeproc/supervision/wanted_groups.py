@@ -1,4 +1,4 @@
-"""Which groups should be there, against which are: pure, one look gives the next steps towards agreement.
+"""Compares the groups that should be there with those that are: pure; each look gives the next steps.
 
 The keeper owns the existence of groups, never their restarts: what a person stopped with supervisorctl, and what the
 warden holds down, stays down. A login's link ends by itself; its group goes when nothing of it is left.
@@ -86,9 +86,9 @@ Step = AddLink | StartLink | AddSession | StopGroup | RemoveGroup | RemoveFile
 def without_conflicts(
     wanted: Iterable[WantedSession], groups: Collection[str]
 ) -> tuple[list[WantedSession], dict[int, int]]:
-    """Return who may run, and which others may not because of whom: one account and product has one session.
+    """Return the sessions that may run, and by number those that may not, each with the session in its way.
 
-    Who has a group already goes first, then the lower number.
+    An account and product may have one session; one that has a group already goes first, then the lower number.
     """
     holders: dict[tuple[str, str], int] = {}
     allowed, refused = [], {}

@@ -33,7 +33,7 @@ READY_SECONDS = 60.0
 
 
 class SystemdNotifier:
-    """What systemd hears of one supervisord: ready when the keeper is, or after a minute with what is missing."""
+    """Tells systemd of one supervisord: ready when the keeper is, or after a minute; and what is not up."""
 
     def __init__(self, supervisord: Any) -> None:
         self._supervisord = supervisord
@@ -46,13 +46,13 @@ class SystemdNotifier:
             self._is_ready = notify(f"READY=1\nSTATUS={self.status()}")
 
     def tick(self) -> None:
-        """Say that the loop turns and how the desk is; a start that takes too long is no reason to begin it again."""
+        """Say that the loop turns and how the desk is; after a minute say READY, or systemd would start all anew."""
         if time.monotonic() - self._began > READY_SECONDS:
             self.ready()
         notify(f"WATCHDOG=1\nSTATUS={self.status()}")
 
     def status(self) -> str:
-        """Return in one line which programs are not up; one that is done is not missed."""
+        """Return in one line which programs are not up; one that ended with 0 does not count."""
         down = [
             GroupName(group).process(process.config.name).at_supervisord
             for group, members in sorted(self._supervisord.process_groups.items())
