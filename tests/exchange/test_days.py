@@ -170,6 +170,18 @@ def test_an_early_close_that_a_person_writes_down_on_the_day_is_heeded(early_clo
     assert market.status_at(order, "2024-01-08T18:00:00Z") is OrderStatus.EXPIRED
 
 
+def test_an_early_close_that_is_written_down_after_it_ends_the_day_at_once(early_close: None) -> None:
+    market = Days("ESH24")
+    order = market.place("ESH24", "2024-01-08T18:30:00Z")
+
+    market_hours("cme_equity").change(Changes(early_close={date(2024, 1, 8): time(12)}))
+    market.exchange.heed_market_hours(at("2024-01-08T18:31:00Z"))
+
+    assert market.status_at(order, "2024-01-08T18:31:00Z") is OrderStatus.EXPIRED
+    after = market.place("ESH24", "2024-01-08T23:30:00Z")
+    assert market.status_at(after, "2024-01-09T21:59:59Z") is OrderStatus.WORKING
+
+
 def test_the_money_at_the_start_of_a_day_is_kept_and_told() -> None:
     market = Days("ESH24")
     order = Ticket("ESH24", Side.BUY, Contracts(1), OrderType.MARKET)

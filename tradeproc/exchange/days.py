@@ -7,6 +7,7 @@ the usual time of the close.
 
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.market_hours import Changes, MarketHours, market_hours
@@ -17,6 +18,14 @@ _LOOK_DAYS = 14
 _DAY = timedelta(days=1)
 
 
+class _Day(NamedTuple):
+    """The trade date that a calendar is in, when it ends, and which changes by a person that takes into account."""
+
+    date: date
+    ends_at: Nanos
+    changes: Changes
+
+
 class TradingDays:
     """The current day of each calendar that some contracts use; `ends_at` is when the first ends (market time)."""
 
@@ -24,14 +33,13 @@ class TradingDays:
         self._contracts: dict[str, list[str]] = {}
         for contract in contracts:
             self._contracts.setdefault(instrument_of(contract).market_hours, []).append(contract)
-        self._ends: dict[str, Nanos] = {}
-        self._changes: dict[str, Changes] = {}
+        self._days: dict[str, _Day] = {}
         self.date: date | None = None
         self.ends_at = Nanos(0)
 
     def forget(self) -> None:
         """Forget the current market time, so that the next moment may be any; no day is ended by this."""
-        self._ends.clear()
+        self._days.clear()
         self.date, self.ends_at = None, Nanos(0)
 
     def pass_to(self, at: Nanos) -> tuple[list[str], bool]:
@@ -39,21 +47,22 @@ class TradingDays:
         ended: list[str] = []
         before = self.date
         for key, contracts in self._contracts.items():
-            ends_at = self._ends.get(key)
-            if ends_at is None or at >= ends_at:
-                ended += [] if ends_at is None else contracts
-                day, self._ends[key] = day_of(market_hours(key), at)
-                self.date = day if self.date is None else max(day, self.date)
-        self.ends_at = min(self._ends.values(), default=at)
-        self._changes = {key: market_hours(key).changes for key in self._contracts}
+            known = self._days.get(key)
+            if known is None or at >= known.ends_at:
+                ended += [] if known is None else contracts
+                day = self._days[key] = _Day(*day_of(market_hours(key), at), market_hours(key).changes)
+                self.date = day.date if self.date is None else max(day.date, self.date)
+        self.ends_at = min([day.ends_at for day in self._days.values()], default=at)
         return ended, before is not None and self.date != before
 
     def heed_changes(self, at: Nanos) -> None:
-        """Compute the ends again if a person has changed the market hours since."""
-        if self._ends and any(market_hours(key).changes is not changes for key, changes in self._changes.items()):
-            self._ends = {key: day_of(market_hours(key), at)[1] for key in self._ends}
-            self._changes = {key: market_hours(key).changes for key in self._contracts}
-            self.ends_at = min(self._ends.values())
+        """Compute the ends again where a person has changed the market hours; a close that is past ends its day."""
+        for key, known in self._days.items():
+            changes = market_hours(key).changes
+            if changes is not known.changes:
+                day, ends_at = day_of(market_hours(key), at)
+                self._days[key] = _Day(known.date, at if day > known.date else ends_at, changes)
+        self.ends_at = min([day.ends_at for day in self._days.values()], default=self.ends_at)
 
 
 def day_of(hours: MarketHours, at: Nanos) -> tuple[date, Nanos]:
