@@ -130,7 +130,7 @@ def _read_control(drawn: tuple[int, Any]) -> None:
         sign_in=SimpleNamespace(issued=0),
         streams=SimpleNamespace(open={}),
         faults=FaultTable(),
-        signals=SimpleNamespace(ring_all=lambda: None),
+        signals=SimpleNamespace(notify_all=lambda: None),
     )
     action = (control._set_fault, control._set_speed, control._clear_faults, control._set_speed)[which]
     try:

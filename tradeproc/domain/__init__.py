@@ -1,6 +1,6 @@
 """Values of the trade: units, instruments, candles, orders, fills, positions, answers, market hours.
 
-Inside: frozen values and arithmetic on them. Never: a clock, a socket, a file, chance or a log.
+It holds frozen values and arithmetic on them. It uses no clock, socket, file, random number or log.
 
     units.py          ticks, prices, money, nanoseconds: one line of meaning each
     instruments.py    what is traded; market_hours.py when, out of calendar_table.py

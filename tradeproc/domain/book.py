@@ -8,23 +8,23 @@ from tradeproc.domain.units import Contracts, Count, Filled, Money, Nanos, Price
 
 
 class FillKind(StrEnum):
-    """Why a row of the fills exists; position, trades and profit follow from all of them."""
+    """Why a row of the fills exists; position, trades and profit are computed from rows of all kinds."""
 
     OWN = "own"
     """Contracts that an order of ours traded."""
     EXTERNAL = "external"
-    """The position changed by no order of ours; the row is the difference, `broker_id` the order if it is known."""
+    """The position changed, but not by our order: the row is the difference, `broker_id` its order if known."""
     REVERSAL = "reversal"
-    """The broker took back a fill that it had told: the opposite side at the price at which it was booked."""
+    """The broker took back a fill that it had reported: the row has the opposite side and the price of that fill."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fill:
     """A change of the position: an increase of an order's cumulative filled quantity, or what `kind` says.
 
-    `cumulative` is the filled quantity after it: (order, revision, cumulative) is unique, so a fill told twice is
-    booked once. `revision` counts how often the broker took fills of the order back. `price` is the price of this
-    increase, derived from the broker's averages; it may lie off the grid, and is None when nobody knows it.
+    `cumulative` is the order's filled quantity after it. (order, revision, cumulative) is unique, so a fill that is
+    reported twice is booked once. `revision` counts how often the broker took fills of the order back. `price` is the
+    price of this increase, derived from the broker's averages: it may lie off the tick grid, and is None if unknown.
     """
 
     order_id: str
@@ -55,7 +55,7 @@ class Position:
 class Trade:
     """A round trip: contracts opened and closed again, with profit in the instrument's currency before fees.
 
-    A price that nobody knows is None, and so is the profit then.
+    An unknown price is None, and then the profit is None too.
     """
 
     session: int
@@ -73,7 +73,7 @@ class Trade:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """An account's money as the broker last told it."""
+    """An account's money as the broker last reported it."""
 
     account: str
     currency: str
@@ -96,7 +96,7 @@ class DivergenceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """A difference between our copy and the broker, found by reconciliation; the broker won."""
+    """A difference between our copy and the broker's, found by reconciliation; the broker's was taken over."""
 
     session: int
     kind: DivergenceKind

@@ -1,7 +1,7 @@
-"""Orders, accounts and contracts as a broker tells them, what is asked of it, and the three outcomes of asking.
+"""Orders, accounts and contracts as a broker reports them, requests to it, and the three outcomes of a request.
 
-Normalised by the broker's adapter: Decimal points on the exchange's own scale, canonical contract codes, our own
-states. `brokers/contract.py` says who makes and who takes them.
+The broker's adapter has normalised them: prices are Decimal points on the exchange's own scale, contracts are
+canonical codes, states are ours. `brokers/contract.py` says where they are used.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class BrokerAccount:
 
 @dataclass(frozen=True, slots=True)
 class ContractDetails:
-    """What the broker says a contract is; compared with our table before a session trades."""
+    """The terms of a contract at the broker; they are compared with our table before a session trades."""
 
     contract: Contract
     broker_symbol: str
@@ -40,7 +40,7 @@ class ContractDetails:
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """An order as it goes to a broker: Decimal prices, canonical contract, our id."""
+    """An order as it is sent to a broker: with Decimal prices, the canonical contract and our id."""
 
     id: str
     contract: Contract
@@ -55,7 +55,7 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class BracketRequest:
-    """An entry with its protecting orders, to be sent as the broker's native structure, in one call."""
+    """An entry with its protecting orders, which are sent in one call, as the broker's own bracket."""
 
     entry: OrderRequest
     stop_loss: OrderRequest
@@ -64,14 +64,14 @@ class BracketRequest:
 
 @dataclass(frozen=True, slots=True)
 class BrokerOrder:
-    """An order as the broker tells it, normalised.
+    """An order as the broker reports it, normalised.
 
-    `state` is never PRE_SENT; PENDING means the broker has it but it does not work yet (queued, the waiting leg of
-    a bracket). `raw_status` is the broker's own word. `filled` is cumulative, `average` the average price of the
-    filled part. `client_id` only where the broker echoes one. `parent` is the broker id of the entry of a bracket.
-    `has_cancel_pending` while a cancel is under way. `average` is None with `filled` above 0 when the broker did not
-    tell the price of the fill, which is asked for; price 0 is a price. `opened_at` is None when the broker told no
-    time that can be. `doubt` says for people which fields were there and made no sense.
+    `state` is never PRE_SENT; PENDING means that the broker has it but it does not work yet (it is queued, or a leg
+    that waits for its entry). `raw_status` is the broker's own code. `filled` is cumulative, `average` the average
+    price of the filled part; it is None with `filled` above 0 when the broker did not report the price, which is then
+    asked for; 0 is a price. `client_id` is None where the broker echoes none. `parent` is the broker id of a
+    bracket's entry. `has_cancel_pending` is True while a cancel is requested and not done. `opened_at` is None when
+    the broker reported no plausible time. `doubt` names, for people, the fields that had a value and made no sense.
     """
 
     broker_id: str
@@ -97,9 +97,9 @@ class BrokerOrder:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableRecord:
-    """An order or position that the broker tells and that cannot be read: whatever it is, it is not absent.
+    """An order or position that the broker reported and that cannot be read; it must not be taken for absent.
 
-    `broker_id` (of an order) and `contract` are empty where not even they could be read; `reason` is for people.
+    `broker_id` (of an order) and `contract` are empty if they could not be read either; `reason` is for people.
     """
 
     broker_id: str
@@ -114,21 +114,21 @@ ListedPosition = Position | UnreadableRecord
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The broker took it. `broker_ids` maps our order ids to the broker's, as far as the answer told them."""
+    """The broker accepted it. `broker_ids` maps our order ids to the broker's, as far as the answer names them."""
 
     broker_ids: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The broker said no in so many words; nothing was placed or changed."""
+    """The broker refused explicitly; nothing was placed or changed."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """Nobody knows whether it was done: ask before doing anything about it. `was_sent` False: surely not done."""
+    """It is unknown whether it was done: ask before acting. With `was_sent` False it was certainly not done."""
 
     reason: str
     was_sent: bool = True

@@ -1,4 +1,4 @@
-"""What stands of a list of fills: those that the broker took back never were."""
+"""Which of a list of fills are valid: those that the broker took back are left out."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,7 +8,7 @@ from tradeproc.domain.units import Contracts
 
 
 def standing(fills: Iterable[Fill]) -> list[Fill]:
-    """Return fills without those that were reversed and without the reversals; the newest is reversed first."""
+    """Return the fills without reversed ones and reversals; a reversal undoes the order's newest fill first."""
     kept: list[Fill] = []
     for fill in fills:
         if fill.kind is not FillKind.REVERSAL:

@@ -1,4 +1,4 @@
-"""Which hosts are this machine: one answer for money, proxies and plain http alike."""
+"""Which hosts are this machine; the checks of real money, proxies and plain http all use this answer."""
 
 from urllib.parse import urlsplit
 
@@ -6,7 +6,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def is_loopback(url: str) -> bool:
-    """Tell whether the host of an address is this machine; what is no address is not."""
+    """Tell whether the host of an address is this machine; False for a text that is no address."""
     try:
         return urlsplit(url).hostname in _LOOPBACK
     except ValueError:
@@ -14,7 +14,7 @@ def is_loopback(url: str) -> bool:
 
 
 def is_address(url: str) -> bool:
-    """Tell whether a text is an address with a host, and a port that can be one."""
+    """Tell whether a text is an address with a host and, if it names a port, a valid one."""
     try:
         parts = urlsplit(url)
         return bool(parts.hostname) and (parts.port is None or parts.port > 0)

@@ -1,4 +1,4 @@
-"""Instruments and their contracts: what is traded, in which steps, at what value a point.
+"""Instruments and their contracts: what is traded, its tick size and the value of a point.
 
 Canonical names are the exchange's: root `ES`, `6E`, `ZN`; contract `ESH24` (root, month letter, two digits of
 the year). Brokers' own names exist only inside their symbol adapter.
@@ -25,7 +25,7 @@ class UnknownInstrument(Refusal):
 
 
 class NoSuchMonth(Refusal):
-    """A contract in whose month nothing is delivered; caught by the command or file that asked for a session."""
+    """A contract whose month is no delivery month of its root; caught by the command that asked for a session."""
 
     def __init__(self, code: str, root: str, months: str) -> None:
         known = ", ".join(f"{letter} ({MONTH_NAMES[MONTH_LETTERS.index(letter)]})" for letter in months)
@@ -97,7 +97,7 @@ class Contract:
 
     @classmethod
     def parse(cls, code: str) -> "Contract":
-        """Return the contract that a canonical code names; years 70 to 99 are of the last century.
+        """Return the contract that a canonical code names; years 70 to 99 are 1970 to 1999.
 
         Raises:
             BadContract: the code has another form.
@@ -192,10 +192,10 @@ def instrument_of(code: str) -> Instrument:
 
 
 def check_listed(code: str) -> None:
-    """Check that the exchange lists a contract in that month at all.
+    """Check that the exchange lists contracts of that month.
 
     Raises:
-        NoSuchMonth: it does not; names the months it lists.
+        NoSuchMonth: it does not; the text names the months that it lists.
         BadContract: the code has another form.
         UnknownInstrument: its root is not in the table.
     """

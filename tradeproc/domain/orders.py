@@ -1,6 +1,6 @@
 """Orders as tradeproc keeps them: the order, its states and its history.
 
-Prices here are integer ticks of the instrument; the brokers' edge uses `BrokerOrder` with Decimal prices.
+Prices here are integer ticks of the instrument; adapters of brokers use `BrokerOrder` with Decimal prices.
 """
 
 from dataclasses import dataclass, field
@@ -106,8 +106,8 @@ class Order:
 
     `id` is our client order id: at most 22 characters, unique for ever (installation, session, fence, counter).
     `quantity` and `filled` are positive. `average` is the broker's average fill price (None: unknown). `parent`
-    is the entry's id for the legs of a bracket. `in_flight` is "modify" or "cancel" while the broker has not answered
-    one. `revision` counts how often the broker took back fills that it had told.
+    is the entry's id for the legs of a bracket. `in_flight` is "modify" or "cancel" while such a request is not
+    answered. `revision` counts how often the broker took back fills that it had reported.
     Times are UTC wall clock; `market_at` is market time of the last market event before the decision.
     """
 

@@ -1,8 +1,8 @@
-"""Values from plain tables (TOML, JSON): by the dataclass's own field types, and without guessing.
+"""Values from plain tables (TOML, JSON), read by the types of the dataclass's fields; nothing is guessed.
 
-A table is read into a frozen dataclass. Unknown keys, missing keys and wrong types are refused with one line
-that names the key, what stands there, what is allowed, and for an unknown key the nearest known one. Ranges
-belong into the dataclass's `__post_init__`, which raises `BadValue`.
+A table is read into a frozen dataclass. Unknown keys, missing keys and wrong types are refused with one line that
+names the key, its value, what is allowed, and for an unknown key the nearest known one. Ranges are checked in the
+dataclass's `__post_init__`, which raises `BadValue`.
 """
 
 import difflib
@@ -22,7 +22,7 @@ NOTHING: Mapping[str, object] = types.MappingProxyType({})
 
 
 class BadValue(Refusal):
-    """A key whose value is not allowed; raised by `__post_init__`, completed with its section by the reader."""
+    """A key whose value is not allowed; `__post_init__` raises it and the reader adds the section."""
 
     def __init__(self, key: str, problem: str) -> None:
         self.key, self.problem = key, problem
@@ -49,7 +49,7 @@ def read_record(kind: type[T], table: object, section: str = "", given: Mapping[
     `given` are fields that the reader knows already; the table may not name them.
 
     Raises:
-        BadRecord: the table does not fit; the first thing that does not.
+        BadRecord: the table does not fit; the text names the first key that does not.
     """
     if not isinstance(table, Mapping):
         inline = getattr(kind, "INLINE", None)
@@ -98,13 +98,13 @@ def _read(hint: Any, value: object, section: str, name: str) -> Any:
 def _check_storable(value: object, section: str, name: str) -> None:
     for text in (value, name):
         if isinstance(text, str) and not is_storable(text):
-            # not shown: it may be a secret
+            # the text is not shown, because it may be a secret
             why = "holds a NUL or half a character, which no database stores"
             raise BadRecord(section, f"{storable(name)}: {why}")
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise BadRecord(section, f"{name}: expected a number of 64 bits, found {_shown(value)}")
     if isinstance(value, float) and not math.isfinite(value):
-        # JSON has none, so it would be read back as nothing
+        # JSON has no such number, so it could not be read back
         raise BadRecord(section, f"{name}: expected a finite number, found {_shown(value)}")
 
 

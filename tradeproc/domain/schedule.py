@@ -1,7 +1,8 @@
 """When a session runs, as a person writes it: the exchange's hours or hours of the clock, weekdays, holidays.
 
-Windows are worked out when they are asked for. A window of the clock is never shorter than the clock on the wall
-says: an hour that comes twice in autumn counts twice, one that is left out in spring moves an edge outwards.
+Windows are computed when they are asked for. A change of the clock never makes a window of clock hours shorter than
+the local clock shows: an edge in the hour that comes twice in autumn is taken at the reading that makes the window
+longer, and an edge in the hour that is left out in spring is moved outwards.
 """
 
 import difflib
@@ -22,14 +23,14 @@ _DAY = timedelta(days=1)
 _WHOLE_DAY = 1440
 _LONGEST_WARMUP = 240
 _LONGEST_SILENCE = 240
-# a position is closed while there is still somebody to trade with
+# positions are closed this long before the exchange closes, while there is still a market
 FLAT_BEFORE_CLOSE = 5 * MINUTE
-# no exchange rests longer, holidays and all, not even one that is wanted on Mondays only
+# days that are searched for the next window: enough even for a schedule of Mondays only, with holidays between
 _DAYS_AHEAD = 22
 
 
 class Window(NamedTuple):
-    """Time in which a session runs: from `starts_at`, warm-up included, up to and not including `ends_at`."""
+    """The time in which a session runs: from `starts_at`, which includes the warm-up, until before `ends_at`."""
 
     starts_at: Nanos
     ends_at: Nanos
@@ -37,15 +38,16 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When a started session runs; without one it always does.
+    """When a started session runs; without a schedule it always runs.
 
-    `hours` is "exchange", which means each trade date from its open to its close with the breaks between, or hours of
-    the clock as "08:30-15:00" in `zone` (an IANA name; empty is the exchange's own); an end that is not after the
-    start is the next day's. `weekdays` are trade dates, or for hours of the clock the days on which they begin. With
-    `holidays` hours in which the exchange does not trade at all are left out. `flatten_at_end` gets the session flat
-    first: at its end, but no later than five minutes before the exchange closes, also where the hours go on over a
-    close (then it begins anew with the next open); and when no bar came for `silent_minutes` although the calendar
-    has the market open, 0 for never.
+    `hours` is "exchange", which means each trade date from its open to its close, breaks included, or hours of the
+    clock as "08:30-15:00" in `zone` (an IANA name; empty means the exchange's own). An end that is not after the
+    start is on the next day. `weekdays` are trade dates, or for hours of the clock the days on which they begin. With
+    `holidays`, hours in which the exchange does not trade at all are left out.
+
+    With `flatten_at_end` the session is made flat before it stops: at its end, but no later than five minutes before
+    the exchange closes. If its hours continue after that close, it starts again at the next open. It is also made
+    flat when no bar came for `silent_minutes` although the market is open by the calendar; 0 turns this off.
     """
 
     hours: str = EXCHANGE
@@ -57,7 +59,7 @@ class Schedule:
     silent_minutes: int = 15
 
     def __post_init__(self) -> None:
-        """Check everything.
+        """Check all fields.
 
         Raises:
             BadValue: names the key and what is allowed.
@@ -81,9 +83,9 @@ class Schedule:
             raise BadValue("warmup_minutes", f"must be 0 to {_LONGEST_WARMUP}, not {self.warmup_minutes}")
 
     def window(self, exchange: MarketHours, at: Nanos) -> Window | None:
-        """Return the window of a moment, or else the next one; None when there is none that is known.
+        """Return the window that holds a moment, or else the next one; None if no window is known.
 
-        Windows without time between them are one; where they never end, the last that was looked at ends it.
+        Windows that touch or overlap are joined. If they never end, the result ends with the last that was searched.
         """
         found: Window | None = None
         for window in self._windows(exchange, at):
@@ -110,7 +112,7 @@ class Schedule:
                     yield Window(self._warm_at(exchange, window.starts_at), window.ends_at)
 
     def _warm_at(self, exchange: MarketHours, starts_at: Nanos) -> Nanos:
-        """Return when warming up begins: not before a close at which the session is to have been flat and ended."""
+        """Return when the warm-up begins; with `flatten_at_end` not before the close at which the session ended."""
         found = starts_at - self.warmup_minutes * MINUTE
         if self.flatten_at_end:
             day = exchange.local(starts_at).date()
@@ -150,7 +152,7 @@ def clock_minutes(hours: str) -> tuple[int, int]:
     """Return start and end of hours of the clock in minutes after the midnight before the start.
 
     Raises:
-        BadValue: these are none.
+        BadValue: the text has another form, or the hours have no length.
     """
     found = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)", hours)
     if not found:
@@ -163,7 +165,7 @@ def clock_minutes(hours: str) -> tuple[int, int]:
 
 
 def _instants(day: date, minutes: int, zone: ZoneInfo) -> tuple[Nanos, Nanos]:
-    """Return a local time's two readings; they differ only where a clock change leaves it out or repeats it."""
+    """Return both readings of a local time; they differ only where a change of the clock skips or repeats it."""
     days, rest = divmod(minutes, _WHOLE_DAY)
     local = datetime.combine(day + days * _DAY, time(rest // 60, rest % 60), zone)
     seconds = [int(local.replace(fold=fold).astimezone(UTC).timestamp()) for fold in (0, 1)]

@@ -1,4 +1,4 @@
-"""What a trading session is asked to do: the specification that a person writes and the database keeps.
+"""The specification of a trading session: a person writes it and the database stores it.
 
 One session trades one contract in one account with one strategy. The specification never changes while the
 session runs; what happens to it is in the database's other tables.
@@ -25,7 +25,7 @@ LONGEST_WARMUP = 50_000
 
 
 class BadSession(Refusal):
-    """A specification that cannot be traded; caught by the command or file it came from."""
+    """A specification that cannot be traded; caught by the command or the reader of the file that it came from."""
 
 
 class StopPolicy(StrEnum):
@@ -37,7 +37,7 @@ class StopPolicy(StrEnum):
 
 
 class ExternalPolicy(StrEnum):
-    """What to do when the position, or a stop that protects it, changed by no order of the session."""
+    """What to do when somebody else changed the position or an order of a session, or cancelled a protecting stop."""
 
     REDUCE = "reduce"
     """Exits only, until a person resumes the session with a reason."""
@@ -46,13 +46,13 @@ class ExternalPolicy(StrEnum):
 
 
 LOGIN = r"[a-z0-9][a-z0-9_-]{0,15}"
-# of a broker's account; it becomes part of process names, of files and of addresses
+# the id of a broker's account: restricted, because it becomes part of names of processes and files, and of addresses
 ACCOUNT = r"[A-Za-z0-9._-]{1,16}"
 
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
-    """What no order of the session may exceed, in contracts; a limit has no default."""
+    """The largest order and position that the session may have, in contracts; a limit has no default."""
 
     max_order: Contracts
     max_position: Contracts
@@ -72,12 +72,12 @@ class SessionLimits:
 class SessionSpec:
     """One trading session as specified.
 
-    `login` names the login of the configuration that takes the orders, and `environment` must repeat that login's, so
-    that a session never moves from paper to real money by an edit of one word. `data_login` names the login that
-    serves the bars; empty means the same login. `minutes` is the length of a bar. `strategy` is
-    an installed name, `package.module:Class` or `path/to/file.py:Class`. `warmup` is a number of bars; None
-    leaves it to the strategy. `market_hours` names an exchange calendar; empty means the instrument's own.
-    `schedule` says when it runs while it is started; None is always.
+    `login` names the configured login that takes the orders. `environment` must repeat the environment of that login,
+    so that changing one word never moves a session from paper to real money. `data_login` names the login that serves
+    the bars; empty means the same login. `minutes` is the length of a bar. `strategy` is an installed name,
+    `package.module:Class` or `path/to/file.py:Class`. `warmup` is a number of bars; None leaves it to the strategy.
+    `market_hours` names an exchange calendar; empty means the instrument's own. `schedule` says when it runs while it
+    is started; None means always.
     """
 
     name: str
@@ -99,7 +99,7 @@ class SessionSpec:
     data_login: str = ""
 
     def __post_init__(self) -> None:
-        """Check everything that can be known without asking anybody.
+        """Check all fields, as far as they can be checked without configuration, database or broker.
 
         Raises:
             BadValue: names the key and what is allowed.
@@ -142,9 +142,9 @@ class SessionSpec:
         return self.market_hours or instrument(self.root).market_hours
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plain form that `from_dict` reads, without what is left at None and without an empty data login.
+        """Return the plain form that `from_dict` reads, without fields that are None and without an empty data login.
 
-        Versions before 0009 of the database know no data login, and read what does not name one.
+        Programs before version 0009 of the database do not know `data_login`, but can read a form without it.
         """
         plain = asdict(self)
         plain["arguments"] = dict(self.arguments)
@@ -159,7 +159,7 @@ class SessionSpec:
         """Return the specification that a plain table describes.
 
         Raises:
-            BadSession: one line that names the key, what stands there and what is allowed.
+            BadSession: one line that names the key, its value and what is allowed.
         """
         try:
             return read_record(cls, table)
@@ -168,22 +168,22 @@ class SessionSpec:
 
 
 def is_session_number(word: str) -> bool:
-    """Tell whether commands take this word for the number of a session rather than for a name."""
+    """Tell whether commands read this word as the number of a session rather than as a name."""
     return word.isascii() and word.isdecimal()
 
 
 def check_new_name(name: str, taken: Mapping[str, int]) -> None:
-    """Check the name of a session to be: commands must never reach another session by it.
+    """Check the name of a new session, so that a command with it can never reach another session.
 
-    Names are unique, as those of bots and strategies are on other platforms: `flatten --session NAME` is typed in a
-    hurry. Sessions that exist are not checked; one of an earlier version may have any name and is read as it is.
+    Names are unique, because `flatten --session NAME` is typed in a hurry. Existing sessions are not checked: one of
+    an earlier version may have any name.
 
     Args:
         name: of the new session.
         taken: the numbers of the sessions that exist, by name.
 
     Raises:
-        BadSession: it is a number, or another session has it.
+        BadSession: the name is a number, or another session has it.
     """
     if is_session_number(name):
         raise BadSession(f"name: {name!r} would be taken for the number of a session; write a letter into it")

@@ -1,8 +1,8 @@
 """Texts that UTF-8 or PostgreSQL cannot hold: half a surrogate pair, and NUL.
 
-They come from command lines with odd bytes, from brokers and from strategies. Whatever records them replaces what
-cannot be held and loses nothing else, because a halt or a fill is worth more than a letter of its reason. Files that
-a person writes are refused instead.
+They come from command lines with odd bytes, from brokers and from strategies. Code that records a text replaces such
+characters and keeps the rest, because losing a halt or a fill would be worse than losing a character of its reason.
+Files that a person wrote are refused instead.
 """
 
 import re
@@ -14,7 +14,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def storable(text: str) -> str:
-    """Return the text with the replacement character for each one that cannot be stored."""
+    """Return the text with each character that cannot be stored replaced by the replacement character."""
     if text.isascii() and "\x00" not in text:
         return text
     return _UNSTORABLE.sub(_REPLACEMENT, text)
@@ -27,9 +27,9 @@ def one_line(text: str, longest: int = 500) -> str:
 
 
 def shown(text: str) -> str:
-    """Return a text as it may reach a terminal or a log: what cannot be printed is escaped.
+    """Return a text that is safe for a terminal or a log: characters that cannot be printed are escaped.
 
-    That is line breaks, escape sequences, and the invisible marks that turn the direction of what follows.
+    These are line breaks, escape sequences, and the invisible marks that change the direction of writing.
     """
     if text.isprintable():
         return text
@@ -42,7 +42,7 @@ def is_storable(text: str) -> bool:
 
 
 def storable_value(value: Any) -> Any:
-    """Return a JSON value with all its texts storable, and plain: a name of a process is a text with more to say."""
+    """Return a JSON value with all its texts storable, and of type str itself: names of processes are a subclass."""
     if isinstance(value, str):
         return str(storable(value))
     if isinstance(value, Mapping):

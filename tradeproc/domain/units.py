@@ -12,22 +12,22 @@ Contracts = NewType("Contracts", int)
 """Number of futures contracts; orders and fills carry it positive, positions signed (+ long, - short)."""
 
 Quantity = Annotated[Contracts, Meta(ge=1)]
-"""A number of contracts that somebody wants or traded: one at least; messages with fewer are refused."""
+"""A number of contracts that is ordered or traded: at least one; messages with fewer are refused."""
 
 Filled = Annotated[Contracts, Meta(ge=0)]
 """A number of contracts that may be none, but never negative; messages with fewer are refused."""
 
 Count = Annotated[int, Meta(ge=0)]
-"""How many there are of something; messages with a negative one are refused."""
+"""A count of anything; messages with a negative one are refused."""
 
 Ticks = NewType("Ticks", int)
-"""A price as a whole number of the instrument's ticks; price = ticks x tick size, zero is price zero."""
+"""A price as a whole number of the instrument's ticks: price = ticks x tick size."""
 
 Price = NewType("Price", Decimal)
 """A price in points as the exchange writes it; on the tick grid, except averages."""
 
 Money = NewType("Money", Decimal)
-"""An amount in the currency that stands beside it; losses are negative; never rounded inside."""
+"""An amount of money; its currency is in a field beside it. Losses are negative. It is not rounded to cents."""
 
 Nanos = NewType("Nanos", int)
 """A moment: nanoseconds since 1970-01-01 UTC. Durations are also nanoseconds."""
@@ -57,15 +57,15 @@ def to_ticks(price: Decimal, tick_size: Decimal) -> Ticks:
 
 
 def nearest_ticks(price: float | Decimal, tick_size: Decimal) -> Ticks:
-    """Return the tick nearest to an indicator value; for prices that a strategy computed in floats."""
+    """Return the tick nearest to a price that a strategy computed in floats."""
     return Ticks(int((decimal_of(price) / tick_size).to_integral_value()))
 
 
 def decimal_of(number: float | Decimal) -> Decimal:
-    """Return a number of any kind with the digits that it is written with; numpy's scalars are numbers too."""
+    """Return a number with the digits of its text; numpy's scalars are accepted too."""
     if isinstance(number, Decimal | int):
         return Decimal(number)
-    # the subclass that numpy makes of float names its type in its repr
+    # numpy's float64 is a subclass of float, and its own repr contains the name of its type
     return Decimal(float.__repr__(number) if isinstance(number, float) else str(number))
 
 
@@ -89,7 +89,7 @@ def from_iso(text: str) -> Nanos:
     """Return the moment that an RFC 3339 text names.
 
     Raises:
-        ValueError: the text is no time, or has no zone.
+        ValueError: the text is no time, or it has no zone.
     """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:

@@ -1,4 +1,4 @@
-"""Whether a session should run now: what a person decided, and its schedule. Pure; the caller has the clock."""
+"""Whether a session should run now, by a person's decision and by its schedule. Pure: the caller reads the clock."""
 
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.schedule import Window
@@ -6,7 +6,7 @@ from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import SECOND, Nanos
 
 RUNNING = "running"
-# a window that is longer has no end: nobody wrote down one
+# a window that is longer than any schedule can make one has no end
 _ENDLESS = 15 * 86_400 * SECOND
 
 
@@ -21,12 +21,12 @@ def wanted_now(spec: SessionSpec, desired: str, now: Nanos) -> bool:
 
 
 def window_of(spec: SessionSpec, now: Nanos) -> Window | None:
-    """Return the window of the schedule that a moment lies in, or else the next; None without one that is known."""
+    """Return the schedule's window of a moment, or else the next one; None if there is none or no schedule."""
     return None if spec.schedule is None else spec.schedule.window(market_hours(spec.calendar), now)
 
 
 def next_change(spec: SessionSpec, desired: str, now: Nanos) -> Nanos | None:
-    """Return when the schedule will start or stop a session next; None when it never will, as far as is known."""
+    """Return when the schedule will start or stop a session next; None if it never will, as far as is known."""
     window = window_of(spec, now) if desired == RUNNING else None
     if window is None:
         return None

@@ -25,7 +25,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> int:
-    """Serve until told to stop; the parent's end ends it too."""
+    """Serve until told to stop, or until the parent process ends."""
     keep_to_ourselves()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     logging.basicConfig(level=logging.INFO, handlers=[Throttled()])

@@ -1,4 +1,4 @@
-"""The ASGI application: a dialect's routes and the control API; what neither knows is the dialect's error."""
+"""The ASGI application: a dialect's routes and the control API; other paths are answered with the dialect's error."""
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -21,7 +21,7 @@ def make_app(context: ServerContext, dialect: Dialect) -> ASGIApp:
         return forms.error(status, f"No such resource: {request.method} {request.url.path}")
 
     async def failed(request: Request, failed: Exception) -> Response:
-        # starlette raises it again after this answer, so that it is logged with its stack
+        # starlette raises the exception again after this answer, so it is still logged with its stack
         return forms.error(500, f"The local broker has a fault of its own: {type(failed).__name__}")
 
     app = Starlette(
@@ -37,7 +37,7 @@ async def _gone(request: Request, gone: Exception) -> Response:
 
 
 class _Spelled:
-    """Gives the routes each path as the dialect spells it."""
+    """Spells the path of each request as the dialect's routes are written, before they see it."""
 
     def __init__(self, app: ASGIApp, forms: WireForms) -> None:
         self._app, self._forms = app, forms

@@ -1,16 +1,17 @@
 """The complete books: every request that arrived, every change of an order, every fill. Append-only.
 
-Records are JSON-able dicts with `kind`, `at` (wall ns), `market_at` (market ns) and
+Records are dicts for JSON with `kind`, `at` (wall ns), `market_at` (market ns) and
 
     request   call (place, replace, cancel), account, order_ids, client_ids, accepted, reason, details
     order     revision, what, order {all fields of the order after the change}
     fill      revision, id, order_id, account, contract, side, quantity, price, cumulative
     day       revision, date, starts {account: cash, unrealized} when the trading day began
     clock     speed, paused
+    rewound   speed, paused: the tape began again
     opened    tape, accounts, continued, and the pace: speed, paused, configured_speed
 
 Quantities are ints, prices decimal texts in points. A test compares the database with `fills()`, `orders()`,
-`requests()`. What a version before wrote is read too: `modern` says what was called otherwise then.
+`requests()`. Records of earlier versions can be read too: `modern` renames what had other names then.
 """
 
 from collections.abc import Iterable, Sequence
@@ -44,7 +45,7 @@ _KINDS = {
     "BRK": GroupKind.ONE_REDUCES_OTHER,
 }
 EXTENDED = "extended"
-"""The memo of an order that was asked for with the extended session, as a version before wrote it as a flag."""
+"""The memo of an order for the extended session too; an earlier version wrote a flag instead."""
 
 _ORDER = Shape(
     ExchangeOrder,
@@ -95,7 +96,7 @@ _PRICES = ("limit", "stop", "value", "price")
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """What a client asked for: the call's name, whose orders it is about, and what it said of them."""
+    """What a client asked for: the name of the call, the account and orders it concerns, and its details."""
 
     call: str
     account: str
@@ -105,7 +106,7 @@ class RecordedRequest:
 
 
 class Books:
-    """All records so far, in order; `take_new` hands out those that the journal has not seen."""
+    """All records so far, in order; `take_new` returns those that are not in the journal yet."""
 
     def __init__(self) -> None:
         self.records: list[Record] = []
@@ -116,7 +117,7 @@ class Books:
         self.records.append(record)
 
     def note(self, updates: Iterable[Update], now: Moment) -> None:
-        """Add what the exchange told: changes of orders, fills, and days that began."""
+        """Add the exchange's updates: changes of orders, fills, and days that began."""
         for update in updates:
             if isinstance(update, OrderUpdate):
                 self.append(_order_record(update, now))
@@ -143,7 +144,7 @@ class Books:
         )
 
     def load(self, records: Sequence[Record]) -> None:
-        """Add records that the journal has already."""
+        """Add records that are in the journal already."""
         self.records.extend(records)
         self._taken = len(self.records)
 
@@ -171,7 +172,7 @@ class Books:
 
 
 def modern(record: Record) -> Record:
-    """Return a record as this version writes it: until November 2026 some things had a broker's own names."""
+    """Return a record as this version writes it; until November 2026 some keys had one broker's names."""
     if record["kind"] == "order" and "confirm_id" in record["order"]:
         order = {key: value for key, value in record["order"].items() if key not in ("confirm_id", "is_extended")}
         order["client_id"] = record["order"]["confirm_id"]
@@ -199,7 +200,7 @@ def order_of(record: Record) -> ExchangeOrder:
     """Return the order of a record.
 
     Raises:
-        BadMessage, OffGrid: it holds none.
+        Refusal, LookupError, TypeError: the record holds no order.
     """
     return _ORDER.decode(_in_ticks(record["order"]))
 
@@ -208,7 +209,7 @@ def fill_of(record: Record) -> ExchangeFill:
     """Return the fill of a record.
 
     Raises:
-        BadMessage, OffGrid: it holds none.
+        Refusal, LookupError, TypeError: the record holds no fill.
     """
     return _FILL.decode(_in_ticks(record))
 
@@ -217,7 +218,7 @@ def day_of(record: Record) -> DayUpdate:
     """Return the day of a record.
 
     Raises:
-        BadMessage, LookupError, TypeError, ValueError: it holds none.
+        Refusal, LookupError, TypeError, ValueError: the record holds no day.
     """
     starts = {
         account: DayStart(Money(DECIMAL.read(start["cash"])), Money(DECIMAL.read(start["unrealized"])))

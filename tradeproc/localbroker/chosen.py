@@ -1,8 +1,7 @@
-"""Which tape is played.
+"""Which tape is played: the configured one, or one that was chosen instead.
 
-The configured one, or one that was chosen instead and is noted beside the journal of its trades.
-
-The quickstart chooses. What it chose holds until the folder is emptied, or another tape is configured.
+The quickstart chooses; the choice is a file beside the journal. It holds until the folder is emptied or another tape
+is configured.
 """
 
 from dataclasses import asdict, dataclass
@@ -19,20 +18,20 @@ _FILE = "tape.json"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A tape as `open_tape` wants it, and what it does not say itself."""
+    """A tape as `open_tape` takes it, and the hints for what its file does not say itself."""
 
     tape: str
     reading: TapeHints = NOTHING_SAID
 
 
 def choose(folder: Path, choice: Choice, configured: Choice) -> None:
-    """Play a tape instead of the configured one from the next start on."""
+    """Let a tape be played instead of the configured one from the next start on."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_durably(folder / _FILE, orjson.dumps({"chosen": asdict(choice), "instead_of": asdict(configured)}))
 
 
 def chosen(folder: Path, configured: Choice) -> Choice:
-    """Return what is to be played; a choice that cannot be read, or made when another was configured, is none."""
+    """Return what is to be played: the choice, unless it cannot be read or another tape was configured since."""
     try:
         found = orjson.loads((folder / _FILE).read_bytes())
         if found["instead_of"] != asdict(configured):

@@ -1,6 +1,6 @@
-"""The remote control of a running local broker, for `tradectl localbroker` and for tests.
+"""The client of a running local broker's control API, for `tradectl localbroker` and for tests.
 
-Speaks the control API under `/local/`, which is no part of any broker's protocol and wants the key that the broker
+The API lies under `/local/` and belongs to no real broker's protocol. Each request needs the key that the broker
 made, see `control_key.py`.
 """
 
@@ -17,25 +17,24 @@ Body = dict[str, Any]
 
 
 class LocalBrokerDown(Outage):
-    """Nobody answers at the address; caught by the command that asked."""
+    """No local broker answers at the address; caught by the command that asked."""
 
 
 class LocalBrokerRefused(Refusal):
-    """The local broker said no, in its own words; caught by the command that asked."""
+    """The local broker refused, with its own text; caught by the command that asked."""
 
 
 class LocalBroker:
-    """A synchronous remote control; a context manager, or call `close`."""
+    """A synchronous client of the control API; use it as a context manager, or call `close`."""
 
     def __init__(self, base_url: str, key: Path | None = None, *, seconds: float = 10.0) -> None:
-        """Begin nothing yet; the key is read from its file with each request, as a new broker has a new one."""
+        """Connect to nothing yet; the key is read with each request, because a new broker may have a new key."""
         self._key = key
         self._http = httpx.Client(
             base_url=base_url.rstrip("/").removesuffix("/v3"),
             timeout=seconds,
             trust_env=False,
-            # a broker with too many connections closes idle ones, perhaps at the moment when a request travels over
-            # one
+            # no idle connections: a broker with too many closes idle ones, perhaps just when a request is sent on one
             limits=httpx.Limits(max_keepalive_connections=0),
         )
 
@@ -56,7 +55,7 @@ class LocalBroker:
         return self._ask("POST", "resume")
 
     def rewind(self, *, close: bool = False) -> Body:
-        """Begin the tape again; `close` cancels orders and closes positions first, else they are refused."""
+        """Begin the tape again; `close` cancels orders and closes positions first, else open ones refuse it."""
         return self._ask("POST", "rewind", {"close": close})
 
     def fault(self, name: str, **options: object) -> Body:
@@ -64,11 +63,11 @@ class LocalBroker:
         return self._ask("POST", "faults", {"name": name, **options})
 
     def faults(self) -> Body:
-        """Return the faults that are armed, and the newest that were used up or cleared, with what each hit."""
+        """Return the active faults and the newest that were used up or cleared, each with what it hit."""
         return self._ask("GET", "faults")
 
     def clear_faults(self, name: str = "") -> Body:
-        """Clear all faults, or those of a name; streams that suffer from one recover."""
+        """Clear all faults, or those of a name; streams that one acts on recover."""
         return self._ask("DELETE", "faults", query={"name": name} if name else {})
 
     def ledger(self) -> Body:
@@ -92,7 +91,7 @@ class LocalBroker:
         return self._ask("POST", "end_day")
 
     def expire_tokens(self) -> Body:
-        """Make all access tokens worthless at once; refresh tokens stay good."""
+        """Make all access tokens invalid at once; refresh tokens stay valid."""
         return self._ask("POST", "expire_tokens")
 
     def shutdown(self) -> Body:

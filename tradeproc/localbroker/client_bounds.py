@@ -1,8 +1,9 @@
-"""What a client may take of the server before it has shown a token: bytes, time and connections, each bounded.
+"""Limits of what a client can use before it has shown a token: bytes, time and connections.
 
-Whoever connects and says little, or much, costs one connection for some seconds and a body of at most a megabyte, and
-never keeps others out: the oldest connection without a request under way, or whose client does not read its answer,
-makes room for a new one. A client asks again when it has its answer: requests ahead of it would be work without end.
+A client that sends little, or much, uses one connection for some seconds and at most a megabyte of memory. It never
+keeps others out: when there are too many connections, the oldest that has no request under way, or whose client does
+not read its answer, is closed for a new one. A client that sends its next request before it has its answer is
+disconnected, because such requests could pile up without a limit.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MOST_CONNECTIONS = 256
 LARGEST_BODY, LARGEST_HEAD = 1024 * 1024, 64 * 1024
-# from the connection, or the first byte of a later request, until the request is here as a whole
+# time from the connection, or from the first byte of a later request, until the whole request has arrived
 REQUEST_SECONDS = 10.0
 
 _TOO_LARGE = {413: b"Payload Too Large", 431: b"Request Header Fields Too Large"}
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. An answer finds its connection in the scope's state, so that it can be reset."""
+    """One connection. It is put into the scope's state, so that an answer can reset it."""
 
     request_seconds = REQUEST_SECONDS
     _deadline: asyncio.TimerHandle | None = None
@@ -33,7 +34,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _made = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a new connection, in the place of an old one where there are too many."""
+        """Accept a new connection; where there are too many, close an old one for it."""
         if len(self.connections) >= MOST_CONNECTIONS:
             _make_room(self.connections)
         super().connection_made(transport)
@@ -41,7 +42,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.number = BoundedProtocol._made
         self._expect_request()
         if len(self.connections) > MOST_CONNECTIONS:
-            transport.abort()  # all others are at work
+            transport.abort()  # no other could be closed, because all are at work
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -54,7 +55,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._unheard += len(data)
         super().data_received(data)
-        # the parser itself keeps a header without an end, and reads over the remarks of a chunk for ever
+        # the parser has no limit of its own for a header without an end, nor for the extensions of a chunk
         if self._unheard > LARGEST_HEAD:
             self._refuse(431)
 
@@ -102,12 +103,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def is_ending(self) -> bool:
-        """Tell whether the connection was closed or aborted; it is listed until its loop has said so to us."""
+        """Tell whether the connection was closed or aborted; it stays listed until `connection_lost` is called."""
         return self._is_refused or self.transport.is_closing()
 
     @property
     def is_at_work(self) -> bool:
-        """Tell whether a request that came as a whole is being answered, and its client reads."""
+        """Tell whether a complete request is being answered and its client reads the answer."""
         if self.is_ending:
             return False
         is_asked = self._deadline is None and self.cycle is not None and not self.cycle.response_complete

@@ -18,7 +18,8 @@ TICKS, BOOK = "ticks", "book"
 class ServerContext:
     """The shared state of the server; everything runs on one thread, others may read the plain numbers.
 
-    `pumped_at` is when the tape was last looked at (monotonic), `played_at` market time then; `served` are requests.
+    `pumped_at` is when the tape was last advanced (monotonic ns) and `played_at` the market time then; `served`
+    counts requests.
     """
 
     market: Market
@@ -38,7 +39,7 @@ class ServerContext:
     _minute: int = 0
 
     def __post_init__(self) -> None:
-        """Tie the streams to the signals and faults."""
+        """Make the streams, which share the signals and faults."""
         self.streams = Streams(self.signals, self.faults, self.heartbeat, self.forms.fields)
         self._told = self.market.exchange.revision
         self.pumped_at = monotonic_ns()
@@ -49,29 +50,29 @@ class ServerContext:
         return self.market.tape.contracts
 
     def advance(self) -> int:
-        """Play the ticks that are due, wake who waits for them, and return how many."""
+        """Play the ticks that are due, wake the streams that wait for them, and return how many there were."""
         played = self.market.advance()
         self.pumped_at, self.played_at = monotonic_ns(), self.market.now().market
         minute = self.played_at // MINUTE
         if played or minute != self._minute:
-            # bars also end without a trade
+            # a bar also ends in a minute without a trade
             self._minute = minute
-            self.signals.ring(TICKS)
+            self.signals.notify(TICKS)
         self.tell_changes()
         return played
 
     def rewind(self, *, is_closing: bool) -> dict[str, int]:
-        """Begin the tape again and return what was closed for it; bars and quotes are asked for anew by all.
+        """Begin the tape again and return what was closed for it; all streams of bars and quotes end.
 
         Raises:
-            NotFlat: there are open orders or positions, and they are not to be closed.
+            NotFlat: there are open orders or positions, and `is_closing` is False.
         """
         closed = self.market.rewind(is_closing=is_closing)
         self._minute = 0
         self.streams.dismiss("bars_stream")
         self.streams.dismiss("quotes_stream")
         self.advance()
-        self.signals.ring(TICKS)
+        self.signals.notify(TICKS)
         return closed
 
     def tell_changes(self) -> None:
@@ -79,7 +80,7 @@ class ServerContext:
         revision = self.market.exchange.revision
         if revision != self._told:
             self._told = revision
-            self.signals.ring(BOOK)
+            self.signals.notify(BOOK)
 
     def count(self, endpoint: str) -> None:
         """Count a request."""

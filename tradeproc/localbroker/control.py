@@ -1,6 +1,6 @@
-"""The control API under `/local/`: pace, faults, the books, the end.
+"""The control API under `/local/`: pace, faults, the books, shutdown.
 
-No real broker has it, and it has a key of its own.
+No real broker has such an API. It needs a key of its own.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,7 +26,7 @@ Body = Mapping[str, Any]
 
 
 class BadControlRequest(Refusal):
-    """A control request that cannot be read; answered to whoever asked."""
+    """A control request that cannot be read; the client gets its text as the answer."""
 
 
 def control_routes(context: ServerContext) -> list[Route]:
@@ -69,7 +69,7 @@ def control_routes(context: ServerContext) -> list[Route]:
 
 
 def status(context: ServerContext) -> Body:
-    """Return all that is worth knowing about the running broker."""
+    """Return the state of the running broker: clocks, tape, accounts, counters, streams, faults."""
     market, now = context.market, context.market.now()
     return {
         "wall_at": now.wall,
@@ -146,13 +146,13 @@ def _rewind(context: ServerContext, body: Body) -> Body:
 
 def _set_fault(context: ServerContext, body: Body) -> Body:
     fault = context.faults.set(body, wall_ns())
-    context.signals.ring_all()
+    context.signals.notify_all()
     return fault.body
 
 
 def _clear_faults(context: ServerContext, body: Body) -> Body:
     cleared = context.faults.clear(str(body.get("name") or ""))
-    context.signals.ring_all()
+    context.signals.notify_all()
     return {"cleared": cleared}
 
 

@@ -28,7 +28,7 @@ def key_file_of(home: Home) -> Path:
 
 
 def make_key(folder: Path) -> str:
-    """Return the key of a folder, made when there is none, or none that nobody can guess."""
+    """Return the key of a folder; make a new one if there is none, or if it has not the form of a random key."""
     file = key_file(folder)
     with contextlib.suppress(FileNotFoundError, UnicodeDecodeError):
         if _KEY.fullmatch(key := file.read_text().strip()):
@@ -41,8 +41,8 @@ def make_key(folder: Path) -> str:
 def trouble(headers: Mapping[str, str], key: str) -> str:
     """Return why a control request is refused, empty when it is not.
 
-    A browser that shows a stranger's page can reach this machine: it names the page's origin, or, when the page's own
-    name leads here, that name as the host.
+    A web page of somebody else, open in a browser here, can send requests to this machine. Such a request names the
+    page's origin; or, if the page's own name resolves to this machine, it names that as the host.
     """
     host, origin = headers.get("host", ""), headers.get("origin")
     if not is_loopback(f"http://{host}"):

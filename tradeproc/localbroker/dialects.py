@@ -1,4 +1,4 @@
-"""Which dialects there are: the one place that names their folders. A second dialect is a folder and a line here."""
+"""The list of dialects, and the only place that names their folders. A second dialect is a folder and a line here."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,11 +26,11 @@ class Dialect(Protocol):
 
     @property
     def forms(self) -> WireForms:
-        """Return how it writes what the server itself has to say."""
+        """Return how it writes the answers that the server itself gives."""
         ...
 
     def sign_in(self, folder: Path, options: Mapping[str, Any]) -> SignIn:
-        """Return its sign-in, with what it keeps in `folder`; `options` are its own.
+        """Return its sign-in, which keeps its files in `folder`; `options` are defined by the dialect.
 
         Raises:
             TypeError: an option that it does not have.
@@ -38,7 +38,7 @@ class Dialect(Protocol):
         ...
 
     def routes(self, context: ServerContext) -> list[Route]:
-        """Return all its routes; each endpoint carries its neutral name of `faults.py`."""
+        """Return all its routes; each endpoint has its name from `faults.py`."""
         ...
 
 

@@ -1,22 +1,24 @@
-"""The fault switchboard: which troubles the local broker shall make, where, how often and how long. Pure.
+"""The faults that the local broker produces on demand: which, where, how often and for how long. Pure.
 
-A fault is set, hits the requests or streams it matches, and is spent after `count` hits; past faults stay
-visible, each with what it hit. A stream is hit by one fault once: a count of 3 hits three streams.
+A fault is set, hits the requests or streams that it matches, and is used up after `count` hits. Past faults stay
+visible, each with what it hit. One fault hits a stream only once, so a count of 3 hits three streams.
 
     name                  where by default     what happens
     farewell              streams              the stream says that the server ends it, and ends
     taken_over            streams              the stream says that another session took its place, and ends
-    cut                   streams, requests    TCP reset; a request is done before it, unless `undone`
+    cut                   streams              TCP reset; a request that is targeted is done first, unless `undone`
     stall                 streams              silence, no heartbeats, connection open, for `seconds` or until cleared
     split                 streams              every object comes in several chunks, cut at arbitrary bytes
     401 429 5xx           requests, openings   refused before anything is done; `status` picks 500, 502, 503 or 504
     accept_then_time_out  order entry          done, but the answer comes after `seconds`, or never
     drop_order_frames     order streams        order frames get lost, heartbeats go on, for `seconds` or until cleared
     repeat_frames         order streams        every order frame comes twice
-    absurd_times          streams, questions   every time is told as year 9999; on streams for `seconds` or for ever
-    bad_records           streams, questions   quantities are told as a word; on streams for `seconds` or for ever
+    absurd_times          orders, positions    every time is in the year 9999; on streams for `seconds` or for ever
+    bad_records           orders, positions    quantities are a word; on streams for `seconds` or for ever
     slow                  requests             the answer comes `seconds` late
     html empty truncated  requests             done, but a proxy spoils the answer: a page, nothing, half of it
+
+Orders and positions are the streams of these and the questions about them. Requests for tokens are hit only by name.
 """
 
 from collections import deque
@@ -31,7 +33,7 @@ from tradeproc.localbroker.wire_forms import RecordFields
 
 
 class FaultName(StrEnum):
-    """The troubles that can be ordered."""
+    """The faults that can be set."""
 
     FAREWELL = "farewell"
     TAKEN_OVER = "taken_over"
@@ -98,12 +100,12 @@ _KEPT_HITS = 20
 
 
 class BadFault(Refusal):
-    """A fault that cannot be ordered; answered to whoever asked for it."""
+    """A fault that cannot be set; the client gets its text as the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaultHit:
-    """What a fault hit: an endpoint and whose or what it was about, as `orders_stream SIM1F`; `at` is wall time."""
+    """What a fault hit: an endpoint with the account or subject, as `orders_stream SIM1F`; `at` is wall time."""
 
     where: str
     at: int
@@ -111,7 +113,7 @@ class FaultHit:
 
 @dataclass(slots=True)
 class InjectedFault:
-    """One order for trouble. `left` None: until cleared. `account` empty: of every account."""
+    """One fault as set. `left` is None if it lasts until cleared; an empty `account` means every account."""
 
     id: int
     name: FaultName
@@ -128,14 +130,14 @@ class InjectedFault:
     newest: deque[FaultHit] = field(default_factory=lambda: deque(maxlen=_KEPT_HITS))
 
     def matches(self, endpoint: str, accounts: Collection[str]) -> bool:
-        """Tell whether a request or stream is one to hit."""
+        """Tell whether it hits a request or stream of an endpoint and these accounts."""
         if endpoint not in self.endpoints or self.is_spent:
             return False
         return not self.account or not accounts or self.account in accounts
 
     @property
     def is_spent(self) -> bool:
-        """Tell whether it will hit nothing more."""
+        """Tell whether it was cleared or used up, so that it hits nothing more."""
         return self.is_cleared or self.left == 0
 
     @property
@@ -168,7 +170,7 @@ class FaultTable:
     _last_id: int = 0
 
     def set(self, options: Mapping[str, Any], now: int) -> InjectedFault:
-        """Set a fault from what the control API was told: name, target, account, count, seconds, status, undone.
+        """Set a fault from a request's options: name, target, account, count, seconds, status, undone.
 
         Raises:
             BadFault: names what is wrong with it.
@@ -199,7 +201,7 @@ class FaultTable:
         spared: Collection[int] = (),
         subject: str = "",
     ) -> InjectedFault | None:
-        """Return the oldest fault of these names that hits, counted as one hit; `spared` are ids that may not.
+        """Return the oldest fault of these names that hits, and count the hit; the ids in `spared` are passed over.
 
         `subject` says in words what the endpoint was about; the accounts when left out.
         """
@@ -211,7 +213,7 @@ class FaultTable:
         return None
 
     def clear(self, name: str = "") -> int:
-        """Clear the faults of a name, or all; return how many. A stream that suffers from one recovers."""
+        """Clear the faults of a name, or all, and return how many were active. Streams that one acts on recover."""
         wanted = _name(name) if name else None
         cleared = [fault for fault in (*self.active, *self.past) if wanted in (None, fault.name)]
         for fault in cleared:
@@ -237,7 +239,7 @@ class FaultTable:
 
 
 def garbled(told: Any, name: FaultName, fields: RecordFields) -> Any:
-    """Return what is told with the fields spoilt that a fault of this name spoils, in all its records."""
+    """Return a line or answer with the fields replaced that a fault of this name spoils, in all its records."""
     if isinstance(told, list):
         return [garbled(each, name, fields) for each in told]
     if not isinstance(told, Mapping):

@@ -1,4 +1,4 @@
-"""Between points and ticks: prices are points on a wire, in the books and on a tape, and ticks in the exchange."""
+"""Converts between points and ticks: a wire, the books and a tape have points, the exchange has ticks."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -17,6 +17,6 @@ def to_ticks(price: Decimal, contract: str) -> Ticks:
 
 
 def to_points(ticks: Fraction | int, contract: str) -> Price:
-    """Return a price, or a sum of prices, in points; an average that has no end has 28 digits."""
+    """Return a price, or a sum of prices, in points; an average whose decimals do not end is rounded to 28 digits."""
     exact = instrument_of(contract).tick_size * ticks.numerator
     return Price(plain(exact if ticks.denominator == 1 else exact / ticks.denominator))

@@ -1,9 +1,9 @@
-"""The journal: an append-only file from which a killed local broker comes back with all that it had confirmed.
+"""The journal: an append-only file from which a killed local broker is restored with all that it had confirmed.
 
-One line is what one call changed, as a JSON list of records of `books.py`: a kill in the middle of a write tears the
-last line only, and a torn line was never confirmed; it is put aside into `<name>.torn`. Lines are written in one
-piece before the call is answered; they survive the death of the process, and with `fsync` that of the machine too.
-What a full disk did not take is written before anything that comes later.
+One line holds what one call changed, as a JSON list of records of `books.py`. It is written before the call is
+answered, so it survives the death of the process, and with `fsync` that of the machine too. A kill during a write can
+only leave the last line incomplete; that line was never confirmed, and the next start moves it to `<name>.torn`.
+Records that a full disk did not take are written before any later ones.
 """
 
 import os
@@ -18,7 +18,7 @@ from tradeproc.localbroker.books import Record
 
 
 class BrokenJournal(Halt):
-    """A journal that cannot be continued; only a person can say whether to mend it or to begin anew."""
+    """A journal that cannot be continued; a person has to decide whether to repair it or to begin a new one."""
 
     def __init__(self, path: Path, problem: str) -> None:
         self.path = path
@@ -29,7 +29,7 @@ class BrokerJournal:
     """An open journal. One process at a time writes it."""
 
     def __init__(self, path: Path, *, fsync: bool = False) -> None:
-        """Open or create the file; a torn last line is put aside.
+        """Open or create the file; an incomplete last line is moved to `<name>.torn`.
 
         Raises:
             BrokenJournal: a line before the last is damaged, or the file cannot be opened.
@@ -54,7 +54,7 @@ class BrokerJournal:
         """Append the records of one call; returns when the operating system has them.
 
         Raises:
-            OSError: the disk is full or broken; the file is as it was, and the records go before the next ones.
+            OSError: the disk is full or broken; the file is unchanged, and the next write includes these records.
         """
         self._unwritten += records
         before = os.fstat(self._file).st_size
@@ -65,7 +65,7 @@ class BrokerJournal:
             if self._fsync:
                 os.fsync(self._file)
         except OSError:
-            # half a line would end the books at the next start
+            # with half a line in the middle, the journal could not be read at the next start
             os.ftruncate(self._file, before)
             raise
         self._unwritten = []

@@ -1,6 +1,6 @@
-"""Tape, pace, exchange, books and journal held together: what the server talks to.
+"""The market that the server talks to: tape, pace, exchange, books and journal together.
 
-Every call first plays the ticks that are due, and what it changed is in the journal before it returns.
+Every call first plays the ticks that are due. What it changed is in the journal before it returns.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -41,8 +41,8 @@ T = TypeVar("T")
 A = TypeVar("A", bound=Placed | Changed | Declined)
 
 CLOCK_EVERY = clock.SECOND
-# so many are played in one go: between two goes clients are answered, and a market that is too fast for this machine
-# waits for it
+# ticks that are played in one turn of the event loop; clients are answered between two turns, and market time waits
+# when a market is too fast for this machine
 MOST_TICKS = 20_000
 _REWOUND = "rewound"
 # what reading records that somebody else wrote can raise
@@ -50,7 +50,7 @@ _UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticErr
 
 
 class NotFlat(Refusal):
-    """A tape that cannot begin again, because what is open would be valued at prices of another time."""
+    """The tape cannot begin again, because open orders and positions would meet prices of another time."""
 
     def __init__(self, orders: int, positions: int) -> None:
         super().__init__(
@@ -85,7 +85,7 @@ class Market:
         wall: Callable[[], Nanos] = clock.wall_ns,
         monotonic: Callable[[], int] = clock.monotonic_ns,
     ) -> None:
-        """Open the market; with a journal that has entries, continue where it ended (its clock included).
+        """Open the market; if the journal has records, continue where it ended, at its market time.
 
         Raises:
             BrokenJournal: the journal is damaged, or belongs to another tape.
@@ -129,7 +129,7 @@ class Market:
             self._note(self.exchange.step(trade, moment), moment)
         self._cursor = max(until, self._cursor)
         self._played_until = max(now.market, self._played_until)
-        # orders also expire when nothing trades
+        # the exchange must learn the time even if nothing trades, because orders expire
         moment = Moment(now.wall, self._played_until)
         self._note(self.exchange.step(Clock(), moment), moment)
         self._save()
@@ -149,7 +149,7 @@ class Market:
         return self._do(lambda now: self._place(account, group, now))
 
     def refuse(self, request: RecordedRequest, problem: Declined) -> Declined:
-        """Write down a request that was refused before it came to the exchange; a placement gets an id anyway."""
+        """Record a request that was refused before it reached the exchange; a placement gets an order id too."""
         return self._do(lambda now: self._refuse(request, problem, now))
 
     def replace(self, order_id: str, change: Replacement) -> Changed | Declined:
@@ -185,12 +185,12 @@ class Market:
         self._set_pace(self.pace.resumed(self._monotonic()))
 
     def rewind(self, *, is_closing: bool = False) -> dict[str, int]:
-        """Begin the tape again, at the pace it has; return how many orders and positions were closed for it.
+        """Begin the tape again, at the same pace; return how many orders and positions were closed for it.
 
-        Accounts keep their money, orders and fills, and ids go on: nothing that was confirmed is taken back.
+        Accounts keep their money, orders and fills, and ids are not used again: nothing confirmed is taken back.
 
         Raises:
-            NotFlat: there are open orders or positions, and `is_closing` is not said.
+            NotFlat: there are open orders or positions, and `is_closing` is False.
         """
         self.advance()
         accounts = self.exchange.accounts()
@@ -211,7 +211,7 @@ class Market:
         return {"orders": len(orders), "positions": len(positions)}
 
     def _stand_at(self, market: Nanos) -> None:
-        """Let everything up to a moment be past, and nothing else known."""
+        """Continue at a moment of the tape: the trades up to it are past, and their last prices are known."""
         self._played_until = market
         self._cursor = self.tape.index_after(market)
         self.exchange.forget_market()
@@ -230,11 +230,11 @@ class Market:
         return self._played_until
 
     def bars(self, contract: str, minutes: int, count: int) -> list[MarketBar]:
-        """Return the newest `count` bars of what was played, oldest first; the last may be open."""
+        """Return the newest `count` bars of the tape as played so far, oldest first; the last may be open."""
         return self.tape.bars(contract, minutes).until(self._played_until, count)
 
     def live_bars(self, contract: str, minutes: int) -> LiveBars:
-        """Return the forming bar of what was played, and those that follow."""
+        """Return the forming bar of the tape as played so far, and the bars that follow."""
         return self.tape.bars(contract, minutes).live(self._played_until)
 
     def close(self) -> None:
@@ -297,7 +297,7 @@ class Market:
         self._save(with_clock=True)
 
     def _save(self, *, with_clock: bool = False) -> None:
-        """Write what is new; the clock too, once a second."""
+        """Write the new records to the journal, and once a second the clock."""
         if self._journal is None:
             return
         new = self.books.take_new()
@@ -322,7 +322,7 @@ class Market:
         return Pace(Nanos(start), self._monotonic(), self.settings.speed)
 
     def _restore(self, records: list[Record]) -> None:
-        """Give the exchange what the journal's records tell, and the books the records."""
+        """Restore the exchange and the books from the journal's records."""
         read: Mapping[str, Callable[[Record], Known]] = {
             "order": books.order_of,
             "fill": books.fill_of,
@@ -335,7 +335,7 @@ class Market:
         self.books.load(records)
 
     def _continued(self, records: list[Record]) -> Pace:
-        """Return the pace that goes on where the journal ends; a speed that was newly configured wins."""
+        """Return the pace at which the journal ends; a speed that was configured since replaces the journal's."""
         opened = [record for record in records if record["kind"] == "opened"]
         if not opened or opened[-1]["tape"] != self._tape_body():
             path = Path()
@@ -351,7 +351,7 @@ class Market:
         clocks = [record for record in records if record["kind"] in ("clock", "opened")]
         speed = self.settings.speed if opened[-1]["configured_speed"] != self.settings.speed else clocks[-1]["speed"]
         if not 0 < speed <= FASTEST:
-            speed = self.settings.speed  # an earlier version took any, and could not be started again
+            speed = self.settings.speed  # an earlier version accepted any speed, also one that stops the start
         market = min(max(record["market_at"] for record in records[rewound:]), LATEST)
         return Pace(Nanos(int(market)), self._monotonic(), speed, clocks[-1]["paused"])
 

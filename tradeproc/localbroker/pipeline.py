@@ -1,6 +1,6 @@
-"""What every API request passes.
+"""The steps of every API request.
 
-Faults that refuse it, the check of its token, the handler, faults that spoil the answer.
+These are faults that delay or refuse it, the check of its token, the handler, and faults that spoil the answer.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ class Call:
         """Return the body's JSON object.
 
         Raises:
-            ApiError: it holds none.
+            ApiError: the body is no JSON object.
         """
         try:
             found = orjson.loads(self.raw)
@@ -67,7 +67,7 @@ AccountsOf = Callable[[Call], tuple[str, ...]]
 
 
 class ResetAnswer(Response):
-    """Instead of an answer: a TCP reset."""
+    """Resets the TCP connection instead of answering."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Reset the connection and wait until it is gone."""
@@ -135,7 +135,7 @@ class Endpoint:
 
 
 async def hold(context: ServerContext, endpoint: str, accounts: tuple[str, ...] = ()) -> None:
-    """Wait as long as a fault that makes answers slow says."""
+    """Wait for as long as an active `slow` fault says; return at once without one."""
     slow = context.faults.take({FaultName.SLOW}, endpoint, accounts)
     if slow is not None:
         await asyncio.sleep(slow.seconds if slow.seconds is not None else _SLOW_SECONDS)
@@ -164,9 +164,9 @@ async def _spoil(answer: Response, fault: InjectedFault, request: Request, conte
 
 
 async def _waited(request: Request, signals: ChangeSignals, seconds: float) -> bool:
-    """Wait; False when the client has gone or the server ends before."""
+    """Wait for `seconds`; return False if the client leaves or the server ends before."""
 
-    # the body was read: the next message can only be that the client has gone
+    # the body was read already, so the next message can only say that the client has left
     async def watch() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass

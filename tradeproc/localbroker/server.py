@@ -30,7 +30,7 @@ from tradeproc.market.tape_files.file_reading import NOTHING_SAID, TapeHints
 
 HOST = "127.0.0.1"
 
-# as often as market time is looked at: new ticks wait no longer, and a quiet market costs next to nothing
+# how often the tape is advanced: a due tick waits no longer than this, and a turn without ticks costs little
 _PUMP_SECONDS = 0.02
 _PUMP_PAUSED_SECONDS = 0.1
 _FAREWELL_SECONDS = 1
@@ -48,12 +48,11 @@ class PortTaken(Halt):
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """How a local broker is run. `port` 0: any free one; `folder` keeps its key and journal.
+    """How a local broker is run. `port` 0 means any free port; `folder` holds its keys and its journal.
 
-    `tape` is "shipped", "generated:ESH24:7" (contract and seed) or a path, `reading` what such a file does not say;
-    `cash` is what each account starts with,
-    in USD. `paused`: market time stands until it is resumed. `heartbeat` is after how many seconds of silence a
-    stream sends one.
+    `tape` is "shipped", "generated:ESH24:7" (contract and seed) or a path; `reading` is what such a file does not
+    say. Each account starts with `cash` USD. `paused` means that market time stands still until it is resumed. A
+    stream sends a heartbeat after `heartbeat` seconds of silence.
     """
 
     folder: Path
@@ -72,7 +71,7 @@ class ServerSettings:
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to us; streams say their farewell before connections are waited for."""
+    """Leaves signals to us, and lets streams say farewell before it waits for its connections to end."""
 
     def __init__(self, config: uvicorn.Config, before_shutdown: Callable[[], None]) -> None:
         super().__init__(config)
@@ -92,14 +91,15 @@ def serve(
     ready: Callable[[int, ServerContext], None],
     heard: Callable[[int], None] = lambda rows: None,
 ) -> None:
-    """Serve until SIGTERM, SIGINT or the control API says stop; `ready` is told the port once it listens.
+    """Serve until SIGTERM, SIGINT or the control API says stop; `ready` is called with the port once it listens.
 
-    `heard` is told how many rows of the tape's file were read, first 0 when the port is ours.
+    `heard` is called with the number of rows read from the tape's file so far; the first call, with 0, says that the
+    port is ours.
 
     Raises:
         PortTaken: somebody else listens on the port.
     """
-    # whoever can reach the port finds the key of the control API
+    # before the port is opened, so that a client that reaches it finds the key of the control API
     make_private(settings.folder)
     make_key(settings.folder)
     listener = listen(settings.port)
@@ -117,7 +117,7 @@ def listen(port: int) -> socket.socket:
     Raises:
         PortTaken: somebody else listens on the port.
     """
-    # the protocol is named, or asyncio would not set TCP_NODELAY on accepted connections and answers took 40 ms
+    # asyncio sets TCP_NODELAY on accepted connections only if the protocol is named; else answers take 40 ms
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -206,5 +206,5 @@ async def _pump(context: ServerContext, server: _Server) -> None:
             context.advance()
             await asyncio.sleep(_PUMP_PAUSED_SECONDS if context.market.pace.is_paused else _PUMP_SECONDS)
     finally:
-        # without ticks there is no market: end, do not pretend
+        # without ticks there is no market, so the server must end rather than go on answering
         server.should_exit = True

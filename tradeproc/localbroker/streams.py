@@ -1,4 +1,4 @@
-"""An endless answer: lines of JSON in chunks, heartbeats in silence, a farewell at the end, faults of streams."""
+"""Answers without an end: lines of JSON in chunks, heartbeats in silence, a farewell at the end; and their faults."""
 
 import asyncio
 import itertools
@@ -19,21 +19,21 @@ from tradeproc.localbroker.wakeups import ChangeSignals, Waiter
 from tradeproc.localbroker.wire_forms import Line, RecordFields, StreamForm
 
 HEARTBEAT_SECONDS = 5.0
-# faults of the second kind act from the snapshot on, those of the first kind only after it
+# _FRAMES act from the beginning of the snapshot, _LIVE only after its end
 _LIVE = frozenset({FaultName.FAREWELL, FaultName.TAKEN_OVER, FaultName.CUT, FaultName.STALL})
 _FRAMES = frozenset({FaultName.SPLIT, FaultName.DROP_ORDER_FRAMES, FaultName.REPEAT_FRAMES}) | GARBLING
 
 
 class Source(Protocol):
-    """What a stream tells."""
+    """Supplies the lines of a stream."""
 
     @property
     def form(self) -> StreamForm:
-        """Return what the stream says beside its news."""
+        """Return the stream's own lines: heartbeat, end of snapshot, farewells."""
         ...
 
     def snapshot(self) -> Iterable[Line]:
-        """Return all that is told at the beginning, without what ends it."""
+        """Return the lines of the beginning, without the line that ends them."""
         ...
 
     def changes(self) -> Iterable[Line]:
@@ -58,7 +58,7 @@ class OpenStream:
     until: dict[int, int] = field(default_factory=dict)
 
     def suffer(self, fault: InjectedFault) -> None:
-        """Remember a fault that lasts."""
+        """Note a fault that acts on this stream from now on."""
         self.suffered[fault.id] = fault
         if fault.seconds is not None:
             self.until[fault.id] = monotonic_ns() + int(fault.seconds * SECOND)
@@ -68,7 +68,7 @@ class OpenStream:
         return any(fault.name is name and self._lasts(fault) for fault in self.suffered.values())
 
     def next_relief(self) -> float:
-        """Return the seconds until a fault that lasts ends by itself, at most a minute."""
+        """Return the seconds until the first of the acting faults ends by itself, at most 60."""
         ends = [end - monotonic_ns() for end in self.until.values() if end > monotonic_ns()]
         return min([60.0, *(end / SECOND for end in ends)])
 
@@ -92,7 +92,7 @@ class OpenStream:
 
 
 class Streams:
-    """All open streams, with what they share; `heartbeat` is after how many seconds of silence one is sent."""
+    """All open streams and what they share; after `heartbeat` seconds of silence a heartbeat is sent."""
 
     def __init__(self, signals: ChangeSignals, faults: FaultTable, heartbeat: float, fields: RecordFields) -> None:
         self.signals, self.faults, self.heartbeat, self.fields = signals, faults, heartbeat, fields
@@ -107,12 +107,12 @@ class Streams:
         return stream
 
     def dismiss(self, prefix: str) -> None:
-        """Say farewell to the streams whose endpoints begin so, because what they told is no longer true."""
+        """End the streams whose endpoint begins with `prefix`, because what they told is no longer true."""
         self._dismissed |= {stream.id for stream in self.open.values() if stream.endpoint.startswith(prefix)}
-        self.signals.ring_all()
+        self.signals.notify_all()
 
     def is_ending(self, stream: OpenStream) -> bool:
-        """Tell whether a stream is to say farewell now."""
+        """Tell whether a stream has to say farewell and end."""
         return self.signals.is_closing or stream.id in self._dismissed
 
     def leave(self, stream: OpenStream) -> None:
@@ -133,7 +133,7 @@ class StreamAnswer:
         self._is_over = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Tell until the client leaves, the server ends or a fault ends it."""
+        """Send lines until the client leaves, the server ends or a fault ends the stream."""
         self._send, self._scope = send, scope
         watch = asyncio.ensure_future(self._watch(receive))
         self._streams.signals.listen(self._waiter, self._stream.topics)
@@ -154,7 +154,7 @@ class StreamAnswer:
         kind = self._form.content_type.encode()
         headers = [(b"content-type", kind), (b"cache-control", b"no-store, no-cache, max-age=0")]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-        # nothing is sent before the first body message, and a client waits for the headers
+        # the headers are only sent with the first part of the body, and the client waits for them
         await self._send({"type": "http.response.body", "body": b"", "more_body": True})
 
     async def _watch(self, receive: Receive) -> None:
@@ -199,7 +199,7 @@ class StreamAnswer:
             while not self._waiter.has_left:
                 await self._waiter.wait(1.0)
         if not self._is_over:
-            # more may have been set for us
+            # another fault may match this stream too
             await self._suffer(names)
 
     async def _say_farewell(self) -> None:
@@ -230,7 +230,7 @@ class StreamAnswer:
         pieces = self._pieces(raw) if self._stream.has(FaultName.SPLIT) else [raw]
         for number, piece in enumerate(pieces):
             if number:
-                # a pause, so that the pieces do not meet again in one packet
+                # the pause keeps the pieces from being joined in one packet
                 await asyncio.sleep(0.005)
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         self._said_at = monotonic_ns()
@@ -241,7 +241,7 @@ class StreamAnswer:
 
 
 def refused_stream(line: Line, *, form: StreamForm) -> Response:
-    """Return a stream that holds one error and ends: refusals of streams come with status 200."""
+    """Return a stream that holds one error and ends, with status 200, as a real broker refuses streams."""
     return Response(orjson.dumps(line) + b"\r\n", media_type=form.content_type)
 
 

@@ -1,6 +1,6 @@
-"""The tape: trades of the past, in exchange order, as numpy arrays; shipped with us or generated.
+"""The tape: trades of the past, in the order of the exchange, as numpy arrays; shipped, generated or from a file.
 
-Files are opened by `tape_files.py` and understood by `tradeproc/market/`; bars are made by `up_down_bars.py`.
+`tape_files.py` opens files and `tradeproc/market/` reads them; `up_down_bars.py` makes the bars.
 """
 
 import re
@@ -42,8 +42,8 @@ _LOOK_BACK = 10_000
 class Tape:
     """Trades of one or more contracts; all arrays have one entry a trade and are ordered by time.
 
-    `times` market ns UTC, `prices` points on the tick grid, `sizes` contracts (0 where a bar's volume did not reach
-    for all four of its ticks), `which` the index into `contracts`.
+    `times` are market time in UTC ns, `prices` points on the tick grid, `sizes` contracts (0 where a bar had too few
+    for its four trades), `which` the index into `contracts`.
     """
 
     contracts: tuple[str, ...]
@@ -96,7 +96,7 @@ class Tape:
         """Return the newest trade of a contract at or before `market`."""
         wanted, end = self.contracts.index(contract), self.index_after(market)
         while end > 0:
-            # the newest trade of most contracts is near
+            # searched in parts from the end, because the newest trade of a contract is usually near
             start = max(0, end - _LOOK_BACK)
             found = np.flatnonzero(self.which[start:end] == wanted)
             if len(found):
@@ -106,10 +106,10 @@ class Tape:
         return None
 
     def bars(self, contract: str, minutes: int) -> Bars:
-        """Return the bars of a contract; they are made once."""
+        """Return the bars of a contract; they are made at the first call and kept."""
         key = (contract, minutes)
         if key not in self._bars:
-            # what has one contract is not copied
+            # a slice does not copy, and with one contract it is enough
             only = slice(None) if len(self.contracts) == 1 else self.which == self.contracts.index(contract)
             hours = market_hours(instrument_of(contract).market_hours)
             self._bars[key] = Bars(TickArrays(self.times[only], self.prices[only], self.sizes[only]), minutes, hours)
@@ -117,15 +117,15 @@ class Tape:
 
 
 def located(tape: str, root: Path) -> str:
-    """Return a tape as configured with its file's place made absolute: a relative one is relative to the home."""
+    """Return a configured tape; a relative path of a file is made absolute, from the home `root`."""
     return tape if tape == SHIPPED or _GENERATED.fullmatch(tape) else str(root / tape)
 
 
 def check_tape(tape: str, wanted: TapeHints = NOTHING_SAID) -> None:
-    """Check without reading all of it that a tape can be played: a file's place, header and first lines.
+    """Check that a tape can be played by the file's existence, header and first lines, without reading all of it.
 
     Raises:
-        BadTape: it cannot; says file, line and remedy.
+        BadTape: it cannot be played; the text has file, line and remedy.
     """
     if tape == SHIPPED:
         return
@@ -141,7 +141,7 @@ def check_tape(tape: str, wanted: TapeHints = NOTHING_SAID) -> None:
 def open_tape(tape: str, wanted: TapeHints = NOTHING_SAID, heard: Callable[[int], None] = lambda rows: None) -> Tape:
     """Return the tape that is shipped, generated, or in a file; `wanted` says how a file is to be read.
 
-    `heard` is told how many rows of a file were read, block by block.
+    `heard` is called with the number of rows read so far, block by block.
 
     Raises:
         BadTape: it cannot be read.
@@ -154,10 +154,10 @@ def open_tape(tape: str, wanted: TapeHints = NOTHING_SAID, heard: Callable[[int]
 
 
 def read_tape(path: Path, wanted: TapeHints = NOTHING_SAID, heard: Callable[[int], None] = lambda rows: None) -> Tape:
-    """Return the tape of a file of trades or bars; `tape_files.py` says which.
+    """Return the tape of a file of trades or bars, of the forms that `tape_files.py` describes.
 
     Raises:
-        BadTape: the file cannot be read, or does not say enough; says file, line and remedy.
+        BadTape: the file cannot be read, or a question about it is open; the text has file, line and remedy.
     """
     reading = understand(path, wanted, heard)
     check_answered(path, reading)
@@ -182,7 +182,7 @@ def generated(
     first_price: float = 4800.0,
     ticks_per_second: float = 1.0,
 ) -> Tape:
-    """Return a random walk of one tick up, down or none a trade, at random times; equal seeds give equal tapes.
+    """Return a random walk: each trade is one tick higher, lower or equal. Equal seeds give equal tapes.
 
     It begins with a trade at `start` (market ns) at `first_price` rounded to the grid, and never goes below one tick.
     """

@@ -1,6 +1,6 @@
-"""Opening a tape's file, plain or packed (.gz, .bz2, .xz, .zip); what can go wrong there is told in one line.
+"""Opens a tape's file, plain or packed (.gz, .bz2, .xz, .zip); every error of it is one line.
 
-What is in the file is understood by `tradeproc/market/`, which says which forms are read. Our own, with a header:
+`tradeproc/market/` reads the content, in many forms. Our own form has a header:
 
     trades   a time, price, size                            ts_event_ns,price,size,side
     bars     a time (the bar's END), open, high, low, close, volume
@@ -25,21 +25,21 @@ from tradeproc.errors import Halt
 from tradeproc.market.tape_files.file_reading import Reading, TapeHints, read
 from tradeproc.market.tape_files.lines import Absent, UnreadableTape
 
-# so many bytes are in memory at once, beside the trades
+# bytes of the file that are read at once; beside the trades, only about so many are in memory
 _CHUNK = 1 << 20
 _DAMAGES = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
 
 
 class ByteStream(Protocol):
-    """What bytes are read from."""
+    """A source of bytes."""
 
     def read(self, most: int, /) -> bytes:
         """Return the next bytes, none at the end."""
 
 
 class BadTape(Halt):
-    """A tape that cannot be read: says the file, the line and what to do; only who chose the file can mend it."""
+    """A tape that cannot be read; the text has file, line and remedy. Only the person who chose the file can act."""
 
     def __init__(self, path: Path, line: int | None, problem: str) -> None:
         self.path, self.line = path, line
@@ -47,21 +47,21 @@ class BadTape(Halt):
 
 
 def understand(path: Path, wanted: TapeHints, heard: Callable[[int], None] = lambda rows: None) -> Reading:
-    """Return what is in a file; it may leave questions open. `heard` is told the number of rows as they are read.
+    """Return what is in a file; questions may stay open. `heard` is called with the number of rows read so far.
 
     Raises:
-        BadTape: names file, line and remedy.
+        BadTape: the file cannot be read; the text has file, line and remedy.
     """
     return _understood(path, wanted, lambda chunks: read(chunks, path.name, wanted, heard))
 
 
 def check_head(path: Path, wanted: TapeHints) -> None:
-    """Check that a file is there, and that its header and its first lines can be played.
+    """Check that a file exists, and that its header and its first lines can be played.
 
-    All of it is read only when the contract, or any trade at all, does not come in the first lines.
+    More is read only if the first lines do not hold the wanted contract, or no trade at all.
 
     Raises:
-        BadTape: names file, line and remedy.
+        BadTape: it cannot be played; the text has file, line and remedy.
     """
 
     def reader(chunks: Iterable[bytes]) -> Reading:
@@ -76,10 +76,10 @@ def check_head(path: Path, wanted: TapeHints) -> None:
 
 
 def check_answered(path: Path, reading: Reading) -> None:
-    """Check that nothing about a file remains to be said.
+    """Check that no question about a file is open.
 
     Raises:
-        BadTape: names what is to be said, and how.
+        BadTape: a question is open; the text says which, and how to answer it.
     """
     if reading.questions:
         keys = "in [localbroker] of conf/tradeproc.toml: tape_zone, tape_stamp, tape_contract, tape_dates"
@@ -111,7 +111,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 
 def _unpacked(path: Path, begin: bytes, stack: ExitStack) -> ByteStream | None:
-    """Return the stream of what is packed in a file, None when it is not packed; the content tells, not the name."""
+    """Return the unpacked content of a file, None if it is not packed; its first bytes tell, not its name."""
     if begin.startswith(b"\x1f\x8b"):
         return stack.enter_context(gzip.open(path, "rb"))
     if begin.startswith(b"BZh"):
@@ -134,6 +134,6 @@ def _head(begin: Sequence[bytes]) -> Iterator[bytes]:
     first = b"".join(begin[:1])
     if len(begin) > 1:
         whole = max(first.rfind(b"\n"), first.rfind(b"\r")) + 1
-        # text of two bytes a letter is cut between letters
+        # in little-endian UTF-16 the newline's second byte, a zero, belongs to it
         first = first[: whole + (1 if first[:2] == b"\xff\xfe" else 0)] if whole else first
     return chain((first,))

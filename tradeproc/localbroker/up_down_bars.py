@@ -1,4 +1,4 @@
-"""Minute bars as brokers tell them: the engine's bars of a tape, and with each how much of it traded up and down."""
+"""Minute bars as brokers report them: the bars of `market/bars.py`, each with how much of it traded up and down."""
 
 from typing import NamedTuple
 
@@ -15,10 +15,10 @@ DAY_MINUTES = 1440
 
 
 class MarketBar(NamedTuple):
-    """A candle, stamped with market time, and what of it counts as up; the rest counts as down.
+    """A candle with its ticks and volume that count as up; the rest counts as down. Times are market time.
 
-    A tick counts as up when the price came from below (or is the first), as down when it came from above; a tick
-    at an unchanged price counts as the one before it.
+    A tick counts as up when its price is higher than the one before (or it is the first), as down when it is lower;
+    a tick at an unchanged price counts like the tick before it.
     """
 
     candle: Candle
@@ -27,7 +27,7 @@ class MarketBar(NamedTuple):
 
 
 class Bars:
-    """All bars of one contract and interval, aligned to its market hours; a bar of a day spans a session's breaks."""
+    """All bars of one contract and interval, aligned to its market hours; a daily bar spans the session's breaks."""
 
     def __init__(self, ticks: TickArrays, minutes: int, hours: MarketHours) -> None:
         self.ticks, self.hours = ticks, hours
@@ -67,7 +67,7 @@ class Bars:
 
 
 class LiveBars:
-    """The forming bar of a stream and those after it: each change once, as market time passes."""
+    """The forming bar of a stream and the bars after it; each change is returned once, as market time passes."""
 
     def __init__(self, bars: Bars, first_tick: int, market: int) -> None:
         self._bars, self._next = bars, bars.known(market)
@@ -76,7 +76,7 @@ class LiveBars:
         self.until(market)
 
     def _catch_up(self, ticks: TickArrays) -> None:
-        """Give the builder all ticks of the forming bar at once; they may be those of a whole day."""
+        """Give the builder all ticks of the forming bar at once, because they may be those of a whole day."""
         for tick in _ticks(ticks[:1]):
             self._builder.add(tick)
         forming = self._builder.live

@@ -1,6 +1,6 @@
-"""What the server must know of a dialect to answer for it: its errors, its streams' words, and who is signed in.
+"""What the server itself must know about a dialect: its errors, the lines of its streams, and who is signed in.
 
-Everything else of a dialect lies behind its routes; see `dialects.py`.
+Everything else of a dialect is behind its routes; see `dialects.py`.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ Line = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RecordFields:
-    """The keys of a dialect's records that faults spoil: times, and quantities."""
+    """The keys of a dialect's records that faults can spoil: times and quantities."""
 
     times: frozenset[str]
     quantities: frozenset[str]
@@ -22,7 +22,7 @@ class RecordFields:
 
 @dataclass(frozen=True, slots=True)
 class StreamForm:
-    """What a stream says beside its news.
+    """A stream's own lines, beside its news.
 
     `snapshot_end` ends what is told at first (None: nothing does); `farewell` is said when the server ends the
     stream, `taken_over` when another session of the same user does; `heartbeat` makes one of its number and time.
@@ -45,16 +45,16 @@ class SignIn(Protocol):
         ...
 
     def kill_access_tokens(self, now: int) -> None:
-        """Make all tokens worthless that were given until `now`."""
+        """Make all tokens invalid that were issued until `now` (wall ns)."""
         ...
 
 
 class WireForms(Protocol):
-    """How a dialect writes what the server itself has to say."""
+    """How a dialect writes the answers that the server itself gives."""
 
     @property
     def fields(self) -> RecordFields:
-        """Return which keys of its records faults spoil."""
+        """Return the keys of its records that faults can spoil."""
         ...
 
     def error(self, status: int, message: str) -> Response:
@@ -62,11 +62,11 @@ class WireForms(Protocol):
         ...
 
     def too_many(self, resource: str, seconds: int) -> Response:
-        """Return the answer to one request too many, with what says when to come again."""
+        """Return the answer to a request beyond the quota, which tells after how many `seconds` to try again."""
         ...
 
     def spell(self, path: str) -> str:
-        """Return a request's path as the routes are written."""
+        """Return a request's path in the spelling of the routes."""
         ...
 
 

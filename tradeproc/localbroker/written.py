@@ -1,4 +1,4 @@
-"""The settings of a local broker without a home: written as a file by who starts it, read by its process."""
+"""The settings of a local broker without a home: a file that the starter writes and the new process reads."""
 
 from collections.abc import Mapping
 from decimal import Decimal

@@ -2,7 +2,7 @@
 
     daemon.py         starts supervisord in the background, and ends it
     client.py         asks supervisord over its socket; rpcinterface.py and ctlplugin.py run inside its programs
-    waking.py         makes supervisord's loop turn at once when a child dies; ending.py bounds the time of its end
+    self_pipe.py      makes supervisord's loop turn at once when a child dies; ending.py bounds the time of its end
     groups.py         the files of groups that come and go; declared.py reads what every group declares about itself
     wanted_groups.py  which groups should be there: pure steps, taken by groups_shell.py for the keeper
     feed_programs.py  single programs inside the running group of a login, for its link

@@ -20,7 +20,7 @@ from tradeproc.folders import keep_to_ourselves
 from tradeproc.home import Home
 from tradeproc.protocol.names import GroupName
 from tradeproc.supervision.ending import ShutdownStep
-from tradeproc.supervision.waking import Waker
+from tradeproc.supervision.self_pipe import SelfPipe
 from tradeproc.supervision.watchdog import SystemdNotifier, notify
 
 
@@ -153,13 +153,13 @@ class TradeprocNamespace:
 def make_rpcinterface(supervisord: Any, **_config: str) -> TradeprocNamespace:
     """Return our namespace; called by supervisord once at its start, before its loop turns.
 
-    Also makes the folders that the programs need, for example the one of the sockets after a boot has emptied the
-    temporary folder; wakes supervisord's loop when a child dies; tells systemd, where it listens, every 5 s that the
-    loop still turns; and bounds how long the end may take.
+    It also makes the folders that the programs need (a boot empties the temporary folder, where the sockets are),
+    lets supervisord's loop turn at once when a child dies, tells systemd every 5 s that the loop still turns, and
+    limits the time that a shutdown takes.
     """
     keep_to_ourselves()
     Home(Path(supervisord.options.here)).make_folders()
-    Waker(supervisord, ShutdownStep(supervisord).turn)
+    SelfPipe(supervisord, ShutdownStep(supervisord).turn)
     herald = SystemdNotifier(supervisord)
     events.subscribe(events.SupervisorRunningEvent, lambda _: notify("STATUS=starting"))
     events.subscribe(events.Tick5Event, lambda _: herald.tick())

@@ -53,20 +53,20 @@ _KINDS = {GroupKind.ONE_CANCELS_OTHER: "OCO", GroupKind.ONE_REDUCES_OTHER: "BRK"
 _DURATIONS = {TimeInForce.DAY: "DAY", TimeInForce.GTC: "GTC", TimeInForce.IOC: "IOC", TimeInForce.FOK: "FOK"}
 _GTC_DAYS = 90
 _OPEN_EQUITY = ("AccountOpenTradeEquity", "OpenTradeEquity")
-# what sets off a stop here and by default at the broker: a single trade
+# what triggers a stop here, and by default at the broker: a single trade
 _TRIGGER = "STPTRG=STT;"
 
 
 @dataclass(frozen=True, slots=True)
 class Relatives:
-    """The orders an order is tied to."""
+    """The orders that an order is tied to."""
 
     siblings: Sequence[ExchangeOrder] = ()
     children: Sequence[ExchangeOrder] = ()
 
 
 def status_code(order: ExchangeOrder) -> str:
-    """Return TradeStation's word for where an order stands."""
+    """Return TradeStation's code of an order's state."""
     if order.status is OrderStatus.CANCELLED and order.filled:
         return "FLP"
     return _CODES[order.status]
@@ -75,7 +75,7 @@ def status_code(order: ExchangeOrder) -> str:
 def order_body(
     order: ExchangeOrder, relatives: Relatives, commission: Decimal, *, status: str = "", with_closing: bool = True
 ) -> Body:
-    """Return an order; `status` overrides its word, `with_closing` False leaves the closing time out.
+    """Return an order; `status` overrides its code, `with_closing` False leaves the closing time out.
 
     `commission` is per contract and side.
     """
@@ -156,7 +156,7 @@ def expiry(contract: Contract) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Valued:
-    """A position with what the market says it is worth: last, bid, ask and margin per contract in points and USD."""
+    """A position with `last`, `bid` and `ask` in points, and `unrealized` and `margin` (a contract) in USD."""
 
     holding: ExchangePosition
     last: Decimal

@@ -182,7 +182,7 @@ def _page(call: Call, found: list[ExchangeOrder], errors: Errors) -> Body:
     start = _start(call.query.get("nexttoken", ""), found)
     shown = found[start : start + size]
     answer = dict(listing("Orders", [order_view(call.context, order) for order in shown], errors))
-    # without a page size the rest is left out, and nothing says so: as the real broker does
+    # without a page size the rest is left out without a sign, as the real broker does
     if "pagesize" in call.query and start + size < len(found):
         answer["NextToken"] = base64.urlsafe_b64encode(shown[-1].id.encode()).decode()
     return answer
@@ -196,7 +196,7 @@ def _page_size(call: Call) -> int:
 
 
 def _start(token: str, found: list[ExchangeOrder]) -> int:
-    """Return where the next page begins: behind the last order shown, wherever that stands now."""
+    """Return the index at which the next page begins: after the last order shown, wherever it stands now."""
     if not token:
         return 0
     try:

@@ -1,4 +1,4 @@
-"""The dialect as the server knows it: its routes, its sign-in, its errors and the words of its streams.
+"""The dialect as the server uses it: its routes, its sign-in and its errors.
 
 Source: tradestation.md, "OAuth2", "Market data", "Brokerage", "Order execution", "Error body", "Quotas",
 "Stream framing" and "Quirks reported".
@@ -74,12 +74,12 @@ class TradeStationForms:
     )
 
     def error(self, status: int, message: str) -> Response:
-        """Return an error answer; a status that the API does not have is a bad request."""
+        """Return an error answer; a status that the API does not have becomes 400."""
         known = status if status in TITLES else 400
         return as_json(refusal(TITLES[known], message), known)
 
     def too_many(self, resource: str, seconds: int) -> Response:
-        """Return the answer to one request too many, with the headers that say when to come again."""
+        """Return the answer to a request beyond the quota, with the headers that tell when to try again."""
         answer = self.error(429, "Rate quota exceeded")
         answer.headers["retry-after"] = str(seconds)
         quota = (("Limit", 500), ("Period", 300), ("Remaining", 0), ("Reset", seconds), ("Resource", resource))

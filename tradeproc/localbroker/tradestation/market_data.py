@@ -26,7 +26,7 @@ from tradeproc.localbroker.wakeups import FAULTS
 Body = Mapping[str, Any]
 
 _MOST_SYMBOLS, _MOST_QUOTES, _MOST_BARS, _LONGEST_MINUTES = 50, 100, 57_600, 1440
-# more than any tape holds: what is asked for is counted within its dates
+# more than any tape holds, for requests with dates: they take all bars, then count within the dates
 _EVERY_BAR = 10_000_000
 _INVALID = "FAILED, INVALID SYMBOL"
 
@@ -83,7 +83,7 @@ def stream_bars(call: Call) -> StreamAnswer | Response:
     try:
         query = _bar_query(call)
     except ApiError as bad:
-        # the stream is opened first and judged then, so the refusal comes inside it
+        # the real server opens the stream before it checks the request, so the refusal comes inside the stream
         return refused_stream(
             refusal("InvalidSymbol" if bad.message == _INVALID else TITLES[bad.status], bad.message), form=MARKET_DATA
         )
@@ -93,7 +93,7 @@ def stream_bars(call: Call) -> StreamAnswer | Response:
 
 
 def stream_quotes(call: Call) -> StreamAnswer | Response:
-    """Answer with an endless stream of quotes; a symbol that is none is told inside it."""
+    """Answer with an endless stream of quotes; an unknown symbol is an error inside it."""
     context = call.context
     asked = tuple(_asked(call, _MOST_QUOTES))
     stream = context.streams.enter("quotes_stream", ",".join(asked), (), (TICKS, FAULTS))
@@ -101,7 +101,7 @@ def stream_quotes(call: Call) -> StreamAnswer | Response:
 
 
 def not_made(call: Call) -> Body:
-    """Refuse what the real API has and a tape of trades cannot give: options and market depth."""
+    """Refuse options and market depth, which the real API has but a tape of trades cannot supply."""
     raise ApiError(501, "Options and market depth are not made of a tape of trades.")
 
 
@@ -128,7 +128,7 @@ def _bar_query(call: Call) -> BarQuery:
         raise ApiError(400, "lastdate and startdate are mutually exclusive.")
     first = _moment(call, "firstdate")
     last = _moment(call, "lastdate") or _moment(call, "startdate")
-    # with a first date all bars since then are meant; with a last one the newest up to it
+    # with a first date the request means all bars since then; with a last date, the newest bars up to it
     count = _number(call, "barsback", 1 if first is None else _MOST_BARS, _MOST_BARS)
     return BarQuery(code, _minutes(call), count, first, last)
 

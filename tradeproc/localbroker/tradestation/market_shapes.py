@@ -18,7 +18,8 @@ from tradeproc.localbroker.up_down_bars import MarketBar
 Body = dict[str, Any]
 
 _EXCHANGE_COUNTRY = "United States"
-# roots that are shown in fractions of a point: denominator and fraction of that; prices stay decimal
+# roots that are displayed in fractions of a point: the denominator, and into what it is divided again; the prices
+# themselves are decimal
 _FRACTIONS = {
     **dict.fromkeys(("ZC", "ZS", "ZW"), ("8", "")),
     **{"ZB": ("32", ""), "ZN": ("32", "2"), "TN": ("32", "2"), "ZF": ("32", "4"), "ZT": ("32", "8")},
@@ -51,7 +52,7 @@ def bar_body(bar: MarketBar, code: str, *, is_realtime: bool, is_end_of_history:
 
 
 def bar_bodies(bars: Sequence[MarketBar], code: str) -> list[Body]:
-    """Return bars as history: the last one ends it."""
+    """Return bars as history; the last one is marked as its end."""
     last = len(bars) - 1
     return [
         bar_body(bar, code, is_realtime=False, is_end_of_history=number == last) for number, bar in enumerate(bars)
@@ -67,7 +68,7 @@ class Spread:
 
 
 def spread(tick: Tick, product: Instrument) -> Spread:
-    """Return a spread around a trade; the tape has no quotes, so this is an invention of one tick."""
+    """Return a spread of one tick around a trade; it is invented, because the tape has no quotes."""
     last = Decimal(repr(tick.price))
     if tick.side == "B":
         return Spread(last - product.tick_size, last)
@@ -77,7 +78,8 @@ def spread(tick: Tick, product: Instrument) -> Spread:
 def quote_body(symbol: str, code: str, tick: Tick, days: Sequence[Candle]) -> Body:
     """Return a full quote from the newest trade and the daily bars of today and, if there is one, yesterday.
 
-    The tape holds trades only: sizes, spread, VWAP (the typical price) and the 52 weeks (today) are stand-ins.
+    The tape holds trades only, so other fields are substitutes: the sizes and the spread are made from the last
+    trade, the VWAP is the typical price, the 52-week range is today's.
     """
     product = instrument_of(code)
     around = spread(tick, product)
@@ -154,7 +156,7 @@ def symbol_body(symbol: str, code: str) -> Body:
 
 def _price_format(product: Instrument, code: str) -> Body:
     increment = wire_price(product.tick_size, code)
-    # a product's point is worth as much less as its price is written larger
+    # a price written on a larger scale makes the value of a point smaller by the same factor
     value = written(product.tick_value / Decimal(increment))
     ending = {"IncrementStyle": "Simple", "Increment": increment, "PointValue": value}
     if product.root in _FRACTIONS:

@@ -14,7 +14,7 @@ AVERAGE_PLACES = 10
 
 
 def written(value: Decimal | float | int) -> str:
-    """Return a number as a string, all its digits, no padding."""
+    """Return a number as a string with all its digits and without padding."""
     exact = value if isinstance(value, Decimal) else Decimal(repr(value))
     return f"{plain(exact):f}" if exact else "0"
 
@@ -26,7 +26,7 @@ def wire_price(price: Decimal | float, code: str) -> str:
 
 
 def wire_average(price: Decimal, code: str) -> str:
-    """Return an average price: the broker tells at most ten decimals of one."""
+    """Return an average price with at most ten decimals, as the broker writes it."""
     exact = price * scale_of(code)
     return written(round(exact, AVERAGE_PLACES) if -int(exact.as_tuple().exponent) > AVERAGE_PLACES else exact)
 

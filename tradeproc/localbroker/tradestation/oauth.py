@@ -1,8 +1,8 @@
-"""The sign-in host of the local broker: who may ask for tokens, and which tokens are good. Pure but for its key file.
+"""The sign-in host of the local broker: who may ask for tokens, and which are valid. Pure, except for its two files.
 
-Tokens are signed texts in the form of JWTs, so they outlive a restart: only the key and what was revoked are stored.
-Consent is given at once. One refresh token named like the client itself is always good, for clients that have no
-browser; nothing here guards money.
+Tokens are signed texts in the form of JWTs. They survive a restart although only the key and the revocations are
+stored. Consent is given at once. For clients without a browser, the client's own id is a refresh token that is always
+valid; this is harmless, because there is no money here.
 
 Source: tradestation.md, "OAuth2"; RFC 6749 sections 4.1 and 6, RFC 7636.
 """
@@ -43,9 +43,9 @@ _HEADER = _encode(orjson.dumps({"alg": "HS256", "typ": "JWT"}))
 
 @dataclass(frozen=True, slots=True)
 class OAuthSettings:
-    """Who the clients are (id to secret) and how long tokens live. `rotates`: each refresh token works once.
+    """The clients (id to secret) and the life of access tokens. With `rotates`, a refresh token works only once.
 
-    A client without a secret is a public one: PKCE proves what a secret would. One with a secret always needs it.
+    A client without a secret is a public one and needs PKCE. A client with a secret must always send it.
     """
 
     clients: Mapping[str, str] = field(default_factory=lambda: {"local": "local"})
@@ -54,7 +54,7 @@ class OAuthSettings:
 
 
 class OAuthError(Refusal):
-    """A refusal in OAuth2's own words; answered as JSON by the route that asked."""
+    """A refusal with OAuth2's error code; the route answers with it as JSON."""
 
     def __init__(self, status: int, error: str, description: str) -> None:
         self.status, self.error, self.description = status, error, description
@@ -87,10 +87,10 @@ class TradeStationSignIn:
         self.issued = 0
 
     def authorize(self, query: Fields, now: int) -> str:
-        """Return where to send the browser: consent is given at once, and a refusal is told there too.
+        """Return the address to send the browser to, with a code or with the reason of a refusal.
 
         Raises:
-            OAuthError: client or redirect are not to be trusted, so nothing is redirected.
+            OAuthError: the client is unknown or its redirect is not on this machine, so nothing is redirected.
         """
         client, redirect = query.get("client_id", ""), query.get("redirect_uri", "")
         if client not in self.settings.clients:
@@ -103,7 +103,7 @@ class TradeStationSignIn:
             return _with_query(redirect, {"error": refusal[0], "error_description": refusal[1]} | state)
         code = secrets.token_urlsafe(24)
         self._forget_codes(now)
-        while len(self._codes) >= _MOST_CODES:  # who asks for many is in nobody's way
+        while len(self._codes) >= _MOST_CODES:  # the oldest go, so that a client that asks for many blocks no other
             del self._codes[next(iter(self._codes))]
         self._codes[code] = _Consent(
             client,
@@ -128,17 +128,17 @@ class TradeStationSignIn:
         raise OAuthError(403, "unsupported_grant_type", f"Unsupported grant type: {grant}")
 
     def revoke(self, form: Fields, now: int) -> None:
-        """Kill all refresh tokens that the client has, as the real host does.
+        """Revoke all refresh tokens that the client has, as the real host does.
 
         Raises:
-            OAuthError: the client does not name itself rightly.
+            OAuthError: the client is unknown, or its secret is wrong.
         """
         self._check_client(form)
         self._revoked[f"client:{form['client_id']}"] = now
         self._write_revoked()
 
     def is_good(self, authorization: str, now: int) -> bool:
-        """Tell whether an Authorization header carries a living access token."""
+        """Tell whether an Authorization header holds a valid access token."""
         scheme, _, token = authorization.partition(" ")
         claims = self._claims(token.strip())
         return (
@@ -150,7 +150,7 @@ class TradeStationSignIn:
         )
 
     def kill_access_tokens(self, now: int) -> None:
-        """Make every access token issued so far worthless; refresh tokens stay."""
+        """Make every access token issued so far invalid; refresh tokens stay valid."""
         self._revoked["access"] = now
         self._write_revoked()
 
@@ -261,9 +261,9 @@ def _decode(text: str) -> bytes:
 
 
 def _read_key(path: Path) -> bytes:
-    # anybody who can read the key can sign in at this simulator, hence 0600 and no more ceremony
+    # the key only lets its reader sign in at this simulator, so a file of mode 0600 protects it enough
     with contextlib.suppress(FileNotFoundError):
-        # with an empty key everybody could sign
+        # a key of another length is replaced: with an empty one everybody could sign tokens
         if len(key := path.read_bytes()) == _KEY_BYTES:
             return key
     key = secrets.token_bytes(_KEY_BYTES)

@@ -1,4 +1,4 @@
-"""Placing, replacing and cancelling orders, and what is said before and after it.
+"""Placing, replacing and cancelling orders, their previews, and the messages that answer them.
 
 Source: tradestation.md, "Order execution".
 """
@@ -35,7 +35,7 @@ from tradeproc.localbroker.tradestation.tickets import (
 Body = Mapping[str, Any]
 Reader = Callable[[Json, tuple[str, ...]], Placing]
 
-# declined as bad requests; everything else fails as an order does: 200 with the order in Errors
+# answered as bad requests; all other reasons are answered as failed orders: status 200 with the order in Errors
 _BAD_REQUESTS = {
     DeclineReason.UNKNOWN_ACCOUNT: "Invalid Account ID.",
     DeclineReason.UNKNOWN_CONTRACT: "Failed to build order: FAILED, INVALID SYMBOL",
@@ -72,7 +72,7 @@ def place(call: Call) -> Body:
 
 
 def place_group(call: Call) -> Body:
-    """Place orders that look after each other."""
+    """Place a group of orders."""
     return _place(call, read_group)
 
 
@@ -153,7 +153,7 @@ def _place(call: Call, read: Reader) -> Body:
 
 
 def _refuse(call: Call, problem: Declined) -> Declined:
-    """Have a request written down that cannot come to the exchange."""
+    """Let the market record a request that cannot be given to the exchange."""
     accounts = accounts_in_body(call)
     if not accounts or not all(call.context.knows(account) for account in accounts):
         return Declined(DeclineReason.UNKNOWN_ACCOUNT, problem.text)

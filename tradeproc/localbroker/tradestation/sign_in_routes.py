@@ -64,7 +64,7 @@ async def _form(request: Request) -> dict[str, str]:
             raise OAuthError(400, "invalid_request", "The request body is no JSON.") from None
         fields = {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
     else:
-        # parsed by hand: starlette's forms want a package that is needed for uploads only
+        # parsed here, because starlette's forms need a package that is otherwise needed for uploads only
         fields = dict(parse_qsl(body.decode(errors="replace")))
     return _basic(request.headers.get("authorization", "")) | fields
 

@@ -1,4 +1,4 @@
-"""What each stream tells: bars, quotes, orders and positions, each from where its own client is.
+"""The lines of each stream: bars, quotes, orders and positions. Each source remembers what its client was told.
 
 Source: tradestation.md, "STREAM" sections of "Market data" and "Brokerage".
 """
@@ -53,7 +53,7 @@ class BarStreamSource:
 
 @dataclass(slots=True)
 class QuoteStreamSource:
-    """One full quote a symbol, then only the fields that changed."""
+    """One full quote for each symbol, then only the fields that changed."""
 
     context: ServerContext
     symbols: tuple[str, ...]
@@ -61,7 +61,7 @@ class QuoteStreamSource:
     _told: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def snapshot(self) -> list[Line]:
-        """Return the full quotes, and an error for what is no symbol."""
+        """Return the full quotes, and an error for each unknown symbol."""
         lines: list[Line] = []
         for symbol in self.symbols:
             if find(self.context, symbol) is None:
@@ -87,7 +87,7 @@ class QuoteStreamSource:
 
 @dataclass(slots=True)
 class OrderStreamSource:
-    """Today's and open orders, then a full order a change, in the sequences recorded from the real stream."""
+    """Today's and open orders, then the full order after each change, in the sequences that were recorded."""
 
     context: ServerContext
     accounts: frozenset[str]
@@ -108,7 +108,7 @@ class OrderStreamSource:
         ]
 
     def changes(self) -> list[Line]:
-        """Return the frames of what happened since."""
+        """Return the frames of the changes since the last call."""
         updates = self._updates()
         if updates is None:
             return self.snapshot()
@@ -134,7 +134,8 @@ class OrderStreamSource:
             yield tell(order, status="STP")
             return
         if order.status is OrderStatus.FILLED:
-            # the fill comes first with ACK; the end is told twice, at first without its time
+            # as recorded: the fill comes first with ACK, then the final state twice, at first without its closing
+            # time
             yield tell(order, status="ACK", with_closing=False)
             yield tell(order, with_closing=False)
         if order.status is OrderStatus.CANCELLED:
@@ -150,9 +151,9 @@ def is_of_today(order: ExchangeOrder, since: int) -> bool:
 
 @dataclass(slots=True)
 class PositionStreamSource:
-    """The positions, then each one that changed; revalued at most once a second while the market moves.
+    """The positions, then each one that changed; they are revalued at most once a second while the market moves.
 
-    `only_changes`: after the snapshot a position is told as its id and what changed of it.
+    With `only_changes`, a position after the snapshot is its id and the fields that changed.
     """
 
     context: ServerContext
@@ -171,7 +172,7 @@ class PositionStreamSource:
         return list(self._told.values())
 
     def changes(self) -> list[Line]:
-        """Return what changed, positions that were closed as Deleted."""
+        """Return the positions that changed; closed ones are marked as Deleted."""
         if not self._is_due():
             return []
         self._valued_at = monotonic_ns()

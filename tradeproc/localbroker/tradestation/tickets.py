@@ -1,7 +1,7 @@
 """Reading what a client asks for: order requests, groups and replacements, from JSON to tickets. Pure and lenient.
 
-Numbers may come as strings or JSON numbers, words in any case; unknown keys are ignored. What cannot be done here
-(trailing stops, activation rules, expiry dates) is refused, never left out in silence.
+Numbers may be strings or JSON numbers, words may have any case; unknown keys are ignored. What is not supported
+(trailing stops, activation rules, expiry dates) is refused rather than ignored.
 
 Source: tradestation.md, "Order execution".
 """
@@ -54,7 +54,7 @@ _DEEPEST = 4
 
 
 class BadTicket(Refusal):
-    """A request that cannot be read or done; answered as BadRequest."""
+    """A request that cannot be read or is not supported; answered as BadRequest."""
 
 
 class OffTick(Refusal):
@@ -234,7 +234,7 @@ def _price(keys: Json, key: str, code: str) -> Ticks | None:
     if not _NUMBER.fullmatch(text):
         raise BadTicket(f"Invalid {key}: {text!r} is no price.")
     try:
-        # zero and below are prices too
+        # zero and negative prices are valid
         return to_ticks(exchange_price(Decimal(text), code), code)
     except OffGrid as error:
         raise OffTick(f"Off-tick price: {error}.") from None

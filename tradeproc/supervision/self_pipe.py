@@ -1,7 +1,8 @@
-"""Wakes supervisord's loop at once: when a child dies, and again while states change.
+"""Lets supervisord's loop turn at once when a child has died, and again after each change of a process's state.
 
-By itself supervisord sleeps for up to a second before it reaps a child that died, and again before it restarts it or
-tells the warden. This runs in supervisord's own process: it must stay small.
+supervisord polls for up to a second before it reaps a dead child, and for another before it restarts the child or
+tells the warden. A byte in a socket that it polls (a self-pipe) ends the poll. This runs in supervisord's own
+process, so it must stay small.
 """
 
 import contextlib
@@ -14,12 +15,12 @@ from typing import Any
 from supervisor import events
 from supervisor.states import SupervisorStates
 
-# a program that lived for less is started again at supervisord's own pace, once a second
+# a program that died sooner after its start is restarted at supervisord's own pace, once a second
 _SHORT_LIFE_SECONDS = 1.0
 
 
-class Waker:
-    """A socket that supervisord polls; signals and changes of state write to it. Looks like a dispatcher to it."""
+class SelfPipe:
+    """A socket that supervisord polls as one of its dispatchers; signals and changes of state write to it."""
 
     def __init__(self, supervisord: Any, on_turn: Callable[[], None]) -> None:
         self._options = supervisord.options
@@ -32,25 +33,25 @@ class Waker:
         events.subscribe(events.ProcessStateEvent, self._changed)
         events.subscribe(events.SupervisorStoppingEvent, self._stopping)
 
-    def wake(self) -> None:
-        """Let the loop turn once more without sleeping."""
-        with contextlib.suppress(OSError):  # full: it is awake already
+    def end_poll(self) -> None:
+        """Let the loop turn once more without waiting."""
+        with contextlib.suppress(OSError):  # a full socket ends the poll already
             self._written.send(b"\0")
 
     def _changed(self, event: Any) -> None:
         has_died = isinstance(event, events.ProcessStateExitedEvent)
         if has_died and time.time() - event.process.laststart < _SHORT_LIFE_SECONDS:
-            self.handle_read_event()  # forget the signal of this death too: the loop is to sleep before the next life
+            self.handle_read_event()  # drop the byte of this death's signal as well, so that the restart waits
         else:
-            self.wake()
+            self.end_poll()
 
     def _stopping(self, _event: Any) -> None:
-        """Close our sockets before a reload, which closes every file itself; the next supervisord makes its own."""
+        """Close our sockets before a reload, which closes every file; the next supervisord makes a new self-pipe."""
         if self._options.mood != SupervisorStates.RESTARTING:
             return
         signal.set_wakeup_fd(-1)
         del self._options.get_socket_map()[self._polled.fileno()]
-        with contextlib.suppress(KeyError):  # it was told to stop before its loop turned
+        with contextlib.suppress(KeyError):  # supervisord was told to stop before its loop polled the socket
             self._options.poller.unregister_readable(self._polled.fileno())
         self._polled.close()
         self._written.close()
@@ -58,22 +59,22 @@ class Waker:
     # --- what supervisord asks of a dispatcher
 
     def readable(self) -> bool:
-        """Tell that we are to be polled, until our sockets are closed; asked in each turn, at least once a second."""
+        """Return whether to poll our socket; supervisord asks in each turn of its loop, at least once a second."""
         self._on_turn()
         return self._polled.fileno() >= 0
 
     def writable(self) -> bool:
-        """Have nothing to write."""
+        """Return False: there is never anything to write."""
         return False
 
     def handle_read_event(self) -> None:
-        """Forget what woke us."""
+        """Drop the bytes that ended the poll."""
         with contextlib.suppress(BlockingIOError):
             while self._polled.recv(4096):
                 pass
 
     def handle_write_event(self) -> None:
-        """Do nothing: never asked for."""
+        """Do nothing: it is not called, because `writable` is False."""
 
     def handle_error(self) -> None:
-        """Do nothing: reading our own socket cannot be mended."""
+        """Do nothing: if our own socket fails, supervisord goes on at its own pace."""
