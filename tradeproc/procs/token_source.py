@@ -17,8 +17,8 @@ from tradeproc.protocol import names
 from tradeproc.protocol.token_messages import TOKEN, TokenQuestion
 
 _EARLY_SECONDS = 30.0
-# After a failed attempt at a new token the old one is used for this long before the next attempt; and it is used only
-# while it is valid for at least this much longer.
+# After a failed attempt at a new token the old one is used for _AGAIN_SECONDS before the next attempt. It is used
+# only while it is valid for at least _LEAST_SECONDS more.
 _AGAIN_SECONDS, _LEAST_SECONDS = 5.0, 2.0
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class BusTokenSource:
     def __init__(self, directory: Directory, login: str, seconds: float = TOKEN_SECONDS) -> None:
         self._login, self._seconds = login, seconds
         self._client = Client(directory)
-        # the first is for the fields and never held while anything is waited for; the second is held while we ask
+        # the first guards the fields and is never held while we wait for anything; the second is held while we ask
         self._lock, self._asking = threading.Lock(), threading.Lock()
         self._token, self._good_until, self._refused = "", 0, ""
         self._ends_at = 0
@@ -74,7 +74,7 @@ class BusTokenSource:
             self._asking.release()
 
     def _known(self) -> tuple[str, str]:
-        """Return the token where it is good for a while, and where it is good for an instant; else empty texts."""
+        """Return the token twice: if no new one is due yet, and if it can still be used; an empty text where not."""
         with self._lock:
             now = monotonic_ns()
             is_good, is_usable = now < self._good_until, now + int(_LEAST_SECONDS * SECOND) < self._ends_at

@@ -2,7 +2,7 @@
 
 `Store` writes and reads values of the domain; it is synchronous and says `DatabaseDown` when the database is away.
 What a trader writes, but for entries and decisions, is a plain value first (`writes.py`): it goes into the database
-or, while that is away, into a `Journal` file, for later. `Lease` makes a trader the only one of its session.
+or, while that is away, into a `Journal` file until then. `Lease` makes a trader the only one of its session.
 The SQL stands in `queries/*.sql` and `migrations/*.sql`, never in Python.
 
 Start reading at `store.py`; then `rows.py`, `columns.py`, which turns values into rows and back, `writes.py`,

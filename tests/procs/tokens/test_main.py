@@ -95,6 +95,20 @@ def test_many_who_ask_at_once_wait_for_one_refresh(home: Home, host: SignInHost)
     assert host.issued == 1
 
 
+def test_a_token_counts_as_work_only_when_it_is_given_out(home: Home, host: SignInHost) -> None:
+    host.answering.clear()
+    with running_tokens(home) as client:
+        with pytest.raises(NoReply):
+            client.call(TOKENS, "token", {"login": "paper", "refused": ""}, 0.3)
+        work_while_it_is_fetched = ask(client, "status")["work"]
+        host.answering.set()
+        token(client)
+        work_with_it = ask(client, "status")["work"]
+
+    assert work_while_it_is_fetched == 0
+    assert work_with_it > 0
+
+
 def test_a_refused_token_is_replaced_once_however_many_complain(home: Home, host: SignInHost) -> None:
     with running_tokens(home) as client:
         first = token(client)

@@ -226,6 +226,7 @@ class LoginTokens:
         self._tell_of_end()
         for waiting in self._take_waiting():
             waiting.answer(_told(access))
+            self._node.note_work()
         left = (access.expires_at - wall_ns()) / SECOND
         ahead = _FAR_AHEAD_SECONDS if access.is_all else _AHEAD_SECONDS
         self._again_in(max(left - min(ahead, access.life / 4), _PAUSES.first))

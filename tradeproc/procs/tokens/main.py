@@ -153,7 +153,8 @@ class TokensProcess:
         if self._is_open(question.login):
             return AccessToken("", Nanos(wall_ns() + _OPEN_SECONDS * SECOND))
         token = self._login(question.login).token(question.refused)
-        self._node.note_work()
+        if not isinstance(token, Deferred):
+            self._node.note_work()
         return token
 
     def _is_open(self, name: str) -> bool:
