@@ -244,10 +244,13 @@ def test_no_value_of_any_key_is_told_in_more_than_one_line_or_taken_where_it_mea
             assert value not in NO_NUMBERS, f"{key} = {value} is taken"
 
 
-def test_bars_come_from_a_login_of_this_desk_and_real_orders_never_follow_a_tape(tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
+def test_bars_come_from_a_login_of_this_desk_and_real_orders_never_follow_a_tape(tmp_path: Path, host: str) -> None:
     paper = SHIPPED.partition("[logins.paper]")[2].partition("[localbroker]")[0]
     real = paper.replace('base_url = "http://127.0.0.1:8765/v3"', "").replace("public =", "env =")
-    config = load(home_with(tmp_path, f"{SHIPPED}\n[logins.real]{real}"))
+    config = load(
+        home_with(tmp_path, f"{SHIPPED}\n[logins.real]{real}".replace("//127.0.0.1:8765/v3", f"//{host}:8765/v3"))
+    )
     spec = read_session(ROOT / "conf" / "sessions" / "example.toml")
 
     config.check_session(replace(spec, data_login="real"))

@@ -8,7 +8,7 @@ import pytest
 
 from tests.actor import acting
 from tradeproc.bus.codec import Body
-from tradeproc.desk.exit_status import NotRunning
+from tradeproc.desk.exit_status import CommandFailed, NotRunning
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.switches import throw
 from tradeproc.errors import Outage, Refusal
@@ -120,7 +120,7 @@ def test_a_switch_of_a_login_reaches_the_traders_that_need_it_also_without_a_kee
         return {"trading_state": "active", "is_concerned": body["scope"] != "login:data"}
 
     with (
-        being(desk, KEEPER, halt=away),
+        being(desk, KEEPER, halt_login=away),
         being(desk, "session-7.trader", halt=mine),
         being(desk, "session-8.trader", halt=other),
     ):
@@ -128,3 +128,21 @@ def test_a_switch_of_a_login_reaches_the_traders_that_need_it_also_without_a_kee
 
     assert (told.scope, heard) == ("login:data", ["login:data"])
     assert told.to_dict()["sessions"] == [{"session": 7, "ok": True, "trading_state": "halted"}]
+
+
+@pytest.mark.parametrize("name", ["halt", "reduce", "resume"])
+def test_a_keeper_of_an_earlier_version_takes_no_switch_of_a_login_for_one_of_the_host(desk: Desk, name: str) -> None:
+    thrown: list[Body] = []
+
+    def switch(body: Body) -> Body:
+        # it ignores every word that it does not know
+        thrown.append(body)
+        return {"scope": "host", "latch": "stored", "standing": [], "sessions": []}
+
+    with (
+        being(desk, KEEPER, halt=switch, reduce=switch, resume=switch),
+        pytest.raises(CommandFailed, match=f"scripts/tradectl upgrade, or {name} with --session"),
+    ):
+        throw(desk, name, None, "", "data")
+
+    assert thrown == []

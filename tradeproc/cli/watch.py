@@ -186,8 +186,7 @@ class Watch:
 
 def is_at_local_broker(desk: Desk, login: str) -> bool:
     """Tell whether a login is at the broker on this machine, whose market is a tape."""
-    configured, found = desk.config.localbroker, desk.config.logins.get(login)
-    return configured.enabled and found is not None and f"127.0.0.1:{configured.port}/" in f"{found.base_url}/"
+    return desk.config.localbroker.enabled and desk.config.is_at_local_broker(login)
 
 
 def show(watch: Watch, console: Console, is_over: Callable[[Screen], bool]) -> Screen:

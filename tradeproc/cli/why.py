@@ -133,10 +133,8 @@ def market_of(desk: Desk, row: SessionListed) -> str:
     """Return why the market of a session stands still: closed until when, or its tape is over; empty if it moves."""
     try:
         config = desk.config
-        login = config.logins.get(row.logins[-1])
-        local = f"127.0.0.1:{config.localbroker.port}"
-        if config.localbroker.enabled and login is not None and local in login.base_url:
-            return _tape(local, key_file_of(desk.home))
+        if config.localbroker.enabled and config.is_at_local_broker(row.logins[-1]):
+            return _tape(f"127.0.0.1:{config.localbroker.port}", key_file_of(desk.home))
     except BadConfig:
         return ""
     return _calendar(row.market_hours or instrument_of(row.contract).market_hours, wall_ns())

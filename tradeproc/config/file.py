@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tradeproc.brokers.registry import broker_keys
 from tradeproc.config.database_url import check_database_url
@@ -19,6 +20,7 @@ from tradeproc.config.sections import (
     SupervisionConfig,
 )
 from tradeproc.config.text import read_toml
+from tradeproc.domain.hosts import is_loopback
 from tradeproc.domain.instruments import NoSuchMonth, check_listed
 from tradeproc.domain.records import BadRecord, BadValue, nearest, read_record
 from tradeproc.domain.session import BadSession, SessionSpec
@@ -102,15 +104,21 @@ class Config:
         Raises:
             NotAllowedHere: there is no such login, or it is at the local broker while the orders go elsewhere.
         """
-        data_login = self.login(spec.login_of_data)
-        if self._is_at_local_broker(data_login) and not self._is_at_local_broker(login):
+        data_login = self.login(spec.login_of_data).name
+        if self.is_at_local_broker(data_login) and not self.is_at_local_broker(login.name):
             raise NotAllowedHere(
-                f"session {spec.name!r}: data_login {data_login.name!r} is at the local broker, whose market "
+                f"session {spec.name!r}: data_login {data_login!r} is at the local broker, whose market "
                 f"is a tape, but the orders of login {login.name!r} go elsewhere"
             )
 
-    def _is_at_local_broker(self, login: LoginConfig) -> bool:
-        return f"127.0.0.1:{self.localbroker.port}/" in f"{login.base_url}/"
+    def is_at_local_broker(self, login: str) -> bool:
+        """Tell whether a login is at the broker on this machine, whose market is a tape; an unknown one is not."""
+        found = self.logins.get(login)
+        return (
+            found is not None
+            and is_loopback(found.base_url)
+            and urlsplit(found.base_url).port == self.localbroker.port
+        )
 
 
 def load(home: Home) -> Config:

@@ -13,6 +13,7 @@ from tradeproc.config.problems import BadConfig, check_positive
 from tradeproc.config.text import read_text
 from tradeproc.domain.hosts import is_address, is_loopback
 from tradeproc.domain.records import BadValue
+from tradeproc.domain.texts import is_storable
 
 SECRETS = ("client_id", "client_secret", "refresh_token", "password")
 _SET = "set it, then scripts/stop && scripts/tradectl up"
@@ -77,6 +78,8 @@ class Secret:
             value = os.environ.get(self.env, "")
             if not value:
                 raise BadValue("env", f"{self.env} is not set in the environment of this process")
+            if not is_storable(value):
+                raise BadValue("env", f"{self.env} is not UTF-8 text")
             return value
         self.check(root)
         try:

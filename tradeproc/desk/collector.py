@@ -215,11 +215,12 @@ class Collector:
     def _is_open(self, spec: SessionSpec, now: Nanos) -> bool:
         """Tell whether data should come: by the exchange's calendar, or by the tape where that is the market."""
         configured = self.config.value if isinstance(self.config, Known) else None
-        login = spec.login_of_data
-        if configured is not None and configured.localbroker.enabled and login in configured.logins:
-            local = f"127.0.0.1:{configured.localbroker.port}"
-            if local in configured.logins[login].base_url:
-                return _is_tape_running(local, key_file_of(self.desk.home))
+        if (
+            configured is not None
+            and configured.localbroker.enabled
+            and configured.is_at_local_broker(spec.login_of_data)
+        ):
+            return _is_tape_running(f"127.0.0.1:{configured.localbroker.port}", key_file_of(self.desk.home))
         return market_hours(spec.calendar).is_open(now)
 
     def _logins(self) -> Answer[tuple[LoginSeen, ...]]:

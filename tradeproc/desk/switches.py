@@ -9,13 +9,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tradeproc.desk.exit_status import NotRunning
+from tradeproc.desk.exit_status import CommandFailed, NotRunning
 from tradeproc.desk.installation import Desk
 from tradeproc.errors import Outage, Refusal
 from tradeproc.protocol import names, scopes
 from tradeproc.protocol.names import KEEPER
 from tradeproc.protocol.scopes import Scope
-from tradeproc.protocol.switch_messages import SWITCHES, StandingLatch, ThrowSwitch, TraderHeard
+from tradeproc.protocol.switch_messages import (
+    LOGIN_SWITCHES,
+    SWITCHES,
+    StandingLatch,
+    SwitchThrown,
+    ThrowLoginSwitch,
+    ThrowSwitch,
+    TraderHeard,
+)
 from tradeproc.protocol.trader_messages import FLATTEN, HALT, REDUCE, Switch
 
 STORED, UNSTORED = "stored", "not stored"
@@ -60,7 +68,7 @@ def throw(desk: Desk, name: str, session: int | None, reason: str, login: str | 
         CommandFailed: the keeper refused.
     """
     try:
-        answer = desk.ask(KEEPER, SWITCHES[name], ThrowSwitch(session, _BY, reason, login), seconds=_KEEPER_SECONDS)
+        answer = _ask_keeper(desk, name, session, reason, login)
     except NotRunning as away:
         return _straight(desk, name, _scope(session, login), reason, away)
     there = desk.traders()
@@ -70,6 +78,21 @@ def throw(desk: Desk, name: str, session: int | None, reason: str, login: str | 
     sessions = (again.get(one.session, one) for one in answer.sessions)
     heard = tuple(one for one in sessions if one.ok or one.session in there)
     return Thrown(answer.scope, answer.latch, answer.standing, heard)
+
+
+def _ask_keeper(desk: Desk, name: str, session: int | None, reason: str, login: str | None) -> SwitchThrown:
+    if login is None:
+        return desk.ask(KEEPER, SWITCHES[name], ThrowSwitch(session, _BY, reason), seconds=_KEEPER_SECONDS)
+    method = LOGIN_SWITCHES[name]
+    try:
+        return desk.ask(KEEPER, method, ThrowLoginSwitch(login, _BY, reason), seconds=_KEEPER_SECONDS)
+    except CommandFailed as refused:
+        if method.name not in str(refused):
+            raise
+        # it names the method that it does not have, because the running keeper is of an earlier version
+        raise CommandFailed(
+            f"the running keeper knows no switches of logins yet; scripts/tradectl upgrade, or {name} with --session"
+        ) from None
 
 
 def _scope(session: int | None, login: str | None) -> Scope:

@@ -12,7 +12,7 @@ _KEEPER: Final = ("keeper",)
 
 @dataclass(frozen=True, slots=True)
 class ThrowSwitch:
-    """Which session or which login is meant (without both the host), who throws the switch, and why.
+    """Which session is meant, None for the host; who throws the switch, and why.
 
     `by` and `reason` may be values of any type, because an odd one must not hold up a halt.
     """
@@ -20,7 +20,15 @@ class ThrowSwitch:
     session: int | None = None
     by: Any = ""
     reason: Any = ""
-    login: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThrowLoginSwitch:
+    """Which login is meant: the switch counts for the sessions that need it; who throws the switch, and why."""
+
+    login: str
+    by: Any = ""
+    reason: Any = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,4 +61,9 @@ class SwitchThrown:
 
 SWITCHES: Final[Mapping[str, Method[ThrowSwitch, SwitchThrown]]] = {
     name: Method(name, ThrowSwitch, SwitchThrown, _KEEPER) for name in ("halt", "reduce", "resume", "flatten")
+}
+# Methods of their own: a keeper of a version that knows no switch of a login refuses them. A login beside the session
+# would be a word that it ignores, so a resume of the login would lift the halt of the host.
+LOGIN_SWITCHES: Final[Mapping[str, Method[ThrowLoginSwitch, SwitchThrown]]] = {
+    name: Method(f"{name}_login", ThrowLoginSwitch, SwitchThrown, _KEEPER) for name in ("halt", "reduce", "resume")
 }

@@ -657,7 +657,7 @@ def test_a_halt_of_a_login_is_stored_and_counts_for_the_sessions_that_order_or_t
     with more_logins(desk, data="toy_data"):
         apart, alone = desk.create(data_login="data"), desk.create(contract="NQH24")
     with node(desk, "session-77.trader", {"halt": trader}):
-        answers = [desk.ask("halt", login="data") for _ in range(2)]
+        answers = [desk.ask("halt_login", login="data") for _ in range(2)]
 
     assert heard == ["login:data"] * 2
     assert [len(answer["sessions"]) for answer in answers] == [1, 0], "who needs another login is not listed"
@@ -666,11 +666,11 @@ def test_a_halt_of_a_login_is_stored_and_counts_for_the_sessions_that_order_or_t
     assert desk.row(alone)["trading_state"] == "active"
     standing = [desk.ask("resume", session=number)["standing"] for number in (apart, alone)]
     assert standing == [[{"scope": "login:data", "state": "halted"}], []]
-    with pytest.raises(RequestRefused, match="flatten is for the desk or one session"):
-        desk.ask("flatten", login="data")
+    with pytest.raises(RequestRefused, match="no method 'flatten_login'"):
+        desk.ask("flatten_login", login="data")
     with pytest.raises(RequestRefused, match="scope"):
-        desk.ask("halt", login="a b")
-    desk.ask("resume", login="data")
+        desk.ask("halt_login", login="a b")
+    desk.ask("resume_login", login="data")
     wait_until("it is over", lambda: desk.row(apart)["trading_state"] == "active")
     for number in (apart, alone):
         desk.ask("remove", session=number)

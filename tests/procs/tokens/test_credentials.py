@@ -296,3 +296,29 @@ def test_the_vault_gives_back_a_password_and_shows_none(home: Home) -> None:
 
     assert Vault(home.secrets).read("paper") == stored
     assert "sesame" not in repr(stored)
+
+
+def test_a_password_that_is_no_text_spoils_its_own_login_only(
+    home: Home, host: PasswordHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(home, "http://127.0.0.1:1", user='"me"', password='{ env = "DRILL_PASSWORD" }')
+    monkeypatch.setenv("DRILL_PASSWORD", "ses\udcfcme")  # as a shell in another encoding sets it
+    with running_tokens(home) as client:
+        wait_until("it is in error", lambda: row(client)["state"] == "error")
+        assert "DRILL_PASSWORD is not UTF-8 text" in row(client)["detail"]
+        assert ask(client, "status")["state"] == "degraded"
+    assert host.proofs == []
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), 1e300, -1.0])
+def test_a_life_that_is_no_number_of_seconds_is_an_outage_of_its_login(
+    home: Home, host: PasswordHost, seconds: float
+) -> None:
+    host.life = host.renewable_for = seconds
+    configured(home, "sesame")
+    with running_tokens(home) as client:
+        wait_until("it was asked", lambda: "number of seconds" in str(row(client)["detail"]))
+        assert row(client)["state"] == "error"
+        host.life = 1200.0
+        wait_until("it is well", lambda: row(client)["state"] == "ok")
+    assert len(host.proofs) == 1, "the renewal that came with it was kept"

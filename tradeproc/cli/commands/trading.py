@@ -59,7 +59,8 @@ def command(desk: Desk, arguments: Namespace) -> Outcome:
     state = max([_STATES[name], *(TradingState(each.state) for each in above)], key=lambda each: each.severity)
     lines = [_first(name, answer, above), *(_line(heard) for heard in answer.sessions)]
     if not answer.sessions:
-        lines.append(Text("  no trader runs now; it counts for those that start", style="dim"))
+        whose = "no trader that needs it runs" if answer.scope.login is not None else "no trader runs"
+        lines.append(Text(f"  {whose} now; it counts for those that start", style="dim"))
     lines += [Text(f"  {line}", style="yellow") for line in _others(name, answer)]
     value = {**answer.to_dict(), "trading_state": state.value}
     code = ExitStatus.OK

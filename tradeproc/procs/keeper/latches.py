@@ -21,7 +21,15 @@ from tradeproc.procs.keeper.unstored import Unstored
 from tradeproc.protocol import names, scopes
 from tradeproc.protocol.definitions import Method
 from tradeproc.protocol.scopes import Scope
-from tradeproc.protocol.switch_messages import SWITCHES, StandingLatch, SwitchThrown, ThrowSwitch, TraderHeard
+from tradeproc.protocol.switch_messages import (
+    LOGIN_SWITCHES,
+    SWITCHES,
+    StandingLatch,
+    SwitchThrown,
+    ThrowLoginSwitch,
+    ThrowSwitch,
+    TraderHeard,
+)
 from tradeproc.protocol.trader_messages import FLATTEN, HALT, REDUCE, RESUME, Switch, TradingStateNow
 from tradeproc.store import DatabaseDown, Latch, SessionRow, Store
 
@@ -42,10 +50,6 @@ class ReasonNeeded(Refusal):
         super().__init__(f"{whose}: {trouble}; look at it, then resume it with --reason WHY")
 
 
-class NoSuchSwitch(Refusal):
-    """A switch that does not exist for what was named; caught by the bus, told to the person."""
-
-
 class Latches:
     """The switches of the host, of logins and of single sessions."""
 
@@ -54,6 +58,7 @@ class Latches:
         self.unstored = Unstored(store, home)
         for name in _STATES:
             node.handle_timed(SWITCHES[name], partial(self._switch, name))
+            node.handle_timed(LOGIN_SWITCHES[name], partial(self._switch, name))
         node.handle_timed(SWITCHES["flatten"], self._flatten)
 
     def keep_promises(self) -> None:
@@ -72,7 +77,7 @@ class Latches:
         """
         return self.unstored.standing()
 
-    def _switch(self, name: str, thrown: ThrowSwitch, seconds: float) -> Deferred[SwitchThrown]:
+    def _switch(self, name: str, thrown: ThrowSwitch | ThrowLoginSwitch, seconds: float) -> Deferred[SwitchThrown]:
         told = _Told(_scope(thrown), *_words(thrown), seconds)
         if name == "resume":
             self._check_reason(told)
@@ -84,8 +89,6 @@ class Latches:
 
     def _flatten(self, thrown: ThrowSwitch, seconds: float) -> Deferred[SwitchThrown]:
         """Halt entries, because the strategy would enter again otherwise, and get flat."""
-        if thrown.login is not None:
-            raise NoSuchSwitch("flatten is for the desk or one session; halt is for a login too")
         told, kept = _Told(_scope(thrown), *_words(thrown), seconds), _Kept()
         self._fan_out("halt", told, _Kept())
         deferred = self._fan_out("flatten", told, kept)
@@ -201,12 +204,12 @@ def _counts(latched: Scope, thrown: Scope, rows: Sequence[SessionRow]) -> bool:
     return latched.session is None or latched.session in {row.id for row in rows}
 
 
-def _scope(thrown: ThrowSwitch) -> Scope:
-    if thrown.login is not None:
+def _scope(thrown: ThrowSwitch | ThrowLoginSwitch) -> Scope:
+    if isinstance(thrown, ThrowLoginSwitch):
         return Scope.parse(scopes.of_login(thrown.login))
     return scopes.HOST if thrown.session is None else scopes.of_session(number(thrown.session, "session"))
 
 
-def _words(thrown: ThrowSwitch) -> tuple[str, str]:
+def _words(thrown: ThrowSwitch | ThrowLoginSwitch) -> tuple[str, str]:
     """Return who throws the switch and why; a missing or odd text here must not hold up a halt."""
     return storable(str(thrown.by or "operator")), storable(str(thrown.reason or ""))

@@ -12,14 +12,23 @@ from dataclasses import dataclass, field, replace
 from tradeproc.brokers.contract import Authorization, ClientCredentials, Proof, Tokens, UserPassword
 from tradeproc.clock import SECOND, wall_ns
 from tradeproc.domain.units import Nanos
-from tradeproc.errors import Halt
+from tradeproc.errors import Halt, Outage
 from tradeproc.procs.tokens.vault import NotSaved, Stored, Vault
 
 log = logging.getLogger(__name__)
 
+_LONGEST_SECONDS = 10 * 366 * 86_400.0
+
 
 class NeverLoggedIn(Halt):
     """There is nothing to renew and no proof without a person; caught by `LoginTokens`."""
+
+
+class BadLife(Outage):
+    """A broker's sign-in side told a life that is no number of seconds; tried again, caught by `LoginTokens`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the broker's sign-in told a life of {seconds!r}, which is no number of seconds")
 
 
 @dataclass(frozen=True)
@@ -197,10 +206,14 @@ class TokenSupply:
         stored = self._stored
         if tokens.renewal:
             stored = replace(stored, renewal=tokens.renewal)
-        if tokens.renewable_for is not None:
+        if tokens.renewable_for is not None and abs(tokens.renewable_for) <= _LONGEST_SECONDS:
             stored = replace(stored, renewable_until=Nanos(asked_at + int(tokens.renewable_for * SECOND)))
         self._is_saved = self._is_saved and stored == self._stored
         self._stored = stored
+        if not 0 < tokens.expires_in <= _LONGEST_SECONDS:
+            # the renewal that came with it may be the only one that is good now
+            self._save()
+            raise BadLife(tokens.expires_in)
         end = Nanos(asked_at + int(tokens.expires_in * SECOND))
         is_all = stored.renewable_until is not None and stored.renewable_until <= end
         self._pending = Access(tokens.access_token, end, tokens.expires_in, is_all)
