@@ -15,7 +15,7 @@ from msgspec import Meta
 from tradeproc.bus.codec import Unencodable, decode_body, encode_body
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Position
-from tradeproc.domain.broker_orders import ListedPosition, UnreadableRecord
+from tradeproc.domain.broker_orders import Accepted, ListedPosition, UnreadableRecord
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.units import Contracts, Nanos, Price
 from tradeproc.protocol.codec import BadMessage, Codec
@@ -62,7 +62,17 @@ class WithContract:
     listed: tuple[ListedPosition, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One that is read quickly but for one field."""
+
+    contract: Contract
+    price: Price
+    names: tuple[str, ...] = ("a",)
+
+
 QUICK = Codec(Everything)
+PARTS = Codec(Parts)
 EXACT = Codec(WithContract)
 VALUE = Everything(
     "ü",
@@ -170,6 +180,25 @@ def test_what_has_a_default_may_be_missing_and_what_nobody_knows_is_ignored() ->
     short = {key: value for key, value in PLAIN.items() if key not in ("price", "mixed", "flag", "number")}
 
     assert QUICK.read(short | {"news": [1]}) == VALUE
+
+
+def test_the_fields_of_a_record_that_is_read_in_parts_may_be_missing_too_and_are_named_when_they_do_not_fit() -> None:
+    plain = {"contract": "ESH24", "price": "0.5", "news": 1}
+
+    assert PARTS.read(plain) == Parts(Contract("ES", 2024, 3), Price(Decimal("0.5")))
+    for change, told in (
+        ({"contract": "E"}, "contract: expected a contract code, as ESH24, found 'E'"),
+        ({"price": "NaN"}, "price: expected a decimal number as text, found 'NaN'"),
+        ({"names": [1]}, "names[0]: expected a text, found 1"),
+    ):
+        with pytest.raises(BadMessage) as refused:
+            PARTS.read(plain | change)
+        assert str(refused.value) == f"parts: {told}"
+
+
+def test_what_must_be_complete_is_not_completed_from_defaults() -> None:
+    with pytest.raises(BadMessage, match="accepted: broker_ids is missing"):
+        Codec(Accepted).read({"outcome": "accepted"})
 
 
 def test_a_number_beyond_64_bits_is_not_written() -> None:

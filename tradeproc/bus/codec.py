@@ -82,7 +82,7 @@ class WireReply:
 
 
 def encode_body(body: Any) -> bytes:
-    """Return a body as bytes: a JSON object, or a dataclass that needs no other form (`Codec.write` tells).
+    """Return a body as bytes: a JSON object, or what `Codec.write` makes of a value.
 
     Half a character in a text, as odd bytes of a command line leave it, is replaced.
 

@@ -8,7 +8,8 @@ have are ignored, because a newer sender may know more.
 `reading.py` is the exact reader and `quick.py` the quick one before it.
 """
 
-from typing import Any, Generic, TypeVar, cast
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 from tradeproc.domain.forms import BadMessage
 from tradeproc.protocol.derived import in_words
@@ -32,10 +33,10 @@ class Codec(Generic[B]):
             TypeError: no rule says how the values of a field's type travel.
         """
         self.kind, self.name = kind, name or in_words(kind)
-        self._read = reader(kind)
+        self._read: Callable[[Any], B] = reader(kind)
 
     def write(self, value: B) -> Any:
-        """Return what the encoder of JSON gets: the value itself where it needs no other form, else a plain one."""
+        """Return what the encoder of JSON gets: a record as an object whose scalars are as they were."""
         return write(value)
 
     def plain(self, value: B) -> Any:
@@ -49,7 +50,7 @@ class Codec(Generic[B]):
             BadMessage: it holds none; names the type, the place, what stands there and what was expected.
         """
         try:
-            return cast(B, self._read(plain))
+            return self._read(plain)
         except Unfit as unfit:
             name = unfit.name if isinstance(unfit, WithinVariant) else self.name
             raise BadMessage(name, unfit.in_words) from None

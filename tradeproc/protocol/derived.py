@@ -33,7 +33,7 @@ def in_words(kind: Any) -> str:
 
 @functools.cache
 def is_direct(kind: Any) -> bool:
-    """Tell whether every value of a type is written field by field, with no tag, mark or code instead of a field."""
+    """Tell whether every value of a type is read field by field, with no tag, mark or code instead of a field."""
     origin = get_origin(kind)
     if hasattr(kind, "__supertype__"):
         return is_direct(kind.__supertype__)
@@ -45,7 +45,8 @@ def is_direct(kind: Any) -> bool:
         return len(records) < 2 and all(map(is_direct, arguments))
     record = origin or kind
     if not is_dataclass(record):
-        return True
+        # what stands for a type that is told later may be anything
+        return not isinstance(kind, TypeVar)
     if record is Contract or any(record in table for table in (TAGS, MARKS, CHECKS, COMPLETE)):
         return False
     return all(map(is_direct, hints(kind).values()))

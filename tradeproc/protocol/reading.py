@@ -1,29 +1,28 @@
 """How plain JSON values become typed ones, derived from the types; pure.
 
 This is the exact reader: it knows every rule and says what does not fit, where, and what was expected instead. A
-record is first given to the quick reader of `quick.py`, where there is one.
+record is first given to the quick reader of `quick.py`.
 """
 
 import functools
 import math
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from decimal import Decimal
 from enum import StrEnum
+from operator import attrgetter
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from msgspec import Meta
 
 from tradeproc.domain.instruments import BadContract, Contract
 from tradeproc.errors import Refusal
-from tradeproc.protocol.derived import hints, in_words, is_optional
+from tradeproc.protocol.derived import hints, in_words, is_direct, is_optional
 from tradeproc.protocol.names import GroupName, ProcessName
-from tradeproc.protocol.quick import DECIMAL, quick_reader
+from tradeproc.protocol.quick import DECIMAL, Read, at_once, is_read_at_once, twin_reader
 from tradeproc.protocol.scopes import BadScope, Scope
 from tradeproc.protocol.variants import CHECKS, MARKS, TAGS
-
-Read = Callable[[Any], Any]
 
 _MISSING: Final = "is missing"
 
@@ -127,9 +126,12 @@ def _decimal(value: Any) -> Decimal:
     raise expected("a decimal number as text", value)
 
 
+_parsed = functools.lru_cache(maxsize=4096)(Contract.parse)
+
+
 def _contract(value: Any) -> Contract:
     try:
-        return Contract.parse(_text(value))
+        return _parsed(_text(value))
     except (BadContract, Unfit):
         raise expected("a contract code, as ESH24", value) from None
 
@@ -197,6 +199,11 @@ def _range(what: str, lowest: float | None, highest: float | None) -> str:
 # --- containers
 
 
+def _is_object(value: Any) -> bool:
+    # the usual kind first: whether something is a mapping is a slow question
+    return type(value) is dict or isinstance(value, Mapping)
+
+
 def _mapping(inner: Read) -> Read:
     def read(value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping):
@@ -232,12 +239,21 @@ def _listing(inner: Read, make: Callable[[list[Any]], Any]) -> Read:
 # --- records
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A field: its name, its key in the message, what reads it, and whether it may be missing."""
+
+    name: str
+    key: str
+    read: Read
+    may_be_missing: bool
+
+
 def _record(kind: Any) -> Read:
-    make, quick = get_origin(kind) or kind, quick_reader(kind)
+    make, types_of = get_origin(kind) or kind, hints(kind)
     mark, check = MARKS.get(make), CHECKS.get(make)
-    types_of = hints(kind)
     rows = [
-        (
+        _Row(
             field.name,
             mark.key if mark is not None and mark.field == field.name else field.name,
             reader(types_of[field.name]),
@@ -245,26 +261,57 @@ def _record(kind: Any) -> Read:
         )
         for field in fields(make)
     ]
+    exact = _exact_record(make, rows)
+    read = at_once(kind, exact) if is_read_at_once(kind) else _by_twin(kind, rows, types_of, exact)
 
-    def read(value: Any) -> Any:
-        if quick is not None and (made := quick(value)) is not None:
-            return made
-        if not isinstance(value, Mapping):
-            raise expected("an object", value)
-        found = {}
-        for name, key, inner, may_be_missing in rows:
-            if key not in value:
-                if may_be_missing:
-                    continue
-                raise Unfit(_MISSING, key)
-            try:
-                found[name] = inner(value[key])
-            except Unfit as unfit:
-                raise unfit.under(key) from None
-        made = make(**found)
+    def read_and_check(value: Any) -> Any:
+        made = read(value)
         if check is not None and (problem := check(made)):
             raise Unfit(problem)
         return made
+
+    return read if check is None else read_and_check
+
+
+def _by_twin(kind: Any, rows: Sequence[_Row], types_of: Mapping[str, Any], exact: Read) -> Read:
+    """Make the record of its twin, in which fields that are not direct are read by their own readers."""
+    make, twin_of, names = get_origin(kind) or kind, twin_reader(kind), [row.name for row in rows]
+    others = [(row.name, row.key, row.read) for row in rows if not is_direct(types_of[row.name])]
+    # a getter of one name returns no tuple
+    values_of = attrgetter(*names) if len(names) > 1 and not any(each.kw_only for each in fields(make)) else None
+
+    def read(value: Any) -> Any:
+        twin = twin_of(value)
+        if twin is None:
+            return exact(value)
+        for name, key, inner in others:
+            if key in value:
+                try:
+                    setattr(twin, name, inner(value[key]))
+                except Unfit as unfit:
+                    raise unfit.under(key) from None
+        if values_of is None:
+            return make(**{name: getattr(twin, name) for name in names})
+        return make(*values_of(twin))
+
+    return read
+
+
+def _exact_record(make: Any, rows: Sequence[_Row]) -> Read:
+    def read(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise expected("an object", value)
+        found = {}
+        for row in rows:
+            if row.key not in value:
+                if row.may_be_missing:
+                    continue
+                raise Unfit(_MISSING, row.key)
+            try:
+                found[row.name] = row.read(value[row.key])
+            except Unfit as unfit:
+                raise unfit.under(row.key) from None
+        return make(**found)
 
     return read
 
@@ -312,12 +359,12 @@ def _variants(members: Sequence[Any]) -> Read:
         raise TypeError(f"{members!r}: nothing tells these records apart")
 
     def read(value: Any) -> Any:
-        if not isinstance(value, Mapping):
+        if not _is_object(value):
             raise expected("an object", value)
-        fitting = [inner for key, inner in marked if key in value]
-        if len(fitting) > 1 or not (fitting or plain):
+        fitting = [inner for key, inner in marked if key in value] or plain
+        if len(fitting) != 1:
             raise Unfit(f"expected either {' or '.join(key for key, _ in marked)}")
-        return (fitting or plain)[0](value)
+        return fitting[0](value)
 
     return read
 
@@ -331,16 +378,16 @@ def _tagged(members: Sequence[Any], origins: Sequence[Any]) -> Read:
     words = f"{', '.join(first)} or {last}"
 
     def read(value: Any) -> Any:
-        if not isinstance(value, Mapping):
+        if not _is_object(value):
             raise expected("an object", value)
         word = value.get(key)
-        if not isinstance(word, str) or word not in by_word:
+        found = by_word.get(word) if isinstance(word, str) else None
+        if found is None:
             raise expected(words, word).under(key)
-        name, inner = by_word[word]
         try:
-            return inner(value)
+            return found[1](value)
         except Unfit as unfit:
-            raise WithinVariant(unfit, name) from None
+            raise WithinVariant(unfit, found[0]) from None
 
     return read
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Final, Literal
+from operator import attrgetter
+from typing import Any, Final, Literal
 
 from tradeproc.domain.book import Divergence, Fill, Position
 from tradeproc.domain.instruments import instrument_of
@@ -30,14 +31,13 @@ class OrderBody(Order):
     def of(cls, order: Order) -> "OrderBody":
         """Return an order with its prices in points."""
         price = instrument_of(order.contract).price
-        return cls(
-            **{name: getattr(order, name) for name in _ORDER_FIELDS},
-            limit_price=None if order.limit is None else price(order.limit),
-            stop_price=None if order.stop is None else price(order.stop),
-        )
+        limit = None if order.limit is None else price(order.limit)
+        stop = None if order.stop is None else price(order.stop)
+        values: Sequence[Any] = (*_fields_of(order), limit, stop)
+        return cls(*values)
 
 
-_ORDER_FIELDS: Final = tuple(field.name for field in fields(Order))
+_fields_of = attrgetter(*(field.name for field in fields(Order)))
 
 
 def order_bodies(orders: Sequence[Order]) -> tuple[OrderBody, ...]:

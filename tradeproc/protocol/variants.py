@@ -60,9 +60,11 @@ COMPLETE: Final[frozenset[type[Any]]] = frozenset({OrderRequest, Accepted})
 
 
 def _priced(request: OrderRequest) -> str:
-    for price, is_needed in (("limit", request.type.has_limit), ("stop", request.type.has_stop)):
-        if is_needed and getattr(request, price) is None:
-            return f"a {request.type.value} order needs a {price} price"
+    kind = request.type
+    if request.limit is None and kind.has_limit:
+        return f"a {kind.value} order needs a limit price"
+    if request.stop is None and kind.has_stop:
+        return f"a {kind.value} order needs a stop price"
     return ""
 
 
