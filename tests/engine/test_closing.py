@@ -6,8 +6,9 @@ from decimal import Decimal
 import pytest
 
 from tests.engine.desk import Desk, Scripted
+from tests.engine.exchange_broker import ExchangeBroker
 from tradeproc.domain.answers import Unknown
-from tradeproc.domain.broker_orders import Unanswered
+from tradeproc.domain.broker_orders import Outcome, Refused, Unanswered
 from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side
 from tradeproc.domain.session import ExternalPolicy
 from tradeproc.domain.units import Contracts
@@ -239,3 +240,33 @@ def test_flat_is_what_the_broker_told_after_the_command_and_not_what_it_told_bef
     assert desk.broker.position == desk.position == 0
     assert desk.state.engine.closing is None
     assert "close_stuck" not in desk.alarms
+
+
+class RefusesCancels(ExchangeBroker):
+    """A broker that refuses every cancel at once, for as long as it is told to."""
+
+    refuses = True
+
+    def cancel(self, broker_id: str) -> Outcome:
+        return Refused("not now") if self.refuses else super().cancel(broker_id)
+
+
+def test_a_cancel_that_is_refused_at_once_is_asked_for_again_after_a_pause_and_not_in_a_loop() -> None:
+    broker = RefusesCancels()
+    desk = Desk(Scripted(BRACKET), broker=broker).start()
+    desk.bar()
+
+    desk.tell(events.FlattenCommanded("me"))
+    desk.run(20)
+
+    asked = [effect.order_id for effect in desk.all_of(do.Cancel)]
+    assert len(set(asked)) == 2
+    assert all(3 <= asked.count(order_id) <= 5 for order_id in set(asked)), asked
+    assert desk.position == 2
+
+    broker.refuses = False
+    desk.run(20)
+
+    assert desk.position == desk.broker.position == 0
+    assert desk.broker.open() == []
+    assert desk.state.engine.closing is None

@@ -8,9 +8,9 @@
 
 Nothing of it is refused by limits, latches, a database that is down or a lost lease. There is one closing at a time
 and one exit at a time: asking again changes nothing, and an exit whose reply was lost is asked about, not repeated.
-An exit that the broker refused is tried again with a growing pause. If the broker does not tell the position for
-10 s, the exit is sized by our own count, which comes from the broker's fills. Flat is only what the broker told as
-flat after the closing began: until then it goes on asking.
+An exit that the broker refused is tried again with a growing pause, a refused cancel after 5 s. If the broker does
+not tell the position for 10 s, the exit is sized by our own count, which comes from the broker's fills. Flat is only
+what the broker told as flat after the closing began: until then it goes on asking.
 
 A broker that does not answer for orders or position may not take the exit either, so its stops are not cancelled
 then. After 10 s the exit is sent all the same, with the stops in place; they are cancelled when it is accepted, and
@@ -80,7 +80,7 @@ def on_time(turn: Turn) -> None:
         if not _is_answered(turn, closing):
             turn.ask_position("closing")
         for order in _to_cancel(turn, closing):
-            sending.cancel(turn, order, closing.source, closing.reason)
+            _cancel(turn, closing, order)
     is_waiting = closing.phase is ClosePhase.CONFIRMING and turn.now >= closing.not_before
     if is_waiting and turn.state.broker.position.is_due(turn.now, SECOND):
         turn.ask_position("closing")
@@ -90,13 +90,24 @@ def _cancel_all(turn: Turn, closing: Closing) -> bool:
     for order in _to_cancel(turn, closing):
         is_asked = order.in_flight == "cancel" or order.id in turn.state.engine.cancels_wanted
         # a leg that waits for its entry goes with it; if it does not, it is cancelled 5 s later
-        if not is_asked and not is_dormant(turn.state, order):
-            sending.cancel(turn, order, closing.source, closing.reason)
+        if not is_asked and not is_dormant(turn.state, order) and _may_ask(turn, closing, order):
+            _cancel(turn, closing, order)
     left = turn.state.engine.open_orders
     if left and not _may_go_first(turn, closing):
         return False
     _enter(turn, closing, ClosePhase.CONFIRMING)
     return True
+
+
+def _cancel(turn: Turn, closing: Closing, order: Order) -> None:
+    closing.cancelled_at[order.id] = turn.now
+    sending.cancel(turn, order, closing.source, closing.reason)
+
+
+def _may_ask(turn: Turn, closing: Closing, order: Order) -> bool:
+    """Tell whether a cancel may be asked for: one that is refused at once must not be repeated in a loop."""
+    asked_at = closing.cancelled_at.get(order.id)
+    return asked_at is None or turn.now - asked_at >= _CANCEL_AGAIN
 
 
 def _to_cancel(turn: Turn, closing: Closing) -> list[Order]:
@@ -217,8 +228,8 @@ def _watch_exit(turn: Turn, closing: Closing) -> bool:
 def _cancel_stops(turn: Turn, closing: Closing) -> None:
     """Cancel stops that stayed until the exit was taken: its fill would leave them to open a position."""
     for order in turn.state.engine.open_orders:
-        if order.role is OrderRole.STOP_LOSS and order.in_flight != "cancel":
-            sending.cancel(turn, order, closing.source, closing.reason)
+        if order.role is OrderRole.STOP_LOSS and order.in_flight != "cancel" and _may_ask(turn, closing, order):
+            _cancel(turn, closing, order)
 
 
 def _pause(turn: Turn, closing: Closing, order: Order) -> None:

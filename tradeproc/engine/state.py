@@ -154,7 +154,10 @@ class ClosePhase(StrEnum):
 
 @dataclass(slots=True)
 class Closing:
-    """The one closing that is under way: cancel all, wait, confirm the position, exit once, confirm flat."""
+    """The one closing that is under way: cancel all, wait, confirm the position, exit once, confirm flat.
+
+    `cancelled_at` is when the cancel of each order was asked for last.
+    """
 
     source: OrderSource
     reason: str
@@ -164,6 +167,7 @@ class Closing:
     attempts: int = 0
     not_before: Nanos = Nanos(0)
     changed_at: Nanos = Nanos(0)
+    cancelled_at: dict[str, Nanos] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
