@@ -11,12 +11,13 @@ from tradeproc.protocol.definitions import FollowedTopic, Topic
 UpOrDown = Literal["up", "down"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CandleBody:
     """A candle with its contract and interval; `history` when it is told again, after a connection or on request.
 
     `closed` has no default: a sender that does not say so must not make a partial candle a closed one, because a
-    strategy runs on closed candles.
+    strategy runs on closed candles. It is not frozen, because a frozen one takes three times as long to make, and one
+    is made for each change of a candle; nobody changes it.
     """
 
     opened_at: Nanos
