@@ -230,7 +230,7 @@ def test_a_handler_that_fails_tells_its_asker_and_ends_the_process(directory: Di
 
     thread = threading.Thread(target=run)
     thread.start()
-    with Client(directory) as client, pytest.raises(NoReply, match="it failed at this"):
+    with Client(directory) as client, pytest.raises(NoReply, match="the handler failed with"):
         client.call("core.far", "fail", {}, 20)
     thread.join(20)
 

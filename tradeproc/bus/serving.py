@@ -185,7 +185,7 @@ class RequestServer:
         except Outage as outage:
             send(ReplyStatus.UNAVAILABLE, {"reason": str(outage)})
         except Exception as bug:
-            send(ReplyStatus.UNAVAILABLE, {"reason": f"it failed at this: {type(bug).__name__}: {bug}"})
+            send(ReplyStatus.UNAVAILABLE, {"reason": f"the handler failed with {type(bug).__name__}: {bug}"})
             raise
 
     def _send(self, asker: bytes, request: Request, verdict: ReplyStatus, body: Any) -> None:

@@ -124,7 +124,7 @@ class Commands:
     def _start(self, asked: OfSession) -> SessionStarted:
         row = self._store.session(_number(asked))
         if row.desired == FLATTENING:
-            raise NotNow(f"session {row.id} gets flat and stops then; start it after that, or stop it as it is first")
+            raise NotNow(f"session {row.id} is getting flat and then stops; start it after that, or stop it as it is")
         _config(self._groups.home).check_session(row.spec)
         self._refuse_a_second(row)
         self._store.set_desired(row.id, "running")

@@ -90,7 +90,7 @@ class Portfolio:
             self._node.set_state("ready", f"not reported: {missing}" if missing else "")
 
     def _look_again(self) -> None:
-        """Look sooner while the database is away."""
+        """Look again sooner while the database is away."""
         if self._database != "up":
             self._look()
 

@@ -53,7 +53,7 @@ def sum_up(reports: Mapping[int, Report], expected: Collection[int] | None, now:
 
 
 def most_severe(states: Collection[str]) -> TradingWord:
-    """Return the trading state that counts of several, active when there is none."""
+    """Return the most severe of several trading states, active when there is none."""
     ranked = max(map(TradingState, states), key=lambda state: state.severity, default=TradingState.ACTIVE)
     return ranked.value
 
