@@ -1,4 +1,4 @@
-"""Brokers: `contract.py`, with `credentials.py` for signing in; one folder a broker; `registry.py` that finds them.
+"""Brokers: `contract.py`, with `credentials.py` for signing in; a folder for each broker; `registry.py` finds them.
 
 How to implement a broker:
 
@@ -12,6 +12,6 @@ How to implement a broker:
    a network or a broker does; never send an order twice; end every stream with `StreamEnded`.
 4. Run it through the suite: `tradeproc/testing/contract.py` says how to drive its server.
 
-Inside: translation between the contract and wire protocols. Never: a decision about an order, the bus, the database.
-Start reading at `contract.py`, then `tradestation/__init__.py` as the worked example.
+Code here translates between the contract and wire protocols. It decides nothing about orders, and uses neither the
+bus nor the database. Start reading at `contract.py`, then `tradestation/__init__.py` as the worked example.
 """

@@ -1,4 +1,4 @@
-"""The broker contract: everything a broker must offer, and all that the core ever sees of one.
+"""The broker contract: everything that a broker must offer, and all that the core uses of one.
 
 A broker is one folder under `tradeproc/brokers/` or an installed package, found through the entry point group
 `tradeproc.brokers`; the entry point names an object that satisfies `Broker`. It touches nothing else. The
@@ -18,8 +18,9 @@ network does; they raise only `Halt` for what a person must mend (a revoked logi
 
 Prices here are Decimal points on the exchange's own scale (an adapter undoes the broker's scaling), symbols
 are canonical contract codes (`ESH24`), quantities are positive with a side, except positions which are signed.
-Times are UTC ns; `BrokerOrder.opened_at` is the broker's clock and may have only whole seconds. A record that cannot
-be read stands in its list as an `UnreadableRecord`: it spoils itself and not the list, and it never counts as absent.
+Times are UTC ns; `BrokerOrder.opened_at` is by the broker's clock and may have only whole seconds. A record that
+cannot be read is an `UnreadableRecord` in its list: the rest of the list stays valid, and the record never counts as
+absent.
 """
 
 from collections.abc import Iterator, Sequence
@@ -56,7 +57,7 @@ from tradeproc.domain.units import Nanos
 
 
 class Environment(StrEnum):
-    """Real or simulated money; a broker picks its host name by it and nothing else differs."""
+    """Real or simulated money. A broker chooses its host by it."""
 
     LIVE = "live"
     PAPER = "paper"
@@ -94,11 +95,11 @@ class TokenSource(Protocol):
         """
 
     def refused(self, token: str) -> None:
-        """Tell that the broker answered 401 to this token, so that the next `token()` is another one."""
+        """Report that the broker answered 401 to this token, so that the next `token()` returns another."""
 
 
 class SymbolAdapter(Protocol):
-    """Translates canonical codes to the broker's and back; pure, total on what it supports."""
+    """Translates canonical codes to the broker's and back; pure, and defined for every root that it supports."""
 
     def to_broker_symbol(self, contract: Contract) -> str:
         """Return the broker's symbol of one contract."""
@@ -136,28 +137,28 @@ class StreamedBar:
 
 @dataclass(frozen=True, slots=True)
 class StreamedOrder:
-    """An order's full present picture."""
+    """The complete present state of an order."""
 
     order: BrokerOrder
 
 
 @dataclass(frozen=True, slots=True)
 class StreamedPosition:
-    """A position's full present picture; quantity 0 when it was closed."""
+    """The complete present state of a position; quantity 0 when it was closed."""
 
     position: Position
 
 
 @dataclass(frozen=True, slots=True)
 class StreamedUnreadable:
-    """An order (of an order stream) or position that cannot be read; it spoils itself and not the stream."""
+    """An order (of an order stream) or position that cannot be read; the stream goes on."""
 
     record: UnreadableRecord
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotEnded:
-    """All that was there at connect has been told; what follows is news."""
+    """The state at the time of the connection is complete; what follows are changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +199,14 @@ class Stream(Protocol):
 
 @runtime_checkable
 class KnowsContracts(Protocol):
-    """The terms of contracts, which a session compares with our table before it trades.
+    """The terms of contracts, which are compared with our table before a session trades.
 
-    Every data source tells them. An account manager of a broker without data may have the method too: the terms of
-    who takes the orders come first.
+    Every data source has them. The account manager of a broker without data may have this method too; where both have
+    it, the terms of the broker that takes the orders are used.
     """
 
     def contract_details(self, contract: Contract) -> Answer[ContractDetails]:
-        """Return what the broker says the contract is."""
+        """Return the terms of the contract at the broker."""
 
 
 class DataSource(KnowsContracts, Protocol):
@@ -231,23 +232,27 @@ class AccountManager(Protocol):
         """Return the account's money."""
 
     def submit(self, account: str, request: OrderRequest | BracketRequest, timeout: float) -> Outcome:
-        """Send once; never send again by itself. `Accepted` may lack broker ids the answer did not tell."""
+        """Send an order or bracket, and wait up to `timeout` seconds for the answer.
+
+        It is sent once. It may be sent again only if the broker certainly did nothing, as after a refused token.
+        `Accepted` may lack broker ids that the answer does not name.
+        """
 
     def modify(self, account: str, broker_id: str, change: OrderRequest, timeout: float) -> Outcome:
-        """Replace quantity and prices of a working order by those of `change`; the broker id stays."""
+        """Replace quantity and prices of a working order by those of `change`; the broker id stays. See `submit`."""
 
     def cancel(self, account: str, broker_id: str, timeout: float) -> Outcome:
-        """Request a cancel; `Accepted` means requested, the outcome comes as an order update."""
+        """Request a cancel; `Accepted` means requested, and an order update tells the result. See `submit`."""
 
     def orders(self, account: str, ids: Sequence[str] = ()) -> Answer[Sequence[ListedOrder]]:
         """Return today's orders and all that are still open, terminal ones included.
 
-        The list is whole, or unknown: one that may have been cut is never given out. Orders of `ids` that it lacks
-        are asked for by their ids, so that one of `ids` that is not in the answer is confirmed not to be there.
+        The list is complete, else the answer is unknown. Orders of `ids` that the broker's list lacks are asked for
+        by id, so that an id that is not in the answer is confirmed not to exist.
         """
 
     def open_orders(self, account: str) -> Answer[Sequence[ListedOrder]]:
-        """Return the orders that can still fill; what cannot be read may be one of them."""
+        """Return the orders that can still fill, and the records that cannot be read, which may be such orders."""
 
     def current_position(self, account: str, contract: Contract) -> Answer[Position]:
         """Return the position; quantity 0 only when the broker confirmed that there is none."""
@@ -265,9 +270,9 @@ class AccountManager(Protocol):
 class Broker(Protocol):
     """What a broker declares. All attributes are constants; all methods are cheap and open nothing.
 
-    One without `is_data_source` needs no `data_source` and no `bar_stream`, one without `has_account_management` no
-    `account_manager`, `order_stream` and `position_stream`: they are not called, and a session that needs what its
-    broker declares not to be is refused.
+    A broker without `is_data_source` needs no `data_source` and no `bar_stream`. One without `has_account_management`
+    needs no `account_manager`, `order_stream` and `position_stream`. These are then never called, and a session that
+    needs them is refused.
     """
 
     name: str
@@ -308,10 +313,10 @@ def lacks(broker: Broker, feed: str) -> str:
 
 
 def trading_lacks(broker: Broker, data_broker: Broker | None = None) -> str:
-    """Return in one line what a session would miss; empty when nothing.
+    """Return in one line what a session would lack; empty when nothing.
 
     Args:
-        broker: at which the login is that takes its orders.
-        data_broker: at which the login is that serves its bars; None: the same.
+        broker: the broker of the login that takes its orders.
+        data_broker: the broker of the login that serves its bars; None means the same broker.
     """
     return "; ".join(filter(None, (lacks(data_broker or broker, "bars"), lacks(broker, "orders"))))

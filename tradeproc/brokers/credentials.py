@@ -1,7 +1,7 @@
-"""How a login proves who it is to its broker: the kinds of credentials, and one contract for all of them.
+"""How a login proves its identity to its broker: the kinds of credentials, and one contract for all of them.
 
-`acquire` trades a proof (a person's consent, a user and password) for tokens, `renew` trades what came with the
-tokens for fresh ones. The `tokens` process calls both, keeps what renews, and gives access tokens out.
+`acquire` exchanges a proof (a person's consent, a user and password) for tokens. `renew` exchanges the renewal that
+came with the tokens for fresh ones. The `tokens` process calls both, stores the renewal, and gives access tokens out.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from tradeproc.errors import Outage
 
 
 class CredentialKind(StrEnum):
-    """How a login proves who it is, and so what `Authorization.acquire` is given."""
+    """How a login proves its identity, and so which proof `Authorization.acquire` gets."""
 
     OAUTH2_CODE = "oauth2_code"
     """A person consents in a browser (`ConsentAnswer`); a refresh token renews from then on."""
     PASSWORD = "password"  # noqa: S105
-    """User and password (`UserPassword`) yield a token that ends and is renewed before that."""
+    """User and password (`UserPassword`) yield a token that is renewed before it expires."""
     NONE = "none"
-    """Nothing is proved: there is no `authorization`, and the token that brokers are given is empty."""
+    """No proof is needed: there is no `authorization`, and the access token is an empty text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ class ClientCredentials:
 class Tokens:
     """What an authorization yields; durations are seconds from the moment it was asked.
 
-    `renewal` is what the next `renew` is given: a refresh token, or the access token itself where that renews itself;
-    None when the answer had none: keep the old one. `renewable_for` says for how long the renewal is good; None:
-    until the broker says otherwise, or as told before.
+    `renewal` is for the next `renew`: a refresh token, or the access token itself where that renews itself. It is
+    None when the answer had none, and then the old one stays valid. `renewable_for` is how long the renewal is valid;
+    None means as long as reported before, or, without such a report, until the broker refuses it.
     """
 
     access_token: str
@@ -54,7 +54,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class ConsentAnswer:
-    """What a person's browser came back with: the address it was sent to, and the state the consent began with."""
+    """The address to which a person's browser was redirected, and the `state` with which the consent began."""
 
     redirected_to: str
     state: str
@@ -75,14 +75,14 @@ class UserPassword:
 
 
 Proof = ConsentAnswer | UserPassword
-"""What a login proves itself with; a broker is given only that of the kind it declares."""
+"""What a login proves its identity with; a broker gets only the kind that it declares."""
 
 
 class SignInDelayed(Outage):
-    """The broker answers a sign-in only after a wait, a time penalty say; tried again then and not before.
+    """The broker accepts the next sign-in only after some seconds, as a time penalty; it is not tried before.
 
-    Raised by an authorization, caught by the `tokens` process. What has to be sent with the next try, a ticket say,
-    the authorization remembers itself.
+    An authorization raises it and the `tokens` process catches it. If something must be sent with the next try (a
+    ticket, say), the authorization remembers it.
     """
 
     def __init__(self, reason: str, seconds: float) -> None:
@@ -91,25 +91,25 @@ class SignInDelayed(Outage):
 
 
 class Authorization(Protocol):
-    """The sign-in side of a broker, used only by the `tokens` process; `tradectl login` asks that.
+    """The sign-in side of a broker. Only the `tokens` process uses it; `tradectl login` goes through that process.
 
     One thread at a time calls it, and neither method tries twice by itself.
     """
 
     def acquire(self, proof: Proof) -> Tokens:
-        """Trade a proof for tokens.
+        """Exchange a proof for tokens.
 
         Raises:
-            Outage: the sign-in host cannot be reached, or wants to be asked later (`SignInDelayed`).
+            Outage: the sign-in host cannot be reached, or has to be asked later (`SignInDelayed`).
             Halt: the proof is refused, or the client is not known; the same proof is not sent again.
         """
 
     def renew(self, renewal: str) -> Tokens:
-        """Trade the renewal of earlier tokens for fresh ones; never repeated blindly when renewals rotate.
+        """Exchange the renewal of earlier tokens for fresh ones.
 
         Raises:
-            Outage: the sign-in host cannot be reached, answers 5xx or 429, or wants to be asked later.
-            Halt: the renewal is dead; only a new proof helps.
+            Outage: the sign-in host cannot be reached, answers 5xx or 429, or has to be asked later.
+            Halt: the renewal is not valid any more; a new proof is needed.
         """
 
 

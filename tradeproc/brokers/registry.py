@@ -1,7 +1,7 @@
 """Finds brokers: folders of this package, and entry points `tradeproc.brokers` of installed packages.
 
-A plugin that cannot be used is never skipped in silence: it stops link and feeds of the login that needs it with one
-line that names what is missing, and the tokens of that login say the same.
+A plugin that cannot be used is never skipped silently. It stops the link and the feeds of the login that needs it,
+with one line that names what is missing, and `tokens` reports the same for that login.
 """
 
 import importlib
@@ -39,7 +39,7 @@ _ACCOUNTS = ("account_manager", "order_stream", "position_stream")
 
 
 class BadBroker(Halt):
-    """A broker plugin that cannot be loaded or does not keep the contract; caught by the entry points."""
+    """A broker plugin that cannot be loaded or breaks the contract; caught by the entry points."""
 
     def __init__(self, key: str, trouble: str) -> None:
         self.key, self.trouble = key, trouble
@@ -47,7 +47,7 @@ class BadBroker(Halt):
 
 
 class UnknownBroker(Halt):
-    """A broker that nobody provides, named in the configuration; caught by the entry points."""
+    """A configured broker that no folder and no installed package provides; caught by the entry points."""
 
     def __init__(self, key: str, known: list[str]) -> None:
         self.key, self.known = key, known
@@ -63,7 +63,7 @@ def broker(key: str) -> Broker:
     """Return one broker; loads no other.
 
     Raises:
-        UnknownBroker: nobody provides it.
+        UnknownBroker: no folder and no installed package provides it.
         BadBroker: it cannot be loaded, breaks the contract, or two packages claim its key.
     """
     claims: list[object] = []
@@ -93,7 +93,7 @@ def brokers() -> dict[str, Broker]:
 def check_broker(key: str, candidate: object) -> Broker:
     """Return the candidate as a broker if it has what the contract asks for.
 
-    Looks at names and kinds only; behaviour is what the contract suite is for.
+    Only names and types are checked; the contract suite checks behaviour.
 
     Raises:
         BadBroker: something is missing or of the wrong kind.
@@ -105,10 +105,10 @@ def check_broker(key: str, candidate: object) -> Broker:
 
 
 def check_account_manager(key: str, manager: AccountManager) -> AccountManager:
-    """Return the account manager if it can be asked for orders by their ids, as earlier contracts did not want.
+    """Return the account manager if its `orders` takes ids; before, the contract did not ask for that.
 
     Raises:
-        BadBroker: it cannot; every question about its orders would be unknown as soon as one is open.
+        BadBroker: it takes none, so every question about its orders would be unknown as soon as one is open.
     """
     try:
         inspect.signature(manager.orders).bind("", ())
@@ -121,7 +121,7 @@ def check_authorization(its_broker: Broker, authorization: Authorization) -> Aut
     """Return the sign-in side of a broker if it has what its kind of credentials needs.
 
     Raises:
-        BadBroker: it has not; an authorization of the contract before `acquire` and `renew` has neither.
+        BadBroker: a method is missing, as in authorizations made before the contract had `acquire` and `renew`.
     """
     wanted = ["acquire", "renew", *(["url"] if its_broker.credential_kind is CredentialKind.OAUTH2_CODE else [])]
     missing = [f"{name}()" for name in wanted if not callable(getattr(authorization, name, None))]
@@ -149,7 +149,7 @@ def _troubles(key: str, candidate: object) -> Iterator[str]:
 
 
 def _promised(candidate: object) -> tuple[str, ...]:
-    """The methods that its own declarations promise."""
+    """Return the methods that a broker must have by its own declarations."""
     promised: tuple[str, ...] = ("host",)
     if getattr(candidate, "credential_kind", None) in (CredentialKind.OAUTH2_CODE, CredentialKind.PASSWORD):
         promised += ("authorization",)
@@ -161,7 +161,7 @@ def _promised(candidate: object) -> tuple[str, ...]:
 
 
 def _folders() -> list[str]:
-    """The broker folders of this package; found whether or not tradeproc itself is installed."""
+    """Return the broker folders of this package; they are found even if tradeproc itself is not installed."""
     return sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if module.ispkg)
 
 

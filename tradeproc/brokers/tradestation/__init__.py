@@ -5,7 +5,7 @@ contracts), `orders.py` (requests and their outcomes), `statuses.py`, `symbols.p
 stream's bytes) and `stream_events.py` (what they mean). Shells around them: `rest.py` (one client on `http.py`, its
 questions paced by `budget.py`), `lists.py` (whole lists or none), `account_manager.py`, `data_source.py`,
 `streams.py`, `authorization.py`.
-Never here: a decision about an order, a token kept on disk.
+Code here decides nothing about an order and writes no token to disk.
 
 Start reading at `broker.py`: what the broker declares.
 

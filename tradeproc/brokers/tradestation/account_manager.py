@@ -50,7 +50,7 @@ from tradeproc.domain.instruments import Contract
 from tradeproc.domain.units import Contracts, Nanos
 from tradeproc.errors import Refusal
 
-# a replaced order is told as closed for a moment: only an end that is some seconds old is worth a second reading
+# a replaced order is reported as closed for a moment, so an end is only read again when it is some seconds old
 _SETTLED = 5 * SECOND
 
 
@@ -101,7 +101,7 @@ class TradeStationAccounts:
         return self._request("PUT", account, broker_id, change.id, (body, timeout))
 
     def cancel(self, account: str, broker_id: str, timeout: float) -> Outcome:
-        """Request a cancel; the broker's later word says what became of it."""
+        """Request a cancel; a later report of the broker tells the result."""
         return self._request("DELETE", account, broker_id, "", (None, timeout))
 
     def orders(self, account: str, ids: Sequence[str] = ()) -> Answer[Sequence[ListedOrder]]:
@@ -123,7 +123,7 @@ class TradeStationAccounts:
         )
 
     def current_position(self, account: str, contract: Contract) -> Answer[Position]:
-        """Return the position; flat only if the whole list was told, could be read and does not have it."""
+        """Return the position; flat only if the list is complete, can be read and does not hold the contract."""
 
         def in_contract(positions: Sequence[ListedPosition]) -> Answer[Position]:
             unread = [each for each in unread_positions(positions) if each.contract in ("", contract.code)]
@@ -140,7 +140,7 @@ class TradeStationAccounts:
         def summed(records: Sequence[Json]) -> Answer[Sequence[ListedPosition]]:
             lots = read_positions(records)
             unread = unread_positions(lots)
-            # a contract of which one lot cannot be read is not known by its other lots
+            # if one lot of a contract cannot be read, its other lots do not tell the position
             hidden = {each.contract for each in unread}
             whole = add_positions(lot for lot in lots if isinstance(lot, Position) and lot.contract not in hidden)
             return Known((*whole, *unread))
@@ -158,7 +158,7 @@ class TradeStationAccounts:
     def _request(
         self, method: str, account: str, broker_id: str, order_id: str, what: tuple[dict[str, Any] | None, float]
     ) -> Outcome:
-        """Send a replace or a cancel; TradeStation knows the account by the order."""
+        """Send a replace or a cancel; TradeStation finds the account by the order."""
         body, timeout = what
         if not account or not broker_id:
             return Refused("an account and the broker's order id are needed")
@@ -170,7 +170,7 @@ class TradeStationAccounts:
     def _settled(
         self, account: str, orders: Sequence[ListedOrder], records: Sequence[Json]
     ) -> tuple[ListedOrder, ...]:
-        """Read once more, by their ids, the orders whose end is doubtful; what stays doubtful stays open."""
+        """Read the orders whose end is doubtful again, by id; an order that cannot be read again stays as it was."""
         by_id: Mapping[str, Json] = {text(record, "OrderID"): record for record in records}
         settled_before = Nanos(wall_ns() - _SETTLED)
         doubtful = [
@@ -187,7 +187,7 @@ class TradeStationAccounts:
         return tuple(read.get(order.broker_id, order) for order in orders)
 
     def _unlisted(self, account: str, ids: Sequence[str]) -> list[ListedOrder]:
-        """Return those of `ids` that the broker knows though its list lacks them, and those nobody knows about."""
+        """Return the orders of `ids` that the broker's list lacks: those it knows, and those that stay unknown."""
         if not ids:
             return []
         told = self._lists.orders_by_id(account, ids)
@@ -206,7 +206,7 @@ def _is_done(reply: Reply) -> bool:
 
 
 def _outcome(reply: Reply | HttpFailure) -> Outcome:
-    """Return what an order operation came to when it has no readable answer of success."""
+    """Return the outcome of an order operation whose answer is no readable success."""
     match reply:
         case HttpFailure(reason, was_sent):
             return Unanswered(reason, was_sent)

@@ -1,7 +1,8 @@
 """OAuth2 towards TradeStation's sign-in host: authorization code, refresh, and nothing kept.
 
-requests-oauthlib writes and reads the OAuth2; this module tells apart what it says: an outage, or a person is
-needed. The code is always protected by PKCE, so that who sees it cannot use it. Only the `tokens` process loads it.
+requests-oauthlib encodes and decodes OAuth2. This module decides whether an error is an outage or needs a person.
+PKCE always protects the code, so that somebody who sees it cannot use it. Only the `tokens` process loads this
+module.
 
 Source: TradeStation API v3, "Authentication" (authorization code, PKCE, refresh tokens, scopes).
 """
@@ -33,17 +34,17 @@ _LONGEST_LIFE = 400 * 86_400.0
 _MOST_PENDING = 8
 _CLIENT_ERRORS = frozenset({"invalid_client", "unauthorized_client", "access_denied", "invalid_scope"})
 
-# both libraries write whole requests, with secrets and tokens, to their debug logs
+# both libraries log whole requests, with secrets and tokens, at level DEBUG
 for _name in ("requests_oauthlib", "oauthlib"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 class SignInDown(Outage):
-    """The sign-in host cannot be reached, is overloaded, or answers what is no OAuth2; caught by `tokens`."""
+    """The sign-in host cannot be reached, is overloaded, or its answer is no OAuth2; caught by `tokens`."""
 
 
 class ConsentMissing(Halt):
-    """The browser came back without a code that fits; caught by `tokens`, told to the person."""
+    """The browser was redirected without a valid code; `tokens` catches it and tells the person."""
 
 
 class RefreshTokenDead(Halt):
@@ -61,7 +62,7 @@ class TradeStationAuthorization:
         self._auth_url, self._client = auth_url, client
         self._verifiers: dict[str, str] = {}
         if is_loopback(auth_url) and auth_url.startswith("http://"):
-            # oauthlib refuses plain http by this switch alone; the configuration allows it on this machine only
+            # oauthlib accepts plain http only with this variable; the configuration allows it on this machine only
             os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
 
     def url(self, state: str) -> str:
@@ -77,7 +78,7 @@ class TradeStationAuthorization:
         return str(url)
 
     def acquire(self, proof: Proof) -> Tokens:
-        """Trade the address the browser was sent back to for tokens.
+        """Exchange the address to which the browser was redirected for tokens.
 
         Raises:
             ConsentMissing: consent was declined, or the address does not belong to this consent.
@@ -96,7 +97,8 @@ class TradeStationAuthorization:
             raise ConsentMissing("the address belongs to another consent; begin again")
         if not query.get("code"):
             raise ConsentMissing("the address has no code")
-        # the host refuses a code whose verifier we have lost: each was asked for with a challenge
+        # without the verifier (a restart loses it) the host refuses the code, because it was requested with a
+        # challenge
         verifier = self._verifiers.pop(state, "")
         if not verifier and not self._client.client_secret:
             raise ConsentMissing("this consent was not begun here, or long ago; begin again")
@@ -111,7 +113,7 @@ class TradeStationAuthorization:
             )
 
     def renew(self, renewal: str) -> Tokens:
-        """Trade a refresh token for a fresh access token, once.
+        """Exchange a refresh token for a fresh access token; it is tried once.
 
         Raises:
             RefreshTokenDead: a person must log in again.
@@ -132,7 +134,7 @@ class TradeStationAuthorization:
         return f"{self._auth_url}/oauth/token"
 
     def _session(self, scope: tuple[str, ...] | None = None) -> OAuth2Session:
-        """A session for one call. Without a scope of its own it does not mind which scopes the answer echoes."""
+        """Return a session for one call. Without a scope, it accepts any scopes in the answer."""
         session = OAuth2Session(self._client.client_id, redirect_uri=self._client.redirect_uri, scope=scope)
         session.trust_env = not is_loopback(self._auth_url)
         session.headers["User-Agent"] = USER_AGENT
@@ -149,7 +151,7 @@ class TradeStationAuthorization:
         except OAuth2Error as error:
             raise _verdict(error) from None
         except (ValueError, TypeError, AttributeError, OverflowError) as error:
-            # the library takes the kinds of the fields for granted
+            # the library does not check the types of the fields
             raise SignInDown(f"the sign-in host answered with something else than tokens: {error}"[:300]) from None
         access, replacement = token.get("access_token"), token.get("refresh_token")
         if not isinstance(access, str) or not access:
@@ -159,7 +161,7 @@ class TradeStationAuthorization:
 
 
 def _life(told: object) -> float:
-    """Return for how many seconds a token is good; what cannot be a number of seconds is not told."""
+    """Return for how many seconds a token is valid; 20 minutes if the value makes no sense."""
     try:
         seconds = float(str(told))
     except ValueError:
@@ -168,10 +170,10 @@ def _life(told: object) -> float:
 
 
 def _check_answer(response: requests.Response) -> requests.Response:
-    """Refuse to read OAuth2 into a gateway's page.
+    """Return the response if it may be OAuth2's, and not the page of a gateway.
 
     Raises:
-        SignInDown: overloaded, broken, or no JSON.
+        SignInDown: the status is 5xx or 429, or the body is no JSON object.
     """
     if response.status_code >= 500 or response.status_code == 429:
         raise SignInDown(f"the sign-in host answered {response.status_code}")

@@ -1,6 +1,6 @@
 """What TradeStation declares to the core.
 
-Each method imports what it needs when it is called: a feed never loads the REST side, and nobody but the `tokens`
+Each method imports what it needs when it is called, so that a feed never loads the REST side, and only the `tokens`
 process loads OAuth2.
 
 Source: TradeStation API v3, "Environments" (hosts of LIVE and SIM), "Authentication".
@@ -21,7 +21,7 @@ from tradeproc.brokers.contract import (
 from tradeproc.brokers.tradestation.symbols import SYMBOLS
 from tradeproc.domain.instruments import Contract
 
-# the host alone decides between real and simulated money: same key, same token, same audience
+# only the host decides between real and simulated money; key, token and audience are the same
 HOSTS = {
     Environment.LIVE: "https://api.tradestation.com/v3",
     Environment.PAPER: "https://sim-api.tradestation.com/v3",
@@ -32,8 +32,8 @@ SIGN_IN = "https://signin.tradestation.com"
 class TradeStation:
     """The broker; satisfies `contract.Broker`.
 
-    It does not echo our order ids: OrderConfirmID only guards against a doubled order at the server, so an order
-    whose answer was lost is found by account, symbol, side, quantity and time.
+    It does not echo our order ids: the server only uses OrderConfirmID to refuse duplicates. So an order whose answer
+    was lost is found by account, symbol, side, quantity and time.
     """
 
     name = "TradeStation"
@@ -69,13 +69,13 @@ class TradeStation:
         return TradeStationData(RestClient(self.host(login), tokens))
 
     def bar_stream(self, login: Login, tokens: TokenSource, contract: Contract, minutes: int, count: int) -> Stream:
-        """Return a stream of bars; re-sends its history on every connect."""
+        """Return a stream of bars, which sends its history again on every connect."""
         from tradeproc.brokers.tradestation.streams import bar_stream
 
         return bar_stream(self.host(login), tokens, contract, minutes, count)
 
     def order_stream(self, login: Login, tokens: TokenSource, account: str) -> Stream:
-        """Return a stream of the account's orders; known to lose fill frames while it beats: ask now and then."""
+        """Return a stream of the account's orders; it may lose fills while heartbeats go on, so ask as well."""
         from tradeproc.brokers.tradestation.streams import order_stream
 
         return order_stream(self.host(login), tokens, account)

@@ -1,7 +1,7 @@
-"""How many questions TradeStation takes in how long; orders never wait here.
+"""How many questions TradeStation answers in which time; orders never wait for this budget.
 
-Each group of endpoints has a quota per user and key, so the budget is of one login. It is kept a little below the
-quota, over a sliding window, which suits both the fixed windows of older documents and the refill of newer ones.
+Each group of endpoints has a quota per user and key, so each login has a budget. The budget is a little below the
+quota and over a sliding window, so it keeps both the fixed windows of older documents and the refill of newer ones.
 
 Source: TradeStation API v3, "Rate Limiting" (resource categories and quotas).
 """
@@ -49,7 +49,7 @@ class Budget:
             return 0.0
 
     def hold(self, resource: Resource, seconds: float) -> None:
-        """Ask nothing of this group for some seconds, because the broker said so."""
+        """Allow no question of this group for some seconds, because the broker asked for that."""
         with self._lock:
             until = monotonic_ns() + int(seconds * SECOND)
             self._held_until[resource] = max(until, self._held_until.get(resource, 0))

@@ -79,7 +79,7 @@ class TradeStationData:
                 return Unknown(f"none of {len(page)} bars can be read")
             oldest, known = min(bars, default=None), len(bars)
             bars |= {bar.opened_at: bar for bar in readable if oldest is None or bar.opened_at < oldest}
-            # a short page is all there is, and one without anything older would go on for ever
+            # a short page means that there are no more bars; a page without older bars would repeat for ever
             if len(page) < int(query["barsback"]) or len(bars) >= count or len(bars) == known:
                 break
             last = Nanos(bars[min(bars)].closed_at - SECOND)

@@ -1,9 +1,9 @@
-"""Reads single fields of what TradeStation sent; whatever the bytes are, the answer is a value or None.
+"""Reads single fields of TradeStation's objects; whatever the bytes are, the result is a value or None.
 
-Numbers come as strings, now and then as JSON numbers; blank fields are null or absent. Absurd exponents, NaN and
-infinities are no numbers here: a Decimal of a billion digits would hang us long before it hurt anybody. Times that no
-order or bar can have (year 1, year 9999, none with a zone) are no times. `nonsense` tells what is blank from what is
-there and cannot be read: the second is never taken for the first.
+Numbers are strings, sometimes JSON numbers; blank fields are null, absent or empty. Absurd exponents, NaN and
+infinities are refused, because computing with a Decimal of a billion digits would hang the process. Times that no
+order or bar can have (year 1, year 9999, without a zone) are refused. `nonsense` finds the fields that have a value
+and cannot be read, so that these are never taken for blank.
 
 Source: TradeStation API v3, "HTTP Requests" and "HTTP Streaming" (field conventions).
 """
@@ -28,12 +28,12 @@ _LARGEST_COUNT = 10**12
 _LONGEST_TEXT = 500
 _LATEST = 7_258_118_400 * SECOND  # the year 2200; 64 bits of nanoseconds end in 2262
 _NUMBER = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+|(?=\.\d))(\.\d*)?(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
-# what neither a database nor a log line takes
+# characters that neither a database nor a log line can hold
 _CONTROLS = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def parse_json(raw: bytes) -> object:
-    """Return what the bytes say, or None when they are no JSON (JSON's own null is of no use to us either)."""
+    """Return the JSON value of the bytes, or None when they are no JSON (and for JSON's null)."""
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -62,7 +62,7 @@ def text(record: Json, key: str) -> str:
 
 
 def decimal(record: Json, key: str) -> Decimal | None:
-    """Return a number (`"5300.25"`, `"5,300.25"`), or None when the field is blank or no sane number."""
+    """Return a number (`"5300.25"`, `"5,300.25"`), or None when the field is blank or no plausible number."""
     written = text(record, key)
     if len(written) > _LONGEST_NUMBER or not _NUMBER.fullmatch(written):
         return None
@@ -75,7 +75,7 @@ def decimal(record: Json, key: str) -> Decimal | None:
 
 
 def price(record: Json, key: str) -> Decimal | None:
-    """Return a price, which may be zero or negative, or None when the field is blank or no price that can be."""
+    """Return a price, which may be zero or negative, or None when the field is blank or no plausible price."""
     value = decimal(record, key)
     return value if value is not None and abs(value) <= _LARGEST_PRICE else None
 
@@ -97,7 +97,7 @@ def count(record: Json, key: str) -> int | None:
 
 
 def moment(record: Json, key: str) -> Nanos | None:
-    """Return a time, or None when the field is blank, has no zone or is no time that can be."""
+    """Return a time, or None when the field is blank, has no zone or is no plausible time."""
     written = record.get(key)
     if not isinstance(written, str):
         return None
@@ -109,13 +109,13 @@ def moment(record: Json, key: str) -> Nanos | None:
 
 
 def is_blank(record: Json, key: str) -> bool:
-    """Tell whether a field says nothing: it is absent, null or an empty text."""
+    """Tell whether a field is absent, null or an empty text."""
     value = record.get(key)
     return value is None or (isinstance(value, str) and not value.strip())
 
 
 def nonsense(record: Json, read: Callable[[Json, str], object | None], *keys: str) -> str:
-    """Return for people the fields that are there and that `read` cannot read, empty if there is none."""
+    """Return a text for people that names the fields with a value that `read` cannot read; empty if there is none."""
     bad = [key for key in keys if read(record, key) is None and not is_blank(record, key)]
     return ", ".join(f"{key} {_shown(record[key])} makes no sense" for key in bad)
 
@@ -125,7 +125,7 @@ def _shown(value: object) -> str:
 
 
 def trouble(record: Json) -> str | None:
-    """Return the error that an object tells of itself, if any, in any of the shapes that were seen.
+    """Return the error that an object reports, or None, in any of the forms that were seen.
 
     `Error` and `Message`; the sign-in host's `error` and `error_description`; the older `StatusCode` and `Message`.
     """
@@ -140,11 +140,11 @@ def trouble(record: Json) -> str | None:
 
 
 def said_message(record: Json) -> str:
-    """Return the sentence that stands beside an error, or alone, under any of its names."""
+    """Return the message of an object, with or without an error beside it, under any of its known keys."""
     names = ("Message", "message", "error_description", "ErrorDescription", "detail")
     return next((found for name in names if (found := text(record, name))), "")
 
 
 def _title(record: Json, key: str) -> str:
-    # an error that is no text is one all the same
+    # an error that is no text is an error too
     return text(record, key) or (_shown(record[key]) if record.get(key) else "")

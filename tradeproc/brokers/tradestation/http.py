@@ -1,7 +1,8 @@
-"""httpx without its command line, and what both the REST client and the streams tell TradeStation of themselves.
+"""httpx without its command line, and what the REST client and the streams share.
 
-`import httpx` loads its optional command line whenever rich, click and pygments are installed; they are, for our
-own screens. Five megabytes and forty milliseconds in every feed and link for nothing.
+`import httpx` loads its optional command line whenever rich, click and pygments are installed, and our own screens
+need these. That would cost every feed and link five megabytes and forty milliseconds, so it is kept from being
+loaded.
 
 Source: TradeStation API v3, "HTTP Requests" (bearer token, JSON).
 """
@@ -21,11 +22,11 @@ from tradeproc.domain.hosts import is_loopback  # noqa: E402
 __all__ = ["USER_AGENT", "error_text", "httpx", "proxy_for"]
 
 USER_AGENT = f"tradeproc/{__version__}"
-logging.getLogger("httpx").setLevel(logging.WARNING)  # else a line a request
+logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it logs every request
 
 
 def proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment wants for a host, None for this machine."""
+    """Return the proxy that the environment names for a host, None if there is none or the host is this machine."""
     host = urlsplit(url).hostname or ""
     if is_loopback(url) or proxy_bypass(host):
         return None

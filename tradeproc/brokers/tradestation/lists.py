@@ -1,8 +1,8 @@
-"""Whole lists or none: pages read to the last one, and single orders asked for by their ids.
+"""Complete lists: pages are read to the last one, and missing orders are asked for by their ids.
 
-TradeStation cuts a list of orders at 600 and says nothing when it was not asked for pages. So pages are always asked
-for, and a list counts as whole only when its last page was not full. An order that a whole list lacks is asked for by
-its id, among today's orders and among the closed ones: only then it is not there.
+Without a page size TradeStation cuts a list of orders at 600 without a sign. So pages are always asked for, and a
+list counts as complete only when its last page was not full. An order that a complete list lacks is asked for by its
+id, among today's orders and among the closed ones; only if both lack it, it does not exist.
 
 Source: TradeStation API v3, "Get Orders" (pageSize, nextToken), "Get Orders by OrderID", "Get Historical Orders by
 OrderID" (at most 50 ids, since).
@@ -29,7 +29,7 @@ _NOT_THERE = ("not found", "notfound", "invalid order id", "no such order")
 
 @dataclass(frozen=True, slots=True)
 class ById:
-    """What asking for orders by their ids told: the records found, and why of others nothing is known."""
+    """The answer to a question by ids: the records found, and for other ids the reason why nothing is known."""
 
     found: dict[str, Json] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
@@ -46,20 +46,21 @@ class AccountLists:
         return self._rest.ask(resource, f"/brokerage/accounts/{quote(account, safe='')}/{rest}", params)
 
     def orders(self, account: str) -> Answer[Sequence[Json]]:
-        """Return the raw orders of all pages, each once; unknown when one page is, or when some may be missing."""
+        """Return the raw orders of all pages, each once; unknown if a page is unknown or orders may be missing."""
         told = self._pages(Resource.ORDERS, account, "orders", "Orders", LARGEST_PAGE)
-        # as many orders as a page has lines look like a cut: pages of another size settle it
+        # a full last page may mean that the list was cut; reading it again with another page size shows whether it
+        # was
         if isinstance(told, _Cut):
             told = self._pages(Resource.ORDERS, account, "orders", "Orders", LARGEST_PAGE - 1)
         return Unknown(told.reason) if isinstance(told, _Cut) else told
 
     def positions(self, account: str) -> Answer[Sequence[Json]]:
-        """Return the raw positions; there is no size to ask for, but a list that is told to go on is read on."""
+        """Return the raw positions; they have no page size, but further pages are read if the answer names one."""
         told = self._pages(Resource.POSITIONS, account, "positions", "Positions", None)
         return Unknown(told.reason) if isinstance(told, _Cut) else told
 
     def orders_by_id(self, account: str, ids: Sequence[str]) -> ById:
-        """Return the raw orders of some ids; one that is neither found nor unknown is confirmed not to be there."""
+        """Return the raw orders of some ids; an id that is neither found nor unknown is confirmed not to exist."""
         told = ById()
         for start in range(0, len(ids), MOST_IDS):
             chunk = ids[start : start + MOST_IDS]
@@ -83,13 +84,13 @@ class AccountLists:
                 case Unknown() as unknown:
                     return unknown
             known = len(records)
-            # orders move to the next page when new ones come: the later picture is the newer one
+            # new orders push others to the next page, so an order may come twice; the later record is the newer one
             records |= {_key(record, len(records) + n): record for n, record in enumerate(page)}
             if not token and len(page) >= (size or LARGEST_PAGE):
                 return _Cut(f"{len(page)} {rest} on the last page: there may be more, the list may be cut")
             if not token:
                 return Known(tuple(records.values()))
-            # one page may bring nothing new, as when a list ends with an empty one
+            # one page may hold nothing new, for example an empty page at the end of a list
             barren = barren + 1 if len(records) == known else 0
             if token in tokens or barren > 1:
                 return Unknown(f"the pages of {rest} go round in circles: the list may be cut")
@@ -111,14 +112,14 @@ class AccountLists:
         if not _is_not_there(said):
             told.unknown.update(dict.fromkeys(ids, said))
         elif len(ids) > 1:
-            # one id that is not there must not hide the others
+            # the answer may be about one id only, so each is asked for alone
             for each in ids:
                 self._ask_by_id(account, which, [each], told)
 
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """A list whose last page is full: nobody can tell whether it is whole."""
+    """A list whose last page is full, so that it may be incomplete."""
 
     reason: str
 

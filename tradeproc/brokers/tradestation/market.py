@@ -18,16 +18,20 @@ _MOST_AHEAD = 366 * 24 * 60 * MINUTE
 
 
 def bar_query(minutes: int, count: int, last: Nanos | None = None) -> dict[str, str]:
-    """Return the query of a bar request or stream, cut to what one request may ask for; `last` is its newest end."""
+    """Return the query of a bar request or stream, for at most the bars that one request may ask for.
+
+    `last` is the latest end of a bar, None for no bound.
+    """
     bars = max(1, min(count, _MOST_BARS, _MOST_MINUTES // minutes))
     query = {"interval": str(minutes), "unit": "Minute", "barsback": str(bars)}
     return query if last is None else query | {"lastdate": iso(last)}
 
 
 def read_bar(record: Json, code: str, minutes: int, now: Nanos | None = None) -> Candle | Unreadable:
-    """Return a bar; TradeStation stamps its end, the start follows from the interval.
+    """Return a bar; TradeStation stamps its end, and the start is computed from the interval.
 
-    One that ends more than a year after `now` cannot be: it would make all later bars old ones. A tape may run ahead.
+    A bar that ends more than a year after `now` is refused, because all later bars would count as older than it. Less
+    is allowed, because the market time of a tape may be ahead of ours.
     """
     closed_at = moment(record, "TimeStamp")
     prices = [price(record, key) for key in ("Open", "High", "Low", "Close")]
@@ -52,7 +56,7 @@ def read_bar(record: Json, code: str, minutes: int, now: Nanos | None = None) ->
 
 
 def read_details(record: Json, contract: Contract) -> ContractDetails | Unreadable:
-    """Return a contract's terms on the exchange's own scale; a schedule of increments gives its finest."""
+    """Return a contract's terms on the exchange's own scale; of a schedule of increments the smallest is used."""
     found = record.get("PriceFormat")
     shape: Json = found if isinstance(found, dict) else {}
     steps = [decimal(shape, "Increment"), *(decimal(row, "Increment") for row in _schedule(shape))]

@@ -121,9 +121,9 @@ def _prices(order: OrderRequest) -> dict[str, str]:
 
 
 def parse_placement(body: Json, sent: Sequence[OrderRequest]) -> Outcome:
-    """Return what a 2xx answer to a placement says.
+    """Return the outcome that a 2xx answer to a placement reports.
 
-    A bracket that was taken only in part is `Unanswered`: nobody may believe in its stop before having asked.
+    A bracket of which only a part was accepted is `Unanswered`, so that the broker is asked whether its stop works.
     """
     if trouble(body) is not None or ("Orders" not in body and _is_no(body)):
         return Refused(trouble(body) or said_message(body))
@@ -152,7 +152,7 @@ def _is_no(entry: Json) -> bool:
 
 
 def _is_yes(entry: Json) -> bool:
-    """Tell whether an entry says that its order was sent; one without a message says so by its id."""
+    """Tell whether an entry says that its order was sent; without a message, the entry itself says so."""
     message = said_message(entry)
     return not message or bool(_YES.search(message))
 
@@ -185,8 +185,8 @@ def refusal_text(body: Json | None, status: int) -> str:
 def unplaced(status: int, reason: str) -> Outcome:
     """Return what an answer other than 2xx means for an order operation.
 
-    401 and 429 are turned away at the door: surely not done. A plain no is a refusal, except where it is a
-    duplicate: then an earlier try of ours is at the broker. A gateway's 5xx or 408 says nothing about what is behind.
+    401 and 429 come before anything is done, so the operation was certainly not done. Another 4xx is a refusal,
+    except for a duplicate: then an earlier try of ours is at the broker. A gateway's 5xx or 408 leaves it unknown.
     """
     if status in (401, 429):
         return Unanswered(reason, was_sent=False)
@@ -198,8 +198,8 @@ def unplaced(status: int, reason: str) -> Outcome:
 def match_ids(taken: Sequence[Json], sent: Sequence[OrderRequest]) -> dict[str, str]:
     """Return our ids with the broker's, as far as the answer tells them.
 
-    The answer lists the parent, then its children as sent; the message of each is held against the order it would
-    belong to. Where they contradict each other, only what one text alone can mean is taken.
+    The answer lists the parent, then its children as sent. The message of each entry is compared with the order at
+    its place. If they contradict each other, an id is taken only where its message fits one order and no other.
     """
     told = [(text(entry, "OrderID"), _read_message(text(entry, "Message"))) for entry in taken]
     if len(told) == len(sent):

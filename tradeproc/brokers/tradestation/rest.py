@@ -1,7 +1,7 @@
-"""One HTTP client of one login: asks questions, sends orders, keeps the broker's clock; never decides.
+"""The HTTP client of a login: it asks questions, sends orders and notes the broker's clock; it decides nothing.
 
-Questions wait for the budget and are asked again once after a 401. Order operations wait for nothing, are sent
-once, and a second time only after a 401, which means that nothing was done.
+Questions wait for the budget and are repeated once after a 401. Order operations do not wait. They are sent once, and
+a second time only after a 401, which means that nothing was done.
 
 Source: TradeStation API v3, "HTTP Requests" (status codes, error body), "Rate Limiting" (429 and its headers).
 """
@@ -37,9 +37,9 @@ _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.Pr
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer of the broker: status, JSON object if it was one, and how long it wants to be left alone.
+    """An answer of the broker: its status, its JSON object if it is one, and the seconds it asks us to wait.
 
-    `plain` is the beginning of an answer that is a text, as older parts of the API give reasons.
+    `plain` is the beginning of an answer that is plain text, which older parts of the API use for reasons.
     """
 
     status: int
@@ -55,7 +55,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class HttpFailure:
-    """No answer; `was_sent` False when the request surely never left."""
+    """No answer came; `was_sent` is False when the request was certainly not sent."""
 
     reason: str
     was_sent: bool
@@ -69,14 +69,14 @@ class RestClient:
         self._budget = Budget()
         self._closed = threading.Event()
         self._date: tuple[str, int] | None = None
-        # the transport alone: no redirects, no cookies, and an order is out in a fraction of the time
+        # only the transport, without redirects and cookies: it sends an order in a fraction of the time
         self._transport = httpx.HTTPTransport(
             limits=httpx.Limits(max_connections=20, max_keepalive_connections=8, keepalive_expiry=50.0),
             proxy=proxy_for(base_url),
         )
 
     def ask(self, resource: Resource, path: str, params: dict[str, str] | None = None) -> Answer[Json]:
-        """Ask a question; anything but a 200 with a JSON object is unknown."""
+        """Ask a question; any answer but a 200 with a JSON object is unknown."""
         deadline = monotonic_ns() + int(self._question_seconds * SECOND)
         waited = self._wait_for_budget(resource, deadline)
         if waited is not None:
@@ -101,7 +101,7 @@ class RestClient:
         return self._send_with_token(method, path, body, None, monotonic_ns() + int(timeout * SECOND))
 
     def clock_skew(self) -> float | None:
-        """Return the broker's clock minus ours, in seconds, half a second coarse as the Date header is."""
+        """Return the broker's clock minus ours in seconds, to half a second: the Date header has whole ones."""
         if self._date is None:
             return None
         written, at = self._date
@@ -181,7 +181,7 @@ def _url(text: str) -> httpx.URL:
 
 
 def _read(response: httpx.Response, deadline: int) -> bytes | None:
-    """Return the body, or None when it trickles beyond the deadline or grows beyond reason."""
+    """Return the body, or None if it is not complete by the deadline or becomes too large."""
     raw = bytearray()
     for chunk in response.iter_bytes():
         raw += chunk
@@ -191,13 +191,13 @@ def _read(response: httpx.Response, deadline: int) -> bytes | None:
 
 
 def _plain(raw: bytes) -> str:
-    """Return the beginning of a text; of a page, which says nothing to us, nothing."""
+    """Return the beginning of a text; for an HTML page, which holds no reason, return an empty text."""
     words = raw[:_LONGEST_REASON].decode("utf-8", "replace").strip().strip('"')
     return "" if words.startswith("<") else words
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    """Return the seconds that the broker wants to be left alone, by either of its headers."""
+    """Return the seconds that the broker asks us to wait, by either of its headers, or None."""
     for name in ("Retry-After", "X-RateLimit-Reset"):
         written = response.headers.get(name, "")
         if written.isascii() and written.isdigit() and len(written) < 10:

@@ -1,7 +1,8 @@
 """TradeStation's order statuses as order states.
 
-What the broker's word cannot settle alone is PENDING: not terminal, not counted as a working stop, and old enough
-it makes us ask. `FILLED` follows from the filled quantity, whatever the word: fills come with ACK before FLL does.
+An order whose status does not tell its state is PENDING: it is not terminal, it does not count as a working stop, and
+after some time the broker is asked about it. `FILLED` is told by the filled quantity, whatever the status is, because
+fills come with status ACK before FLL comes.
 
 Source: TradeStation API v3, "Order statuses"; recorded order streams (UCH on a replace that keeps its id, OUT twice).
 """
@@ -18,8 +19,8 @@ _CANCELLING = frozenset({"UCN", "ECN"})
 def order_state(status: str, quantity: int, filled: int, *, is_closed: bool, is_final: bool = False) -> OrderState:
     """Return the state of an order.
 
-    `is_closed`: the order carries a closing time. `is_final`: this is a second reading, made because the first was
-    doubtful, so that a word that still says "over" is believed.
+    `is_closed` is True if the order has a closing time. `is_final` is True for a second reading, made because the
+    first was doubtful: if the status still says that the order is over, this is believed.
     """
     if filled >= quantity > 0:
         return OrderState.FILLED
@@ -31,7 +32,7 @@ def order_state(status: str, quantity: int, filled: int, *, is_closed: bool, is_
         return OrderState.CANCELLED
     if filled > 0:
         return OrderState.PARTIALLY_FILLED
-    # a replace that was done or refused leaves the order working, unless it says that it is closed
+    # after a replace that was done or refused the order works on, unless it has a closing time
     if status in _WORKING or (status in _REPLACED and not is_closed):
         return OrderState.SUBMITTED
     return OrderState.PENDING

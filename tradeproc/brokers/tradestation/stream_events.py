@@ -1,8 +1,8 @@
 """Pure: what the objects of a stream mean, one reader a stream, and how a stream can end.
 
-A reader returns the events of one object; a `StreamEnded` among them is the last. Objects of a kind we do not know
-are counted and passed over; a broken bar too (the next snapshot of it comes soon); a broken order or position is told
-as what it is, because what is not told would be taken for absent.
+A reader returns the events of one object; a `StreamEnded` among them is the last. Objects of an unknown kind are
+counted and skipped, and so is a bar that cannot be read, because its next state comes soon. An order or position that
+cannot be read is an event, because without one it would be taken for absent.
 
 Source: TradeStation API v3, "HTTP Streaming" (Heartbeat, StreamStatus, Error), "Stream Orders", "Stream Positions".
 """
@@ -28,13 +28,13 @@ from tradeproc.brokers.tradestation.wire import Foreign, Unreadable, add_positio
 from tradeproc.domain.book import Position
 from tradeproc.domain.units import Contracts, Nanos
 
-# no reconnect mends these: a wrong symbol or account, no right to the data, another logon that took over
+# a reconnect does not help: a wrong symbol or account, no right to the data, or another logon took over
 _FATAL_TITLES = frozenset({"badrequest", "duallogon", "forbidden", "notfound", "invalidsymbol"})
 _FATAL_WORDS = ("invalid symbol", "invalid_symbol", "not entitled", "not_entitled", "invalid account")
 
 
 class Reader(Protocol):
-    """Makes events of the objects of one stream; `skipped` counts what it passed over, `why` is the newest reason."""
+    """Makes events of the objects of one stream; `skipped` counts those it skipped, `why` is the newest reason."""
 
     skipped: int
     why: str
@@ -44,7 +44,7 @@ class Reader(Protocol):
 
 
 class BarReader:
-    """Bars of one contract; `SnapshotEnded` once, behind the bar that ends the history."""
+    """Bars of one contract; `SnapshotEnded` comes once, after the bar that ends the history."""
 
     def __init__(self, code: str, minutes: int) -> None:
         self.skipped, self.why = 0, ""
@@ -91,7 +91,7 @@ class OrderReader:
 
 
 class PositionReader:
-    """Positions of one account; keeps the lots by their ids, because a closed one is told by its id alone."""
+    """Positions of one account; it remembers the lots by id, because a closed one is reported by its id only."""
 
     def __init__(self) -> None:
         self.skipped, self.why = 0, ""
@@ -113,7 +113,7 @@ class PositionReader:
         if isinstance(lot, Foreign):
             return ()
         if not lot_id:
-            # nobody could tell when this lot is closed
+            # without an id, the report that this lot is closed could not be matched to it
             return (
                 StreamedUnreadable(UnreadableRecord("", lot.account, lot.contract, "a position without PositionID")),
             )
@@ -121,7 +121,7 @@ class PositionReader:
         return (self._event_of(lot),)
 
     def _event_of(self, lot: ListedPosition) -> StreamEvent:
-        """What is known of the lot's contract now: nothing while one of its lots cannot be read."""
+        """Return the position of the lot's contract, unreadable while one of its lots cannot be read."""
         same = [other for other in self._lots.values() if other.contract in ("", lot.contract)]
         for other in same:
             if isinstance(other, UnreadableRecord):
@@ -133,7 +133,7 @@ class PositionReader:
 
 
 def _housekeeping(record: Json, now: Nanos) -> Sequence[StreamEvent] | None:
-    """The events of what every stream says of itself; None for a record of its own kind."""
+    """Return the events of an object that every stream may send; None for a record of the stream's own kind."""
     if "Heartbeat" in record:
         return (Beat(now),)
     status = text(record, "StreamStatus").lower()
@@ -149,7 +149,7 @@ def _housekeeping(record: Json, now: Nanos) -> Sequence[StreamEvent] | None:
 
 
 def ended_by_error(record: Json) -> StreamEnded:
-    """Return how an error object ends a stream; after any of them the client has to hang up."""
+    """Return how an error object ends a stream; after any error the client has to close the connection."""
     said, title = trouble(record) or "an error without a name", text(record, "Error").lower()
     if title == "goaway":
         return StreamEnded(said, is_polite=True)
@@ -157,7 +157,7 @@ def ended_by_error(record: Json) -> StreamEnded:
 
 
 def ended_by_status(status: int, body: Json | None) -> StreamEnded:
-    """Return how an answer other than 200 ends a stream before it began; a proxy's page is no word of the broker."""
+    """Return how a status other than 200 ends a stream; only the broker's own error object can make it fatal."""
     if body is None or trouble(body) is None:
         return StreamEnded(f"refused with status {status}")
     ended = ended_by_error(body)

@@ -1,8 +1,8 @@
 """The three streams: bars, orders, positions; each satisfies `contract.Stream`.
 
-A connection yields whole objects (`framing.py`), a reader makes events of them (`stream_events.py`). Silence is
-the time since the last whole object: heartbeats come every five seconds, and bytes that never make an object count
-for nothing.
+A connection yields whole objects (`framing.py`), and a reader makes events of them (`stream_events.py`). Silence is
+the time since the last whole object: heartbeats come every five seconds, and bytes that do not complete an object do
+not end the silence.
 
 Source: TradeStation API v3, "HTTP Streaming", "Stream Bars", "Stream Orders", "Stream Positions".
 """
@@ -36,7 +36,7 @@ from tradeproc.errors import Outage, Refusal
 
 log = logging.getLogger(__name__)
 
-# heartbeats come every 5 s: two were missed, and with that known a silent stream is down within 15 s
+# heartbeats come every 5 s: after this time two are missing, and a silent stream is reported down within 15 s
 SILENCE_SECONDS = 13.0
 _CONNECT_SECONDS = 5.0
 _LARGEST_ERROR = 65_536
@@ -59,7 +59,7 @@ class TradeStationStream:
 
     @property
     def skipped(self) -> int:
-        """Return how many objects told nothing that we know."""
+        """Return how many objects were skipped."""
         return self._reader.skipped
 
     def __iter__(self) -> Iterator[StreamEvent]:
@@ -114,7 +114,7 @@ class TradeStationStream:
         )
 
     def _trace(self, event: str, info: dict[str, Any]) -> None:
-        """Learn of the connection as soon as there is one, so that `close` can hang up before any answer."""
+        """Note the connection as soon as there is one, so that `close` can end it before any answer."""
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
             with self._lock:
                 self._network = info["return_value"]
@@ -142,7 +142,7 @@ class TradeStationStream:
         return StreamEnded("ended in the middle of an object" if framer.has_rest else "ended by the server")
 
     def _say_skipped(self) -> None:
-        """Say the first object that was passed over, and then ever more seldom."""
+        """Log the first skipped object, then the second, the fourth, the eighth and so on."""
         count = self._reader.skipped
         if count & (count - 1) == 0:
             log.warning("stream_skipped count=%d url=%s reason=%s", count, self._url, self._reader.why)
@@ -196,7 +196,7 @@ def _refused(response: httpx.Response) -> StreamEnded:
 
 
 def _hang_up(network: Any) -> None:
-    """Wake the thread that reads: closing a socket does not, shutting it down does, under TLS too."""
+    """End the read of another thread: shutting a socket down does that, also under TLS; closing it does not."""
     found = network.get_extra_info("socket") if network is not None else None
     if isinstance(found, socket.socket):
         with contextlib.suppress(OSError):

@@ -55,7 +55,7 @@ class UnsupportedRoot(Refusal):
 
 
 class TradeStationSymbols:
-    """The symbol adapter; pure, total on the roots of the table above."""
+    """The symbol adapter; pure, and defined for all roots of the table above."""
 
     def to_broker_symbol(self, contract: Contract) -> str:
         """Return TradeStation's symbol of one contract.
@@ -123,9 +123,10 @@ SYMBOLS = TradeStationSymbols()
 
 
 def contract_code(broker_symbol: str) -> str:
-    """Return the canonical code of a symbol the broker told, or the symbol itself marked as one we cannot name.
+    """Return the canonical code of the broker's symbol, or the symbol with a prefix if it has none.
 
-    What the broker holds must stay visible even if we never trade it; the mark cannot be taken for one of our codes.
+    A position must stay visible even if we cannot trade it. The prefix keeps it from being taken for one of our
+    codes.
     """
     try:
         return SYMBOLS.to_contract(broker_symbol).code
@@ -144,11 +145,11 @@ def scale_of(code: str) -> Decimal:
 
 
 def from_wire(price: Decimal, code: str) -> Price:
-    """Return the exchange's price of a price that TradeStation told."""
+    """Return the exchange's price for a price of TradeStation."""
     scale = scale_of(code)
     return Price(price if scale == _ONE else price / scale)
 
 
 def to_wire(price: Decimal, contract: Contract) -> str:
-    """Return a price as TradeStation wants it: a plain decimal string, no padding, no exponent."""
+    """Return a price as TradeStation takes it: a plain decimal string without padding and exponent."""
     return f"{plain(price * _SCALES.get(contract.root, _ONE)):f}"

@@ -1,9 +1,9 @@
-"""Pure readers of TradeStation's accounts, balances, positions and orders; they survive any bytes.
+"""Pure readers of TradeStation's accounts, balances, positions and orders; no input makes them raise.
 
-Each reader takes a JSON object and returns our value, `Foreign` for what is no futures contract (not ours to see), or
-what it could not read: an `UnreadableRecord` stands in the place of its order or position, so that a list with a
-broken record is never shorter than the broker's. A field that is there and makes no sense is never read as 0 or as
-absent: it makes its record unreadable, or the order's `doubt` tells it.
+Each reader takes a JSON object and returns our value, `Foreign` for a record that is no futures contract and that we
+ignore, or what it could not read. An `UnreadableRecord` takes the place of its order or position, so that a list with
+a broken record is never shorter than the broker's. A field with a value that makes no sense is never read as 0 or as
+absent: it makes its record unreadable, or is named in the order's `doubt`.
 
 Source: TradeStation API v3, "Get Accounts", "Get Balances", "Get Positions", "Get Orders" (response schemas).
 """
@@ -46,10 +46,10 @@ _SIDES = {
     "selltoopen": Side.SELL,
     "selltoclose": Side.SELL,
 }
-# no futures; any other word, or none, leaves it to the symbol
+# these are no futures; with any other asset type, or none, the symbol decides
 _SECURITIES = ("STOCK", "STOCKOPTION", "INDEX", "INDEXOPTION", "MUTUALFUND", "MONEYMARKETFUND", "BOND", "EQUITY")
 _OTHER_ASSETS = frozenset({*_SECURITIES, "OPTION", "FUTUREOPTION", "FOREX", "CURRENCYOPTION", "CRYPTO"})
-# the words of a fill; what other words say of one besides may be left over, or not be complete yet
+# statuses that report a fill; with another status, the fields of a fill may be stale or not complete yet
 _FILL_WORDS = frozenset(["FLL", "FLP", "FPR"])
 _TYPES = {
     "market": OrderType.MARKET,
@@ -61,7 +61,7 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A record of something that is no futures contract."""
+    """A record that is no futures contract."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ FOREIGN = Foreign()
 
 
 def records_of(body: Json, key: str) -> Answer[Sequence[Json]]:
-    """Return the raw records of a list answer; unknown when it carries an error. What is no object is an empty one.
+    """Return the raw records of a list answer; unknown if it holds an error. An entry that is no object becomes {}.
 
     An empty list is confirmed empty only because `Errors` is empty too.
     """
@@ -107,7 +107,7 @@ def read_positions(records: Iterable[Json]) -> tuple[ListedPosition, ...]:
 
 
 def read_account(record: Json) -> BrokerAccount:
-    """Return an account; only active futures accounts are tradable, one without an id is shown as what it is."""
+    """Return an account; only active futures accounts are tradable, and one without an id is listed as unreadable."""
     account, kind, status = text(record, "AccountID"), text(record, "AccountType"), text(record, "Status")
     if not account:
         return BrokerAccount("", kind, text(record, "Currency"), is_tradable=False, status="cannot be read")
@@ -116,7 +116,7 @@ def read_account(record: Json) -> BrokerAccount:
 
 
 def read_balance(record: Json, at: Nanos) -> Balance | Unreadable:
-    """Return an account's money; realised and unrealised come from the detail: the day's profit above it misleads."""
+    """Return an account's money; the profits are those of BalanceDetail, as TodaysProfitLoss misleads."""
     account, cash, equity = text(record, "AccountID"), decimal(record, "CashBalance"), decimal(record, "Equity")
     if not account or cash is None or equity is None:
         return Unreadable("a balance without AccountID, CashBalance or Equity")
@@ -138,7 +138,7 @@ def read_balance(record: Json, at: Nanos) -> Balance | Unreadable:
 
 
 def _is_foreign(record: Json, symbol: str) -> bool:
-    """Tell whether a record is of no futures contract; a word that we do not know hides no future from us."""
+    """Tell whether a record is no futures contract; with an unknown asset type the symbol decides."""
     asset = text(record, "AssetType").upper()
     if asset == "FUTURE":
         return False
@@ -146,7 +146,7 @@ def _is_foreign(record: Json, symbol: str) -> bool:
 
 
 def read_position(record: Json) -> Position | Foreign | UnreadableRecord:
-    """Return a position; the sign is `LongShort`'s, since shorts come as a negative quantity or a positive one."""
+    """Return a position; `LongShort` gives the sign, because the quantity of a short may be negative or positive."""
     account, symbol, quantity = text(record, "AccountID"), text(record, "Symbol"), whole(record, "Quantity")
     if not symbol:
         return UnreadableRecord("", account, "", f"a position without Symbol, id {text(record, 'PositionID') or '?'}")
@@ -165,7 +165,7 @@ def read_position(record: Json) -> Position | Foreign | UnreadableRecord:
 
 
 def _position_price(record: Json, code: str) -> Price | None:
-    """The average price of what is held; 0 is a price, unless the position cost something."""
+    """Return the average price of what is held; 0 is a price, unless the total cost says otherwise."""
     average = price(record, "AveragePrice")
     if average is None or (average == 0 and decimal(record, "TotalCost")):
         return None
@@ -178,7 +178,7 @@ def unread_positions(positions: Iterable[object]) -> tuple[UnreadableRecord, ...
 
 
 def add_positions(positions: Iterable[Position]) -> tuple[Position, ...]:
-    """Return one position a contract, should the broker tell one in several lots; flat lots vanish."""
+    """Return one position for each contract, which the broker may report in several lots; flat ones are left out."""
     sums: dict[tuple[str, str], Position] = {}
     for lot in positions:
         held = sums.get((lot.account, lot.contract))
@@ -259,17 +259,17 @@ def _order(record: Json, leg: Json, what: tuple[Side, int], is_final: bool) -> B
 
 
 def _executed(leg: Json, key: str) -> int | None:
-    """A filled quantity, which is never negative."""
+    """Return a filled quantity, None if it is negative or no whole number."""
     quantity = whole(leg, key)
     return quantity if quantity is not None and quantity >= 0 else None
 
 
 def _average(record: Json, leg: Json, terms: tuple[Side, Price | None, Price | None], code: str) -> Price | None:
-    """The average price of the filled part, None when the record does not tell it.
+    """Return the average price of the filled part, None when the record does not tell it.
 
-    "0" stands there while nothing is filled, so zero counts only where the leg, which has a price only when it was
-    filled, says the same, the order's limit allows it and its status speaks of a fill. With any other status it is
-    believed of an order that names a price at or below zero itself.
+    The field is "0" while nothing is filled, so a price of zero needs more proof: the leg, which has a price only
+    after a fill, must say zero too, and the order's limit must allow it. In addition the status must report a fill,
+    or the order must itself have a limit or stop price at or below zero.
     """
     told, of_leg = price(record, "FilledPrice"), price(leg, "ExecutionPrice")
     if told or of_leg:
@@ -285,10 +285,10 @@ def _average(record: Json, leg: Json, terms: tuple[Side, Price | None, Price | N
 
 
 def must_read_again(order: BrokerOrder, record: Json, settled_before: Nanos) -> bool:
-    """Tell whether a second reading has to settle the broker's word for this order, and can by now.
+    """Tell whether this order has to be read again, by its id, and can be by now.
 
-    A replaced order is told as closed for a moment: only an end before `settled_before` is worth believing. A fill
-    without a price is read again at once.
+    A replaced order is reported as closed for a moment, so a doubtful end is read again only if it was before
+    `settled_before`. A fill without a price is read again at once.
     """
     if order.filled and order.average is None:
         return True
@@ -299,14 +299,14 @@ def must_read_again(order: BrokerOrder, record: Json, settled_before: Nanos) -> 
 
 
 def _term(record: Json, key: str, code: str, kind: OrderType | None) -> Price | None:
-    """A limit or stop price; 0 is one where the order's type has such a price, and blank elsewhere."""
+    """Return a limit or stop price; 0 is a price if the order's type has such a price, and blank otherwise."""
     value = price(record, key)
     has_it = kind is not None and (kind.has_limit if key == "LimitPrice" else kind.has_stop)
     return None if value is None or (value == 0 and not has_it) else from_wire(value, code)
 
 
 def _guessed_type(limit: Price | None, stop: Price | None) -> OrderType:
-    """The type of an order whose type we do not know, by the prices it carries."""
+    """Return the type of an order of unknown type by the prices that it has."""
     if stop is not None:
         return OrderType.STOP if limit is None else OrderType.STOP_LIMIT
     return OrderType.MARKET if limit is None else OrderType.LIMIT
