@@ -7,7 +7,7 @@
     whole_desk.py    what needs a running desk: desk.py starts one in a temporary home, processes.py asks the kernel
     hot_path.py      candle to order; every_bar.py is the strategy, sink.py where orders arrive, baseline.py bare hops
     recovery.py      kill -9 until trading again, against bare.py; in_and_out.py is the strategy, wellness.py the end
-    detection.py     how long a hang and a silence last
+    detection.py     how long it takes to notice a hang or a silent stream
 
-Never imported by a trading process: polars, pandas and psutil live here only. Start reading at __main__.py.
+No trading process imports this package; polars and pandas are imported only here. Start reading at __main__.py.
 """

@@ -22,7 +22,7 @@ from tradeproc.procs.__main__ import module_of
 LOOK_SECONDS = 0.02
 _SECONDS = 60.0
 _STREAMS = ("tradeproc.brokers.tradestation.streams",)
-# what a kind imports only once it runs, because it depends on its broker or its session
+# modules that a kind imports only after its start, because they depend on its broker or its session
 LATER: dict[str, tuple[str, ...]] = {
     "tokens": ("tradeproc.brokers.tradestation.authorization",),
     "link": (
@@ -65,10 +65,10 @@ class BareDesk:
             return 0
 
     def wait(self, kind: str, killed: int) -> None:
-        """Wait until a program is up that is not the killed one.
+        """Wait until a process of a program is up that is not the killed one.
 
         Raises:
-            BenchFailed: it does not come.
+            BenchFailed: none comes up in time.
         """
         deadline = time.monotonic() + _SECONDS
         while self.pid(kind) in (0, killed):
@@ -87,7 +87,7 @@ class BareDesk:
 
 @contextmanager
 def bare_desk(kinds: Sequence[str]) -> Iterator[BareDesk]:
-    """Run a bare supervisord in a temporary folder, and leave nothing of it."""
+    """Run a bare supervisord in a temporary folder, which is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         places = {"folder": folder, "python": sys.executable}

@@ -1,4 +1,4 @@
-"""The bus against bare pyzmq: messages a second from one process to another, taking turns, medians."""
+"""The bus against bare pyzmq: messages a second between two processes; both take turns, and medians are compared."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Bulk candles against polars and pandas: the same ticks, the same one-minute bars, taking turns, medians."""
+"""Bulk candles against polars and pandas: one-minute bars of the same ticks, in turns; medians are compared."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -56,7 +56,7 @@ def made_ticks(size: int) -> TickArrays:
 
 
 def polars_frame(ticks: TickArrays) -> Any:
-    """Return the ticks as polars likes them best: times typed and known to be sorted."""
+    """Return the ticks in polars' fastest form: times have their type and are marked as sorted."""
     columns = {"at": ticks.at.astype("datetime64[ns]"), "price": ticks.prices, "size": ticks.sizes}
     return pl.DataFrame(columns).set_sorted("at")
 

@@ -32,7 +32,7 @@ _SECONDS = 90.0
 
 
 class TemporaryDesk(TapeDesk):
-    """A desk, which `desk` asks as tradectl does, the sink before its local broker, and its only session."""
+    """A desk with one session and a sink before its local broker; `desk` asks its processes as tradectl does."""
 
     def __init__(self, home: Home, speed: float) -> None:
         super().__init__(home.root, speed=speed, history_minutes=HISTORY_MINUTES, tape=_TAPE)
@@ -71,7 +71,8 @@ class TemporaryDesk(TapeDesk):
             "environment": "paper",
             "limits": {"max_order": 5, "max_position": 5},
         }
-        # the key makes it safe to ask again: a keeper that has just begun may not know the accounts yet
+        # the first tries may fail, because a keeper just started may not know the accounts; the key makes a repeat
+        # safe
         created = {"spec": spec, "key": "bench"}
         wait_until("the session exists", lambda: self._note_session(created), _SECONDS)
         self.desk.ask(KEEPER, "start", {"session": self.session}, seconds=30.0)

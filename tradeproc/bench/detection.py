@@ -27,7 +27,7 @@ _LONGEST_SECONDS = 60.0
 
 
 def measure_detection(desk: TemporaryDesk, wellness: Wellness) -> Measured:
-    """Let all streams fall silent, stop two processes in their tracks, then let a strategy compute for ever."""
+    """Let all streams fall silent, stop two processes with SIGSTOP, then let a strategy compute for ever."""
     pids = {program.process: program.pid for program in desk.desk.supervisor.processes()}
     trader, link = names.trader(desk.session), names.link(LOGIN)
     with Client(desk.desk.directory) as client, ThreadPoolExecutor(len(STREAMS) + 2) as lanes:
@@ -48,7 +48,7 @@ def _until_down(desk: TemporaryDesk, client: Client, stream: str) -> float:
     """Silence a stream and return the seconds until its feed says that it is down."""
     began: float | None = None
     for envelope in client.tail(STREAMS[stream], "", idle=_LONGEST_SECONDS):
-        if began is None:  # something was heard, so we will hear the rest too
+        if began is None:  # a first message shows that the subscription works
             began = time.monotonic()
             desk.broker.fault("stall", target=stream, count=1)
         elif envelope.topic == STREAM.name and STREAM.codec.read(envelope.body).state == "down":

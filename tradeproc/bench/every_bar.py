@@ -35,5 +35,5 @@ class EveryBar:
 
 
 def price_of(opened_at: int) -> float:
-    """Return the price of the order that belongs to a candle; 8,000 candles in a row have different ones."""
+    """Return the price of the order that belongs to a candle; it repeats only after 8,000 minutes."""
     return FAR_BELOW + TICK * (opened_at // MINUTE % KEYS)

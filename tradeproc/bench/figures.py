@@ -1,4 +1,4 @@
-"""What a measurement hands over: rows for the table, and values under keys that stay the same between versions."""
+"""The result of a measurement: rows for the table, and values under keys that stay the same between versions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ class BenchFailed(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. `goal` is empty when there is none, `is_met` then says nothing."""
+    """One line of the table. An empty `goal` means that there is none, and then `is_met` has no meaning."""
 
     what: str
     ours: str

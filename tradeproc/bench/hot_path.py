@@ -36,7 +36,7 @@ _BASELINE_PRICE = 5000.0
 
 
 class ArrivalTimes:
-    """When what was published, and when what arrived, by the price that tells them apart."""
+    """The times of publishing and of arrival, by the price that identifies each candle and its order."""
 
     def __init__(self) -> None:
         self.published: dict[str, dict[float, int]] = {"order": {}, "baseline": {}, "durable": {}}
@@ -119,7 +119,7 @@ def _take_turns(
 
 
 class FeedSubscriber:
-    """Hears when the feed published which closed candle; reads only when told to, so that it costs ours nothing."""
+    """Notes when the feed published each closed candle; it reads after the run, so as not to slow the desk."""
 
     def __init__(self, context: "zmq.Context[Any]", desk: TemporaryDesk) -> None:
         self._socket: zmq.Socket[bytes] = context.socket(zmq.SUB)
@@ -128,7 +128,7 @@ class FeedSubscriber:
         self._socket.setsockopt(zmq.SUBSCRIBE, b"candle")
 
     def read(self, arrivals: "ArrivalTimes") -> None:
-        """Take what has come since."""
+        """Read all that has arrived."""
         while self._socket.poll(0):
             envelope = decode_published(FEED, self._socket.recv_multipart())
             if envelope.body["closed"] and not envelope.body["history"]:

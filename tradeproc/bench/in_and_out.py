@@ -9,7 +9,7 @@ from tradeproc.strategies.contract import NOTHING, ClosePosition, Decision, Subm
 
 MINUTE = 60_000_000_000
 FAR_TICKS = 200
-# a file of this name in the home lets the next candle never end; it is renamed when that begins
+# with a file of the first name in the home, the strategy hangs at its next candle, and first renames the file
 HANG, HANGS = "hang", "hangs"
 
 

@@ -1,8 +1,8 @@
 """The publishing and hearing processes of the bus measurement: one pair on our node, one on bare pyzmq.
 
-Both send the same JSON body and use the same flow control: the hearer asks for a batch whenever one has come whole,
-and two are under way. Run as `python -m tradeproc.bench.pairs <kind> <folder> <messages>`; a hearer prints its
-rate in messages a second.
+Both send the same JSON body and use the same flow control: the hearer asks for a batch whenever one is complete, so
+that two are always under way. Run as `python -m tradeproc.bench.pairs <kind> <folder> <messages>`; a hearer prints
+its rate in messages a second.
 """
 
 import sys
@@ -45,7 +45,7 @@ STOP: Method[NoBody, NoBody] = Method("stop", NoBody, NoBody, ("talker",))
 
 
 class Meter:
-    """Counts messages, a whole number of batches, and says when one is whole; its clock starts with the second."""
+    """Counts messages and tells when a batch is complete; its clock starts with the second batch."""
 
     def __init__(self, messages: int) -> None:
         self.messages, self.count, self._began = messages, 0, 0.0

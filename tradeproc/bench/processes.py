@@ -8,9 +8,9 @@ _MILLION = 1_000_000
 
 
 def private_mb(pid: int) -> float:
-    """Return the memory that a process has for itself alone, in MB: what would be free if it ended.
+    """Return the private memory of a process in MB: what would become free if it ended.
 
-    Only root may look into the memory of a process that holds tokens; for others it is what is resident, less files.
+    Only root may read this of a process that holds tokens; for others it is the resident memory less the shared.
 
     Raises:
         OSError: there is no such process.

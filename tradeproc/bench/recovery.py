@@ -1,7 +1,7 @@
 """Recovery: `kill -9` of each kind of process of a desk that trades → reconciled and trading again.
 
-The reference is bare supervisord in the same minutes: kill, and wait for a process with the same imports. Then what
-does not die is made to hang, and streams fall silent (`detection.py`).
+The reference is bare supervisord in the same minutes: kill, and wait for a new process with the same imports. After
+that, processes are made to hang and streams to fall silent (`detection.py`).
 """
 
 import os
@@ -28,7 +28,8 @@ GOAL_SECONDS, GOAL_RATIO = 3.0, 1.5
 SPEED = 60.0
 STRATEGY = "tradeproc.bench.in_and_out:InAndOut"
 _ORDER_SECONDS = 20.0
-# five deaths of a session in a minute are too often for its warden: two a round, and a round takes this long
+# a round kills two processes of the session; a round of this length stays below five deaths a minute, at which the
+# warden gives up
 _ROUND_SECONDS = 30.0
 
 
@@ -51,7 +52,7 @@ class SinkArrivals:
         """Return when an order arrived after `since`.
 
         Raises:
-            BenchFailed: none did; the desk only looked well.
+            BenchFailed: none did, although the desk looked well.
         """
         with self._news:
             if not self._news.wait_for(lambda: self._last > since, _ORDER_SECONDS):

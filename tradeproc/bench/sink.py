@@ -42,7 +42,7 @@ class Notes:
 
     @property
     def is_baseline(self) -> bool:
-        """Tell whether the request under way is none of the broker's."""
+        """Tell whether the request under way belongs to a baseline, so that it is not passed on."""
         return self._kind in _BASELINES
 
 

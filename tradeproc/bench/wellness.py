@@ -1,4 +1,4 @@
-"""When a desk is well: every process ready, nobody's copy older than its source, and the session may trade."""
+"""When a desk is well: every process is ready, has heard the newest life of its feeds, and the session may trade."""
 
 import time
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from tradeproc.protocol.trader_messages import ASK_STATE, SessionState
 LOOK_SECONDS = 0.02
 _ANSWER_SECONDS = 0.1
 _LONGEST_SECONDS = 90.0
-# the second is the strategy's own doing: a session that leaves a position trades
+# the second is a normal state too: the strategy is leaving a position
 _AT_WORK = ("allowed", "the position is being closed")
 
 
@@ -66,7 +66,7 @@ class Wellness:
 
 
 def _stale(statuses: Mapping[str, Status]) -> str:
-    """Return whose copy is of a former life of its feed."""
+    """Return which process has not heard the present life of a feed yet, empty if none."""
     epochs = {ProcessName(process).kind: status.epoch for process, status in statuses.items()}
     for process, status in statuses.items():
         for key, epoch in status.statistics.items():
@@ -77,7 +77,7 @@ def _stale(statuses: Mapping[str, Status]) -> str:
 
 
 def _idle(trader: str, told: SessionState) -> str:
-    """Return why the trader would not trade now."""
+    """Return why the trader would not trade now, empty if it would."""
     if told.entries not in _AT_WORK:
         return f"{trader}: {told.entries}"
     has = {"warm": told.warm, "reconciled": told.reconciled, "lease": told.lease}

@@ -34,10 +34,10 @@ from tradeproc.testing.waiting import Late, wait_until
 
 LOG = "log"
 ACCOUNTS = tuple(f"SIM{number:07}F" for number in range(1, 100))
-"""Accounts enough for each test of the suite to have a fresh one."""
+"""Enough accounts for each test of the suite to use a new one."""
 _START_SECONDS, _STOP_SECONDS = 60.0, 10.0
 _PLACE = "place"
-# a trouble and the local broker's word for it
+# each trouble with the fault of the local broker that makes it, and the target of that fault
 _FAULTS = {
     InducedTrouble.ANSWER_LOST: ("accept_then_time_out", _PLACE),
     InducedTrouble.ANSWER_SPOILED: ("html", _PLACE),
@@ -66,7 +66,7 @@ class RunningBroker:
 
     @property
     def pid(self) -> int:
-        """Return the process to kill, should a test want to."""
+        """Return the process id, for a test that kills the broker."""
         return self._process.pid
 
     def token(self) -> str:
@@ -86,7 +86,7 @@ class RunningBroker:
         return (self.folder / LOG).read_text()
 
     def kill(self) -> None:
-        """Kill it as a power cut would."""
+        """Kill it with SIGKILL."""
         self._process.kill()
         self._process.wait()
 
@@ -162,7 +162,7 @@ class LocalTokens:
         self._token = running.token()
 
     def token(self, _seconds: float = TOKEN_SECONDS, /) -> str:
-        """Return the token of now."""
+        """Return the present token."""
         return self._token
 
     def refused(self, token: str) -> None:
@@ -191,7 +191,7 @@ class OverLocalBroker:
         self._last_price = self._ask_last_price()
 
     def _ask_last_price(self) -> Price:
-        # asked of a broker that has data, because the one under test may have none
+        # asked through an adapter with data, because the broker under test may serve none
         source = broker_of("tradestation").data_source(self.login, self.tokens)
         try:
             match source.history(self.contract, 1, 1):
@@ -203,14 +203,14 @@ class OverLocalBroker:
             source.shutdown()
 
     def last_price(self) -> Price:
-        """Return the close of the newest bar when this was made; the market of the suite stands still."""
+        """Return the close of the newest bar at the time this object was made; the suite's market stands still."""
         return self._last_price
 
     def make(self, trouble: InducedTrouble) -> None:
-        """Order a trouble for this account alone."""
+        """Set a trouble that hits only this account."""
         name, target = _FAULTS[trouble]
         self._running.control.fault(name, target=target, account=self.account)
 
     def orders_taken(self) -> int:
-        """Return how many orders of this account stand in the books of the local broker."""
+        """Return how many orders of this account are in the books of the local broker."""
         return sum(order["account"] == self.account for order in self._running.control.ledger()["orders"])

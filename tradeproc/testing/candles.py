@@ -1,4 +1,4 @@
-"""Candles and tapes out of a few numbers: one valid thing, of which the caller overrides what matters."""
+"""Candles and tapes from a few numbers: each builder makes a valid value, and the caller overrides what matters."""
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal

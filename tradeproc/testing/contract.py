@@ -4,8 +4,8 @@
         @pytest.fixture
         def desk(self) -> Iterator[BrokerUnderTest]: ...
 
-The fixture yields a `BrokerUnderTest` (`under_test.py`): the broker, a login to a far side of its own, and a hand on
-that far side, which makes the troubles. What a broker declares not to be is not asked of it: those tests are skipped.
+The fixture yields a `BrokerUnderTest` (`under_test.py`): the broker, a login to a server of its own, and methods that
+make troubles at that server. Tests of parts that a broker declares not to have are skipped.
 `examples/test_csv_broker.py` is a small broker with its test. The suite needs the extra `testing`
 (`pip install 'tradeproc[testing]'`).
 """

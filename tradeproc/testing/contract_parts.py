@@ -1,6 +1,7 @@
 """What the contract suite asks and sends: requests of all kinds, and answers that must be known or accepted.
 
-Pure but for `pytest.skip`, which is how a broker that declares not to be a half of one passes over that half's tests.
+Pure, except for `pytest.skip`, which skips the tests of data or accounts for a broker that declares not to have
+these.
 """
 
 from collections.abc import Sequence

@@ -5,8 +5,8 @@
         desk.broker.speed(60.0)
         wait_for("a fill", lambda: desk.fills(session))
 
-The home is a temporary folder. The desk ends with the block, whatever happened in it, and nothing of it is left. It
-takes some seconds to come up, so share one among the tests of a module. Needs a checkout and the extra `testing`.
+The home is a temporary folder. The desk is stopped and its home removed at the end of the block, also after an error.
+Starting it takes some seconds, so share one among the tests of a module. Needs a checkout and the extra `testing`.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ T = TypeVar("T")
 ACCOUNTS = ["SIM0000001F", "SIM0000002F", "SIM0000003F"]
 ACCOUNT = ACCOUNTS[0]
 GENEROUS = 60.0
-# of a desk that comes up, or that a test has broken
+# errors of a desk that is starting, or that a test has broken
 _NOT_YET = (TradeprocError, psycopg.Error, OSError, LookupError)
 
 
@@ -87,7 +87,7 @@ class TapeDesk:
         database: str = "",
         tape: str = "shipped",
     ) -> None:
-        # whose local broker it is: another desk's, where two share one
+        # the home of the local broker: another desk's, where two desks share one
         self.home = self.broker_home = Home(folder)
         self.port = free_port()
         self.environment = environment_of(self.home, database)
@@ -137,7 +137,7 @@ class TapeDesk:
         return self.ask(names.KEEPER, "sessions", {}) is not None
 
     def boot(self) -> None:
-        """Start supervisord as our child; a former one has ended or is about to."""
+        """Start supervisord as our child; if there was one before, wait for its end first."""
         if self.supervisord is not None:
             self.supervisord.wait(GENEROUS)
         with (self.home.log / "supervisord.out").open("ab") as output:
@@ -155,7 +155,7 @@ class TapeDesk:
             )
 
     def down(self) -> None:
-        """Stop everything in an orderly way, and by force what does not stop, which fails the test."""
+        """Stop everything in an orderly way; kill what does not stop, and fail the test then."""
         if self.supervisord is None:
             return
         family: list[Any] = []
@@ -187,7 +187,7 @@ class TapeDesk:
         assert not alive, [(process.pid, process.cmdline()) for process in alive]
 
     def cut_power(self) -> None:
-        """Kill supervisord and everything under it at once, as the end of the machine would."""
+        """Kill supervisord and all its descendants at once, as a loss of power does."""
         assert self.supervisord is not None
         everything = psutil.Process(self.supervisord.pid).children(recursive=True)
         self.supervisord.kill()
@@ -299,7 +299,7 @@ class TapeDesk:
         return LocalBroker(f"http://127.0.0.1:{self.port}", key_file_of(self.broker_home))
 
     def programs(self) -> list[Program]:
-        """Return what supervisord has."""
+        """Return the programs that supervisord knows."""
         return Supervisor(self.home).processes()
 
     def pid(self, process: str) -> int:

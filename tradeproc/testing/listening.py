@@ -1,4 +1,4 @@
-"""Listening to a stream in a thread of its own, and waiting for a condition instead of sleeping."""
+"""Reads a stream in a thread of its own, so that a test can wait for an event instead of sleeping."""
 
 import threading
 from collections.abc import Callable, Iterator

@@ -1,6 +1,6 @@
-"""Homes and processes that exist for the length of a test: made from the shipped configuration, and gone afterwards.
+"""Homes and processes for the length of a test, made from the shipped configuration and removed afterwards.
 
-`Child` is one process of `tradeproc.procs` without supervisord: started, asked for its words, killed at any moment.
+`Child` is one process of `tradeproc.procs` without supervisord; a test can start it, read its log and kill it.
 Needs a checkout, because `supervisord.conf` and `conf/` are not installed with the package.
 """
 
@@ -28,7 +28,7 @@ _END_SECONDS = 60.0
 
 @contextlib.contextmanager
 def temporary_home() -> Iterator[Home]:
-    """Make an empty home that nobody but us may enter; its path is short enough for sockets."""
+    """Make an empty home that only our user may enter; its path is short enough for sockets."""
     folder = Path(tempfile.mkdtemp(prefix="tp-"))
     home = Home(folder)
     try:
@@ -48,7 +48,7 @@ def furnish(home: Home, **settings: object) -> None:
 
 
 def configure(home: Home, **settings: object) -> None:
-    """Set keys of a home's `tradeproc.toml`, wherever they stand in it; texts, numbers and lists of texts."""
+    """Set keys of a home's `tradeproc.toml` in every section that has them; texts, numbers and lists of texts."""
     file = home.conf / "tradeproc.toml"
     lines = []
     for line in file.read_text().splitlines():
@@ -58,7 +58,7 @@ def configure(home: Home, **settings: object) -> None:
 
 
 def environment_of(home: Home, database: str = "") -> dict[str, str]:
-    """Return our environment for a process of a home, without what names our own desk.
+    """Return our environment for a process of a home, without the variables of our own desk.
 
     `database` is the url of an external database, empty for the embedded one of the home.
     """
@@ -102,7 +102,7 @@ class Child:
         return self.popen.poll() is None
 
     def said(self) -> str:
-        """Return what it has said, not what earlier ones with the same log said before."""
+        """Return what it has logged, without what earlier processes wrote into the same log."""
         with self.log.open("rb") as log:
             log.seek(self._said_before)
             return log.read().decode(errors="replace")
@@ -119,7 +119,7 @@ class Child:
 
 
 def kill(*children: Child) -> None:
-    """Kill processes and all that they started, as a loss of power does: at once, and none can say goodbye."""
+    """Kill processes and all their descendants with SIGKILL, as a loss of power does."""
     dying: list[Any] = [psutil.Process(child.popen.pid) for child in children if child.is_alive]
     for process in list(dying):
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -3,9 +3,9 @@
     run = StrategyRun(ThreeInARow(), count=2)
     assert run.over(candles([100, 101, 102])) == [NOTHING, NOTHING, SubmitBracket(...)]
 
-The run checks arguments and decisions at the same door as a trader does, so that what a trader would count as a
-failed bar fails the test. It fills nothing: it is no exchange. The test says what came of a decision by setting
-`position`, `average` and `orders`, and goes on.
+The run checks arguments and decisions with the same functions as a trader, so that a return value that a trader would
+count as a failed bar fails the test. It has no exchange and fills no order. The test itself sets `position`,
+`average` and `orders` to the result of a decision, and goes on.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""How the suite drives a broker: what an adapter has to bring along to be run through it."""
+"""What an author has to provide for a broker, so that the contract suite can test it."""
 
 from enum import StrEnum
 from typing import Protocol
@@ -9,9 +9,9 @@ from tradeproc.domain.units import Price
 
 
 class InducedTrouble(StrEnum):
-    """What can be made to go wrong at the far side, each for the next thing that it can hit.
+    """What can be made to go wrong at the broker's server, each for the next operation or stream that it can hit.
 
-    The comments say what the contract then promises.
+    The comments say what the contract requires then.
     """
 
     ANSWER_LOST = "an order operation is done but its answer never comes"  # Unanswered, was_sent
@@ -31,7 +31,7 @@ class CountedTokens(TokenSource, Protocol):
 
 
 class BrokerUnderTest(Protocol):
-    """A broker, a login to a server of its own, and a hand on that server.
+    """A broker, a login to a server of its own, and methods that control that server.
 
     `account` is fresh for each test: no orders, no position. The market of `contract` is open, has a last price,
     and need not move.
@@ -50,10 +50,10 @@ class BrokerUnderTest(Protocol):
         """Return the last traded price; a market order fills near it at once."""
 
     def make(self, trouble: InducedTrouble) -> None:
-        """Order a trouble for the next operation, question or stream that it can hit."""
+        """Set a trouble for the next operation, question or stream that it can hit."""
 
     def orders_taken(self) -> int:
-        """Return how many orders of the account the far side has on its own books."""
+        """Return how many orders of the account the server itself has recorded."""
 
 
 def unreachable(login: Login) -> Login:

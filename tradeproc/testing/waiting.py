@@ -1,7 +1,7 @@
-"""Wait for what must come true: on a condition, never for a time.
+"""Wait for a condition, never for a fixed time.
 
-That something does not happen is shown by a later event that could not have come before it: wait for the later event,
-then look. Sleeping and looking once shows nothing: a slow machine makes it pass, whatever is wrong.
+To show that something does not happen, wait for a later event that could only come after it, then look. Sleeping and
+then looking proves nothing, because on a slow machine the test would pass even if the event came later.
 """
 
 import time
@@ -27,11 +27,10 @@ def wait_until(
 ) -> T:
     """Return the first true value of `condition` within a generous deadline.
 
-    It is asked every `every` seconds; an error of `not_yet` while asking counts as not yet true, any other ends the
-    wait.
+    It is evaluated every `every` seconds. An error of `not_yet` counts as not yet true, any other ends the wait.
 
     Raises:
-        Late: it did not come true; the text has what was seen last.
+        Late: it did not become true; the text has the last value or error.
     """
     end = time.monotonic() + seconds
     seen: object = None
