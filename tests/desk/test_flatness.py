@@ -10,7 +10,13 @@ from tests.desk.states import STOP, told
 from tradeproc.bus.codec import Body
 from tradeproc.desk.flatness import not_flat_yet
 from tradeproc.desk.installation import Desk
+from tradeproc.errors import Outage
 from tradeproc.home import Home
+
+
+class Gone(Outage):
+    """What the asker of a trader that died learns."""
+
 
 HELD = told(position=1, closing=True)
 FLAT = told()
@@ -32,7 +38,8 @@ def left(desk: Desk, *states: Body, seconds: float = 0.0) -> list[tuple[int, str
         return coming.pop(0) if len(coming) > 1 else coming[0]
 
     with acting(desk.home.sockets, "session-7.trader", {"state": answer}):
-        found = not_flat_yet(desk, [7], seconds)
+        found, silent = not_flat_yet(desk, [7], seconds)
+    assert silent == []
     return [(position.position, why) for position, why in found.values()]
 
 
@@ -60,5 +67,19 @@ def test_what_is_not_flat_is_named_with_what_its_trader_says(
     assert left(desk, state) == [expected]
 
 
-def test_a_trader_that_does_not_answer_has_its_own_line_elsewhere(desk: Desk) -> None:
-    assert not_flat_yet(desk, [8], 0.0) == {}
+def test_a_trader_that_does_not_answer_is_not_taken_for_flat(desk: Desk) -> None:
+    assert not_flat_yet(desk, [8], 0.0) == ({}, [8])
+
+
+def test_a_trader_that_was_not_flat_and_answers_no_more_is_not_taken_for_flat(desk: Desk) -> None:
+    asked = 0
+
+    def once(_: Body) -> Body:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            raise Gone("killed as hung")
+        return HELD
+
+    with acting(desk.home.sockets, "session-7.trader", {"state": once}):
+        assert not_flat_yet(desk, [7], 0.5) == ({}, [7])

@@ -17,26 +17,33 @@ FLAT_SECONDS = 12.0
 _ASK_SECONDS, _PAUSE_SECONDS = 2.0, 0.2
 
 
-def not_flat_yet(desk: Desk, sessions: Collection[int], seconds: float = FLAT_SECONDS) -> dict[int, tuple[Open, str]]:
-    """Wait until the traders of these sessions are flat and nothing of theirs works; return those that are not.
+def not_flat_yet(
+    desk: Desk, sessions: Collection[int], seconds: float = FLAT_SECONDS
+) -> tuple[dict[int, tuple[Open, str]], list[int]]:
+    """Wait until the traders of these sessions are flat and nothing of theirs works.
 
-    Each comes with its trader's own summary. A trader that does not answer is reported elsewhere.
+    Returns those that are not, each with its trader's own summary, and those whose trader does not answer: it may
+    have died with the closing, so nobody knows whether they are flat.
     """
     left = dict.fromkeys(sessions)
     found: dict[int, tuple[Open, str]] = {}
+    silent: dict[int, None] = {}
     deadline = time.monotonic() + seconds
     while left:
         for session in list(left):
             state = _state(desk, session)
-            if state is None or not _is_open(state):
+            found.pop(session, None)
+            silent.pop(session, None)
+            if state is None:
+                silent[session] = None
+            elif _is_open(state):
+                found[session] = (Open(session, state.contract, state.position, TRADER), _why(state))
+            else:
                 left.pop(session)
-                found.pop(session, None)
-                continue
-            found[session] = (Open(session, state.contract, state.position, TRADER), _why(state))
         if time.monotonic() > deadline:
             break
         time.sleep(_PAUSE_SECONDS if left else 0)
-    return found
+    return found, list(silent)
 
 
 def _state(desk: Desk, session: int) -> SessionState | None:

@@ -67,7 +67,8 @@ def command(desk: Desk, arguments: Namespace) -> Outcome:
     if name == "flatten":
         left, unknown = _left(desk, session, answer)
         lines += [Text(f"  {not_flat(each)}", style="red") for each in left]
-        closing = not_flat_yet(desk, [heard.session for heard in answer.sessions if heard.ok])
+        closing, silent = not_flat_yet(desk, [heard.session for heard in answer.sessions if heard.ok])
+        unknown = "; ".join([unknown] * bool(unknown) + [_silent(number) for number in silent])
         lines += [Text(f"  {_still_closing(*each)}", style="red") for each in closing.values()]
         left += [each for each, _ in closing.values()]
         value |= {"not_flat": [each.to_dict() for each in left], "unknown": unknown}
@@ -102,6 +103,12 @@ def _still_closing(position: Open, why: str) -> str:
     """Return the line about a position that its trader has not closed yet."""
     look = f"scripts/tradectl session show {position.session}"
     return f"session {position.session}: NOT flat yet: {position}; its trader goes on: {why}; {look}"
+
+
+def _silent(session: int) -> str:
+    """Return the line about a trader that heard the command and does not answer since: it may have died with it."""
+    look = f"scripts/tradectl session show {session}"
+    return f"session {session}: not known to be flat: its trader heard it and does not answer since; {look}"
 
 
 def _left(desk: Desk, session: int | None, answer: Thrown) -> tuple[list[Open], str]:
