@@ -11,7 +11,7 @@ from tradeproc.bus.addresses import Directory
 from tradeproc.bus.codec import Body, ReplyStatus, decode_request, encode_published, encode_reply
 from tradeproc.bus.follow import Follow
 from tradeproc.bus.node import Node
-from tradeproc.domain.messages import BadMessage
+from tradeproc.protocol.codec import BadMessage
 
 Start = Callable[..., Actor]
 

@@ -6,11 +6,11 @@ from typing import Any
 import zmq
 
 from tests.actor import Actor
+from tests.bodies import position_from_body
 from tests.bus.conftest import Bare, wait_until
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.codec import Envelope, encode_published
 from tradeproc.bus.node import Node
-from tradeproc.domain.shapes import POSITION
 
 Start = Callable[..., Actor]
 HOUR = 3600.0
@@ -186,7 +186,7 @@ def test_a_message_that_a_listener_refuses_is_counted_and_the_next_one_heard(sta
     started = list[str]()
 
     def refuse(envelope: Envelope) -> None:
-        POSITION.decode(envelope.body)
+        position_from_body(envelope.body)
 
     def prepare(node: Node) -> None:
         node.subscribe("core.pub", "t", refuse, started.append)

@@ -15,9 +15,9 @@ from typing import Any
 import psutil
 import pytest
 
+from tests import bodies
 from tests.drills.desk import Desk, is_over
 from tests.drills.long_tape import write_tape
-from tradeproc.domain import messages
 from tradeproc.domain.broker_orders import BracketRequest, OrderRequest
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.orders import OrderRole, OrderType, Side
@@ -195,7 +195,7 @@ def flood(desk: Desk, brackets: int) -> None:
             )
             for name, side, kind, price in parts
         )
-        request = messages.request_to_body(BracketRequest(entry, stop, target))
+        request = bodies.request_to_body(BracketRequest(entry, stop, target))
         told = desk.ask(LINK, "submit", {"account": ACCOUNT, "request": request}, 15.0)
         cancel = {"account": ACCOUNT, "broker_id": told["broker_ids"][entry.id]}
         assert desk.ask(LINK, "cancel", cancel, 15.0)["outcome"] == "accepted"
@@ -232,7 +232,7 @@ def test_a_position_closed_by_hand_is_booked_as_the_broker_has_it_and_stays_clos
         OrderType.MARKET,
         OrderRole.EXIT,
     )
-    body = {"account": ACCOUNT, "request": messages.request_to_body(by_hand)}
+    body = {"account": ACCOUNT, "request": bodies.request_to_body(by_hand)}
     assert holding.ask(LINK, "submit", body, 15.0)["outcome"] == "accepted"
 
     wait_for("it is latched", lambda: holding.state(1)["trading_state"] == "reducing")

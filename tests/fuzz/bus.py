@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import zmq
 
+from tests import bodies as m
 from tests.brokers.tradestation import examples
 from tests.fuzz import mutations
 from tests.fuzz.harness import Target
@@ -21,15 +22,14 @@ from tradeproc.bus.requests import Answered, NoAnswer, RequestWasRefused, to_rep
 from tradeproc.bus.serving import RequestServer, typed
 from tradeproc.bus.subscriptions import Subscriptions
 from tradeproc.clock import monotonic_ns
-from tradeproc.domain import messages as m
-from tradeproc.domain import shapes
 from tradeproc.domain.answers import Known
 from tradeproc.domain.broker_orders import Accepted, BrokerOrder
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.forms import BadMessage
 from tradeproc.domain.orders import OrderState, OrderType, Side
 from tradeproc.domain.units import Contracts, Nanos
-from tradeproc.protocol.link_messages import HISTORY, MOST_CANDLES, HistoryQuestion
+from tradeproc.protocol.feed_messages import CANDLE
+from tradeproc.protocol.link_messages import HISTORY, MOST_CANDLES, ORDERS, HistoryQuestion
 from tradeproc.supervision.listener import BadProtocol, EventReader
 
 _BODY = orjson.dumps({"topics": {"candle": 3, "order": 1}, "state": "ready", "at": 1, "pid": 7})
@@ -227,9 +227,9 @@ _VALUES: tuple[tuple[Any, Callable[[Any], Any], Callable[[Any], Any]], ...] = (
     (m.outcome_to_body(Accepted({"a1": "1"})), m.outcome_from_body, m.outcome_to_body),
     ({"outcome": "unanswered", "reason": "x", "was_sent": True}, m.outcome_from_body, m.outcome_to_body),
     (
-        m.answer_to_body(Known([_ORDER]), m.each(m.broker_order_to_body)),
-        lambda body: m.answer_from_body(body, m.each(m.broker_order_from_body)),
-        lambda answer: m.answer_to_body(answer, m.each(m.broker_order_to_body)),
+        ORDERS.answer_codec.plain(Known((_ORDER,))),
+        ORDERS.answer_codec.read,
+        ORDERS.answer_codec.plain,
     ),
     (
         {"account": "SIM", "contract": "ESH26", "quantity": -1, "average": "5311.75"},
@@ -238,12 +238,12 @@ _VALUES: tuple[tuple[Any, Callable[[Any], Any], Callable[[Any], Any]], ...] = (
     ),
     (
         {
-            **dict.fromkeys(("opened_at", "closed_at", "volume", "ticks"), 1),
+            **dict.fromkeys(("opened_at", "closed_at", "volume", "ticks", "minutes"), 1),
             **dict.fromkeys(("open", "high", "low", "close"), 5312.25),
-            "closed": True,
+            **{"closed": True, "contract": "ESH26"},
         },
-        m.candle_from_body,
-        shapes.CANDLE.encode,
+        CANDLE.codec.read,
+        CANDLE.codec.plain,
     ),
     (
         {"contract": "ESH26", "broker_symbol": "ESH26", "tick_size": "0.25", "point_value": "50", "currency": "USD"}

@@ -8,6 +8,8 @@ from typing import Any
 import orjson
 from oauthlib.oauth2 import WebApplicationClient
 
+from tests import bodies
+from tests.bodies import outcome_from_body, outcome_to_body
 from tests.brokers.tradestation import examples
 from tests.fuzz import mutations
 from tests.fuzz.harness import Target
@@ -25,13 +27,14 @@ from tradeproc.brokers.tradestation.account_manager import TradeStationAccounts
 from tradeproc.brokers.tradestation.data_source import TradeStationData
 from tradeproc.brokers.tradestation.framing import Framer
 from tradeproc.bus.codec import encode_body
-from tradeproc.domain import messages, shapes
 from tradeproc.domain.answers import Answer, Known, Unknown
-from tradeproc.domain.forms import Shape
-from tradeproc.domain.instruments import Contract
-from tradeproc.domain.messages import outcome_from_body, outcome_to_body
 from tradeproc.domain.units import Nanos
 from tradeproc.errors import Halt, Outage, Refusal
+from tradeproc.protocol import feed_messages as feeds
+from tradeproc.protocol import link_messages as link
+from tradeproc.protocol.codec import Codec
+from tradeproc.protocol.definitions import Method
+from tradeproc.protocol.feed_messages import CANDLE, CandleBody
 
 NOW = Nanos(1_790_000_000_000_000_000)
 
@@ -111,10 +114,10 @@ TOKENS = [
 ]
 
 
-def travels(shape: Shape[Any], value: Any) -> None:
+def travels(codec: Codec[Any], value: Any) -> None:
     """Assert that a value can be sent on the bus, is read there as it was, and can be stored as text."""
-    raw = encode_body(shape.encode(value))
-    assert shape.decode(orjson.loads(raw)) == value
+    raw = encode_body(codec.plain(value))
+    assert codec.read(orjson.loads(raw)) == value
     assert b"\\u0000" not in raw, "PostgreSQL has no NUL in texts"
 
 
@@ -158,14 +161,14 @@ def _read_stream(drawn: tuple[int, list[Any]]) -> None:
         for event in reader.read(record, NOW):
             match event:
                 case StreamedBar(candle):
-                    travels(shapes.CANDLE, candle)
+                    travels(CANDLE.codec, CandleBody.of(candle, "ESH26", 1))
                 case StreamedOrder(order):
-                    travels(shapes.BROKER_ORDER, order)
+                    travels(feeds.ORDER.codec, order)
                 case StreamedPosition(position):
-                    travels(shapes.POSITION, position)
+                    travels(feeds.POSITION.codec, position)
                 case StreamedUnreadable(unread):
-                    sent = orjson.loads(encode_body(messages.listed_order_to_body(unread)))
-                    assert messages.listed_order_from_body(sent) == unread
+                    sent = orjson.loads(encode_body(bodies.listed_order_to_body(unread)))
+                    assert bodies.listed_order_from_body(sent) == unread
                 case _:
                     pass
 
@@ -197,40 +200,26 @@ def _data(rest: Any) -> TradeStationData:
     return TradeStationData(rest)
 
 
+def _history(rest: Any) -> Answer[tuple[CandleBody, ...]]:
+    """Return the bars of the broker as a link tells them."""
+    match _data(rest).history(examples.ES, 1, 5):
+        case Known(candles):
+            return Known(tuple(CandleBody.of(candle, "ESH26", 1, is_history=True) for candle in candles))
+        case Unknown() as unknown:
+            return unknown
+
+
 _IDS, _ACCOUNT = ("1000000001", "1000000002"), "SIM0000001F"
-_ORDERS_OUT, _POSITIONS_OUT = (
-    messages.each(messages.listed_order_to_body),
-    messages.each(messages.listed_position_to_body),
-)
-_ORDERS_IN, _POSITIONS_IN = (
-    messages.each(messages.listed_order_from_body),
-    messages.each(messages.listed_position_from_body),
-)
-_QUESTIONS: tuple[tuple[str, list[bytes], Any, Any, Any], ...] = (
-    ("Orders", ORDERS, lambda rest: _accounts(rest).orders(_ACCOUNT, _IDS), _ORDERS_OUT, _ORDERS_IN),
-    ("Orders", ORDERS, lambda rest: _accounts(rest).open_orders(_ACCOUNT), _ORDERS_OUT, _ORDERS_IN),
-    ("Positions", POSITIONS, lambda rest: _accounts(rest).positions(_ACCOUNT), _POSITIONS_OUT, _POSITIONS_IN),
-    (
-        *("Positions", POSITIONS, lambda rest: _accounts(rest).current_position(_ACCOUNT, examples.ES)),
-        *(messages.position_to_body, messages.position_from_body),
-    ),
-    (
-        *("Accounts", ACCOUNTS, lambda rest: _accounts(rest).accounts()),
-        *(messages.each(messages.broker_account_to_body), messages.each(messages.broker_account_from_body)),
-    ),
-    (
-        *("Balances", BALANCES, lambda rest: _accounts(rest).balances(_ACCOUNT)),
-        *(messages.balance_to_body, messages.balance_from_body),
-    ),
-    (
-        *("Bars", BARS, lambda rest: _data(rest).history(examples.ES, 1, 5)),
-        *(messages.each(shapes.CANDLE.encode), messages.each(shapes.CANDLE.decode)),
-    ),
-    (
-        *("Symbols", DETAILS, lambda rest: _data(rest).contract_details(examples.ES)),
-        *(messages.contract_details_to_body, messages.contract_details_from_body),
-    ),
-    ("Symbols", DETAILS, lambda rest: _data(rest).front_month("ES"), lambda contract: contract.code, Contract.parse),
+_QUESTIONS: tuple[tuple[str, list[bytes], Any, Method[Any, Any]], ...] = (
+    ("Orders", ORDERS, lambda rest: _accounts(rest).orders(_ACCOUNT, _IDS), link.ORDERS),
+    ("Orders", ORDERS, lambda rest: _accounts(rest).open_orders(_ACCOUNT), link.OPEN_ORDERS),
+    ("Positions", POSITIONS, lambda rest: _accounts(rest).positions(_ACCOUNT), link.POSITIONS),
+    ("Positions", POSITIONS, lambda rest: _accounts(rest).current_position(_ACCOUNT, examples.ES), link.POSITION),
+    ("Accounts", ACCOUNTS, lambda rest: _accounts(rest).accounts(), link.ACCOUNTS),
+    ("Balances", BALANCES, lambda rest: _accounts(rest).balances(_ACCOUNT), link.BALANCES),
+    ("Bars", BARS, lambda rest: _history(rest), link.HISTORY),
+    ("Symbols", DETAILS, lambda rest: _data(rest).contract_details(examples.ES), link.CONTRACT_DETAILS),
+    ("Symbols", DETAILS, lambda rest: _data(rest).front_month("ES"), link.FRONT_MONTH),
 )
 
 
@@ -246,10 +235,10 @@ def _draw_answer(random: Random) -> tuple[int, list[Any]]:
 
 def _read_answer(drawn: tuple[int, list[Any]]) -> None:
     which, answers = drawn
-    _, _, ask, write, read = _QUESTIONS[which]
+    _, _, ask, method = _QUESTIONS[which]
     answer = ask(_Rest(list(answers)))
-    raw = encode_body(messages.answer_to_body(answer, write))
-    assert messages.answer_from_body(orjson.loads(raw), read) == answer
+    raw = encode_body(method.answer_codec.plain(answer))
+    assert method.answer_codec.read(orjson.loads(raw)) == answer
     assert b"\\u0000" not in raw, "PostgreSQL has no NUL in texts"
 
 

@@ -16,10 +16,10 @@ from tests.procs.stage import Script, Stage, picture
 from tradeproc.brokers.contract import SnapshotEnded, StreamedOrder
 from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.node import Node
-from tradeproc.domain.messages import BadMessage
 from tradeproc.errors import Halt, Refusal
 from tradeproc.procs.feeds.account_feed import AccountFeed
 from tradeproc.procs.follower import Follower, FollowerTiming
+from tradeproc.protocol.codec import BadMessage
 from tradeproc.protocol.feed_messages import ORDER, ListedOrders
 from tradeproc.protocol.link_messages import Need
 from tradeproc.testing.waiting import wait_until

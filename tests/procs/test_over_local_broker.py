@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests import bodies
 from tests.procs.stage import Ear, Stage
 from tradeproc.brokers.contract import Environment, Login
 from tradeproc.brokers.registry import broker
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
-from tradeproc.domain import messages
 from tradeproc.domain.broker_orders import OrderRequest
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.orders import OrderRole, OrderType, Side
@@ -69,7 +69,7 @@ class Desk:
         request = OrderRequest(
             order_id, Contract.parse("ESH24"), Side.BUY, Contracts(1), OrderType.MARKET, OrderRole.ENTRY
         )
-        body = messages.request_to_body(request)
+        body = bodies.request_to_body(request)
         return self.stage.ask(ME, "submit", seconds, request=body)
 
     def is_filled(self) -> bool:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from tests import bodies
 from tests.actor import Actor
 from tests.engine.desk import Plan, Scripted, candle, spec
 from tests.engine.exchange_broker import ACCOUNT, ExchangeBroker
@@ -13,7 +14,6 @@ from tests.procs.stage import Ear, Stage
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.clock import wall_ns
-from tradeproc.domain import messages
 from tradeproc.domain.book import Position
 from tradeproc.domain.broker_orders import ContractDetails
 from tradeproc.domain.candles import Candle
@@ -65,17 +65,17 @@ class TradingDesk:
         self.details = ContractDetails(
             *(Contract.parse("ESH24"), "ESH24", Price(Decimal("0.25")), Money(Decimal(50)), "USD", "CME", "", None)
         )
-        self.terms: Callable[[], Body] = lambda: {"known": messages.contract_details_to_body(self.details)}
+        self.terms: Callable[[], Body] = lambda: {"known": bodies.contract_details_to_body(self.details)}
         self.number = 3
         self.asked: list[tuple[str, Body]] = []
         self.answers: dict[str, Answer] = {
             "streams": lambda _: {"orders": "up", "positions": "up", "reason": ""},
-            "orders": lambda _: {"known": [messages.broker_order_to_body(each) for each in self._pictures()]},
-            "position": lambda _: {"known": messages.position_to_body(self._position())},
+            "orders": lambda _: {"known": [bodies.broker_order_to_body(each) for each in self._pictures()]},
+            "position": lambda _: {"known": bodies.position_to_body(self._position())},
             "submit": self._submit,
             "cancel": lambda body: self._change(self.broker.cancel(body["broker_id"])),
             "modify": lambda body: self._change(
-                self.broker.modify(body["broker_id"], messages.order_request_from_body(body["change"]))
+                self.broker.modify(body["broker_id"], bodies.order_request_from_body(body["change"]))
             ),
         }
         self.me, self.account_name = names.trader(self.session), names.account(self.session)
@@ -121,15 +121,15 @@ class TradingDesk:
         told, self.broker.told = self.broker.told, []
         for each in told:
             if isinstance(each, Position):
-                self.account.node.publish("position", messages.position_to_body(each))
+                self.account.node.publish("position", bodies.position_to_body(each))
             else:
-                self.account.node.publish("order", messages.broker_order_to_body(each))
+                self.account.node.publish("order", bodies.broker_order_to_body(each))
 
     def _submit(self, body: Body) -> Body:
-        return messages.outcome_to_body(self.broker.place(messages.request_from_body(body["request"])))
+        return bodies.outcome_to_body(self.broker.place(bodies.request_from_body(body["request"])))
 
     def _change(self, outcome: Any) -> Body:
-        return messages.outcome_to_body(outcome)
+        return bodies.outcome_to_body(outcome)
 
     def _pictures(self) -> list[Any]:
         return list(self.broker.orders.values())
@@ -225,4 +225,4 @@ class TradingDesk:
 
 
 def _candle_body(each: Candle) -> Body:
-    return messages.candle_to_body(each, "ESH24", 1)
+    return bodies.candle_to_body(each, "ESH24", 1)

@@ -5,7 +5,7 @@ Its login reaches the local broker through the sink, which notes when orders arr
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tradeproc.bench.figures import BenchFailed
@@ -14,7 +14,10 @@ from tradeproc.desk.patience import keeper_answers
 from tradeproc.errors import TradeprocError
 from tradeproc.home import Home
 from tradeproc.protocol import names
+from tradeproc.protocol.definitions import NoBody
 from tradeproc.protocol.names import KEEPER
+from tradeproc.protocol.process_messages import STATUS
+from tradeproc.protocol.session_messages import CREATE, START, CreateSession, OfSession
 from tradeproc.testing.candles import Trade, write_tape
 from tradeproc.testing.desk import ACCOUNT as ACCOUNT
 from tradeproc.testing.desk import TapeDesk
@@ -73,13 +76,13 @@ class TemporaryDesk(TapeDesk):
         }
         # the first tries may fail, because a keeper just started may not know the accounts; the key makes a repeat
         # safe
-        created = {"spec": spec, "key": "bench"}
-        wait_until("the session exists", lambda: self._note_session(created), _SECONDS)
-        self.desk.ask(KEEPER, "start", {"session": self.session}, seconds=30.0)
+        wanted = CreateSession(spec, "bench")
+        wait_until("the session exists", lambda: self._note_session(wanted), _SECONDS)
+        self.desk.ask(KEEPER, START, OfSession(self.session), seconds=30.0)
         wait_until("the trader is ready", self._is_ready, _SECONDS)
 
-    def _note_session(self, created: Mapping[str, object]) -> bool:
-        self.session = int(self.desk.ask(KEEPER, "create", created, seconds=10.0)["session"])
+    def _note_session(self, wanted: CreateSession) -> bool:
+        self.session = self.desk.ask(KEEPER, CREATE, wanted, seconds=10.0).session
         return True
 
     def run_market(self) -> None:
@@ -91,7 +94,7 @@ class TemporaryDesk(TapeDesk):
         return True
 
     def _is_ready(self) -> bool:
-        return bool(self.desk.ask(names.trader(self.session), "status", seconds=1.0)["state"] == "ready")
+        return self.desk.ask(names.trader(self.session), STATUS, NoBody(), seconds=1.0).state == "ready"
 
 
 @contextmanager

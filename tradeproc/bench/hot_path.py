@@ -22,6 +22,7 @@ from tradeproc.bench.every_bar import price_of
 from tradeproc.bench.figures import BenchFailed, Row, percentile
 from tradeproc.bench.pairs import BODY
 from tradeproc.bus.codec import decode_published
+from tradeproc.protocol.feed_messages import CANDLE
 from tradeproc.store.embedded import database_url
 
 ORDERS = 300
@@ -125,14 +126,15 @@ class FeedSubscriber:
         self._socket: zmq.Socket[bytes] = context.socket(zmq.SUB)
         self._socket.set_hwm(0)
         self._socket.connect(desk.desk.directory.pub(FEED))
-        self._socket.setsockopt(zmq.SUBSCRIBE, b"candle")
+        self._socket.setsockopt(zmq.SUBSCRIBE, CANDLE.name.encode())
 
     def read(self, arrivals: "ArrivalTimes") -> None:
         """Read all that has arrived."""
         while self._socket.poll(0):
             envelope = decode_published(FEED, self._socket.recv_multipart())
-            if envelope.body["closed"] and not envelope.body["history"]:
-                arrivals.published["order"].setdefault(price_of(envelope.body["opened_at"]), envelope.sent_at)
+            told = CANDLE.codec.read(envelope.body)
+            if told.closed and not told.history:
+                arrivals.published["order"].setdefault(price_of(told.opened_at), envelope.sent_at)
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from tradeproc.bench.desk import TemporaryDesk, temporary_desk
 from tradeproc.bench.figures import BenchFailed, Measured, Row
 from tradeproc.bench.hot_path import measure_hot_path
 from tradeproc.bench.processes import began_at, private_mb
+from tradeproc.protocol.definitions import NoBody
+from tradeproc.protocol.process_messages import STATUS
 
 GOAL_MB = 40.0
 FEEDS = ("bars", "orders", "positions")
@@ -27,7 +29,7 @@ def _processes(desk: TemporaryDesk) -> list[Measured]:
             continue
         memory[kind] = max(memory.get(kind, 0.0), private_mb(program.pid))
         if program.process in desk.desk.directory.processes():
-            node_at = float(desk.desk.ask(program.process, "status")["started_at"]) / 1e9
+            node_at = desk.desk.ask(program.process, STATUS, NoBody()).started_at / 1e9
             starts[kind] = max(starts.get(kind, 0.0), node_at - began_at(program.pid))
     missing = [kind for kind in (*_LIMITED, "link") if kind not in memory]
     if missing:

@@ -1,10 +1,12 @@
-"""How values become message bodies and back: a table of fields for each kind of value.
+"""How values become records and back by a table of fields, for the books that the local broker keeps on disk.
 
-Decimals travel as plain decimal texts, enums as their values, contracts as their codes, moments and counts as
-whole numbers. Reading refuses what does not fit with one line; keys it does not know are somebody else's and ignored.
+It stands apart from `protocol/codec.py`, which derives the form of a message from a type, because what lies on disk
+outlives versions: a field that is added or renamed is noticed here, when the module of the table is imported.
+
+Decimals are plain decimal texts, enums their values, moments and counts whole numbers. Reading refuses what does not
+fit with one line; keys it does not know are ignored.
 """
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -12,7 +14,6 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
-from tradeproc.domain.instruments import BadContract, Contract
 from tradeproc.errors import Refusal
 
 T = TypeVar("T")
@@ -63,22 +64,10 @@ def _read_count(value: Any) -> int:
     raise UnfitField("a whole number, 0 or more")
 
 
-def _read_quantity(value: Any) -> int:
-    if type(value) is int and value > 0:
-        return value
-    raise UnfitField("a whole number, 1 or more")
-
-
 def _read_flag(value: Any) -> bool:
     if isinstance(value, bool):
         return value
     raise UnfitField("true or false")
-
-
-def _read_number(value: Any) -> float:
-    if type(value) in (float, int) and math.isfinite(value):
-        return float(value)
-    raise UnfitField("a number")
 
 
 def _write_decimal(value: Decimal) -> str:
@@ -91,21 +80,11 @@ def _read_decimal(value: Any) -> Decimal:
     raise UnfitField("a decimal number as text")
 
 
-def _read_contract(value: Any) -> Contract:
-    try:
-        return Contract.parse(_read_text(value))
-    except BadContract as bad:
-        raise UnfitField("a contract code, as ESH24") from bad
-
-
 TEXT = Form(_same, _read_text)
 WHOLE = Form(_same, _read_whole)
 COUNT = Form(_same, _read_count)
-QUANTITY = Form(_same, _read_quantity)
 FLAG = Form(_same, _read_flag)
-NUMBER = Form(_same, _read_number)
 DECIMAL = Form(_write_decimal, _read_decimal)
-CONTRACT = Form(lambda contract: contract.code, _read_contract)
 
 
 def one_of(kind: type[StrEnum]) -> Form:
@@ -132,24 +111,23 @@ def or_none(form: Form) -> Form:
 class Shape(Generic[T]):
     """How one dataclass is written and read; every field must have a form."""
 
-    def __init__(self, kind: type[T], name: str, forms: Mapping[str, Form], keys: Mapping[str, str] | None = None):
+    def __init__(self, kind: type[T], name: str, forms: Mapping[str, Form]):
         """Check the table against the dataclass.
 
         Args:
             kind: the dataclass.
             name: its name in refusals.
             forms: field name to form.
-            keys: where a field's key in the body is not its name.
         """
         declared = {field.name for field in fields(kind)}  # type: ignore[arg-type]
         if declared != set(forms):
             raise TypeError(f"{kind.__name__}: forms and fields differ: {sorted(declared ^ set(forms))}")
         self._kind, self._name = kind, name
-        self._rows = [(field, (keys or {}).get(field, field), form) for field, form in forms.items()]
+        self._forms = dict(forms)
 
     def encode(self, value: T) -> Body:
         """Return the value as a body."""
-        return {key: form.write(getattr(value, field)) for field, key, form in self._rows}
+        return {field: form.write(getattr(value, field)) for field, form in self._forms.items()}
 
     def decode(self, body: Mapping[str, Any]) -> T:
         """Return the value that a body holds.
@@ -160,13 +138,13 @@ class Shape(Generic[T]):
         if not isinstance(body, Mapping):
             raise BadMessage(self._name, f"expected an object, found {shown(body)}")
         values: dict[str, Any] = {}
-        for field, key, form in self._rows:
+        for field, form in self._forms.items():
             try:
-                values[field] = form.read(body[key])
+                values[field] = form.read(body[field])
             except KeyError:
-                raise BadMessage(self._name, f"{key} is missing") from None
+                raise BadMessage(self._name, f"{field} is missing") from None
             except UnfitField as unfit:
-                raise BadMessage(self._name, f"{key}: expected {unfit}, found {shown(body[key])}") from None
+                raise BadMessage(self._name, f"{field}: expected {unfit}, found {shown(body[field])}") from None
         return self._kind(**values)
 
 

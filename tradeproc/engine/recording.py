@@ -15,13 +15,15 @@ from typing import Any, get_args
 
 import msgspec
 
-from tradeproc.domain import messages
-from tradeproc.domain.forms import BadMessage
+from tradeproc.domain.answers import Answer
+from tradeproc.domain.book import Position
+from tradeproc.domain.broker_orders import ListedOrder, Outcome
 from tradeproc.domain.units import Nanos
 from tradeproc.engine import events
 from tradeproc.engine.effects import Effect, Log, Publish
 from tradeproc.engine.events import Event, TradingState
 from tradeproc.errors import Refusal
+from tradeproc.protocol.codec import BadMessage, Codec
 
 VERSION = 2
 LOST = "Lost"
@@ -69,21 +71,21 @@ class Recorded:
 # --- events whose fields are one of several values: the value says which
 
 _OUTCOMES = (events.SubmitAnswered, events.ModifyAnswered, events.CancelAnswered)
-_each_order = messages.each(messages.listed_order_to_body)
-_every_order = messages.each(messages.listed_order_from_body)
+_OUTCOME: Codec[Outcome] = Codec(Outcome, "outcome")
+_Orders = Answer[tuple[ListedOrder, ...]]
+_Position = Answer[Position]
+_ORDERS: Codec[_Orders] = Codec(_Orders, "answer")
+_POSITION: Codec[_Position] = Codec(_Position, "answer")
 
 
 def _fields(event: Event) -> Any:
     match event:
         case events.SubmitAnswered() | events.ModifyAnswered() | events.CancelAnswered():
-            return {"order_id": event.order_id, "outcome": messages.outcome_to_body(event.outcome)}
+            return {"order_id": event.order_id, "outcome": _OUTCOME.plain(event.outcome)}
         case events.OrdersAnswered():
-            return {"number": event.number, "answer": messages.answer_to_body(event.answer, _each_order)}
+            return {"number": event.number, "answer": _ORDERS.plain(event.answer)}
         case events.PositionAnswered():
-            return {
-                "number": event.number,
-                "answer": messages.answer_to_body(event.answer, messages.position_to_body),
-            }
+            return {"number": event.number, "answer": _POSITION.plain(event.answer)}
         case _:
             return event
 
@@ -91,20 +93,19 @@ def _fields(event: Event) -> Any:
 def _outcome_of(kind: Callable[[str, Any], Event]) -> Callable[[bytes], Event]:
     def read(data: bytes) -> Event:
         body = msgspec.json.decode(data)
-        return kind(body["order_id"], messages.outcome_from_body(body["outcome"]))
+        return kind(body["order_id"], _OUTCOME.read(body["outcome"]))
 
     return read
 
 
 def _orders_answered(data: bytes) -> Event:
     body = msgspec.json.decode(data)
-    return events.OrdersAnswered(body["number"], messages.answer_from_body(body["answer"], _every_order))
+    return events.OrdersAnswered(body["number"], _ORDERS.read(body["answer"]))
 
 
 def _position_answered(data: bytes) -> Event:
     body = msgspec.json.decode(data)
-    answer = messages.answer_from_body(body["answer"], messages.position_from_body)
-    return events.PositionAnswered(body["number"], answer)
+    return events.PositionAnswered(body["number"], _POSITION.read(body["answer"]))
 
 
 _READERS: dict[str, Callable[[bytes], Any]] = {

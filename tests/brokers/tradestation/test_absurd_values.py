@@ -13,6 +13,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests import bodies
 from tests.brokers.tradestation.examples import bar_record, order_record, position_record
 from tests.engine.desk import Desk, Scripted
 from tradeproc.brokers.contract import (
@@ -29,7 +30,6 @@ from tradeproc.brokers.tradestation.orders import parse_placement, parse_request
 from tradeproc.brokers.tradestation.stream_events import BarReader, OrderReader, PositionReader
 from tradeproc.brokers.tradestation.wire import read_balance, read_orders, read_positions
 from tradeproc.bus.codec import decode_body, encode_body
-from tradeproc.domain import messages
 from tradeproc.domain.answers import Known
 from tradeproc.domain.book import Balance
 from tradeproc.domain.orders import OrderType, Side
@@ -37,6 +37,7 @@ from tradeproc.domain.units import Contracts, Nanos
 from tradeproc.engine import effects as do
 from tradeproc.engine import events
 from tradeproc.engine.events import StreamKind
+from tradeproc.protocol.link_messages import ORDERS as ASK_ORDERS
 from tradeproc.strategies.contract import SubmitOrder
 
 NOW = Nanos(1_790_000_000_000_000_000)
@@ -137,20 +138,20 @@ def tell(desk: Desk, event: StreamEvent) -> None:
     """What an account manager and a trader make of an event of a stream."""
     match event:
         case StreamedOrder(order):
-            body = over_the_bus(messages.broker_order_to_body(order))
-            again = messages.listed_order_from_body(body)
+            body = over_the_bus(bodies.broker_order_to_body(order))
+            again = bodies.listed_order_from_body(body)
             assert again == order
             assert_storable(desk.tell(events.OrderUpdated(order)))
         case StreamedPosition(position):
-            assert messages.position_from_body(over_the_bus(messages.position_to_body(position))) == position
+            assert bodies.position_from_body(over_the_bus(bodies.position_to_body(position))) == position
             assert_storable(desk.tell(events.PositionUpdated(position)))
         case StreamedUnreadable(record):
-            assert messages.unreadable_from_body(over_the_bus(messages.unreadable_to_body(record))) == record
+            assert bodies.unreadable_from_body(over_the_bus(bodies.unreadable_to_body(record))) == record
             for kind in (StreamKind.ORDERS, StreamKind.POSITIONS):
                 assert_storable(desk.tell(events.RecordUnreadable(kind, record)))
         case StreamedBar(candle):
-            body = over_the_bus(messages.candle_to_body(candle, "ESH24", 1))
-            assert messages.candle_from_body(body) == candle
+            body = over_the_bus(bodies.candle_to_body(candle, "ESH24", 1))
+            assert bodies.candle_from_body(body) == candle
             desk.tell(events.CandleReceived(candle))
         case StreamEnded(reason):
             assert reason
@@ -183,8 +184,8 @@ def test_no_list_of_orders_harms_anybody_and_none_is_shorter_than_the_brokers(re
     desk = working()
 
     listed = read_orders(over_the_wire(record) for record in records)
-    body = over_the_bus(messages.answer_to_body(Known(listed), messages.each(messages.listed_order_to_body)))
-    answer = messages.answer_from_body(body, messages.each(messages.listed_order_from_body))
+    body = over_the_bus(ASK_ORDERS.answer_codec.plain(Known(listed)))
+    answer = ASK_ORDERS.answer_codec.read(body)
 
     assert answer == Known(listed)
     desk.tell(events.ReconcileCommanded("me"))
@@ -209,7 +210,7 @@ def test_no_position_harms_anybody(records: list[dict[str, Any]]) -> None:
         for event in reader.read(over_the_wire(record), NOW):
             tell(desk, event)
     for position in read_positions(over_the_wire(record) for record in records):
-        over_the_bus(messages.listed_position_to_body(position))
+        over_the_bus(bodies.listed_position_to_body(position))
 
 
 @PATIENT
@@ -234,7 +235,7 @@ def test_no_balance_harms_anybody(record: dict[str, Any], detail: dict[str, Any]
     found = read_balance(over_the_wire({**record, "BalanceDetail": record.get("BalanceDetail") or detail}), Nanos(1))
 
     if isinstance(found, Balance):
-        assert messages.balance_from_body(over_the_bus(messages.balance_to_body(found))) == found
+        assert bodies.balance_from_body(over_the_bus(bodies.balance_to_body(found))) == found
         assert_storable(working().tell(events.BalanceUpdated(found)))
 
 
@@ -244,5 +245,5 @@ def test_no_answer_to_an_order_harms_anybody(record: dict[str, Any]) -> None:
     body = over_the_wire(record)
 
     for outcome in (parse_placement(body, ()), parse_request_answer(body, "a", "1")):
-        assert messages.outcome_from_body(over_the_bus(messages.outcome_to_body(outcome))) == outcome
+        assert bodies.outcome_from_body(over_the_bus(bodies.outcome_to_body(outcome))) == outcome
     assert refusal_text(body, 400).startswith("400")

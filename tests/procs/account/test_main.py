@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from tests import bodies
 from tests.actor import Actor
 from tests.brokers.tradestation import examples
 from tests.procs.stage import ACCOUNT, Ear, Script, Stage, picture
@@ -20,7 +21,6 @@ from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Answered, Deferred, Node, Reply
 from tradeproc.bus.requests import RequestRefused
 from tradeproc.bus.serving import seconds_left
-from tradeproc.domain import messages
 from tradeproc.domain.book import Position
 from tradeproc.domain.orders import OrderState
 from tradeproc.domain.units import Contracts, Price
@@ -33,7 +33,7 @@ from tradeproc.testing.waiting import wait_until
 LINK, ME = "link-paper.link", "session-1.account"
 ORDERS, POSITIONS = f"link-paper.orders-{ACCOUNT}", f"link-paper.positions-{ACCOUNT}"
 QUICK = AccountTiming(poll=0.3, follower=FollowerTiming(silence=0.8))
-REQUEST = messages.request_to_body(examples.request("o1"))
+REQUEST = bodies.request_to_body(examples.request("o1"))
 POSITION = Position(ACCOUNT, "ESH24", Contracts(1), Price(Decimal(4800)))
 
 
@@ -199,13 +199,13 @@ def test_pictures_and_positions_are_told_on(desk: Desk) -> None:
     desk.positions.tell(StreamedPosition(POSITION))
 
     wait_until("the order", lambda: desk.told("b1") == ["submitted"])
-    wait_until("the position", lambda: messages.position_to_body(POSITION) in desk.ear.bodies("position"))
+    wait_until("the position", lambda: bodies.position_to_body(POSITION) in desk.ear.bodies("position"))
 
 
 def test_a_dropped_frame_is_found_by_asking_while_the_stream_is_quiet(desk: Desk) -> None:
     desk.orders.tell(StreamedOrder(picture("b1")))
     wait_until("it works", lambda: desk.told("b1"))
-    filled = messages.broker_order_to_body(picture("b1", OrderState.FILLED))
+    filled = bodies.broker_order_to_body(picture("b1", OrderState.FILLED))
     desk.link.answers["orders"] = lambda _: {"known": [filled]}
 
     wait_until("the fill is told", lambda: desk.told("b1") == ["submitted", "filled"])
@@ -230,8 +230,8 @@ def test_an_answer_older_than_the_stream_changes_nothing(desk: Desk) -> None:
     desk.orders.tell(StreamedOrder(picture("b1", OrderState.FILLED)))
     wait_until("the stream is faster", lambda: "filled" in desk.told("b1"))
 
-    old = messages.broker_order_to_body(picture("b1"))
-    other = messages.broker_order_to_body(picture("b2"))
+    old = bodies.broker_order_to_body(picture("b1"))
+    other = bodies.broker_order_to_body(picture("b2"))
     desk.link.actor.do(lambda: desk.link.held[0].answer({"known": [old, other]}))
 
     wait_until("the answer is taken", lambda: desk.told("b2"))
@@ -319,10 +319,10 @@ def test_garbage_from_link_and_feeds_kills_nobody(desk: Desk) -> None:
 
 def test_working_orders_are_asked_for_by_their_ids_and_what_cannot_be_read_still_works(desk: Desk) -> None:
     broken = UnreadableRecord("b1", ACCOUNT, "ESH24", "order b1: Status makes no sense")
-    desk.link.answers["orders"] = lambda _: {"known": [messages.unreadable_to_body(broken)]}
+    desk.link.answers["orders"] = lambda _: {"known": [bodies.unreadable_to_body(broken)]}
     desk.orders.tell(StreamedOrder(picture("b1")), StreamedUnreadable(broken))
 
-    wait_until("told on", lambda: messages.unreadable_to_body(broken) in desk.ear.bodies("order"))
+    wait_until("told on", lambda: bodies.unreadable_to_body(broken) in desk.ear.bodies("order"))
     wait_until("asked twice", lambda: desk.link.count("orders") >= 2)
     assert ("orders", {"account": ACCOUNT, "ids": ["b1"]}) in desk.link.asked
     assert desk.stage.ask(ME, "status")["statistics"]["working"] == 1

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.bodies import listed_order_from_body
 from tests.procs.stage import Ear, Script, Stage, picture
 from tradeproc.brokers.contract import (
     SnapshotEnded,
@@ -18,7 +19,6 @@ from tradeproc.brokers.contract import (
     StreamEvent,
     UnreadableRecord,
 )
-from tradeproc.domain.messages import listed_order_from_body
 from tradeproc.domain.units import Nanos
 from tradeproc.errors import Halt
 from tradeproc.procs.feeds.account_feed import AccountFeed

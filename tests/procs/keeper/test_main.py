@@ -11,6 +11,7 @@ import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
 
+from tests import bodies
 from tests.actor import acting
 from tests.brokers import toys
 from tests.databases import fresh_database, server
@@ -19,7 +20,6 @@ from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.codec import Body
 from tradeproc.bus.requests import RequestRefused
-from tradeproc.domain import messages
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.units import Nanos
@@ -163,7 +163,7 @@ def test_a_started_session_gets_its_group_and_its_login_a_link_and_a_stopped_one
     ],
 )
 def test_what_could_not_run_is_refused_in_one_line(desk: Desk, changes: Body, line: str) -> None:
-    accounts = [messages.broker_account_to_body(row.account) for row in desk.store.accounts("paper")]
+    accounts = [bodies.broker_account_to_body(row.account) for row in desk.store.accounts("paper")]
     with (
         node(desk, "link-paper.link", {"accounts": lambda _: {"known": accounts}}),
         pytest.raises(RequestRefused, match=line) as refused,
@@ -184,7 +184,7 @@ def test_a_login_that_is_newer_than_the_keeper_can_have_sessions(desk: Desk) -> 
     before = file.read_text()
     _, _, rest = before.partition("[logins.paper]")
     file.write_text(f"{before}\n[logins.second]{rest.partition('[localbroker]')[0]}")
-    account = messages.broker_account_to_body(BrokerAccount("SIM0000008F", "futures", "USD", True))
+    account = bodies.broker_account_to_body(BrokerAccount("SIM0000008F", "futures", "USD", True))
     try:
         with node(desk, "link-second.link", {"accounts": lambda _: {"known": [account]}}):
             session = desk.create(login="second", account="SIM0000008F")
@@ -230,10 +230,10 @@ def more_logins(desk: Desk, **brokers: str) -> Iterator[None]:
 
 
 def test_a_session_may_order_at_one_broker_and_take_its_bars_of_another(desk: Desk) -> None:
-    candle = messages.candle_to_body(
+    candle = bodies.candle_to_body(
         Candle(Nanos(0), Nanos(60 * 10**9), 1.0, 1.0, 1.0, 1.0, 1, 1), "ESH24", 1, is_history=True
     )
-    account = messages.broker_account_to_body(BrokerAccount("SIM0000007F", "futures", "USD", True))
+    account = bodies.broker_account_to_body(BrokerAccount("SIM0000007F", "futures", "USD", True))
     apart = {"login": "orders", "data_login": "data", "account": "SIM0000007F"}
     with (
         more_logins(desk, data="toy_data", orders="toy_accounts"),

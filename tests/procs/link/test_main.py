@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests import bodies
 from tests.actor import Actor
 from tests.procs.stage import ACCOUNT, Stage, picture
 from tradeproc.brokers.contract import BracketRequest, BrokerAccount, BrokerOrder, OrderRequest, Outcome
 from tradeproc.bus.requests import Answered, NoAnswer, NoReply, Reply, RequestRefused
-from tradeproc.domain import messages
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Balance, Position
 from tradeproc.domain.broker_orders import Accepted, ContractDetails
@@ -130,7 +130,7 @@ class Desk:
         return lambda: replies[0] if replies else None
 
     def submit(self, order_id: str, seconds: float = 6.0) -> Callable[[], Reply | None]:
-        return self.ask("submit", seconds, request=messages.request_to_body(order(order_id)))
+        return self.ask("submit", seconds, request=bodies.request_to_body(order(order_id)))
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_an_order_is_never_sent_twice_and_the_second_request_is_not_called_refus
 def test_no_leg_of_a_bracket_is_sent_twice(desk: Desk) -> None:
     stop = {"type": OrderType.STOP, "side": Side.SELL, "role": OrderRole.STOP_LOSS, "stop": Price(Decimal(4790))}
     outcome(desk.submit("leg"))
-    bracket = messages.request_to_body(BracketRequest(order("entry"), order("leg", **stop)))
+    bracket = bodies.request_to_body(BracketRequest(order("entry"), order("leg", **stop)))
 
     assert outcome(desk.ask("submit", request=bracket))["outcome"] == "unanswered"
     assert desk.broker.sent == ["leg"]

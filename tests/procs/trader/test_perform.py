@@ -8,13 +8,13 @@ from typing import Any, get_args
 
 import pytest
 
+from tests import bodies
 from tests.engine.desk import candle, spec
 from tests.procs.stage import Ear, Stage, picture
 from tests.store.book import AT, DIVERGENCE, EVENT, FILL, ORDER, POSITION
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.bus.requests import RequestRefused
-from tradeproc.domain import messages
 from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.book import Balance
 from tradeproc.domain.broker_orders import Accepted, OrderRequest, Refused, Unanswered
@@ -165,8 +165,8 @@ def test_a_question_whose_answer_makes_no_sense_is_unknown_and_never_empty(
 
 def test_known_answers_are_told_with_the_number_of_their_question(desk: Desk) -> None:
     desk.answers = {
-        "orders": lambda _: {"known": [messages.broker_order_to_body(picture("b1"))]},
-        "position": lambda _: {"known": messages.position_to_body(POSITION)},
+        "orders": lambda _: {"known": [bodies.broker_order_to_body(picture("b1"))]},
+        "position": lambda _: {"known": bodies.position_to_body(POSITION)},
     }
     desk.perform(effects.AskOrders(3, "start"))
     wait_until("told", lambda: len(desk.told) == 1)

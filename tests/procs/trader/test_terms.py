@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests import bodies
 from tests.procs.stage import Stage
 from tests.procs.trading_desk import TradingDesk
-from tradeproc.domain import messages
 from tradeproc.domain.broker_orders import ContractDetails
 from tradeproc.domain.instruments import INSTRUMENTS, Contract
 from tradeproc.domain.units import Money, Price
@@ -77,7 +77,7 @@ def test_terms_that_cannot_be_had_are_asked_for_until_they_can_and_the_session_s
     wait_until("it is said", lambda: desk.status()["detail"] == told)
     assert desk.history_asked == 0
 
-    desk.terms = lambda: {"known": messages.contract_details_to_body(desk.details)}
+    desk.terms = lambda: {"known": bodies.contract_details_to_body(desk.details)}
 
     wait_until("ready", lambda: desk.status()["state"] == "ready")
 
@@ -97,7 +97,7 @@ def test_the_login_of_the_orders_tells_the_terms_and_the_data_login_only_where_i
         asked.append(of)
         if of == "orders" and not knows:
             raise NoData("the broker of this login declares that it has no market data")
-        return {"known": messages.contract_details_to_body(desk.details)}
+        return {"known": bodies.contract_details_to_body(desk.details)}
 
     desk.terms, desk.orders_terms = partial(terms, "data"), partial(terms, "orders")
 

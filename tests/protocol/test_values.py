@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tradeproc.domain import messages as m
+from tests import bodies as m
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Balance, Divergence, DivergenceKind, Fill, FillKind, Position, Trade
 from tradeproc.domain.broker_orders import (
@@ -25,9 +25,9 @@ from tradeproc.domain.broker_orders import (
     Unanswered,
 )
 from tradeproc.domain.candles import Candle
-from tradeproc.domain.forms import TEXT, BadMessage, Shape
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.orders import Order, OrderRole, OrderState, OrderType, Side, TimeInForce
+from tradeproc.protocol.codec import BadMessage, Codec
 
 TEXTS = st.text(max_size=12)
 MOMENTS = st.integers(-(2**63), 2**63 - 1)
@@ -68,6 +68,10 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
         parts[field.name] = strategy | st.none() if "NoneType" in options else strategy
     parts |= {name: QUANTITIES for name in POSITIVE.get(kind, [])}
     return st.builds(kind, **parts)
+
+
+_Positions = Answer[tuple[Position, ...]]
+POSITIONS: Codec[_Positions] = Codec(_Positions, "answer")
 
 
 def through_json(body: Any) -> Any:
@@ -126,9 +130,9 @@ def test_an_outcome_survives_the_way(outcome: Outcome) -> None:
 @settings(max_examples=40, deadline=None)
 @given(answer=st.builds(Known, st.lists(values_of(Position), max_size=3).map(tuple)) | st.builds(Unknown, TEXTS))
 def test_an_answer_survives_the_way_and_confirmed_empty_stays_known(answer: Answer[tuple[Position, ...]]) -> None:
-    body = through_json(m.answer_to_body(answer, m.each(m.position_to_body)))
+    body = through_json(POSITIONS.plain(answer))
 
-    assert m.answer_from_body(body, m.each(m.position_from_body)) == answer
+    assert POSITIONS.read(body) == answer
 
 
 GOOD_ORDER = {
@@ -226,7 +230,7 @@ def test_an_unanswered_outcome_was_sent_unless_it_says_not() -> None:
 @pytest.mark.parametrize("body", [{}, {"known": [], "unknown": "x"}, {"known": {}}, {"known": None}, {"known": [1]}])
 def test_an_answer_that_cannot_be_read_is_never_empty(body: dict[str, Any]) -> None:
     with pytest.raises(BadMessage):
-        m.answer_from_body(body, m.each(m.position_from_body))
+        POSITIONS.read(body)
 
 
 @settings(max_examples=150, deadline=None)
@@ -280,8 +284,3 @@ FORMING = {
 def test_a_malformed_candle_is_refused(key: str, value: Any) -> None:
     with pytest.raises(BadMessage, match=f"candle: {key}: expected"):
         m.candle_from_body(FORMING | {key: value})
-
-
-def test_a_field_that_nobody_gave_a_form_is_noticed_on_import() -> None:
-    with pytest.raises(TypeError, match="average"):
-        Shape(Position, "position", {"account": TEXT, "contract": TEXT, "quantity": TEXT})
