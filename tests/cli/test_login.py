@@ -86,3 +86,20 @@ def test_a_login_that_needs_nothing_says_so(tmp_path: Path) -> None:
 
     assert str(run(desk).shown) == "login mine needs no login"
     assert desk.given == []
+
+
+@pytest.mark.parametrize(
+    ("user", "raw"),
+    [("me\udcff", b"sesame\n"), ("me", b"ses\xfcme\n"), ("me", b"ses\0me\n")],
+    ids=["user", "latin", "nul"],
+)
+def test_user_and_password_in_another_encoding_are_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str, raw: bytes
+) -> None:
+    desk = FakeDesk(tmp_path, kind="password", user="")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8"))
+
+    with pytest.raises(WrongUsage, match="no UTF-8 text"):
+        run(desk, user=user)
+
+    assert desk.given == []

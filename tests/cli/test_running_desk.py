@@ -133,7 +133,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDesk]:
             "session", "create", file, "--name", "mine", "--strategy", "mine.py:ThreeInARow", "--set", "count=2",
             "--set", "target_ticks=4", "--start",
         )  # fmt: skip
-        assert created == {"session": 1}
+        assert created["session"] == 1
         running.wait_ready(1)
         yield running
 

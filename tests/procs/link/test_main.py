@@ -288,6 +288,12 @@ def test_a_stop_does_not_wait_for_ever(desk: Desk) -> None:
     assert int(patience[1]) - 1 >= main._STOP_SECONDS
 
 
+def test_the_list_of_accounts_is_told_to_who_names_none_and_every_other_question_needs_one(desk: Desk) -> None:
+    assert desk.stage.ask(LINK, "accounts") == {"unknown": "not asked here"}
+    with pytest.raises(RequestRefused, match="account: missing"):
+        desk.stage.ask(LINK, "balances")
+
+
 def test_nobody_answers_for_a_link_that_is_gone(desk: Desk) -> None:
     desk.link.stop()
     with pytest.raises(NoReply):

@@ -21,6 +21,7 @@ from tradeproc.config import Secret
 from tradeproc.desk.exit_status import NotFound, WrongUsage
 from tradeproc.desk.installation import Desk
 from tradeproc.domain.records import BadValue
+from tradeproc.domain.texts import is_storable
 from tradeproc.protocol.definitions import NoBody
 from tradeproc.protocol.names import TOKENS
 from tradeproc.protocol.token_messages import (
@@ -36,6 +37,7 @@ from tradeproc.protocol.writing import plain
 
 _SECONDS = 30.0
 _PATIENCE = 300
+_NO_TEXT = "user or password is no UTF-8 text; see the locale of this terminal"
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
@@ -108,6 +110,21 @@ def _consent(desk: Desk, arguments: Namespace, asked: LoginBegun, name: str) -> 
 
 
 def _user_password(desk: Desk, arguments: Namespace, asked: LoginBegun, name: str) -> PasswordGiven:
+    """Return user and password, which no message can carry unless they are text.
+
+    Raises:
+        WrongUsage: one of them is missing, or no text.
+    """
+    try:
+        user, password = _typed(desk, arguments, asked)
+    except UnicodeDecodeError:
+        raise WrongUsage(_NO_TEXT) from None
+    if not is_storable(user) or not is_storable(password):
+        raise WrongUsage(_NO_TEXT)
+    return PasswordGiven(name, user, password)
+
+
+def _typed(desk: Desk, arguments: Namespace, asked: LoginBegun) -> tuple[str, str]:
     """Return user and password: from a file, typed without an echo, or the next line of a pipe."""
     user = arguments.user or asked.user or _line("User: ")
     if arguments.password_file is not None:
@@ -115,12 +132,12 @@ def _user_password(desk: Desk, arguments: Namespace, asked: LoginBegun, name: st
             secret = Secret(file=str(arguments.password_file.absolute())).read(desk.home.root)
         except BadValue as bad:
             raise WrongUsage(f"--password-file: {bad.problem}") from None
-        return PasswordGiven(name, user, secret)
+        return user, secret
     is_typed = sys.stdin.isatty()
     password = getpass.getpass(f"Password of {user}: ") if is_typed else sys.stdin.readline().rstrip("\r\n")
     if not password:
         raise WrongUsage("no password was given")
-    return PasswordGiven(name, user, password)
+    return user, password
 
 
 def _line(prompt: str) -> str:

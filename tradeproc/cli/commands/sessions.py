@@ -112,13 +112,19 @@ def create(desk: Desk, arguments: Namespace) -> Outcome:
     """Create a session, and start it where asked."""
     spec = spec_from(arguments)
     check_new_name(spec.name, {row.name: row.id for row in desk.sessions()})
-    number = desk.ask(KEEPER, CREATE, CreateSession(spec.to_dict()), seconds=CREATE_SECONDS).session
+    created = desk.ask(KEEPER, CREATE, CreateSession(spec.to_dict()), seconds=CREATE_SECONDS)
+    number = created.session
+    value: dict[str, Any] = {"session": number}
+    if created.unchecked:
+        value["unchecked"] = created.unchecked
+    doubt = f"; {created.unchecked}" if created.unchecked else ""
     if not arguments.start:
-        text = f"session {number} created; scripts/tradectl session start {number}"
-        return Outcome({"session": number}, Text(text))
+        text = f"session {number} created; scripts/tradectl session start {number}{doubt}"
+        return Outcome(value, Text(text))
     try:
-        what = f"session {number} created and started"
-        return _started(desk, (number, spec.logins), arguments.wait, {"session": number}, what)
+        return _started(
+            desk, (number, spec.logins), arguments.wait, value, f"session {number} created and started{doubt}"
+        )
     except CommandFailed as refused:
         raise CommandFailed(f"session {number} was created but not started: {refused}") from None
 

@@ -118,7 +118,8 @@ class Link:
         self.node.handle_timed(SUBMIT, partial(self._submit, manager))
         self.node.handle_timed(MODIFY, partial(self._modify, manager))
         self.node.handle_timed(CANCEL, partial(self._cancel, manager))
-        self._serve(ACCOUNTS, lambda _: _tuple(manager.accounts()))
+        # who asks which accounts there are names none
+        self._serve(ACCOUNTS, lambda _: _tuple(manager.accounts()), is_of_one=False)
         self._serve(BALANCES, lambda question: manager.balances(_account(question)))
         self._serve(ORDERS, orders)
         self._serve(OPEN_ORDERS, lambda question: _tuple(manager.open_orders(_account(question))))
@@ -150,12 +151,15 @@ class Link:
         for method in methods:
             self.node.handle(method.name, partial(refuse, method.name))
 
-    def _serve(self, method: Method[Q, Answer[T]], ask: Callable[[Q], Answer[T]]) -> None:
-        self.node.handle_timed(method, partial(self._ask, ask))
+    def _serve(self, method: Method[Q, Answer[T]], ask: Callable[[Q], Answer[T]], *, is_of_one: bool = True) -> None:
+        """Serve a question; one that `is_of_one` account is refused when it names none."""
+        self.node.handle_timed(method, partial(self._ask, ask, is_of_one))
 
-    def _ask(self, ask: Callable[[Q], Answer[T]], question: Q, seconds: float) -> Deferred[Answer[T]]:
+    def _ask(
+        self, ask: Callable[[Q], Answer[T]], is_of_one: bool, question: Q, seconds: float
+    ) -> Deferred[Answer[T]]:
         """Ask the broker in a thread; an error is an unknown, never an empty answer."""
-        if isinstance(question, OfAccount):
+        if is_of_one and isinstance(question, OfAccount):
             _account(question)
         deferred = Deferred[Answer[T]]()
 
