@@ -141,6 +141,14 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDesk]:
 # --- lists and sessions
 
 
+def test_a_session_with_an_account_that_the_login_does_not_have_is_refused(desk: RunningDesk) -> None:
+    file = str(desk.home.conf / "sessions" / "example.toml")
+
+    refused = desk.tradectl("session", "create", file, "--name", "typo", "--account", "SIM0000001G", code=1)
+
+    assert refused["error"] == "account 'SIM0000001G' is not one of login 'paper'; did you mean 'SIM0000001F'?"
+
+
 def test_every_program_is_listed_with_what_its_process_says(desk: RunningDesk) -> None:
     told = desk.tradectl("status")
 
