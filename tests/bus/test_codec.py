@@ -60,9 +60,9 @@ def test_a_request_comes_out_as_it_went_in(
 
 
 @settings(max_examples=60)
-@given(verdict=st.sampled_from(ReplyStatus), number=NUMBERS, body=BODIES)
-def test_a_reply_comes_out_as_it_went_in(verdict: ReplyStatus, number: int, body: dict[str, Any]) -> None:
-    assert decode_reply(encode_reply(verdict, number, body)) == WireReply(verdict, number, body)
+@given(status=st.sampled_from(ReplyStatus), number=NUMBERS, body=BODIES)
+def test_a_reply_comes_out_as_it_went_in(status: ReplyStatus, number: int, body: dict[str, Any]) -> None:
+    assert decode_reply(encode_reply(status, number, body)) == WireReply(status, number, body)
 
 
 ODD = st.text(st.characters(codec=None), max_size=20)
@@ -77,7 +77,7 @@ def test_a_message_with_what_json_cannot_hold_goes_out_all_the_same(body: dict[s
     told = decode_request(encode_request(request)).body
 
     assert told.keys() >= {key for key in request.body if key.isascii()}
-    assert decode_reply(encode_reply(ReplyStatus.ANSWERED, 1, body)).verdict is ReplyStatus.ANSWERED
+    assert decode_reply(encode_reply(ReplyStatus.ANSWERED, 1, body)).status is ReplyStatus.ANSWERED
     assert decode_published("p", encode_published(b"t", 1, 2, 3, body)).topic == "t"
 
 

@@ -2,7 +2,7 @@
 
     published   topic | header (version, epoch, sequence, sent_at), body
     request     header (version, id, budget, sent_at, machine) | method | body
-    reply       header (version, verdict, id) | body
+    reply       header (version, status, id) | body
 
 Bodies are JSON objects. Times in a published header are wall clock ns; a request's are monotonic ns, which only
 processes of the same machine can compare, hence `machine`.
@@ -76,7 +76,7 @@ class Request:
 class WireReply:
     """What came back for request `id`."""
 
-    verdict: ReplyStatus
+    status: ReplyStatus
     id: int
     body: Body
 
@@ -166,9 +166,9 @@ def decode_request(frames: list[bytes]) -> Request:
     return Request(number, budget, sent_at, machine, _text(frames[1]), decode_body(frames[2]))
 
 
-def encode_reply(verdict: ReplyStatus, number: int, body: Any) -> list[bytes]:
+def encode_reply(status: ReplyStatus, number: int, body: Any) -> list[bytes]:
     """Return the frames of a reply to request `number`."""
-    return [_REPLY.pack(VERSION, verdict, number), encode_body(body)]
+    return [_REPLY.pack(VERSION, status, number), encode_body(body)]
 
 
 def decode_reply(frames: list[bytes]) -> WireReply:
@@ -179,10 +179,10 @@ def decode_reply(frames: list[bytes]) -> WireReply:
     """
     if len(frames) != 2 or len(frames[0]) != _REPLY.size:
         raise BadFrames(f"{len(frames)} frames are no reply")
-    version, verdict, number = _REPLY.unpack(frames[0])
-    if version != VERSION or verdict not in ReplyStatus.__members__.values():
-        raise BadFrames(f"version {version}, verdict {verdict} are no reply of ours")
-    return WireReply(ReplyStatus(verdict), number, decode_body(frames[1]))
+    version, status, number = _REPLY.unpack(frames[0])
+    if version != VERSION or status not in ReplyStatus.__members__.values():
+        raise BadFrames(f"version {version}, status {status} are no reply of ours")
+    return WireReply(ReplyStatus(status), number, decode_body(frames[1]))
 
 
 def _text(frame: bytes) -> str:

@@ -63,13 +63,13 @@ def silence(process: str, method: str, seconds: float) -> str:
 
 def to_reply(process: str, method: str, reply: WireReply, codec: Codec[Any] | None = None) -> Reply[Any]:
     """Return what a reply off the wire means to the one who asked; an answer that cannot be read is none."""
-    if reply.verdict is ReplyStatus.ANSWERED:
+    if reply.status is ReplyStatus.ANSWERED:
         try:
             return Answered(reply.body if codec is None else codec.read(reply.body))
         except BadMessage as bad:
             return NoAnswer(f"{process}: the answer to {method!r} cannot be read: {bad}")
     reason = str(reply.body.get("reason", "no reason given"))
-    if reply.verdict is ReplyStatus.REFUSED:
+    if reply.status is ReplyStatus.REFUSED:
         return RequestWasRefused(reason)
     return NoAnswer(f"{process}: could not answer {method!r}: {reason}")
 

@@ -77,17 +77,17 @@ class Deferred(Generic[A]):
         if kept is not None:
             self._send_written(send, *kept)
 
-    def _send_written(self, send: Callable[[ReplyStatus, Any], None], verdict: ReplyStatus, body: Any) -> None:
-        send(verdict, self._write(body) if verdict is ReplyStatus.ANSWERED else body)
+    def _send_written(self, send: Callable[[ReplyStatus, Any], None], status: ReplyStatus, body: Any) -> None:
+        send(status, self._write(body) if status is ReplyStatus.ANSWERED else body)
 
-    def _finish(self, verdict: ReplyStatus, body: Any) -> None:
+    def _finish(self, status: ReplyStatus, body: Any) -> None:
         with self._lock:
             if self.is_answered:
                 return
             self.is_answered = True
-            self._kept, send = (verdict, body), self._send
+            self._kept, send = (status, body), self._send
         if send is not None:
-            self._send_written(send, verdict, body)
+            self._send_written(send, status, body)
 
 
 def _same(body: Any) -> Any:
@@ -168,8 +168,8 @@ class RequestServer:
             self._serve(asker, request)
 
     def _serve(self, asker: bytes, request: Request) -> None:
-        def send(verdict: ReplyStatus, body: Any) -> None:
-            self._send(asker, request, verdict, body)
+        def send(status: ReplyStatus, body: Any) -> None:
+            self._send(asker, request, status, body)
 
         try:
             handler = self._handlers.get(request.method)
@@ -188,9 +188,9 @@ class RequestServer:
             send(ReplyStatus.UNAVAILABLE, {"reason": f"the handler failed with {type(bug).__name__}: {bug}"})
             raise
 
-    def _send(self, asker: bytes, request: Request, verdict: ReplyStatus, body: Any) -> None:
+    def _send(self, asker: bytes, request: Request, status: ReplyStatus, body: Any) -> None:
         try:
-            frames = [asker, *encode_reply(verdict, request.id, body)]
+            frames = [asker, *encode_reply(status, request.id, body)]
         except Unencodable as problem:
             # nothing is wrong with this process: what came from outside is too large for a message
             log.warning("answer_unencodable method=%s reason=%s", request.method, problem)

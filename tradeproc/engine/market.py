@@ -45,7 +45,7 @@ def candle_received(turn: Turn, event: CandleReceived) -> None:
             early_close.heard(turn)
 
 
-def bar_took(turn: Turn, duration: Nanos) -> None:
+def bar_timed(turn: Turn, duration: Nanos) -> None:
     """Report a strategy that overran its budget, and that it keeps to it again."""
     if duration <= turn.state.setup.timing.bar_budget:
         turn.clear(AlarmName.STRATEGY_OVERRAN)

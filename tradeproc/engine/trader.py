@@ -57,7 +57,7 @@ def _apply(turn: Turn, event: Event) -> None:
         case events.CandleReceived():
             market.candle_received(turn, event)
         case events.BarTimed(duration):
-            market.bar_took(turn, duration)
+            market.bar_timed(turn, duration)
         case events.OrderUpdated() | events.PositionUpdated() | events.RecordUnreadable() | events.BalanceUpdated():
             _apply_news(turn, event)
         case events.TimePassed():
