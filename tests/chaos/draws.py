@@ -55,8 +55,10 @@ def spared(first: Trouble, first_kind: str, second_kind: str) -> Callable[[str],
     """Return which processes a second fault must not choose.
 
     It must not undo the first one: by restarting its group, or, where frames get lost, the feed that loses them or
-    the session that misses them, because a start asks the broker. And it must not stop the other one of the two that
-    watch each other: with both stopped, only systemd's watchdog helps, which a desk has not.
+    the session that misses them, because a start asks the broker. While frames get lost it must not stop the link:
+    nobody could ask then, and the stream itself would tell the order's next change before anybody can. And it must
+    not stop the other one of the two that watch each other: with both stopped, only systemd's watchdog helps, which a
+    desk has not.
     """
     gone = {"database_gone": names.POSTGRES, "full_disk": names.POSTGRES}.get(first_kind, first.subject)
     group = ProcessName(gone).group if first_kind.startswith("freeze") else gone
@@ -65,6 +67,12 @@ def spared(first: Trouble, first_kind: str, second_kind: str) -> Callable[[str],
         if second_kind.startswith("freeze") and gone in WATCHERS and name in WATCHERS:
             return True
         if first_kind in ("stall", "drop_order_frames") and name.startswith(STREAMS_END):
+            return True
+        if (
+            first_kind == "drop_order_frames"
+            and second_kind.startswith("freeze")
+            and ProcessName(name).kind == "link"
+        ):
             return True
         return name == gone or ProcessName(name).group == group
 

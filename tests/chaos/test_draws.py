@@ -55,4 +55,6 @@ def test_the_second_fault_spares_what_would_end_the_first(tmp_path: Path) -> Non
     assert "core.postgres" not in left("database_gone", "core.postgres", "kill")
     assert "session-1.trader" in left("database_gone", "core.postgres", "kill")
     assert "session-1.account" not in left("drop_order_frames", "orders_stream", "kill")
+    assert "link-paper.link" not in left("drop_order_frames", "orders_stream", "freeze")
+    assert "link-paper.link" in left("drop_order_frames", "orders_stream", "kill")
     assert "core.keeper" not in left("freeze_warden", "warden.warden", "freeze")

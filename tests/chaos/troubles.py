@@ -156,7 +156,7 @@ def _clear(desk: Desk) -> None:
 def drop_order_frames(scene: Scene, _: random.Random) -> Trouble:
     """Lose order frames for some seconds while heartbeats go on."""
     since = hit(scene, "drop_order_frames", "orders_stream", count=1, seconds=9.0)
-    pattern = r"order_stream_silent|order_found_by_asking"
+    pattern = r"order_stream_silent"
     return Trouble("order frames dropped", "orders_stream", pattern, 9.0, lambda: _clear(scene.desk), since)
 
 

@@ -24,6 +24,7 @@ from tests.cli.readme import strategy_of_the_readme
 from tests.drills.desk import Desk
 from tradeproc.cli import healthcheck, tradectl
 from tradeproc.clock import wall_ns
+from tradeproc.protocol import names
 from tradeproc.store import Store
 from tradeproc.store.embedded import database_url
 from tradeproc.testing.desk import ACCOUNT, wait_for
@@ -640,8 +641,8 @@ def test_a_session_that_was_stopped_behind_the_keepers_back_is_told(desk: Runnin
 def test_a_standing_alarm_is_one_line_until_it_is_taken_back(desk: RunningDesk) -> None:
     desk.wait_well()
     with closing(Store(database_url(desk.home))) as store:
-        store.save_alarm(1, "position_uncovered", "2 contracts have no stop", wall_ns())
-        store.save_alarm(99, "position_uncovered", "of a session that was removed", wall_ns())
+        store.save_alarm(1, "position_uncovered", "2 contracts have no stop", wall_ns(), names.KEEPER)
+        store.save_alarm(99, "position_uncovered", "of a session that was removed", wall_ns(), names.KEEPER)
         try:
             desk.wait_health(2, ["CRITICAL session 1: alarm position_uncovered for "])
             seen = desk.tradectl(
@@ -651,7 +652,7 @@ def test_a_standing_alarm_is_one_line_until_it_is_taken_back(desk: RunningDesk) 
             desk.wait_well()
             [row] = [row for row in desk.tradectl("alarms")["alarms"] if row["acknowledged_at"]]
             assert (row["session"], row["acknowledged_reason"], row["cleared_at"]) == (1, "hedged by hand", None)
-            store.save_alarm(1, "position_uncovered", "1 contract has no stop", wall_ns())
+            store.save_alarm(1, "position_uncovered", "1 contract has no stop", wall_ns(), names.KEEPER)
             desk.wait_health(2, ["CRITICAL session 1: alarm position_uncovered for "])
             assert desk.run("acknowledge", "nothing_such", "--reason", "x")[0] == 4
             assert desk.run("acknowledge", "--host", "--reason", "x")[1] == "nothing to acknowledge\n"

@@ -13,17 +13,17 @@ import psycopg
 import pytest
 
 from tests.store.book import AT, EVENT, ORDER, SPEC, booked
-from tradeproc.domain.book import Balance, Divergence, Fill, Trade
+from tradeproc.domain.book import Balance, DecisionMade, Divergence, Fill, Trade
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import Order, OrderEvent, OrderSource, OrderState
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import Contracts, Nanos
+from tradeproc.protocol import names
 from tradeproc.store import (
     AccountRow,
     Acknowledgement,
     AlarmRow,
-    DecisionRow,
     DivergenceRow,
     Latch,
     Lease,
@@ -48,7 +48,7 @@ TABLES: dict[str, tuple[type, set[str]]] = {
     "accounts": (AccountRow, set()),
     "alarms": (AlarmRow, {"number"}),
     "balances": (Balance, {"number"}),
-    "decisions": (DecisionRow, {"number"}),
+    "decisions": (DecisionMade, {"number"}),
     "divergences": (DivergenceRow, {"number"}),
     "fills": (Fill, {"number"}),
     "latches": (Latch, set()),
@@ -166,7 +166,7 @@ def test_a_column_may_be_null_where_its_field_may_be_none(direct: psycopg.Connec
         assert nullable - beside == optional_columns(kind), table
 
 
-@pytest.mark.parametrize("kind", [Order, OrderEvent, Fill, Trade, Balance, Divergence, PositionRow, DecisionRow])
+@pytest.mark.parametrize("kind", [Order, OrderEvent, Fill, Trade, Balance, Divergence, PositionRow, DecisionMade])
 def test_a_value_becomes_a_row_of_json_values_and_comes_back(kind: type) -> None:
     value = filled(kind)
     row = row_of(value)
@@ -227,7 +227,7 @@ def kept_values() -> Iterator[Kept]:
     yield from kept_orders()
     fill, position, balance = filled(Fill), filled(PositionRow), filled(Balance)
     divergence, latch, trade = filled(Divergence), filled(Latch, state="reducing"), filled(Trade)
-    account, login, decision = filled(BrokerAccount), filled(LoginRow), filled(DecisionRow)
+    account, login, decision = filled(BrokerAccount), filled(LoginRow), filled(DecisionMade)
     yield Kept(fill, lambda store: store.write(booked(fill)), lambda store: store.fills(1)[0])
     yield Kept(position, lambda store: store.write(position_write(position)), lambda store: store.positions(1)[0])
     yield Kept(balance, lambda store: store.write(balance_write(balance)), lambda store: store.balances()[0])
@@ -271,13 +271,13 @@ def test_no_statement_forgets_a_field(store: Store, session: int, kept: Kept) ->
 def test_what_a_person_has_seen_and_what_is_over_is_read_back(store: Store, session: int) -> None:
     divergence, seen = filled(Divergence), Acknowledgement(Nanos(AT), "me", "seen")
     store.write(divergence_write(divergence))
-    store.save_alarm(1, "name", "detail", Nanos(5))
+    store.save_alarm(1, "name", "detail", Nanos(5), names.KEEPER)
     store.acknowledge_divergences(1, seen.by, seen.reason, seen.at)
     store.acknowledge_alarms(1, None, seen.by, seen.reason, seen.at)
     store.clear_alarms(1, "name", Nanos(AT))
 
     assert store.divergences() == [DivergenceRow(divergence, None, seen)]
-    assert store.alarms() == [AlarmRow(1, "name", "detail", Nanos(5), Nanos(AT), seen)]
+    assert store.alarms() == [AlarmRow(1, "name", "detail", Nanos(5), Nanos(AT), seen, names.KEEPER)]
 
 
 def test_a_session_is_read_back_with_who_holds_it(store: Store, session: int, url: str) -> None:
@@ -306,16 +306,16 @@ def test_a_later_write_changes_every_field_that_can_change(store: Store, session
 
 
 def test_trades_and_notes_are_replaced_in_all_their_fields(store: Store, session: int) -> None:
-    trade, decision = filled(Trade, 50), filled(DecisionRow, 50)
+    trade, decision = filled(Trade, 50), filled(DecisionMade, 50)
     store.save_trades(1, [filled(Trade)], fills_seen=1)
-    store.save_decisions(1, [filled(DecisionRow)])
+    store.save_decisions(1, [filled(DecisionMade)])
 
     store.save_trades(1, [trade], fills_seen=2)
-    store.save_decisions(1, [replace(decision, began_at=filled(DecisionRow).began_at)])
+    store.save_decisions(1, [replace(decision, began_at=filled(DecisionMade).began_at)])
 
     assert store.trades() == [trade]
     # what was wanted is one decision still, however often it is told
-    first = filled(DecisionRow)
+    first = filled(DecisionMade)
     assert store.decisions() == [replace(decision, began_at=first.began_at, decision=first.decision)]
 
 

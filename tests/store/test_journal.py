@@ -15,6 +15,7 @@ from tests.store.book import AT, DIVERGENCE, EVENT, FILL, ORDER, POSITION, SPEC,
 from tradeproc.domain.book import FillKind
 from tradeproc.domain.orders import OrderEvent, OrderRole, OrderSource, OrderState, OrderType, TimeInForce
 from tradeproc.domain.units import Contracts, Nanos
+from tradeproc.protocol import names
 from tradeproc.store import DatabaseDown, Journal, JournalInUse, Store
 from tradeproc.store.journal import DAMAGED_ALARM, REFUSED_ALARM, replay_left
 from tradeproc.store.rows import AlarmRow, DivergenceRow, Latch, PositionRow
@@ -46,7 +47,7 @@ def fill_journal(journal: Journal) -> None:
     journal.append(position_write(PositionRow(1, POSITION, "fills", Nanos(AT))))
     flat = replace(POSITION, quantity=Contracts(0), average=None)
     journal.append(position_write(PositionRow(1, flat, "fills", Nanos(AT + 1))))
-    journal.append(alarm_write(1, "database_down", "", Nanos(AT)))
+    journal.append(alarm_write(1, "database_down", "", Nanos(AT), names.KEEPER))
     journal.append(divergence_write(DIVERGENCE))
     journal.append(divergences_closed_write(1, None, None, Nanos(AT + 2)))
     journal.append(alarms_cleared_write(1, "database_down", Nanos(AT + 2)))
@@ -203,7 +204,7 @@ def test_a_text_that_no_database_can_hold_costs_no_row(store: Store, tmp_path: P
     store.create_session(SPEC, key="the only one")
     journal = Journal(tmp_path / "j")
     journal.append(orders_write([replace(ORDER, reason=text)], [replace(EVENT, details={"reason": text})], fence=1))
-    journal.append(alarm_write(1, "x", text, Nanos(AT)))
+    journal.append(alarm_write(1, "x", text, Nanos(AT), names.KEEPER))
 
     assert journal.replay(store) == 2
 
@@ -276,7 +277,7 @@ def test_a_nul_in_a_line_of_an_earlier_version_costs_no_row(store: Store, tmp_pa
     moved_to, event = moved(replace(ORDER, reason="a?b"), OrderState.FILLED, AT + 1, filled=Contracts(2))
     for write in (
         orders_write([moved_to], [EVENT, event], [FILL], fence=0).without_fence(),
-        alarm_write(session, "order_rejected", "a?b", Nanos(AT)),
+        alarm_write(session, "order_rejected", "a?b", Nanos(AT), names.KEEPER),
     ):
         # as it was written before texts were made storable
         plain = {
@@ -313,14 +314,26 @@ def test_a_journal_belongs_to_one_process_and_those_of_the_dead_are_replayed(sto
     living.close()
 
 
+def test_an_alarm_that_an_earlier_version_kept_without_who_raised_it_is_replayed(
+    store: Store, tmp_path: Path
+) -> None:
+    journal = Journal(tmp_path / "session-1")
+    journal.append(Write("save_alarm", {"session": 1, "name": "close_stuck", "detail": "look", "at": AT}))
+
+    assert journal.replay(store) == 1
+
+    assert store.alarms() == [AlarmRow(1, "close_stuck", "look", Nanos(AT), None)]
+
+
 APPENDING = """
 import sys
 from pathlib import Path
+from tradeproc.protocol.names import JOBS
 from tradeproc.store.journal import Journal
 from tradeproc.store.writes import alarm_write
 journal = Journal(Path(sys.argv[1]))
 for number in range(100_000):
-    journal.append(alarm_write(1, f"alarm {number}", "", number + 1))
+    journal.append(alarm_write(1, f"alarm {number}", "", number + 1, JOBS))
     print(number, flush=True)
 """
 

@@ -14,14 +14,14 @@ import psycopg
 import pytest
 
 from tests.store.book import AT, DIVERGENCE, EVENT, FILL, ORDER, POSITION, SPEC, booked, moved
-from tradeproc.domain.book import Balance
+from tradeproc.domain.book import Balance, DecisionMade
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.orders import Order, OrderState
 from tradeproc.domain.units import Contracts, Money, Nanos, Price
+from tradeproc.protocol import names
 from tradeproc.store import (
     Acknowledgement,
     DatabaseDown,
-    DecisionRow,
     LeaseLost,
     StatementRefused,
     Store,
@@ -202,8 +202,8 @@ def test_a_latch_is_active_until_it_is_set_and_keeps_its_history(store: Store, d
 def test_divergences_and_alarms_are_kept_once_and_closed(store: Store, session: int) -> None:
     for _ in range(2):
         store.write(divergence_write(DIVERGENCE))
-        store.save_alarm(1, "live_stop_missing", "2 contracts without a stop", Nanos(AT))
-        store.save_alarm(None, "disk_full", "no room", Nanos(AT))
+        store.save_alarm(1, "live_stop_missing", "2 contracts without a stop", Nanos(AT), names.KEEPER)
+        store.save_alarm(None, "disk_full", "no room", Nanos(AT), names.KEEPER)
     assert [row.divergence for row in store.divergences(only_open=True)] == [DIVERGENCE]
 
     store.write(divergences_closed_write(1, "position", None, Nanos(AT + 1)))
@@ -218,9 +218,9 @@ def test_what_a_person_has_seen_is_kept_with_who_and_why_and_a_new_one_is_new(st
     store.write(divergence_write(DIVERGENCE))
     store.write(divergence_write(replace(DIVERGENCE, session=2)))
     for each in (1, 2, None):
-        store.save_alarm(each, "position_diverged", "look", Nanos(AT))
-    store.save_alarm(1, "close_stuck", "look", Nanos(AT))
-    store.save_alarm(1, "order_unknown", "look", Nanos(AT))
+        store.save_alarm(each, "position_diverged", "look", Nanos(AT), names.KEEPER)
+    store.save_alarm(1, "close_stuck", "look", Nanos(AT), names.KEEPER)
+    store.save_alarm(1, "order_unknown", "look", Nanos(AT), names.KEEPER)
     store.clear_alarms(1, "order_unknown", Nanos(AT + 1))
 
     seen = store.acknowledge_divergences(1, "anna", "sold by hand", Nanos(AT + 5))
@@ -238,7 +238,7 @@ def test_what_a_person_has_seen_is_kept_with_who_and_why_and_a_new_one_is_new(st
     assert [row["session"] for row in store.acknowledge_alarms(None, None, "anna", "w", Nanos(AT + 7))] == [None]
     everywhere = store.acknowledge_alarms(None, None, "anna", "w", Nanos(AT + 8), everywhere=True)
     assert [row["session"] for row in everywhere] == [2]
-    store.save_alarm(1, "close_stuck", "look again", Nanos(AT + 9))
+    store.save_alarm(1, "close_stuck", "look again", Nanos(AT + 9), names.KEEPER)
     assert [row.detail for row in store.alarms(only_standing=True) if row.acknowledged is None] == ["look again"]
 
 
@@ -465,8 +465,8 @@ def test_orders_in_every_state_can_be_kept(store: Store, session: int) -> None:
     assert {kept.state for kept in store.open_orders(session)} == {s for s in OrderState if not s.is_terminal}
 
 
-def wish(number: int, session: int, **changes: object) -> DecisionRow:
-    row = DecisionRow(session, Nanos(number), Nanos(number), 1, Nanos(7), "SubmitOrder", "why", "")
+def wish(number: int, session: int, **changes: object) -> DecisionMade:
+    row = DecisionMade(session, Nanos(number), Nanos(number), 1, Nanos(7), "SubmitOrder", "why", "")
     return replace(row, **changes)  # type: ignore[arg-type]
 
 

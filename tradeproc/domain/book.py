@@ -105,3 +105,17 @@ class Divergence:
     brokers: str
     cause: str
     at: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionMade:
+    """What a strategy wanted, and why it was not done (empty when it was); `times` in a row, the last one at `at`."""
+
+    session: int
+    began_at: Nanos
+    at: Nanos
+    times: int
+    market_at: Nanos
+    decision: str
+    reason: str
+    refusal: str

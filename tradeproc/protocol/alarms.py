@@ -29,11 +29,12 @@ _CRITICAL: Final = frozenset(
 class Alarm:
     """A trouble that a person should know of: it stands, or it is over (`cleared`).
 
-    `who` raised it, `scope` is what it is about, `since` when it was raised. `name` of the warden's names the program
-    too, as `given_up:trader`, and the group where that is not a session's, as `core:given_up:jobs`.
+    `who` raised it (None: a process of an earlier version, which did not say so), `scope` is what it is about,
+    `since` when it was raised. `name` of the warden's names the program too, as `given_up:trader`, and the group
+    where that is not a session's, as `core:given_up:jobs`.
     """
 
-    who: ProcessName
+    who: ProcessName | None
     name: str
     scope: Scope
     severity: Severity
@@ -62,6 +63,11 @@ def scope_of(group: GroupName) -> Scope:
     if group.session is not None:
         return scopes.of_session(group.session)
     return scopes.HOST if group.login is None else scopes.of_login(group.login)
+
+
+def scope_of_row(session: int | None, name: str) -> Scope:
+    """Return what a kept alarm is about: its session, else the group that begins its name, else the host."""
+    return scope_of(GroupName(name.partition(":")[0])) if session is None else scopes.of_session(session)
 
 
 ALARM: Topic[Alarm] = Topic("alarm", Alarm, ("trader", "warden"))

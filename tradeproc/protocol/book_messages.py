@@ -7,8 +7,9 @@ older ones.
 from dataclasses import dataclass
 from typing import Final
 
-from tradeproc.domain.book import Divergence, Fill, Position, Trade
+from tradeproc.domain.book import DecisionMade, Divergence, Fill, Position, Trade
 from tradeproc.domain.units import Nanos
+from tradeproc.protocol.alarms import Alarm
 from tradeproc.protocol.definitions import Method
 from tradeproc.protocol.trader_messages import OrderBody
 
@@ -53,31 +54,19 @@ class DivergenceShown(Divergence):
 
 
 @dataclass(frozen=True, slots=True)
-class AlarmShown:
-    """An alarm of a session (None: of the host), when it was cleared, and who has seen it, when and why."""
+class AlarmListed(Alarm):
+    """An alarm as the database keeps it, when it was cleared, and who has seen it, when and why.
+
+    `session` (None: of the host) and `at` say the same as `scope` and `since`, for programs that read the list of
+    an earlier version.
+    """
 
     session: int | None
-    name: str
-    detail: str
     at: Nanos
     cleared_at: Nanos | None = None
     acknowledged_at: Nanos | None = None
     acknowledged_by: str | None = None
     acknowledged_reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionShown:
-    """What a strategy wanted, and why it was not done (empty when it was); `times` in a row, the last one at `at`."""
-
-    session: int
-    began_at: Nanos
-    at: Nanos
-    times: int
-    market_at: Nanos
-    decision: str
-    reason: str
-    refusal: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +114,7 @@ class DivergencesListed:
 class AlarmsListed:
     """Alarms."""
 
-    alarms: tuple[AlarmShown, ...]
+    alarms: tuple[AlarmListed, ...]
     cut: bool = False
 
 
@@ -133,7 +122,7 @@ class AlarmsListed:
 class DecisionsListed:
     """Decisions, and the counts of all that are kept where one session is meant."""
 
-    decisions: tuple[DecisionShown, ...]
+    decisions: tuple[DecisionMade, ...]
     cut: bool = False
     counts: StoredDecisionCounts | None = None
 

@@ -12,7 +12,7 @@ import logging
 import os
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.domain.texts import storable
 from tradeproc.durable import append_durably, sync_folder
 from tradeproc.errors import Outage
-from tradeproc.protocol.names import GroupName, session_group
+from tradeproc.protocol.names import JOBS, GroupName, ProcessName, session_group
 from tradeproc.store.database import StatementRefused
 from tradeproc.store.store import LeaseLost, Store
 from tradeproc.store.writes import NUL, Write, packed
@@ -30,6 +30,8 @@ from tradeproc.store.writes import NUL, Write, packed
 log = logging.getLogger(__name__)
 
 DAMAGED_ALARM, REFUSED_ALARM = "journal_damaged", "journal_refused"
+# parameters that the lines of an earlier version lack
+_ADDED: Mapping[str, Mapping[str, Any]] = {"save_alarm": {"who": None}}
 
 
 def journal_path(folder: Path, session: int) -> Path:
@@ -60,7 +62,7 @@ def replay_left(folder: Path, store: Store) -> int:
 
 
 def _replay_one(path: Path, store: Store) -> int:
-    journal = Journal(path, wait_seconds=0)
+    journal = Journal(path, wait_seconds=0, owner=JOBS)
     try:
         return journal.replay(store)
     finally:
@@ -78,9 +80,10 @@ class Journal:
     """One process's journal of the writes that `Store.write` takes. Locked while it is open.
 
     `wait_seconds` is how long to wait for the lock, which another process may hold for a moment to replay the file.
+    `owner` is the process that opens it: the alarms of lines that are put aside are raised in its name.
     """
 
-    def __init__(self, path: Path, *, wait_seconds: float = 5.0) -> None:
+    def __init__(self, path: Path, *, wait_seconds: float = 5.0, owner: ProcessName = JOBS) -> None:
         """Open or create the file; what is in it stays as it is.
 
         Raises:
@@ -89,7 +92,7 @@ class Journal:
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._replayed = 0
+        self._replayed, self._owner = 0, owner
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self._lock(monotonic_ns() + int(wait_seconds * SECOND))
         try:
@@ -196,7 +199,7 @@ class Journal:
         session = GroupName(self.path.stem).session
         try:
             if not any(row.name == alarm for row in store.alarms(session, only_standing=True)):
-                store.save_alarm(session, alarm, f"{reason}; it is in {aside}", wall_ns())
+                store.save_alarm(session, alarm, f"{reason}; it is in {aside}", wall_ns(), self._owner)
         except StatementRefused as refused:
             log.warning("alarm_unsaved name=%s reason=%s", alarm, refused)
 
@@ -215,7 +218,8 @@ def read_line(line: bytes) -> Write | None:
         return None
     if not isinstance(statement, str) or not isinstance(parameters, dict):
         return None
-    return Write(statement, {key: _storable(value) for key, value in parameters.items()})
+    kept = {key: _storable(value) for key, value in parameters.items()}
+    return Write(statement, {**_ADDED.get(statement, {}), **kept})
 
 
 def _storable(value: Any) -> Any:

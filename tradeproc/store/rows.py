@@ -66,7 +66,10 @@ class DivergenceRow:
 
 @dataclass(frozen=True, slots=True)
 class AlarmRow:
-    """An alarm of a session (None: of the host), when it was cleared (None while it stands), and who has seen it."""
+    """An alarm of a session (None: of the host), when it was cleared (None while it stands), and who has seen it.
+
+    `who` is the process that raised it; None in a row that an earlier version wrote.
+    """
 
     session: int | None
     name: str
@@ -74,20 +77,7 @@ class AlarmRow:
     at: Nanos
     cleared_at: Nanos | None
     acknowledged: Acknowledgement | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionRow:
-    """What a strategy wanted, and why it was not done (empty when it was); `times` in a row, the last one at `at`."""
-
-    session: int
-    began_at: Nanos
-    at: Nanos
-    times: int
-    market_at: Nanos
-    decision: str
-    reason: str
-    refusal: str
+    who: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

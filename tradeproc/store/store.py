@@ -10,12 +10,13 @@ from typing import Any
 import orjson
 
 from tradeproc.clock import wall_ns
-from tradeproc.domain.book import Balance, Fill, Trade
+from tradeproc.domain.book import Balance, DecisionMade, Fill, Trade
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import Nanos
 from tradeproc.errors import Refusal
+from tradeproc.protocol.names import ProcessName
 from tradeproc.store import writes
 from tradeproc.store.columns import row_of, value_of
 from tradeproc.store.database import Database, DatabaseDown
@@ -23,7 +24,6 @@ from tradeproc.store.migrate import migrate
 from tradeproc.store.rows import (
     AccountRow,
     AlarmRow,
-    DecisionRow,
     DivergenceRow,
     Latch,
     LoginRow,
@@ -210,9 +210,9 @@ class Store:
 
     # --- alarms, and what people have seen
 
-    def save_alarm(self, session: int | None, name: str, detail: str, at: Nanos) -> None:
-        """Keep an alarm of a session, or of the host (None); told twice it is kept once."""
-        self.write(writes.alarm_write(session, name, detail, at))
+    def save_alarm(self, session: int | None, name: str, detail: str, at: Nanos, who: ProcessName) -> None:
+        """Keep an alarm that `who` raised about a session, or about the host (None); told twice it is kept once."""
+        self.write(writes.alarm_write(session, name, detail, at, who))
 
     def clear_alarms(self, session: int | None, name: str | None, at: Nanos) -> None:
         """Clear the standing alarms of a session or of the host (None), of one name if given."""
@@ -277,7 +277,7 @@ class Store:
 
     # --- decisions: notes for people, the newest KEPT_DECISIONS of each session
 
-    def save_decisions(self, session: int, decisions: Sequence[DecisionRow]) -> None:
+    def save_decisions(self, session: int, decisions: Sequence[DecisionMade]) -> None:
         """Keep the decisions of a session; one that is told again, by its `began_at`, replaces what was kept."""
         plain = [row_of(each) for each in decisions]
         given = {"session": session, "decisions": _json(plain), "kept": KEPT_DECISIONS - 1}
@@ -285,10 +285,10 @@ class Store:
 
     def decisions(
         self, session: int | None = None, *, only_refused: bool = False, limit: int | None = None
-    ) -> list[DecisionRow]:
+    ) -> list[DecisionMade]:
         """Return decisions, or only those that were not carried out."""
         given = {"session": session, "only_refused": only_refused, "limit": limit}
-        return [value_of(DecisionRow, row) for row in self._database.rows("decisions", given)]
+        return [value_of(DecisionMade, row) for row in self._database.rows("decisions", given)]
 
     def decision_counts(self, session: int) -> dict[str, int]:
         """Return how many were `wanted`, how many of these `refused`, and on how many bars the strategy `failed`."""

@@ -16,6 +16,7 @@ from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.texts import storable_value
 from tradeproc.domain.units import Nanos
+from tradeproc.protocol.names import ProcessName
 from tradeproc.store.columns import Values, row_of
 from tradeproc.store.rows import Latch, PositionRow
 
@@ -86,9 +87,9 @@ def divergences_closed_write(session: int, kind: str | None, subject: str | None
     return Write("close_divergences", {"session": session, "kind": kind, "subject": subject, "at": at})
 
 
-def alarm_write(session: int | None, name: str, detail: str, at: Nanos) -> Write:
-    """Return the write of an alarm of a session, or of the host (None)."""
-    return Write("save_alarm", {"session": session, "name": name, "detail": detail, "at": at})
+def alarm_write(session: int | None, name: str, detail: str, at: Nanos, who: ProcessName) -> Write:
+    """Return the write of an alarm that `who` raised about a session, or about the host (None)."""
+    return Write("save_alarm", {"session": session, "name": name, "detail": detail, "at": at, "who": str(who)})
 
 
 def alarms_cleared_write(session: int | None, name: str | None, at: Nanos) -> Write:

@@ -3,15 +3,16 @@
 import pytest
 
 from tradeproc.cli.quickstart.run_report import after_deaths, verdict
+from tradeproc.domain.book import DecisionMade
 from tradeproc.domain.units import Nanos
-from tradeproc.protocol.book_messages import DecisionShown, StoredDecisionCounts
+from tradeproc.protocol.book_messages import StoredDecisionCounts
 from tradeproc.supervision.deaths import Death
 from tradeproc.supervision.repeats import HUNG, UNSAID
 
 
-def row(decision: str, refusal: str, times: int = 1) -> DecisionShown:
+def row(decision: str, refusal: str, times: int = 1) -> DecisionMade:
     at = Nanos(10**18)
-    return DecisionShown(1, at, at, times, at, decision, "", refusal)
+    return DecisionMade(1, at, at, times, at, decision, "", refusal)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ def row(decision: str, refusal: str, times: int = 1) -> DecisionShown:
     ],
 )
 def test_a_session_that_could_not_trade_did_not_end_well(
-    counts: tuple[int, int, int], rows: list[DecisionShown], said: str, is_well: bool
+    counts: tuple[int, int, int], rows: list[DecisionMade], said: str, is_well: bool
 ) -> None:
     told = verdict(StoredDecisionCounts(*counts), rows, 1)
 

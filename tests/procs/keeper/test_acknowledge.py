@@ -1,6 +1,7 @@
 """What a person acknowledges is in the database when the keeper says so, and is not done at all otherwise."""
 
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -12,17 +13,21 @@ from tradeproc.domain.units import Nanos
 from tradeproc.errors import Outage
 from tradeproc.procs.keeper.acknowledge import register_acknowledge
 from tradeproc.procs.keeper.lists import register_lists
+from tradeproc.protocol import names
+from tradeproc.protocol.alarms import Alarm
 from tradeproc.store import Store
+from tradeproc.store.writes import Write
 
 KEEPER = "core.keeper"
+SHAPE = [field.name for field in fields(Alarm)]
 
 
 @pytest.fixture
 def store(on_stage: Stage, book_url: str) -> Iterator[Store]:
     """Return a database with a standing alarm of a session and one of the host, which a keeper serves."""
     told = Store(book_url, connect_timeout=2.0)
-    told.save_alarm(7, "close_stuck", "look", Nanos(5))
-    told.save_alarm(None, "disk_full", "no room", Nanos(5))
+    told.save_alarm(7, "close_stuck", "look", Nanos(5), names.KEEPER)
+    told.save_alarm(None, "disk_full", "no room", Nanos(5), names.KEEPER)
 
     served = Store(book_url, connect_timeout=2.0)
 
@@ -49,6 +54,19 @@ def test_an_acknowledgement_is_a_row_with_name_and_reason_when_it_is_answered(on
     assert on_stage.ask(KEEPER, "acknowledge", host=True, what="close_stuck", by="a", reason="w")["alarms"] == []
     everybody = on_stage.ask(KEEPER, "acknowledge", what="alarms", by="a", reason="w")
     assert [row["name"] for row in everybody["alarms"]] == ["disk_full"]
+
+
+def test_an_alarm_is_listed_in_the_shape_that_alarms_have_on_the_bus(on_stage: Stage, store: Store) -> None:
+    old = {"session": None, "name": "link-paper:given_up", "detail": "dies", "at": 6, "who": None}
+    store.write(Write("save_alarm", old))
+
+    shapes = [{key: row[key] for key in SHAPE} for row in on_stage.ask(KEEPER, "alarms")["alarms"]]
+
+    assert [tuple(shape.values()) for shape in shapes] == [
+        ("core.keeper", "close_stuck", "session:7", "critical", 5, "look", False),
+        ("core.keeper", "disk_full", "host", "critical", 5, "no room", False),
+        (None, "link-paper:given_up", "login:paper", "critical", 6, "dies", False),
+    ]
 
 
 @pytest.mark.parametrize(

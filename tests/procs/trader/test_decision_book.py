@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from tradeproc.domain.book import DecisionMade
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import DecisionNoted
 from tradeproc.procs.trader.decision_book import MOST_WAITING, DecisionBook
-from tradeproc.store import DatabaseDown, DecisionRow
+from tradeproc.store import DatabaseDown
 
 
 class AuditTrail:
@@ -16,10 +17,10 @@ class AuditTrail:
     def __init__(self) -> None:
         self.store = self
         self.is_up, self.is_hanging = True, False
-        self.written: dict[int, DecisionRow] = {}
+        self.written: dict[int, DecisionMade] = {}
         self.writes = 0
 
-    def save_decisions(self, session: int, rows: list[DecisionRow]) -> None:
+    def save_decisions(self, session: int, rows: list[DecisionMade]) -> None:
         if self.is_hanging:
             raise DatabaseDown("gone")
         self.writes += 1

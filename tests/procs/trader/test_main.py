@@ -18,6 +18,7 @@ from tradeproc.domain.units import Nanos
 from tradeproc.errors import TradeprocError
 from tradeproc.home import Home
 from tradeproc.procs.trader import main
+from tradeproc.protocol import names
 from tradeproc.store import Lease, Store
 from tradeproc.store.journal import Journal
 from tradeproc.store.writes import orders_write
@@ -111,8 +112,8 @@ def test_a_journal_in_use_is_waited_for_and_replayed_first_and_old_alarms_are_cl
     journal = Journal(desk.home.journal / f"session-{session}.jsonl")
     order = replace(ORDER, session=session)
     journal.append(orders_write([order], [replace(EVENT, order_id=order.id)], fence=0))
-    desk.store.save_alarm(session, "lease_lost", "of a life that was killed", Nanos(1))
-    desk.store.save_alarm(session, "given_up", "the warden's", Nanos(2))
+    desk.store.save_alarm(session, "lease_lost", "of a life that was killed", Nanos(1), names.KEEPER)
+    desk.store.save_alarm(session, "given_up", "the warden's", Nanos(2), names.KEEPER)
     desk.start(session)
     desk.waits_for(session, "in use by another process")
 

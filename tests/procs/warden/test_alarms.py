@@ -11,6 +11,7 @@ from tradeproc.bus.node import Node
 from tradeproc.clock import wall_ns
 from tradeproc.config import HealthConfig
 from tradeproc.procs.warden.alarms import Alarms, tell_of_disk
+from tradeproc.protocol import names
 from tradeproc.store import Store
 from tradeproc.store.migrate import migrate
 from tradeproc.testing.waiting import wait_until
@@ -67,7 +68,7 @@ def test_what_a_predecessor_raised_and_the_successor_does_not_hold_is_cleared_an
         ("session-5", "given_up:all"),
     ]:
         alarms.raise_alarm(group, name, "so it is")
-    store.save_alarm(5, "session_conflict", "the keeper's", wall_ns())
+    store.save_alarm(5, "session_conflict", "the keeper's", wall_ns(), names.KEEPER)
     wait_until("all five", lambda: len(standing(store)) == 5)
     alarms.close()
 

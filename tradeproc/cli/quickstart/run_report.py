@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tradeproc.cli.why import death_line, refusal_line
+from tradeproc.domain.book import DecisionMade
 from tradeproc.errors import EXIT_FAULT
-from tradeproc.protocol.book_messages import DecisionShown, StoredDecisionCounts
+from tradeproc.protocol.book_messages import StoredDecisionCounts
 from tradeproc.supervision.deaths import Death
 from tradeproc.supervision.repeats import HUNG
 
@@ -52,7 +53,7 @@ def after_deaths(found: Sequence[tuple[str, Death]], trader: str, bars: int) -> 
     return RunReport(tuple(lines), len(found) < _MANY_DEATHS and not is_fault and not has_stopped)
 
 
-def verdict(counts: StoredDecisionCounts, refused: Sequence[DecisionShown], session: int) -> RunReport:
+def verdict(counts: StoredDecisionCounts, refused: Sequence[DecisionMade], session: int) -> RunReport:
     """Return what to say of a strategy's decisions; `refused` are rows of those that were not carried out."""
     lines: list[str] = []
     failures = [row for row in refused if row.decision == "failed"]
@@ -70,13 +71,13 @@ def verdict(counts: StoredDecisionCounts, refused: Sequence[DecisionShown], sess
     return RunReport(tuple(lines), is_well)
 
 
-def _newest(rows: Sequence[DecisionShown]) -> list[str]:
+def _newest(rows: Sequence[DecisionMade]) -> list[str]:
     """Return the newest rows as lines, each with how often it was so in a row."""
     lines = [f"  {_refusal(row)}" + (f" ({row.times} times)" if row.times > 1 else "") for row in rows]
     return lines[-_SHOWN:]
 
 
-def _refusal(row: DecisionShown) -> str:
+def _refusal(row: DecisionMade) -> str:
     return refusal_line(row.market_at, row.at, row.decision, row.refusal)
 
 

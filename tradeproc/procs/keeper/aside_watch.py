@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from tradeproc.clock import wall_ns
+from tradeproc.protocol.names import KEEPER
 from tradeproc.store import DatabaseDown, Store
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ class AsideWatch:
             if [row.detail for row in standing] != ([detail] if detail else []):
                 self._store.clear_alarms(None, ALARM, wall_ns())
                 if detail:
-                    self._store.save_alarm(None, ALARM, detail, wall_ns())
+                    self._store.save_alarm(None, ALARM, detail, wall_ns(), KEEPER)
         except DatabaseDown as down:
             log.warning("alarm_unsaved name=%s reason=%s", ALARM, down)
             return

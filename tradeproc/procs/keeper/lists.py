@@ -1,14 +1,17 @@
 """What the keeper reads from the database for people: orders, fills, trades, positions, decisions, alarms."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any, TypeVar
 
 from tradeproc.bus.node import Node
+from tradeproc.domain.book import DecisionMade
 from tradeproc.errors import Refusal
 from tradeproc.protocol import book_messages as books
+from tradeproc.protocol.alarms import scope_of_row, severity_of
 from tradeproc.protocol.book_messages import MOST_ROWS, ListDecisions, ListRows
 from tradeproc.protocol.definitions import Method
+from tradeproc.protocol.names import ProcessName
 from tradeproc.protocol.trader_messages import order_bodies
 from tradeproc.store import Acknowledgement, AlarmRow, DivergenceRow, PositionRow, Store
 
@@ -76,9 +79,8 @@ def _positions(store: Store, asked: ListRows) -> books.PositionsListed:
 def _decisions(store: Store, asked: ListDecisions) -> books.DecisionsListed:
     """Answer with the newest decisions, or those that were refused, and with the counts of all that are kept."""
 
-    def read(session: int | None, limit: int) -> Sequence[books.DecisionShown]:
-        rows = store.decisions(session, only_refused=asked.refused, limit=limit)
-        return [books.DecisionShown(**asdict(row)) for row in rows]
+    def read(session: int | None, limit: int) -> Sequence[DecisionMade]:
+        return store.decisions(session, only_refused=asked.refused, limit=limit)
 
     rows, is_cut = _newest(asked, read)
     counts = None if asked.session is None else books.StoredDecisionCounts(**store.decision_counts(asked.session))
@@ -109,9 +111,21 @@ def _divergence(row: DivergenceRow) -> books.DivergenceShown:
     return books.DivergenceShown(**_fields(row.divergence), closed_at=row.closed_at, **seen)
 
 
-def _alarm(row: AlarmRow) -> books.AlarmShown:
+def _alarm(row: AlarmRow) -> books.AlarmListed:
     seen = _acknowledged(row.acknowledged)
-    return books.AlarmShown(row.session, row.name, row.detail, row.at, row.cleared_at, **seen)
+    return books.AlarmListed(
+        who=None if row.who is None else ProcessName(row.who),
+        name=row.name,
+        scope=scope_of_row(row.session, row.name),
+        severity=severity_of(row.name),
+        since=row.at,
+        detail=row.detail,
+        cleared=row.cleared_at is not None,
+        session=row.session,
+        at=row.at,
+        cleared_at=row.cleared_at,
+        **seen,
+    )
 
 
 def _acknowledged(seen: Acknowledgement | None) -> dict[str, Any]:

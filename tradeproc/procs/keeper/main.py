@@ -135,7 +135,7 @@ class Keeper:
                 detail = f"session {holder} trades the same account and product; this one is not started"
                 log.error("session_conflict session=%d holder=%d", session, holder)
                 try:
-                    self.store.save_alarm(session, CONFLICT, detail, wall_ns())
+                    self.store.save_alarm(session, CONFLICT, detail, wall_ns(), names.KEEPER)
                 except DatabaseDown as down:
                     # the next look finds the same and tries again
                     log.warning("alarm_unsaved session=%d reason=%s", session, down)

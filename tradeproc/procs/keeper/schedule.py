@@ -133,7 +133,7 @@ class Schedules:
         detail = "it should have been flat a minute ago, but its trader has not said that it is; look at the broker"
         log.error("not_flat_at_end session=%d", session)
         try:
-            self._store.save_alarm(session, ALARM, detail, now)
+            self._store.save_alarm(session, ALARM, detail, now, names.KEEPER)
         except DatabaseDown as down:
             # the next look finds the same and tries again
             log.warning("alarm_unsaved session=%d reason=%s", session, down)

@@ -15,7 +15,7 @@ from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.units import Nanos
 from tradeproc.durable import remove_durably, sync_folder
 from tradeproc.home import Home
-from tradeproc.protocol import scopes
+from tradeproc.protocol import names, scopes
 from tradeproc.store import DatabaseDown, Latch, StatementRefused, Store
 from tradeproc.store.kept import kept_file, read_former, read_kept, standing, unread, write_kept
 
@@ -148,7 +148,7 @@ class Unstored:
         try:
             self._store.clear_alarms(None, name, at)
             if detail:
-                self._store.save_alarm(None, name, detail, at)
+                self._store.save_alarm(None, name, detail, at, names.KEEPER)
         except StatementRefused as refused:
             log.warning("alarm_unsaved name=%s reason=%s", name, refused)
 

@@ -19,6 +19,7 @@ from tradeproc.engine.effects import KeepLatch, Persist
 from tradeproc.engine.events import concerns
 from tradeproc.errors import Fault
 from tradeproc.procs.trader.timing import USUAL, TraderTiming
+from tradeproc.protocol import names
 from tradeproc.store.background import begun
 from tradeproc.store.database import DatabaseDown, StatementRefused
 from tradeproc.store.journal import Journal
@@ -159,7 +160,7 @@ class AuditTrail:
 
     def save_alarm(self, name: str, detail: str, at: Nanos) -> None:
         """Keep an alarm."""
-        self.write(alarm_write(self.session, name, detail, at))
+        self.write(alarm_write(self.session, name, detail, at, names.trader(self.session)))
 
     def keep_latch(self, latch: KeepLatch) -> None:
         """Keep a latch that the engine has set."""

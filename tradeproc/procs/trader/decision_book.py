@@ -8,11 +8,11 @@ import logging
 import re
 from dataclasses import replace
 
+from tradeproc.domain.book import DecisionMade
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import DecisionNoted
 from tradeproc.procs.trader.audit_trail import AuditTrail
 from tradeproc.store.database import DatabaseDown, StatementRefused
-from tradeproc.store.rows import DecisionRow
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +25,12 @@ class DecisionBook:
 
     def __init__(self, session: int) -> None:
         self._session = session
-        self._newest: DecisionRow | None = None
-        self._waiting: dict[int, DecisionRow] = {}
+        self._newest: DecisionMade | None = None
+        self._waiting: dict[int, DecisionMade] = {}
 
     def note(self, noted: DecisionNoted) -> None:
         """Take note of a decision."""
-        row = DecisionRow(
+        row = DecisionMade(
             self._session, noted.at, noted.at, 1, noted.market_at, noted.decision, noted.reason, noted.refusal
         )
         newest = self._newest
@@ -57,6 +57,6 @@ class DecisionBook:
         self._waiting.clear()
 
 
-def _kind(row: DecisionRow) -> tuple[str, str]:
+def _kind(row: DecisionMade) -> tuple[str, str]:
     """Return what makes two refusals the same: their words, whatever the numbers in them."""
     return row.decision, _NUMBERS.sub("#", row.refusal)

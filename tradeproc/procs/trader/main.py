@@ -32,7 +32,7 @@ from tradeproc.procs.trader import commands
 from tradeproc.procs.trader.audit_trail import CONNECT_SECONDS, AuditTrail
 from tradeproc.procs.trader.recorder import Recorder
 from tradeproc.procs.trader.trading import Trader
-from tradeproc.protocol import scopes
+from tradeproc.protocol import names, scopes
 from tradeproc.store.database import DatabaseDown
 from tradeproc.store.journal import Journal, JournalInUse, journal_path
 from tradeproc.store.kept import kept_file
@@ -69,7 +69,9 @@ class TraderStart:
         """
         try:
             lease = Lease.acquire(self.store.url, self.row.id, self.holder, connect_timeout=CONNECT_SECONDS)
-            journal = Journal(journal_path(self.home.journal, self.row.id), wait_seconds=0.2)
+            journal = Journal(
+                journal_path(self.home.journal, self.row.id), wait_seconds=0.2, owner=names.trader(self.row.id)
+            )
         except LeaseTaken as taken:
             if not taken.holder:
                 raise

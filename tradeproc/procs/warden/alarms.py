@@ -129,4 +129,4 @@ def _write(group: str, name: str, detail: str, at: Nanos, store: Store) -> None:
     if not detail:
         store.clear_alarms(session, title, at)
     elif not any(row.name == title and row.session == session for row in store.alarms(session, only_standing=True)):
-        store.save_alarm(session, title, detail, at)
+        store.save_alarm(session, title, detail, at, names.WARDEN)

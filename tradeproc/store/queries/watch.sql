@@ -33,7 +33,7 @@ where acknowledged_at is null and cleared_at is null
 returning session, name, at
 
 -- name: save_alarm
-insert into alarms (session, name, detail, at) values (%(session)s, %(name)s, %(detail)s, %(at)s)
+insert into alarms (session, name, detail, at, who) values (%(session)s, %(name)s, %(detail)s, %(at)s, %(who)s)
 on conflict (session, name, at) do nothing
 
 -- name: clear_alarms
@@ -42,7 +42,7 @@ where session is not distinct from %(session)s::bigint and cleared_at is null
     and (%(name)s::text is null or name = %(name)s)
 
 -- name: alarms
-select session, name, detail, at, cleared_at, acknowledged_at, acknowledged_by, acknowledged_reason
+select session, name, detail, at, cleared_at, acknowledged_at, acknowledged_by, acknowledged_reason, who
 from alarms
 where (%(session)s::bigint is null or session = %(session)s::bigint)
     and (not %(only_standing)s::boolean or cleared_at is null)
