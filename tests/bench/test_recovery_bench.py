@@ -7,11 +7,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.desk.states import state
 from tradeproc.bench.bare import LATER, bare_desk
 from tradeproc.bench.detection import until_dead
 from tradeproc.bench.in_and_out import HANG, InAndOut
@@ -22,6 +23,7 @@ from tradeproc.bus.client import Client
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
 from tradeproc.procs.__main__ import KINDS, module_of
+from tradeproc.protocol.trader_messages import ASK_STATE
 from tradeproc.strategies.contract import SubmitBracket
 from tradeproc.testing.candles import candles
 from tradeproc.testing.strategies import view
@@ -33,13 +35,7 @@ class Played:
     """Two processes of a desk, as they say they are."""
 
     def __init__(self) -> None:
-        self.summary: dict[str, Any] = {
-            "entries": "allowed",
-            "warm": True,
-            "reconciled": True,
-            "lease": True,
-            "streams": {"orders": "up"},
-        }
+        self.summary = state(entries="allowed", warm=True, reconciled=True, lease=True, streams={"orders": "up"})
         self.followed = 0
 
 
@@ -53,7 +49,7 @@ def played(folder: Path) -> Iterator[tuple[Played, Wellness, Node]]:
         return {"followed_orders": desk.followed}
 
     trader.add_statistics(statistics)
-    trader.handle("state", lambda _: desk.summary)
+    trader.handle(ASK_STATE, lambda _: desk.summary)
     for node in (feed, trader):
         node.set_state("ready")
     threads = [threading.Thread(target=node.run) for node in (feed, trader)]
@@ -77,9 +73,9 @@ def test_a_desk_is_well_when_all_are_ready_know_each_other_and_the_session_may_t
         desk.followed = 7
         assert wellness.trouble({}) == f"{TRADER} has not heard the new orders"
         desk.followed = feed.epoch
-        desk.summary["streams"] = {"orders": "silent"}
+        desk.summary = replace(desk.summary, streams={"orders": "silent"})
         assert wellness.trouble({}) == f"{TRADER}: orders: silent"
-        desk.summary["entries"] = "the database is down"
+        desk.summary = replace(desk.summary, entries="the database is down")
         assert wellness.trouble({}) == f"{TRADER}: the database is down"
         feed.post(lambda: feed.set_state("degraded", "cut"))
         wait = threading.Event()
