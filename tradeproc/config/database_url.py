@@ -6,9 +6,6 @@ the database driver would show these in its errors.
 
 import re
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
-
 from tradeproc.domain.records import BadValue
 
 _HOST = re.compile(r"[A-Za-z0-9._:-]*|[/@][^@]*")
@@ -23,6 +20,10 @@ def check_database_url(url: str) -> None:
     Raises:
         BadValue: it is not an address; the message names the part and does not show it.
     """
+    # only here: every process reads the configuration, and a feed without a database saves 10 MB
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+
     try:
         parts = {key: str(value) for key, value in conninfo_to_dict(url).items() if value is not None}
     except (psycopg.Error, UnicodeError, ValueError):

@@ -8,7 +8,16 @@ from tradeproc.config.problems import MOST, check_positive
 from tradeproc.domain.records import BadValue, nearest
 from tradeproc.domain.units import Contracts
 from tradeproc.market.tape_files.lines import UnreadableTape
-from tradeproc.market.tape_files.zones import zone_of
+
+
+def _check_zone(zone: str) -> None:
+    # only here: every process reads the configuration, and one without candles saves numpy's 13 MB
+    from tradeproc.market.tape_files.zones import zone_of
+
+    try:
+        zone_of(zone)
+    except UnreadableTape as bad:
+        raise BadValue("tape_zone", str(bad)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +94,8 @@ class LocalBrokerConfig:
             raise BadValue("tape_stamp", f"must be start or end, not {self.tape_stamp!r}")
         if self.tape_dates not in ("", "month", "day"):
             raise BadValue("tape_dates", f"must be month or day, not {self.tape_dates!r}")
-        try:
-            zone_of(self.tape_zone or "UTC")
-        except UnreadableTape as bad:
-            raise BadValue("tape_zone", str(bad)) from None
+        if self.tape_zone:
+            _check_zone(self.tape_zone)
         if not self.accounts:
             raise BadValue("accounts", "name at least one account")
         check_positive(speed=self.speed)
