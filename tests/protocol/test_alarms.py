@@ -4,7 +4,7 @@ import pytest
 
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.protocol import alarms, names, scopes
-from tradeproc.protocol.alarms import Severity, name_in_group, scope_of, severity_of
+from tradeproc.protocol.alarms import Severity, group_and_name, name_in_group, scope_of, severity_of
 
 # of the warden and the keeper
 OTHERS = {
@@ -42,3 +42,6 @@ def test_an_alarm_about_a_group_is_about_what_the_group_works_for() -> None:
 
     assert [scope_of(group) for group in groups] == ["session:7", "login:paper", scopes.HOST]
     assert [name_in_group(group, "dies") for group in groups] == ["dies", "link-paper:dies", "core:dies"]
+    assert [group_and_name(group.session, name_in_group(group, "dies:x")) for group in groups] == [
+        (group, "dies:x") for group in groups
+    ]

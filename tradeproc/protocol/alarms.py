@@ -7,7 +7,7 @@ from typing import Final
 from tradeproc.domain.units import Nanos
 from tradeproc.protocol import scopes
 from tradeproc.protocol.definitions import Topic
-from tradeproc.protocol.names import GroupName, ProcessName
+from tradeproc.protocol.names import GroupName, ProcessName, session_group
 from tradeproc.protocol.scopes import Scope
 
 
@@ -65,9 +65,15 @@ def scope_of(group: GroupName) -> Scope:
     return scopes.HOST if group.login is None else scopes.of_login(group.login)
 
 
-def scope_of_row(session: int | None, name: str) -> Scope:
-    """Return what a kept alarm is about: its session, else the group that begins its name, else the host."""
-    return scope_of(GroupName(name.partition(":")[0])) if session is None else scopes.of_session(session)
+def group_and_name(session: int | None, name: str) -> tuple[GroupName, str]:
+    """Return the group that a kept alarm is about, and its name in that group: the way back of `name_in_group`.
+
+    An alarm of the host alone has no group; its name then stands in the place of one.
+    """
+    if session is not None:
+        return session_group(session), name
+    group, _, name = name.partition(":")
+    return GroupName(group), name
 
 
 ALARM: Topic[Alarm] = Topic("alarm", Alarm, ("trader", "warden"))

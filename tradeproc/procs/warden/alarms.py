@@ -16,8 +16,8 @@ from tradeproc.clock import wall_ns
 from tradeproc.config import HealthConfig
 from tradeproc.domain.units import Nanos
 from tradeproc.protocol import names, scopes
-from tradeproc.protocol.alarms import ALARM, Alarm, name_in_group, scope_of, severity_of
-from tradeproc.store import AlarmRow, DatabaseDown, StatementRefused, Store
+from tradeproc.protocol.alarms import ALARM, Alarm, group_and_name, name_in_group, scope_of, severity_of
+from tradeproc.store import DatabaseDown, StatementRefused, Store
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Alarms:
 
     def _forget(self, held: frozenset[tuple[str, str]], at: Nanos, store: Store) -> None:
         for row in store.alarms(only_standing=True):
-            group, name = _group_and_name(row)
+            group, name = group_and_name(row.session, row.name)
             if name.partition(":")[0] in _OURS and (group, name) not in held:
                 store.clear_alarms(row.session, row.name, at)
                 log.warning("alarm_cleared group=%s name=%s reason=its cause did not outlive a restart", group, name)
@@ -113,14 +113,6 @@ def _alarm(group: str, name: str, since: Nanos, detail: str, *, cleared: bool) -
     of_group = names.GroupName(group)
     named = name_in_group(of_group, name)
     return Alarm(names.WARDEN, named, scope_of(of_group), severity_of(named), since, detail, cleared)
-
-
-def _group_and_name(row: AlarmRow) -> tuple[str, str]:
-    """Return the group and the name of the alarm from which `_write` made a row."""
-    if row.session is not None:
-        return names.session_group(row.session), row.name
-    group, _, name = row.name.partition(":")
-    return group, name
 
 
 def _write(group: str, name: str, detail: str, at: Nanos, store: Store) -> None:
