@@ -8,6 +8,7 @@ comes with the events and may run faster than both.
 import mmap
 import os
 import time
+from collections.abc import Callable
 
 from tradeproc.domain.units import SECOND as SECOND
 from tradeproc.domain.units import Nanos
@@ -47,14 +48,16 @@ class SteadyClock:
 
     DOUBT_NS = 60 * SECOND
 
-    def __init__(self) -> None:
-        self._origin = wall_ns() - monotonic_ns()
+    def __init__(self, wall: Callable[[], Nanos] = wall_ns, monotonic: Callable[[], int] = monotonic_ns) -> None:
+        """Begin with the present step between the two clocks; a simulation has clocks of its own."""
+        self._wall, self._monotonic = wall, monotonic
+        self._origin = wall() - monotonic()
         self._doubted_since: int | None = None
 
     def now(self) -> Nanos:
         """Return UTC nanoseconds."""
-        monotonic = monotonic_ns()
-        origin = wall_ns() - monotonic
+        monotonic = self._monotonic()
+        origin = self._wall() - monotonic
         if abs(origin - self._origin) <= SECOND:
             self._origin, self._doubted_since = origin, None
         elif self._doubted_since is None:

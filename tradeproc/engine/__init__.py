@@ -18,6 +18,7 @@ event; market time comes with the candles. Equal states and events give equal ef
     protection.py     every open contract has a working stop; closing.py how a position is closed,
                       early_close.py when the market turns out to be closed
     commands.py       latches, flatten, reconcile, stop, the lease
+    remembered.py     what a new life knows from rows
     recording.py      events as lines; replay.py runs a recorded life again
 
 Start reading at `trader.py`, then `events.py`, `effects.py`, `state.py`, `orders.py` and `limits.py`.

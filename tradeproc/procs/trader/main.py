@@ -14,17 +14,16 @@ from collections.abc import Sequence
 import tradeproc
 from tradeproc.bus.node import Node
 from tradeproc.clock import monotonic_ns, wall_ns
-from tradeproc.domain.book import Fill, FillKind, Position
-from tradeproc.domain.fills import standing
+from tradeproc.domain.book import Fill
 from tradeproc.domain.market_hours import market_hours
-from tradeproc.domain.units import Nanos
 from tradeproc.engine import events, strategy
 from tradeproc.engine.alarms import AlarmName
+from tradeproc.engine.effects import KeepLatch
 from tradeproc.engine.events import TradingState
-from tradeproc.engine.external import KEPT_EXTERNALS
 from tradeproc.engine.recording import Header
-from tradeproc.engine.state import Holding, Setup, State, new_state
-from tradeproc.engine.turn import EXTERNAL, KEPT_IDS, KEPT_ORDERS, after_fill
+from tradeproc.engine.remembered import KnownRows, remembered
+from tradeproc.engine.state import Setup, State, new_state
+from tradeproc.engine.turn import KEPT_IDS, KEPT_ORDERS
 from tradeproc.home import Home
 from tradeproc.procs.market_hours_file import follow_market_hours
 from tradeproc.procs.session_start import run_session
@@ -32,7 +31,7 @@ from tradeproc.procs.trader import commands
 from tradeproc.procs.trader.audit_trail import CONNECT_SECONDS, AuditTrail
 from tradeproc.procs.trader.recorder import Recorder
 from tradeproc.procs.trader.trading import Trader
-from tradeproc.protocol import names, scopes
+from tradeproc.protocol import names
 from tradeproc.store.database import DatabaseDown
 from tradeproc.store.journal import Journal, JournalInUse, journal_path
 from tradeproc.store.kept import kept_file
@@ -142,12 +141,6 @@ def _header(setup: Setup, state: State) -> Header:
     )
 
 
-def _latched_by(rules: Sequence[str], latches: Sequence[Latch], session: int) -> str:
-    """Return why a rule of an earlier life latched the session, empty when none did or a person has resumed since."""
-    closed = [latch for latch in latches if latch.scope == scopes.of_session(session) and latch.state != "active"]
-    return "".join(latch.reason or "no reason is known" for latch in closed if latch.by in rules)
-
-
 def _forget_alarms(audit: AuditTrail) -> None:
     """Clear what an earlier life of the trader left standing: what still holds is raised again."""
     ours = {name.value for name in AlarmName}
@@ -157,28 +150,18 @@ def _forget_alarms(audit: AuditTrail) -> None:
 
 
 def _known(store: Store, row: SessionRow, fills: Sequence[Fill], latches: Sequence[Latch] = ()) -> events.Started:
-    """Return our copy: open orders and the newest ended ones, and the position that all fills of the session make."""
-    newest = store.orders(row.id, limit=KEPT_ORDERS)
-    known = {order.id for order in newest}
-    older = [order for order in store.open_orders(row.id) if order.id not in known]
+    """Return our copy of orders and position, as the database has it."""
     saved = [each for each in store.positions(row.id) if each.position.contract == row.spec.contract]
-    held = [fill for fill in standing(fills) if fill.contract == row.spec.contract]
-    return events.Started(
-        (*older, *newest),
-        _position(row, held) if held or saved else None,
+    kept = [KeepLatch(each.scope, TradingState(each.state), each.by, each.reason, each.at) for each in latches]
+    rows = KnownRows(
+        orders=store.orders(row.id, limit=KEPT_ORDERS),
+        open_orders=store.open_orders(row.id),
+        fills=fills,
+        saved_at=saved[0].at if saved else None,
         claimed=store.claimed(row.id, limit=KEPT_IDS),
-        saved_at=saved[0].at if saved else Nanos(0),
-        externals=tuple(fill for fill in held if fill.kind is FillKind.EXTERNAL)[-KEPT_EXTERNALS:],
-        strategy_off=_latched_by(_SWITCH_OFF, latches, row.id),
-        latched=_latched_by((EXTERNAL,), latches, row.id),
+        latches=kept,
     )
-
-
-def _position(row: SessionRow, fills: Sequence[Fill]) -> Position:
-    holding = Holding()
-    for fill in fills:
-        holding = after_fill(holding, fill)
-    return Position(row.spec.account, row.spec.contract, holding.quantity, holding.average)
+    return remembered(row.id, row.spec, rows, _SWITCH_OFF)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,0 +1,69 @@
+"""What a trader that begins anew knows: rows of the database into the first event of its life."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tradeproc.domain.book import Fill, FillKind, Position
+from tradeproc.domain.fills import standing
+from tradeproc.domain.orders import Order
+from tradeproc.domain.session import SessionSpec
+from tradeproc.domain.units import Nanos
+from tradeproc.engine.effects import KeepLatch
+from tradeproc.engine.events import Started, TradingState
+from tradeproc.engine.external import KEPT_EXTERNALS
+from tradeproc.engine.state import Holding
+from tradeproc.engine.turn import EXTERNAL, after_fill
+from tradeproc.protocol import scopes
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRows:
+    """The rows of a session: its newest orders and those still open, oldest first, and all its fills.
+
+    `saved_at` is when its position was written last, None if it never was. `claimed` are the broker's ids of its
+    orders with ours. `latches` are those that count for it.
+    """
+
+    orders: Sequence[Order] = ()
+    open_orders: Sequence[Order] = ()
+    fills: Sequence[Fill] = ()
+    saved_at: Nanos | None = None
+    claimed: Mapping[str, str] = field(default_factory=dict)
+    latches: Sequence[KeepLatch] = ()
+
+
+def remembered(session: int, spec: SessionSpec, rows: KnownRows, switch_off: Collection[str]) -> Started:
+    """Return our copy: open orders and the newest ended ones, and the position that all fills of the session make.
+
+    Args:
+        session: its number.
+        spec: its specification; fills of other contracts do not count.
+        rows: what the database knows.
+        switch_off: who sets a latch that keeps the strategy from being called.
+    """
+    known = {order.id for order in rows.orders}
+    older = [order for order in rows.open_orders if order.id not in known]
+    held = [fill for fill in standing(rows.fills) if fill.contract == spec.contract]
+    return Started(
+        (*older, *rows.orders),
+        _position(spec, held) if held or rows.saved_at is not None else None,
+        claimed=rows.claimed,
+        saved_at=rows.saved_at or Nanos(0),
+        externals=tuple(fill for fill in held if fill.kind is FillKind.EXTERNAL)[-KEPT_EXTERNALS:],
+        strategy_off=_latched_by(switch_off, rows.latches, session),
+        latched=_latched_by((EXTERNAL,), rows.latches, session),
+    )
+
+
+def _position(spec: SessionSpec, fills: Sequence[Fill]) -> Position:
+    holding = Holding()
+    for fill in fills:
+        holding = after_fill(holding, fill)
+    return Position(spec.account, spec.contract, holding.quantity, holding.average)
+
+
+def _latched_by(rules: Collection[str], latches: Sequence[KeepLatch], session: int) -> str:
+    """Return why a rule of an earlier life latched the session, empty when none did or a person has resumed since."""
+    scope = scopes.of_session(session)
+    closed = [latch for latch in latches if latch.scope == scope and latch.state is not TradingState.ACTIVE]
+    return "".join(latch.reason or "no reason is known" for latch in closed if latch.by in rules)
