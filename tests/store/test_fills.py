@@ -111,6 +111,14 @@ def test_what_a_person_closed_is_not_touched(store: Store) -> None:
     assert (store.latch("session:1").state, store.latch("session:1").by) == ("halted", "me")
 
 
+def test_a_process_that_closes_more_than_a_person_did_is_heard(store: Store) -> None:
+    store.set_latch("login:paper", "reducing", "me", "lunch")
+
+    store.write(latch_write(Latch("login:paper", "halted", "inert_stop_watch", "a stop does nothing", Nanos(AT))))
+
+    assert (store.latch("login:paper").state, store.latch("login:paper").by) == ("halted", "inert_stop_watch")
+
+
 def test_what_earlier_versions_took_over_without_a_row_is_booked_by_the_migration(empty_url: str) -> None:
     own = own_part()
     older = MigrationSet(own.name, {name: text for name, text in own.files.items() if name < "0004"})

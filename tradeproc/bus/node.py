@@ -72,7 +72,7 @@ class Node:
         """
         self.name = process
         self.exit_status = 0
-        self._directory = directory
+        self.directory = directory
         self._counts: Counter[str] = Counter()
         self._name_lock = NameLock(directory.path(process, "lock"), patience)
         self._loop = Loop()
@@ -93,16 +93,16 @@ class Node:
         self._loop.every(heartbeat_seconds, self._beat_and_forget)
 
     def _bind(self) -> None:
-        listener = self._directory.listeners.get(self.name)
+        listener = self.directory.listeners.get(self.name)
         if listener is not None:
             # before the sockets it guards: without it ZeroMQ would let every key in
             admission = Admission(self._context, listener.admitted)
             self._loop.add(admission.socket, admission.answer)
             self._vitals.add_source(lambda: {"refused_keys": admission.refused})
-        publishing = bind_publisher(self._context, self._directory, self.name)
+        publishing = bind_publisher(self._context, self.directory, self.name)
         self._publisher = Publisher(publishing, self._beat)
         self._loop.add(publishing, self._publisher.read)
-        serving = bind_server(self._context, self._directory, self.name)
+        serving = bind_server(self._context, self.directory, self.name)
         self._server = RequestServer(self._loop, serving, self._counts)
         self._loop.add(serving, self._server.read)
         self._bound += [publishing, serving]
@@ -250,7 +250,7 @@ class Node:
             NoReply: none that can be read came within `seconds`; whether it was done is not known.
             RequestRefused: the process said no.
         """
-        return ask(self._context, self._directory, process, *question(method, params, seconds))
+        return ask(self._context, self.directory, process, *question(method, params, seconds))
 
     # --- loop -----------------------------------------------------------------------------------------------------
 
@@ -312,7 +312,7 @@ class Node:
         self._context.destroy(linger=0)
         self._loop.close()
         for suffix in ("pub", "rpc"):
-            self._directory.path(self.name, suffix).unlink(missing_ok=True)
+            self.directory.path(self.name, suffix).unlink(missing_ok=True)
         self._name_lock.leave()
 
     # --- what we say about ourselves ------------------------------------------------------------------------------

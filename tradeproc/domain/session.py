@@ -45,6 +45,13 @@ class ExternalPolicy(StrEnum):
     """Book it and go on."""
 
 
+class InertStopPolicy(StrEnum):
+    """What to do, beside the alarm and the halt of the login, when a working stop does nothing at the broker."""
+
+    ALARM = "alarm"
+    FLATTEN = "flatten"
+
+
 LOGIN = r"[a-z0-9][a-z0-9_-]{0,15}"
 # the id of a broker's account: restricted, because it becomes part of names of processes and files, and of addresses
 ACCOUNT = r"[A-Za-z0-9._-]{1,16}"
@@ -68,6 +75,15 @@ class SessionLimits:
                 raise BadValue(key, f"must be 1 contract or more, not {value}")
 
 
+# fields that programs of earlier versions do not know, with their defaults
+_NEWER: Mapping[str, object] = {
+    "data_login": "",
+    "inert_stop_policy": "alarm",
+    "inert_stop_ticks": 2,
+    "inert_stop_seconds": 3,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class SessionSpec:
     """One trading session as specified.
@@ -77,7 +93,8 @@ class SessionSpec:
     the bars; empty means the same login. `minutes` is the length of a bar. `strategy` is an installed name,
     `package.module:Class` or `path/to/file.py:Class`. `warmup` is a number of bars; None leaves it to the strategy.
     `market_hours` names an exchange calendar; empty means the instrument's own. `schedule` says when it runs while it
-    is started; None means always.
+    is started; None means always. A stop does nothing when the market has traded through it by `inert_stop_ticks` for
+    `inert_stop_seconds`.
     """
 
     name: str
@@ -97,6 +114,9 @@ class SessionSpec:
     notes: str = ""
     schedule: Schedule | None = None
     data_login: str = ""
+    inert_stop_policy: InertStopPolicy = InertStopPolicy.ALARM
+    inert_stop_ticks: int = 2
+    inert_stop_seconds: int = 3
 
     def __post_init__(self) -> None:
         """Check all fields, as far as they can be checked without configuration, database or broker.
@@ -113,6 +133,8 @@ class SessionSpec:
         _check_contract(self.contract)
         _check_range("minutes", self.minutes, 1, LONGEST_BAR)
         _check_range("quantity", self.quantity, 1, self.limits.max_order)
+        _check_range("inert_stop_ticks", self.inert_stop_ticks, 1, 1000)
+        _check_range("inert_stop_seconds", self.inert_stop_seconds, 1, 600)
         if self.warmup is not None:
             _check_range("warmup", self.warmup, 0, LONGEST_WARMUP)
         known = sorted({product.market_hours for product in INSTRUMENTS.values()})
@@ -142,16 +164,18 @@ class SessionSpec:
         return self.market_hours or instrument(self.root).market_hours
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plain form that `from_dict` reads, without fields that are None and without an empty data login.
+        """Return the plain form that `from_dict` reads, without fields that are None and newer ones at their default.
 
-        Programs before version 0009 of the database do not know `data_login`, but can read a form without it.
+        Programs of earlier versions do not know the newer fields, but can read a form without them.
         """
         plain = asdict(self)
         plain["arguments"] = dict(self.arguments)
         plain["stop_policy"] = self.stop_policy.value
         plain["external_policy"] = self.external_policy.value
-        if not self.data_login:
-            del plain["data_login"]
+        plain["inert_stop_policy"] = self.inert_stop_policy.value
+        for key, usual in _NEWER.items():
+            if plain[key] == usual:
+                del plain[key]
         return {key: value for key, value in plain.items() if value is not None}
 
     @classmethod

@@ -14,6 +14,8 @@ event; market time comes with the candles. Equal states and events give equal ef
     reconcile.py      our orders against the broker's; positions.py our position against the broker's
     external.py       what changed by no order of ours, as rows of the books; vanished.py stops that ended so;
                       amended_orders.py orders whose prices or quantity somebody changed
+    inert_stops.py    orders that the market trades through and the broker does not execute; traded_through.py
+                      which those are
     unpriced.py       fills that are told without a price
     protection.py     every open contract has a working stop; closing.py how a position is closed,
                       early_close.py when the market turns out to be closed

@@ -29,6 +29,18 @@ class AlarmName(StrEnum):
     """The broker has not confirmed the position for long; cleared when it does."""
     POSITION_UNCOVERED = "position_uncovered"
     """Open contracts have no working stop; cleared when they have, or are closed."""
+    STOP_INERT = "stop_inert"
+    """The market trades through a working stop and the position is still open: the broker's stop does nothing.
+
+    Cleared when the stop or the position is gone; the login stays halted until a person resumes it.
+    """
+    STOP_LIMIT_LEFT_BEHIND = "stop_limit_left_behind"
+    """The market trades through a working stop-limit order; cleared when it is over, or the price is back."""
+    ORDER_PASSED = "order_passed"
+    """The market trades through a working limit, target or entry stop by more than a tick and does not fill it.
+
+    Cleared when the order is over, or the price is back.
+    """
     CLOSE_STUCK = "close_stuck"
     """A closing takes long or its exit was refused; it goes on trying. Cleared when flat."""
     CLOSED_EARLY = "closed_early"

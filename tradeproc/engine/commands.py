@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import assert_never
 
-from tradeproc.domain.orders import OrderRole, OrderSource
+from tradeproc.domain.orders import OrderSource
 from tradeproc.engine import closing, sending, strategy
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import (
@@ -67,7 +67,7 @@ def _set_trading_state(turn: Turn, command: TradingStateSet) -> None:
         strategy.resumed(turn)
         turn.clear(AlarmName.EXTERNAL_CHANGE)
     if engine.trading is not TradingState.ACTIVE:
-        _cancel_entries(turn, f"trading is {engine.trading.value}")
+        sending.cancel_entries(turn, OrderSource.OPERATOR, f"trading is {engine.trading.value}")
 
 
 def _stop(turn: Turn, command: StopCommanded) -> None:
@@ -79,9 +79,3 @@ def _stop(turn: Turn, command: StopCommanded) -> None:
         sending.withdraw(turn, order, "the session is stopping")
     if command.flatten:
         closing.begin(turn, OrderSource.OPERATOR, f"stop by {command.by}")
-
-
-def _cancel_entries(turn: Turn, reason: str) -> None:
-    for order in turn.state.engine.open_orders:
-        if order.role is OrderRole.ENTRY and order.in_flight != "cancel":
-            sending.cancel(turn, order, OrderSource.OPERATOR, reason)

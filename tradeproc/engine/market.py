@@ -7,7 +7,7 @@ does, so that the strategy misses nothing, but it may not enter on it.
 
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.units import SECOND, Contracts, Nanos
-from tradeproc.engine import decisions, early_close, strategy
+from tradeproc.engine import decisions, early_close, inert_stops, strategy
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import Publish
 from tradeproc.engine.events import CandleReceived
@@ -43,6 +43,8 @@ def candle_received(turn: Turn, event: CandleReceived) -> None:
         turn.do(Publish("candle", candle))
         if not event.is_history:
             early_close.heard(turn)
+    if placement in (Placement.ADDED, Placement.FORMING):
+        inert_stops.heard(turn, candle, is_history=event.is_history)
 
 
 def bar_timed(turn: Turn, duration: Nanos) -> None:

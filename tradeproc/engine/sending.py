@@ -146,6 +146,13 @@ def cancel(turn: Turn, order: Order, source: OrderSource, reason: str) -> None:
     turn.send(Cancel(order.id, order.broker_id))
 
 
+def cancel_entries(turn: Turn, source: OrderSource, reason: str) -> None:
+    """Ask for the cancel of all entries that are not being cancelled yet."""
+    for order in turn.state.engine.open_orders:
+        if order.role is OrderRole.ENTRY and order.in_flight != "cancel":
+            cancel(turn, order, source, reason)
+
+
 def modify(turn: Turn, order: Order, wanted: Order, source: OrderSource, reason: str) -> None:
     """Ask for new terms; the order keeps its own until the broker shows the new ones."""
     if order.broker_id is None or order.in_flight is not None:

@@ -22,6 +22,7 @@ from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import SECOND, Contracts, Nanos, Price, Ticks
 from tradeproc.engine.effects import DecisionNoted, Send
 from tradeproc.engine.events import StreamKind, TradingState
+from tradeproc.engine.traded_through import TradedThrough
 from tradeproc.market.candle_series import CandleSeries
 from tradeproc.strategies.contract import AnyStrategy
 
@@ -199,6 +200,7 @@ class EngineOwned:
     protected_at: Nanos = Nanos(0)
     last_fill_at: Nanos = Nanos(0)
     is_first_start: bool = False
+    traded_through: TradedThrough = field(default_factory=TradedThrough)
 
     @property
     def trading(self) -> TradingState:

@@ -20,6 +20,7 @@ from tradeproc.engine import (
     commands,
     early_close,
     events,
+    inert_stops,
     market,
     outcomes,
     positions,
@@ -131,6 +132,7 @@ def _time_passed(turn: Turn) -> None:
     vanished.on_time(turn)
     reconcile.on_time(turn)
     positions.on_time(turn)
+    inert_stops.on_time(turn)
     protection.on_time(turn)
     early_close.on_time(turn)
     closing.on_time(turn)

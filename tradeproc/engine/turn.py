@@ -114,15 +114,18 @@ class Turn:
         """Write our count of the position down though no fill changed it."""
         self._source = self._source or "reconciliation"
 
-    def latch(self, by: str, reason: str) -> None:
-        """Close the session to entries until a person resumes it; a latch that closes more stays as it is."""
+    def latch(self, by: str, reason: str, *, scope: str = "", state: TradingState = TradingState.REDUCING) -> None:
+        """Close a scope, the session unless said otherwise, to entries until a person resumes it.
+
+        A latch that closes as much or more stays as it is.
+        """
         engine = self.state.engine
-        scope = scopes.of_session(self.state.setup.session)
-        if engine.latches.get(scope, TradingState.ACTIVE) is not TradingState.ACTIVE:
+        scope = scope or scopes.of_session(self.state.setup.session)
+        if engine.latches.get(scope, TradingState.ACTIVE).severity >= state.severity:
             return
-        engine.latches[scope] = TradingState.REDUCING
-        self._latches.append(KeepLatch(scope, TradingState.REDUCING, by, reason, self.now))
-        self.log("warning", "session_latched", scope=scope, state="reducing", reason=reason)
+        engine.latches[scope] = state
+        self._latches.append(KeepLatch(scope, state, by, reason, self.now))
+        self.log("warning", "session_latched", scope=scope, state=state.value, reason=reason)
 
     def changed_by_others(self, detail: str) -> None:
         """Close entries and tell people, where the session's policy says so, after a change by no order of ours."""

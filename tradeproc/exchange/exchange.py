@@ -8,7 +8,7 @@ best price goes first, then the oldest order. Deterministic: equal calls at equa
 revisions.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -71,6 +71,15 @@ class Exchange:
     def rules(self, rules: Rules) -> None:
         self._executions.rules = rules
         self._accounts.commission, self._accounts.margins = rules.commission, rules.margins
+
+    @property
+    def is_inert(self) -> Callable[[ExchangeOrder], bool]:
+        """Return which resting orders do nothing when the market reaches them, a fault; asked each time."""
+        return self._executions.is_inert
+
+    @is_inert.setter
+    def is_inert(self, is_inert: Callable[[ExchangeOrder], bool]) -> None:
+        self._executions.is_inert = is_inert
 
     @property
     def revision(self) -> int:

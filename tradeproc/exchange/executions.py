@@ -5,10 +5,10 @@ each change is one update with the next revision.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from tradeproc.domain.orders import TimeInForce
+from tradeproc.domain.orders import OrderType, TimeInForce
 from tradeproc.domain.units import Contracts, Money, Ticks
 from tradeproc.exchange import order_groups
 from tradeproc.exchange.accounts import Accounts
@@ -30,6 +30,11 @@ from tradeproc.exchange.orders import (
 KEPT_UPDATES = 20_000
 
 
+def no_order(_: ExchangeOrder) -> bool:
+    """Return False: every order executes."""
+    return False
+
+
 class Executions:
     """Orders, money, last prices and updates; only `Exchange` uses it, after it has checked what came in."""
 
@@ -41,6 +46,7 @@ class Executions:
         self.last: dict[str, Ticks] = {}
         self.revision = 0
         self.fills = 0
+        self.is_inert: Callable[[ExchangeOrder], bool] = no_order
         self._new: list[Update] = []
 
     def take_new(self) -> tuple[Update, ...]:
@@ -109,6 +115,8 @@ class Executions:
         if not order.status.is_working:
             return 0
         price = self.last[order.contract]
+        if not arriving and self._stays_inert(order, price):
+            return 0
         if is_hit(order, price):
             order, arriving = replace(order, triggered=True), True
             self.put(order, ChangeKind.TRIGGERED)
@@ -120,6 +128,13 @@ class Executions:
             self._fill(order, Contracts(quantity), how.price, now)
         self._drop_impatient(order_id, now)
         return quantity if how is not None and how.is_resting else 0
+
+    def _stays_inert(self, order: ExchangeOrder, price: Ticks) -> bool:
+        """Tell whether an order that rests, and that this price would execute, does nothing all the same."""
+        if order.triggered or order.type is OrderType.MARKET:
+            return False
+        is_reached = is_hit(order, price) or execution(order, price, self.rules, arriving=False) is not None
+        return is_reached and self.is_inert(order)
 
     def _drop_impatient(self, order_id: str, now: Moment) -> None:
         """Cancel what an IOC or FOK order did not get at once; a stop order may wait until it is hit."""

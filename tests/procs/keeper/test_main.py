@@ -478,6 +478,17 @@ def test_the_latch_of_a_change_by_no_order_of_ours_is_lifted_only_for_a_reason(d
     assert desk.store.latch(scope).state == "active"
 
 
+def test_the_latch_of_an_inert_stop_is_lifted_only_for_a_reason(desk: Desk) -> None:
+    at = Nanos(desk.store.latch("login:paper").at + 1)
+    desk.store.write(latch_write(Latch("login:paper", "halted", "inert_stop_watch", "stop o1 does nothing", at)))
+
+    with pytest.raises(RequestRefused, match="login paper: it is latched: stop o1 does nothing; look at it"):
+        desk.ask("resume_login", login="paper")
+    desk.ask("resume_login", login="paper", reason="the broker has repaired it")
+
+    assert desk.store.latch("login:paper").state == "active"
+
+
 def test_a_number_that_no_database_can_hold_is_refused_and_kills_no_keeper(desk: Desk) -> None:
     before = desk.yard.running("core.keeper").pid
     for method in ("orders", "session", "halt", "stop"):

@@ -13,6 +13,7 @@ from functools import partial
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
 from tradeproc.domain.texts import storable
+from tradeproc.engine.inert_stops import INERT_STOP
 from tradeproc.engine.turn import EXTERNAL
 from tradeproc.errors import Refusal
 from tradeproc.home import Home
@@ -97,7 +98,7 @@ class Latches:
         return deferred
 
     def _check_reason(self, told: "_Told") -> None:
-        """Lift a latch that a change by no order of ours has set only for a reason: somebody must have looked.
+        """Lift a latch that a trader has set by itself only for a reason: somebody must have looked.
 
         The host never has such a latch. While the database is away, any other may be one.
 
@@ -108,7 +109,7 @@ class Latches:
         if told.reason.strip() or scope == scopes.HOST:
             return
         try:
-            latched = self._store.latched_by(scope, EXTERNAL)
+            latched = self._store.latched_by(scope, INERT_STOP if scope.login is not None else EXTERNAL)
         except DatabaseDown as down:
             raise ReasonNeeded(scope, f"unknown why it is latched, as the database is away ({down.reason})") from None
         if latched is not None:

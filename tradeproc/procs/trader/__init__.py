@@ -3,6 +3,7 @@
     main.py           its start: lease, journal, what the database knows
     trading.py        its events; perform.py its effects; commands.py what people and the keeper tell it
     audit_trail.py    where it writes: the database, or its journal while that is away
+    login_latch.py    how the other sessions of a login hear of a latch that its engine has set
     recorder.py       what its engine was told, to be replayed; decision_book.py what its strategy wanted
     terms.py          the contract as the broker has it; hours.py when its market and its schedule end
     timing.py         how long it waits for whom

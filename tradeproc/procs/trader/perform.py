@@ -20,6 +20,7 @@ from tradeproc.engine.effects import Effect
 from tradeproc.engine.events import Event
 from tradeproc.procs.trader.audit_trail import AuditTrail
 from tradeproc.procs.trader.decision_book import DecisionBook
+from tradeproc.procs.trader.login_latch import LoginLatch
 from tradeproc.protocol import scopes, trader_messages
 from tradeproc.protocol.alarms import ALARM, Alarm, severity_of
 from tradeproc.protocol.definitions import Method
@@ -59,6 +60,7 @@ class Performer:
         self.alarms: dict[str, str] = {}
         self._alarm_since: dict[str, Nanos] = {}
         self.decisions = DecisionBook(audit.session)
+        self._login_latch = LoginLatch(node, audit)
         self._told = (audit.is_up, audit.is_lease_held, audit.fence)
 
     def perform(self, effect: Effect, following: deque[Effect] | None = None) -> None:
@@ -89,6 +91,7 @@ class Performer:
         match effect:
             case effects.KeepLatch():
                 self.audit.keep_latch(effect)
+                self._login_latch.tell(effect)
             case effects.SaveBalance(balance):
                 self.audit.save_balance(balance)
             case effects.SaveDivergence(divergence):

@@ -84,7 +84,7 @@ with kept as (
     where not exists (select from latch_changes where scope = %(scope)s and by = %(by)s and at = %(at)s)
     on conflict (scope) do update set state = excluded.state, by = excluded.by, reason = excluded.reason,
         at = excluded.at
-    where latches.state = 'active'
+    where latches.state < excluded.state
     returning scope, state, by, reason, at
 )
 insert into latch_changes (scope, state, by, reason, at) select scope, state, by, reason, at from kept

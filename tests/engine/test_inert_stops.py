@@ -1,0 +1,392 @@
+"""A stop that the market trades through and the broker does not execute is found; nothing else is taken for one."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from tests.engine.desk import Desk, Faults, Scripted
+from tradeproc.domain.candles import Candle
+from tradeproc.domain.orders import OrderRole, OrderType, Side
+from tradeproc.domain.session import InertStopPolicy
+from tradeproc.domain.units import SECOND, Contracts
+from tradeproc.engine import effects as do
+from tradeproc.engine import events
+from tradeproc.engine.events import StreamKind, TradingState
+from tradeproc.strategies.contract import (
+    CancelOrders,
+    Decision,
+    ModifyOrders,
+    OrderChange,
+    SubmitBracket,
+    SubmitOrder,
+    View,
+)
+from tradeproc.testing import candles
+
+LONG = SubmitBracket(Side.BUY, Contracts(2), stop_loss=4790.0, profit_target=4810.0)
+SHORT = SubmitBracket(Side.SELL, Contracts(2), stop_loss=4810.0, profit_target=4790.0)
+WATCHED = {"stop_inert", "stop_limit_left_behind", "order_passed"}
+LATCH = "login:paper"
+
+
+class Tape:
+    """Trades that the exchange executes on and the session hears of, as the forming candle of a minute."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.volume = desk, 0
+        self.minute = 1_600_000_020 // 60 + desk.candles + 1
+
+    def trade(self, price: float, seconds: float = 1.0, *, is_heard: bool = True) -> None:
+        self.desk.broker.now = self.desk.now
+        self.desk.broker.trade(Decimal(str(price)))
+        if is_heard:
+            self.hear(price)
+        self.desk.run(seconds, beat=0.25)
+
+    def hear(self, price: float, *, is_history: bool = False, size: int = 1) -> None:
+        self.volume += size
+        self.desk.tell(events.CandleReceived(self.forming(price), is_history=is_history))
+
+    def forming(self, price: float) -> Candle:
+        made = candles.candle(self.minute, price, volume=self.volume, ticks=self.volume)
+        return replace(made, is_closed=False)
+
+
+def desk_with(
+    first: Decision | Callable[[View], Decision] = LONG, *more: object, **changes: object
+) -> tuple[Desk, Tape]:
+    """Return a desk whose strategy has done its first thing, at a broker whose resting orders do nothing."""
+    faults = changes.pop("faults", None)
+    desk = Desk(Scripted(first, *more), faults=faults, **changes).start()  # type: ignore[arg-type]
+    desk.bar()
+    desk.broker.exchange.is_inert = lambda _: True
+    return desk, Tape(desk)
+
+
+def of(desk: Desk, role: OrderRole) -> str:
+    (found,) = [order.id for order in desk.state.engine.open_orders if order.role is role]
+    return found
+
+
+def raised(desk: Desk) -> list[str]:
+    return [effect.name for effect in desk.all_of(do.RaiseAlarm) if effect.name in WATCHED]
+
+
+def latched(desk: Desk) -> TradingState:
+    return desk.state.engine.latches.get(LATCH, TradingState.ACTIVE)
+
+
+# --- what is found
+
+
+@pytest.mark.parametrize(("bracket", "prices"), [(LONG, (4789.5, 4789.0)), (SHORT, (4810.5, 4811.0))])
+def test_an_inert_stop_is_found_within_five_seconds_and_halts_the_login(
+    bracket: SubmitBracket, prices: tuple[float, float]
+) -> None:
+    desk, tape = desk_with(bracket)
+    began = desk.now
+
+    while not raised(desk):
+        assert desk.now - began < 10 * SECOND
+        tape.trade(prices[(desk.now // SECOND) % 2], seconds=0.5)
+
+    assert raised(desk) == ["stop_inert"]
+    assert desk.now - began <= 5 * SECOND
+    (latch,) = desk.all_of(do.KeepLatch)
+    assert (latch.scope, latch.state, latch.by) == (LATCH, TradingState.HALTED, "inert_stop_watch")
+    assert latched(desk) is TradingState.HALTED
+    assert desk.state.engine.alarms["stop_inert"].startswith(
+        f"stop loss {of(desk, OrderRole.STOP_LOSS)} (stop 47"
+    ) or (bracket is SHORT)
+    assert abs(desk.broker.position) == 2, "the policy is to tell"
+
+
+def test_it_was_asked_about_after_the_market_traded_through() -> None:
+    desk, tape = desk_with()
+    asked = len(desk.all_of(do.AskOrders)), len(desk.all_of(do.AskPosition))
+
+    for _ in range(5):
+        tape.trade(4789.0)
+
+    assert raised(desk) == ["stop_inert"]
+    assert len(desk.all_of(do.AskOrders)) > asked[0]
+    assert len(desk.all_of(do.AskPosition)) > asked[1]
+
+
+def test_while_the_broker_does_not_answer_nothing_is_said_and_then_it_is() -> None:
+    desk, tape = desk_with(faults=Faults())
+    desk.faults.unknown = 1.0
+
+    for _ in range(8):
+        tape.trade(4789.0)
+    assert raised(desk) == []
+    desk.faults.unknown = 0.0
+    for _ in range(3):
+        tape.trade(4789.0)
+
+    assert raised(desk) == ["stop_inert"]
+
+
+def test_the_policy_to_flatten_closes_by_a_market_order_and_the_login_stays_halted() -> None:
+    desk, tape = desk_with(inert_stop_policy=InertStopPolicy.FLATTEN)
+
+    for _ in range(8):
+        tape.trade(4789.0)
+
+    assert desk.broker.position == desk.position == 0
+    assert desk.broker.open() == []
+    exits = [order for order in desk.orders if order.role is OrderRole.EXIT]
+    assert [(order.type, order.quantity) for order in exits] == [(OrderType.MARKET, 2)]
+    assert desk.alarms & WATCHED == set(), "it is over with the position"
+    assert latched(desk) is TradingState.HALTED
+
+
+def test_entries_that_work_are_cancelled_and_none_follows_until_a_person_resumes_the_login() -> None:
+    below = SubmitOrder(Side.BUY, Contracts(1), type=OrderType.LIMIT, limit=4700.0)
+    desk, tape = desk_with(LONG, below, below)
+    desk.bar()
+    assert of(desk, OrderRole.ENTRY)
+
+    for _ in range(5):
+        tape.trade(4789.0)
+    assert [order.role for order in desk.state.engine.open_orders if order.role is OrderRole.ENTRY] == []
+    desk.bar()
+    assert desk.refusals[-1] == "trading is halted by login:paper"
+
+    desk.tell(events.TradingStateSet(LATCH, TradingState.ACTIVE))
+    assert desk.state.engine.trading is TradingState.ACTIVE
+
+
+def test_told_once_however_long_it_lasts_and_taken_back_with_the_order() -> None:
+    desk, tape = desk_with()
+    for _ in range(20):
+        tape.trade(4789.0)
+    assert raised(desk) == ["stop_inert"]
+    assert len(desk.all_of(do.KeepLatch)) == 1
+    tape.trade(4800.0)
+    assert "stop_inert" in desk.alarms, "the price is back, and the stop is as useless as before"
+
+    desk.broker.exchange.is_inert = lambda _: False
+    tape.trade(4789.0)
+
+    assert desk.position == 0
+    assert desk.alarms & WATCHED == set()
+
+
+def test_a_new_life_finds_it_again() -> None:
+    first, tape = desk_with()
+    for _ in range(2):
+        tape.trade(4789.0)
+    second = Desk(Scripted(), broker=first.broker, database=first.database, fence=2, now=first.now).start()
+    tape = Tape(second)
+
+    for _ in range(5):
+        tape.trade(4789.0)
+
+    assert raised(first) == []
+    assert raised(second) == ["stop_inert"]
+
+
+# --- what is said otherwise
+
+
+def test_a_target_traded_through_by_more_than_a_tick_is_a_warning() -> None:
+    desk, tape = desk_with()
+
+    for _ in range(5):
+        tape.trade(4810.25)
+    assert raised(desk) == []
+    for _ in range(5):
+        tape.trade(4810.5)
+
+    assert raised(desk) == ["order_passed"]
+    assert desk.all_of(do.KeepLatch) == []
+    tape.trade(4800.0)
+    assert desk.alarms & WATCHED == set()
+
+
+def test_an_entry_at_a_limit_or_a_stop_that_is_passed_is_a_warning() -> None:
+    at_limit = SubmitOrder(Side.BUY, Contracts(1), type=OrderType.LIMIT, limit=4795.0)
+    at_stop = SubmitOrder(Side.BUY, Contracts(1), type=OrderType.STOP, stop=4805.0)
+    for wish, price in ((at_limit, 4794.0), (at_stop, 4806.0)):
+        desk, tape = desk_with(wish)
+        for _ in range(5):
+            tape.trade(price)
+        assert raised(desk) == ["order_passed"]
+        assert desk.all_of(do.KeepLatch) == []
+
+
+def test_a_stop_limit_order_left_behind_has_its_own_message() -> None:
+    behind = SubmitOrder(Side.BUY, Contracts(1), type=OrderType.STOP_LIMIT, stop=4805.0, limit=4805.25)
+    desk = Desk(Scripted(behind)).start()
+    desk.bar()
+    tape = Tape(desk)
+
+    for _ in range(5):
+        tape.trade(4810.0)
+
+    assert desk.broker.position == 0
+    assert raised(desk) == ["stop_limit_left_behind"]
+    assert desk.all_of(do.KeepLatch) == []
+
+
+# --- what is no evidence
+
+
+def slow_fill(tape: Tape) -> None:
+    """The stop fills, and the stream tells it two seconds later."""
+    tape.desk.broker.exchange.is_inert = lambda _: False
+    tape.desk.faults.slowest = 2.0
+    for _ in range(6):
+        tape.trade(4789.0)
+
+
+def one_print_far_away(tape: Tape) -> None:
+    for price in (4800.0, 2400.0, 4800.0, 4799.0, 4800.0):
+        tape.trade(price, seconds=2)
+
+
+def less_than_the_ticks(tape: Tape) -> None:
+    for _ in range(10):
+        tape.trade(4789.75)
+
+
+def back_before_the_seconds(tape: Tape) -> None:
+    for _ in range(5):
+        tape.trade(4789.0)
+        tape.trade(4789.0)
+        tape.trade(4791.0)
+
+
+def a_halt_or_a_locked_limit(tape: Tape) -> None:
+    """The last trade is beyond the stop, and nothing trades for minutes; candles end without a trade."""
+    tape.trade(4780.0)
+    for _ in range(120):
+        tape.desk.tell(events.CandleReceived(tape.forming(4780.0)))
+        tape.desk.run(1)
+
+
+def data_that_stands_still(tape: Tape) -> None:
+    tape.trade(4780.0)
+    tape.desk.tell(events.StreamChanged(StreamKind.MARKET, is_up=False, reason="silent"))
+    tape.desk.run(60)
+    tape.desk.tell(events.StreamChanged(StreamKind.MARKET, is_up=True))
+    tape.trade(4800.0, seconds=5)
+
+
+def candles_of_history(tape: Tape) -> None:
+    for _ in range(10):
+        tape.hear(4780.0, is_history=True)
+        tape.desk.run(1)
+
+
+def corrected_candles(tape: Tape) -> None:
+    number = tape.desk.candles - 1
+    for each in range(10):
+        tape.desk.tell(events.CandleReceived(candles.candle(1_600_000_020 // 60 + number, 4780.0 - each)))
+        tape.desk.run(1)
+
+
+def extremes_of_before(tape: Tape) -> None:
+    for _ in range(10):
+        tape.volume += 1
+        tape.desk.tell(events.CandleReceived(replace(tape.forming(4800.0), low=4700.0, high=4900.0)))
+        tape.desk.run(1)
+
+
+def stop_gone_while_asking(tape: Tape) -> None:
+    """The stream loses the fill; the broker, asked, tells it."""
+    tape.desk.broker.exchange.is_inert = lambda _: False
+    tape.desk.faults.lost_picture = 1.0
+    for _ in range(6):
+        tape.trade(4789.0)
+
+
+def partial_fills(tape: Tape) -> None:
+    tape.desk.broker.exchange.is_inert = lambda _: False
+    tape.desk.broker.fill_by(1)
+    tape.trade(4789.0, seconds=4)
+    tape.trade(4789.0, seconds=4)
+
+
+QUIET = {
+    each.__name__: each
+    for each in (
+        slow_fill,
+        one_print_far_away,
+        less_than_the_ticks,
+        back_before_the_seconds,
+        a_halt_or_a_locked_limit,
+        data_that_stands_still,
+        candles_of_history,
+        corrected_candles,
+        extremes_of_before,
+        stop_gone_while_asking,
+        partial_fills,
+    )
+}
+
+
+@pytest.mark.parametrize("scene", QUIET.values(), ids=list(QUIET))
+def test_nothing_is_said_of_what_is_no_evidence(scene: Callable[[Tape], None]) -> None:
+    desk, tape = desk_with(faults=Faults())
+
+    scene(tape)
+
+    assert raised(desk) == []
+    assert desk.all_of(do.KeepLatch) == []
+
+
+def move_stop(view: View) -> Decision:
+    assert view.stop_loss is not None
+    return ModifyOrders((OrderChange(view.stop_loss.id, stop=4795.0),))
+
+
+def test_only_prices_after_a_move_count() -> None:
+    desk, tape = desk_with(LONG, move_stop)
+    for _ in range(3):
+        tape.trade(4794.5)
+    desk.broker.price = Decimal("4800")
+    desk.bar(4800.0, seconds=0.5)
+    (stop,) = [order for order in desk.orders if order.role is OrderRole.STOP_LOSS]
+    assert desk.setup.instrument.price(stop.stop or 0) == 4795
+    tape.minute += 1
+
+    tape.trade(4794.5, seconds=2.5)
+    assert raised(desk) == []
+    tape.trade(4794.5)
+    tape.trade(4794.5)
+
+    assert raised(desk) == ["stop_inert"]
+
+
+def test_a_stop_that_is_being_cancelled_is_none() -> None:
+    def drop(view: View) -> Decision:
+        assert view.stop_loss is not None
+        return CancelOrders((view.stop_loss.id,))
+
+    desk, tape = desk_with(LONG, drop, faults=Faults())
+    desk.faults.lost_request = 1.0
+    desk.bar(4800.0, seconds=0.5)
+    tape.minute += 1
+
+    for _ in range(4):
+        tape.trade(4789.0)
+
+    assert raised(desk) == []
+
+
+def test_a_gap_at_the_open_fills_the_stop_at_the_open_and_nothing_is_said() -> None:
+    desk, tape = desk_with(faults=Faults())
+    desk.broker.exchange.is_inert = lambda _: False
+    desk.run(3600, beat=30)
+    tape.minute += 60
+
+    for _ in range(6):
+        tape.trade(4700.0)
+
+    assert desk.position == 0
+    assert desk.broker.realized == Decimal("-200.00")
+    assert raised(desk) == []
