@@ -19,7 +19,7 @@ from tradeproc.domain.orders import Side
 from tradeproc.domain.units import Contracts, Nanos
 from tradeproc.engine import effects
 from tradeproc.engine.events import TradingState
-from tradeproc.procs.trader import login_latch
+from tradeproc.procs.trader.timing import TraderTiming
 from tradeproc.store import DatabaseDown
 from tradeproc.strategies.contract import SubmitBracket
 from tradeproc.testing import candles
@@ -84,10 +84,8 @@ def test_a_latch_of_the_own_session_is_told_to_nobody(desk: Desk) -> None:
     assert [each["scope"] for each in other.told] == ["login:paper"]
 
 
-def test_without_a_database_the_keeper_keeps_it_however_often_it_has_to_be_asked(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(login_latch, "_AGAIN_SECONDS", 0.05)
+def test_without_a_database_the_keeper_keeps_it_however_often_it_has_to_be_asked(desk: Desk) -> None:
+    desk.audit.timing = TraderTiming(again=0.05)
     other, asked = another_trader(desk.stage), keeper(desk.stage, refusals=2)
     desk.trader.do(lambda: desk.audit.went_down(DatabaseDown("gone")))
 

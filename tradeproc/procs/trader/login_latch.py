@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 
 _TRADER_SECONDS = 4.0
 _KEEPER_SECONDS = 8.0
-_AGAIN_SECONDS = 5.0
 
 
 class LoginLatch:
@@ -57,6 +56,6 @@ class LoginLatch:
         def replied(reply: Reply[SwitchThrown]) -> None:
             if not isinstance(reply, Answered):
                 log.warning("latch_unkept scope=%s reason=%s", latch.scope, reply.reason)
-                self._node.after(_AGAIN_SECONDS, lambda: self._ask_keeper(latch))
+                self._node.after(self._audit.timing.again, lambda: self._ask_keeper(latch))
 
         self._node.request(names.KEEPER, method, wanted, seconds=_KEEPER_SECONDS, on_reply=replied)
