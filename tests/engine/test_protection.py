@@ -110,3 +110,30 @@ def test_a_stop_that_the_broker_took_and_then_rejected_leaves_a_bare_position_fo
     assert (desk.position, desk.alarms) == (position, alarms)
     (ended,) = [order for order in desk.orders if order.broker_id == stop.broker_id]
     assert (ended.state, ended.reason) == (OrderState.REJECTED, "Stop Price must be below current market")
+
+
+def test_the_leg_of_another_entry_does_not_keep_a_stop_from_being_replaced() -> None:
+    other = SubmitBracket(Side.SELL, Contracts(1), type=OrderType.LIMIT, limit=4820.0, stop_loss=4830.0)
+    mine = SubmitBracket(Side.SELL, Contracts(1), stop_loss=4812.0)
+    desk = Desk(Scripted(other, mine, drop_the_stop), stop_policy=StopPolicy.REPLACE).start()
+    desk.bar()
+    desk.bar()
+
+    desk.bar(seconds=15)
+
+    again = desk.all_of(do.Send)[-1].request
+    assert (again.role, again.stop) == (OrderRole.STOP_LOSS, Decimal(4812))
+    assert uncovered(desk.state) == 0
+
+
+def test_replace_flattens_where_another_order_leaves_no_room_for_the_whole_stop() -> None:
+    bracket = SubmitBracket(Side.BUY, Contracts(3), stop_loss=4790.0, profit_target=4850.0)
+    resting = SubmitOrder(Side.SELL, Contracts(2), type=OrderType.LIMIT, limit=4840.0)
+    desk = Desk(Scripted(bracket, resting, drop_the_stop), stop_policy=StopPolicy.REPLACE).start()
+    desk.bar()
+    desk.bar()
+
+    desk.bar(seconds=30)
+
+    assert desk.position == desk.broker.position == 0
+    assert desk.broker.open() == []

@@ -3,7 +3,8 @@
 Counted is what works there now, against the filled quantity; a stop on its way does not count yet. A position that
 stays uncovered for 8 s raises the alarm (so that it stands within 10 s), and the session's policy says what more:
 nothing, place a stop again where the last one was, or flatten. Where no last stop is known, or the price is through
-it already, replacing turns into flattening: a stop beyond the market protects nothing.
+it already, replacing turns into flattening: a stop beyond the market protects nothing. So it does where other working
+orders leave no room within `max_position` for a stop of all that is open.
 
 The reverse is watched as well: exits, stops and targets that still work 2 s after the position is gone are cancelled.
 """
@@ -63,7 +64,7 @@ def _cancel_orphans(turn: Turn) -> None:
 
 def _act(turn: Turn, policy: StopPolicy, bare: int) -> None:
     engine = turn.state.engine
-    is_coming = any(not order.state.is_working for order in _stops(turn.state))
+    is_coming = any(_is_coming(turn.state, order) for order in _stops(turn.state))
     if policy is StopPolicy.ALARM or is_coming or turn.now - engine.protected_at < _ACT_AGAIN:
         return
     engine.protected_at = turn.now
@@ -74,8 +75,16 @@ def _act(turn: Turn, policy: StopPolicy, bare: int) -> None:
     side = Side.SELL if engine.holding.quantity > 0 else Side.BUY
     order = sending.draft(turn.state, turn.now, side, bare, role=OrderRole.STOP_LOSS, type=OrderType.STOP, stop=stop)
     protecting = exit_of(turn.state, order)
-    if isinstance(protecting, Exit):
+    if isinstance(protecting, Exit) and protecting.order.quantity == bare:
         sending.submit_exit(turn, protecting, OrderSource.TRADER, "stop replaced")
+    else:
+        closing.begin(turn, OrderSource.TRADER, "the limits leave no room for a stop of the whole position")
+
+
+def _is_coming(state: State, stop: Order) -> bool:
+    """Tell whether a stop is on its way to protect: not the leg of another entry that has not filled anything."""
+    entry = state.engine.orders.get(stop.parent or "")
+    return not stop.state.is_working and (entry is None or entry.filled > 0)
 
 
 def _stops(state: State) -> list[Order]:
