@@ -25,9 +25,9 @@ from tradeproc.clock import monotonic_ns
 from tradeproc.domain.answers import Known
 from tradeproc.domain.broker_orders import Accepted, BrokerOrder
 from tradeproc.domain.candles import Candle
-from tradeproc.domain.forms import BadMessage
 from tradeproc.domain.orders import OrderState, OrderType, Side
 from tradeproc.domain.units import Contracts, Nanos
+from tradeproc.protocol.codec import BadMessage
 from tradeproc.protocol.feed_messages import CANDLE
 from tradeproc.protocol.link_messages import HISTORY, MOST_CANDLES, ORDERS, HistoryQuestion
 from tradeproc.supervision.listener import BadProtocol, EventReader

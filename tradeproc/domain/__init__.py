@@ -10,7 +10,6 @@ It holds frozen values and arithmetic on them. It uses no clock, socket, file, r
     fills.py          which fills stand when some were taken back
     answers.py        known or unknown: what asking the outside world can answer
     session.py        what a trading session is asked to do; schedule.py and wanted.py when it should run
-    forms.py          records on disk, as the local broker's books, by a table of fields; messages are protocol/'s
     records.py        values from plain tables (TOML, JSON)
     texts.py          texts that UTF-8 or PostgreSQL cannot hold
     backoff.py        pauses between tries

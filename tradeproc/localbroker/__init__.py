@@ -7,7 +7,7 @@
     books.py      every request, every change of an order, every fill; grid.py converts between points and ticks
     tape.py       trades of the past: shipped, from a file (tape_files.py) or generated; up_down_bars.py its bars
     chosen.py     which tape is played; pace.py market time from monotonic time: start, speed, pause
-    journal.py    the file from which a killed broker is restored
+    journal.py    the file from which a killed broker is restored; forms.py how its records are written and read
     streams.py    answers without an end; wakeups.py how they wait
     faults.py     the faults that it produces on demand
     control.py    the control API; control_key.py who may use it; client.py the client of it

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from tradeproc.domain.forms import COUNT, DECIMAL, FLAG, TEXT, WHOLE, Shape, one_of, or_none
 from tradeproc.domain.orders import OrderType, Side, TimeInForce
 from tradeproc.domain.units import Money, Ticks, plain
 from tradeproc.exchange.orders import (
@@ -35,7 +34,8 @@ from tradeproc.exchange.orders import (
     TicketGroup,
     Update,
 )
-from tradeproc.localbroker.grid import to_points, to_ticks
+from tradeproc.localbroker.forms import COUNT, DECIMAL, FLAG, TEXT, WHOLE, Shape, one_of, or_none
+from tradeproc.localbroker.grid import on_grid, to_points
 
 Record = dict[str, Any]
 
@@ -299,7 +299,7 @@ def _in_ticks(body: Record) -> Record:
     read = or_none(DECIMAL).read
     prices = {key: read(body[key]) for key in _PRICES if key in body}
     contract = TEXT.read(body["contract"])
-    return body | {key: None if price is None else to_ticks(price, contract) for key, price in prices.items()}
+    return body | {key: None if price is None else on_grid(price, contract) for key, price in prices.items()}
 
 
 def _points(ticks: Ticks | None, contract: str) -> str | None:

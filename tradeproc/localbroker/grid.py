@@ -7,7 +7,7 @@ from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.units import Price, Ticks, plain
 
 
-def to_ticks(price: Decimal, contract: str) -> Ticks:
+def on_grid(price: Decimal, contract: str) -> Ticks:
     """Return a price of a contract in whole ticks.
 
     Raises:

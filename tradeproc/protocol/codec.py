@@ -11,14 +11,19 @@ have are ignored, because a newer sender may know more.
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from tradeproc.domain.forms import BadMessage
+from tradeproc.errors import Refusal
 from tradeproc.protocol.derived import in_words
 from tradeproc.protocol.reading import Unfit, WithinVariant, reader
 from tradeproc.protocol.writing import plain, write
 
-__all__ = ["BadMessage", "Codec"]
-
 B = TypeVar("B")
+
+
+class BadMessage(Refusal):
+    """A body that holds no such value; caught where the message came in."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name}: {problem}")
 
 
 class Codec(Generic[B]):

@@ -16,7 +16,7 @@ from tradeproc.domain.orders import OrderType, Side, TimeInForce
 from tradeproc.domain.units import Contracts, OffGrid, Ticks
 from tradeproc.errors import Refusal
 from tradeproc.exchange.orders import ExchangeOrder, GroupKind, Replacement, Ticket, TicketGroup
-from tradeproc.localbroker.grid import to_points, to_ticks
+from tradeproc.localbroker.grid import on_grid, to_points
 from tradeproc.localbroker.tradestation.numbers import exchange_price, find_contract, padded_price, wire_symbol
 
 Json = Mapping[str, Any]
@@ -235,7 +235,7 @@ def _price(keys: Json, key: str, code: str) -> Ticks | None:
         raise BadTicket(f"Invalid {key}: {text!r} is no price.")
     try:
         # zero and negative prices are valid
-        return to_ticks(exchange_price(Decimal(text), code), code)
+        return on_grid(exchange_price(Decimal(text), code), code)
     except OffGrid as error:
         raise OffTick(f"Off-tick price: {error}.") from None
 

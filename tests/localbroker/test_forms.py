@@ -3,7 +3,7 @@
 import pytest
 
 from tradeproc.domain.book import Position
-from tradeproc.domain.forms import TEXT, Shape
+from tradeproc.localbroker.forms import TEXT, Shape
 
 
 def test_a_field_that_nobody_gave_a_form_is_noticed_on_import() -> None:

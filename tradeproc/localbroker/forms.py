@@ -1,4 +1,4 @@
-"""How values become records and back by a table of fields, for the books that the local broker keeps on disk.
+"""How values become records and back by a table of fields, for the books that the broker keeps on disk.
 
 It stands apart from `protocol/codec.py`, which derives the form of a message from a type, because what lies on disk
 outlives versions: a field that is added or renamed is noticed here, when the module of the table is imported.
@@ -15,19 +15,14 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from tradeproc.errors import Refusal
+from tradeproc.protocol.codec import BadMessage
+from tradeproc.protocol.reading import shown
 
 T = TypeVar("T")
 Body = dict[str, Any]
 
 # as long as any number that a broker's adapter reads; what the sender takes, the receiver must not refuse
 _DECIMAL = re.compile(r"-?\d{1,40}(\.\d{1,100})?", re.ASCII)
-
-
-class BadMessage(Refusal):
-    """A body that holds no such value; caught where the message came in."""
-
-    def __init__(self, name: str, problem: str) -> None:
-        super().__init__(f"{name}: {problem}")
 
 
 class UnfitField(Refusal):
@@ -146,9 +141,3 @@ class Shape(Generic[T]):
             except UnfitField as unfit:
                 raise BadMessage(self._name, f"{field}: expected {unfit}, found {shown(body[field])}") from None
         return self._kind(**values)
-
-
-def shown(value: object) -> str:
-    """Return a short one-line picture of anything, for refusals."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:59] + "…"
