@@ -146,9 +146,9 @@ class Exchange:
         self._executions.arrive(order_id, now)
         return Changed(self._orders[order_id], self._executions.take_new())
 
-    def cancel(self, order_id: str, now: Moment) -> Changed | Declined:
+    def cancel(self, order_id: str, now: Moment, reason: str = "cancelled by the client") -> Changed | Declined:
         """Cancel what is not filled. The waiting legs of a cancelled entry are cancelled too; siblings stay."""
-        return self._end(order_id, OrderStatus.CANCELLED, "cancelled by the client", now)
+        return self._end(order_id, OrderStatus.CANCELLED, reason, now)
 
     def reject(self, order_id: str, reason: str, now: Moment) -> Changed | Declined:
         """Reject an order that was accepted before (a fault for tests)."""

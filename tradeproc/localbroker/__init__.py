@@ -9,7 +9,7 @@
     chosen.py     which tape is played; pace.py market time from monotonic time: start, speed, pause
     journal.py    the file from which a killed broker is restored; forms.py how its records are written and read
     streams.py    answers without an end; wakeups.py how they wait
-    faults.py     the faults that it produces on demand
+    faults.py     the faults that it produces on demand; order_faults.py those of orders in the market
     control.py    the control API; control_key.py who may use it; client.py the client of it
     written.py    settings as a file, for a local broker without a home
     tradestation/ the dialect of TradeStation, known only to this folder and dialects.py

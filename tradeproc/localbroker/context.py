@@ -7,6 +7,7 @@ from tradeproc.clock import monotonic_ns, wall_ns
 from tradeproc.domain.units import MINUTE
 from tradeproc.localbroker.faults import FaultTable
 from tradeproc.localbroker.market import Market
+from tradeproc.localbroker.order_faults import OrderFaults
 from tradeproc.localbroker.streams import HEARTBEAT_SECONDS, Streams
 from tradeproc.localbroker.wakeups import ChangeSignals
 from tradeproc.localbroker.wire_forms import SignIn, WireForms
@@ -35,12 +36,14 @@ class ServerContext:
     pumped_at: int = 0
     played_at: int = 0
     streams: Streams = field(init=False)
+    order_faults: OrderFaults = field(init=False)
     _told: int = 0
     _minute: int = 0
 
     def __post_init__(self) -> None:
         """Make the streams, which share the signals and faults."""
         self.streams = Streams(self.signals, self.faults, self.heartbeat, self.forms.fields)
+        self.order_faults = OrderFaults(self.faults, self.market)
         self._told = self.market.exchange.revision
         self.pumped_at = monotonic_ns()
 
@@ -52,6 +55,7 @@ class ServerContext:
     def advance(self) -> int:
         """Play the ticks that are due, wake the streams that wait for them, and return how many there were."""
         played = self.market.advance()
+        self.order_faults.strike()
         self.pumped_at, self.played_at = monotonic_ns(), self.market.now().market
         minute = self.played_at // MINUTE
         if played or minute != self._minute:

@@ -17,6 +17,12 @@ visible, each with what it hit. One fault hits a stream only once, so a count of
     bad_records           orders, positions    quantities are a word; on streams for `seconds` or for ever
     slow                  requests             the answer comes `seconds` late
     html empty truncated  requests             done, but a proxy spoils the answer: a page, nothing, half of it
+    inert_stop            stops                it works and does nothing when the market reaches it, for `seconds` or
+                                               until cleared; with the target `limits`, limit orders
+    cancel_stop           stops, limits        the broker cancels a working order by itself
+    reject_stop           stops, limits        the broker rejects a working order
+    cut_stop              stops, limits        the broker takes a contract off a working order of two or more
+    lose_legs             order entry          an entry is taken without the legs that were sent with it
 
 Orders and positions are the streams of these and the questions about them. Requests for tokens are hit only by name.
 """
@@ -52,6 +58,11 @@ class FaultName(StrEnum):
     HTML = "html"
     EMPTY = "empty"
     TRUNCATED = "truncated"
+    INERT_STOP = "inert_stop"
+    CANCEL_STOP = "cancel_stop"
+    REJECT_STOP = "reject_stop"
+    CUT_STOP = "cut_stop"
+    LOSE_LEGS = "lose_legs"
 
 
 ORDER_ENTRY = frozenset({"place", "place_group", "replace", "cancel"})
@@ -60,6 +71,8 @@ REQUESTS = ORDER_ENTRY | {
     *("token", "accounts", "balances", "day_balances", "positions", "orders", "order", "past_orders"),
     *("preview", "routes", "contracts", "bars", "quotes"),
 }
+RESTING = frozenset({"stops", "limits"})
+"""Orders in the market, as faults can hit them without a request."""
 _GROUPS: Mapping[str, frozenset[str]] = {"stream": STREAMS, "requests": REQUESTS, "order_entry": ORDER_ENTRY}
 # what faults and targets were called when they had the words of one broker
 _RENAMED_FAULTS = {"go_away": FaultName.FAREWELL, "dual_logon": FaultName.TAKEN_OVER}
@@ -92,6 +105,11 @@ _REACH: Mapping[FaultName, tuple[frozenset[str], frozenset[str]]] = {
     FaultName.HTML: (REQUESTS - {"token"}, REQUESTS),
     FaultName.EMPTY: (REQUESTS - {"token"}, REQUESTS),
     FaultName.TRUNCATED: (REQUESTS - {"token"}, REQUESTS),
+    FaultName.INERT_STOP: (frozenset({"stops"}), RESTING),
+    FaultName.CANCEL_STOP: (frozenset({"stops"}), RESTING),
+    FaultName.REJECT_STOP: (frozenset({"stops"}), RESTING),
+    FaultName.CUT_STOP: (frozenset({"stops"}), RESTING),
+    FaultName.LOSE_LEGS: (frozenset({"place", "place_group"}), frozenset({"place", "place_group"})),
 }
 _SPOILT: Mapping[FaultName, str] = {FaultName.ABSURD_TIMES: "9999-12-31T23:59:59Z", FaultName.BAD_RECORDS: "several"}
 GARBLING = frozenset(_SPOILT)
@@ -272,7 +290,7 @@ def endpoints_of(name: FaultName, target: str) -> frozenset[str]:
         known = _GROUPS.get(word, frozenset({word}))
         if word in _RENAMED:
             raise BadFault(f"the target {word!r} is called {_RENAMED[word]} now")
-        if not known <= REQUESTS | STREAMS:
+        if not known <= REQUESTS | STREAMS | RESTING:
             raise BadFault(f"unknown target {word!r}; {name} hits {_places(possible)}")
         found |= known
     if not found & possible:

@@ -94,6 +94,8 @@ class Market:
         self.books = Books()
         self.exchange = Exchange(tape.contracts, settings.accounts, settings.rules)
         self._wall, self._monotonic = wall, monotonic
+        # what is left of a group of orders when it is taken: a fault may lose legs
+        self.lessen: Callable[[str, TicketGroup], TicketGroup] = lambda _, group: group
         self._played_until, self._cursor = Nanos(0), 0
         self._journal = None if journal is None else BrokerJournal(journal, fsync=settings.fsync)
         known = [] if self._journal is None else self._journal.records
@@ -162,7 +164,11 @@ class Market:
 
     def reject(self, order_id: str, reason: str) -> Changed | Declined:
         """See `Exchange.reject`."""
-        return self._do(lambda now: self._noted(self.exchange.reject(order_id, reason, now), now))
+        return self.change(lambda exchange, now: exchange.reject(order_id, reason, now))
+
+    def change(self, change: Callable[[Exchange, Moment], A]) -> A:
+        """Change an order that no client asked to change; it stands in the books without a request."""
+        return self._do(lambda now: self._noted(change(self.exchange, now), now))
 
     def end_day(self) -> None:
         """Expire all open DAY orders."""
@@ -245,7 +251,7 @@ class Market:
             self._journal = None
 
     def _place(self, account: str, group: TicketGroup, now: Moment) -> Placed | Declined:
-        answer = self.exchange.place(account, group, now)
+        answer = self.exchange.place(account, self.lessen(account, group), now)
         orders = (answer.order_id,) if isinstance(answer, Declined) else tuple(order.id for order in answer.orders)
         named = tuple(ticket.client_id for ticket in flattened(group) if ticket.client_id)
         self._note_request(RecordedRequest("place", account, orders, named, books.ticket_details(group)), answer, now)

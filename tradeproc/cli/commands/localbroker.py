@@ -25,7 +25,7 @@ from tradeproc.protocol import names
 
 _HIT_SECONDS, _LOOK_SECONDS = 1.0, 0.05
 # of these faults `seconds` is how long, of the others how late
-_LASTING = frozenset({FaultName.STALL, FaultName.DROP_ORDER_FRAMES})
+_LASTING = frozenset({FaultName.STALL, FaultName.DROP_ORDER_FRAMES, FaultName.INERT_STOP})
 
 
 def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
@@ -90,7 +90,9 @@ def _add_fault(actions: SubParsers, parents: Sequence[ArgumentParser]) -> None:
     fault.add_argument(
         "fault", metavar="FAULT", choices=[each.value for each in FaultName], help="one of those below"
     )
-    fault.add_argument("--target", help="where: stream, requests, order_entry, or one as orders_stream")
+    fault.add_argument(
+        "--target", help="where: stream, requests, order_entry, stops, limits, or one as orders_stream"
+    )
     fault.add_argument("--account", help="only this account's")
     fault.add_argument("--count", type=int, help="how many times (default: once)")
     fault.add_argument("--seconds", type=float, help="how long")
@@ -166,9 +168,10 @@ def sentence(fault: Mapping[str, Any]) -> str:
     """Return in one sentence what a fault hit, and what it will hit yet and how that ends, or that it is used up."""
     name, left, seconds = FaultName(fault["name"]), fault["left"], fault["seconds"]
     endpoints = faults.endpoints_of(name, fault["target"])
-    kind = "stream" if endpoints <= faults.STREAMS else "request" if endpoints <= faults.REQUESTS else "call"
+    groups = (("stream", faults.STREAMS), ("request", faults.REQUESTS), ("order", faults.RESTING))
+    kind = next((kind for kind, group in groups if endpoints <= group), "call")
     hits = f"every {kind}" if left is None else f"the next {kind}" if left == 1 else f"the next {left} {kind}s"
-    where = f" to {fault['target']}" if fault["target"] else ""
+    where = f" {'of the' if kind == 'order' else 'to'} {fault['target']}" if fault["target"] else ""
     whose = f" of {fault['account']}" if fault["account"] else ""
     lasts = "" if seconds is None else f" for {seconds:g} s" if name in _LASTING else f", {seconds:g} s late"
     done = [hit["where"] for hit in fault.get("hit") or ()]
