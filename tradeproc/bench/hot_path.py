@@ -28,7 +28,7 @@ from tradeproc.store.embedded import database_url
 ORDERS = 300
 UNCOUNTED = 20  # connections open, caches fill
 LONGEST_SECONDS = 240.0
-GOAL = 1.5
+GOAL, DURABLE_GOAL = 1.5, 1.25
 BASELINES = ("baseline", "durable")
 _PAUSE = (
     0.06  # after an order of ours before the baseline's turn, and again before that of the baseline with a database
@@ -60,7 +60,7 @@ class ArrivalTimes:
 
 
 def measure_hot_path(desk: TemporaryDesk, orders: int = ORDERS) -> tuple[list[Row], dict[str, float]]:
-    """Return the rows of p50 and p99, ours against both baselines, and the ratios to the one without a row."""
+    """Return the rows of p50 and p99, ours against both baselines, and the ratios to each."""
     arrivals = ArrivalTimes()
     with _context() as context, ExitStack() as stack:
         databases = {"baseline": "", "durable": database_url(desk.desk.home)}
@@ -87,10 +87,12 @@ def _rows(arrivals: ArrivalTimes) -> tuple[list[Row], dict[str, float]]:
         what = f"candle published → order on the wire, p{percent} of {len(seconds['order'])}"
         ours = f"{here * 1e3:.2f} ms"
         rows.append(Row(what, ours, f"{there * 1e3:.2f} ms", ratio, f"≤ {GOAL}", ratio <= GOAL))
-        rows.append(
-            Row("  where the reference makes a durable row first", ours, f"{durable * 1e3:.2f} ms", here / durable)
-        )
+        what, ratio_to_durable = "  where the reference makes a durable row first", here / durable
+        is_met = ratio_to_durable <= DURABLE_GOAL
+        reference = f"{durable * 1e3:.2f} ms"
+        rows.append(Row(what, ours, reference, ratio_to_durable, f"≤ {DURABLE_GOAL}", is_met))
         values[f"hot_path_p{percent}_ratio"] = ratio
+        values[f"hot_path_p{percent}_durable_ratio"] = ratio_to_durable
     return rows, values
 
 

@@ -53,13 +53,13 @@ class Sink:
         self._upstream = upstream
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection until either side closes it."""
-        try:
-            there, back = await asyncio.open_connection("127.0.0.1", self._upstream)
-        except OSError:
-            writer.close()
-            return
-        returning = asyncio.create_task(_pump(there, writer))
+        """Serve one connection until either side closes it.
+
+        The broker is called only when something is passed on: it closes a connection that says nothing, and the
+        references, whose requests end here, would lose theirs with it.
+        """
+        upstream: asyncio.StreamWriter | None = None
+        returning: asyncio.Task[None] | None = None
         notes = Notes()
         try:
             while data := await reader.read(_CHUNK):
@@ -68,13 +68,18 @@ class Sink:
                 if notes.take(data, at) in _BASELINES:
                     writer.write(_ANSWER)
                 elif not (was_baseline or notes.is_baseline):
-                    back.write(data)
-                    await back.drain()
+                    if upstream is None:
+                        there, upstream = await asyncio.open_connection("127.0.0.1", self._upstream)
+                        returning = asyncio.create_task(_pump(there, writer))
+                    upstream.write(data)
+                    await upstream.drain()
         except OSError:
-            pass  # the desk went away; so does the connection
+            pass  # the desk went away, or the broker; so does the connection
         finally:
-            back.close()
-            returning.cancel()
+            if upstream is not None:
+                upstream.close()
+            if returning is not None:
+                returning.cancel()
             writer.close()
 
 

@@ -5,6 +5,7 @@ Inside: sockets and what travels over them. Never: trading, a broker, the databa
 node.py                    what a process uses: publish, subscribe, handle, request, timers, run
 follow.py                  keeps a copy of somebody's state: snapshot, then every message after it
 client.py                  the blocking side, for commands
+forwarding.py              requests that are passed on unread
 addresses.py name_lock.py  a process's name is its address; one living process a name
 sockets.py curve.py        how sockets are made and limited; keys and admission for other hosts
 publisher.py subscriptions.py requests.py serving.py   the four kinds of sockets

@@ -19,6 +19,7 @@ from tradeproc.bus.codec import Body
 from tradeproc.bus.requests import RequestRefused
 from tradeproc.domain.orders import OrderRole, OrderState, Side
 from tradeproc.domain.units import Contracts, Nanos
+from tradeproc.engine.events import Event
 from tradeproc.engine.state import EngineTiming
 from tradeproc.procs.follower import FollowerTiming
 from tradeproc.procs.trader.timing import USUAL, TraderTiming
@@ -66,6 +67,23 @@ def test_an_entry_is_in_the_database_before_anybody_is_asked_to_send_it(make: Ma
     assert seen == [[(OrderState.PRE_SENT, OrderRole.ENTRY), (OrderState.PRE_SENT, OrderRole.STOP_LOSS)]]
     wait_until("the fill is booked", lambda: len(desk.store.fills(desk.session)) == 1)
     assert desk.count("submit") == 1
+
+
+def test_an_entry_goes_out_before_the_engine_hears_how_long_its_bar_took(make: Make) -> None:
+    desk = make(ENTER).ready()
+    told: list[str] = []
+    note = desk.trader.recorder.note
+
+    def listen(event: Event, *rest: Any) -> None:
+        told.append(type(event).__name__)
+        note(event, *rest)
+
+    vars(desk.trader.recorder)["note"] = listen
+    desk.bar()
+
+    wait_until("the bar is timed", lambda: "BarTimed" in told)
+    words = [each for each in list(told) if each in ("CandleReceived", "Persisted", "BarTimed")]
+    assert words == ["CandleReceived", "Persisted", "BarTimed"]
 
 
 def test_a_reply_that_never_comes_is_asked_about_and_the_order_is_not_sent_again(

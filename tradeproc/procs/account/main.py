@@ -7,12 +7,12 @@ work and the order stream is quiet it asks the link every 5 s, because streams a
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from tradeproc.bus.codec import Envelope
-from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
+from tradeproc.bus.forwarding import forward
+from tradeproc.bus.node import Answered, NoAnswer, Node, Reply, RequestWasRefused
 from tradeproc.clock import monotonic_ns
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Balance
@@ -43,7 +43,7 @@ from tradeproc.protocol.account_messages import (
 )
 from tradeproc.protocol.definitions import Method
 from tradeproc.protocol.feed_messages import ListedOrders, ListedPositions, UpOrDown
-from tradeproc.protocol.link_messages import Need, OfAccount, OrdersQuestion
+from tradeproc.protocol.link_messages import Need, OfAccount, Operation, OrdersQuestion
 from tradeproc.store.rows import SessionRow
 
 log = logging.getLogger(__name__)
@@ -118,51 +118,48 @@ class Account:
         self._forward_question(link_messages.POSITIONS)
 
     def _forward_operation(self, method: Method[Q, Outcome]) -> None:
-        self.node.handle_timed(method, partial(self._operate, method))
-
-    def _forward_question(self, method: Method[Q, Answer[T]]) -> None:
-        self.node.handle_timed(method, partial(self._ask, method))
-
-    def _operate(self, method: Method[Q, Outcome], question: Q, seconds: float) -> Deferred[Outcome]:
         """Forward an order operation once, for as long as its asker waits; no reply is told as `Unanswered`."""
-        deferred = Deferred[Outcome]()
-        if seconds < LEAST_SECONDS:
-            deferred.answer(Unanswered(f"{self.node.name}: too late to send it", was_sent=False))
-            return deferred
 
-        def replied(reply: Reply[Outcome]) -> None:
-            match reply:
-                case Answered(outcome):
-                    self.node.note_work()
-                    deferred.answer(outcome)
-                case RequestWasRefused(reason):
-                    deferred.answer(Refused(reason))
-                case NoAnswer(reason):
-                    log.warning("operation_unanswered what=%s reason=%s", method.name, reason)
-                    deferred.answer(Unanswered(reason))
+        def too_late(seconds: float) -> Outcome | None:
+            if seconds < LEAST_SECONDS:
+                return Unanswered(f"{self.node.name}: too late to send it", was_sent=False)
+            self.node.note_event()
+            return None
+
+        def unanswered(reply: RequestWasRefused | NoAnswer) -> Outcome:
+            if isinstance(reply, RequestWasRefused):
+                return Refused(reply.reason)
+            log.warning("operation_unanswered what=%s reason=%s", method.name, reply.reason)
+            return Unanswered(reply.reason)
+
+        def replied(reply: Reply[Any]) -> None:
+            self._note_answer(reply)
             # whatever happened, the order stream should report it now; if it does not, the broker is asked
             self._is_expecting = True
 
-        question = replace(question, account=self.account)
-        self.node.request(self.link, method, question, seconds=seconds, on_reply=replied)
-        self.node.note_event()
-        return deferred
+        account = Operation(account=self.account)
+        forward(self.node, method, self.link, account, instead=too_late, without=unanswered, after=replied)
 
-    def _ask(self, method: Method[Q, Answer[T]], question: Q, seconds: float) -> Deferred[Answer[T]]:
+    def _forward_question(self, method: Method[Q, Answer[T]]) -> None:
         """Forward a question for as long as its asker waits; a lost answer is unknown."""
-        deferred = Deferred[Answer[T]]()
 
-        def replied(reply: Reply[Answer[T]]) -> None:
-            match reply:
-                case Answered(answer):
-                    self.node.note_work()
-                    deferred.answer(answer)
-                case RequestWasRefused(reason) | NoAnswer(reason):
-                    deferred.answer(Unknown(reason))
+        def unknown(reply: RequestWasRefused | NoAnswer) -> Answer[T]:
+            return Unknown(reply.reason)
 
-        question = replace(question, account=self.account)
-        self.node.request(self.link, method, question, seconds=max(0.0, seconds), on_reply=replied)
-        return deferred
+        account = OfAccount(account=self.account)
+        forward(
+            self.node,
+            method,
+            self.link,
+            account,
+            instead=lambda _: None,
+            without=unknown,
+            after=self._note_answer,
+        )
+
+    def _note_answer(self, reply: Reply[Any]) -> None:
+        if isinstance(reply, Answered):
+            self.node.note_work()
 
     # --- what the feeds tell
 

@@ -135,8 +135,7 @@ class Trader:
         self.recorder.note(event, now, wanted)
         if self.state.strategy.decided > decided:
             self.node.note_work()
-        if isinstance(event, events.CandleReceived) and event.candle.is_closed:
-            self._events.append(events.BarTimed(Nanos(monotonic_ns() - began)))
+        took = Nanos(monotonic_ns() - began)
         following = deque(wanted)
         while following:
             effect = following.popleft()
@@ -148,6 +147,9 @@ class Trader:
                 # a stored latch counts again only when it is newer than this one
                 self._latched_at[effect.scope] = self.clock.now()
             self.performer.perform(effect, following)
+        if isinstance(event, events.CandleReceived) and event.candle.is_closed:
+            # behind what the effects have caused: an entry that is written down by now goes out first
+            self._events.append(events.BarTimed(took))
 
     # --- what is heard
 
