@@ -11,9 +11,19 @@ from tradeproc.domain.broker_orders import Unanswered
 from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side
 from tradeproc.domain.session import SessionLimits
 from tradeproc.domain.units import Contracts, Price
+from tradeproc.engine import effects as do
 from tradeproc.engine import events
 from tradeproc.engine.events import StreamKind, TradingState
-from tradeproc.strategies.contract import NOTHING, ClosePosition, SubmitOrder
+from tradeproc.strategies.contract import (
+    NOTHING,
+    ClosePosition,
+    Decision,
+    ModifyOrders,
+    OrderChange,
+    SubmitBracket,
+    SubmitOrder,
+    View,
+)
 
 BUY = SubmitOrder(Side.BUY, Contracts(1))
 EXIT = SubmitOrder(Side.SELL, Contracts(1), role=OrderRole.EXIT)
@@ -159,3 +169,22 @@ def test_a_latched_login_refuses_entries_and_lets_exits_pass_and_a_data_login_is
     desk.bar()
 
     assert desk.position == 0
+
+
+def test_a_target_of_a_position_that_turned_round_may_not_grow() -> None:
+    short = SubmitBracket(Side.SELL, Contracts(1), stop_loss=4830.0, profit_target=4770.0)
+    long = SubmitOrder(Side.BUY, Contracts(3))
+
+    def grow(view: View) -> Decision:
+        (target,) = [order for order in view.orders if order.role is OrderRole.PROFIT_TARGET]
+        return ModifyOrders((OrderChange(target.id, quantity=Contracts(3), limit=4780.0),))
+
+    desk = Desk(Scripted(short, long, grow)).start()
+    desk.bar()
+    desk.bar()
+    assert desk.position == 2
+
+    desk.bar()
+
+    (change,) = desk.all_of(do.Modify)
+    assert change.change.quantity == 1

@@ -4,7 +4,7 @@ import pytest
 
 from tests.engine.desk import Database, Desk, Scripted
 from tests.engine.exchange_broker import ExchangeBroker
-from tradeproc.domain.answers import Unknown
+from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.book import DivergenceKind, Position
 from tradeproc.domain.orders import Side
 from tradeproc.domain.units import SECOND, Contracts
@@ -68,6 +68,34 @@ def test_a_fill_whose_order_is_not_answered_yet_is_not_taken_for_somebody_elses(
     assert desk.position == 1
     assert desk.divergences == []
     assert desk.alarms == set()
+
+
+class LateAndOld(Desk):
+    """Answers about the position come three seconds late, and are what `old` says, as long as it says something."""
+
+    old: Position | None = None
+
+    def later(self, event: Event, delay: int | None = None) -> None:
+        if isinstance(event, events.PositionAnswered) and self.old is not None:
+            event, delay = events.PositionAnswered(event.number, Known(self.old)), 3 * SECOND
+        super().later(event, delay)
+
+
+def test_answers_that_were_asked_for_right_after_a_fill_and_come_late_are_not_believed() -> None:
+    desk = LateAndOld(Scripted(BUY)).start()
+    desk.old = desk.broker.current_position()
+    desk.tell(events.ReconcileCommanded("me"))
+    desk.run(2.5)
+    desk.bar(seconds=0.6)
+    desk.tell(events.ReconcileCommanded("me"))
+    desk.run(1)
+    desk.old = None
+
+    desk.run(20)
+
+    assert desk.position == desk.broker.position == 1
+    assert desk.divergences == []
+    assert desk.state.broker.is_reconciled
 
 
 def test_one_reading_or_the_same_one_at_once_is_no_divergence() -> None:

@@ -193,13 +193,13 @@ def _modify(turn: Turn, change: OrderChange, reason: str) -> str:
 
 
 def _wanted(turn: Turn, order: Order, change: OrderChange) -> Order:
-    """Return the order as the change wants it; one that protects never grows beyond what it protects."""
+    """Return the order as the change wants it; one that closes never grows beyond what it can close."""
     tick_size = turn.state.setup.instrument.tick_size
     quantity = order.quantity if change.quantity is None else change.quantity
     _check_quantity(quantity)
     if order.role is not OrderRole.ENTRY:
-        held = abs(turn.state.engine.holding.quantity) + order.filled
-        quantity = Contracts(min(quantity, max(held, order.quantity)))
+        closable = max(0, -order.side.sign * turn.state.engine.holding.quantity) + order.filled
+        quantity = Contracts(min(quantity, max(closable, order.quantity)))
     if quantity <= order.filled:
         raise BadDecision(f"{order.id} cannot shrink to {quantity}: {order.filled} are filled")
     limit, stop = order.limit, order.stop

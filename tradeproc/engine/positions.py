@@ -110,7 +110,9 @@ def _read(turn: Turn, position: Position, *, is_answer: bool) -> None:
     is_asked = broker.orders_known_number > suspicion.orders_number
     # the fill of an order whose fate or price is unknown belongs to us, and must not be counted twice
     is_complete = not turn.state.engine.has_unanswered and not broker.unpriced
-    if is_asked and is_complete and turn.now - suspicion.since >= _CONFIRM_AFTER:
+    # a late answer says what was so when it was asked for, which may have been before the last fill
+    is_new = (broker.position.asked_at or turn.now) - suspicion.since >= _CONFIRM_AFTER
+    if is_asked and is_complete and is_new:
         _adopt(turn, position)
 
 
