@@ -38,8 +38,10 @@ def definitions() -> dict[str, Any]:
     found = {}
     for each in pkgutil.iter_modules(protocol.__path__, "tradeproc.protocol."):
         for name, value in vars(importlib.import_module(each.name)).items():
-            if isinstance(value, Topic | Method):
-                found[f"{each.name.rpartition('.')[2]}.{name}"] = value
+            table = value if isinstance(value, dict) else {"": value}
+            for key, one in table.items():
+                if isinstance(one, Topic | Method):
+                    found[f"{each.name.rpartition('.')[2]}.{name}{key and f'[{key}]'}"] = one
     return found
 
 
@@ -73,10 +75,26 @@ def meant(module: Any, expression: ast.expr) -> list[Any]:
             value = getattr(module, name, None)
         case ast.Attribute(value=ast.Name(id=owner), attr=name):
             value = getattr(getattr(module, owner, None), name, None)
+        case ast.Subscript(value=table):
+            return meant(module, table)
+        case ast.IfExp(body=one, orelse=other):
+            return meant(module, one) + meant(module, other)
         case _:
             return []
     values = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
     return [each for each in values if isinstance(each, Topic | Method)]
+
+
+def given(tree: ast.AST) -> Iterator[tuple[int, ast.expr]]:
+    """Return the line and the topic or method of each call that hands it to a function which says or serves it."""
+    places = {}
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            names = [each.arg for each in function.args.args if each.arg != "self"]
+            said = [topic.id for _, topic in calls(function, SAID) if isinstance(topic, ast.Name)]
+            for name in set(said) & set(names):
+                places[function.name] = names.index(name)
+    yield from calls(tree, places)
 
 
 @functools.cache
@@ -117,10 +135,10 @@ def test_a_text_instead_of_a_definition_is_found() -> None:
 
 @pytest.mark.parametrize("path", PROCS, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_process_says_and_answers_only_what_its_kind_is_to(path: Path) -> None:
-    module = module_of(path)
+    module, tree = module_of(path), ast.parse(path.read_text())
     strangers = [
         f"line {line}: {ast.unparse(topic)} is of {', '.join(spoken_by(each))}"
-        for line, topic in calls(ast.parse(path.read_text()), SAID)
+        for line, topic in [*calls(tree, SAID), *given(tree)]
         for each in meant(module, topic)
         if id(each) not in DEFINED or not {ANY, *kinds_of(path)} & set(spoken_by(each))
     ]
@@ -134,6 +152,22 @@ def test_a_definition_of_another_kind_is_no_definition_of_ours() -> None:
 
     assert spoken_by(of_trader) == ("trader",)
     assert not kinds_of(PACKAGE / "procs" / "keeper" / "main.py") & set(spoken_by(of_trader))
+
+
+def test_what_a_function_says_or_serves_for_its_callers_is_found_at_the_callers() -> None:
+    source = "def serve(node, method, ask):\n    node.handle(method, ask)\n\n"
+    source += "serve(node, said.HALT, ask)\nserve(node, X, 1)\n"
+
+    assert [(line, ast.unparse(topic)) for line, topic in given(ast.parse(source))] == [(4, "said.HALT"), (5, "X")]
+
+
+def test_a_table_and_a_choice_stand_for_all_that_they_hold() -> None:
+    module = module_of(PACKAGE / "procs" / "keeper" / "latches.py")
+    chosen = "LOGIN_SWITCHES[name] if of_login else SWITCHES[name]"
+
+    found = meant(module, ast.parse(chosen, mode="eval").body)
+
+    assert {"halt", "halt_login"} <= {each.name for each in found}
 
 
 @pytest.mark.parametrize("name", sorted(name for name, _ in DEFINED.values()))

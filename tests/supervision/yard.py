@@ -1,4 +1,8 @@
-"""A home in a temporary folder with a real supervisord over tiny real programs."""
+"""A home in a temporary folder with a real supervisord over tiny real programs.
+
+supervisord is started here as a child, in the foreground, and not with `supervision/daemon.py`: a test can then kill
+it at any instant and knows that it has ended.
+"""
 
 import os
 import shlex

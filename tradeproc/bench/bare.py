@@ -1,7 +1,8 @@
 """The reference of the recovery benchmark: bare supervisord, and programs that import what ours import.
 
 A program is up again when it has bound a socket and written its pid. Run as
-`python -m tradeproc.bench.bare <kind> <folder>`; `BareDesk` runs one a kind under a supervisord of its own.
+`python -m tradeproc.bench.bare <kind> <folder>`; `BareDesk` runs one a kind under a supervisord of its own. It starts
+that one itself and not with `supervision/daemon.py`, because nothing of ours may be part of what ours is compared with.
 """
 
 import importlib

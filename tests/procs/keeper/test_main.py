@@ -58,7 +58,7 @@ class Desk:
     def client_of_its_own(self, method: str, **params: Any) -> Body:
         """Ask from another thread; a keeper that dies meanwhile does not answer."""
         with Client(Directory(self.yard.home.sockets)) as client:
-            return client.call("core.keeper", method, params, 30.0)
+            return client.call("core.keeper", method, params, 5.0)
 
     def create(self, **changes: Any) -> int:
         return int(self.ask("create", spec={**SPEC, **changes})["session"])
