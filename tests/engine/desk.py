@@ -16,15 +16,19 @@ from tradeproc.domain.book import Divergence, Fill, FillKind, Position
 from tradeproc.domain.broker_orders import BrokerOrder, Outcome, Unanswered
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.fills import standing
+from tradeproc.domain.market_hours import MarketHours
 from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.session import SessionLimits, SessionSpec, StopPolicy
+from tradeproc.domain.tally import NEVER, LossMarks, tally_of
 from tradeproc.domain.units import SECOND, Contracts, Nanos
 from tradeproc.engine import effects as do
 from tradeproc.engine import events
 from tradeproc.engine.events import Event, StreamKind
+from tradeproc.engine.loss_limits import LIMIT
+from tradeproc.engine.loss_watch import KnownLosses
 from tradeproc.engine.state import Holding, Setup, State, new_state
 from tradeproc.engine.trader import step
-from tradeproc.engine.turn import after_fill
+from tradeproc.engine.turn import EXTERNAL, after_fill
 from tradeproc.strategies.contract import NOTHING, AnyStrategy, Decision, View
 from tradeproc.testing import candles
 
@@ -117,6 +121,8 @@ class Database:
     position: Position | None = None
     saved_at: Nanos = Nanos(0)
     latch: do.KeepLatch | None = None
+    marks: LossMarks | None = None
+    rearmed_at: Nanos = NEVER
 
     def write(self, effect: do.Persist) -> None:
         self.orders.update((order.id, order) for order in effect.orders)
@@ -128,6 +134,12 @@ class Database:
         if effect.position is not None:
             self.position = effect.position
             self.saved_at = max([self.saved_at, *(fill.at for fill in effect.fills)])
+
+    def keep(self, effect: do.KeepLatch | do.SaveLossMarks) -> None:
+        if isinstance(effect, do.KeepLatch):
+            self.latch = effect
+        else:
+            self.marks = effect.marks
 
 
 class Desk:
@@ -141,13 +153,14 @@ class Desk:
         fence: int = 1,
         now: int = START,
         arguments: Any = None,
+        hours: MarketHours | None = None,
         **spec_changes: Any,
     ) -> None:
         self.strategy: Any = strategy or Scripted()
         self.faults = faults or Faults()
         self.broker = broker or ExchangeBroker()
         self.database = database or Database()
-        self.setup = Setup(7, fence, "abcd", spec(**spec_changes), self.strategy, arguments)
+        self.setup = Setup(7, fence, "abcd", spec(**spec_changes), self.strategy, arguments, hours=hours)
         self.state: State = new_state(self.setup)
         self.now = Nanos(now)
         self.queue: list[tuple[int, int, Event]] = []
@@ -185,8 +198,8 @@ class Desk:
         match effect:
             case do.Persist():
                 self._write(effect)
-            case do.KeepLatch():
-                self.database.latch = effect
+            case do.KeepLatch() | do.SaveLossMarks():
+                self.database.keep(effect)
             case do.Send():
                 self._send(effect)
             case do.Modify(order_id, broker_id, change):
@@ -277,7 +290,8 @@ class Desk:
                 claimed=claimed,
                 saved_at=self.database.saved_at,
                 externals=external,
-                latched=latch.reason if latch else "",
+                latched=latch.reason if latch and latch.by == EXTERNAL else "",
+                losses=self._known_losses(),
             )
         )
         for kind in StreamKind:
@@ -286,6 +300,20 @@ class Desk:
         self.tell(events.WarmedUp(tuple(candle(number) for number in range(history))))
         self.run(1)
         return self
+
+    def _known_losses(self) -> KnownLosses:
+        """Return what a trader reads of the session's losses before its start."""
+        marks, latch, fills = self.database.marks, self.database.latch, list(self.database.fills.values())
+        hours = self.setup.hours
+        day = None if hours is None else hours.day_at(self.now)
+        armed_at = NEVER if marks is None else marks.armed_at
+        return KnownLosses(
+            tally=tally_of(fills, armed_at),
+            before_day=tally_of([fill for fill in fills if day and fill.at < day.opened_at], armed_at),
+            marks=marks,
+            rearmed_at=self.database.rearmed_at,
+            latched=latch.reason if latch and latch.by == LIMIT else "",
+        )
 
     def _known_position(self) -> Position | None:
         """Return the position that all fills make, as a trader does, or the saved one where there are none."""

@@ -18,6 +18,7 @@ from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import Order, OrderEvent, OrderSource, OrderState
 from tradeproc.domain.session import SessionSpec
+from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.units import Contracts, Nanos
 from tradeproc.protocol import names
 from tradeproc.store import (
@@ -37,6 +38,7 @@ from tradeproc.store.writes import (
     balance_write,
     divergence_write,
     latch_write,
+    loss_marks_write,
     orders_write,
     position_write,
 )
@@ -55,6 +57,7 @@ TABLES: dict[str, tuple[type, set[str]]] = {
     "latch_changes": (Latch, {"number"}),
     "logins": (LoginRow, set()),
     "order_events": (OrderEvent, {"sequence", "fingerprint"}),
+    "loss_marks": (LossMarks, set()),
     "orders": (Order, {"limit_price", "stop_price"}),
     "positions": (PositionRow, {"number"}),
     "sessions": (SessionRow, {"key", "name", "removed_at", "data_login"}),
@@ -230,6 +233,10 @@ def kept_values() -> Iterator[Kept]:
     account, login, decision = filled(BrokerAccount), filled(LoginRow), filled(DecisionMade)
     yield Kept(fill, lambda store: store.write(booked(fill)), lambda store: store.fills(1)[0])
     yield Kept(position, lambda store: store.write(position_write(position)), lambda store: store.positions(1)[0])
+    marks = filled(LossMarks)
+    yield Kept(
+        marks, lambda store: store.write(loss_marks_write(marks)), lambda store: store.loss_marks(marks.session)
+    )
     yield Kept(balance, lambda store: store.write(balance_write(balance)), lambda store: store.balances()[0])
     yield Kept(
         divergence,

@@ -17,6 +17,7 @@ from tests.store.book import AT, DIVERGENCE, EVENT, FILL, ORDER, POSITION, SPEC,
 from tradeproc.domain.book import Balance, DecisionMade
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.orders import Order, OrderState
+from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.units import Contracts, Money, Nanos, Price
 from tradeproc.protocol import names
 from tradeproc.store import (
@@ -28,12 +29,14 @@ from tradeproc.store import (
     UnknownSession,
 )
 from tradeproc.store.migrate import migrate
-from tradeproc.store.rows import PositionRow
+from tradeproc.store.rows import Latch, PositionRow
 from tradeproc.store.statements import statements
 from tradeproc.store.writes import (
     balance_write,
     divergence_write,
     divergences_closed_write,
+    latch_write,
+    loss_marks_write,
     orders_write,
     position_write,
 )
@@ -495,3 +498,33 @@ def test_only_the_newest_decisions_of_a_session_are_kept(
     assert [row.began_at for row in store.decisions(session)] in ([5, 6, 7, 8], [6, 7, 8])
     assert [row.began_at for row in store.decisions(session, limit=1)] == [8]
     assert store.decision_counts(other) == {"wanted": 0, "refused": 0, "failed": 1}
+
+
+def test_loss_marks_that_a_journal_repeats_do_not_bring_an_older_day_or_arming_back(store: Store) -> None:
+    day, night = Nanos(AT), Nanos(AT + 1)
+    newest = LossMarks(1, night, Money(Decimal(2)), Money(Decimal(3)), day)
+    store.write(loss_marks_write(newest))
+
+    store.write(loss_marks_write(replace(newest, day_opened_at=day, peak=Money(Decimal(9)))))
+    store.write(loss_marks_write(replace(newest, armed_at=Nanos(0), peak=Money(Decimal(9)))))
+    assert store.loss_marks(1) == newest
+
+    higher = replace(newest, peak=Money(Decimal(4)))
+    store.write(loss_marks_write(higher))
+    assert store.loss_marks(1) == higher
+    assert store.loss_marks(2) is None
+
+
+def test_when_a_latch_of_a_rule_was_lifted_is_known_also_when_a_person_had_closed_it_further(store: Store) -> None:
+    scope = "session:1"
+    assert store.lifted_at(scope, "rule") == 0
+    store.write(latch_write(Latch(scope, "reducing", "rule", "lost", Nanos(1))))
+    assert store.lifted_at(scope, "rule") == 0
+
+    store.keep_latch(Latch(scope, "halted", "anna", "lunch", Nanos(2)))
+    store.keep_latch(Latch(scope, "active", "anna", "seen", Nanos(3)))
+    store.keep_latch(Latch(scope, "active", "anna", "again", Nanos(4)))
+    assert store.lifted_at(scope, "rule") == 3
+
+    store.write(latch_write(Latch(scope, "reducing", "rule", "lost", Nanos(5))))
+    assert store.lifted_at(scope, "rule") == 0

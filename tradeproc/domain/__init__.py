@@ -7,7 +7,7 @@ It holds frozen values and arithmetic on them. It uses no clock, socket, file, r
     candles.py        ticks and candles
     orders.py         our orders; broker_orders.py the broker's, what is asked of it and the three outcomes
     book.py           what orders lead to: fills, positions, trades, balances, divergences
-    fills.py          which fills stand when some were taken back
+    fills.py          which fills stand when some were taken back; tally.py what they moved, for limits on losses
     answers.py        known or unknown: what asking the outside world can answer
     session.py        what a trading session is asked to do; schedule.py and wanted.py when it should run
     records.py        values from plain tables (TOML, JSON)

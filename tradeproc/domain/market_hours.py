@@ -174,6 +174,32 @@ class MarketHours:
         session = self.session_at(at)
         return session is not None and any(opened <= at < closed for opened, closed in session.stretches)
 
+    def stretch_at(self, at: Nanos) -> Stretch | None:
+        """Return the uninterrupted trading in which a moment lies; None in breaks and outside what is known."""
+        session = self.session_at(at)
+        found = () if session is None else session.stretches
+        return next((each for each in found if each.opened_at <= at < each.closed_at), None)
+
+    def opens_after(self, at: Nanos) -> Nanos | None:
+        """Return when trading next begins after a moment, None beyond what is known."""
+        for session in self._sessions(at):
+            for stretch in session.stretches:
+                if stretch.opened_at > at:
+                    return stretch.opened_at
+        return None
+
+    def day_at(self, at: Nanos) -> Stretch | None:
+        """Return the market day of a moment, from the open of a session up to that of the next; None if unknown.
+
+        The rest after a session, a weekend or a holiday, belongs to the day of that session.
+        """
+        opened_at: Nanos | None = None
+        for session in self._sessions(at - _LONGEST_REST):
+            if session.opened_at > at:
+                return None if opened_at is None else Stretch(opened_at, session.opened_at)
+            opened_at = session.opened_at
+        return None
+
     def edges(self, first: Nanos, last: Nanos, *, breaks: bool = True) -> list[Nanos]:
         """Return the opens and closes that divide the time from `first` to `last`, oldest first.
 

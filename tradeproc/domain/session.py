@@ -13,7 +13,7 @@ from typing import Any, Literal
 from tradeproc.domain.instruments import INSTRUMENTS, Contract, instrument
 from tradeproc.domain.records import BadRecord, BadValue, nearest, read_record
 from tradeproc.domain.schedule import Schedule
-from tradeproc.domain.units import Contracts
+from tradeproc.domain.units import Contracts, Minutes, Ticks, Times, WholeMoney
 from tradeproc.errors import Refusal
 
 Argument = str | int | float | bool
@@ -57,22 +57,60 @@ LOGIN = r"[a-z0-9][a-z0-9_-]{0,15}"
 ACCOUNT = r"[A-Za-z0-9._-]{1,16}"
 
 
+# beyond any account, and far below what a number of the database holds
+_HIGHEST_LIMIT = 10**12
+OPTIONAL_LIMITS = (
+    "max_orders_per_minute",
+    "price_collar_ticks",
+    "max_notional",
+    "max_daily_loss",
+    "max_drawdown",
+    "max_losses_in_row",
+    "cool_down_minutes",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
-    """The largest order and position that the session may have, in contracts; a limit has no default."""
+    """What a session may do; the largest order and position, in contracts, have no default, others may be left out.
+
+    Money is in whole units of the instrument's currency. `max_orders_per_minute` counts entries.
+    `price_collar_ticks` is how far an entry's price may be from the last trade. `max_notional` is the most that an
+    entry may be worth: price, quantity and value of a point multiplied. `max_daily_loss` is the loss of a market day,
+    realized and open, `max_drawdown` that from the highest profit, `max_losses_in_row` a number of losing round
+    trips. These latch the session; with `cool_down_minutes` a row of losses only makes entries wait.
+    """
 
     max_order: Contracts
     max_position: Contracts
+    max_orders_per_minute: Times | None = None
+    price_collar_ticks: Ticks | None = None
+    max_notional: WholeMoney | None = None
+    max_daily_loss: WholeMoney | None = None
+    max_drawdown: WholeMoney | None = None
+    max_losses_in_row: Times | None = None
+    cool_down_minutes: Minutes | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges.
 
         Raises:
-            BadValue: a limit below one contract.
+            BadValue: a limit below one, or a cool-down that belongs to no limit.
         """
         for key, value in (("max_order", self.max_order), ("max_position", self.max_position)):
             if value < 1:
                 raise BadValue(key, f"must be 1 contract or more, not {value}")
+        for key in OPTIONAL_LIMITS:
+            value = getattr(self, key)
+            if value is not None and not 1 <= value <= _HIGHEST_LIMIT:
+                raise BadValue(key, f"must be 1 to {_HIGHEST_LIMIT}, not {value}; left out, there is no such limit")
+        if self.cool_down_minutes is not None and self.max_losses_in_row is None:
+            raise BadValue("cool_down_minutes", "belongs to max_losses_in_row, which is missing")
+
+    @property
+    def watch_losses(self) -> bool:
+        """Tell whether a limit on losses is set."""
+        return not (self.max_daily_loss is None and self.max_drawdown is None and self.max_losses_in_row is None)
 
 
 # fields that programs of earlier versions do not know, with their defaults
@@ -170,6 +208,7 @@ class SessionSpec:
         """
         plain = asdict(self)
         plain["arguments"] = dict(self.arguments)
+        plain["limits"] = {key: value for key, value in plain["limits"].items() if value is not None}
         plain["stop_policy"] = self.stop_policy.value
         plain["external_policy"] = self.external_policy.value
         plain["inert_stop_policy"] = self.inert_stop_policy.value

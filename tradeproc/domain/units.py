@@ -20,6 +20,9 @@ Filled = Annotated[Contracts, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=0)]
 """A count of anything; messages with a negative one are refused."""
 
+Times = NewType("Times", int)
+"""How often something may happen."""
+
 Ticks = NewType("Ticks", int)
 """A price as a whole number of the instrument's ticks: price = ticks x tick size."""
 
@@ -28,6 +31,12 @@ Price = NewType("Price", Decimal)
 
 Money = NewType("Money", Decimal)
 """An amount of money; its currency is in a field beside it. Losses are negative. It is not rounded to cents."""
+
+WholeMoney = NewType("WholeMoney", int)
+"""An amount of money in whole units of the instrument's currency, as a person writes a limit."""
+
+Minutes = NewType("Minutes", int)
+"""A duration in minutes, as a person writes it."""
 
 Nanos = NewType("Nanos", int)
 """A moment: nanoseconds since 1970-01-01 UTC. Durations are also nanoseconds."""

@@ -8,7 +8,8 @@ event; market time comes with the candles. Equal states and events give equal ef
     state.py          the three kinds of state: the strategy's, the engine's, what the broker confirmed
     market.py         candles in, strategy calls out; strategy.py the calls, and where a fault of a strategy ends
     decisions.py      what a strategy decided; rounding.py its prices; idle.py why nothing is entered
-    limits.py         what may stop an entry, and why nothing stops an exit
+    limits.py         what may stop an entry, and why nothing stops an exit; order_limits.py an odd or frequent entry,
+                      loss_limits.py losses, counted by loss_marks.py in what loss_watch.py remembers
     orders.py         the life of an order as a table; sending.py orders on their way; outcomes.py what became of it
     broker_events.py  what the broker tells by itself; recognition.py which of its orders are ours
     reconcile.py      our orders against the broker's; positions.py our position against the broker's

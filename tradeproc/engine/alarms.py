@@ -23,6 +23,13 @@ class AlarmName(StrEnum):
 
     Cleared when a person resumes.
     """
+    LOSS_LIMIT_REACHED = "loss_limit_reached"
+    """The session lost as much as one of its limits allows: exits only. Cleared when a person resumes."""
+    PROFIT_UNKNOWN = "profit_unknown"
+    """A price that nobody knows makes the profit unknown, so loss limits cannot be held; entries wait.
+
+    Cleared when the price is known, or a person resumes.
+    """
     FILL_UNPRICED = "fill_unpriced"
     """The broker tells an order as filled without a price; cleared when price or position has settled it."""
     POSITION_UNCONFIRMED = "position_unconfirmed"

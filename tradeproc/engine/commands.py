@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from tradeproc.domain.orders import OrderSource
-from tradeproc.engine import closing, sending, strategy
+from tradeproc.engine import closing, loss_marks, sending, strategy
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import (
     FlattenCommanded,
@@ -66,6 +66,7 @@ def _set_trading_state(turn: Turn, command: TradingStateSet) -> None:
     if command.state is TradingState.ACTIVE and command.scope == scopes.of_session(turn.state.setup.session):
         strategy.resumed(turn)
         turn.clear(AlarmName.EXTERNAL_CHANGE)
+        loss_marks.resumed(turn)
     if engine.trading is not TradingState.ACTIVE:
         sending.cancel_entries(turn, OrderSource.OPERATOR, f"trading is {engine.trading.value}")
 

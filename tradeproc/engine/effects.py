@@ -18,6 +18,7 @@ from tradeproc.domain.book import Balance, Divergence, Fill, Position
 from tradeproc.domain.broker_orders import BracketRequest, OrderRequest
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order, OrderEvent
+from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.events import TradingState
 from tradeproc.protocol.trader_messages import DecisionNoted as DecisionNoted
@@ -94,6 +95,13 @@ class SaveBalance:
 
 
 @dataclass(frozen=True, slots=True)
+class SaveLossMarks:
+    """Write down from where the session's losses are counted."""
+
+    marks: LossMarks
+
+
+@dataclass(frozen=True, slots=True)
 class KeepLatch:
     """Keep a latch that the engine has set by itself; like a person's it stands until a person resumes.
 
@@ -166,6 +174,7 @@ Effect = (
     | AskOrders
     | AskPosition
     | SaveBalance
+    | SaveLossMarks
     | KeepLatch
     | SaveDivergence
     | RaiseAlarm

@@ -14,6 +14,7 @@ from tradeproc.domain.broker_orders import BrokerOrder, ListedOrder, Outcome, Un
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order
 from tradeproc.domain.units import Nanos
+from tradeproc.engine.loss_watch import KnownLosses
 from tradeproc.protocol.scopes import Scope
 
 
@@ -57,8 +58,8 @@ class Started:
     that we have forgotten, and one must not be taken for another that looks the same. `strategy_off` says why an
     earlier life switched the strategy off, if no person has resumed it since. `saved_at` is when the position was
     saved, `externals` are the newest rows booked for changes by no order of ours, and `latched` is why the engine has
-    latched the session for one, empty when it has not or a person has resumed it. All are our copy; the broker is
-    asked at once, and until it has answered for both no strategy runs.
+    latched the session for one, empty when it has not or a person has resumed it. `losses` are what loss limits
+    count. All are our copy; the broker is asked at once, and until it has answered for both no strategy runs.
     """
 
     orders: tuple[Order, ...] = ()
@@ -69,6 +70,7 @@ class Started:
     saved_at: Nanos = Nanos(0)
     externals: tuple[Fill, ...] = ()
     latched: str = ""
+    losses: KnownLosses = KnownLosses()
 
 
 @dataclass(frozen=True, slots=True)

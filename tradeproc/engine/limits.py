@@ -6,6 +6,7 @@ Only this module makes `Admitted`, and an entry is sent only as one. An entry is
     the lease is lost, or the database is down               broker and engine are not reconciled
     an order's fate is unknown                               a stream is down, or market data is old
     it is larger than `max_order`                            with all working entries it could pass `max_position`
+    the session has lost too much (`loss_limits.py`)         it is odd or one too many (`order_limits.py`)
 
 An exit goes through `exit_of`, which checks none of these. It ensures one thing: that the order can only reduce the
 position. The quantity that would open a position on the other side is cut off, because an order that opens is an
@@ -17,6 +18,7 @@ from dataclasses import dataclass, replace
 from tradeproc.domain.orders import Order, Side
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import SECOND, Contracts, Nanos
+from tradeproc.engine import loss_limits, order_limits
 from tradeproc.engine.events import StreamKind, TradingState
 from tradeproc.engine.state import State, Waiting
 from tradeproc.protocol import scopes
@@ -54,7 +56,12 @@ def admit(state: State, orders: tuple[Order, ...], now: Nanos, *, is_late: bool)
     """
     entry = orders[0]
     size = entry.quantity
-    reason = closed_gate(state, now) or _late(is_late) or _too_large(state, entry.side, size, size)
+    reason = (
+        closed_gate(state, now)
+        or _late(is_late)
+        or _too_large(state, entry.side, size, size)
+        or order_limits.against_new(state, entry, now)
+    )
     return Admitted(orders) if reason is None else Denied(reason)
 
 
@@ -66,6 +73,7 @@ def admit_change(state: State, order: Order, changed: Order, now: Nanos) -> Deni
     reason = closed_gate(state, now)
     if reason is None and more > 0:
         reason = _too_large(state, order.side, changed.quantity, more)
+    reason = reason or order_limits.against(state, changed)
     return None if reason is None else Denied(reason)
 
 
@@ -93,7 +101,9 @@ def exit_of(state: State, order: Order, *, is_closing: bool = False) -> Exit | D
 
 def closed_gate(state: State, now: Nanos) -> str | None:
     """Return why no entry may go out now, None when the gate is open."""
-    return _desk_closed(state) or _unknown(state, now) or _not_fresh(state, now)
+    return (
+        _desk_closed(state) or _unknown(state, now) or _not_fresh(state, now) or loss_limits.against_entry(state, now)
+    )
 
 
 def _desk_closed(state: State) -> str | None:

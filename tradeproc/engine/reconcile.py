@@ -25,7 +25,7 @@ from tradeproc.domain.book import Divergence, DivergenceKind
 from tradeproc.domain.broker_orders import BrokerOrder, ListedOrder, UnreadableRecord
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderState, OrderType
 from tradeproc.domain.units import SECOND, Nanos
-from tradeproc.engine import amended_orders, external, outcomes, recognition, strategy, unpriced
+from tradeproc.engine import amended_orders, external, loss_marks, outcomes, recognition, strategy, unpriced
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.broker_events import (
     GIVEN_UP,
@@ -82,6 +82,7 @@ def started(turn: Turn, event: Started) -> None:
         external.remember(turn, fill)
     if event.latched:
         turn.changed_by_others(event.latched)
+    loss_marks.begin(turn, event.losses)
     strategy.begin(turn, event.strategy_off)
     turn.ask_orders("start")
     turn.ask_position("start")

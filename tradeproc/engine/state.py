@@ -17,11 +17,13 @@ from tradeproc.domain.book import Balance, Divergence, Fill, Position
 from tradeproc.domain.broker_orders import BrokerOrder
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Contract, Instrument, instrument
+from tradeproc.domain.market_hours import MarketHours
 from tradeproc.domain.orders import Order, OrderSource, OrderState
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import SECOND, Contracts, Nanos, Price, Ticks
 from tradeproc.engine.effects import DecisionNoted, Send
 from tradeproc.engine.events import StreamKind, TradingState
+from tradeproc.engine.loss_watch import LossWatch
 from tradeproc.engine.traded_through import TradedThrough
 from tradeproc.market.candle_series import CandleSeries
 from tradeproc.strategies.contract import AnyStrategy
@@ -58,6 +60,7 @@ class Setup:
 
     `fence` is the lease's number and goes into every new client order id with `installation` and `session`.
     `session_opened_at` answers when the market session of a bar (from, to) opened, None where unknown; pure.
+    `hours` are those of the exchange, None where no calendar is known.
     """
 
     session: int
@@ -68,6 +71,7 @@ class Setup:
     arguments: Any
     session_opened_at: Callable[[Nanos, Nanos], Nanos | None] = no_calendar
     timing: EngineTiming = USUAL
+    hours: MarketHours | None = None
     contract: Contract = field(init=False)
     instrument: Instrument = field(init=False)
 
@@ -201,6 +205,7 @@ class EngineOwned:
     last_fill_at: Nanos = Nanos(0)
     is_first_start: bool = False
     traded_through: TradedThrough = field(default_factory=TradedThrough)
+    losses: LossWatch = field(default_factory=LossWatch)
 
     @property
     def trading(self) -> TradingState:

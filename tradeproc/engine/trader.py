@@ -21,6 +21,7 @@ from tradeproc.engine import (
     early_close,
     events,
     inert_stops,
+    loss_marks,
     market,
     outcomes,
     positions,
@@ -49,6 +50,7 @@ def step(state: State, event: Event, now: Nanos) -> Step:
     turn = Turn(state, now)
     _apply(turn, event)
     positions.review(turn)
+    loss_marks.review(turn)
     closing.advance(turn)
     return Step(state, turn.effects())
 
@@ -136,4 +138,5 @@ def _time_passed(turn: Turn) -> None:
     protection.on_time(turn)
     early_close.on_time(turn)
     closing.on_time(turn)
+    loss_marks.on_time(turn)
     market.on_time(turn)

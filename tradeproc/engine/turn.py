@@ -11,6 +11,7 @@ from typing import Literal
 from tradeproc.domain.book import Divergence, DivergenceKind, Fill, FillKind, Position
 from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.session import ExternalPolicy
+from tradeproc.domain.tally import counted
 from tradeproc.domain.units import SECOND, Contracts, Nanos, Price, plain
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import (
@@ -103,6 +104,7 @@ class Turn:
         engine = self.state.engine
         self._fills.append(fill)
         engine.holding = after_fill(engine.holding, fill)
+        engine.losses.tally = counted(engine.losses.tally, fill)
         engine.last_fill_at = self.now
         if fill.kind is not FillKind.OWN:
             self._source = "reconciliation"
@@ -114,18 +116,19 @@ class Turn:
         """Write our count of the position down though no fill changed it."""
         self._source = self._source or "reconciliation"
 
-    def latch(self, by: str, reason: str, *, scope: str = "", state: TradingState = TradingState.REDUCING) -> None:
+    def latch(self, by: str, reason: str, *, scope: str = "", state: TradingState = TradingState.REDUCING) -> bool:
         """Close a scope, the session unless said otherwise, to entries until a person resumes it.
 
-        A latch that closes as much or more stays as it is.
+        A latch that closes as much or more stays as it is; tell whether it did not.
         """
         engine = self.state.engine
         scope = scope or scopes.of_session(self.state.setup.session)
         if engine.latches.get(scope, TradingState.ACTIVE).severity >= state.severity:
-            return
+            return False
         engine.latches[scope] = state
         self._latches.append(KeepLatch(scope, state, by, reason, self.now))
         self.log("warning", "session_latched", scope=scope, state=state.value, reason=reason)
+        return True
 
     def changed_by_others(self, detail: str) -> None:
         """Close entries and tell people, where the session's policy says so, after a change by no order of ours."""

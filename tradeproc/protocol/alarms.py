@@ -21,7 +21,7 @@ class Severity(StrEnum):
 _CRITICAL: Final = frozenset(
     {"position_uncovered", "order_reappeared", "close_stuck", "lease_lost", "strategy_failed", "strategy_off"}
     | {"disk_full", "given_up", "cannot_start", "halted", "dies", "not_flat_at_end"}
-    | {"latches_unread", "latch_refused", "stop_inert"}
+    | {"latches_unread", "latch_refused", "stop_inert", "loss_limit_reached"}
 )
 
 

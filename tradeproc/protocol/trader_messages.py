@@ -109,6 +109,15 @@ class DecisionCounts:
     newest: tuple[RefusedDecision, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class LimitUse:
+    """A limit of the session by its key, what it allows, and how much is used, as texts; `unknown` where it is."""
+
+    name: str
+    allowed: str
+    used: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionState:
     """Session, position, profit, orders that can still fill, alarms and what is known of the world.
@@ -149,6 +158,7 @@ class SessionState:
     database: UpOrDown
     streams: Mapping[str, str]
     alarms: Mapping[str, str]
+    limits: tuple[LimitUse, ...] = ()
 
 
 # --- commands

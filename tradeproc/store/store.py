@@ -14,6 +14,7 @@ from tradeproc.domain.book import Balance, DecisionMade, Fill, Trade
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.session import SessionSpec
+from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.units import Nanos
 from tradeproc.errors import Refusal
 from tradeproc.protocol.names import ProcessName
@@ -153,6 +154,10 @@ class Store:
         found = self._database.rows("latched_by", {"scope": scope, "by": by})
         return str(found[0]["reason"]) if found else None
 
+    def lifted_at(self, scope: str, by: str) -> Nanos:
+        """Return when the newest latch of `by` on a scope was lifted; 0 when it stands, or there never was one."""
+        return Nanos(self._database.rows("lifted_at", {"scope": scope, "by": by})[0]["at"] or 0)
+
     def set_latch(self, scope: str, state: str, by: str, reason: str) -> None:
         """Set a latch to active, reducing or halted; it survives everything until a person sets it again."""
         self.keep_latch(Latch(scope, state, by, reason, wall_ns()))
@@ -264,6 +269,11 @@ class Store:
     def balances(self) -> list[Balance]:
         """Return the newest balance of each account."""
         return [value_of(Balance, row) for row in self._database.rows("balances", {})]
+
+    def loss_marks(self, session: int) -> LossMarks | None:
+        """Return from where the losses of a session are counted, None when that was never written."""
+        found = self._database.rows("loss_marks", {"session": session})
+        return value_of(LossMarks, found[0]) if found else None
 
     def divergences(self, session: int | None = None, *, only_open: bool = False) -> list[DivergenceRow]:
         """Return divergences."""

@@ -14,6 +14,7 @@ import orjson
 from tradeproc.domain.book import Balance, Divergence, Fill
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import Order, OrderEvent
+from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.texts import storable_value
 from tradeproc.domain.units import Nanos
 from tradeproc.protocol.names import ProcessName
@@ -75,6 +76,11 @@ def position_write(position: PositionRow) -> Write:
 def balance_write(balance: Balance) -> Write:
     """Return the write of a balance; nothing is kept when it is what the database knows."""
     return Write("save_balance", row_of(balance))
+
+
+def loss_marks_write(marks: LossMarks) -> Write:
+    """Return the write of a session's loss marks, over those before unless they are older."""
+    return Write("save_loss_marks", row_of(marks))
 
 
 def divergence_write(divergence: Divergence) -> Write:

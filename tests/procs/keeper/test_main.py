@@ -451,14 +451,11 @@ def test_a_switch_tells_which_latches_stand_for_whom_it_meant(desk: Desk, sessio
     desk.ask("resume", session=session + 1)
 
 
-def test_the_latch_of_a_change_by_no_order_of_ours_is_lifted_only_for_a_reason(desk: Desk, session: int) -> None:
+@pytest.mark.parametrize("rule", ["external_policy", "loss_limit"])
+def test_a_latch_that_a_trader_set_by_itself_is_lifted_only_for_a_reason(desk: Desk, session: int, rule: str) -> None:
     scope = f"session:{session}"
     desk.store.write(
-        latch_write(
-            Latch(
-                scope, "reducing", "external_policy", "ours 1, the broker's 0", Nanos(desk.store.latch(scope).at + 1)
-            )
-        )
+        latch_write(Latch(scope, "reducing", rule, "ours 1, the broker's 0", Nanos(desk.store.latch(scope).at + 1)))
     )
 
     for reason in ("", "  "):

@@ -20,6 +20,7 @@ from tradeproc.domain.book import Balance
 from tradeproc.domain.broker_orders import Accepted, OrderRequest, Refused, Unanswered
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.orders import OrderRole, OrderType, Side
+from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.units import Contracts, Money, Nanos
 from tradeproc.engine import effects, events
 from tradeproc.engine.events import Event, TradingState
@@ -204,6 +205,7 @@ def test_every_effect_can_be_performed_and_what_is_for_people_is_published(desk:
         *(SEND, MODIFY, CANCEL),
         *(effects.AskOrders(1, ""), effects.AskPosition(1, "")),
         effects.SaveBalance(BALANCE),
+        effects.SaveLossMarks(LossMarks(desk.session, Nanos(AT), Money(Decimal(0)), Money(Decimal(1)))),
         effects.KeepLatch("session:1", TradingState.REDUCING, "external_policy", "why", Nanos(AT)),
         effects.SaveDivergence(replace(DIVERGENCE, session=desk.session)),
         effects.RaiseAlarm("close_stuck", "why", Nanos(AT)),

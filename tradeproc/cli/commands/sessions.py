@@ -239,7 +239,9 @@ def _shown(row: SessionListed, state: SessionState | None, why: Sequence[tuple[s
         for key, value in plain.items()
         if key not in ("why", "entries") and value is not None
     ]
-    return pairs([*rows, *told])
+    limits = () if state is None else state.limits
+    used = [(f"  {words.label(each.name)}", f"{each.used} of {each.allowed}") for each in limits]
+    return pairs([*rows, *told, *used])
 
 
 def spec_from(arguments: Namespace) -> SessionSpec:

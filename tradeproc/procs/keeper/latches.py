@@ -14,6 +14,7 @@ from tradeproc.bus.addresses import Directory
 from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
 from tradeproc.domain.texts import storable
 from tradeproc.engine.inert_stops import INERT_STOP
+from tradeproc.engine.loss_limits import LIMIT
 from tradeproc.engine.turn import EXTERNAL
 from tradeproc.errors import Refusal
 from tradeproc.home import Home
@@ -100,7 +101,8 @@ class Latches:
     def _check_reason(self, told: "_Told") -> None:
         """Lift a latch that a trader has set by itself only for a reason: somebody must have looked.
 
-        The host never has such a latch. While the database is away, any other may be one.
+        It is one for a change by no order of ours, a loss limit or an inert stop. The host never has one. While the
+        database is away, any other may be one.
 
         Raises:
             ReasonNeeded: there is none.
@@ -109,7 +111,8 @@ class Latches:
         if told.reason.strip() or scope == scopes.HOST:
             return
         try:
-            latched = self._store.latched_by(scope, INERT_STOP if scope.login is not None else EXTERNAL)
+            rules = (INERT_STOP,) if scope.login is not None else (EXTERNAL, LIMIT)
+            latched = next(filter(None, (self._store.latched_by(scope, rule) for rule in rules)), None)
         except DatabaseDown as down:
             raise ReasonNeeded(scope, f"unknown why it is latched, as the database is away ({down.reason})") from None
         if latched is not None:

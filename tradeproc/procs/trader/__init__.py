@@ -1,6 +1,6 @@
 """`session-<id>.trader`: strategy, candles, orders, position and risk of one trading session.
 
-    main.py           its start: lease, journal, what the database knows
+    main.py           its start: lease, journal, what the database knows; known_losses.py that of its losses
     trading.py        its events; perform.py its effects; commands.py what people and the keeper tell it
     audit_trail.py    where it writes: the database, or its journal while that is away
     login_latch.py    how the other sessions of a login hear of a latch that its engine has set

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tradeproc.clock import SECOND, SteadyClock, monotonic_ns
 from tradeproc.domain.book import Balance, Divergence
+from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import KeepLatch, Persist
 from tradeproc.engine.events import concerns
@@ -35,6 +36,7 @@ from tradeproc.store.writes import (
     divergence_write,
     divergences_closed_write,
     latch_write,
+    loss_marks_write,
     orders_write,
     position_write,
 )
@@ -152,6 +154,10 @@ class AuditTrail:
     def save_balance(self, balance: Balance) -> None:
         """Keep a balance if it changed."""
         self.write(balance_write(balance))
+
+    def save_loss_marks(self, marks: LossMarks) -> None:
+        """Keep from where losses are counted."""
+        self.write(loss_marks_write(marks))
 
     def save_divergence(self, divergence: Divergence) -> None:
         """Keep a divergence, closed as it is written: our side is corrected already."""

@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 
 import tradeproc
 from tradeproc.bus.node import Node
@@ -29,6 +30,7 @@ from tradeproc.procs.market_hours_file import follow_market_hours
 from tradeproc.procs.session_start import run_session
 from tradeproc.procs.trader import commands
 from tradeproc.procs.trader.audit_trail import CONNECT_SECONDS, AuditTrail
+from tradeproc.procs.trader.known_losses import known_losses
 from tradeproc.procs.trader.recorder import Recorder
 from tradeproc.procs.trader.trading import Trader
 from tradeproc.protocol import names
@@ -116,10 +118,13 @@ class TraderStart:
             strategy=self.strategy,
             arguments=self.arguments,
             session_opened_at=market_hours(row.spec.calendar).session_opened_at,
+            hours=market_hours(row.spec.calendar),
         )
         latches = audit.latches(row.spec.logins)
         state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in latches})
-        started = _known(store, row, fills, latches)
+        started = replace(
+            _known(store, row, fills, latches), losses=known_losses(store, row, fills, audit.clock.now())
+        )
         _forget_alarms(audit)
         recorder = Recorder(self.home.recordings, _header(setup, state))
         trader = Trader(self.node, row, audit, state, fills, recorder)

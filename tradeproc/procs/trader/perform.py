@@ -94,6 +94,8 @@ class Performer:
                 self._login_latch.tell(effect)
             case effects.SaveBalance(balance):
                 self.audit.save_balance(balance)
+            case effects.SaveLossMarks(marks):
+                self.audit.save_loss_marks(marks)
             case effects.SaveDivergence(divergence):
                 self.audit.save_divergence(divergence)
             case effects.RaiseAlarm(name, detail, at):

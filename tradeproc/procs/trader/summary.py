@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 
 from tradeproc.domain.book import Position
+from tradeproc.domain.units import Nanos
 from tradeproc.engine.idle import why_no_entry
 from tradeproc.engine.limits import closed_gate
+from tradeproc.engine.loss_limits import used as used_losses
+from tradeproc.engine.order_limits import made_in_minute
 from tradeproc.engine.state import State
 from tradeproc.procs.trader.audit_trail import AuditTrail
 from tradeproc.procs.trader.session_profit import SessionProfit
-from tradeproc.protocol.trader_messages import DecisionCounts, RefusedDecision, SessionState, order_bodies
+from tradeproc.protocol.trader_messages import DecisionCounts, LimitUse, RefusedDecision, SessionState, order_bodies
 
 
 def position_of(state: State) -> Position:
@@ -35,6 +38,17 @@ def _decisions(state: State) -> DecisionCounts:
         refused=own.refused,
         newest=tuple(RefusedDecision(each.at, each.market_at, each.decision, each.refusal) for each in own.refusals),
     )
+
+
+def _limits(state: State, now: Nanos) -> tuple[LimitUse, ...]:
+    """Return the limits of the session that can be used up, and how much of each is."""
+    limits, held = state.setup.spec.limits, abs(state.engine.holding.quantity)
+    found = [LimitUse("max_position", str(limits.max_position), str(held))]
+    if limits.max_orders_per_minute is not None:
+        made = made_in_minute(state, now)
+        found.append(LimitUse("max_orders_per_minute", str(limits.max_orders_per_minute), str(made)))
+    found += [LimitUse(name, str(getattr(limits, name)), used) for name, used in used_losses(state).items()]
+    return tuple(found)
 
 
 def summary(state: State, profit: SessionProfit, alarms: Mapping[str, str], audit: AuditTrail) -> SessionState:
@@ -72,4 +86,5 @@ def summary(state: State, profit: SessionProfit, alarms: Mapping[str, str], audi
         database="up" if audit.is_up else "down",
         streams={kind.value: reason or "up" for kind, reason in state.broker.streams.items()},
         alarms=dict(alarms),
+        limits=_limits(state, audit.clock.now()),
     )

@@ -53,6 +53,8 @@ log = logging.getLogger(__name__)
 B = TypeVar("B")
 
 _KEPT_FILLS = 200
+# what a resume ends although the session was not latched
+_FORGIVEN = {AlarmName.STRATEGY_FAILED.value, AlarmName.PROFIT_UNKNOWN.value}
 _STREAMS: Mapping[AccountFeed, StreamKind] = {"orders": StreamKind.ORDERS, "positions": StreamKind.POSITIONS}
 
 
@@ -332,4 +334,4 @@ class Trader:
 
 
 def _is_in_trouble(state: State) -> bool:
-    return bool(state.strategy.off) or AlarmName.STRATEGY_FAILED.value in state.engine.alarms
+    return bool(state.strategy.off) or bool(_FORGIVEN & state.engine.alarms.keys())

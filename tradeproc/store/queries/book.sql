@@ -34,6 +34,18 @@ where (%(currency)s::text, %(cash)s::numeric, %(equity)s::numeric, %(realized)s:
     and not exists (select from balances where account = %(account)s and at = %(at)s)
 returning number
 
+-- name: save_loss_marks
+-- A journal may repeat older ones: a day that is over and a re-arming that was followed by another do not come back.
+insert into loss_marks (session, day_opened_at, day_start, peak, armed_at)
+values (%(session)s, %(day_opened_at)s, %(day_start)s, %(peak)s, %(armed_at)s)
+on conflict (session) do update set day_opened_at = excluded.day_opened_at, day_start = excluded.day_start,
+    peak = excluded.peak, armed_at = excluded.armed_at
+where (excluded.day_opened_at, excluded.armed_at) >= (loss_marks.day_opened_at, loss_marks.armed_at)
+returning session
+
+-- name: loss_marks
+select session, day_opened_at, day_start, peak, armed_at from loss_marks where session = %(session)s
+
 -- name: balances
 select distinct on (account) account, currency, cash, equity, realized, unrealized, at
 from balances order by account, number desc

@@ -61,6 +61,12 @@ where scope = %(scope)s and by = %(by)s and state <> 'active' and number > coale
     (select max(number) from latch_changes where scope = %(scope)s and state = 'active'), 0)
 order by number desc limit 1
 
+-- name: lifted_at
+-- When a latch that a process had set was lifted the newest time; a latch of its that stands is not lifted.
+select min(at) as at from latch_changes
+where scope = %(scope)s and state = 'active' and number > (
+    select max(number) from latch_changes where scope = %(scope)s and by = %(by)s and state <> 'active')
+
 -- name: set_latch
 -- One that comes late, from a file of an earlier life, counts only when it is newer than what is stored or closes
 -- more. Any other counts whatever the clock says, and is told once.
