@@ -2,7 +2,7 @@
 
 A program is up again when it has bound a socket and written its pid. Run as
 `python -m tradeproc.bench.bare <kind> <folder>`; `BareDesk` runs one a kind under a supervisord of its own. It starts
-that one itself and not with `supervision/daemon.py`, because nothing of ours may be part of what ours is compared with.
+that one itself and not with `supervision/daemon.py`, so that nothing of ours is part of what ours is compared with.
 """
 
 import importlib
