@@ -10,6 +10,7 @@ It holds frozen values and arithmetic on them. It uses no clock, socket, file, r
     fills.py          which fills stand when some were taken back; tally.py what they moved, for limits on losses
     answers.py        known or unknown: what asking the outside world can answer
     session.py        what a trading session is asked to do; schedule.py and wanted.py when it should run
+    portfolio.py      sessions whose heat is limited together
     records.py        values from plain tables (TOML, JSON)
     texts.py          texts that UTF-8 or PostgreSQL cannot hold
     backoff.py        pauses between tries

@@ -13,6 +13,18 @@ from tradeproc.domain.units import Money, Price, Ticks, nearest_ticks, to_price,
 from tradeproc.errors import Refusal
 
 MONTH_LETTERS = "FGHJKMNQUVXZ"
+GROUPS = ("equity_index", "rates", "energy", "metals", "grains", "livestock", "fx", "crypto")
+"""The groups of products whose prices move together; a portfolio limits the heat of each."""
+
+_GROUP_OF_CALENDAR = {
+    "cme_equity": "equity_index",
+    "cbot_rates": "rates",
+    "cme_energy": "energy",
+    "cme_metals": "metals",
+    "cbot_grains": "grains",
+    "cme_livestock": "livestock",
+    "cme_fx": "fx",
+}
 MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -61,6 +73,11 @@ class Instrument:
     def tick_value(self) -> Money:
         """Return what one tick of one contract is worth."""
         return Money(self.tick_size * self.point_value)
+
+    @property
+    def group(self) -> str:
+        """Return which of `GROUPS` it belongs to: products of one group have one exchange calendar."""
+        return _GROUP_OF_CALENDAR[self.market_hours]
 
     def ticks(self, price: Decimal) -> Ticks:
         """Return a price in ticks.

@@ -12,7 +12,7 @@ from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderType, Side, TimeInForce
 from tradeproc.domain.texts import one_line
 from tradeproc.domain.units import Contracts, Ticks
-from tradeproc.engine import closing, sending
+from tradeproc.engine import closing, reservations, sending
 from tradeproc.engine.effects import DecisionNoted
 from tradeproc.engine.limits import Denied, Exit, admit, admit_change, exit_of
 from tradeproc.engine.rounding import limit_ticks, stop_ticks
@@ -130,6 +130,8 @@ def _enter(turn: Turn, orders: tuple[Order, ...], reason: str, *, is_late: bool)
     verdict = admit(turn.state, orders, turn.now, is_late=is_late)
     if isinstance(verdict, Denied):
         return verdict.reason
+    if refusal := reservations.ask_for_entry(turn, verdict.orders):
+        return refusal
     sending.submit_entry(turn, verdict, _STRATEGY, reason)
     return ""
 
@@ -188,6 +190,9 @@ def _modify(turn: Turn, change: OrderChange, reason: str) -> str:
         return ""
     if order.role is OrderRole.ENTRY and (denied := admit_change(state, order, wanted, turn.now)) is not None:
         return denied.reason
+    waiting = reservations.ask_for_change(turn, order, wanted, reason)
+    if waiting is not None:
+        return waiting
     sending.modify(turn, order, wanted, _STRATEGY, reason)
     return ""
 

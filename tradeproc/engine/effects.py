@@ -8,6 +8,7 @@ The rules for a shell:
 - A `Persist` without a ticket must be done before the effects after it, in the database or, when that is down, in the
   journal (and tell `DatabaseChanged(False)`). It never fails towards the engine: an exit goes on whatever happens.
 - Each `Send`, `Modify` and `Cancel` is done once and answered once; no reply in time is `Unanswered`.
+- A `ReserveHeat` is answered by `HeatGranted`, `HeatRefused` or `HeatUnanswered`, once; it holds nothing else up.
 - Each `AskOrders` and `AskPosition` is answered once; a question that failed is `Unknown`.
 """
 
@@ -19,7 +20,7 @@ from tradeproc.domain.broker_orders import BracketRequest, OrderRequest
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.tally import LossMarks
-from tradeproc.domain.units import Nanos
+from tradeproc.domain.units import Money, Nanos
 from tradeproc.engine.events import TradingState
 from tradeproc.protocol.trader_messages import DecisionNoted as DecisionNoted
 
@@ -43,6 +44,23 @@ class Persist:
     def may_journal(self) -> bool:
         """Tell whether the journal will do when the database is down; not for an entry."""
         return self.ticket is None
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveHeat:
+    """Ask the portfolio server for the heat of an entry or a change; `until` is when the engine waits no more.
+
+    The answer names order and number; one that does not come is `HeatUnanswered`. `life` is that of the server that
+    the engine knows.
+    """
+
+    order_id: str
+    number: int
+    life: str
+    portfolio: str
+    heat: Money
+    currency: str
+    until: Nanos
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +186,7 @@ class Finished:
 
 Effect = (
     Persist
+    | ReserveHeat
     | Send
     | Modify
     | Cancel

@@ -13,6 +13,7 @@ from tradeproc.domain.book import Balance, Fill, Position
 from tradeproc.domain.broker_orders import BrokerOrder, ListedOrder, Outcome, UnreadableRecord
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order
+from tradeproc.domain.portfolio import HeatTerms
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.loss_watch import KnownLosses
 from tradeproc.protocol.scopes import Scope
@@ -169,6 +170,52 @@ class DatabaseChanged:
     reason: str = ""
 
 
+# --- the portfolio ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HeatTermsRead:
+    """Which portfolio the session belongs to, as the database has it; None when to none."""
+
+    terms: HeatTerms | None
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioHeard:
+    """How the session's portfolio stands, and which life of the portfolio server says so."""
+
+    life: str
+    is_warned: bool = False
+    blocked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HeatGranted:
+    """The heat of an order, or of its change, is reserved."""
+
+    order_id: str
+    life: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeatRefused:
+    """The heat of an order, or of its change, is not reserved, and will not be."""
+
+    order_id: str
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeatUnanswered:
+    """Nobody answered; the engine waits on until its own time is over."""
+
+    order_id: str
+    number: int
+    reason: str
+
+
 # --- told by the broker -------------------------------------------------------------------------------------------
 
 
@@ -292,6 +339,11 @@ Event = (
     | Persisted
     | PersistFailed
     | DatabaseChanged
+    | HeatTermsRead
+    | PortfolioHeard
+    | HeatGranted
+    | HeatRefused
+    | HeatUnanswered
     | OrderUpdated
     | PositionUpdated
     | RecordUnreadable

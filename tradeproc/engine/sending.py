@@ -1,7 +1,8 @@
 """Orders on their way to the broker: made, written down, sent once; changed and cancelled.
 
-An entry waits for its row: `Persist` with a ticket, and `Send` only when `Persisted` came back and the gate is still
-open. An exit is written down and sent in one turn. Nothing here ever sends an order a second time.
+An entry waits for its row: `Persist` with a ticket, and `Send` only when `Persisted` came back, the portfolio server
+has granted its heat (`reservations.py`) and the gate is still open. An exit is written down and sent in one turn.
+Nothing here ever sends an order a second time.
 """
 
 from dataclasses import replace
@@ -78,13 +79,23 @@ def submit_exit(turn: Turn, exit_order: Exit, source: OrderSource, reason: str) 
 
 
 def persisted(turn: Turn, ticket: int) -> None:
-    """Send what waited for this row, if the gate has not closed meanwhile."""
+    """Send what waited for this row, unless it waits for the portfolio server as well."""
     engine = turn.state.engine
     waiting = engine.tickets.pop(ticket, None)
     if waiting is None:
         return
     database_changed(turn, is_up=True, reason="")
-    send, order_ids = waiting
+    ask = engine.heat.asks.get(waiting[0].order_id)
+    if ask is not None and not ask.is_granted:
+        ask.written = waiting
+    else:
+        leave(turn, *waiting)
+
+
+def leave(turn: Turn, send: Send, order_ids: tuple[str, ...]) -> None:
+    """Send an entry whose row is written and whose heat is reserved, if the gate has not closed meanwhile."""
+    engine = turn.state.engine
+    engine.heat.asks.pop(send.order_id, None)
     if (closed := closed_gate(turn.state, turn.now)) is not None:
         drop(turn, order_ids, closed)
         return
@@ -114,13 +125,18 @@ def drop(turn: Turn, order_ids: tuple[str, ...], reason: str) -> None:
     engine = turn.state.engine
     for order_id in order_ids:
         engine.pending.pop(order_id, None)
+        engine.heat.asks.pop(order_id, None)
         turn.apply(moved(engine.orders[order_id], Move.DROPPED, OrderSource.TRADER, turn.now, reason))
     turn.log("warning", "order_dropped", order=order_ids[0], reason=reason)
 
 
 def withdraw(turn: Turn, order: Order, reason: str) -> bool:
-    """Drop an entry that still waits for its row, with its legs; tell whether it did."""
+    """Drop an entry that still waits for its row or its heat, with its legs; tell whether it did."""
     tickets = turn.state.engine.tickets
+    ask = turn.state.engine.heat.asks.pop(order.id, None)
+    if ask is not None and ask.written is not None:
+        drop(turn, ask.written[1], reason)
+        return True
     for ticket, (_, order_ids) in list(tickets.items()):
         if order.id in order_ids:
             del tickets[ticket]

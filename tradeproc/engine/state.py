@@ -23,6 +23,7 @@ from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import SECOND, Contracts, Nanos, Price, Ticks
 from tradeproc.engine.effects import DecisionNoted, Send
 from tradeproc.engine.events import StreamKind, TradingState
+from tradeproc.engine.heat_book import HeatBook
 from tradeproc.engine.loss_watch import LossWatch
 from tradeproc.engine.traded_through import TradedThrough
 from tradeproc.market.candle_series import CandleSeries
@@ -179,9 +180,9 @@ class Closing:
 class EngineOwned:
     """Orders (newest last, a bounded number of ended ones kept for late fills), our position, and flags.
 
-    `tickets` are entries that wait for their row. `cancels_wanted` are orders to cancel as soon as their broker id is
-    known. `is_first_start` until the position of a session that never had one is confirmed. `contradictions` are
-    illegal facts already told, by order and event.
+    `heat` is what the portfolio server was asked. `tickets` are entries that wait for their row. `cancels_wanted` are
+    orders to cancel as soon as their broker id is known. `is_first_start` until the position of a session that never
+    had one is confirmed. `contradictions` are illegal facts already told, by order and event.
     """
 
     orders: dict[str, Order] = field(default_factory=dict)
@@ -206,6 +207,7 @@ class EngineOwned:
     is_first_start: bool = False
     traded_through: TradedThrough = field(default_factory=TradedThrough)
     losses: LossWatch = field(default_factory=LossWatch)
+    heat: HeatBook = field(default_factory=HeatBook)
 
     @property
     def trading(self) -> TradingState:

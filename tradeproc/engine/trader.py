@@ -3,7 +3,7 @@
     a candle      market.py → strategy.py → decisions.py → limits.py → sending.py
     an order      broker_events.py → orders.py (the table), or outcomes.py for a reply
     a position    positions.py (ours against the broker's)
-    an answer     reconcile.py, positions.py
+    an answer     reconcile.py, positions.py; reservations.py for the portfolio server's
     a command     commands.py → closing.py
     time          deadlines of all of them
 
@@ -27,6 +27,7 @@ from tradeproc.engine import (
     positions,
     protection,
     reconcile,
+    reservations,
     sending,
     unpriced,
     vanished,
@@ -71,6 +72,14 @@ def _apply(turn: Turn, event: Event) -> None:
             market.warmed_up(turn, candles)
         case events.Started():
             reconcile.started(turn, event)
+        case (
+            events.HeatTermsRead()
+            | events.PortfolioHeard()
+            | events.HeatGranted()
+            | events.HeatRefused()
+            | events.HeatUnanswered()
+        ):
+            reservations.heard(turn, event)
         case _:
             _apply_reply(turn, event)
 
@@ -131,6 +140,7 @@ def _time_passed(turn: Turn) -> None:
     reconcile.pending_on_time(turn)
     reconcile.settle_doubts(turn)
     unpriced.on_time(turn)
+    reservations.on_time(turn)
     vanished.on_time(turn)
     reconcile.on_time(turn)
     positions.on_time(turn)

@@ -27,6 +27,7 @@ from tradeproc.engine.effects import (
     Persist,
     Publish,
     RaiseAlarm,
+    ReserveHeat,
     SaveDivergence,
     Send,
 )
@@ -53,6 +54,7 @@ class Turn:
     _events: list[OrderEvent] = field(default_factory=list)
     _fills: list[Fill] = field(default_factory=list)
     _source: str = ""
+    _reserving: list[Effect] = field(default_factory=list)
     _gated: list[Effect] = field(default_factory=list)
     _sent: list[Effect] = field(default_factory=list)
     _rest: list[Effect] = field(default_factory=list)
@@ -141,6 +143,10 @@ class Turn:
 
     # --- what goes out
 
+    def reserve(self, effect: ReserveHeat) -> None:
+        """Ask the portfolio server, before entries of this turn are written down: both go on side by side."""
+        self._reserving.append(effect)
+
     def send(self, effect: Send | Modify | Cancel) -> None:
         """Send to the broker, after everything of this turn is written down."""
         self._sent.append(effect)
@@ -221,7 +227,7 @@ class Turn:
             position = self.position() if self._source else None
             orders = tuple(self._orders.values())
             found.append(Persist(orders, tuple(self._events), tuple(self._fills), position, self._source))
-        found += [*self._gated, *self._sent, *self._rest]
+        found += [*self._reserving, *self._gated, *self._sent, *self._rest]
         found += [Publish("order", order) for order in self._orders.values()]
         found += [Publish("fill", fill) for fill in self._fills]
         if self._source:
