@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ from tradeproc.domain.book import Position
 from tradeproc.domain.broker_orders import ContractDetails
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Contract
+from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.units import Contracts, Money, Price
 from tradeproc.engine.events import TradingState
 from tradeproc.engine.recording import Header
 from tradeproc.engine.state import EngineTiming, Setup, new_state
 from tradeproc.procs.trader import commands, main
 from tradeproc.procs.trader.audit_trail import AuditTrail
+from tradeproc.procs.trader.known_losses import known_losses
 from tradeproc.procs.trader.recorder import Recorder
 from tradeproc.procs.trader.timing import USUAL, TraderTiming
 from tradeproc.procs.trader.trading import Trader
@@ -174,6 +177,7 @@ class TradingDesk:
             strategy=self.strategy,
             arguments=Scripted.Arguments(),
             timing=self.engine_timing,
+            hours=market_hours(row.spec.calendar),
         )
 
         header = Header(self.session, lease.fence, "abcd", row.spec.to_dict(), {}, wall_ns(), "test")
@@ -181,7 +185,8 @@ class TradingDesk:
 
         fills, latches = self.store.fills(self.session), audit.latches()
         state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in latches})
-        started = main._known(self.store, row, fills, latches)
+        losses = known_losses(self.store, row, fills, audit.clock.now())
+        started = replace(main._known(self.store, row, fills, latches), losses=losses)
 
         def prepare(node: Node) -> None:
             self.trader = Trader(node, row, audit, state, fills, recorder)

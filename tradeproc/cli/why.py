@@ -25,7 +25,7 @@ _SHOWN = 3
 _LATELY = 3600 * SECOND
 # the trader's reasons that follow from a market that is closed or over
 _TAPE = "the tape of the local broker"
-_NO_DATA = ("no market data", "the market stream is down")
+_NO_DATA = ("no market data", "the market is closed", "the market stream is down")
 
 Rows = list[tuple[str, str]]
 

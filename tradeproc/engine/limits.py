@@ -20,12 +20,12 @@ from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import SECOND, Contracts, Nanos
 from tradeproc.engine import loss_limits, order_limits
 from tradeproc.engine.events import StreamKind, TradingState
+from tradeproc.engine.freshness import not_fresh
 from tradeproc.engine.state import State, Waiting
 from tradeproc.protocol import scopes
 
 # a reply takes this long only when something is wrong
 REPLY_EXPECTED = 5 * SECOND
-_SILENCE = 90 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def exit_of(state: State, order: Order, *, is_closing: bool = False) -> Exit | D
 def closed_gate(state: State, now: Nanos) -> str | None:
     """Return why no entry may go out now, None when the gate is open."""
     return (
-        _desk_closed(state) or _unknown(state, now) or _not_fresh(state, now) or loss_limits.against_entry(state, now)
+        _desk_closed(state) or _unknown(state, now) or _not_heard(state, now) or loss_limits.against_entry(state, now)
     )
 
 
@@ -147,14 +147,11 @@ def _unknown(state: State, now: Nanos) -> str | None:
     return None
 
 
-def _not_fresh(state: State, now: Nanos) -> str | None:
+def _not_heard(state: State, now: Nanos) -> str | None:
     for kind in StreamKind:
         if problem := state.broker.streams[kind]:
             return f"the {kind.value} stream is down: {problem}"
-    silence = now - state.broker.market_heard_at
-    if silence > _SILENCE + state.setup.spec.minutes * 60 * SECOND:
-        return f"no market data for {silence // SECOND} s"
-    return None
+    return not_fresh(state, now)
 
 
 def _late(is_late: bool) -> str | None:
