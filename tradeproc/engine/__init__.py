@@ -20,8 +20,8 @@ event; market time comes with the candles. Equal states and events give equal ef
     inert_stops.py    orders that the market trades through and the broker does not execute; traded_through.py
                       which those are
     unpriced.py       fills that are told without a price
-    protection.py     every open contract has a working stop; closing.py how a position is closed,
-                      early_close.py when the market turns out to be closed
+    protection.py     every open contract has a working stop; oversized.py nothing could close more than is held
+    closing.py        how a position is closed; early_close.py when the market turns out to be closed
     commands.py       latches, flatten, reconcile, stop, the lease
     remembered.py     what a new life knows from rows
     recording.py      events as lines; replay.py runs a recorded life again

@@ -203,6 +203,7 @@ class EngineOwned:
     is_finished: bool = False
     uncovered_since: Nanos | None = None
     protected_at: Nanos = Nanos(0)
+    trimmed_at: Nanos = Nanos(0)
     last_fill_at: Nanos = Nanos(0)
     is_first_start: bool = False
     traded_through: TradedThrough = field(default_factory=TradedThrough)

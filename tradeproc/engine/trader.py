@@ -24,6 +24,7 @@ from tradeproc.engine import (
     loss_marks,
     market,
     outcomes,
+    oversized,
     positions,
     protection,
     reconcile,
@@ -146,6 +147,7 @@ def _time_passed(turn: Turn) -> None:
     positions.on_time(turn)
     inert_stops.on_time(turn)
     protection.on_time(turn)
+    oversized.on_time(turn)
     early_close.on_time(turn)
     closing.on_time(turn)
     loss_marks.on_time(turn)

@@ -56,5 +56,7 @@ def _leaves_open(state: State, stop: Order) -> bool:
     entry = orders.get(stop.parent or "")
     if entry is None:
         return True
-    closed = sum(order.filled for order in orders.values() if order.parent == entry.id)
-    return entry.filled > closed
+    legs = [order for order in orders.values() if order.parent == entry.id]
+    # a target that was cut, because another order closed a part, ends the bracket with fewer contracts than entered
+    is_over = any(leg.state is OrderState.FILLED for leg in legs)
+    return not is_over and entry.filled > sum(leg.filled for leg in legs)
