@@ -64,6 +64,7 @@ class ExchangeBroker:
     start: Decimal = Decimal("4800.00")
     echoes: bool = False
     rejects: bool = False
+    loses_legs: bool = False
     fills_by: InitVar[int] = 1000
     orders: dict[str, BrokerOrder] = field(default_factory=dict)
     client_ids: dict[str, str] = field(default_factory=dict)
@@ -111,7 +112,7 @@ class ExchangeBroker:
         if self.rejects:
             return Refused("no")
         entry, *legs = [self._ticket(single) for single in requests]
-        if legs:
+        if legs and not self.loses_legs:
             entry = replace(entry, then=(TicketGroup(GroupKind.ONE_REDUCES_OTHER, tuple(legs)),))
         answer = self.exchange.place(ACCOUNT, TicketGroup(GroupKind.INDEPENDENT, (entry,)), self._moment())
         if isinstance(answer, Declined):
@@ -135,6 +136,11 @@ class ExchangeBroker:
 
     def reject(self, broker_id: str) -> None:
         self._changed(self.exchange.reject(self._exchange_ids[broker_id], "rejected", self._moment()))
+
+    def cut(self, broker_id: str, quantity: int) -> None:
+        self._changed(
+            self.exchange.replace(self._exchange_ids[broker_id], Replacement(Contracts(quantity)), self._moment())
+        )
 
     def by_hand(self, change: int, *, is_listed: bool = True) -> None:
         """Somebody else trades a signed number of contracts, by an order that the list shows or does not."""

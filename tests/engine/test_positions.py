@@ -67,7 +67,7 @@ def test_a_fill_whose_order_is_not_answered_yet_is_not_taken_for_somebody_elses(
 
     assert desk.position == 1
     assert desk.divergences == []
-    assert desk.alarms == set()
+    assert desk.alarms == {"position_uncovered"}, "it has no stop, since the broker told it"
 
 
 class LateAndOld(Desk):

@@ -68,7 +68,7 @@ def test_one_that_the_position_shows_is_booked_at_the_positions_average(state: O
 
     assert short(desk) == [("own", 1, "4788.25", "900")]
     # all of it filled is filled, whatever the broker calls it
-    assert (desk.orders[0].state, desk.position, desk.alarms) == (OrderState.FILLED, 1, set())
+    assert (desk.orders[0].state, desk.position, desk.alarms) == (OrderState.FILLED, 1, {"position_uncovered"})
     assert desk.database.latch is None
     check_books(desk)
 

@@ -27,9 +27,10 @@ def on_time(turn: Turn) -> None:
     is_sure = state.broker.is_reconciled and not engine.has_unanswered and not state.broker.unpriced
     if engine.closing is not None or not engine.holding.quantity or not is_sure:
         return
-    is_early = turn.now - engine.last_fill_at < _AFTER or turn.now - engine.trimmed_at < _AGAIN
-    if is_early or not engine.open_ids:
+    if turn.now - engine.last_fill_at < _AFTER or not engine.open_ids:
         return
+    for order_id in [each for each in engine.trimmed if each not in engine.open_ids]:
+        del engine.trimmed[order_id]
     for orders in (_working(state, is_stop=True), _working(state, is_stop=False)):
         too_many = sum(_closes(state, order) for order in orders) - abs(engine.holding.quantity)
         if too_many > 0 and not any(_is_moving(turn, order) for order in orders):
@@ -59,7 +60,10 @@ def _closes(state: State, order: Order) -> int:
 
 
 def _is_moving(turn: Turn, order: Order) -> bool:
-    return order.in_flight is not None or turn.now - order.changed_at < _AFTER
+    """Tell whether an order was changed just now, or was not although it was to be: that is tried again later."""
+    quantity, since = turn.state.engine.trimmed.get(order.id, (None, turn.now))
+    is_refused = quantity == order.quantity and turn.now - since < _AGAIN
+    return order.in_flight is not None or turn.now - order.changed_at < _AFTER or is_refused
 
 
 def _cut(turn: Turn, orders: list[Order], too_many: int) -> None:
@@ -73,7 +77,7 @@ def _cut(turn: Turn, orders: list[Order], too_many: int) -> None:
         if cut <= 0 or (entry is not None and not entry.state.is_terminal):
             continue
         too_many -= cut
-        turn.state.engine.trimmed_at = turn.now
+        turn.state.engine.trimmed[order.id] = order.quantity, turn.now
         turn.log("warning", "order_oversized", order=order.id, quantity=order.quantity, cut=cut)
         if cut == order.remaining:
             sending.cancel(turn, order, OrderSource.TRADER, _REASON)

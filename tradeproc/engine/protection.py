@@ -1,10 +1,10 @@
 """The live-stop invariant: every open contract is covered by a stop that works at the broker.
 
 Counted is what works there now, against the filled quantity; a stop on its way does not count yet. A position that
-stays uncovered for 8 s raises the alarm (so that it stands within 10 s), and the session's policy says what more:
-nothing, place a stop again where the last one was, or flatten. Where no last stop is known, or the price is through
-it already, replacing turns into flattening: a stop beyond the market protects nothing. So it does where other working
-orders leave no room within `max_position` for a stop of all that is open.
+stays uncovered for 8 s, counted from when the broker told it, raises the alarm (so that it stands within 10 s), and
+the session's policy says what more: nothing, place a stop again where the last one was, or flatten. Where no last
+stop is known, or the price is through it already, replacing turns into flattening: a stop beyond the market protects
+nothing. So it does where other working orders leave no room within `max_position` for a stop of all that is open.
 
 The reverse is watched as well: exits, stops and targets that still work 2 s after the position is gone are cancelled.
 """
@@ -25,15 +25,22 @@ _ORPHANED_AFTER = 2 * SECOND
 
 def uncovered(state: State) -> int:
     """Return how many open contracts no working stop covers."""
-    held = state.engine.holding.quantity
-    covered = sum(order.remaining for order in _stops(state) if order.state.is_working)
+    return _bare(state, state.engine.holding.quantity)
+
+
+def _bare(state: State, held: int) -> int:
+    """Return how many of so many signed contracts no working stop covers."""
+    covered = sum(order.remaining for order in _stops(state, held) if order.state.is_working)
     return max(0, abs(held) - covered)
 
 
 def on_time(turn: Turn) -> None:
     """Watch the invariant; called when time passes. A closing under way is protection enough."""
     engine = turn.state.engine
-    if engine.closing is not None or not turn.state.broker.is_reconciled:
+    if engine.closing is not None:
+        return
+    if not turn.state.broker.is_reconciled:
+        _suspect(turn)
         return
     _cancel_orphans(turn)
     bare = uncovered(turn.state)
@@ -50,6 +57,15 @@ def on_time(turn: Turn) -> None:
     _act(turn, policy, bare)
 
 
+def _suspect(turn: Turn) -> None:
+    """Let the time run from when the broker told a position that is bare, though it is not ours until it is asked."""
+    suspicion = turn.state.broker.suspicion
+    if suspicion is None or turn.state.engine.uncovered_since is not None:
+        return
+    if _bare(turn.state, suspicion.brokers):
+        turn.state.engine.uncovered_since = turn.now
+
+
 def _cancel_orphans(turn: Turn) -> None:
     """Cancel what protected a position that is gone: its fill would open one the other way."""
     engine = turn.state.engine
@@ -64,7 +80,7 @@ def _cancel_orphans(turn: Turn) -> None:
 
 def _act(turn: Turn, policy: StopPolicy, bare: int) -> None:
     engine = turn.state.engine
-    is_coming = any(_is_coming(turn.state, order) for order in _stops(turn.state))
+    is_coming = any(_is_coming(turn.state, order) for order in _stops(turn.state, engine.holding.quantity))
     if policy is StopPolicy.ALARM or is_coming or turn.now - engine.protected_at < _ACT_AGAIN:
         return
     engine.protected_at = turn.now
@@ -87,9 +103,8 @@ def _is_coming(state: State, stop: Order) -> bool:
     return not stop.state.is_working and (entry is None or entry.filled > 0)
 
 
-def _stops(state: State) -> list[Order]:
-    """Return the open stop orders on the closing side."""
-    held = state.engine.holding.quantity
+def _stops(state: State, held: int) -> list[Order]:
+    """Return the open stop orders on the closing side of so many signed contracts."""
     return [
         order
         for order in state.engine.open_orders

@@ -181,8 +181,9 @@ class EngineOwned:
     """Orders (newest last, a bounded number of ended ones kept for late fills), our position, and flags.
 
     `heat` is what the portfolio server was asked. `tickets` are entries that wait for their row. `cancels_wanted` are
-    orders to cancel as soon as their broker id is known. `is_first_start` until the position of a session that never
-    had one is confirmed. `contradictions` are illegal facts already told, by order and event.
+    orders to cancel as soon as their broker id is known. `trimmed` are orders that were to be cut, their quantity then
+    and since when. `is_first_start` until the position of a session that never had one is confirmed.
+    `contradictions` are illegal facts already told, by order and event.
     """
 
     orders: dict[str, Order] = field(default_factory=dict)
@@ -203,7 +204,7 @@ class EngineOwned:
     is_finished: bool = False
     uncovered_since: Nanos | None = None
     protected_at: Nanos = Nanos(0)
-    trimmed_at: Nanos = Nanos(0)
+    trimmed: dict[str, tuple[Contracts, Nanos]] = field(default_factory=dict)
     last_fill_at: Nanos = Nanos(0)
     is_first_start: bool = False
     traded_through: TradedThrough = field(default_factory=TradedThrough)
