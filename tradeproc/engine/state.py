@@ -181,8 +181,8 @@ class EngineOwned:
     """Orders (newest last, a bounded number of ended ones kept for late fills), our position, and flags.
 
     `heat` is what the portfolio server was asked. `tickets` are entries that wait for their row. `cancels_wanted` are
-    orders to cancel as soon as their broker id is known. `trimmed` are orders that were to be cut, their quantity then
-    and since when. `is_first_start` until the position of a session that never had one is confirmed.
+    orders to cancel as soon as their broker id is known. `trimmed` are orders that were to be cut, their quantity
+    then and since when. `is_first_start` until the position of a session that never had one is confirmed.
     `contradictions` are illegal facts already told, by order and event.
     """
 
