@@ -17,6 +17,7 @@ from tradeproc.domain.book import Balance, DecisionMade, Divergence, Fill, Trade
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import Order, OrderEvent, OrderSource, OrderState
+from tradeproc.domain.roll_steps import Roll
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.units import Contracts, Nanos
@@ -41,6 +42,7 @@ from tradeproc.store.writes import (
     loss_marks_write,
     orders_write,
     position_write,
+    roll_write,
 )
 
 T = TypeVar("T")
@@ -60,6 +62,7 @@ TABLES: dict[str, tuple[type, set[str]]] = {
     "loss_marks": (LossMarks, set()),
     "orders": (Order, {"limit_price", "stop_price"}),
     "positions": (PositionRow, {"number"}),
+    "rolls": (Roll, {"number"}),
     "sessions": (SessionRow, {"key", "name", "removed_at", "data_login"}),
     "trades": (Trade, {"number"}),
 }
@@ -169,7 +172,9 @@ def test_a_column_may_be_null_where_its_field_may_be_none(direct: psycopg.Connec
         assert nullable - beside == optional_columns(kind), table
 
 
-@pytest.mark.parametrize("kind", [Order, OrderEvent, Fill, Trade, Balance, Divergence, PositionRow, DecisionMade])
+@pytest.mark.parametrize(
+    "kind", [Order, OrderEvent, Fill, Trade, Balance, Divergence, PositionRow, DecisionMade, Roll]
+)
 def test_a_value_becomes_a_row_of_json_values_and_comes_back(kind: type) -> None:
     value = filled(kind)
     row = row_of(value)
@@ -243,6 +248,8 @@ def kept_values() -> Iterator[Kept]:
         lambda store: store.write(divergence_write(divergence)),
         lambda store: store.divergences(1)[0].divergence,
     )
+    roll = filled(Roll)
+    yield Kept(roll, lambda store: store.write(roll_write(roll)), lambda store: store.rolls(1)[0])
     for write in (
         lambda store: store.keep_latch(latch),
         lambda store: store.keep_latch(latch, is_late=True),

@@ -96,6 +96,18 @@ SESSIONS = (
     Column("is", "state", state),
     Column("trading", "trading_state", state),
 )
+ROLLS = (
+    Column("session", "session", right=True),
+    Column("name", "name", cut=10),
+    Column("contract", "contract"),
+    Column("next", "next_contract"),
+    Column("roll on", "roll_on"),
+    Column("days left", "days_left", right=True),
+    Column("because of", "basis", drop=2),
+    Column("on", "last_day", drop=1),
+    Column("who rolls", "mode"),
+    Column("is", "state"),
+)
 ORDERS = (
     Column("created", "created_at", moment, right=True),
     Column("session", "session", right=True, drop=3),

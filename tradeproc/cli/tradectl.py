@@ -18,6 +18,7 @@ from tradeproc.cli.commands import (
     localbroker,
     login,
     records,
+    rolling,
     sessions,
     tape,
     trading,
@@ -32,7 +33,7 @@ from tradeproc.home import find_home
 
 # a program that reads a pipe gets everything: nothing is cut, wrapped or left out
 _PIPE_WIDTH = 10_000
-_MODULES = (desks, upgrade, sessions, trading, watching, records, acknowledge, login, localbroker, tape)
+_MODULES = (desks, upgrade, sessions, trading, watching, records, rolling, acknowledge, login, localbroker, tape)
 
 
 def make_parser() -> argparse.ArgumentParser:

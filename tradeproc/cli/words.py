@@ -14,6 +14,7 @@ _LABELS = {
     "reconciled": ("orders and position", "as the broker has them", "not confirmed by the broker"),
     "closing": ("being closed", "yes, until the broker tells it as flat", "no"),
     "lease": ("the right to trade", "held", "lost: another trader may have the session"),
+    "rolling": ("rolling", "yes, its strategy rests meanwhile", "no"),
     "is_due": ("should run now", "yes", "no"),
 }
 _NAMES = {

@@ -67,8 +67,9 @@ FASTEST = 1e6
 class LocalBrokerConfig:
     """The broker on loopback. `speed` is market seconds per wall second.
 
-    `tape` is "shipped", "generated:CONTRACT:SEED" or a file. `tape_zone`, `tape_stamp`, `tape_contract` and
-    `tape_dates` say what a file does not say itself; each is empty if the file says it.
+    `tape` is "shipped", "generated:CONTRACT:SEED", "generated:CONTRACT+NEXT:SEED" or a file. `tape_zone`,
+    `tape_stamp`, `tape_contract` and `tape_dates` say what a file does not say itself; each is empty if the file says
+    it.
     """
 
     enabled: bool = False

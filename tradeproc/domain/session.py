@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from tradeproc.domain.instruments import INSTRUMENTS, Contract, instrument
 from tradeproc.domain.records import BadRecord, BadValue, nearest, read_record
+from tradeproc.domain.roll_rules import RollPolicy
 from tradeproc.domain.schedule import Schedule
 from tradeproc.domain.units import Contracts, Minutes, Ticks, Times, WholeMoney
 from tradeproc.errors import Refusal
@@ -119,6 +120,7 @@ _NEWER: Mapping[str, object] = {
     "inert_stop_policy": "alarm",
     "inert_stop_ticks": 2,
     "inert_stop_seconds": 3,
+    "roll": asdict(RollPolicy()),
 }
 
 
@@ -132,7 +134,7 @@ class SessionSpec:
     `package.module:Class` or `path/to/file.py:Class`. `warmup` is a number of bars; None leaves it to the strategy.
     `market_hours` names an exchange calendar; empty means the instrument's own. `schedule` says when it runs while it
     is started; None means always. A stop does nothing when the market has traded through it by `inert_stop_ticks` for
-    `inert_stop_seconds`.
+    `inert_stop_seconds`. `roll` says how the session leaves its contract before that ends.
     """
 
     name: str
@@ -155,6 +157,7 @@ class SessionSpec:
     inert_stop_policy: InertStopPolicy = InertStopPolicy.ALARM
     inert_stop_ticks: int = 2
     inert_stop_seconds: int = 3
+    roll: RollPolicy = RollPolicy()
 
     def __post_init__(self) -> None:
         """Check all fields, as far as they can be checked without configuration, database or broker.
@@ -212,6 +215,7 @@ class SessionSpec:
         plain["stop_policy"] = self.stop_policy.value
         plain["external_policy"] = self.external_policy.value
         plain["inert_stop_policy"] = self.inert_stop_policy.value
+        plain["roll"] |= {"mode": self.roll.mode.value, "back_adjust": self.roll.back_adjust.value}
         for key, usual in _NEWER.items():
             if plain[key] == usual:
                 del plain[key]

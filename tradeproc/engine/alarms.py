@@ -55,6 +55,14 @@ class AlarmName(StrEnum):
 
     Cleared by the next bar, or when flat.
     """
+    ROLL_DUE = "roll_due"
+    """The contract ends soon and is to be rolled; cleared when it was."""
+    ROLL_OVERDUE = "roll_overdue"
+    """The contract is about to end, or has, and a position is open in it; cleared when it is closed or rolled."""
+    ROLL_STUCK = "roll_stuck"
+    """A roll that was asked for or begun cannot go on; cleared when it does, or is over."""
+    ROLL_INCOMPLETE = "roll_incomplete"
+    """A roll ended without opening all again; cleared when a person resumes, and by the next start."""
     DATABASE_DOWN = "database_down"
     """Entries stop, exits go on over the journal; cleared when it is back."""
     LEASE_LOST = "lease_lost"

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from tradeproc.domain.orders import OrderSource
-from tradeproc.engine import closing, loss_marks, sending, strategy
+from tradeproc.engine import closing, loss_marks, rolls, sending, strategy
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import (
     FlattenCommanded,
@@ -26,6 +26,7 @@ def obey(turn: Turn, command: Command) -> None:
         case TradingStateSet():
             _set_trading_state(turn, command)
         case FlattenCommanded(by, reason):
+            rolls.flattened(turn, f"flatten by {by}")
             closing.begin(turn, OrderSource.OPERATOR, f"flatten by {by}: {reason}" if reason else f"flatten by {by}")
         case ReconcileCommanded(by):
             turn.state.engine.contradictions.clear()
@@ -67,6 +68,7 @@ def _set_trading_state(turn: Turn, command: TradingStateSet) -> None:
         strategy.resumed(turn)
         turn.clear(AlarmName.EXTERNAL_CHANGE)
         loss_marks.resumed(turn)
+        turn.clear(AlarmName.ROLL_INCOMPLETE)
     if engine.trading is not TradingState.ACTIVE:
         sending.cancel_entries(turn, OrderSource.OPERATOR, f"trading is {engine.trading.value}")
 
@@ -79,4 +81,5 @@ def _stop(turn: Turn, command: StopCommanded) -> None:
     for order in engine.open_orders:
         sending.withdraw(turn, order, "the session is stopping")
     if command.flatten:
+        rolls.flattened(turn, f"stop by {command.by}")
         closing.begin(turn, OrderSource.OPERATOR, f"stop by {command.by}")

@@ -9,7 +9,9 @@ The rules for a shell:
   journal (and tell `DatabaseChanged(False)`). It never fails towards the engine: an exit goes on whatever happens.
 - Each `Send`, `Modify` and `Cancel` is done once and answered once; no reply in time is `Unanswered`.
 - A `ReserveHeat` is answered by `HeatGranted`, `HeatRefused` or `HeatUnanswered`, once; it holds nothing else up.
-- Each `AskOrders` and `AskPosition` is answered once; a question that failed is `Unknown`.
+- A `SaveRoll` must be done before the effects after it, as a `KeepLatch`. A `SwitchContract` must be in the database
+  itself; answer with `SwitchAnswered`.
+- Each `AskOrders`, `AskPosition`, `AskSpread` and `AskOldPosition` is answered once; where nobody knows, as unknown.
 """
 
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ from tradeproc.domain.book import Balance, Divergence, Fill, Position
 from tradeproc.domain.broker_orders import BracketRequest, OrderRequest
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order, OrderEvent
+from tradeproc.domain.roll_steps import Roll
 from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.units import Money, Nanos
 from tradeproc.engine.events import TradingState
@@ -134,6 +137,43 @@ class KeepLatch:
 
 
 @dataclass(frozen=True, slots=True)
+class SaveRoll:
+    """Write a roll's step down, in the database or the journal."""
+
+    roll: Roll
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchContract:
+    """Write down in one unit, in the database itself, a roll's step and its next contract as the session's."""
+
+    roll: Roll
+
+
+@dataclass(frozen=True, slots=True)
+class BeginAnew:
+    """End the process so that it is restarted: what a life is bound to has changed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskSpread:
+    """Compare the newest bars of the session's contract and of the next one."""
+
+    number: int
+    next_contract: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskOldPosition:
+    """Ask the broker for the position in the contract that a roll has left."""
+
+    number: int
+    contract: str
+
+
+@dataclass(frozen=True, slots=True)
 class SaveDivergence:
     """Write down a difference to the broker; our side is corrected already, so it is closed as it is written."""
 
@@ -201,4 +241,9 @@ Effect = (
     | Publish
     | Log
     | Finished
+    | SaveRoll
+    | SwitchContract
+    | BeginAnew
+    | AskSpread
+    | AskOldPosition
 )

@@ -14,7 +14,8 @@ from tradeproc.domain.broker_orders import BrokerOrder, ListedOrder, Outcome, Un
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order
 from tradeproc.domain.portfolio import HeatTerms
-from tradeproc.domain.units import Nanos
+from tradeproc.domain.roll_steps import Roll
+from tradeproc.domain.units import Contracts, Nanos, Ticks
 from tradeproc.engine.loss_watch import KnownLosses
 from tradeproc.protocol.scopes import Scope
 
@@ -60,7 +61,8 @@ class Started:
     earlier life switched the strategy off, if no person has resumed it since. `saved_at` is when the position was
     saved, `externals` are the newest rows booked for changes by no order of ours, and `latched` is why the engine has
     latched the session for one, empty when it has not or a person has resumed it. `losses` are what loss limits
-    count. All are our copy; the broker is asked at once, and until it has answered for both no strategy runs.
+    count, `roll` is the session's roll that is not over. All are our copy; the broker is asked at once, and until it
+    has answered for both no strategy runs.
     """
 
     orders: tuple[Order, ...] = ()
@@ -72,6 +74,7 @@ class Started:
     externals: tuple[Fill, ...] = ()
     latched: str = ""
     losses: KnownLosses = KnownLosses()
+    roll: Roll | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +330,67 @@ class StopCommanded:
     flatten: bool = False
 
 
+# --- rolls
+
+
+@dataclass(frozen=True, slots=True)
+class RollPlanned:
+    """What the rule says of the session's contract at the market time now; told when it changes.
+
+    `last_day` and `roll_on` are ISO dates, `basis` says what the last day is; `days_left` are business days to the
+    roll, `days_to_end` to the last day. `is_open` while the market is open and stays so for long enough, `is_due`
+    when the session has to roll by itself now.
+    """
+
+    next_contract: str
+    basis: str
+    last_day: str
+    roll_on: str
+    days_left: int
+    days_to_end: int
+    is_open: bool = False
+    is_due: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RollCommanded:
+    """Roll into a contract, empty for the one of the rule; again while a roll is under way changes nothing."""
+
+    by: str
+    next_contract: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadAnswered:
+    """The answer to `AskSpread`: spread and the old contract's price, at the market time of the bars compared.
+
+    Both are None where nobody knows; `reason` says why.
+    """
+
+    number: int
+    spread: Ticks | None
+    price: Ticks | None
+    market_at: Nanos
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OldPositionAnswered:
+    """The answer to `AskOldPosition`: signed contracts, None where the broker did not tell."""
+
+    number: int
+    quantity: Contracts | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchAnswered:
+    """Whether the database has the session's next contract: `failure` says why not, empty when it has."""
+
+    failure: str = ""
+
+
 Event = (
     Started
     | TimePassed
@@ -357,4 +421,9 @@ Event = (
     | FlattenCommanded
     | ReconcileCommanded
     | StopCommanded
+    | RollPlanned
+    | RollCommanded
+    | SpreadAnswered
+    | OldPositionAnswered
+    | SwitchAnswered
 )

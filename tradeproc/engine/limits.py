@@ -65,6 +65,15 @@ def admit(state: State, orders: tuple[Order, ...], now: Nanos, *, is_late: bool)
     return Admitted(orders) if reason is None else Denied(reason)
 
 
+def admit_reopening(state: State, orders: tuple[Order, ...], now: Nanos) -> Admitted | Denied:
+    """Return the entry of a roll as admitted, or what stands against it.
+
+    Its size is not checked: it is no new risk, because the same contracts with the same stop were just closed.
+    """
+    reason = reopening_gate(state, now)
+    return Admitted(orders) if reason is None else Denied(reason)
+
+
 def admit_change(state: State, order: Order, changed: Order, now: Nanos) -> Denied | None:
     """Return what stands against changing a working entry, None when nothing does; a decrease always passes."""
     more = changed.quantity - order.quantity
@@ -101,9 +110,21 @@ def exit_of(state: State, order: Order, *, is_closing: bool = False) -> Exit | D
 
 def closed_gate(state: State, now: Nanos) -> str | None:
     """Return why no entry may go out now, None when the gate is open."""
-    return (
-        _desk_closed(state) or _unknown(state, now) or _not_heard(state, now) or loss_limits.against_entry(state, now)
-    )
+    if state.engine.roll.open is not None:
+        return "the session is rolling"
+    return reopening_gate(state, now) or loss_limits.against_entry(state, now)
+
+
+def gate_of(state: State, order_id: str, now: Nanos) -> str | None:
+    """Return why an entry that was admitted may not go out now, None when it may."""
+    roll = state.engine.roll.open
+    is_of_roll = roll is not None and order_id in roll.entry_orders.split()
+    return reopening_gate(state, now) if is_of_roll else closed_gate(state, now)
+
+
+def reopening_gate(state: State, now: Nanos) -> str | None:
+    """Return why the entry of a roll may not go out now, None when it may: it is no new risk to be limited."""
+    return _desk_closed(state) or _unknown(state, now) or _not_heard(state, now)
 
 
 def _desk_closed(state: State) -> str | None:

@@ -75,6 +75,9 @@ def _tell_time(state: State, candle: Candle) -> None:
 
 def _run(turn: Turn, candle: Candle, *, is_late: bool) -> None:
     state = turn.state
+    if state.engine.roll.open is not None:
+        turn.log("info", "strategy_skipped", reason="the session is rolling")
+        return
     if not (state.broker.has_orders and state.broker.has_position):
         turn.log("warning", "strategy_skipped", reason="orders and position are not confirmed since the start")
         return

@@ -83,6 +83,7 @@ def started(turn: Turn, event: Started) -> None:
     if event.latched:
         turn.changed_by_others(event.latched)
     loss_marks.begin(turn, event.losses)
+    state.engine.roll.open = event.roll
     strategy.begin(turn, event.strategy_off)
     turn.ask_orders("start")
     turn.ask_position("start")

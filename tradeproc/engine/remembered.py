@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from tradeproc.domain.book import Fill, FillKind, Position
 from tradeproc.domain.fills import standing
 from tradeproc.domain.orders import Order
+from tradeproc.domain.roll_steps import Roll
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import KeepLatch
@@ -21,7 +22,7 @@ class KnownRows:
     """The rows of a session: its newest orders and those still open, oldest first, and all its fills.
 
     `saved_at` is when its position was written last, None if it never was. `claimed` are the broker's ids of its
-    orders with ours. `latches` are those that count for it.
+    orders with ours. `latches` are those that count for it, `rolls` are its rolls at their newest steps.
     """
 
     orders: Sequence[Order] = ()
@@ -30,6 +31,7 @@ class KnownRows:
     saved_at: Nanos | None = None
     claimed: Mapping[str, str] = field(default_factory=dict)
     latches: Sequence[KeepLatch] = ()
+    rolls: Sequence[Roll] = ()
 
 
 def remembered(session: int, spec: SessionSpec, rows: KnownRows, switch_off: Collection[str]) -> Started:
@@ -41,17 +43,21 @@ def remembered(session: int, spec: SessionSpec, rows: KnownRows, switch_off: Col
         rows: what the database knows.
         switch_off: who sets a latch that keeps the strategy from being called.
     """
-    known = {order.id for order in rows.orders}
+    # what has ended in a contract that the session has left cannot be filled any more
+    newest = [each for each in rows.orders if each.contract == spec.contract or not each.state.is_terminal]
+    known = {order.id for order in newest}
     older = [order for order in rows.open_orders if order.id not in known]
     held = [fill for fill in standing(rows.fills) if fill.contract == spec.contract]
     return Started(
-        (*older, *rows.orders),
-        _position(spec, held) if held or rows.saved_at is not None else None,
+        (*older, *newest),
+        # a session that has rolled into its contract was flat there before
+        _position(spec, held) if held or rows.rolls or rows.saved_at is not None else None,
         claimed=rows.claimed,
         saved_at=rows.saved_at or Nanos(0),
         externals=tuple(fill for fill in held if fill.kind is FillKind.EXTERNAL)[-KEPT_EXTERNALS:],
         strategy_off=_latched_by(switch_off, rows.latches, session),
         latched=_latched_by((EXTERNAL,), rows.latches, session),
+        roll=next((each for each in reversed(rows.rolls) if not each.step.is_over), None),
     )
 
 

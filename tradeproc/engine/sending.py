@@ -13,7 +13,7 @@ from tradeproc.domain.units import Contracts, Nanos, Ticks
 from tradeproc.engine import amended_orders
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import Cancel, Modify, Send
-from tradeproc.engine.limits import Admitted, Exit, closed_gate
+from tradeproc.engine.limits import Admitted, Exit, gate_of
 from tradeproc.engine.orders import Move, moved, noted
 from tradeproc.engine.state import Pending, Setup, State, Waiting
 from tradeproc.engine.turn import Turn
@@ -96,7 +96,7 @@ def leave(turn: Turn, send: Send, order_ids: tuple[str, ...]) -> None:
     """Send an entry whose row is written and whose heat is reserved, if the gate has not closed meanwhile."""
     engine = turn.state.engine
     engine.heat.asks.pop(send.order_id, None)
-    if (closed := closed_gate(turn.state, turn.now)) is not None:
+    if (closed := gate_of(turn.state, order_ids[0], turn.now)) is not None:
         drop(turn, order_ids, closed)
         return
     engine.pending[send.order_id] = Pending(Waiting.SUBMIT, turn.now)

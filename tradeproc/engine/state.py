@@ -25,6 +25,7 @@ from tradeproc.engine.effects import DecisionNoted, Send
 from tradeproc.engine.events import StreamKind, TradingState
 from tradeproc.engine.heat_book import HeatBook
 from tradeproc.engine.loss_watch import LossWatch
+from tradeproc.engine.roll_state import RollDesk
 from tradeproc.engine.traded_through import TradedThrough
 from tradeproc.market.candle_series import CandleSeries
 from tradeproc.strategies.contract import AnyStrategy
@@ -210,6 +211,7 @@ class EngineOwned:
     traded_through: TradedThrough = field(default_factory=TradedThrough)
     losses: LossWatch = field(default_factory=LossWatch)
     heat: HeatBook = field(default_factory=HeatBook)
+    roll: RollDesk = field(default_factory=RollDesk)
 
     @property
     def trading(self) -> TradingState:

@@ -4,7 +4,7 @@
     an order      broker_events.py → orders.py (the table), or outcomes.py for a reply
     a position    positions.py (ours against the broker's)
     an answer     reconcile.py, positions.py; reservations.py for the portfolio server's
-    a command     commands.py → closing.py
+    a command     commands.py → closing.py; a roll rolls.py → closing.py, limits.py
     time          deadlines of all of them
 
 `now` is the wall clock; market time comes with the candles. The state is updated in place: equal histories of events
@@ -29,6 +29,7 @@ from tradeproc.engine import (
     protection,
     reconcile,
     reservations,
+    rolls,
     sending,
     unpriced,
     vanished,
@@ -54,6 +55,7 @@ def step(state: State, event: Event, now: Nanos) -> Step:
     positions.review(turn)
     loss_marks.review(turn)
     closing.advance(turn)
+    rolls.advance(turn)
     return Step(state, turn.effects())
 
 
@@ -81,6 +83,14 @@ def _apply(turn: Turn, event: Event) -> None:
             | events.HeatUnanswered()
         ):
             reservations.heard(turn, event)
+        case (
+            events.RollPlanned()
+            | events.RollCommanded()
+            | events.SpreadAnswered()
+            | events.OldPositionAnswered()
+            | events.SwitchAnswered()
+        ):
+            rolls.heard(turn, event)
         case _:
             _apply_reply(turn, event)
 
@@ -152,3 +162,4 @@ def _time_passed(turn: Turn) -> None:
     closing.on_time(turn)
     loss_marks.on_time(turn)
     market.on_time(turn)
+    rolls.on_time(turn)

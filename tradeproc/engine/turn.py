@@ -10,6 +10,7 @@ from typing import Literal
 
 from tradeproc.domain.book import Divergence, DivergenceKind, Fill, FillKind, Position
 from tradeproc.domain.orders import Order, OrderEvent
+from tradeproc.domain.roll_steps import Roll
 from tradeproc.domain.session import ExternalPolicy
 from tradeproc.domain.tally import counted
 from tradeproc.domain.units import SECOND, Contracts, Nanos, Price, plain
@@ -29,6 +30,7 @@ from tradeproc.engine.effects import (
     RaiseAlarm,
     ReserveHeat,
     SaveDivergence,
+    SaveRoll,
     Send,
 )
 from tradeproc.engine.events import TradingState
@@ -59,6 +61,7 @@ class Turn:
     _sent: list[Effect] = field(default_factory=list)
     _rest: list[Effect] = field(default_factory=list)
     _latches: list[KeepLatch] = field(default_factory=list)
+    _rolls: list[Effect] = field(default_factory=list)
 
     @property
     def times(self) -> tuple[Nanos, Nanos]:
@@ -141,6 +144,11 @@ class Turn:
         remedy = f"scripts/tradectl resume --session {setup.session} --reason WHY opens it again"
         self.alarm(AlarmName.EXTERNAL_CHANGE, f"{detail}; entries are closed; {remedy}")
 
+    def keep_roll(self, roll: Roll) -> None:
+        """Take over a roll's step, to be written down before anything else of this turn."""
+        self.state.engine.roll.open = None if roll.step.is_over else roll
+        self._rolls.append(SaveRoll(roll))
+
     # --- what goes out
 
     def reserve(self, effect: ReserveHeat) -> None:
@@ -222,7 +230,7 @@ class Turn:
         """Return all effects of the turn: written down, sent, asked, told."""
         # The latch is kept before the position that explains it: a trader that is killed between the two sees the
         # difference at its next start, and latches again.
-        found: list[Effect] = [*self._latches]
+        found: list[Effect] = [*self._rolls, *self._latches]
         if self._orders or self._source:
             position = self.position() if self._source else None
             orders = tuple(self._orders.values())

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tradeproc.domain.candles import Tick
-from tradeproc.domain.instruments import instrument_of
+from tradeproc.domain.instruments import Contract, instrument_of
 from tradeproc.domain.market_hours import market_hours
+from tradeproc.domain.roll_rules import check_roll
 from tradeproc.domain.units import SECOND, Contracts, Nanos, Ticks, from_iso
 from tradeproc.errors import Refusal
 from tradeproc.exchange.orders import MarketTrade
@@ -30,11 +31,14 @@ Sizes = npt.NDArray[np.int64]
 
 SHIPPED = "shipped"
 _SHIPPED_FILE, _SHIPPED_CONTRACT = "ESH4_trades_2023-12-25.csv.gz", "ESH24"
-# a random walk: contract and seed; from the open of Sunday 2024-01-07 in Chicago to the next day's close
-_GENERATED = re.compile(r"generated:([A-Z0-9]+):(\d+)")
+# a random walk: contract, the next one where there is one, and seed; from the open of Sunday 2024-01-07 in Chicago to
+# the next day's close
+_GENERATED = re.compile(r"generated:([A-Z0-9]+)(?:\+([A-Z0-9]+))?:(\d+)")
 _GENERATED_FROM = from_iso("2024-01-07T23:00:00Z")
 _GENERATED_SECONDS = 23 * 3600
 _LARGEST_SIZE = 10
+# the next contract of a random walk trades so many ticks above the first, so long after it
+_SPREAD_TICKS, _SPREAD_AFTER = 40, 1_000_000
 _LOOK_BACK = 10_000
 
 
@@ -133,9 +137,15 @@ def check_tape(tape: str, wanted: TapeHints = NOTHING_SAID) -> None:
         check_head(Path(tape), wanted)
         return
     try:
-        instrument_of(walk[1])
+        _check_walk(walk[1], walk[2])
     except Refusal as error:
         raise BadTape(Path(tape), None, str(error)) from error
+
+
+def _check_walk(contract: str, following: str | None) -> None:
+    instrument_of(contract)
+    if following is not None:
+        check_roll(Contract.parse(contract), Contract.parse(following))
 
 
 def open_tape(tape: str, wanted: TapeHints = NOTHING_SAID, heard: Callable[[int], None] = lambda rows: None) -> Tape:
@@ -149,7 +159,9 @@ def open_tape(tape: str, wanted: TapeHints = NOTHING_SAID, heard: Callable[[int]
     if tape == SHIPPED:
         return shipped()
     if walk := _GENERATED.fullmatch(tape):
-        return generated(walk[1], int(walk[2]), _GENERATED_FROM, _GENERATED_SECONDS)
+        check_tape(tape)
+        walked = generated(walk[1], int(walk[3]), _GENERATED_FROM, _GENERATED_SECONDS)
+        return walked if walk[2] is None else with_next(walked, walk[2])
     return read_tape(Path(tape), wanted, heard)
 
 
@@ -198,3 +210,21 @@ def generated(
     sizes = chance.integers(1, _LARGEST_SIZE + 1, count, dtype=np.int64)
     which = np.zeros(count, dtype=np.int16)
     return Tape((contract,), start + offsets, prices, sizes, which, f"generated:{seed}")
+
+
+def with_next(tape: Tape, following: str) -> Tape:
+    """Return a tape of one contract with a second beside it, which trades whenever the first does, a spread above.
+
+    So a session can roll at the local broker without tapes of two months.
+    """
+    step = float(instrument_of(following).tick_size)
+    times = np.concatenate([tape.times, tape.times + _SPREAD_AFTER])
+    order = np.argsort(times, kind="stable")
+    return Tape(
+        (*tape.contracts, following),
+        times[order],
+        np.concatenate([tape.prices, np.round(tape.prices + _SPREAD_TICKS * step, 10)])[order],
+        np.concatenate([tape.sizes, tape.sizes])[order],
+        np.concatenate([tape.which, np.ones(len(tape), dtype=np.int16)])[order],
+        f"{tape.name}+{following}",
+    )

@@ -22,6 +22,7 @@ _CRITICAL: Final = frozenset(
     {"position_uncovered", "order_reappeared", "close_stuck", "lease_lost", "strategy_failed", "strategy_off"}
     | {"disk_full", "given_up", "cannot_start", "halted", "dies", "not_flat_at_end"}
     | {"latches_unread", "latch_refused", "stop_inert", "loss_limit_reached"}
+    | {"roll_overdue", "roll_stuck", "roll_incomplete"}
 )
 
 

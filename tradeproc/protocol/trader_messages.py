@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from tradeproc.domain.book import Divergence, Fill, Position
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import Order
-from tradeproc.domain.units import Money, Nanos, Price
+from tradeproc.domain.units import Contracts, Money, Nanos, Price
 from tradeproc.protocol.definitions import FollowedTopic, Method, NoBody, Topic
 from tradeproc.protocol.feed_messages import CandleBody, Candles, UpOrDown
 from tradeproc.protocol.scopes import Scope
@@ -125,7 +125,9 @@ class SessionState:
     `entries` is `allowed` or what holds them back, `why` says why no entry was made. Profit is in `currency`, before
     fees; a number that nobody knows is None. `last` is the newest price heard, in points. `streams` has `up` or a
     reason for each stream, `alarms` the detail of each that stands. Fields with a default are younger than others: a
-    trader of a version before does not tell them. An empty `data_login` means `login`.
+    trader of a version before does not tell them. While it is `rolling`, `rolling_close_order` is the newest
+    exit in the old contract and `rolling_close_quantity` its contracts; `roll` says how far it is, or what the rule
+    plans. An empty `data_login` means `login`.
     """
 
     session: int
@@ -159,6 +161,10 @@ class SessionState:
     streams: Mapping[str, str]
     alarms: Mapping[str, str]
     limits: tuple[LimitUse, ...] = ()
+    rolling: bool = False
+    rolling_close_order: str | None = None
+    rolling_close_quantity: Contracts | None = None
+    roll: str = ""
 
 
 # --- commands
@@ -194,6 +200,21 @@ class StopTrading(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class RollSession(Command):
+    """Roll into a contract, empty for the one of the rule."""
+
+    next_contract: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RollAsked:
+    """The roll is wanted; it begins when broker, market and spread are known, and the trader's state tells of it."""
+
+    contract: str
+    next_contract: str
+
+
+@dataclass(frozen=True, slots=True)
 class TradingStateNow:
     """The trading state that counts after a command; not `is_concerned` when the session does not use its login."""
 
@@ -219,4 +240,5 @@ REDUCE: Method[Switch, TradingStateNow] = Method("reduce", Switch, TradingStateN
 RESUME: Method[Switch, TradingStateNow] = Method("resume", Switch, TradingStateNow, _TRADER)
 FLATTEN: Method[Switch, TradingStateNow] = Method("flatten", Switch, TradingStateNow, _TRADER)
 RECONCILE: Method[Command, TradingStateNow] = Method("reconcile", Command, TradingStateNow, _TRADER)
+ROLL: Method[RollSession, RollAsked] = Method("roll", RollSession, RollAsked, _TRADER)
 STOP: Method[StopTrading, TradingStateNow] = Method("stop", StopTrading, TradingStateNow, _TRADER)

@@ -13,6 +13,7 @@ from tradeproc.clock import wall_ns
 from tradeproc.domain.book import Balance, DecisionMade, Fill, Trade
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.orders import Order, OrderEvent
+from tradeproc.domain.roll_steps import Roll
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.units import Nanos
@@ -284,6 +285,10 @@ class Store:
         """Return alarms."""
         given = {"session": session, "only_standing": only_standing}
         return [value_of(AlarmRow, row) for row in self._database.rows("alarms", given)]
+
+    def rolls(self, session: int | None = None) -> list[Roll]:
+        """Return the newest step of each roll, in the order in which these were written."""
+        return [value_of(Roll, row) for row in self._database.rows("rolls", {"session": session})]
 
     # --- decisions: notes for people, the newest KEPT_DECISIONS of each session
 

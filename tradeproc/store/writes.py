@@ -14,6 +14,7 @@ import orjson
 from tradeproc.domain.book import Balance, Divergence, Fill
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import Order, OrderEvent
+from tradeproc.domain.roll_steps import Roll
 from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.texts import storable_value
 from tradeproc.domain.units import Nanos
@@ -101,6 +102,11 @@ def alarm_write(session: int | None, name: str, detail: str, at: Nanos, who: Pro
 def alarms_cleared_write(session: int | None, name: str | None, at: Nanos) -> Write:
     """Return the write that clears the standing alarms of a session or of the host, of one name if given."""
     return Write("clear_alarms", {"session": session, "name": name, "at": at})
+
+
+def roll_write(roll: Roll, *, fence: int | None = None) -> Write:
+    """Return the write of a roll's step; one that changes the session's contract carries the lease's `fence`."""
+    return Write("save_roll", {**row_of(roll), "fence": fence})
 
 
 def latch_write(latch: Latch) -> Write:

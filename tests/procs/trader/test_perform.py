@@ -20,12 +20,13 @@ from tradeproc.domain.book import Balance
 from tradeproc.domain.broker_orders import Accepted, OrderRequest, Refused, Unanswered
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.orders import OrderRole, OrderType, Side
+from tradeproc.domain.roll_steps import Roll, RollStep
 from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.units import Contracts, Money, Nanos
 from tradeproc.engine import effects, events
 from tradeproc.engine.events import Event, TradingState
 from tradeproc.procs.trader.audit_trail import AuditTrail
-from tradeproc.procs.trader.perform import Performer
+from tradeproc.procs.trader.perform import Performer, Rolled
 from tradeproc.procs.trader.timing import TraderTiming
 from tradeproc.store import Lease, Store
 from tradeproc.store.journal import Journal
@@ -35,6 +36,20 @@ ACCOUNT = "session-1.account"
 REQUEST = OrderRequest("o1", Contract.parse("ESH24"), Side.BUY, Contracts(1), OrderType.MARKET, OrderRole.ENTRY)
 MONEY = Money(Decimal(1))
 BALANCE = Balance("SIM1", "USD", MONEY, MONEY, MONEY, MONEY, Nanos(AT))
+ROLLING = Roll(
+    "roll-1",
+    1,
+    "ESH24",
+    "ESM24",
+    RollStep.FLAT,
+    "anna",
+    "",
+    *(Contracts(1),) * 2,
+    *(None,) * 4,
+    "",
+    "",
+    *(Nanos(AT),) * 3,
+)
 NOTE = effects.DecisionNoted("nothing", "", "", Nanos(1), Nanos(2), Nanos(3))
 
 
@@ -212,12 +227,17 @@ def test_every_effect_can_be_performed_and_what_is_for_people_is_published(desk:
         effects.ClearAlarm("close_stuck", Nanos(AT + 1)),
         *(effects.Publish(topic, value) for topic, value in published.items()),  # type: ignore[arg-type]
         effects.Log("info", "something_happened", {"order": "o1"}),
+        *(effects.SaveRoll(ROLLING), effects.SwitchContract(ROLLING)),
+        *(effects.AskSpread(1, "ESM24"), effects.AskOldPosition(1, "ESH24")),
+        effects.BeginAnew("another contract"),
         effects.Finished("done"),
     ]
     assert {type(each) for each in done} == set(get_args(effects.Effect)), "no effect is forgotten here"
 
-    for each in done[:-1]:
+    for each in done[:-2]:
         desk.perform(each)
+    with pytest.raises(Rolled, match="another contract"):
+        desk.performer.perform(done[-2])
 
     wait_until("published", lambda: {each.topic for each in ear.heard} >= {*published, "alarm"})
     assert [not body["cleared"] for body in ear.bodies("alarm")] == [True, False]

@@ -3,6 +3,7 @@
     desks.py          up, down, status; upgrade.py new code into a running desk
     sessions.py       trading sessions; stopping.py what a stop says when the keeper has nothing to do, or is away
     trading.py        halt, resume, reduce, flatten
+    rolling.py        out of one contract and into the next
     records.py        what the database knows; watching.py what the processes say
     acknowledge.py    what a person has seen of divergences and alarms
     login.py          log in at a broker; localbroker.py control the local broker,

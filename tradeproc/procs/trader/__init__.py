@@ -6,7 +6,8 @@
     login_latch.py    how the other sessions of a login hear of a latch that its engine has set
     recorder.py       what its engine was told, to be replayed; decision_book.py what its strategy wanted
     terms.py          the contract as the broker has it; hours.py when its market and its schedule end
-    timing.py         how long it waits for whom
+    contract_rolls.py what the rule says of its contract; roll_questions.py what a roll asks
+    timing.py         how long it waits for whom; replies.py replies as answers
     summary.py        what it tells of itself; session_profit.py its profit so far
 
 Start reading at `trading.py`.

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tradeproc.clock import SECOND, SteadyClock, monotonic_ns
 from tradeproc.domain.book import Balance, Divergence
+from tradeproc.domain.roll_steps import Roll
 from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import KeepLatch, Persist
@@ -39,6 +40,7 @@ from tradeproc.store.writes import (
     loss_marks_write,
     orders_write,
     position_write,
+    roll_write,
 )
 
 log = logging.getLogger(__name__)
@@ -171,6 +173,25 @@ class AuditTrail:
     def keep_latch(self, latch: KeepLatch) -> None:
         """Keep a latch that the engine has set."""
         self.write(latch_write(Latch(latch.scope, latch.state.value, latch.by, latch.reason, latch.at)))
+
+    def save_roll(self, roll: Roll) -> None:
+        """Keep a step of a roll."""
+        self.write(roll_write(roll))
+
+    def switch_contract(self, roll: Roll) -> str:
+        """Make a roll's next contract the session's in the database itself; return why it is not, else nothing."""
+        if not (self.is_up and self._has_lease()):
+            return self.reason or "the lease of the session is lost"
+        try:
+            self.store.write(roll_write(roll, fence=self.fence))
+            stored = self.store.session(self.session).spec.contract
+        except DatabaseDown as down:
+            self.went_down(down)
+            return self.reason
+        except StatementRefused as refused:
+            self._was_refused(refused)
+            return self.reason
+        return "" if stored == roll.next_contract else f"it has {stored}: another trader may have the session"
 
     def clear_alarm(self, name: str, at: Nanos) -> None:
         """Keep that an alarm is over."""

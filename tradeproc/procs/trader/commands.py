@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from tradeproc.engine import events
+from tradeproc.domain.instruments import Contract, check_listed
+from tradeproc.domain.roll_rules import NoRoll, check_roll
+from tradeproc.engine import events, rolls
 from tradeproc.engine.events import TradingState
 from tradeproc.procs.trader.summary import position_of
 from tradeproc.procs.trader.trading import Trader
@@ -37,6 +39,7 @@ def register(trader: Trader) -> None:
     node.handle(said.RESUME, lambda wanted: _set(trader, TradingState.ACTIVE, wanted))
     node.handle(said.FLATTEN, lambda wanted: _tell(trader, events.FlattenCommanded(_by(wanted), wanted.reason)))
     node.handle(said.RECONCILE, lambda wanted: _tell(trader, events.ReconcileCommanded(_by(wanted))))
+    node.handle(said.ROLL, lambda wanted: _roll(trader, wanted))
     node.handle(said.STOP, lambda wanted: _tell(trader, events.StopCommanded(_by(wanted), wanted.flatten)))
     node.snapshot(said.STATE, trader.summary)
     node.snapshot(said.CANDLE, lambda: Candles(candles=tuple(_candles(trader)), up=True))
@@ -57,6 +60,19 @@ def _set(trader: Trader, state: TradingState, wanted: Switch) -> TradingStateNow
 def _tell(trader: Trader, event: events.Event) -> TradingStateNow:
     trader.tell(event)
     return TradingStateNow(trader.state.engine.trading.value)
+
+
+def _roll(trader: Trader, wanted: said.RollSession) -> said.RollAsked:
+    plan = trader.state.engine.roll.plan
+    into = wanted.next_contract or (plan.next_contract if plan is not None else "")
+    if not into:
+        raise NoRoll("the market time is not known yet, so no rule says into what; name it with --to")
+    check_roll(Contract.parse(trader.spec.contract), Contract.parse(into))
+    check_listed(into)
+    if why := rolls.refusal(trader.state):
+        raise NoRoll(why)
+    trader.tell(events.RollCommanded(_by(wanted), into, wanted.reason))
+    return said.RollAsked(trader.spec.contract, into)
 
 
 def _by(wanted: Command) -> str:

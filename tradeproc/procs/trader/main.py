@@ -123,7 +123,8 @@ class TraderStart:
         latches = audit.latches(row.spec.logins)
         state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in latches})
         started = replace(
-            _known(store, row, fills, latches), losses=known_losses(store, row, fills, audit.clock.now())
+            _known(store, row, fills, latches),
+            losses=known_losses(store, row, fills, audit.clock.now()),
         )
         _forget_alarms(audit)
         recorder = Recorder(self.home.recordings, _header(setup, state))
@@ -165,6 +166,7 @@ def _known(store: Store, row: SessionRow, fills: Sequence[Fill], latches: Sequen
         saved_at=saved[0].at if saved else None,
         claimed=store.claimed(row.id, limit=KEPT_IDS),
         latches=kept,
+        rolls=store.rolls(row.id),
     )
     return remembered(row.id, row.spec, rows, _SWITCH_OFF)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tradeproc.bus.node import Answered, NoAnswer, Node, Reply, RequestWasRefused
-from tradeproc.domain.answers import Answer, Unknown
+from tradeproc.domain.answers import Answer
 from tradeproc.domain.book import Divergence, Fill, Position
 from tradeproc.domain.broker_orders import ListedOrder, Outcome, Refused, Unanswered
 from tradeproc.domain.candles import Candle
@@ -18,9 +18,12 @@ from tradeproc.engine import effects, events
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import Effect
 from tradeproc.engine.events import Event
+from tradeproc.errors import Fault
 from tradeproc.procs.trader.audit_trail import AuditTrail
 from tradeproc.procs.trader.decision_book import DecisionBook
 from tradeproc.procs.trader.login_latch import LoginLatch
+from tradeproc.procs.trader.replies import answer_of
+from tradeproc.procs.trader.roll_questions import RollQuestions
 from tradeproc.protocol import scopes, trader_messages
 from tradeproc.protocol.alarms import ALARM, Alarm, severity_of
 from tradeproc.protocol.definitions import Method
@@ -48,6 +51,10 @@ log = logging.getLogger(__name__)
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
+class Rolled(Fault):
+    """The session has another contract from now on; caught by the entry point: it is restarted with that one."""
+
+
 class Performer:
     """Carries out effects; `tell` takes the events that come of them, at once or later."""
 
@@ -62,6 +69,7 @@ class Performer:
         self.decisions = DecisionBook(audit.session)
         self._login_latch = LoginLatch(node, audit)
         self._told = (audit.is_up, audit.is_lease_held, audit.fence)
+        self._rolls = RollQuestions(node, spec, account, tell, audit.timing)
 
     def perform(self, effect: Effect, following: deque[Effect] | None = None) -> None:
         """Carry out one effect.
@@ -115,6 +123,22 @@ class Performer:
             case effects.Finished(reason):
                 log.info("session_finished reason=%s", reason)
                 self.node.stop(0)
+            case _:
+                self._roll(effect)
+
+    def _roll(self, effect: Effect) -> None:
+        match effect:
+            case effects.SaveRoll(roll):
+                self.audit.save_roll(roll)
+            case effects.SwitchContract(roll):
+                self.tell(events.SwitchAnswered(self.audit.switch_contract(roll)))
+                self.tell_of_changes()
+            case effects.AskSpread(number, code):
+                self._rolls.ask_spread(number, code)
+            case effects.AskOldPosition(number, code):
+                self._rolls.ask_position(number, code)
+            case effects.BeginAnew(reason):
+                raise Rolled(reason)
             case _:
                 raise TypeError(f"not an effect that is recorded: {effect!r}")
 
@@ -197,12 +221,3 @@ def _outcome(reply: Reply[Outcome]) -> Outcome:
             return Refused(reason)
         case NoAnswer(reason):
             return Unanswered(reason)
-
-
-def answer_of(reply: Reply[Answer[T]]) -> Answer[T]:
-    """Return what a reply says to a question; without an answer that can be read it is unknown."""
-    match reply:
-        case Answered(answer):
-            return answer
-        case RequestWasRefused(reason) | NoAnswer(reason):
-            return Unknown(reason)

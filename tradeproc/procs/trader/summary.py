@@ -1,8 +1,10 @@
 """What a trader says about itself, in its topic `state` and when it is asked."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from tradeproc.domain.book import Position
+from tradeproc.domain.roll_rules import RollMode
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.idle import why_no_entry
 from tradeproc.engine.limits import closed_gate
@@ -51,6 +53,27 @@ def _limits(state: State, now: Nanos) -> tuple[LimitUse, ...]:
     return tuple(found)
 
 
+def _rolling(state: State) -> dict[str, Any]:
+    """Return what the state tells of rolls."""
+    desk = state.engine.roll
+    if desk.open is None:
+        if desk.wish is not None:
+            return {"roll": desk.waits or "wanted"}
+        plan = desk.plan
+        if plan is None or state.setup.spec.roll.mode is RollMode.OFF:
+            return {}
+        return {"roll": f"into {plan.next_contract} on {plan.roll_on} ({plan.basis} {plan.last_day})"}
+    roll = desk.open
+    newest = next(iter(roll.close_orders.split()[::-1]), None)
+    order = state.engine.orders.get(newest or "")
+    return {
+        "rolling": True,
+        "rolling_close_order": newest,
+        "rolling_close_quantity": None if order is None else order.quantity,
+        "roll": f"{roll.contract} into {roll.next_contract}: {desk.waits or roll.step.value}",
+    }
+
+
 def summary(state: State, profit: SessionProfit, alarms: Mapping[str, str], audit: AuditTrail) -> SessionState:
     """Return session, position, profit, orders that can still fill, alarms and what is known of the world."""
     setup, spec = state.setup, state.setup.spec
@@ -87,4 +110,5 @@ def summary(state: State, profit: SessionProfit, alarms: Mapping[str, str], audi
         streams={kind.value: reason or "up" for kind, reason in state.broker.streams.items()},
         alarms=dict(alarms),
         limits=_limits(state, audit.clock.now()),
+        **_rolling(state),
     )

@@ -14,7 +14,7 @@ from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.broker_orders import ContractDetails
 from tradeproc.domain.instruments import Contract, Instrument
 from tradeproc.errors import Halt
-from tradeproc.procs.trader.perform import answer_of
+from tradeproc.procs.trader.replies import answer_of
 from tradeproc.procs.trader.timing import USUAL, TraderTiming
 from tradeproc.protocol.link_messages import CONTRACT_DETAILS, OfContract
 

@@ -23,9 +23,11 @@ from tradeproc.engine.state import State
 from tradeproc.engine.trader import step
 from tradeproc.procs.follower import Follower
 from tradeproc.procs.trader.audit_trail import AuditTrail
+from tradeproc.procs.trader.contract_rolls import RollPlans
 from tradeproc.procs.trader.hours import Hours
-from tradeproc.procs.trader.perform import Performer, answer_of
+from tradeproc.procs.trader.perform import Performer
 from tradeproc.procs.trader.recorder import Recorder
+from tradeproc.procs.trader.replies import answer_of
 from tradeproc.procs.trader.session_profit import SessionProfit
 from tradeproc.procs.trader.summary import summary
 from tradeproc.procs.trader.terms import Terms
@@ -83,6 +85,7 @@ class Trader:
         self._terms = Terms(node, links, row.spec.contract, instrument, self._ask_history, self._timing)
         self._is_account_silent = self._is_asking_history = False
         self._hours = Hours(row.spec, self.tell)
+        self._plans = RollPlans(row.spec, self.tell)
         self._listen(ORDER, self._order)
         self._listen(POSITION, self._position)
         self._listen(BALANCE, lambda balance: self.tell(events.BalanceUpdated(balance)))
@@ -274,6 +277,7 @@ class Trader:
 
     def _look_after(self) -> None:
         self._hours.look(self.clock.now())
+        self._plans.look(self.state.strategy.market_at)
         self._listen_for_silence()
         self.performer.decisions.flush(self.audit)
         self.node.publish(STATE, self.summary())

@@ -1,0 +1,56 @@
+"""Tells a trader's engine what the rule says of its contract, by market time: tapes of other years roll too."""
+
+from collections.abc import Callable
+
+from tradeproc.domain.instruments import Contract
+from tradeproc.domain.market_hours import MarketHours, market_hours
+from tradeproc.domain.roll_rules import RollMode, roll_plan
+from tradeproc.domain.session import SessionSpec
+from tradeproc.domain.units import MINUTE, Nanos
+from tradeproc.engine.events import Event, RollPlanned
+
+LEAST_LEFT = 15 * MINUTE
+"""A roll begins only while the market stays open for so long; otherwise it could end between two contracts."""
+
+
+class RollPlans:
+    """Tells `RollPlanned` when it is another one than before."""
+
+    def __init__(self, spec: SessionSpec, tell: Callable[[Event], None]) -> None:
+        self._spec, self._tell = spec, tell
+        self._hours = market_hours(spec.calendar)
+        self._plan = roll_plan(Contract.parse(spec.contract), spec.roll)
+        self._told: RollPlanned | None = None
+
+    def look(self, market_at: Nanos) -> None:
+        """Look at the market time, 0 while nobody knows it."""
+        if not market_at:
+            return
+        planned = self._planned(market_at)
+        if planned != self._told:
+            self._told = planned
+            self._tell(planned)
+
+    def _planned(self, market_at: Nanos) -> RollPlanned:
+        plan, policy = self._plan, self._spec.roll
+        session, local = self._hours.session_at(market_at), self._hours.local(market_at)
+        day = local.date() if session is None else session.date
+        is_open = stays_open(self._hours, market_at)
+        is_time = local.date() == day and local.time() >= policy.starts_at
+        is_due = policy.mode is RollMode.AUTO and is_open and is_time and day >= plan.roll_on
+        return RollPlanned(
+            next_contract=plan.into.code,
+            basis=plan.basis,
+            last_day=str(plan.last_day),
+            roll_on=str(plan.roll_on),
+            days_left=plan.days_left(day),
+            days_to_end=plan.days_to_end(day),
+            is_open=is_open,
+            is_due=is_due,
+        )
+
+
+def stays_open(hours: MarketHours, at: Nanos) -> bool:
+    """Tell whether the market is open and stays so for long enough to roll."""
+    session = hours.session_at(at)
+    return session is not None and any(opened <= at < closed - LEAST_LEFT for opened, closed in session.stretches)

@@ -1,0 +1,27 @@
+-- name: save_roll
+-- A step that is told twice is kept once. With the step "switched" the session's contract becomes the next one, in the
+-- same transaction, unless another trader holds the session's lease.
+with kept as (
+    insert into rolls (id, session, contract, next_contract, step, by, reason, quantity, reopen, spread, price, stop,
+        target, close_orders, entry_orders, market_at, began_at, at)
+    select %(id)s, %(session)s, %(contract)s, %(next_contract)s, %(step)s, %(by)s, %(reason)s, %(quantity)s,
+        %(reopen)s, %(spread)s, %(price)s, %(stop)s, %(target)s, %(close_orders)s, %(entry_orders)s, %(market_at)s,
+        %(began_at)s, %(at)s
+    where %(step)s <> 'switched' or exists (
+        select from sessions where id = %(session)s and fence = coalesce(%(fence)s::bigint, fence))
+    on conflict do nothing
+    returning id
+)
+update sessions
+set spec = jsonb_set(spec, '{contract}', to_jsonb(%(next_contract)s::text)), changed_at = %(at)s
+where id = %(session)s and %(step)s = 'switched' and spec ->> 'contract' = %(contract)s
+    and exists (select from kept)
+returning id
+
+-- name: rolls
+-- The newest step of each roll.
+select * from (
+    select distinct on (id) * from rolls
+    where %(session)s::bigint is null or session = %(session)s::bigint
+    order by id, number desc) newest
+order by number
