@@ -23,7 +23,7 @@ event; market time comes with the candles. Equal states and events give equal ef
     protection.py     every open contract has a working stop; oversized.py nothing could close more than is held
     closing.py        how a position is closed; early_close.py when the market turns out to be closed
     rolls.py          out of one contract and into the next, step by step, reopening.py there; roll_state.py what it
-                      remembers, roll_progress.py how it waits and ends
+                      remembers, roll_progress.py how it waits and ends, roll_events.py what it hears
     commands.py       latches, flatten, reconcile, stop, the lease
     remembered.py     what a new life knows from rows
     recording.py      events as lines; replay.py runs a recorded life again
