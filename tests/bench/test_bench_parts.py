@@ -14,10 +14,12 @@ from typing import IO
 
 import pytest
 
+from tradeproc.bench.engine import Engine, measure_engine
 from tradeproc.bench.every_bar import KEYS, MINUTE, EveryBar, price_of
 from tradeproc.bench.processes import began_at, private_mb
 from tradeproc.bench.sink import Notes
 from tradeproc.domain.orders import OrderType, TimeInForce
+from tradeproc.engine import events
 from tradeproc.protocol.names import ProcessName
 from tradeproc.strategies.contract import SubmitOrder
 from tradeproc.testing.candles import candles
@@ -148,3 +150,21 @@ def test_a_process_began_before_now_and_after_its_machine() -> None:
 )
 def test_the_kind_is_in_the_name(process: str, kind: str) -> None:
     assert ProcessName(process).kind == kind
+
+
+def test_the_engine_that_is_measured_is_ready_and_runs_its_strategy_on_each_bar() -> None:
+    engine = Engine()
+
+    engine.tell(events.CandleReceived(engine.next_candle(), is_history=False))
+    engine.pass_time()
+
+    assert engine.state.broker.is_reconciled
+    assert engine.state.strategy.decided == 1
+    assert not engine.state.engine.alarms
+
+
+def test_both_steps_of_the_engine_are_told_with_their_goals() -> None:
+    measured = measure_engine(steps=20, rounds=2)
+
+    assert measured.values.keys() == {"engine_bar_us", "engine_time_us"}
+    assert [row.goal for row in measured.rows] == ["≤ 8 us", "≤ 9 us"]

@@ -1,8 +1,12 @@
 """What travels comes out as it went in; anything else is refused and nothing else happens."""
 
 import contextlib
+import subprocess
+import sys
+from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -117,3 +121,22 @@ def test_names_of_processes_travel_as_texts_also_as_keys() -> None:
     told = {KEEPER: {"beside": [KEEPER, of_session(7)]}}
 
     assert decode_body(encode_body(told)) == {"core.keeper": {"beside": ["core.keeper", "session:7"]}}
+
+
+def test_numbers_of_numpy_are_written_as_numbers_wherever_they_stand() -> None:
+    body = {"price": np.float64(1.5), "size": np.int64(3), "is_up": np.bool_(True), "many": [np.float32(0.5)]}
+
+    assert encode_body(body) == b'{"price":1.5,"size":3,"is_up":true,"many":[0.5]}'
+    assert encode_body({**body, "odd": "\ud800"}).startswith(b'{"price":1.5,"size":3,')
+
+
+def test_writing_messages_loads_no_numpy() -> None:
+    """It is 10 MB in each process, and most have no numbers of it."""
+    text = (
+        "import sys\nfrom decimal import Decimal\nfrom tradeproc.bus.codec import encode_body\n"
+        "print(encode_body({'price': Decimal('1.50'), 'more': (1, 2)}), 'numpy' in sys.modules)"
+    )
+
+    told = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True, timeout=120)
+
+    assert told.stdout.strip() == f"{encode_body({'price': Decimal('1.50'), 'more': (1, 2)})!r} False"

@@ -4,6 +4,7 @@
     figures.py    what a measurement hands over
     candles.py    bulk candles against polars and pandas
     bus.py        the bus against bare pyzmq; pairs.py are its four processes
+    engine.py     one step of the engine: a bar without a decision, a look at the clock
     whole_desk.py    what needs a running desk: desk.py starts one in a temporary home, processes.py asks the kernel
     hot_path.py      candle to order; every_bar.py is the strategy, sink.py where orders arrive, baseline.py bare hops
     recovery.py      kill -9 until trading again, against bare.py; in_and_out.py is the strategy, wellness.py the end

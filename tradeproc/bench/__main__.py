@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tradeproc.bench.bus import measure_bus
 from tradeproc.bench.candles import measure_candles
+from tradeproc.bench.engine import measure_engine
 from tradeproc.bench.figures import Measured
 from tradeproc.bench.recovery import measure_recovery
 from tradeproc.bench.whole_desk import measure_desk
@@ -24,6 +25,7 @@ WIDTH = 118
 MEASUREMENTS: dict[str, Callable[[], Sequence[Measured]]] = {
     "candles": lambda: [measure_candles()],
     "bus": lambda: [measure_bus()],
+    "engine": lambda: [measure_engine()],
     "desk": measure_desk,
     "recovery": measure_recovery,
 }

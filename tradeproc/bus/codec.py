@@ -26,7 +26,6 @@ VERSION = 1
 _PUBLISHED = struct.Struct(">BQQQ")
 _REQUEST = struct.Struct(">BQQQQ")
 _REPLY = struct.Struct(">BBQ")
-_OPTIONS = orjson.OPT_SERIALIZE_NUMPY
 _LARGEST = 2**64 - 1
 
 
@@ -90,14 +89,14 @@ def encode_body(body: Any) -> bytes:
         Unencodable: something in it cannot be written.
     """
     try:
-        return orjson.dumps(body, default=plain_default, option=_OPTIONS)
+        return orjson.dumps(body, default=plain_default)
     except (TypeError, ValueError, RecursionError):
         return _encode_storable(body)
 
 
 def _encode_storable(body: Any) -> bytes:
     try:
-        return orjson.dumps(storable_value(plain(body)), option=_OPTIONS)
+        return orjson.dumps(storable_value(plain(body)), default=plain_default)
     except (TypeError, ValueError, RecursionError) as error:
         raise Unencodable(f"a message that cannot be written: {error}") from error
 

@@ -43,7 +43,7 @@ def heard(turn: Turn) -> None:
     """Take back what we thought: bars come, so the market trades."""
     broker, engine = turn.state.broker, turn.state.engine
     broker.traded_at, broker.said_closed = turn.now, ""
-    if AlarmName.CLOSED_EARLY.value in engine.alarms:
+    if engine.alarms and AlarmName.CLOSED_EARLY.value in engine.alarms:
         turn.clear(AlarmName.CLOSED_EARLY)
         if engine.closing is not None:
             engine.closing.not_before = turn.now

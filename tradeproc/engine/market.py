@@ -6,7 +6,7 @@ does, so that the strategy misses nothing, but it may not enter on it.
 """
 
 from tradeproc.domain.candles import Candle
-from tradeproc.domain.units import SECOND, Contracts, Nanos
+from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.engine import decisions, early_close, inert_stops, strategy
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import Publish
@@ -70,7 +70,8 @@ def _keep_early(own: StrategyOwned, candle: Candle) -> None:
 def _tell_time(state: State, candle: Candle) -> None:
     """Market time only grows: the end of the newest closed candle, the start of a forming one."""
     at = candle.closed_at if candle.is_closed else candle.opened_at
-    state.strategy.market_at = Nanos(max(state.strategy.market_at, at))
+    if at > state.strategy.market_at:
+        state.strategy.market_at = at
 
 
 def _run(turn: Turn, candle: Candle, *, is_late: bool) -> None:
@@ -92,9 +93,9 @@ def view(state: State, candle: Candle) -> View:
     return View(
         candles=state.strategy.candles,
         candle=candle,
-        position=Contracts(holding.quantity),
+        position=holding.quantity,
         average=holding.average,
-        orders=tuple(reversed(state.engine.open_orders)),
+        orders=tuple(reversed(state.engine.open_orders)) if state.engine.open_ids else (),
         instrument=setup.instrument,
         market_at=state.strategy.market_at,
         quantity=setup.spec.quantity,
@@ -105,13 +106,14 @@ def view(state: State, candle: Candle) -> View:
 def on_time(turn: Turn) -> None:
     """Say that the strategy still does not run long after the start; called when time passes."""
     state = turn.state
+    if state.strategy.is_warm and state.broker.has_orders and state.broker.has_position:
+        turn.clear(AlarmName.NOT_READY)
+        return
     waits = {
         "history": state.strategy.is_warm,
         "orders": state.broker.has_orders,
         "position": state.broker.has_position,
     }
-    missing = [name for name, is_there in waits.items() if not is_there]
-    if not missing:
-        turn.clear(AlarmName.NOT_READY)
-    elif turn.now - state.started_at >= state.setup.timing.not_ready_after:
+    if turn.now - state.started_at >= state.setup.timing.not_ready_after:
+        missing = [name for name, is_there in waits.items() if not is_there]
         turn.alarm(AlarmName.NOT_READY, f"for a minute nobody has told the {', '.join(missing)}; the strategy waits")

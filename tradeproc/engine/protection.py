@@ -30,6 +30,8 @@ def uncovered(state: State) -> int:
 
 def _bare(state: State, held: int) -> int:
     """Return how many of so many signed contracts no working stop covers."""
+    if not held:
+        return 0
     covered = sum(order.remaining for order in _stops(state, held) if order.state.is_working)
     return max(0, abs(held) - covered)
 

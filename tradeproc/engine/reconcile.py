@@ -313,15 +313,15 @@ def _most_urgent(turn: Turn) -> tuple[str, int]:
         return broker.orders.again, 1 * SECOND
     if not broker.has_orders:
         return "start", 2 * SECOND
-    if any(pending.waiting is Waiting.RESOLVE for pending in engine.pending.values()):
+    if engine.pending and any(pending.waiting is Waiting.RESOLVE for pending in engine.pending.values()):
         return "an order's fate is unknown", 3 * SECOND
     if broker.unpriced:
         return "a fill has no price", unpriced.ASK_EVERY
     if broker.vanished:
         return "a stop ended by no order of ours", 2 * SECOND
-    if any(turn.now - shrunk.since < _DISPUTED_AFTER for shrunk in broker.shrunk.values()):
+    if broker.shrunk and any(turn.now - shrunk.since < _DISPUTED_AFTER for shrunk in broker.shrunk.values()):
         return "fewer contracts are filled than were booked", 5 * SECOND
-    if broker.foreign.keys() - broker.told_foreign:
+    if broker.foreign and broker.foreign.keys() - broker.told_foreign:
         return "an order is not where it should be", 3 * SECOND
     if broker.missing:
         return "an order is not listed", 5 * SECOND

@@ -61,14 +61,15 @@ def step(state: State, event: Event, now: Nanos) -> Step:
 
 def _apply(turn: Turn, event: Event) -> None:
     match event:
+        # the two that come most often stand first
         case events.CandleReceived():
             market.candle_received(turn, event)
+        case events.TimePassed():
+            _time_passed(turn)
         case events.BarTimed(duration):
             market.bar_timed(turn, duration)
         case events.OrderUpdated() | events.PositionUpdated() | events.RecordUnreadable() | events.BalanceUpdated():
             _apply_news(turn, event)
-        case events.TimePassed():
-            _time_passed(turn)
         case events.StreamChanged():
             broker_events.stream_changed(turn, event)
         case events.WarmedUp(candles):

@@ -197,7 +197,8 @@ class Turn:
 
     def clear(self, name: AlarmName) -> None:
         """Take an alarm back if it stands."""
-        if self.state.engine.alarms.pop(name.value, None) is not None:
+        alarms = self.state.engine.alarms
+        if alarms and alarms.pop(name.value, None) is not None:
             self.do(ClearAlarm(name.value, self.now))
 
     def log(self, level: Literal["info", "warning", "error"], event: str, **fields: object) -> None:
@@ -228,6 +229,8 @@ class Turn:
 
     def effects(self) -> tuple[Effect, ...]:
         """Return all effects of the turn: written down, sent, asked, told."""
+        if not (self._latches or self._orders or self._source or self._gated or self._sent):
+            return tuple(self._rest)
         # The latch is kept before the position that explains it: a trader that is killed between the two sees the
         # difference at its next start, and latches again.
         found: list[Effect] = [*self._rolls, *self._latches]

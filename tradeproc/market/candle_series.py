@@ -159,8 +159,11 @@ class CandleSeries:
         self._start = max(self._start, self._end - self.maximum)
 
     def _write(self, at: int, candle: Candle) -> None:
-        self._buffer[:, at] = (candle.open, candle.high, candle.low, candle.close, candle.volume)
-        self._keys[:, at] = (candle.opened_at, candle.closed_at, candle.ticks)
+        # number by number: numpy needs twice as long to take a tuple
+        values, keys = self._buffer, self._keys
+        values[0, at], values[1, at], values[2, at] = candle.open, candle.high, candle.low
+        values[3, at], values[4, at] = candle.close, candle.volume
+        keys[0, at], keys[1, at], keys[2, at] = candle.opened_at, candle.closed_at, candle.ticks
 
     def _allocate(self, capacity: int) -> None:
         self._buffer = np.empty((5, capacity), dtype=np.float64)

@@ -31,6 +31,8 @@ _INTENSITY = "5/60"
 # what no value of such a file can hold
 _UNWRITABLE = re.compile(r"\s;|%\(here\)s|[\x00-\x1f\x7f]|\s\Z")
 _WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# a word that is no option of a command
+_TELLABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _FIRST_LINE = "; written by tradeproc, do not edit, checksum {:08x}\n"
 
 _PROGRAM = """
@@ -100,10 +102,15 @@ class GroupSpec:
         return GroupSpec(self.name, self.strategy, self.priority, kept)
 
 
-def session_group(session: int) -> GroupSpec:
-    """Return the group of a trading session; account and trader live and die together."""
+def session_group(session: int, login: str = "", account: str = "") -> GroupSpec:
+    """Return the group of a trading session; account and trader live and die together.
+
+    The account manager is told its login and account where both can stand in a command, so that it need not load
+    what asks the database for them.
+    """
     number = str(session)
-    programs = (ProgramSpec("account", ("account", number)), ProgramSpec("trader", ("trader", number)))
+    of_account = (login, account) if all(_TELLABLE.fullmatch(word) for word in (login, account)) else ()
+    programs = (ProgramSpec("account", ("account", number, *of_account)), ProgramSpec("trader", ("trader", number)))
     return GroupSpec(names.session_group(session), RestartStrategy.ONE_FOR_ALL, SESSION_PRIORITY, programs)
 
 

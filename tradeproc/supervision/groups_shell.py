@@ -53,7 +53,7 @@ class GroupsShell:
         steps = reconcile(wanted, programs, self._files.names())
         for step in steps:
             try:
-                self._take(step)
+                self._take(step, wanted)
             except SupervisorRefused as refused:
                 log.warning("step_refused step=%s reason=%s", step, refused)
             else:
@@ -69,7 +69,7 @@ class GroupsShell:
             members.setdefault(program.group, []).append(program)
         for each in wanted:
             if each.group in members:
-                self._write_again(self._files.text(each.group), session_group(each.session))
+                self._write_again(self._files.text(each.group), _group_of(each))
         needed = {login for each in wanted for login in each.logins}
         for login in sorted(login for login in needed if names.link_group(login) in members):
             text = self._files.text(names.link_group(login))
@@ -140,7 +140,7 @@ class GroupsShell:
         """
         return self.supervisor.processes()
 
-    def _take(self, step: Step) -> None:
+    def _take(self, step: Step, wanted: Sequence[WantedSession] = ()) -> None:
         match step:
             case AddLink(login):
                 if self._files.read(names.link_group(login)) is None:
@@ -150,7 +150,7 @@ class GroupsShell:
                 link = names.link(login)
                 self.supervisor.start(link.group, link.program)
             case AddSession(session):
-                self._files.write(session_group(session))
+                self._files.write(next(_group_of(each) for each in wanted if each.session == session))
                 self.supervisor.add_group(names.session_group(session))
             case StopGroup(group):
                 self.supervisor.stop_group(group)
@@ -159,6 +159,10 @@ class GroupsShell:
                 self.supervisor.remove_group(group)
             case RemoveFile(group):
                 self._files.remove(group)
+
+
+def _group_of(wanted: WantedSession) -> GroupSpec:
+    return session_group(wanted.session, wanted.login, wanted.account)
 
 
 def _as_it_runs(login: str, members: Sequence[Program]) -> GroupSpec:
