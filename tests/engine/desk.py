@@ -292,6 +292,7 @@ class Desk:
                 externals=external,
                 latched=latch.reason if latch and latch.by == EXTERNAL else "",
                 losses=self._known_losses(),
+                is_adopted=bool(external) and self._known_position() is not None,
             )
         )
         for kind in StreamKind:

@@ -14,6 +14,7 @@ from rich.console import Console
 from tradeproc.cli import reader, reporting
 from tradeproc.cli.commands import (
     acknowledge,
+    adopting,
     desks,
     localbroker,
     login,
@@ -33,7 +34,20 @@ from tradeproc.home import find_home
 
 # a program that reads a pipe gets everything: nothing is cut, wrapped or left out
 _PIPE_WIDTH = 10_000
-_MODULES = (desks, upgrade, sessions, trading, watching, records, rolling, acknowledge, login, localbroker, tape)
+_MODULES = (
+    desks,
+    upgrade,
+    sessions,
+    trading,
+    watching,
+    records,
+    rolling,
+    acknowledge,
+    adopting,
+    login,
+    localbroker,
+    tape,
+)
 
 
 def make_parser() -> argparse.ArgumentParser:

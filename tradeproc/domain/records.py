@@ -83,8 +83,8 @@ def _read(hint: Any, value: object, section: str, name: str) -> Any:
         return read_record(typing.cast("type[Any]", hint), value, f"{section}.{name}" if section else name)
     if origin is typing.Literal and value in typing.get_args(hint):
         return value
-    if isinstance(hint, type) and issubclass(hint, Enum) and value in [member.value for member in hint]:
-        return hint(value)
+    if isinstance(hint, type) and issubclass(hint, Enum) and (member := _member(hint, value)) is not None:
+        return member
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(_read(typing.get_args(hint)[0], item, section, name) for item in value)
     if origin in (dict, Mapping) and isinstance(value, Mapping):
@@ -93,6 +93,14 @@ def _read(hint: Any, value: object, section: str, name: str) -> Any:
     if _is_plain(hint, value):
         return float(typing.cast(float, value)) if hint is float else value
     raise BadRecord(section, f"{name}: expected {_described(hint)}, found {_shown(value)}")
+
+
+def _member(kind: type[Enum], value: object) -> Enum | None:
+    """Return the member that a value names, also by a word of earlier versions; None when it names none."""
+    try:
+        return kind(value)
+    except ValueError:
+        return None
 
 
 def _check_storable(value: object, section: str, name: str) -> None:

@@ -40,10 +40,17 @@ class StopPolicy(StrEnum):
 class ExternalPolicy(StrEnum):
     """What to do when somebody else changed the position or an order of a session, or cancelled a protecting stop."""
 
-    REDUCE = "reduce"
-    """Exits only, until a person resumes the session with a reason."""
+    PAUSE = "pause"
+    """Exits only, until a person resumes the session with a reason; earlier versions called it `reduce`."""
     IGNORE = "ignore"
     """Book it and go on."""
+    ADOPT = "adopt"
+    """Book it, go on, and place the stop of a position that has none."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "ExternalPolicy | None":
+        """Read the word of earlier versions."""
+        return cls.PAUSE if value == "reduce" else None
 
 
 class InertStopPolicy(StrEnum):
@@ -114,9 +121,10 @@ class SessionLimits:
         return not (self.max_daily_loss is None and self.max_drawdown is None and self.max_losses_in_row is None)
 
 
-# fields that programs of earlier versions do not know, with their defaults
+# fields that programs of earlier versions do not know, or not with these words, with their defaults
 _NEWER: Mapping[str, object] = {
     "data_login": "",
+    "external_policy": "pause",
     "inert_stop_policy": "alarm",
     "inert_stop_ticks": 2,
     "inert_stop_seconds": 3,
@@ -135,6 +143,7 @@ class SessionSpec:
     `market_hours` names an exchange calendar; empty means the instrument's own. `schedule` says when it runs while it
     is started; None means always. A stop does nothing when the market has traded through it by `inert_stop_ticks` for
     `inert_stop_seconds`. `roll` says how the session leaves its contract before that ends.
+    `adopt_stop_ticks` is how far from the last price the stop of an adopted position is placed.
     """
 
     name: str
@@ -149,7 +158,7 @@ class SessionSpec:
     arguments: Mapping[str, Argument] = field(default_factory=dict)
     warmup: int | None = None
     stop_policy: StopPolicy = StopPolicy.ALARM
-    external_policy: ExternalPolicy = ExternalPolicy.REDUCE
+    external_policy: ExternalPolicy = ExternalPolicy.PAUSE
     market_hours: str = ""
     notes: str = ""
     schedule: Schedule | None = None
@@ -158,6 +167,7 @@ class SessionSpec:
     inert_stop_ticks: int = 2
     inert_stop_seconds: int = 3
     roll: RollPolicy = RollPolicy()
+    adopt_stop_ticks: Ticks | None = None
 
     def __post_init__(self) -> None:
         """Check all fields, as far as they can be checked without configuration, database or broker.
@@ -176,6 +186,10 @@ class SessionSpec:
         _check_range("quantity", self.quantity, 1, self.limits.max_order)
         _check_range("inert_stop_ticks", self.inert_stop_ticks, 1, 1000)
         _check_range("inert_stop_seconds", self.inert_stop_seconds, 1, 600)
+        if self.adopt_stop_ticks is not None:
+            _check_range("adopt_stop_ticks", self.adopt_stop_ticks, 1, 100_000)
+            if self.external_policy is not ExternalPolicy.ADOPT:
+                raise BadValue("adopt_stop_ticks", 'belongs to external_policy = "adopt"')
         if self.warmup is not None:
             _check_range("warmup", self.warmup, 0, LONGEST_WARMUP)
         known = sorted({product.market_hours for product in INSTRUMENTS.values()})

@@ -19,6 +19,7 @@ event; market time comes with the candles. Equal states and events give equal ef
                       amended_orders.py orders whose prices or quantity somebody changed
     inert_stops.py    orders that the market trades through and the broker does not execute; traded_through.py
                       which those are
+    adoption.py       such a position taken into the session; adopt_command.py by a person, with a stop
     unpriced.py       fills that are told without a price
     protection.py     every open contract has a working stop; oversized.py nothing could close more than is held
     closing.py        how a position is closed; early_close.py when the market turns out to be closed

@@ -23,6 +23,8 @@ class AlarmName(StrEnum):
 
     Cleared when a person resumes.
     """
+    EXTERNAL_ADOPTED = "external_adopted"
+    """The same, taken over into the session; cleared when stops cover the position, or it is gone."""
     LOSS_LIMIT_REACHED = "loss_limit_reached"
     """The session lost as much as one of its limits allows: exits only. Cleared when a person resumes."""
     PROFIT_UNKNOWN = "profit_unknown"

@@ -4,9 +4,10 @@ from dataclasses import replace
 from typing import assert_never
 
 from tradeproc.domain.orders import OrderSource
-from tradeproc.engine import closing, loss_marks, rolls, sending, strategy
+from tradeproc.engine import adopt_command, closing, loss_marks, rolls, sending, strategy
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import (
+    AdoptCommanded,
     FlattenCommanded,
     LeaseChanged,
     ReconcileCommanded,
@@ -17,7 +18,7 @@ from tradeproc.engine.events import (
 from tradeproc.engine.turn import Turn
 from tradeproc.protocol import scopes
 
-Command = TradingStateSet | FlattenCommanded | ReconcileCommanded | StopCommanded | LeaseChanged
+Command = TradingStateSet | FlattenCommanded | AdoptCommanded | ReconcileCommanded | StopCommanded | LeaseChanged
 
 
 def obey(turn: Turn, command: Command) -> None:
@@ -28,6 +29,8 @@ def obey(turn: Turn, command: Command) -> None:
         case FlattenCommanded(by, reason):
             rolls.flattened(turn, f"flatten by {by}")
             closing.begin(turn, OrderSource.OPERATOR, f"flatten by {by}: {reason}" if reason else f"flatten by {by}")
+        case AdoptCommanded():
+            adopt_command.commanded(turn, command)
         case ReconcileCommanded(by):
             turn.state.engine.contradictions.clear()
             turn.clear(AlarmName.ILLEGAL_TRANSITION)

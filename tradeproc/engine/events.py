@@ -15,7 +15,7 @@ from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order
 from tradeproc.domain.portfolio import HeatTerms
 from tradeproc.domain.roll_steps import Roll
-from tradeproc.domain.units import Nanos
+from tradeproc.domain.units import Nanos, Price
 from tradeproc.engine.loss_watch import KnownLosses
 from tradeproc.engine.roll_events import OldPositionAnswered as OldPositionAnswered
 from tradeproc.engine.roll_events import RollCommanded as RollCommanded
@@ -66,8 +66,8 @@ class Started:
     earlier life switched the strategy off, if no person has resumed it since. `saved_at` is when the position was
     saved, `externals` are the newest rows booked for changes by no order of ours, and `latched` is why the engine has
     latched the session for one, empty when it has not or a person has resumed it. `losses` are what loss limits
-    count, `roll` is the session's roll that is not over. All are our copy; the broker is asked at once, and until it
-    has answered for both no strategy runs.
+    count, `is_adopted` says that an EXTERNAL row is part of the position, `roll` is the session's roll that is not
+    over. All are our copy; the broker is asked at once, and until it has answered for both no strategy runs.
     """
 
     orders: tuple[Order, ...] = ()
@@ -80,6 +80,7 @@ class Started:
     latched: str = ""
     losses: KnownLosses = KnownLosses()
     roll: Roll | None = None
+    is_adopted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +322,15 @@ class FlattenCommanded:
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptCommanded:
+    """Protect the contracts that no stop of ours covers by one at this price."""
+
+    by: str
+    stop: Price
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ReconcileCommanded:
     """Ask the broker now, for orders and position."""
 
@@ -363,6 +373,7 @@ Event = (
     | PositionAnswered
     | TradingStateSet
     | FlattenCommanded
+    | AdoptCommanded
     | ReconcileCommanded
     | StopCommanded
     | RollPlanned

@@ -12,7 +12,7 @@ The reverse is watched as well: exits, stops and targets that still work 2 s aft
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderType, Side
 from tradeproc.domain.session import StopPolicy
 from tradeproc.domain.units import SECOND, Ticks
-from tradeproc.engine import closing, sending
+from tradeproc.engine import adoption, closing, sending
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.limits import Exit, exit_of
 from tradeproc.engine.state import State
@@ -83,9 +83,14 @@ def _cancel_orphans(turn: Turn) -> None:
 def _act(turn: Turn, policy: StopPolicy, bare: int) -> None:
     engine = turn.state.engine
     is_coming = any(_is_coming(turn.state, order) for order in _stops(turn.state, engine.holding.quantity))
-    if policy is StopPolicy.ALARM or is_coming or turn.now - engine.protected_at < _ACT_AGAIN:
+    is_adopted = adoption.is_in_charge(turn.state)
+    has_nothing_to_do = policy is StopPolicy.ALARM and not is_adopted
+    if has_nothing_to_do or is_coming or turn.now - engine.protected_at < _ACT_AGAIN:
         return
     engine.protected_at = turn.now
+    if is_adopted:
+        adoption.protect(turn, bare)
+        return
     stop = _last_stop(turn.state) if policy is StopPolicy.REPLACE else None
     if stop is None or _is_through(turn.state, stop):
         closing.begin(turn, OrderSource.TRADER, "the position has no stop")

@@ -80,6 +80,7 @@ def started(turn: Turn, event: Started) -> None:
     state.broker.agreed_at = event.saved_at
     for fill in event.externals:
         external.remember(turn, fill)
+    state.engine.is_adopted = event.is_adopted
     if event.latched:
         turn.changed_by_others(event.latched)
     loss_marks.begin(turn, event.losses)

@@ -1,6 +1,6 @@
 """What a trader that begins anew knows: rows of the database into the first event of its life."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tradeproc.domain.book import Fill, FillKind, Position
@@ -58,6 +58,7 @@ def remembered(session: int, spec: SessionSpec, rows: KnownRows, switch_off: Col
         strategy_off=_latched_by(switch_off, rows.latches, session),
         latched=_latched_by((EXTERNAL,), rows.latches, session),
         roll=next((each for each in reversed(rows.rolls) if not each.step.is_over), None),
+        is_adopted=_is_adopted(held),
     )
 
 
@@ -66,6 +67,15 @@ def _position(spec: SessionSpec, fills: Sequence[Fill]) -> Position:
     for fill in fills:
         holding = after_fill(holding, fill)
     return Position(spec.account, spec.contract, holding.quantity, holding.average)
+
+
+def _is_adopted(fills: Iterable[Fill]) -> bool:
+    """Tell whether a change by no order of ours is part of the position that the fills make."""
+    held, is_adopted = 0, False
+    for fill in fills:
+        held += fill.quantity * fill.side.sign
+        is_adopted = held != 0 and (is_adopted or fill.kind is FillKind.EXTERNAL)
+    return is_adopted
 
 
 def _latched_by(rules: Collection[str], latches: Sequence[KeepLatch], session: int) -> str:

@@ -184,7 +184,8 @@ class EngineOwned:
     `heat` is what the portfolio server was asked. `tickets` are entries that wait for their row. `cancels_wanted` are
     orders to cancel as soon as their broker id is known. `trimmed` are orders that were to be cut, their quantity
     then and since when. `is_first_start` until the position of a session that never had one is confirmed.
-    `contradictions` are illegal facts already told, by order and event.
+    `contradictions` are illegal facts already told, by order and event. `is_adopted` while an EXTERNAL row is part of
+    the position.
     """
 
     orders: dict[str, Order] = field(default_factory=dict)
@@ -209,6 +210,7 @@ class EngineOwned:
     last_fill_at: Nanos = Nanos(0)
     is_first_start: bool = False
     traded_through: TradedThrough = field(default_factory=TradedThrough)
+    is_adopted: bool = False
     losses: LossWatch = field(default_factory=LossWatch)
     heat: HeatBook = field(default_factory=HeatBook)
     roll: RollDesk = field(default_factory=RollDesk)

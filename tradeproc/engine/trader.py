@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from tradeproc.domain.units import Nanos
 from tradeproc.engine import (
+    adopt_command,
     broker_events,
     closing,
     commands,
@@ -158,6 +159,7 @@ def _time_passed(turn: Turn) -> None:
     positions.on_time(turn)
     inert_stops.on_time(turn)
     protection.on_time(turn)
+    adopt_command.on_time(turn)
     oversized.on_time(turn)
     early_close.on_time(turn)
     closing.on_time(turn)

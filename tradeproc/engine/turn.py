@@ -109,6 +109,8 @@ class Turn:
         engine = self.state.engine
         self._fills.append(fill)
         engine.holding = after_fill(engine.holding, fill)
+        is_ours = fill.kind is not FillKind.EXTERNAL and not engine.is_adopted
+        engine.is_adopted = engine.holding.quantity != 0 and not is_ours
         engine.losses.tally = counted(engine.losses.tally, fill)
         engine.last_fill_at = self.now
         if fill.kind is not FillKind.OWN:
@@ -138,11 +140,16 @@ class Turn:
     def changed_by_others(self, detail: str) -> None:
         """Close entries and tell people, where the session's policy says so, after a change by no order of ours."""
         setup = self.state.setup
-        if setup.spec.external_policy is not ExternalPolicy.REDUCE:
-            return
-        self.latch(EXTERNAL, detail)
-        remedy = f"scripts/tradectl resume --session {setup.session} --reason WHY opens it again"
-        self.alarm(AlarmName.EXTERNAL_CHANGE, f"{detail}; entries are closed; {remedy}")
+        match setup.spec.external_policy:
+            case ExternalPolicy.PAUSE:
+                self.latch(EXTERNAL, detail)
+                remedy = f"scripts/tradectl resume --session {setup.session} --reason WHY opens it again"
+                self.alarm(AlarmName.EXTERNAL_CHANGE, f"{detail}; entries are closed; {remedy}")
+            case ExternalPolicy.ADOPT:
+                remedy = f"scripts/tradectl adopt {setup.session} --stop PRICE --reason WHY places a stop"
+                self.alarm(AlarmName.EXTERNAL_ADOPTED, f"{detail}; taken into the session; {remedy}")
+            case ExternalPolicy.IGNORE:
+                pass
 
     def keep_roll(self, roll: Roll) -> None:
         """Take over a roll's step, to be written down before anything else of this turn."""

@@ -199,6 +199,21 @@ class StopTrading(Command):
     flatten: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptPosition(Command):
+    """Protect the contracts that no stop of ours covers by one at this price, in points."""
+
+    stop: Price
+
+
+@dataclass(frozen=True, slots=True)
+class PositionAdopted:
+    """The position, signed, and its stop orders that are open or on their way."""
+
+    position: Contracts
+    stops: tuple[OrderBody, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class RollSession(Command):
     """Roll into a contract, empty for the one of the rule."""
@@ -239,6 +254,7 @@ HALT: Method[Switch, TradingStateNow] = Method("halt", Switch, TradingStateNow, 
 REDUCE: Method[Switch, TradingStateNow] = Method("reduce", Switch, TradingStateNow, _TRADER)
 RESUME: Method[Switch, TradingStateNow] = Method("resume", Switch, TradingStateNow, _TRADER)
 FLATTEN: Method[Switch, TradingStateNow] = Method("flatten", Switch, TradingStateNow, _TRADER)
+ADOPT: Method[AdoptPosition, PositionAdopted] = Method("adopt", AdoptPosition, PositionAdopted, _TRADER)
 RECONCILE: Method[Command, TradingStateNow] = Method("reconcile", Command, TradingStateNow, _TRADER)
 ROLL: Method[RollSession, RollAsked] = Method("roll", RollSession, RollAsked, _TRADER)
 STOP: Method[StopTrading, TradingStateNow] = Method("stop", StopTrading, TradingStateNow, _TRADER)

@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.engine.desk import Plan
 from tests.procs.stage import Stage
 from tests.procs.trading_desk import TradingDesk
+from tradeproc.bus.requests import RequestRefused
 from tradeproc.domain.book import FillKind
 from tradeproc.domain.orders import OrderType, Side
-from tradeproc.domain.units import Contracts
+from tradeproc.domain.session import ExternalPolicy
+from tradeproc.domain.units import Contracts, Ticks
 from tradeproc.procs.trader.timing import TraderTiming
 from tradeproc.store import round_trips
 from tradeproc.strategies.contract import Decision, SubmitBracket, SubmitOrder
@@ -27,8 +30,8 @@ Make = Callable[..., TradingDesk]
 def make(on_stage: Stage, book_url: str, tmp_path: Path) -> Iterator[Make]:
     made: list[TradingDesk] = []
 
-    def desk(*plans: Plan | Decision, timing: TraderTiming = QUICK) -> TradingDesk:
-        made.append(TradingDesk(on_stage, book_url, tmp_path, *plans, timing=timing))
+    def desk(*plans: Plan | Decision, timing: TraderTiming = QUICK, **changes: Any) -> TradingDesk:
+        made.append(TradingDesk(on_stage, book_url, tmp_path, *plans, timing=timing, **changes))
         return made[-1]
 
     yield desk
@@ -118,3 +121,37 @@ def test_a_stop_cancelled_by_hand_leaves_a_row_and_the_latch(make: Make) -> None
     wait_until("it is latched", lambda: latch(desk) == ("reducing", "external_policy"), 30)
     wait_until("the row", lambda: desk.store.divergences(desk.session))
     assert [row.divergence.brokers for row in desk.store.divergences(desk.session)] == ["cancelled filled 0"]
+
+
+def stops(desk: TradingDesk) -> list[tuple[str, int, str]]:
+    return [(each["role"], each["quantity"], each["stop_price"]) for each in desk.state()["orders"]]
+
+
+def test_a_lot_bought_by_hand_is_adopted_with_its_stop_and_the_session_goes_on(make: Make) -> None:
+    desk = make(external_policy=ExternalPolicy.ADOPT, adopt_stop_ticks=Ticks(40)).ready()
+    desk.bar()
+
+    by_hand(desk, 2, "4800.00")
+
+    wait_until("it has its stop", lambda: stops(desk) == [("stop_loss", 2, "4790")], 60)
+    assert desk.state()["position"] == 2
+    assert latch(desk)[0] == "active"
+    (order,) = desk.store.open_orders(desk.session)
+    assert desk.store.order_events(order.id)[0].details["reason"] == "stop of an adopted position"
+
+
+def test_a_person_adopts_a_lot_with_a_stop_and_entries_stay_closed_until_they_resume(make: Make) -> None:
+    desk = make().ready()
+    desk.bar()
+    by_hand(desk, 2, "4800.00")
+    wait_until("it is paused", lambda: latch(desk) == ("reducing", "external_policy"), 60)
+
+    with pytest.raises(RequestRefused, match="would fill at once"):
+        desk.stage.ask(desk.me, "adopt", by="anna", reason="mine", stop="4801")
+    told = desk.stage.ask(desk.me, "adopt", by="anna", reason="mine", stop="4795.25")
+
+    assert (told["position"], [order["stop_price"] for order in told["stops"]]) == (2, ["4795.25"])
+    wait_until("it works", lambda: stops(desk) == [("stop_loss", 2, "4795.25")], 30)
+    with pytest.raises(RequestRefused, match="cover the whole position"):
+        desk.stage.ask(desk.me, "adopt", by="anna", reason="mine", stop="4795.25")
+    assert latch(desk) == ("reducing", "external_policy")

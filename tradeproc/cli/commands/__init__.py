@@ -5,7 +5,7 @@
     trading.py        halt, resume, reduce, flatten
     rolling.py        out of one contract and into the next
     records.py        what the database knows; watching.py what the processes say
-    acknowledge.py    what a person has seen of divergences and alarms
+    acknowledge.py    what a person has seen of divergences and alarms; adopting.py a position taken into its session
     login.py          log in at a broker; localbroker.py control the local broker,
                       rewinding.py begin its tape again
     tape.py           what is understood of a tape's file

@@ -39,7 +39,7 @@ def acknowledge(desk: Desk, arguments: Namespace) -> Outcome:
     if not arguments.reason.strip():
         raise WrongUsage("--reason: say in a few words why that is well")
     session = None if arguments.session is None else lookup.find(desk, arguments.session).row.id
-    wish = Acknowledge(arguments.by or _user(), arguments.reason, session, arguments.host, arguments.what)
+    wish = Acknowledge(arguments.by or user(), arguments.reason, session, arguments.host, arguments.what)
     told = desk.ask(KEEPER, ACKNOWLEDGE, wish)
     lines = [*map(_divergence, told.divergences), *map(_alarm, told.alarms)]
     if not lines and arguments.what not in ("", "divergences", "alarms"):
@@ -48,7 +48,8 @@ def acknowledge(desk: Desk, arguments: Namespace) -> Outcome:
     return Outcome(ACKNOWLEDGE.answer_codec.plain(told), Text("\n  ".join([first, *lines])))
 
 
-def _user() -> str:
+def user() -> str:
+    """Return who types, for the history."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):

@@ -3,18 +3,22 @@
 from dataclasses import replace
 
 from tradeproc.domain.instruments import Contract, check_listed
+from tradeproc.domain.orders import OrderRole
 from tradeproc.domain.roll_rules import NoRoll, check_roll
-from tradeproc.engine import events, rolls
+from tradeproc.engine import adopt_command, events, rolls
 from tradeproc.engine.events import TradingState
+from tradeproc.errors import Refusal
 from tradeproc.procs.trader.summary import position_of
 from tradeproc.procs.trader.trading import Trader
 from tradeproc.protocol import scopes
 from tradeproc.protocol import trader_messages as said
 from tradeproc.protocol.feed_messages import CandleBody, Candles
 from tradeproc.protocol.trader_messages import (
+    AdoptPosition,
     Command,
     Fills,
     Orders,
+    PositionAdopted,
     Positions,
     Switch,
     TradingStateNow,
@@ -38,6 +42,7 @@ def register(trader: Trader) -> None:
     node.handle(said.REDUCE, lambda wanted: _set(trader, TradingState.REDUCING, wanted))
     node.handle(said.RESUME, lambda wanted: _set(trader, TradingState.ACTIVE, wanted))
     node.handle(said.FLATTEN, lambda wanted: _tell(trader, events.FlattenCommanded(_by(wanted), wanted.reason)))
+    node.handle(said.ADOPT, lambda wanted: _adopt(trader, wanted))
     node.handle(said.RECONCILE, lambda wanted: _tell(trader, events.ReconcileCommanded(_by(wanted))))
     node.handle(said.ROLL, lambda wanted: _roll(trader, wanted))
     node.handle(said.STOP, lambda wanted: _tell(trader, events.StopCommanded(_by(wanted), wanted.flatten)))
@@ -55,6 +60,19 @@ def _set(trader: Trader, state: TradingState, wanted: Switch) -> TradingStateNow
         return TradingStateNow(trader.state.engine.trading.value, is_concerned=False)
     trader.latch(scope, state, _by(wanted), wanted.reason)
     return TradingStateNow(trader.state.engine.trading.value)
+
+
+class NotAdopted(Refusal):
+    """A stop that a person wants and that cannot be placed; answered as refused, in one line."""
+
+
+def _adopt(trader: Trader, wanted: AdoptPosition) -> PositionAdopted:
+    if why := adopt_command.refusal(trader.state, wanted.stop):
+        raise NotAdopted(why)
+    trader.tell(events.AdoptCommanded(_by(wanted), wanted.stop, wanted.reason))
+    engine = trader.state.engine
+    stops = [order for order in engine.open_orders if order.role is OrderRole.STOP_LOSS]
+    return PositionAdopted(engine.holding.quantity, order_bodies(stops))
 
 
 def _tell(trader: Trader, event: events.Event) -> TradingStateNow:
