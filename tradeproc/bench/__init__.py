@@ -9,6 +9,7 @@
     hot_path.py      candle to order; every_bar.py is the strategy, sink.py where orders arrive, baseline.py bare hops
     recovery.py      kill -9 until trading again, against bare.py; in_and_out.py is the strategy, wellness.py the end
     detection.py     how long it takes to notice a hang or a silent stream
+    stops.py         how long a broker can lie about stops; long_only.py is the strategy
 
 No trading process imports this package; polars and pandas are imported only here. Start reading at __main__.py.
 """

@@ -15,6 +15,7 @@ from tradeproc.bench.candles import measure_candles
 from tradeproc.bench.engine import measure_engine
 from tradeproc.bench.figures import Measured
 from tradeproc.bench.recovery import measure_recovery
+from tradeproc.bench.stops import measure_stops
 from tradeproc.bench.whole_desk import measure_desk
 from tradeproc.cli import reader
 from tradeproc.desk.exit_status import ExitStatus, one_line
@@ -28,6 +29,7 @@ MEASUREMENTS: dict[str, Callable[[], Sequence[Measured]]] = {
     "engine": lambda: [measure_engine()],
     "desk": measure_desk,
     "recovery": measure_recovery,
+    "stops": measure_stops,
 }
 
 
