@@ -14,8 +14,6 @@ from tradeproc.testing.desk import wait_for
 
 pytestmark = pytest.mark.drill
 
-RESUME = {"login": "paper", "by": "drill", "reason": "over"}
-
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
@@ -87,7 +85,7 @@ def test_a_stop_that_does_nothing_is_found_in_time_and_halts_every_session_of_th
         (latch,) = desk.rows("select state, by from latches where scope = 'login:paper'")
         assert (latch["state"], latch["by"]) == ("halted", "inert_stop_watch")
         desk.broker.clear_faults()
-        desk.ask("core.keeper", "resume_login", RESUME, 10.0)
+        wait_for("the login is resumed", lambda: stops.resume(desk))
 
     assert min(found) <= stops.GOAL_INERT
     assert not desk.rows("select * from alarms where session = %s and name = 'stop_inert'", replacing.session)

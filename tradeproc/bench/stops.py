@@ -10,10 +10,15 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, TypeVar
 
+from tradeproc.bench.desk import LOGIN
 from tradeproc.bench.figures import BenchFailed, Measured, Row
+from tradeproc.bus.addresses import Directory
+from tradeproc.bus.client import Client
 from tradeproc.domain.orders import OrderRole
 from tradeproc.errors import TradeprocError
 from tradeproc.protocol import names
+from tradeproc.protocol.switch_messages import LOGIN_SWITCHES, SwitchThrown, ThrowLoginSwitch
+from tradeproc.protocol.trader_messages import FLATTEN, Switch
 from tradeproc.store import Store
 from tradeproc.testing.candles import Trade, write_tape
 from tradeproc.testing.desk import ACCOUNTS, TapeDesk, wait_for
@@ -52,8 +57,7 @@ class Victim:
         found = self.exposed("inert_stop")
         self.desk.broker.clear_faults("inert_stop")
         self._wait("the stop executes after all", lambda: self._state()["position"] == 0)
-        resume = {"login": "paper", "by": "bench", "reason": "measured"}
-        self._wait("the login is resumed", lambda: self.desk.ask(names.KEEPER, "resume_login", resume, 10.0))
+        self._wait("the login is resumed", lambda: resume(self.desk))
         return found
 
     def naked(self, way: str) -> float:
@@ -74,7 +78,8 @@ class Victim:
     def flatten(self) -> None:
         """Close its position once; it enters again with the next candle."""
         exits = self.exits()
-        self.desk.ask(names.trader(self.session), "flatten", {"by": "bench"}, 10.0)
+        with Client(Directory(self.desk.home.sockets)) as client:
+            client.call(names.trader(self.session), FLATTEN, Switch("bench"), 10.0)
         self._wait("it is flat", lambda: self._state()["position"] == 0 or self.exits() > exits)
 
     def exits(self) -> int:
@@ -125,6 +130,13 @@ def begin(desk: TapeDesk, number: int, stop_ticks: int, **changes: Any) -> Victi
     usual = {"name": f"stops-{number}", "external_policy": "ignore"}
     session = desk.begin(STRATEGY, account, {**usual, **changes}, stop_ticks=stop_ticks)
     return Victim(desk, session, account)
+
+
+def resume(desk: TapeDesk) -> SwitchThrown:
+    """Open the login again after one of its stops did nothing."""
+    thrown = ThrowLoginSwitch(LOGIN, "bench", "it was made to fail")
+    with Client(Directory(desk.home.sockets)) as client:
+        return client.call(names.KEEPER, LOGIN_SWITCHES["resume"], thrown, 10.0)
 
 
 def measure_stops(tries: int = TRIES) -> list[Measured]:
