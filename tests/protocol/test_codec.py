@@ -123,7 +123,7 @@ def test_a_value_of_others_parts_is_written_in_its_plain_form_and_read_as_the_sa
         "contract": "ESH24",
         "listed": [
             {"account": "A", "contract": "ESH24", "quantity": -1, "average": "4750.25"},
-            {"broker_id": "", "account": "A", "contract": "ESH24", "unreadable": "torn"},
+            {"broker_id": "", "account": "A", "contract": "ESH24", "unreadable": "torn", "is_unlisted": False},
         ],
     }
     assert EXACT.read(sent(EXACT, value)) == value

@@ -17,7 +17,7 @@ GONE_ON_FROM = {
     "BadConfig procs/market_hours_file.py": "the file changed while we run: the hours before stay in force",
     "Halt procs/tokens/supply.py": "a refresh token that is lost or dead is replaced by the next one, or by a person",
     "Halt procs/feeds/feed.py": "it ends the reader's thread; the loop's thread raises StreamIsOver",
-    "Halt procs/link/main.py": "it is raised again on the loop's thread",
+    "Halt procs/link/asking.py": "it is raised again on the loop's thread",
 }
 
 

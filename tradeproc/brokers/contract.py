@@ -222,6 +222,37 @@ class DataSource(KnowsContracts, Protocol):
         """Close connections; idempotent."""
 
 
+class QuestionKind(StrEnum):
+    """The questions about an account that are asked again and again."""
+
+    ORDERS = "orders"
+    POSITIONS = "positions"
+    BALANCES = "balances"
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How many requests of a kind the broker answers in any period of so many seconds."""
+
+    questions: int
+    seconds: float
+
+
+@runtime_checkable
+class KnowsQuotas(Protocol):
+    """What a broker allows and what was used of it, from which a link knows how often it may ask.
+
+    An account manager may have these methods. Without them a usual quota is kept, and each question counts as one
+    request.
+    """
+
+    def quota(self, kind: QuestionKind) -> Quota:
+        """Return the quota of a kind; a constant."""
+
+    def requests_made(self, kind: QuestionKind) -> int:
+        """Return how many requests of a kind were made since the account manager was made."""
+
+
 class AccountManager(Protocol):
     """Orders and accounts of one login; thread-safe; keeps no state that a restart would lose."""
 
@@ -258,7 +289,10 @@ class AccountManager(Protocol):
         """Return the position; quantity 0 only when the broker confirmed that there is none."""
 
     def positions(self, account: str) -> Answer[Sequence[ListedPosition]]:
-        """Return all open futures positions of the account."""
+        """Return all open futures positions of the account, one for each contract.
+
+        The list is complete, else the answer is unknown: a contract that is not in it is confirmed to be flat.
+        """
 
     def clock_skew(self) -> float | None:
         """Return the broker's clock minus ours in seconds, from the newest answer's Date header; None before one."""

@@ -12,7 +12,7 @@ from tradeproc.domain.instruments import Contract
 from tradeproc.errors import Outage, Refusal
 from tradeproc.protocol import link_messages, names
 from tradeproc.protocol.book_messages import POSITIONS, ListRows, PositionShown
-from tradeproc.protocol.link_messages import OfAccount
+from tradeproc.protocol.link_messages import AccountQuestion
 from tradeproc.protocol.names import KEEPER
 
 BROKER, DATABASE, TRADER = "broker", "database", "trader"
@@ -100,7 +100,7 @@ def _at_broker(desk: Desk, login: str, account: str) -> list[Position] | None:
     if not desk.is_alive(link):
         return None
     try:
-        answer = desk.client.call(link, link_messages.POSITIONS, OfAccount(account=account), _LINK_SECONDS)
+        answer = desk.client.call(link, link_messages.POSITIONS, AccountQuestion(account=account), _LINK_SECONDS)
     except (Outage, Refusal):
         return None
     if not isinstance(answer, Known):

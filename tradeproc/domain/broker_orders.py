@@ -4,13 +4,14 @@ The broker's adapter has normalised them: prices are Decimal points on the excha
 canonical codes, states are ours. `brokers/contract.py` says where they are used.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Position
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side, TimeInForce
-from tradeproc.domain.units import Filled, Money, Nanos, Price, Quantity
+from tradeproc.domain.units import Contracts, Filled, Money, Nanos, Price, Quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +101,30 @@ class UnreadableRecord:
     """An order or position that the broker reported and that cannot be read; it must not be taken for absent.
 
     `broker_id` (of an order) and `contract` are empty if they could not be read either; `reason` is for people.
+    `is_unlisted` if the broker's list lacks the order, which was asked for by its id without success.
     """
 
     broker_id: str
     account: str
     contract: str
     reason: str
+    is_unlisted: bool = False
 
 
 ListedOrder = BrokerOrder | UnreadableRecord
 ListedPosition = Position | UnreadableRecord
+
+
+def position_among(listed: Sequence[ListedPosition], account: str, contract: Contract) -> Answer[Position]:
+    """Return the position in a contract from a complete list of an account: flat if the list does not hold it.
+
+    A record that cannot be read and may be of the contract makes it unknown.
+    """
+    unread = [each for each in listed if isinstance(each, UnreadableRecord) and each.contract in ("", contract.code)]
+    if unread:
+        return Unknown("; ".join(each.reason for each in unread))
+    held = [each for each in listed if isinstance(each, Position) and each.contract == contract.code]
+    return Known(held[0] if held else Position(account, contract.code, Contracts(0), None))
 
 
 @dataclass(frozen=True, slots=True)

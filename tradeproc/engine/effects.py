@@ -93,19 +93,24 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class AskOrders:
-    """Ask the broker for all orders of the account, and for those of `ids` by their ids if the list lacks them."""
+    """Ask the broker for all orders of the account, and for those of `ids` by their ids if the list lacks them.
+
+    A routine question may wait a few seconds, so that sessions of one account share an answer.
+    """
 
     number: int
     reason: str
     ids: tuple[str, ...] = ()
+    is_routine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AskPosition:
-    """Ask the broker for the position in the session's contract."""
+    """Ask the broker for the position in the session's contract; a routine question may wait as that for orders."""
 
     number: int
     reason: str
+    is_routine: bool = False
 
 
 @dataclass(frozen=True, slots=True)

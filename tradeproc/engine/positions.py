@@ -83,7 +83,7 @@ def on_time(turn: Turn) -> None:
     elif question.again and question.is_due(turn.now, _ASK_AFTER):
         turn.ask_position(question.again)
     elif question.is_due(turn.now, POSITION_EVERY if broker.has_position else 2 * SECOND):
-        turn.ask_position("every 30 s" if broker.has_position else "start")
+        turn.ask_position("every 30 s" if broker.has_position else "start", is_routine=broker.has_position)
     confirmed_at = question.known_at or turn.state.started_at
     if turn.now - confirmed_at >= UNCONFIRMED_AFTER:
         turn.alarm(AlarmName.POSITION_UNCONFIRMED, "the broker has not told the position for two minutes")

@@ -49,6 +49,7 @@ _DOUBT_AFTER = 5 * SECOND
 _MISSING_AFTER = 10 * SECOND
 _TWICE_AFTER = 2 * SECOND
 _DISPUTED_AFTER = 60 * SECOND
+_ROUTINE = "every 5 minutes"
 _ASKING = OrderSource.RECONCILIATION
 
 
@@ -304,7 +305,7 @@ def on_time(turn: Turn) -> None:
     question = broker.orders
     reason, wait = _most_urgent(turn)
     if question.is_due(turn.now, wait):
-        turn.ask_orders(reason)
+        turn.ask_orders(reason, is_routine=reason == _ROUTINE)
 
 
 def _most_urgent(turn: Turn) -> tuple[str, int]:
@@ -329,7 +330,7 @@ def _most_urgent(turn: Turn) -> tuple[str, int]:
     late = [turn.now - order.changed_at for order in engine.open_orders if expects_news(turn, order)]
     if late:
         return "an order should have moved", 5 * SECOND if min(late) < 60 * SECOND else 30 * SECOND
-    return "every 5 minutes", 300 * SECOND
+    return _ROUTINE, 300 * SECOND
 
 
 def expects_news(turn: Turn, order: Order) -> bool:

@@ -166,7 +166,7 @@ class Turn:
         """Send to the broker, after everything of this turn is written down."""
         self._sent.append(effect)
 
-    def ask_orders(self, reason: str) -> None:
+    def ask_orders(self, reason: str, *, is_routine: bool = False) -> None:
         """Ask the broker for all orders: at once, or after the answer that is under way, once a second at most."""
         if self._may_ask(self.state.broker.orders, reason):
             question, broker = self.state.broker.orders, self.state.broker
@@ -174,12 +174,12 @@ class Turn:
             ids += [held.picture.broker_id for held in broker.unpriced.values()]
             ids += [shrunk.picture.broker_id for shrunk in broker.shrunk.values()]
             question.ids = tuple(dict.fromkeys(ids))
-            self._rest.insert(0, AskOrders(question.number, reason, question.ids))
+            self._rest.insert(0, AskOrders(question.number, reason, question.ids, is_routine))
 
-    def ask_position(self, reason: str) -> None:
+    def ask_position(self, reason: str, *, is_routine: bool = False) -> None:
         """Ask the broker for the position, with the same patience."""
         if self._may_ask(self.state.broker.position, reason):
-            self._rest.insert(0, AskPosition(self.state.broker.position.number, reason))
+            self._rest.insert(0, AskPosition(self.state.broker.position.number, reason, is_routine))
 
     def _may_ask(self, question: Question, reason: str) -> bool:
         if not question.is_due(self.now, SECOND):

@@ -130,15 +130,29 @@ class CancelOrder(Operation):
     broker_id: Text
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountQuestion(OfAccount):
+    """A question whose answer others who ask the same of an account may share.
+
+    It may wait `within` seconds before the broker is asked, so that more can share it. The answer is never older than
+    the question.
+    """
+
+    within: Annotated[float, Meta(ge=0, le=300)] = 0.0
+
+
 @dataclass(frozen=True, slots=True)
-class OrdersQuestion(OfAccount):
-    """All orders that the broker lists; those of `ids` are asked for by id where the list lacks them."""
+class OrdersQuestion(AccountQuestion):
+    """All orders that the broker lists; those of `ids` are asked for by id where the list lacks them.
+
+    The answer may hold orders that others asked for by their ids at the same time.
+    """
 
     ids: Annotated[tuple[Text, ...], Meta(max_length=MOST_IDS)] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class PositionQuestion(OfAccount):
+class PositionQuestion(AccountQuestion):
     """The position in one contract."""
 
     contract: Contract
@@ -181,11 +195,11 @@ SUBMIT: Method[PlaceOrder, Outcome] = Method("submit", PlaceOrder, Outcome, _ACC
 MODIFY: Method[ModifyOrder, Outcome] = Method("modify", ModifyOrder, Outcome, _ACCOUNTS)
 CANCEL: Method[CancelOrder, Outcome] = Method("cancel", CancelOrder, Outcome, _ACCOUNTS)
 ACCOUNTS: Method[OfAccount, Accounts] = Method("accounts", OfAccount, Accounts, _ACCOUNTS)
-BALANCES: Method[OfAccount, Money] = Method("balances", OfAccount, Money, _ACCOUNTS)
+BALANCES: Method[AccountQuestion, Money] = Method("balances", AccountQuestion, Money, _ACCOUNTS)
 ORDERS: Method[OrdersQuestion, OrderList] = Method("orders", OrdersQuestion, OrderList, _ACCOUNTS)
 OPEN_ORDERS: Method[OfAccount, OrderList] = Method("open_orders", OfAccount, OrderList, _ACCOUNTS)
 POSITION: Method[PositionQuestion, OnePosition] = Method("position", PositionQuestion, OnePosition, _ACCOUNTS)
-POSITIONS: Method[OfAccount, PositionList] = Method("positions", OfAccount, PositionList, _ACCOUNTS)
+POSITIONS: Method[AccountQuestion, PositionList] = Method("positions", AccountQuestion, PositionList, _ACCOUNTS)
 CONTRACT_DETAILS: Method[OfContract, Details] = Method("contract_details", OfContract, Details, ("link",))
 FRONT_MONTH: Method[OfRoot, OneContract] = Method("front_month", OfRoot, OneContract, ("link",))
 HISTORY: Method[HistoryQuestion, CandleList] = Method("history", HistoryQuestion, CandleList, ("link",))

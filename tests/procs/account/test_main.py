@@ -32,7 +32,7 @@ from tradeproc.testing.waiting import wait_until
 
 LINK, ME = "link-paper.link", "session-1.account"
 ORDERS, POSITIONS = f"link-paper.orders-{ACCOUNT}", f"link-paper.positions-{ACCOUNT}"
-QUICK = AccountTiming(poll=0.3, follower=FollowerTiming(silence=0.8))
+QUICK = AccountTiming(poll=0.3, retry=0.3, follower=FollowerTiming(silence=0.8))
 REQUEST = bodies.request_to_body(examples.request("o1"))
 POSITION = Position(ACCOUNT, "ESH24", Contracts(1), Price(Decimal(4800)))
 
@@ -216,6 +216,20 @@ def test_a_dropped_frame_is_found_by_asking_while_the_stream_is_quiet(desk: Desk
     assert desk.link.count("orders") <= asked + 1, "nothing works any more, so nothing is asked"
 
 
+def test_a_dropped_frame_is_found_by_asking_while_the_stream_tells_a_lot(desk: Desk) -> None:
+    """Other orders of the account keep the stream busy; the one frame that was dropped does not come by that."""
+    desk.orders.tell(StreamedOrder(picture("b1")))
+    wait_until("it works", lambda: desk.told("b1"))
+    filled = bodies.broker_order_to_body(picture("b1", OrderState.FILLED))
+    desk.link.answers["orders"] = lambda _: {"known": [filled]}
+
+    def told_among_others() -> bool:
+        desk.orders.tell(StreamedOrder(picture("other", OrderState.CANCELLED)))
+        return desk.told("b1") == ["submitted", "filled"]
+
+    wait_until("the fill is told", told_among_others, every=QUICK.poll / 4)
+
+
 def test_an_operation_whose_frames_never_come_makes_us_ask(desk: Desk) -> None:
     asked = desk.link.count("orders")
     desk.submit()
@@ -324,5 +338,5 @@ def test_working_orders_are_asked_for_by_their_ids_and_what_cannot_be_read_still
 
     wait_until("told on", lambda: bodies.unreadable_to_body(broken) in desk.ear.bodies("order"))
     wait_until("asked twice", lambda: desk.link.count("orders") >= 2)
-    assert ("orders", {"account": ACCOUNT, "ids": ["b1"]}) in desk.link.asked
+    assert ("orders", {"account": ACCOUNT, "ids": ["b1"], "within": QUICK.share}) in desk.link.asked
     assert desk.stage.ask(ME, "status")["statistics"]["working"] == 1

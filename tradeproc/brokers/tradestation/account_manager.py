@@ -15,6 +15,8 @@ from tradeproc.brokers.contract import (
     ListedPosition,
     OrderRequest,
     Outcome,
+    QuestionKind,
+    Quota,
     Refused,
     Unanswered,
     UnreadableRecord,
@@ -46,12 +48,18 @@ from tradeproc.brokers.tradestation.wire import (
 from tradeproc.clock import SECOND, wall_ns
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Balance, Position
+from tradeproc.domain.broker_orders import position_among
 from tradeproc.domain.instruments import Contract
-from tradeproc.domain.units import Contracts, Nanos
+from tradeproc.domain.units import Nanos
 from tradeproc.errors import Refusal
 
 # a replaced order is reported as closed for a moment, so an end is only read again when it is some seconds old
 _SETTLED = 5 * SECOND
+_RESOURCES = {
+    QuestionKind.ORDERS: Resource.ORDERS,
+    QuestionKind.POSITIONS: Resource.POSITIONS,
+    QuestionKind.BALANCES: Resource.BALANCES,
+}
 
 
 class TradeStationAccounts:
@@ -124,15 +132,7 @@ class TradeStationAccounts:
 
     def current_position(self, account: str, contract: Contract) -> Answer[Position]:
         """Return the position; flat only if the list is complete, can be read and does not hold the contract."""
-
-        def in_contract(positions: Sequence[ListedPosition]) -> Answer[Position]:
-            unread = [each for each in unread_positions(positions) if each.contract in ("", contract.code)]
-            if unread:
-                return Unknown("; ".join(each.reason for each in unread))
-            held = [each for each in positions if isinstance(each, Position) and each.contract == contract.code]
-            return Known(held[0] if held else Position(account, contract.code, Contracts(0), None))
-
-        return self.positions(account).then(in_contract)
+        return self.positions(account).then(lambda listed: position_among(listed, account, contract))
 
     def positions(self, account: str) -> Answer[Sequence[ListedPosition]]:
         """Return all open futures positions of the account."""
@@ -146,6 +146,15 @@ class TradeStationAccounts:
             return Known((*whole, *unread))
 
         return self._lists.positions(account).then(summed)
+
+    def quota(self, kind: QuestionKind) -> Quota:
+        """Return the quota of a kind of question."""
+        _, questions, seconds = _RESOURCES[kind].value
+        return Quota(questions, seconds)
+
+    def requests_made(self, kind: QuestionKind) -> int:
+        """Return how many requests of a kind were made; orders asked for by id are among those for orders."""
+        return self._rest.requests_made(_RESOURCES[kind])
 
     def clock_skew(self) -> float | None:
         """Return the broker's clock minus ours in seconds, by the newest Date header."""
@@ -194,7 +203,11 @@ class TradeStationAccounts:
         found = read_orders(told.found.values())
         unknown = [
             UnreadableRecord(
-                broker_id, account, "", f"order {broker_id} is not listed, and asked for by id: {reason}"
+                broker_id,
+                account,
+                "",
+                f"order {broker_id} is not listed, and asked for by id: {reason}",
+                is_unlisted=True,
             )
             for broker_id, reason in told.unknown.items()
         ]

@@ -31,6 +31,7 @@ class Budget:
         self._lock = threading.Lock()
         self._asked: dict[Resource, deque[int]] = {resource: deque() for resource in Resource}
         self._held_until: dict[Resource, int] = {}
+        self._taken = dict.fromkeys(Resource, 0)
 
     def take(self, resource: Resource) -> float:
         """Count a question that may be asked now and return 0, or return the seconds to wait before the next try."""
@@ -46,7 +47,13 @@ class Budget:
             if len(asked) >= questions:
                 return (asked[0] + seconds * SECOND - now) / SECOND
             asked.append(now)
+            self._taken[resource] += 1
             return 0.0
+
+    def taken(self, resource: Resource) -> int:
+        """Return how many questions of this group were counted since the start."""
+        with self._lock:
+            return self._taken[resource]
 
     def hold(self, resource: Resource, seconds: float) -> None:
         """Allow no question of this group for some seconds, because the broker asked for that."""

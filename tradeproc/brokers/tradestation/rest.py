@@ -100,6 +100,10 @@ class RestClient:
         """Send an order operation at once and wait for its answer until the timeout, in seconds."""
         return self._send_with_token(method, path, body, None, monotonic_ns() + int(timeout * SECOND))
 
+    def requests_made(self, resource: Resource) -> int:
+        """Return how many questions of a group were asked since the start."""
+        return self._budget.taken(resource)
+
     def clock_skew(self) -> float | None:
         """Return the broker's clock minus ours in seconds, to half a second: the Date header has whole ones."""
         if self._date is None:

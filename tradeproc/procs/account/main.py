@@ -1,7 +1,8 @@
 """`session-<id>.account`: order operations and account events of one trading session; knows no broker.
 
 Forwards operations to the link with the caller's remaining time, and follows the feeds of its account. While orders
-work and the order stream is quiet it asks the link every 5 s, because streams are known to drop frames.
+work it asks the link for them every 5 s, however much the order stream tells, because streams are known to drop
+frames. The link asks the broker once for all sessions of the account.
 """
 
 import argparse
@@ -44,7 +45,7 @@ from tradeproc.protocol.account_messages import (
 )
 from tradeproc.protocol.definitions import Method
 from tradeproc.protocol.feed_messages import ListedOrders, ListedPositions, UpOrDown
-from tradeproc.protocol.link_messages import Need, OfAccount, Operation, OrdersQuestion
+from tradeproc.protocol.link_messages import AccountQuestion, Need, OfAccount, Operation, OrdersQuestion
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +57,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class AccountTiming:
-    """How often an account manager looks, and how long it waits for answers to its own questions, in seconds."""
+    """How often an account manager asks, and how long it waits for answers to its own questions, in seconds.
+
+    It asks for orders `poll` after the last answer, or `retry` after a question that failed. A question may wait
+    `share` at the link for those of other sessions.
+    """
 
     poll: float = 5.0
+    retry: float = 2.0
+    share: float = 1.0
     balance: float = 60.0
     question: float = 10.0
     follower: FollowerTiming = follower.USUAL
@@ -75,7 +82,7 @@ class Account:
         self._timing = timing
         self._orders: dict[str, BrokerOrder] = {}
         self._told_meanwhile: set[str] = set()
-        self._told_at = time.monotonic()
+        self._told_at = self._ask_at = time.monotonic()
         self._is_polling = self._is_expecting = False
         self._order_feed = Follower(
             node,
@@ -99,7 +106,7 @@ class Account:
         )
         self._forward_all()
         node.handle(STREAMS, lambda _: self._streams())
-        node.every(timing.poll, self._poll)
+        node.every(min(1.0, timing.poll / 2), self._poll)
         node.every(timing.balance, self._ask_balance)
         node.after(1.0, self._ask_balance)
         node.add_statistics(lambda: {"streams": STREAM.codec.plain(self._streams()), "working": len(self._working())})
@@ -135,7 +142,7 @@ class Account:
         def replied(reply: Reply[Any]) -> None:
             self._note_answer(reply)
             # whatever happened, the order stream should report it now; if it does not, the broker is asked
-            self._is_expecting = True
+            self._expect()
 
         account = Operation(account=self.account)
         forward(self.node, method, self.link, account, instead=too_late, without=unanswered, after=replied)
@@ -177,7 +184,7 @@ class Account:
 
     def _take_order(self, order: ListedOrder) -> None:
         if isinstance(order, UnreadableRecord):
-            self._is_expecting = True  # the answer to a question may be readable
+            self._expect()  # the answer to a question may be readable
             self.node.publish(ORDER, order)
             return
         self._orders[order.broker_id] = order
@@ -220,14 +227,24 @@ class Account:
 
     # --- questions of our own
 
+    def _expect(self) -> None:
+        """Note that the order stream should tell something soon; if it does not, the broker is asked."""
+        if not self._is_expecting:
+            self._is_expecting, self._told_at = True, time.monotonic()
+
     def _working(self) -> list[BrokerOrder]:
         return [order for order in self._orders.values() if not order.state.is_terminal]
 
     def _poll(self) -> None:
-        """Ask for the orders while the stream is quiet and some work, one was operated on, or the stream is down."""
-        is_quiet = time.monotonic() - self._told_at >= self._timing.poll
-        is_worth_asking = self._is_expecting or self._working() or not self._order_feed.is_up
-        if self._is_polling or not (is_worth_asking and is_quiet):
+        """Ask for the orders while some work, one was operated on and the stream is quiet, or the stream is down.
+
+        A stream that tells a lot may have dropped the one frame that matters, so that working orders are asked for
+        whatever it tells.
+        """
+        now = time.monotonic()
+        is_quiet = now - self._told_at >= self._timing.poll
+        is_worth_asking = self._working() or (self._is_expecting and is_quiet) or not self._order_feed.is_up
+        if self._is_polling or now < self._ask_at or not is_worth_asking:
             return
         self._is_polling = True
         self._told_meanwhile.clear()
@@ -235,7 +252,9 @@ class Account:
         self.node.request(
             self.link,
             link_messages.ORDERS,
-            OrdersQuestion(tuple(order.broker_id for order in self._working()), account=self.account),
+            OrdersQuestion(
+                tuple(order.broker_id for order in self._working()), account=self.account, within=self._timing.share
+            ),
             seconds=self._timing.question,
             on_reply=lambda reply: self._polled(known, reply),
         )
@@ -243,6 +262,8 @@ class Account:
     def _polled(self, known: set[str], reply: Reply[Answer[tuple[ListedOrder, ...]]]) -> None:
         """Take over what the answer lists; what the stream has told since the question is newer and stays."""
         self._is_polling = False
+        is_known = isinstance(reply, Answered) and isinstance(reply.body, Known)
+        self._ask_at = time.monotonic() + (self._timing.poll if is_known else self._timing.retry)
         if not isinstance(reply, Answered) or not isinstance(answer := reply.body, Known):
             return
         unread = {order.broker_id for order in answer.value if isinstance(order, UnreadableRecord)}
@@ -263,7 +284,7 @@ class Account:
             if isinstance(reply, Answered) and isinstance(reply.body, Known):
                 self.node.publish(BALANCE, reply.body.value)
 
-        question = OfAccount(account=self.account)
+        question = AccountQuestion(account=self.account, within=self._timing.share)
         self.node.request(
             self.link, link_messages.BALANCES, question, seconds=self._timing.question, on_reply=replied
         )

@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.domain.session import ACCOUNT
-from tradeproc.errors import Refusal, TradeprocError
+from tradeproc.errors import TradeprocError
 from tradeproc.procs.lanes import Lanes
+from tradeproc.procs.link.asking import BadRequest
 from tradeproc.procs.needs import FeedKey, Needs
 from tradeproc.protocol import names
 from tradeproc.protocol.link_messages import (
@@ -31,10 +32,6 @@ log = logging.getLogger(__name__)
 
 # supervisord is away, or the disk that holds the group's file is full
 _TROUBLE = (TradeprocError, OSError)
-
-
-class BadRequest(Refusal):
-    """A request that lacks something or comes too late; answered as refused."""
 
 
 class FeedKeeper:

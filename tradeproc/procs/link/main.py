@@ -19,7 +19,6 @@ from tradeproc.brokers.contract import (
     BracketRequest,
     DataSource,
     KnowsContracts,
-    ListedOrder,
     OrderRequest,
     Outcome,
     Unanswered,
@@ -28,37 +27,32 @@ from tradeproc.brokers.contract import (
 from tradeproc.brokers.registry import check_account_manager
 from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
-from tradeproc.domain.answers import Answer, Known, Unknown
-from tradeproc.domain.book import Position
+from tradeproc.domain.answers import Answer, Known
 from tradeproc.domain.broker_orders import Accepted, Refused
-from tradeproc.errors import Halt, Refusal, TradeprocError
+from tradeproc.errors import Refusal
 from tradeproc.procs.feeds.feed import find_place
 from tradeproc.procs.lanes import Lanes
-from tradeproc.procs.link.feed_keeper import BadRequest, FeedKeeper
+from tradeproc.procs.link.asking import account_of, ask_broker, check, log_unless_expected
+from tradeproc.procs.link.feed_keeper import FeedKeeper
+from tradeproc.procs.link.shared_questions import SharedQuestions
 from tradeproc.procs.needs import Needs
 from tradeproc.protocol import link_messages, names
 from tradeproc.protocol.definitions import Method
 from tradeproc.protocol.feed_messages import CandleBody
 from tradeproc.protocol.link_messages import (
     ACCOUNTS,
-    BALANCES,
     CANCEL,
     CONTRACT_DETAILS,
     FRONT_MONTH,
     HISTORY,
     MODIFY,
     OPEN_ORDERS,
-    ORDERS,
-    POSITION,
-    POSITIONS,
     SUBMIT,
     CancelOrder,
     HistoryQuestion,
     ModifyOrder,
     OfAccount,
-    OrdersQuestion,
     PlaceOrder,
-    PositionQuestion,
 )
 from tradeproc.supervision.feed_programs import FeedPrograms
 
@@ -68,7 +62,6 @@ _ORDER_LANES, _QUESTION_LANES = 4, 3
 _REMEMBERED = 10_000
 # supervision kills what takes longer to end than 3 s
 _STOP_SECONDS = 2.0
-SLOW_SECONDS = 1.0
 # a call that still runs so long after its time is stuck, because the limits of the HTTP client should have ended it
 _STUCK_SECONDS = 60.0
 
@@ -89,6 +82,7 @@ class Link:
         self._questions = Lanes("questions", _QUESTION_LANES)
         self._sent_ids: OrderedDict[str, None] = OrderedDict()
         self._done: deque[tuple[str, Outcome, Deferred[Outcome]]] = deque()
+        self._shared: SharedQuestions | None = None
         if manager is not None:
             self._serve_account(manager)
         else:
@@ -108,23 +102,13 @@ class Link:
     # --- what can be asked
 
     def _serve_account(self, manager: AccountManager) -> None:
-        def orders(question: OrdersQuestion) -> Answer[tuple[ListedOrder, ...]]:
-            account = _account(question)
-            return _tuple(manager.orders(account, list(question.ids)) if question.ids else manager.orders(account))
-
-        def position(question: PositionQuestion) -> Answer[Position]:
-            return manager.current_position(_account(question), question.contract)
-
         self.node.handle_timed(SUBMIT, partial(self._submit, manager))
         self.node.handle_timed(MODIFY, partial(self._modify, manager))
         self.node.handle_timed(CANCEL, partial(self._cancel, manager))
         # who asks which accounts there are names none
         self._serve(ACCOUNTS, lambda _: _tuple(manager.accounts()), is_of_one=False)
-        self._serve(BALANCES, lambda question: manager.balances(_account(question)))
-        self._serve(ORDERS, orders)
-        self._serve(OPEN_ORDERS, lambda question: _tuple(manager.open_orders(_account(question))))
-        self._serve(POSITION, position)
-        self._serve(POSITIONS, lambda question: _tuple(manager.positions(_account(question))))
+        self._serve(OPEN_ORDERS, lambda question: _tuple(manager.open_orders(account_of(question))))
+        self._shared = SharedQuestions(self.node, self._questions, manager)
 
     def _serve_data(self, data: DataSource) -> None:
         def history(question: HistoryQuestion) -> Answer[tuple[CandleBody, ...]]:
@@ -158,27 +142,15 @@ class Link:
     def _ask(
         self, ask: Callable[[Q], Answer[T]], is_of_one: bool, question: Q, seconds: float
     ) -> Deferred[Answer[T]]:
-        """Ask the broker in a thread; an error is an unknown, never an empty answer."""
+        """Ask the broker in a thread for one asker alone."""
         if is_of_one and isinstance(question, OfAccount):
-            _account(question)
+            account_of(question)
         deferred = Deferred[Answer[T]]()
 
         def run(_left: float) -> None:
-            began = time.monotonic()
-            answer: Answer[T]
-            try:
-                answer = ask(question)
-                _check(answer, (Known, Unknown))
-            except Halt as halt:
-                self.node.post(_raiser(halt))
-                return
-            except Exception as error:  # noqa: BLE001  a broker's bug is an unknown, not the end of the link
-                _log_unless_expected("question_failed", error)
-                answer = Unknown(f"{type(error).__name__}: {error}")
-            if isinstance(answer, Known):
-                self.node.note_work()
-            _log_answer(answer, time.monotonic() - began)
-            self.node.post(lambda: deferred.answer(answer))
+            answer = ask_broker(self.node, partial(ask, question))
+            if answer is not None:
+                self.node.post(partial(deferred.answer, answer))
 
         # a question whose time is over is not asked: nobody would read the answer, and it would hold up the next one
         self._begin_in(self._questions, seconds, run, deferred.fail)
@@ -187,7 +159,7 @@ class Link:
     # --- what can be done
 
     def _submit(self, manager: AccountManager, question: PlaceOrder, seconds: float) -> Outcome | Deferred[Outcome]:
-        account, request = _account(question), question.request
+        account, request = account_of(question), question.request
         ids = _ids(request)
         known = [order_id for order_id in ids if order_id in self._sent_ids]
         if known:
@@ -200,11 +172,11 @@ class Link:
         return self._do("submit", seconds, lambda left: manager.submit(account, request, left))
 
     def _modify(self, manager: AccountManager, question: ModifyOrder, seconds: float) -> Deferred[Outcome]:
-        account, broker_id, change = _account(question), question.broker_id, question.change
+        account, broker_id, change = account_of(question), question.broker_id, question.change
         return self._do("modify", seconds, lambda left: manager.modify(account, broker_id, change, left))
 
     def _cancel(self, manager: AccountManager, question: CancelOrder, seconds: float) -> Deferred[Outcome]:
-        account, broker_id = _account(question), question.broker_id
+        account, broker_id = account_of(question), question.broker_id
         return self._do("cancel", seconds, lambda left: manager.cancel(account, broker_id, left))
 
     def _do(self, what: str, seconds: float, operation: Callable[[float], Outcome]) -> Deferred[Outcome]:
@@ -219,9 +191,9 @@ class Link:
             outcome: Outcome
             try:
                 outcome = operation(left)
-                _check(outcome, (Accepted, Refused, Unanswered))
+                check(outcome, (Accepted, Refused, Unanswered))
             except Exception as error:  # noqa: BLE001  whatever happened, it may have been done
-                _log_unless_expected(f"{what}_failed", error)
+                log_unless_expected(f"{what}_failed", error)
                 outcome = Unanswered(f"{type(error).__name__}: {error}")
             if not isinstance(outcome, Unanswered):
                 self.node.note_work()
@@ -255,6 +227,8 @@ class Link:
     def _stop(self) -> None:
         """Let order operations that are under way end, and tell what came of them; questions may be forgotten."""
         self._questions.close(0.0)
+        if self._shared is not None:
+            self._shared.close()
         if not self._orders.close(_STOP_SECONDS):
             log.warning("order_operations_abandoned process=%s: nobody knows what becomes of them", self.node.name)
         self._finish()
@@ -263,20 +237,8 @@ class Link:
                 side.shutdown()
 
 
-def _account(question: OfAccount) -> str:
-    if not question.account:
-        raise BadRequest("account: missing")
-    return question.account
-
-
 def _tuple(answer: Answer[Sequence[T]]) -> Answer[tuple[T, ...]]:
     return answer.then(lambda found: Known(tuple(found)))
-
-
-def _check(said: object, kinds: tuple[type[Any], ...]) -> None:
-    # a broker's adapter is loaded by name, so what it returns need not be what its types promise
-    if not isinstance(said, kinds):
-        raise TypeError(f"the broker's adapter said {said!r}")
 
 
 def _ids(request: OrderRequest | BracketRequest) -> list[str]:
@@ -284,27 +246,6 @@ def _ids(request: OrderRequest | BracketRequest) -> list[str]:
         return [request.id]
     legs = [request.stop_loss] if request.profit_target is None else [request.stop_loss, request.profit_target]
     return [request.entry.id, *(leg.id for leg in legs)]
-
-
-def _raiser(halt: Halt) -> Callable[[], None]:
-    def end() -> None:
-        raise halt
-
-    return end
-
-
-def _log_answer(answer: Answer[object], seconds: float) -> None:
-    if isinstance(answer, Unknown):
-        log.warning("question_unknown reason=%s", answer.reason)
-    elif seconds > SLOW_SECONDS:
-        log.warning("question_slow seconds=%.1f", seconds)
-
-
-def _log_unless_expected(event: str, error: Exception) -> None:
-    if isinstance(error, TradeprocError):
-        log.warning("%s reason=%s", event, error)
-    else:
-        log.exception("%s", event)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -48,6 +48,8 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
+# a routine question may wait so long for those of other sessions, in seconds
+_ROUTINE_WITHIN = 4.0
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -88,10 +90,10 @@ class Performer:
                 self._operate(
                     CANCEL, CancelOrder(broker_id), lambda outcome: events.CancelAnswered(order_id, outcome)
                 )
-            case effects.AskOrders(number, _, ids):
-                self._ask_orders(number, ids)
-            case effects.AskPosition(number):
-                self._ask_position(number)
+            case effects.AskOrders(number, _, ids, is_routine):
+                self._ask_orders(number, OrdersQuestion(ids, within=_ROUTINE_WITHIN if is_routine else 0.0))
+            case effects.AskPosition(number, _, is_routine):
+                self._ask_position(number, _ROUTINE_WITHIN if is_routine else 0.0)
             case _:
                 self._record(effect)
 
@@ -199,17 +201,17 @@ class Performer:
 
         self.node.request(self._account, method, question, seconds=self._timing.order, on_reply=replied)
 
-    def _ask_orders(self, number: int, ids: tuple[str, ...]) -> None:
+    def _ask_orders(self, number: int, question: OrdersQuestion) -> None:
         def replied(reply: Reply[Answer[tuple[ListedOrder, ...]]]) -> None:
             self.tell(events.OrdersAnswered(number, answer_of(reply)))
 
-        self.node.request(self._account, ORDERS, OrdersQuestion(ids), seconds=self._timing.question, on_reply=replied)
+        self.node.request(self._account, ORDERS, question, seconds=self._timing.question, on_reply=replied)
 
-    def _ask_position(self, number: int) -> None:
+    def _ask_position(self, number: int, within: float) -> None:
         def replied(reply: Reply[Answer[Position]]) -> None:
             self.tell(events.PositionAnswered(number, answer_of(reply)))
 
-        question = PositionQuestion(Contract.parse(self._contract))
+        question = PositionQuestion(Contract.parse(self._contract), within=within)
         self.node.request(self._account, POSITION, question, seconds=self._timing.question, on_reply=replied)
 
 

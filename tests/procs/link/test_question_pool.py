@@ -1,0 +1,236 @@
+"""When a link asks: within the quota, newer than the question, in time, and fair to all who ask."""
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tradeproc.brokers.contract import QuestionKind, Quota
+from tradeproc.domain.units import SECOND
+from tradeproc.procs.link.question_pool import LEAST_PAUSE, USUAL_QUOTA, Flight, QuestionPool
+
+ORDERS = QuestionKind.ORDERS
+PATIENCE = 10.0
+
+
+@dataclass
+class Asker:
+    """Asks about an account, and again `every` seconds after its answer; `answers` are (asked, begun, answered)."""
+
+    account: str
+    every: float = 5.0
+    within: float = 1.0
+    starts: float = 0.0
+    answers: list[tuple[int, int, int]] = field(default_factory=list)
+    unanswered: int = 0
+
+    def longest_blindness(self, since: float = 0.0) -> float:
+        """Return the longest time from the beginning of a question to the answer of the next one, in seconds.
+
+        What happens at the broker just after the first is told by the second.
+        """
+        pairs = pairwise(self.answers)
+        return max((later[2] - begun) / SECOND for (_, begun, _), later in pairs if begun >= since * SECOND)
+
+
+@dataclass
+class World:
+    """Askers, a pool and a broker that takes `takes` seconds and `requests` requests for an answer; virtual time."""
+
+    askers: Sequence[Asker]
+    quota: Quota = USUAL_QUOTA
+    takes: float = 0.3
+    requests: int = 1
+    made: list[int] = field(default_factory=list)
+    flights: list[tuple[int, str]] = field(default_factory=list)
+    asked: dict[int, tuple[Asker, int]] = field(default_factory=dict)
+    out: set[int] = field(default_factory=set)
+    agenda: list[tuple[int, int, Asker | Flight | None]] = field(default_factory=list)
+    planned: int = 0
+    wakes_at: int = 0
+    pool: QuestionPool = field(default_factory=QuestionPool)
+
+    def run(self, seconds: float) -> "World":
+        for asker in self.askers:
+            self.plan(int(asker.starts * SECOND), asker)
+        self.pool = QuestionPool({ORDERS: self.quota})
+        while self.agenda and self.agenda[0][0] < seconds * SECOND:
+            now, _, what = heapq.heappop(self.agenda)
+            self.happen(what, now)
+            self.give_up(now)
+            for flight in self.pool.begin(now):
+                self.flights.append((now, flight.account))
+                self.made += [now] * self.requests
+                self.out |= set(flight.numbers)
+                self.plan(now + int(self.takes * SECOND), flight)
+            at = self.pool.next_at(now)
+            assert at is None or at > now
+            if at is not None and not now < self.wakes_at <= at:
+                self.wakes_at = at
+                self.plan(at, None)
+        return self
+
+    def plan(self, at: int, what: Asker | Flight | None) -> None:
+        self.planned += 1
+        heapq.heappush(self.agenda, (at, self.planned, what))
+
+    def happen(self, what: Asker | Flight | None, now: int) -> None:
+        """Somebody asks, the broker answers, or the pool wakes (None)."""
+        if isinstance(what, Asker):
+            self.asked[self.pool.add((ORDERS, what.account), now, what.within, PATIENCE)] = what, now
+        elif what is not None:
+            self.pool.ended(what, now, self.requests)
+            for number in what.numbers:
+                asker, since = self.asked.pop(number)
+                asker.answers.append((since, now - int(self.takes * SECOND), now))
+                self.plan(now + int(asker.every * SECOND), asker)
+
+    def give_up(self, now: int) -> None:
+        for number, (asker, since) in list(self.asked.items()):
+            if number not in self.out and since + PATIENCE * SECOND <= now:
+                del self.asked[number]
+                asker.unanswered += 1
+                self.plan(now + 2 * SECOND, asker)
+
+    def most_in_a_period(self) -> int:
+        """Return the most requests within any period of the quota."""
+        period, most, first = int(self.quota.seconds * SECOND), 0, 0
+        for last, at in enumerate(self.made):
+            while self.made[first] <= at - period:
+                first += 1
+            most = max(most, last - first + 1)
+        return most
+
+
+def sessions(count: int, accounts: int = 1) -> list[Asker]:
+    """Return the polls of so many sessions, spread over accounts, that start one after the other."""
+    return [Asker(f"SIM{number % accounts}", starts=0.37 * number) for number in range(count)]
+
+
+def test_a_question_that_may_not_wait_is_asked_at_once() -> None:
+    pool = QuestionPool()
+
+    number = pool.add((ORDERS, "SIM1"), 5, 0.0, PATIENCE)
+
+    assert [(each.account, each.numbers) for each in pool.begin(5)] == [("SIM1", (number,))]
+
+
+def test_what_is_asked_while_a_question_is_out_is_answered_by_the_next_one() -> None:
+    pool = QuestionPool()
+    first = pool.add((ORDERS, "SIM1"), 0, 0.0, PATIENCE)
+    (flight,) = pool.begin(0)
+    second, third = [pool.add((ORDERS, "SIM1"), SECOND, 0.0, PATIENCE) for _ in range(2)]
+    assert pool.begin(SECOND) == []
+
+    pool.ended(flight, 2 * SECOND)
+
+    assert flight.numbers == (first,)
+    assert [each.numbers for each in pool.begin(2 * SECOND)] == [(second, third)]
+
+
+def test_a_question_that_may_wait_waits_for_others_and_goes_with_one_that_may_not() -> None:
+    pool = QuestionPool()
+    patient = pool.add((ORDERS, "SIM1"), 0, 4.0, PATIENCE)
+    assert (pool.begin(0), pool.next_at(0)) == ([], 4 * SECOND)
+
+    urgent = pool.add((ORDERS, "SIM1"), SECOND, 0.0, PATIENCE)
+
+    assert [each.numbers for each in pool.begin(SECOND)] == [(patient, urgent)]
+
+
+def test_accounts_and_kinds_do_not_wait_for_each_other() -> None:
+    pool = QuestionPool()
+    for place in ((ORDERS, "SIM1"), (ORDERS, "SIM2"), (QuestionKind.POSITIONS, "SIM1")):
+        pool.add(place, 0, 0.0, PATIENCE)
+
+    assert len(pool.begin(0)) == 3
+
+
+def test_a_question_whose_asker_gave_up_is_not_asked() -> None:
+    pool = QuestionPool()
+    pool.add((ORDERS, "SIM1"), 0, 4.0, 2.0)
+
+    assert pool.begin(2 * SECOND) == []
+    assert pool.next_at(2 * SECOND) is None
+
+
+def test_accounts_that_nobody_asks_about_any_more_are_forgotten() -> None:
+    pool = QuestionPool()
+    for number in range(50):
+        now = number * 400 * SECOND
+        pool.add((ORDERS, f"SIM{number}"), now, 0.0, PATIENCE)
+        (flight,) = pool.begin(now)
+        pool.ended(flight, now + SECOND)
+
+    assert len(pool._lines) < 10
+
+
+@pytest.mark.parametrize("accounts", [1, 2, 4, 6])
+def test_sixteen_sessions_on_one_login_see_what_a_stream_dropped_within_ten_seconds(accounts: int) -> None:
+    world = World(sessions(16, accounts)).run(1_000)
+
+    assert max(asker.longest_blindness() for asker in world.askers) <= 10.0
+    assert sum(asker.unanswered for asker in world.askers) == 0
+    assert world.most_in_a_period() <= USUAL_QUOTA.questions
+
+
+def test_sixteen_sessions_of_one_account_take_as_many_requests_as_one() -> None:
+    one, many = World(sessions(1)).run(900), World(sessions(16)).run(900)
+
+    assert len(many.flights) <= len(one.flights) + 5
+
+
+def test_an_account_in_trouble_does_not_keep_others_from_being_asked_about() -> None:
+    """Two sessions ask again as soon as they are answered, for ever, as when an order's fate stays unknown."""
+    troubled = [Asker("BAD1", every=0.0, within=0.0), Asker("BAD2", every=0.0, within=0.0)]
+    others = sessions(6, 3)
+
+    world = World([*troubled, *others]).run(1_000)
+
+    assert max(asker.longest_blindness() for asker in others) <= 15.0
+    assert max(asker.longest_blindness() for asker in troubled) <= 15.0
+    assert world.most_in_a_period() <= USUAL_QUOTA.questions
+
+
+def test_a_question_that_may_not_wait_finds_room_when_routine_is_more_than_the_quota_allows() -> None:
+    """Twelve accounts are more than can be asked about every 5 s; what is urgent does not stand behind them all."""
+    urgent = Asker("SIM0", every=20.0, within=0.0, starts=400.0)
+    world = World([*sessions(12, 12), urgent]).run(1_000)
+
+    assert max((answered - asked) / SECOND for asked, _, answered in urgent.answers) <= 5.0
+    assert world.most_in_a_period() <= USUAL_QUOTA.questions
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(
+        st.builds(
+            Asker,
+            st.sampled_from(["SIM1", "SIM2", "SIM3"]),
+            every=st.sampled_from([0.0, 0.5, 3.0, 5.0, 30.0]),
+            within=st.sampled_from([0.0, 0.001, 1.0, 4.0, 20.0]),
+            starts=st.floats(0, 30),
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+    st.builds(Quota, st.integers(20, 240), st.sampled_from([10.0, 60.0, 300.0])),
+    st.sampled_from([0.01, 0.3, 4.0, 30.0]),
+    st.integers(1, 4),
+)
+def test_no_quota_is_exceeded_and_no_answer_is_older_than_its_question(
+    askers: list[Asker], quota: Quota, takes: float, requests: int
+) -> None:
+    world = World(askers, quota, takes, requests).run(400)
+
+    assert world.most_in_a_period() <= quota.questions
+    for asker in askers:
+        assert all(asked <= begun for asked, begun, _ in asker.answers)
+        assert asker.answers or asker.unanswered or asker.starts + takes > 300
+    for account in {account for _, account in world.flights}:
+        begun = [at for at, each in world.flights if each == account]
+        assert all(later - at >= max(LEAST_PAUSE, takes * SECOND) for at, later in pairwise(begun))
