@@ -28,12 +28,16 @@ AGREE_SECONDS = 75.0
 
 @dataclass
 class Campaign:
-    """Runs faults and keeps their results; `say` gets a line for each. `kinds`: those to draw from."""
+    """Runs faults and keeps their results; `say` gets a line for each. `kinds`: those to draw from.
+
+    `patience`: by how much the times within which faults are to be noticed are multiplied, for a busy machine.
+    """
 
     desk: Desk
     seed: int
     say: Callable[[str], None] = print
     kinds: tuple[str, ...] = tuple(MAKERS)
+    patience: float = 1.0
     results: list[Result] = field(default_factory=list)
     sessions: dict[str, int] = field(default_factory=dict)
     _known: set[str] = field(default_factory=set)
@@ -98,14 +102,14 @@ class Campaign:
         seen: dict[int, float] = {}
         running = dict(enumerate(made))
         # with two at once, who should notice may be down itself
-        patience = DETECT_SECONDS * len(made)
+        patience = self.patience * DETECT_SECONDS * len(made)
         while running or any(each.pattern and number not in seen for number, each in enumerate(made)):
             now, text = time.monotonic(), evidence.text()
             for number, each in enumerate(made):
                 age = now - each.since
                 if each.pattern and number not in seen and evidence.shows(each.pattern, text):
                     seen[number] = age
-                    within = each.within if len(made) == 1 else patience
+                    within = self.patience * each.within if len(made) == 1 else patience
                     if age > within:
                         violations.append(f"{each.kind} noticed after {age:.1f} s, {within:g} s allowed")
                 is_settled = number in seen or not each.pattern or age > patience

@@ -52,6 +52,12 @@ def wait_position(desk: Desk, session: int) -> None:
     wait_for("a protected position", lambda: (state := desk.state(session))["position"] and len(state["orders"]) == 2)
 
 
+def is_resumed(desk: Desk) -> bool:
+    """Resume session 1 and tell whether its trader has heard of it."""
+    desk.ask("core.keeper", "resume", {"session": 1, "reason": "flat"})
+    return bool(desk.state(1)["trading_state"] == "active")
+
+
 def broker_is_flat(desk: Desk) -> bool:
     books = desk.broker.ledger()
     is_idle = all(is_over(order["status"]) for order in books["orders"] if order["account"] == ACCOUNT)
@@ -90,7 +96,7 @@ def test_a_database_that_goes_away_stops_entries_and_not_exits_and_misses_nothin
     assert "database_down" in trading.state(1)["alarms"]
     trading.flatten(1)
     assert broker_is_flat(trading)
-    trading.ask("core.keeper", "resume", {"session": 1, "reason": "flat"})
+    wait_for("it may enter again", lambda: is_resumed(trading))
     wait_for("an entry refused", lambda: "refusal=the database is down" in trading.log("session-1.trader"))
     assert broker_is_flat(trading)
     assert "core.postgres" not in {name for name, program in programs(trading).items() if program.pid}

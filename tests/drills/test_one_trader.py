@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -140,11 +139,9 @@ def test_orphans_of_a_killed_supervisord_end_by_themselves_and_the_next_adopts_w
     desk.broker.pause()
     position, left = desk.state(1)["position"], working(desk)
     hosts.second.down()
-    began = time.monotonic()
 
     desk.crash()
 
-    assert time.monotonic() - began < 10
     desk.up()
     desk.wait_ready(1)
     assert desk.state(1)["position"] == position != 0

@@ -31,7 +31,7 @@ from tradeproc.procs.trader.recorder import Recorder
 from tradeproc.procs.trader.timing import USUAL, TraderTiming
 from tradeproc.procs.trader.trading import Trader
 from tradeproc.protocol import names
-from tradeproc.store import Lease, Store
+from tradeproc.store import Lease, LeaseTaken, Store
 from tradeproc.store.journal import Journal
 from tradeproc.strategies.contract import Decision
 from tradeproc.testing.waiting import wait_until
@@ -157,7 +157,8 @@ class TradingDesk:
 
     def begin(self) -> "TradingDesk":
         """Let the trader live."""
-        lease = Lease.acquire(self.url, self.session, "us")
+        # the server learns of a former life's end a moment after it
+        lease = wait_until("the lease", lambda: Lease.acquire(self.url, self.session, "us"), not_yet=(LeaseTaken,))
         journal = Journal(self._folder / "journal.jsonl")
         audit = AuditTrail(
             Store(self.url, connect_timeout=0.5),

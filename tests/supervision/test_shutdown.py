@@ -1,27 +1,17 @@
 """The end of supervisord: all sessions at once, then their links, then the core; who does not listen is killed."""
 
 import re
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from tests.supervision.yard import Yard
+from tests.supervision.yard import Yard, end_seconds
 from tradeproc.supervision.groups import GroupFiles, link_group, session_group
 from tradeproc.testing.waiting import wait_until
 
-STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
 SESSIONS = (1, 2, 3, 4)
 # one after the other, the deaf programs of either test would take at least 12 s
 BOUND_SECONDS = 10.0
-
-
-def end_seconds(log: str) -> float:
-    """Return how long supervisord took to end, by its own log: from the first stop of a session to its last line."""
-    lines = [line for line in log.splitlines() if STAMP.match(line)]
-    first = next(line for line in lines if "waiting for" in line or "indicating exit request" in line)
-    began, ended = (datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f") for line in (first, lines[-1]))
-    return (ended - began).total_seconds()
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "shutdown"])

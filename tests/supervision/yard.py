@@ -5,10 +5,12 @@ it at any instant and knows that it has ended.
 """
 
 import os
+import re
 import shlex
 import signal
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -19,6 +21,15 @@ from tradeproc.testing.running import furnish
 from tradeproc.testing.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
+_STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
+
+
+def end_seconds(log: str) -> float:
+    """Return how long supervisord took to end, by its own log: from the first stop of a session to its last line."""
+    lines = [line for line in log.splitlines() if _STAMP.match(line)]
+    first = next(line for line in lines if "waiting for" in line or "indicating exit request" in line)
+    began, ended = (datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f") for line in (first, lines[-1]))
+    return (ended - began).total_seconds()
 
 
 class Yard:

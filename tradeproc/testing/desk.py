@@ -41,7 +41,7 @@ from tradeproc.testing.waiting import wait_until
 T = TypeVar("T")
 ACCOUNTS = ["SIM0000001F", "SIM0000002F", "SIM0000003F"]
 ACCOUNT = ACCOUNTS[0]
-GENEROUS = 60.0
+GENEROUS = 120.0
 # errors of a desk that is starting, or that a test has broken
 _NOT_YET = (TradeprocError, psycopg.Error, OSError, LookupError)
 
@@ -183,7 +183,7 @@ class TapeDesk:
         family = psutil.Process(self.supervisord.pid).children(recursive=True)
         self.supervisord.kill()
         self.supervisord.wait(10)
-        _, alive = psutil.wait_procs(family, timeout=20)
+        _, alive = psutil.wait_procs(family, timeout=GENEROUS)
         assert not alive, [(process.pid, process.cmdline()) for process in alive]
 
     def cut_power(self) -> None:

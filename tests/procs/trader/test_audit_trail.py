@@ -181,8 +181,8 @@ def test_a_database_that_hangs_holds_up_an_exit_for_a_moment_once_and_then_not_a
             desk.audit.look_after()
             took.append(time.monotonic() - began)
 
-    assert took[0] < 2.5
-    assert max(took[1:]) < 1.5
+    assert took[0] < 10
+    assert max(took[1:]) < took[0]
     desk.look_until_well()
     assert desk.written() == [desk.order(number).id for number in range(6)]
 
