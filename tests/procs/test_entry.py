@@ -218,6 +218,18 @@ def test_no_process_leaves_its_memory_behind_and_one_with_tokens_shows_it_to_nob
     assert told == f"{0 if is_hidden else 1} (0, 0) 0o77\n"
 
 
+def test_a_thread_that_is_busy_holds_up_the_loop_for_a_tenth_of_a_millisecond_at_most(start: Start) -> None:
+    text = (
+        "import sys\nfrom tradeproc.procs.entry import run\n"
+        "def main(_):\n    print(sys.getswitchinterval()); return 0\n"
+        "sys.exit(run('link', [], main))\n"
+    )
+
+    told, _ = start("-c", text).communicate(timeout=DEADLINE)
+
+    assert float(told) == pytest.approx(0.0001)
+
+
 def test_a_process_takes_the_file_descriptors_that_it_may_have(start: Start) -> None:
     text = (
         "import resource, sys\nsoft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)\n"

@@ -32,6 +32,9 @@ _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 # processes whose memory has tokens or a client's secret
 _HOLD_TOKENS = frozenset({"tokens", "link", "bars", "orders", "positions"})
 _DESCRIPTORS = 65_536
+# After this long a thread of Python lets another one go on that waits. With Python's usual 5 ms an order waited about
+# 6 ms whenever a thread beside the loop was busy, for example reading a long list of orders; now it waits 0.3 ms.
+_SWITCH_SECONDS = 0.0001
 _TALKATIVE = ("httpx", "httpcore", "requests_oauthlib", "urllib3", "procrastinate")
 
 
@@ -45,6 +48,7 @@ class Orphaned(Outage):
 def run(kind: str, arguments: Sequence[str], main: Callable[[Sequence[str]], int]) -> int:
     """Run a process to its end and return its exit code; the reason of a bad end is one line on stderr."""
     keep_to_ourselves()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     if kind in _HOLD_TOKENS:
         hide_memory()
     allow_connections()
