@@ -6,6 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tradeproc import clock
+from tradeproc.domain.units import Nanos
+
 SCRIPT = """
 import struct, sys
 from pathlib import Path
@@ -35,3 +40,15 @@ def test_a_step_is_noticed_once_ignored_at_first_and_believed_when_it_lasts(tmp_
     )
 
     assert done.stdout.split() == ["600", "0", "600", "0.0", "600"]
+
+
+def test_a_step_backwards_that_lasts_ends_the_process_instead_of_stopping_its_deadlines() -> None:
+    wall, monotonic = 10_000 * clock.SECOND, 0
+    steady = clock.SteadyClock(lambda: Nanos(wall), lambda: monotonic)
+    wall, monotonic = wall - 3_600 * clock.SECOND, 10 * clock.SECOND
+    assert steady.now() == 10_010 * clock.SECOND
+
+    wall, monotonic = wall + 61 * clock.SECOND, 71 * clock.SECOND
+
+    with pytest.raises(clock.ClockSetBack, match="set back by 3610 s"):
+        steady.now()

@@ -18,6 +18,7 @@ market/       pure: candle series, trades into bars, the tapes of other vendors
 exchange/     pure: the matching engine
 strategies/   the strategy contract, the loader and three examples
 engine/       pure: (state, event, now) -> effects; order table, limits, reconciliation
+simulation/   whole lives in virtual time, with all that can go wrong
 brokers/      the broker contract, then one folder a broker
 bus/          ZeroMQ: addresses, envelope, the Node every process is built on
 store/        PostgreSQL: schema, queries, lease, journal

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from tradeproc.domain.units import SECOND as SECOND
 from tradeproc.domain.units import Nanos
+from tradeproc.errors import Fault
 
 MILLISECOND = 1_000_000
 
@@ -40,6 +41,16 @@ def monotonic_ns() -> int:
     return time.monotonic_ns()
 
 
+class ClockSetBack(Fault):
+    """The machine's clock was set back and stayed so; caught by the entry point: the process begins anew.
+
+    Whoever has moments of the future in its memory would wait for them to come again, an hour if need be.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the machine's clock was set back by {seconds:.0f} s; the process begins anew")
+
+
 class SteadyClock:
     """Wall time that does not jump: a step of the machine's clock is believed only after it has lasted for 60 s.
 
@@ -55,7 +66,11 @@ class SteadyClock:
         self._doubted_since: int | None = None
 
     def now(self) -> Nanos:
-        """Return UTC nanoseconds."""
+        """Return UTC nanoseconds, never fewer than before by more than a second.
+
+        Raises:
+            ClockSetBack: a step backwards has lasted for 60 s.
+        """
         monotonic = self._monotonic()
         origin = self._wall() - monotonic
         if abs(origin - self._origin) <= SECOND:
@@ -63,6 +78,8 @@ class SteadyClock:
         elif self._doubted_since is None:
             self._doubted_since = monotonic
         elif monotonic - self._doubted_since > self.DOUBT_NS:
+            if origin < self._origin:
+                raise ClockSetBack((self._origin - origin) / SECOND)
             self._origin, self._doubted_since = origin, None
         return Nanos(self._origin + monotonic)
 

@@ -8,7 +8,12 @@ PACKAGE = Path(__file__).parents[2] / "tradeproc"
 TREES = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
 
 # where a process ends, or one is judged from outside: here a Fault or a Halt may be caught
-ENTRY_POINTS = {"procs/entry.py", "procs/keeper/strategy_check.py"}
+ENTRY_POINTS = {
+    "procs/entry.py",
+    "procs/keeper/strategy_check.py",
+    "simulation/trader_life.py",
+    "simulation/world.py",
+}
 # a Halt where it ends a start, and something else where it is met later; this table may only shrink
 GONE_ON_FROM = {
     "BadConfig config/logins.py": "a login that cannot be used is told of by its name; the others are used",

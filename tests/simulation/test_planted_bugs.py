@@ -1,0 +1,125 @@
+"""Bugs that are put into the engine on purpose: the simulation finds each, and tells it with few troubles."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from tradeproc.domain.answers import Answer, Known, Unknown
+from tradeproc.domain.broker_orders import ListedOrder
+from tradeproc.domain.orders import OrderSource
+from tradeproc.engine import broker_events, closing, limits, outcomes, protection, reconcile, trader
+from tradeproc.engine.effects import Effect, Send
+from tradeproc.engine.events import Event
+from tradeproc.engine.orders import Applied, Move, moved
+from tradeproc.engine.sending import request_of
+from tradeproc.engine.state import State
+from tradeproc.engine.trader import Step
+from tradeproc.engine.turn import Turn
+from tradeproc.simulation.scenario import Scenario, scenario
+from tradeproc.simulation.shrinking import shrunk
+from tradeproc.simulation.story import Story
+from tradeproc.simulation.world import World
+
+Patch = pytest.MonkeyPatch
+MOST_LIVES = 150
+
+
+def send_again_when_a_reply_is_lost(patch: Patch) -> None:
+    lost = outcomes.lost
+
+    def again(turn: Turn, order_id: str, reason: str) -> None:
+        order = turn.state.engine.orders[order_id]
+        lost(turn, order_id, reason)
+        if order.parent is None and not outcomes.group(turn.state, order_id)[1:]:
+            turn.send(Send(order_id, request_of(turn.state.setup, order)))
+
+    patch.setattr(outcomes, "lost", again)
+
+
+def take_a_lost_reply_for_a_refusal(patch: Patch) -> None:
+    def refused(turn: Turn, order_id: str, reason: str) -> None:
+        for order in outcomes.group(turn.state, order_id):
+            turn.state.engine.pending.pop(order.id, None)
+            turn.apply(moved(order, Move.REFUSED, OrderSource.BROKER_REPLY, turn.now, reason))
+
+    patch.setattr(outcomes, "lost", refused)
+
+
+def count_messages_as_fills(patch: Patch) -> None:
+    told = broker_events.told
+
+    def counted(order: object, picture: object, *rest: object) -> Applied:
+        blank = replace(order, filled=0, average=None)  # type: ignore[type-var]
+        fresh = told(blank, picture, *rest)  # type: ignore[arg-type]
+        return fresh if fresh.fill is not None else told(order, picture, *rest)  # type: ignore[arg-type]
+
+    patch.setattr(broker_events, "told", counted)
+
+
+def forget_the_limits(patch: Patch) -> None:
+    patch.setattr(limits, "_too_large", lambda *_: None)
+
+
+def read_unknown_orders_as_none(patch: Patch) -> None:
+    answered = reconcile.orders_answered
+
+    def empty(turn: Turn, number: int, answer: Answer[tuple[ListedOrder, ...]]) -> None:
+        answered(turn, number, Known(()) if isinstance(answer, Unknown) else answer)
+
+    patch.setattr(reconcile, "orders_answered", empty)
+    patch.setattr(reconcile, "_MISSING_AFTER", 0)
+
+
+def watch_no_stop(patch: Patch) -> None:
+    patch.setattr(protection, "on_time", lambda turn: None)
+
+
+def never_repeat_an_exit(patch: Patch) -> None:
+    leave = closing._exit
+    patch.setattr(
+        closing, "_exit", lambda turn, under_way, held: not under_way.attempts and leave(turn, under_way, held)
+    )
+
+
+def send_before_writing(patch: Patch) -> None:
+    step = trader.step
+
+    def hasty(state: State, event: Event, now: int) -> Step:
+        found = step(state, event, now)  # type: ignore[arg-type]
+        first: list[Effect] = [effect for effect in found.effects if isinstance(effect, Send)]
+        return Step(state, (*first, *(effect for effect in found.effects if not isinstance(effect, Send))))
+
+    patch.setattr("tradeproc.simulation.trader_life.step", hasty)
+
+
+BUGS: list[tuple[Callable[[Patch], None], str]] = [
+    (send_again_when_a_reply_is_lost, "never twice"),
+    (take_a_lost_reply_for_a_refusal, "nothing left"),
+    (count_messages_as_fills, "nothing left"),
+    (forget_the_limits, "never above"),
+    (read_unknown_orders_as_none, "nothing left"),
+    (watch_no_stop, "never naked"),
+    (never_repeat_an_exit, "never trapped"),
+    (send_before_writing, "written first"),
+]
+
+
+@pytest.mark.parametrize(("plant", "invariant"), BUGS, ids=lambda value: getattr(value, "__name__", None))
+def test_a_planted_bug_is_found_and_told_with_few_troubles(
+    plant: Callable[[Patch], None], invariant: str, monkeypatch: Patch
+) -> None:
+    plant(monkeypatch)
+
+    def breaks(tried: Scenario) -> bool:
+        return World(tried).run().invariant == invariant
+
+    found = next((scenario(seed) for seed in range(1, MOST_LIVES) if breaks(scenario(seed))), None)
+
+    assert found is not None, "not found"
+    small = shrunk(found, breaks)
+    assert breaks(small)
+    assert len(small.blows) <= 4
+    story = Story(small)
+    story.live()
+    assert f"## {invariant}" in story.table()

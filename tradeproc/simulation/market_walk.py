@@ -1,0 +1,90 @@
+"""The market of a simulated life: trades of a random walk or of a real tape, and the bars that they make."""
+
+import random
+from collections.abc import Callable, Sequence
+
+from tradeproc.domain.candles import Candle
+from tradeproc.domain.units import MINUTE, SECOND, Contracts, Nanos
+from tradeproc.simulation.agenda import Agenda
+from tradeproc.simulation.venue import SimulatedVenue
+
+HISTORY = 3
+_TELL_FORMING = 10 * SECOND
+
+
+class MarketWalk:
+    """Trades at the venue, one every few seconds, and one-minute bars for whoever listens.
+
+    `steps` are the price changes of a tape in ticks, one a trade; without them the walk is random.
+    """
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        venue: SimulatedVenue,
+        chance: random.Random,
+        tell: Callable[[Candle], None],
+        *,
+        pace: float,
+        steps: Sequence[int] = (),
+    ) -> None:
+        self._agenda, self._venue, self._chance, self._tell = agenda, venue, chance, tell
+        self._pace, self._steps, self._at_step = pace, steps, 0
+        self._tick = float(venue.instrument.tick_size)
+        self.closed: list[Candle] = []
+        first = agenda.truth // MINUTE * MINUTE
+        for number in range(HISTORY, 0, -1):
+            price = venue.last * self._tick
+            self.closed.append(_candle(Nanos(first - number * MINUTE), price))
+        self.forming = _candle(Nanos(first), venue.last * self._tick)
+        self._told_at = 0
+        agenda.after(0, self._trade)
+        agenda.after(first + MINUTE - agenda.truth, self._close)
+
+    def gap(self, ticks: int) -> None:
+        """Let the price jump."""
+        self._at(self._venue.last + ticks)
+
+    def _trade(self) -> None:
+        self._agenda.after(int(self._chance.expovariate(1 / self._pace) * SECOND) + 1, self._trade)
+        if self._steps:
+            step = self._steps[self._at_step % len(self._steps)]
+            self._at_step += 1
+        else:
+            step = int(self._chance.gauss(0, 2.2))
+        self._at(self._venue.last + step)
+
+    def _at(self, price: int) -> None:
+        self._venue.trade(price, self._chance.choice((1, 1, 2, 5, 20)))
+        points, candle = price * self._tick, self.forming
+        candle.high, candle.low, candle.close = max(candle.high, points), min(candle.low, points), points
+        candle.volume += 1
+        candle.ticks += 1
+        if self._agenda.now - self._told_at >= _TELL_FORMING:
+            self._told_at = self._agenda.now
+            self._tell(_copy(candle, is_closed=False))
+
+    def _close(self) -> None:
+        closed = _copy(self.forming, is_closed=True)
+        self.closed.append(closed)
+        self.forming = _candle(closed.closed_at, closed.close)
+        self._agenda.after(MINUTE, self._close)
+        self._tell(closed)
+
+
+def _candle(opened_at: Nanos, price: float) -> Candle:
+    return Candle(opened_at, Nanos(opened_at + MINUTE), price, price, price, price, Contracts(1), 1, is_closed=True)
+
+
+def _copy(candle: Candle, *, is_closed: bool) -> Candle:
+    return Candle(
+        candle.opened_at,
+        candle.closed_at,
+        candle.open,
+        candle.high,
+        candle.low,
+        candle.close,
+        candle.volume,
+        candle.ticks,
+        is_closed,
+    )

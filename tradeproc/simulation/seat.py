@@ -1,0 +1,206 @@
+"""The place of one simulated session: its rows, its account, and one life of its trader after the other."""
+
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tradeproc.domain.broker_orders import BracketRequest, OrderRequest
+from tradeproc.domain.candles import Candle
+from tradeproc.domain.units import SECOND, Nanos
+from tradeproc.engine import events, strategy
+from tradeproc.engine.effects import Effect, KeepLatch
+from tradeproc.engine.events import Event, StreamKind, TradingState
+from tradeproc.engine.remembered import KnownRows, remembered
+from tradeproc.engine.state import Setup, new_state
+from tradeproc.protocol import scopes
+from tradeproc.simulation.agenda import Agenda
+from tradeproc.simulation.erratic import Erratic
+from tradeproc.simulation.invariants import InvariantBroken, Invariants
+from tradeproc.simulation.ledger import Ledger, RowsAway, open_rows
+from tradeproc.simulation.market_walk import MarketWalk
+from tradeproc.simulation.trader_life import TraderLife
+from tradeproc.simulation.trail import Trail
+from tradeproc.simulation.troubles import Mishap
+from tradeproc.simulation.venue import SimulatedVenue, Told
+from tradeproc.simulation.weather import Weather
+from tradeproc.simulation.wires import Wires
+
+if TYPE_CHECKING:
+    from tradeproc.simulation.scenario import Scenario
+
+Trace = Callable[[int, Event, tuple[Effect, ...]], None]
+
+_TRY_AGAIN = SECOND // 2
+_KEPT = 500
+
+
+class Seat:
+    """One session, for as long as the simulation lasts."""
+
+    def __init__(
+        self, agenda: Agenda, venue: SimulatedVenue, ledger: Ledger, scenario: "Scenario", number: int
+    ) -> None:
+        self._agenda, self.venue, self._ledger = agenda, venue, ledger
+        self.number, self.spec = number, scenario.spec(number)
+        self.account = self.spec.account
+        self.book, self.rows = venue.books[self.account], ledger.sessions[number]
+        self._chance = random.Random(scenario.seed * 1009 + number * 31 + 7)
+        self._strategy = Erratic(scenario.seed + number, self.spec.limits.max_order + 1)
+        self.weather = Weather(agenda)
+        self.watch = Invariants(self)
+        self.wires = Wires(
+            agenda,
+            venue,
+            self.account,
+            self.weather,
+            self._chance,
+            slowest=scenario.slowest,
+            poll=scenario.poll,
+            received=self.watch.received,
+        )
+        self.market: MarketWalk | None = None
+        self.life: TraderLife | None = None
+        self.began_at = 0
+        self.is_finished = self.had_others = False
+        self._wants_flat = self._wants_stop = ""
+        self.trace: Trace | None = None
+
+    @property
+    def now(self) -> int:
+        """Return the monotonic moment."""
+        return self._agenda.now
+
+    # --- life and death
+
+    def start(self) -> None:
+        """Begin a life, as soon as the database answers: the one path of recovery."""
+        if self.is_finished or self.life is not None:
+            return
+        try:
+            fence = self._ledger.take_lease(self.number)
+            self._ledger.replay(self.number, self._agenda.wall)
+            latches = self._ledger.latches(self.number)
+        except RowsAway:
+            self._agenda.after(_TRY_AGAIN, self.start)
+            return
+        setup = Setup(self.number + 1, fence, "sim", self.spec, self._strategy, None)
+        state = new_state(setup, {latch.scope: latch.state for latch in latches})
+        trail = Trail(self._agenda, self._ledger, self.number, fence)
+        life = self.life = TraderLife(self._agenda, state, trail, self.wires, self, self._ended)
+        self.began_at = self._agenda.now
+        self.wires.trader = life
+        life.begin(remembered(setup.session, self.spec, self._known(latches), (strategy.BY,)))
+        self._connect(life)
+
+    def _known(self, latches: list[KeepLatch]) -> KnownRows:
+        orders = list(self.rows.orders.values())
+        return KnownRows(
+            orders=orders[-_KEPT:],
+            open_orders=open_rows(orders),
+            fills=list(self.rows.fills.values()),
+            saved_at=self.rows.saved_at,
+            claimed={order.broker_id: order.id for order in orders if order.broker_id is not None},
+            latches=latches,
+        )
+
+    def _connect(self, life: TraderLife) -> None:
+        def streams() -> None:
+            if life.is_alive:
+                for kind in (StreamKind.ORDERS, StreamKind.POSITIONS):
+                    self.wires.come_up(kind)
+
+        def bars() -> None:
+            if life.is_alive and self.market is not None:
+                self.wires.come_up(StreamKind.MARKET)
+                for candle in self.market.closed[-60:]:
+                    life.tell(events.CandleReceived(candle, is_history=True))
+                life.tell(events.WarmedUp(tuple(self.market.closed[-60:])))
+
+        self._agenda.after(int(self._chance.uniform(0.05, 1.5) * SECOND), streams)
+        self._agenda.after(int(self._chance.uniform(0.05, 2.5) * SECOND), bars)
+        if self._wants_flat:
+            self._agenda.after(2 * SECOND, self._flatten_again)
+        if self._wants_stop:
+            self._agenda.after(2 * SECOND, self._stop_again)
+
+    def kill(self, seconds: float) -> None:
+        """Kill the trader, and its account manager with it; the next one starts some seconds later."""
+        if self.life is not None:
+            self.life.kill()
+            self._ended(False, seconds)
+
+    def _ended(self, is_finished: bool, seconds: float = 1.0) -> None:
+        self.life = self.wires.trader = None
+        self.is_finished = is_finished
+        self.wires.forget()
+        if not is_finished:
+            self.weather.strike(seconds)
+            self._agenda.after(int(seconds * SECOND), self.start)
+
+    # --- what is heard
+
+    def hear(self, told: Told) -> None:
+        """Take what the broker tells of the account."""
+        self.watch.changed()
+        self.wires.hear(told)
+
+    def hear_candle(self, candle: Candle) -> None:
+        """Take a bar."""
+        if self.weather.stands(Mishap.MARKET_DOWN) or self.weather.stands(Mishap.BROKER_AWAY):
+            return
+        if self.weather.hit(Mishap.CANDLE_LOST) is None and self.life is not None:
+            self.life.tell(events.CandleReceived(candle))
+
+    # --- an observer of each life
+
+    def stepped(self, event: Event, now: Nanos, wanted: tuple[Effect, ...]) -> None:
+        """See an event and its effects."""
+        self.watch.stepped(event, wanted)
+        if self.trace is not None:
+            self.trace(self.number, event, wanted)
+
+    def sending(self, order_id: str, request: OrderRequest | BracketRequest) -> None:
+        """See an order on its way."""
+        self.watch.sending(order_id, request)
+
+    def crashed(self, event: Event, error: Exception) -> None:
+        """See that the engine raised."""
+        raise InvariantBroken("never raises", f"{type(event).__name__}: {type(error).__name__}: {error}") from error
+
+    # --- people
+
+    def latch(self, state: TradingState, by: str, reason: str) -> None:
+        """Store a person's latch, and tell the trader."""
+        latch = KeepLatch(scopes.of_session(self.number + 1), state, by, reason, self._agenda.wall)
+        self._ledger.keep_latch(self.number, latch)
+        if state is TradingState.ACTIVE:
+            self._wants_flat = ""
+        if self.life is not None:
+            self.life.latch(latch)
+
+    def flatten(self, by: str) -> None:
+        """Have the position closed, and go on asking for it until it is."""
+        self.latch(TradingState.HALTED, by, "flatten")
+        self._wants_flat = by
+        self._flatten_again()
+
+    def _flatten_again(self) -> None:
+        if self._wants_flat and self.life is not None:
+            self.life.tell(events.FlattenCommanded(self._wants_flat))
+
+    def stop(self, by: str) -> None:
+        """Have the session stopped when it is flat; the keeper goes on telling each life."""
+        self._wants_stop = by
+        self._stop_again()
+
+    def _stop_again(self) -> None:
+        if self.life is not None:
+            self.life.tell(events.StopCommanded(self._wants_stop, flatten=True))
+
+    def look(self) -> None:
+        """Look at what lasts."""
+        self.watch.look()
+        if self.life is not None and self._wants_flat:
+            engine = self.life.state.engine
+            if engine.closing is None and (engine.holding.quantity or engine.open_orders):
+                self._flatten_again()

@@ -1,0 +1,222 @@
+"""One life of a simulated trader: the real engine in a shell that obeys its effects, until it is killed.
+
+The shell does what `procs/trader` does, without sockets; `tests/simulation/test_shell.py` holds both against the same
+effects.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from tradeproc.clock import ClockSetBack, SteadyClock
+from tradeproc.domain.broker_orders import BracketRequest, OrderRequest
+from tradeproc.domain.units import SECOND, Nanos
+from tradeproc.engine import effects, events
+from tradeproc.engine.effects import Effect, KeepLatch
+from tradeproc.engine.events import Event, TradingState
+from tradeproc.engine.state import State
+from tradeproc.engine.trader import step
+from tradeproc.simulation.agenda import Agenda
+from tradeproc.simulation.trail import Trail
+from tradeproc.simulation.wires import Wires
+
+_BUSY, _IDLE = SECOND // 2, 5 * SECOND
+_LATCHES = 5 * SECOND
+_HARMLESS = effects.Publish | effects.Log | effects.SaveBalance
+
+
+class Observer(Protocol):
+    """Whoever looks at every step of a life."""
+
+    def stepped(self, event: Event, now: Nanos, wanted: tuple[Effect, ...]) -> None:
+        """See an event and its effects, before they are carried out."""
+
+    def sending(self, order_id: str, request: OrderRequest | BracketRequest) -> None:
+        """See an order on its way to the broker."""
+
+    def crashed(self, event: Event, error: Exception) -> None:
+        """See that the engine raised."""
+
+
+class TraderLife:
+    """A trader from its start to its death."""
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        state: State,
+        trail: Trail,
+        wires: Wires,
+        observer: Observer,
+        ended: Callable[[bool], None],
+    ) -> None:
+        self._agenda, self.state, self.trail, self._wires = agenda, state, trail, wires
+        self._observer, self._ended = observer, ended
+        self.clock = SteadyClock(agenda.wall_now, agenda.monotonic)
+        self.is_alive = True
+        self.effects_left: int | None = None
+        self._paused_until = 0
+        self._events: deque[Event] = deque()
+        self._is_stepping = False
+        self._latched_at: dict[str, int] = {}
+        self._latches_read: dict[str, KeepLatch] = {}
+
+    def begin(self, started: events.Started) -> None:
+        """Tell the engine that it lives, and let time pass."""
+        self.tell(started)
+        self._agenda.after(_BUSY, self._beat)
+        self._agenda.after(_LATCHES, self._read_latches)
+
+    def kill(self) -> None:
+        """End without a word."""
+        self.is_alive = False
+        self._events.clear()
+
+    def pause(self, seconds: float) -> None:
+        """Stop the process for a while: what comes meanwhile waits."""
+        self._paused_until = self._agenda.now + int(seconds * SECOND)
+        self._agenda.at(self._paused_until, self._work)
+
+    def tell(self, event: Event) -> None:
+        """Give the engine an event and carry out its effects; events that these cause wait their turn."""
+        if not self.is_alive:
+            return
+        self._events.append(event)
+        if not self._is_stepping and self._paused_until <= self._agenda.now:
+            self._work()
+
+    def _work(self) -> None:
+        if not self.is_alive:
+            return
+        self._is_stepping = True
+        try:
+            while self._events:
+                self._step(self._events.popleft())
+        finally:
+            self._is_stepping = False
+
+    def _step(self, event: Event) -> None:
+        if self._is_set_back():
+            return
+        now = self.clock.now()
+        try:
+            wanted = step(self.state, event, now).effects
+        except Exception as error:  # noqa: BLE001  whatever it is, it is what the simulation looks for
+            self._observer.crashed(event, error)
+            return
+        self._observer.stepped(event, now, wanted)
+        for effect in wanted:
+            if self.effects_left is not None and not isinstance(effect, _HARMLESS):
+                if self.effects_left <= 0:
+                    self.kill()
+                    self._ended(False)
+                    return
+                self.effects_left -= 1
+            self._perform(effect)
+
+    def _is_set_back(self) -> bool:
+        """Tell whether the clock was set back, of which the process dies."""
+        try:
+            self.clock.now()
+        except ClockSetBack:
+            self.kill()
+            self._ended(False)
+            return True
+        return False
+
+    # --- effects
+
+    def _perform(self, effect: Effect) -> None:
+        wires = self._wires
+        match effect:
+            case effects.Persist():
+                self._persist(effect)
+            case effects.Send(order_id, request):
+                self._observer.sending(order_id, request)
+                wires.submit(request, lambda outcome: self.tell(events.SubmitAnswered(order_id, outcome)))
+            case effects.Modify(order_id, broker_id, change):
+                wires.modify(broker_id, change, lambda outcome: self.tell(events.ModifyAnswered(order_id, outcome)))
+            case effects.Cancel(order_id, broker_id):
+                wires.cancel(broker_id, lambda outcome: self.tell(events.CancelAnswered(order_id, outcome)))
+            case effects.AskOrders(number):
+                wires.ask_orders(lambda answer: self.tell(events.OrdersAnswered(number, answer)))
+            case effects.AskPosition(number):
+                wires.ask_position(lambda answer: self.tell(events.PositionAnswered(number, answer)))
+            case effects.KeepLatch(scope):
+                self._latched_at[scope] = self.clock.now()
+                self.trail.keep_latch(effect, self.clock)
+            case effects.Finished():
+                self.kill()
+                self._ended(True)
+            case _:
+                pass
+
+    def _persist(self, unit: effects.Persist) -> None:
+        failure = self.trail.persist(unit, self.clock)
+        self._tell_of_changes()
+        if unit.ticket is None:
+            return
+        self.tell(events.PersistFailed(unit.ticket, failure) if failure else events.Persisted(unit.ticket))
+        if failure and self.trail.is_up:
+            self.tell(events.DatabaseChanged(is_up=True, reason=""))
+
+    def _tell_of_changes(self) -> None:
+        for change in self.trail.changes():
+            self.tell(change)
+
+    # --- time
+
+    def _beat(self) -> None:
+        if not self.is_alive or self._is_set_back():
+            return
+        if self._paused_until <= self._agenda.now:
+            self.trail.look_after(self.clock)
+            self._tell_of_changes()
+            self.tell(events.TimePassed())
+        self._agenda.after(_BUSY if self._is_busy() else _IDLE, self._beat)
+
+    def _is_busy(self) -> bool:
+        """Tell whether deadlines of seconds run, so that time must be told often."""
+        engine, broker = self.state.engine, self.state.broker
+        return bool(
+            engine.pending
+            or engine.closing is not None
+            or engine.uncovered_since is not None
+            or broker.suspicion is not None
+            or not (broker.has_orders and broker.has_position)
+            or broker.orders.is_out
+            or broker.position.is_out
+            or broker.orders.again
+            or broker.position.again
+            or broker.doubts
+            or broker.missing
+            or broker.vanished
+            or broker.shrunk
+            or broker.unpriced
+            or broker.foreign
+        )
+
+    def _read_latches(self) -> None:
+        """Read the stored latches, so that a command that did not reach us counts all the same."""
+        if not self.is_alive or self._is_set_back():
+            return
+        self._agenda.after(_LATCHES, self._read_latches)
+        if self._paused_until > self._agenda.now:
+            return
+        for latch in self.trail.latches():
+            known = self._latches_read.get(latch.scope)
+            self._latches_read[latch.scope] = latch
+            present = self.state.engine.latches.get(latch.scope, TradingState.ACTIVE)
+            is_stricter = latch != known and latch.state.severity > present.severity
+            if is_stricter or latch.at > self._latched_at.get(latch.scope, 0):
+                self.latch(latch)
+        self._tell_of_changes()
+
+    def latch(self, latch: KeepLatch) -> None:
+        """Set a latch; what is stored counts again only when it is newer than this."""
+        if self._is_set_back():
+            return
+        self._latched_at[latch.scope] = self.clock.now()
+        is_news = self.state.engine.latches.get(latch.scope, TradingState.ACTIVE) is not latch.state
+        if is_news:
+            self.tell(events.TradingStateSet(latch.scope, latch.state, latch.by, latch.reason))

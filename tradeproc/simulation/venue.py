@@ -1,0 +1,264 @@
+"""The simulated broker: accounts at the exchange, told in the values of the broker contract.
+
+What executes, and what that does to legs, siblings and positions, is the exchange's affair. Everything that was told
+is kept with its moment, so that an answer can be as old as a trouble wants it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from fractions import Fraction
+
+from tradeproc.domain.book import Position
+from tradeproc.domain.broker_orders import Accepted, BracketRequest, BrokerOrder, OrderRequest, Outcome, Refused
+from tradeproc.domain.instruments import instrument_of
+from tradeproc.domain.orders import OrderState, OrderType, Side
+from tradeproc.domain.units import SECOND, Contracts, Money, Nanos, Price, Ticks, plain
+from tradeproc.exchange.exchange import Exchange
+from tradeproc.exchange.matching import Rules
+from tradeproc.exchange.orders import (
+    Changed,
+    Declined,
+    ExchangeOrder,
+    GroupKind,
+    Happening,
+    MarketTrade,
+    Moment,
+    OrderStatus,
+    OrderUpdate,
+    PositionUpdate,
+    Replacement,
+    Ticket,
+    TicketGroup,
+    Update,
+)
+from tradeproc.simulation.agenda import Agenda
+
+STATES = {
+    OrderStatus.QUEUED: OrderState.PENDING,
+    OrderStatus.WAITING: OrderState.PENDING,
+    OrderStatus.WORKING: OrderState.SUBMITTED,
+    OrderStatus.PARTIALLY_FILLED: OrderState.PARTIALLY_FILLED,
+    OrderStatus.FILLED: OrderState.FILLED,
+    OrderStatus.CANCELLED: OrderState.CANCELLED,
+    OrderStatus.REJECTED: OrderState.REJECTED,
+    OrderStatus.EXPIRED: OrderState.EXPIRED,
+}
+FOREIGN = "foreign"
+"""The memo of an order that nobody of ours has placed."""
+
+Told = BrokerOrder | Position
+
+
+@dataclass(slots=True)
+class AccountBook:
+    """One account as the broker knows it: all pictures of its orders and readings of its position, with their times.
+
+    `open` are the exchange's own values of what can still fill; `foreign` is how many contracts others have traded.
+    """
+
+    pictures: dict[str, list[tuple[int, BrokerOrder]]] = field(default_factory=dict)
+    readings: list[tuple[int, Position]] = field(default_factory=list)
+    open: dict[str, ExchangeOrder] = field(default_factory=dict)
+    quantity: int = 0
+    foreign: int = 0
+
+
+class SimulatedVenue:
+    """The broker of all simulated sessions; `hear` gets each picture as a perfect stream would tell it."""
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        contract: str,
+        accounts: Sequence[str],
+        start: Ticks,
+        hear: Callable[[str, Told], None],
+        *,
+        echoes: bool,
+        largest_fill: int,
+    ) -> None:
+        self._agenda, self.contract, self._hear, self._echoes = agenda, contract, hear, echoes
+        self._usual = Rules(largest_fill=largest_fill)
+        self.exchange = Exchange([contract], {account: Money(Decimal(0)) for account in accounts}, self._usual)
+        self.exchange.set_last(contract, start)
+        self.instrument = instrument_of(contract)
+        self._points: dict[Fraction | int, Price] = {}
+        self.books = {account: AccountBook() for account in accounts}
+        for account, book in self.books.items():
+            book.readings.append((0, Position(account, contract, Contracts(0), None)))
+        self.is_unpriced = False
+
+    # --- the market
+
+    @property
+    def last(self) -> Ticks:
+        """Return the newest price."""
+        return self.exchange.last(self.contract) or Ticks(0)
+
+    def trade(self, price: int, size: int) -> None:
+        """Let the market trade."""
+        if not any(book.open for book in self.books.values()):
+            self.exchange.set_last(self.contract, Ticks(price))
+            return
+        self._step(MarketTrade(self.contract, Ticks(price), Contracts(size)))
+
+    def fill_at_most(self, contracts: int | None) -> None:
+        """Execute so many contracts at once; None as usual."""
+        self.exchange.rules = self._usual if contracts is None else Rules(largest_fill=contracts)
+
+    # --- what a trader asks for
+
+    def place(self, account: str, request: OrderRequest | BracketRequest) -> Outcome:
+        """Take an order or a bracket."""
+        single = request if isinstance(request, OrderRequest) else request.entry
+        ticket = self._ticket(single)
+        if isinstance(request, BracketRequest):
+            legs = [each for each in (request.stop_loss, request.profit_target) if each is not None]
+            group = TicketGroup(GroupKind.ONE_REDUCES_OTHER, tuple(self._ticket(leg) for leg in legs))
+            ticket = replace(ticket, then=(group,))
+        group = TicketGroup(GroupKind.INDEPENDENT, (ticket,))
+        answer = self.exchange.place(account, group, self._moment())
+        if isinstance(answer, Declined):
+            return Refused(answer.text)
+        self._follow(answer.updates)
+        return Accepted({order.client_id: order.id for order in answer.orders})
+
+    def cancel(self, broker_id: str) -> Outcome:
+        """Cancel an order."""
+        return self._changed(self.exchange.cancel(broker_id, self._moment()))
+
+    def modify(self, broker_id: str, change: OrderRequest) -> Outcome:
+        """Change an order."""
+        wanted = Replacement(change.quantity, self._ticks(change.limit), self._ticks(change.stop))
+        return self._changed(self.exchange.replace(broker_id, wanted, self._moment()))
+
+    # --- what the broker and others do by themselves
+
+    def reject(self, broker_id: str) -> None:
+        """Reject an order that was accepted."""
+        self._changed(self.exchange.reject(broker_id, "rejected late", self._moment()))
+
+    def expire(self, broker_id: str) -> None:
+        """Let an order expire."""
+        self._changed(self.exchange.expire(broker_id, "expired", self._moment()))
+
+    def move(self, broker_id: str, change: Replacement) -> None:
+        """Let somebody else change an order."""
+        self._changed(self.exchange.replace(broker_id, change, self._moment()))
+
+    def by_hand(self, account: str, change: int, limit: Ticks | None = None) -> None:
+        """Let somebody else trade a signed number of contracts, or rest an order for them."""
+        side = Side.BUY if change > 0 else Side.SELL
+        kind = OrderType.MARKET if limit is None else OrderType.LIMIT
+        ticket = Ticket(self.contract, side, Contracts(abs(change)), kind, limit, memo=FOREIGN)
+        answer = self.exchange.place(account, TicketGroup(GroupKind.INDEPENDENT, (ticket,)), self._moment())
+        if not isinstance(answer, Declined):
+            self._follow(answer.updates)
+
+    # --- what it answers
+
+    def orders(self, account: str, age: int = 0) -> tuple[BrokerOrder, ...]:
+        """Return all orders of an account as they were `age` nanoseconds ago."""
+        at = self._agenda.now - age
+        found = []
+        for told in self.books[account].pictures.values():
+            known = [picture for moment, picture in told if moment <= at] if age else [told[-1][1]]
+            found += known[-1:]
+        return tuple(self._shown(picture) for picture in found)
+
+    def position(self, account: str, age: int = 0) -> Position:
+        """Return the position of an account as it was `age` nanoseconds ago."""
+        at = self._agenda.now - age
+        readings = self.books[account].readings
+        return next((position for moment, position in reversed(readings) if moment <= at), readings[0][1])
+
+    # --- inside
+
+    def _step(self, happening: Happening) -> None:
+        self._follow(self.exchange.step(happening, self._moment()))
+
+    def _moment(self) -> Moment:
+        return Moment(self._agenda.truth, self._agenda.truth)
+
+    def _ticks(self, price: Price | None) -> Ticks | None:
+        return None if price is None else self.instrument.ticks(price)
+
+    def _price(self, ticks: Fraction | int | None) -> Price | None:
+        if ticks is None:
+            return None
+        found = self._points.get(ticks)
+        if found is None:
+            exact = self.instrument.tick_size * ticks.numerator / ticks.denominator
+            found = self._points[ticks] = Price(plain(exact))
+        return found
+
+    def _ticket(self, request: OrderRequest) -> Ticket:
+        return Ticket(
+            self.contract,
+            request.side,
+            request.quantity,
+            request.type,
+            self._ticks(request.limit),
+            self._ticks(request.stop),
+            request.time_in_force,
+            client_id=request.id,
+        )
+
+    def _changed(self, answer: Changed | Declined) -> Outcome:
+        if isinstance(answer, Declined):
+            return Refused(answer.text)
+        self._follow(answer.updates)
+        return Accepted()
+
+    def _follow(self, updates: Sequence[Update]) -> None:
+        for update in updates:
+            if isinstance(update, OrderUpdate):
+                self._note_order(update)
+            elif isinstance(update, PositionUpdate):
+                holding = update.holding
+                book = self.books[holding.account]
+                book.quantity = holding.quantity
+                average = self._price(holding.average)
+                position = Position(holding.account, self.contract, holding.quantity, average)
+                book.readings.append((self._agenda.now, position))
+                self._hear(holding.account, position)
+
+    def _note_order(self, update: OrderUpdate) -> None:
+        order = update.order
+        book = self.books[order.account]
+        if order.status.is_open:
+            book.open[order.id] = order
+        else:
+            book.open.pop(order.id, None)
+        if update.fill is not None and order.memo == FOREIGN:
+            book.foreign += update.fill.quantity
+        picture = self._picture(order)
+        book.pictures.setdefault(order.id, []).append((self._agenda.now, picture))
+        self._hear(order.account, self._shown(picture))
+
+    def _shown(self, picture: BrokerOrder) -> BrokerOrder:
+        if self.is_unpriced and picture.filled:
+            return replace(picture, average=None)
+        return picture
+
+    def _picture(self, order: ExchangeOrder) -> BrokerOrder:
+        return BrokerOrder(
+            broker_id=order.id,
+            account=order.account,
+            contract=order.contract,
+            side=order.side,
+            type=order.type,
+            quantity=order.quantity,
+            filled=order.filled,
+            state=STATES[order.status],
+            raw_status=order.status.value,
+            opened_at=Nanos(order.opened_at // SECOND * SECOND),
+            closed_at=order.closed_at,
+            limit=self._price(order.limit),
+            stop=self._price(order.stop),
+            average=self._price(order.average),
+            client_id=(order.client_id or None) if self._echoes else None,
+            parent=order.parent,
+            reason=order.reason if order.status in (OrderStatus.REJECTED, OrderStatus.EXPIRED) else "",
+        )
