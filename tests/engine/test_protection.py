@@ -126,6 +126,18 @@ def test_the_leg_of_another_entry_does_not_keep_a_stop_from_being_replaced() -> 
     assert uncovered(desk.state) == 0
 
 
+def test_the_stop_of_an_entry_that_fills_does_not_cover_what_was_held_before() -> None:
+    desk = Desk(Scripted(BUY, replace(BRACKET, quantity=Contracts(2)))).start()
+    desk.bar()
+    desk.broker.fill_by(1)
+
+    desk.bar(seconds=10)
+
+    assert desk.position == 2
+    assert uncovered(desk.state) == 1
+    assert desk.alarms >= {"position_uncovered"}
+
+
 def test_replace_flattens_where_another_order_leaves_no_room_for_the_whole_stop() -> None:
     bracket = SubmitBracket(Side.BUY, Contracts(3), stop_loss=4790.0, profit_target=4850.0)
     resting = SubmitOrder(Side.SELL, Contracts(2), type=OrderType.LIMIT, limit=4840.0)

@@ -6,14 +6,15 @@ from dataclasses import replace
 import pytest
 
 from tradeproc.domain.answers import Answer, Known, Unknown
-from tradeproc.domain.broker_orders import ListedOrder
+from tradeproc.domain.book import Position
 from tradeproc.domain.orders import OrderSource
-from tradeproc.engine import broker_events, closing, limits, outcomes, protection, reconcile, trader
+from tradeproc.domain.units import Contracts
+from tradeproc.engine import broker_events, closing, limits, outcomes, positions, protection, trader
 from tradeproc.engine.effects import Effect, Send
-from tradeproc.engine.events import Event
+from tradeproc.engine.events import Event, TradingState
 from tradeproc.engine.orders import Applied, Move, moved
 from tradeproc.engine.sending import request_of
-from tradeproc.engine.state import State
+from tradeproc.engine.state import Closing, State
 from tradeproc.engine.trader import Step
 from tradeproc.engine.turn import Turn
 from tradeproc.simulation.scenario import Scenario, scenario
@@ -61,25 +62,28 @@ def forget_the_limits(patch: Patch) -> None:
     patch.setattr(limits, "_too_large", lambda *_: None)
 
 
-def read_unknown_orders_as_none(patch: Patch) -> None:
-    answered = reconcile.orders_answered
+def read_an_unknown_position_as_flat(patch: Patch) -> None:
+    answered = positions.position_answered
 
-    def empty(turn: Turn, number: int, answer: Answer[tuple[ListedOrder, ...]]) -> None:
-        answered(turn, number, Known(()) if isinstance(answer, Unknown) else answer)
+    def flat(turn: Turn, number: int, answer: Answer[Position]) -> None:
+        spec = turn.state.setup.spec
+        nothing = Position(spec.account, spec.contract, Contracts(0), None)
+        answered(turn, number, Known(nothing) if isinstance(answer, Unknown) else answer)
 
-    patch.setattr(reconcile, "orders_answered", empty)
-    patch.setattr(reconcile, "_MISSING_AFTER", 0)
+    patch.setattr(positions, "position_answered", flat)
 
 
 def watch_no_stop(patch: Patch) -> None:
     patch.setattr(protection, "on_time", lambda turn: None)
 
 
-def never_repeat_an_exit(patch: Patch) -> None:
+def let_a_halt_block_an_exit(patch: Patch) -> None:
     leave = closing._exit
-    patch.setattr(
-        closing, "_exit", lambda turn, under_way, held: not under_way.attempts and leave(turn, under_way, held)
-    )
+
+    def blocked(turn: Turn, under_way: Closing, held: int) -> bool:
+        return turn.state.engine.trading is not TradingState.HALTED and leave(turn, under_way, held)
+
+    patch.setattr(closing, "_exit", blocked)
 
 
 def send_before_writing(patch: Patch) -> None:
@@ -98,9 +102,9 @@ BUGS: list[tuple[Callable[[Patch], None], str]] = [
     (take_a_lost_reply_for_a_refusal, "nothing left"),
     (count_messages_as_fills, "nothing left"),
     (forget_the_limits, "never above"),
-    (read_unknown_orders_as_none, "nothing left"),
+    (read_an_unknown_position_as_flat, "nothing left"),
     (watch_no_stop, "never naked"),
-    (never_repeat_an_exit, "never trapped"),
+    (let_a_halt_block_an_exit, "never trapped"),
     (send_before_writing, "written first"),
 ]
 

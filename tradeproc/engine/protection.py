@@ -32,8 +32,17 @@ def _bare(state: State, held: int) -> int:
     """Return how many of so many signed contracts no working stop covers."""
     if not held:
         return 0
-    covered = sum(order.remaining for order in _stops(state, held) if order.state.is_working)
+    covered = sum(_covers(state, order) for order in _stops(state, held) if order.state.is_working)
     return max(0, abs(held) - covered)
+
+
+def _covers(state: State, stop: Order) -> int:
+    """Return how many contracts a working stop closes now: while its entry fills, no more than that has brought."""
+    entry = state.engine.orders.get(stop.parent or "")
+    if entry is None or entry.state.is_terminal:
+        return stop.remaining
+    closed = sum(leg.filled for leg in state.engine.orders.values() if leg.parent == entry.id)
+    return min(stop.remaining, max(0, entry.filled - closed))
 
 
 def on_time(turn: Turn) -> None:

@@ -5,17 +5,17 @@ lose, double, delay and reorder what it carries, and every process may be killed
 (`scenario.py`), so that a failure can be seen again, and cut down to the troubles that it needs (`shrinking.py`).
 Run it with `scripts/simulate`. It reads no clock and no file but a tape.
 
-    agenda.py        virtual time
-    venue.py         the broker over the exchange; market_walk.py trades and bars
-    ledger.py        the database, leases and journals; trail.py how a trader sees them
-    wires.py         link, account manager and feeds between trader and broker
-    trader_life.py   one life of a trader; seat.py one life after the other, by the one path of recovery
-    erratic.py       a strategy that does anything a strategy may
-    troubles.py      what can go wrong, and how it is drawn; weather.py what goes wrong now
-    invariants.py    what must hold after every event and in the end
-    scenario.py      all that a seed draws; world.py lives it
-    shrinking.py     fewer troubles that still break the same; story.py the life as a table
-    campaign.py      many lives on some cores
+    agenda.py          virtual time
+    venue.py           the broker over the exchange; market_walk.py trades and bars
+    simulated_rows.py  the database, leases and journals; trail.py how a trader sees them
+    wires.py           link, account manager and feeds between trader and broker
+    trader_life.py     one life of a trader; seat.py one life after the other, by the one path of recovery
+    erratic.py         a strategy that does anything a strategy may
+    troubles.py        what can go wrong, and how it is drawn; weather.py what goes wrong now
+    invariants.py      what must hold after every event and in the end
+    scenario.py        all that a seed draws; world.py lives it
+    shrinking.py       fewer troubles that still break the same; story.py the life as a table
+    campaign.py        many lives on some cores
 
 What it leaves out: sockets, threads, the real SQL, the market's closed hours and a broker's own wire protocol; drills
 (`tests/drills`, `scripts/chaos`) are for those.

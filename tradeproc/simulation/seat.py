@@ -16,8 +16,8 @@ from tradeproc.protocol import scopes
 from tradeproc.simulation.agenda import Agenda
 from tradeproc.simulation.erratic import Erratic
 from tradeproc.simulation.invariants import InvariantBroken, Invariants
-from tradeproc.simulation.ledger import Ledger, RowsAway, open_rows
 from tradeproc.simulation.market_walk import MarketWalk
+from tradeproc.simulation.simulated_rows import RowsAway, SimulatedDatabase, open_rows
 from tradeproc.simulation.trader_life import TraderLife
 from tradeproc.simulation.trail import Trail
 from tradeproc.simulation.troubles import Mishap
@@ -38,7 +38,7 @@ class Seat:
     """One session, for as long as the simulation lasts."""
 
     def __init__(
-        self, agenda: Agenda, venue: SimulatedVenue, ledger: Ledger, scenario: "Scenario", number: int
+        self, agenda: Agenda, venue: SimulatedVenue, ledger: SimulatedDatabase, scenario: "Scenario", number: int
     ) -> None:
         self._agenda, self.venue, self._ledger = agenda, venue, ledger
         self.number, self.spec = number, scenario.spec(number)

@@ -6,7 +6,7 @@ from tradeproc.engine import events
 from tradeproc.engine.effects import KeepLatch, Persist
 from tradeproc.engine.events import Event
 from tradeproc.simulation.agenda import Agenda
-from tradeproc.simulation.ledger import Ledger, RowsAway
+from tradeproc.simulation.simulated_rows import RowsAway, SimulatedDatabase
 
 _AGAIN = 3 * SECOND
 
@@ -14,7 +14,7 @@ _AGAIN = 3 * SECOND
 class Trail:
     """The database, the journal and the lease as one life of a trader sees them."""
 
-    def __init__(self, agenda: Agenda, ledger: Ledger, session: int, fence: int) -> None:
+    def __init__(self, agenda: Agenda, ledger: SimulatedDatabase, session: int, fence: int) -> None:
         self._agenda, self._ledger, self._session = agenda, ledger, session
         self.fence = fence
         self.is_up = self.is_lease_held = True

@@ -11,10 +11,10 @@ from tradeproc.engine.events import StreamKind, TradingState
 from tradeproc.exchange.orders import Replacement
 from tradeproc.simulation.agenda import Agenda
 from tradeproc.simulation.invariants import InvariantBroken
-from tradeproc.simulation.ledger import Ledger
 from tradeproc.simulation.market_walk import MarketWalk
 from tradeproc.simulation.scenario import CONTRACT, Ending, Scenario
 from tradeproc.simulation.seat import Seat, Trace
+from tradeproc.simulation.simulated_rows import SimulatedDatabase
 from tradeproc.simulation.troubles import BY_OTHERS, Blow, Mishap
 from tradeproc.simulation.venue import FOREIGN, SimulatedVenue, Told
 
@@ -71,7 +71,7 @@ class World:
         self.scenario = scenario
         self.agenda = Agenda(START)
         accounts = [f"SIM{number}" for number in range(scenario.sessions)]
-        self.ledger = Ledger(scenario.sessions)
+        self.ledger = SimulatedDatabase(scenario.sessions)
         self.venue = SimulatedVenue(
             self.agenda,
             CONTRACT,

@@ -36,7 +36,7 @@ class SessionRows:
     written: set[str] = field(default_factory=set)
 
 
-class Ledger:
+class SimulatedDatabase:
     """The rows of all sessions."""
 
     def __init__(self, sessions: int) -> None:
