@@ -56,7 +56,7 @@ class Scenario:
             environment="paper",
             limits=SessionLimits(Contracts(self.largest), Contracts(self.largest)),
             stop_policy=self.policies[number],
-            external_policy=ExternalPolicy.IGNORE if self.ignores_others else ExternalPolicy.REDUCE,
+            external_policy=ExternalPolicy.IGNORE if self.ignores_others else ExternalPolicy.PAUSE,
         )
 
 
