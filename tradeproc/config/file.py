@@ -88,7 +88,9 @@ class Config:
                 f"session {spec.name!r} asks for environment {spec.environment!r}, "
                 f"but login {spec.login!r} is {login.environment.value!r}"
             )
-        self._check_data_login(spec, login)
+        self._check_data_login(spec, login, "data_login", spec.login_of_data)
+        if spec.witness_login:
+            self._check_data_login(spec, login, "witness_login", spec.witness_login)
         try:
             check_listed(spec.contract)
         except NoSuchMonth as bad:
@@ -98,16 +100,16 @@ class Config:
             if asked > allowed:
                 raise NotAllowedHere(f"session {spec.name!r} asks for {key} {asked}, this desk allows {allowed}")
 
-    def _check_data_login(self, spec: SessionSpec, login: LoginConfig) -> None:
-        """Check the login that serves the bars: a tape must not decide about orders in a real market.
+    def _check_data_login(self, spec: SessionSpec, login: LoginConfig, key: str, named: str) -> None:
+        """Check a login that serves prices: a tape must not decide about orders in a real market.
 
         Raises:
             NotAllowedHere: there is no such login, or it is at the local broker while the orders go elsewhere.
         """
-        data_login = self.login(spec.login_of_data).name
+        data_login = self.login(named).name
         if self.is_at_local_broker(data_login) and not self.is_at_local_broker(login.name):
             raise NotAllowedHere(
-                f"session {spec.name!r}: data_login {data_login!r} is at the local broker, whose market "
+                f"session {spec.name!r}: {key} {data_login!r} is at the local broker, whose market "
                 f"is a tape, but the orders of login {login.name!r} go elsewhere"
             )
 

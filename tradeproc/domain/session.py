@@ -125,6 +125,9 @@ class SessionLimits:
 _NEWER: Mapping[str, object] = {
     "data_login": "",
     "external_policy": "pause",
+    "witness_login": "",
+    "witness_ticks": 8,
+    "witness_seconds": 10,
     "inert_stop_policy": "alarm",
     "inert_stop_ticks": 2,
     "inert_stop_seconds": 3,
@@ -143,7 +146,8 @@ class SessionSpec:
     `market_hours` names an exchange calendar; empty means the instrument's own. `schedule` says when it runs while it
     is started; None means always. A stop does nothing when the market has traded through it by `inert_stop_ticks` for
     `inert_stop_seconds`. `roll` says how the session leaves its contract before that ends.
-    `adopt_stop_ticks` is how far from the last price the stop of an adopted position is placed.
+    `adopt_stop_ticks` is how far from the last price the stop of an adopted position is placed. `witness_login` names
+    a second login for prices, which may differ by `witness_ticks` for `witness_seconds`; empty means none.
     """
 
     name: str
@@ -168,6 +172,9 @@ class SessionSpec:
     inert_stop_seconds: int = 3
     roll: RollPolicy = RollPolicy()
     adopt_stop_ticks: Ticks | None = None
+    witness_login: str = ""
+    witness_ticks: int = 8
+    witness_seconds: int = 10
 
     def __post_init__(self) -> None:
         """Check all fields, as far as they can be checked without configuration, database or broker.
@@ -179,6 +186,12 @@ class SessionSpec:
         _check_text("login", self.login, LOGIN, "up to 16 small letters, digits, _ -")
         if self.data_login:
             _check_text("data_login", self.data_login, LOGIN, "up to 16 small letters, digits, _ -")
+        if self.witness_login:
+            _check_text("witness_login", self.witness_login, LOGIN, "up to 16 small letters, digits, _ -")
+            if self.witness_login == self.login_of_data:
+                raise BadValue("witness_login", "serves the bars already; a witness is another login")
+        _check_range("witness_ticks", self.witness_ticks, 1, 10_000)
+        _check_range("witness_seconds", self.witness_seconds, 1, 600)
         _check_text("account", self.account, ACCOUNT, "up to 16 letters, digits, . _ -")
         _check_text("strategy", self.strategy, STRATEGY, "name, module:Class or file.py:Class")
         _check_contract(self.contract)

@@ -9,7 +9,8 @@ event; market time comes with the candles. Equal states and events give equal ef
     market.py         candles in, strategy calls out; strategy.py the calls, and where a fault of a strategy ends
     decisions.py      what a strategy decided; rounding.py its prices; idle.py why nothing is entered
     limits.py         what may stop an entry, and why nothing stops an exit; order_limits.py an odd or frequent entry,
-                      freshness.py old market data,
+                      freshness.py old market data, witness.py prices that another login contradicts (it remembers
+                      in witness_watch.py and hears witness_events.py),
                       loss_limits.py losses, counted by loss_marks.py in what loss_watch.py remembers
     orders.py         the life of an order as a table; sending.py orders on their way; outcomes.py what became of it
     heat.py           the money at the stops; reservations.py what is asked before it grows, heat_book.py the asks

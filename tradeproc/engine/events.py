@@ -22,6 +22,8 @@ from tradeproc.engine.roll_events import RollCommanded as RollCommanded
 from tradeproc.engine.roll_events import RollPlanned as RollPlanned
 from tradeproc.engine.roll_events import SpreadAnswered as SpreadAnswered
 from tradeproc.engine.roll_events import SwitchAnswered as SwitchAnswered
+from tradeproc.engine.witness_events import WitnessChanged as WitnessChanged
+from tradeproc.engine.witness_events import WitnessPriced as WitnessPriced
 from tradeproc.protocol.scopes import Scope
 
 
@@ -353,6 +355,8 @@ Event = (
     | CandleReceived
     | BarTimed
     | StreamChanged
+    | WitnessPriced
+    | WitnessChanged
     | MarketHoursReceived
     | Persisted
     | PersistFailed

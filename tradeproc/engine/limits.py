@@ -7,6 +7,7 @@ Only this module makes `Admitted`, and an entry is sent only as one. An entry is
     an order's fate is unknown                               a stream is down, or market data is old
     it is larger than `max_order`                            with all working entries it could pass `max_position`
     the session has lost too much (`loss_limits.py`)         it is odd or one too many (`order_limits.py`)
+    another login tells other prices (`witness.py`)
 
 An exit goes through `exit_of`, which checks none of these. It ensures one thing: that the order can only reduce the
 position. The quantity that would open a position on the other side is cut off, because an order that opens is an
@@ -18,7 +19,7 @@ from dataclasses import dataclass, replace
 from tradeproc.domain.orders import Order, Side
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import SECOND, Contracts, Nanos
-from tradeproc.engine import loss_limits, order_limits
+from tradeproc.engine import loss_limits, order_limits, witness
 from tradeproc.engine.events import StreamKind, TradingState
 from tradeproc.engine.freshness import not_fresh
 from tradeproc.engine.state import State, Waiting
@@ -172,7 +173,7 @@ def _not_heard(state: State, now: Nanos) -> str | None:
     for kind in StreamKind:
         if problem := state.broker.streams[kind]:
             return f"the {kind.value} stream is down: {problem}"
-    return not_fresh(state, now)
+    return not_fresh(state, now) or witness.against_entry(state)
 
 
 def _late(is_late: bool) -> str | None:

@@ -27,6 +27,7 @@ from tradeproc.engine.heat_book import HeatBook
 from tradeproc.engine.loss_watch import LossWatch
 from tradeproc.engine.roll_state import RollDesk
 from tradeproc.engine.traded_through import TradedThrough
+from tradeproc.engine.witness_watch import WitnessWatch
 from tradeproc.market.candle_series import CandleSeries
 from tradeproc.strategies.contract import AnyStrategy
 
@@ -211,6 +212,7 @@ class EngineOwned:
     is_first_start: bool = False
     traded_through: TradedThrough = field(default_factory=TradedThrough)
     is_adopted: bool = False
+    witness: WitnessWatch = field(default_factory=WitnessWatch)
     losses: LossWatch = field(default_factory=LossWatch)
     heat: HeatBook = field(default_factory=HeatBook)
     roll: RollDesk = field(default_factory=RollDesk)

@@ -34,6 +34,7 @@ from tradeproc.engine import (
     sending,
     unpriced,
     vanished,
+    witness,
 )
 from tradeproc.engine.effects import Effect
 from tradeproc.engine.events import Event
@@ -69,7 +70,14 @@ def _apply(turn: Turn, event: Event) -> None:
             _time_passed(turn)
         case events.BarTimed(duration):
             market.bar_timed(turn, duration)
-        case events.OrderUpdated() | events.PositionUpdated() | events.RecordUnreadable() | events.BalanceUpdated():
+        case (
+            events.OrderUpdated()
+            | events.PositionUpdated()
+            | events.RecordUnreadable()
+            | events.BalanceUpdated()
+            | events.WitnessPriced()
+            | events.WitnessChanged()
+        ):
             _apply_news(turn, event)
         case events.StreamChanged():
             broker_events.stream_changed(turn, event)
@@ -97,9 +105,17 @@ def _apply(turn: Turn, event: Event) -> None:
             _apply_reply(turn, event)
 
 
-def _apply_news(
-    turn: Turn, event: events.OrderUpdated | events.PositionUpdated | events.RecordUnreadable | events.BalanceUpdated
-) -> None:
+News = (
+    events.OrderUpdated
+    | events.PositionUpdated
+    | events.RecordUnreadable
+    | events.BalanceUpdated
+    | events.WitnessPriced
+    | events.WitnessChanged
+)
+
+
+def _apply_news(turn: Turn, event: News) -> None:
     match event:
         case events.OrderUpdated(order):
             broker_events.order_updated(turn, order)
@@ -109,6 +125,8 @@ def _apply_news(
             broker_events.record_unreadable(turn, event)
         case events.BalanceUpdated(balance):
             broker_events.balance_updated(turn, balance)
+        case events.WitnessPriced() | events.WitnessChanged():
+            witness.heard(turn, event)
 
 
 Reply = (
@@ -160,6 +178,7 @@ def _time_passed(turn: Turn) -> None:
     inert_stops.on_time(turn)
     protection.on_time(turn)
     adopt_command.on_time(turn)
+    witness.on_time(turn)
     oversized.on_time(turn)
     early_close.on_time(turn)
     closing.on_time(turn)

@@ -18,7 +18,8 @@ from tradeproc.supervision.client import Program, ProgramState
 class WantedSession:
     """A session that should run: its logins, and what no two running sessions may share.
 
-    `login` takes its orders, `data_login` serves its bars; empty means the same.
+    `login` takes its orders, `data_login` serves its bars; empty means the same. `witness_login` serves prices to
+    compare them with; empty means none.
     """
 
     session: int
@@ -26,11 +27,12 @@ class WantedSession:
     account: str
     root: str
     data_login: str = ""
+    witness_login: str = ""
 
     @property
     def logins(self) -> frozenset[str]:
         """Logins whose links the session needs."""
-        return frozenset((self.login, self.data_login or self.login))
+        return frozenset((self.login, self.data_login or self.login, self.witness_login or self.login))
 
     @property
     def group(self) -> str:

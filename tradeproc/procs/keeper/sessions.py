@@ -15,7 +15,8 @@ from tradeproc.supervision.wanted_groups import WantedSession
 
 def wanted_of(row: SessionRow) -> WantedSession:
     """Return what the pure steps need to know of a session."""
-    return WantedSession(row.id, row.spec.login, row.spec.account, row.spec.root, row.spec.data_login)
+    spec = row.spec
+    return WantedSession(row.id, spec.login, spec.account, spec.root, spec.data_login, spec.witness_login)
 
 
 class SessionView:

@@ -7,6 +7,7 @@
     recorder.py       what its engine was told, to be replayed; decision_book.py what its strategy wanted
     terms.py          the contract as the broker has it; hours.py when its market and its schedule end
     contract_rolls.py what the rule says of its contract; roll_questions.py what a roll asks
+    witness_feed.py   the prices of a second data login
     timing.py         how long it waits for whom; replies.py replies as answers
     summary.py        what it tells of itself; session_profit.py its profit so far
 

@@ -31,6 +31,7 @@ from tradeproc.procs.trader.replies import answer_of
 from tradeproc.procs.trader.session_profit import SessionProfit
 from tradeproc.procs.trader.summary import summary
 from tradeproc.procs.trader.terms import Terms
+from tradeproc.procs.trader.witness_feed import WitnessFeed
 from tradeproc.protocol import feed_messages, names
 from tradeproc.protocol.account_messages import (
     BALANCE,
@@ -102,6 +103,8 @@ class Trader:
             self._market,
             self._timing.follower,
         )
+        if row.spec.witness_login:
+            self._witness = WitnessFeed(node, row.spec, self.tell, self._timing.follower)
 
     def begin(self, started: events.Started) -> None:
         """Tell the engine that it lives, compare the contract's terms, fetch history, and let time pass."""
