@@ -17,6 +17,7 @@ from tradeproc.domain.book import Balance, DecisionMade, Divergence, Fill, Trade
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import Order, OrderEvent, OrderSource, OrderState
+from tradeproc.domain.portfolio import PortfolioSpec
 from tradeproc.domain.roll_steps import Roll
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.tally import LossMarks
@@ -35,6 +36,7 @@ from tradeproc.store import (
     Store,
 )
 from tradeproc.store.columns import columns_of, row_of, value_of
+from tradeproc.store.rows import HeatBlockRow, PortfolioRow, PortfolioSessionRow
 from tradeproc.store.writes import (
     balance_write,
     divergence_write,
@@ -46,6 +48,7 @@ from tradeproc.store.writes import (
 )
 
 T = TypeVar("T")
+PORTFOLIO = PortfolioSpec(name="main", warn_percent=4.5, block_percent=6, worst_case=1000, account="SIM1", notes="n")
 
 # the value of a row, and the columns that only the database needs
 TABLES: dict[str, tuple[type, set[str]]] = {
@@ -61,6 +64,9 @@ TABLES: dict[str, tuple[type, set[str]]] = {
     "order_events": (OrderEvent, {"sequence", "fingerprint"}),
     "loss_marks": (LossMarks, set()),
     "orders": (Order, {"limit_price", "stop_price"}),
+    "heat_blocks": (HeatBlockRow, {"number"}),
+    "portfolios": (PortfolioRow, set()),
+    "portfolio_sessions": (PortfolioSessionRow, set()),
     "positions": (PositionRow, {"number"}),
     "rolls": (Roll, {"number"}),
     "sessions": (SessionRow, {"key", "name", "removed_at", "data_login"}),
@@ -94,6 +100,8 @@ def _any(hint: Any, numbers: Iterator[int]) -> Any:
     kind, number = bare(hint), next(numbers)
     if kind is SessionSpec:
         return SPEC
+    if kind is PortfolioSpec:
+        return PORTFOLIO
     if is_dataclass(kind):
         return _filled(kind, numbers, {})
     if issubclass(kind, Enum):

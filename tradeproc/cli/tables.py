@@ -190,6 +190,15 @@ ALARMS = (
     Column("seen", "acknowledged_at", moment, right=True, drop=2),
     Column("detail", "detail", cut=12),
 )
+PORTFOLIOS = (
+    Column("name", "name"),
+    Column("sessions", "sessions", lambda value: ", ".join(map(str, value)), cut=8),
+    Column("heat", "heat", money, right=True),
+    Column("equity", "equity", money, right=True, drop=2),
+    Column("limits", "limits", drop=1),
+    Column("state", "state", state),
+    Column("unknown", "unknown", cut=12),
+)
 PROCESSES = (
     Column("process", "process"),
     Column("supervisor", "supervisor", state, drop=1),

@@ -9,7 +9,7 @@ what can be wrong with them in `problems.py`. `market_hours.py` reads what a per
 `text.py` reads files.
 """
 
-from tradeproc.config.file import DATABASE_URL, Config, load, read_session
+from tradeproc.config.file import DATABASE_URL, Config, load, read_portfolio, read_session
 from tradeproc.config.logins import LoginConfig, Secret
 from tradeproc.config.market_hours import apply_market_hours
 from tradeproc.config.problems import BadConfig, NotAllowedHere
@@ -39,5 +39,6 @@ __all__ = [
     "SupervisionConfig",
     "apply_market_hours",
     "load",
+    "read_portfolio",
     "read_session",
 ]

@@ -22,6 +22,7 @@ from tradeproc.config.sections import (
 from tradeproc.config.text import read_toml
 from tradeproc.domain.hosts import is_loopback
 from tradeproc.domain.instruments import NoSuchMonth, check_listed
+from tradeproc.domain.portfolio import BadPortfolio, PortfolioSpec
 from tradeproc.domain.records import BadRecord, BadValue, nearest, read_record
 from tradeproc.domain.session import BadSession, SessionSpec
 from tradeproc.home import Home
@@ -155,6 +156,18 @@ def read_session(path: Path) -> SessionSpec:
     try:
         return SessionSpec.from_dict(read_toml(path))
     except BadSession as bad:
+        raise BadConfig(path, str(bad)) from None
+
+
+def read_portfolio(path: Path) -> PortfolioSpec:
+    """Read what a portfolio's file asks for.
+
+    Raises:
+        BadConfig: the file cannot be read, or holds no portfolio.
+    """
+    try:
+        return PortfolioSpec.from_dict(read_toml(path))
+    except BadPortfolio as bad:
         raise BadConfig(path, str(bad)) from None
 
 

@@ -95,7 +95,11 @@ def persisted(turn: Turn, ticket: int) -> None:
 def leave(turn: Turn, send: Send, order_ids: tuple[str, ...]) -> None:
     """Send an entry whose row is written and whose heat is reserved, if the gate has not closed meanwhile."""
     engine = turn.state.engine
-    engine.heat.asks.pop(send.order_id, None)
+    ask = engine.heat.asks.pop(send.order_id, None)
+    if ask is not None and turn.now >= ask.until:
+        # we were suspended: the server may have given up on us, and the prices are old
+        drop(turn, order_ids, "the portfolio's grant came too late")
+        return
     if (closed := gate_of(turn.state, order_ids[0], turn.now)) is not None:
         drop(turn, order_ids, closed)
         return

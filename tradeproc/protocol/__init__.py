@@ -10,7 +10,7 @@ Pure: no socket, no clock. The bus carries these as texts; nobody else puts them
     feed_messages.py link_messages.py account_messages.py     what the feeds, the link and the account manager say
     trader_messages.py alarms.py process_messages.py          the trader; alarms of all; what every process says
     token_messages.py portfolio_messages.py                   logins and their tokens; the sum over the sessions
-    heat_messages.py                                          what traders and the portfolio server say of heat
+    heat_messages.py portfolio_commands.py                    heat, between traders and their server; portfolios
     definitions.py   what a topic and a method are: a name, the types of what is said, who says it
     codec.py         a type as the form of a message, with both ways derived from the type
     reading.py quick.py writing.py   the ways: the exact reader, the quick one before it, the writer

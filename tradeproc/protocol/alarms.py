@@ -77,4 +77,16 @@ def group_and_name(session: int | None, name: str) -> tuple[GroupName, str]:
     return GroupName(group), name
 
 
-ALARM: Topic[Alarm] = Topic("alarm", Alarm, ("trader", "warden"))
+PORTFOLIO_ALARMS: Final = ("heat_blocked", "heat_warned")
+"""The first words of alarms about a portfolio; its name follows, as `heat_blocked:main`."""
+
+
+def scope_of_kept(session: int | None, name: str) -> Scope:
+    """Return what a kept alarm is about."""
+    first, _, portfolio = name.partition(":")
+    if session is None and first in PORTFOLIO_ALARMS:
+        return scopes.of_portfolio(portfolio)
+    return scope_of(group_and_name(session, name)[0])
+
+
+ALARM: Topic[Alarm] = Topic("alarm", Alarm, ("trader", "warden", "portfolio"))

@@ -9,8 +9,10 @@ said after it otherwise.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from tradeproc.domain.units import Count, Money
+from tradeproc.protocol.definitions import FollowedTopic, Method, NoBody, Topic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,3 +100,13 @@ class PortfoliosHeat:
     life: str
     portfolios: tuple[PortfolioHeat, ...] = ()
     is_known: bool = True
+
+
+HEAT_REPORT: Final[Topic[HeatReport]] = Topic("heat_report", HeatReport, ("trader",))
+PORTFOLIOS_HEAT: Final[FollowedTopic[PortfoliosHeat, PortfoliosHeat]] = FollowedTopic(
+    "portfolios_heat", PortfoliosHeat, ("portfolio",), PortfoliosHeat
+)
+ASK_PORTFOLIOS_HEAT: Final[Method[NoBody, PortfoliosHeat]] = Method(
+    "portfolios_heat", NoBody, PortfoliosHeat, ("portfolio",)
+)
+RESERVE_HEAT: Final[Method[HeatQuestion, HeatGrant]] = Method("reserve_heat", HeatQuestion, HeatGrant, ("portfolio",))

@@ -128,6 +128,8 @@ class SessionState:
     trader of a version before does not tell them. While it is `rolling`, `rolling_close_order` is the newest
     exit in the old contract and `rolling_close_quantity` its contracts; `roll` says how far it is, or what the rule
     plans. An empty `data_login` means `login`.
+    `heat` counts reserved entries as well, and is None while `heat_unknown` says why. `heat_blocked` says why the
+    `portfolio` refuses entries, empty while it does not; an empty `portfolio` means none.
     """
 
     session: int
@@ -160,6 +162,11 @@ class SessionState:
     database: UpOrDown
     streams: Mapping[str, str]
     alarms: Mapping[str, str]
+    portfolio: str = ""
+    heat: Money | None = None
+    heat_unknown: str = ""
+    heat_warned: bool = False
+    heat_blocked: str = ""
     limits: tuple[LimitUse, ...] = ()
     rolling: bool = False
     rolling_close_order: str | None = None

@@ -16,6 +16,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 from tradeproc.domain.orders import Order
+from tradeproc.domain.portfolio import PortfolioSpec
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import plain
 from tradeproc.store.rows import Acknowledgement
@@ -38,6 +39,7 @@ _CONVERSIONS: Mapping[type, tuple[Convert, Convert] | None] = {
     bool: None,
     dict: None,
     Decimal: (plain, _DIGITS),
+    PortfolioSpec: (PortfolioSpec.from_dict, PortfolioSpec.to_dict),
     SessionSpec: (SessionSpec.from_dict, SessionSpec.to_dict),
 }
 """How a field of a type comes out of its column and goes into it; None: as it is."""

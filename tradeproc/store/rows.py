@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from tradeproc.domain.book import Divergence, Position
 from tradeproc.domain.broker_orders import BrokerAccount
+from tradeproc.domain.portfolio import PortfolioSpec
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import Nanos
 
@@ -78,6 +79,34 @@ class AlarmRow:
     cleared_at: Nanos | None
     acknowledged: Acknowledgement | None = None
     who: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioRow:
+    """A portfolio; `created_at` is also what tells it from another one of the same name."""
+
+    name: str
+    spec: PortfolioSpec
+    created_at: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioSessionRow:
+    """Which portfolio a session is in."""
+
+    session: int
+    portfolio: str
+    added_at: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class HeatBlockRow:
+    """When entries of a portfolio were refused for its heat; `ended_at` is None while they are."""
+
+    portfolio: str
+    reason: str
+    began_at: Nanos
+    ended_at: Nanos | None
 
 
 @dataclass(frozen=True, slots=True)

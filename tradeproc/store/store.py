@@ -23,6 +23,7 @@ from tradeproc.store import writes
 from tradeproc.store.columns import row_of, value_of
 from tradeproc.store.database import Database, DatabaseDown
 from tradeproc.store.migrate import migrate
+from tradeproc.store.portfolio_tables import PortfolioTables
 from tradeproc.store.rows import (
     AccountRow,
     AlarmRow,
@@ -63,6 +64,7 @@ class Store:
     def __init__(self, url: str, *, connect_timeout: float = 1.0, answer_timeout: float = 1.0) -> None:
         self.url = url
         self._database = Database(url, connect_seconds=connect_timeout, answer_seconds=answer_timeout)
+        self.portfolios = PortfolioTables(self._database)
 
     # --- life
 

@@ -105,6 +105,7 @@ SEND, MODIFY, CANCEL = (
     effects.Modify("o1", "b1", REQUEST),
     effects.Cancel("o1", "b1"),
 )
+RESERVE = effects.ReserveHeat("o1", 1, "life", "main", Money(Decimal(5)), "USD", Nanos(0))
 OPERATIONS = [
     (SEND, "submit", events.SubmitAnswered),
     (MODIFY, "modify", events.ModifyAnswered),
@@ -217,7 +218,7 @@ def test_every_effect_can_be_performed_and_what_is_for_people_is_published(desk:
     }
     done: list[Any] = [
         effects.Persist((row_of(desk),), (EVENT,)),
-        *(SEND, MODIFY, CANCEL),
+        *(SEND, MODIFY, CANCEL, RESERVE),
         *(effects.AskOrders(1, ""), effects.AskPosition(1, "")),
         effects.SaveBalance(BALANCE),
         effects.SaveLossMarks(LossMarks(desk.session, Nanos(AT), Money(Decimal(0)), Money(Decimal(1)))),

@@ -2,6 +2,7 @@
 
     desks.py          up, down, status; upgrade.py new code into a running desk
     sessions.py       trading sessions; stopping.py what a stop says when the keeper has nothing to do, or is away
+    portfolio.py      portfolios, whose sessions' heat is limited together
     trading.py        halt, resume, reduce, flatten
     rolling.py        out of one contract and into the next
     records.py        what the database knows; watching.py what the processes say

@@ -8,7 +8,7 @@ from tradeproc.bus.node import Node
 from tradeproc.domain.book import DecisionMade
 from tradeproc.errors import Refusal
 from tradeproc.protocol import book_messages as books
-from tradeproc.protocol.alarms import group_and_name, scope_of, severity_of
+from tradeproc.protocol.alarms import scope_of_kept, severity_of
 from tradeproc.protocol.book_messages import MOST_ROWS, ListDecisions, ListRows
 from tradeproc.protocol.definitions import Method
 from tradeproc.protocol.names import ProcessName
@@ -116,7 +116,7 @@ def _alarm(row: AlarmRow) -> books.AlarmListed:
     return books.AlarmListed(
         who=None if row.who is None else ProcessName(row.who),
         name=row.name,
-        scope=scope_of(group_and_name(row.session, row.name)[0]),
+        scope=scope_of_kept(row.session, row.name),
         severity=severity_of(row.name),
         since=row.at,
         detail=row.detail,

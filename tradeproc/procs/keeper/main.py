@@ -23,6 +23,7 @@ from tradeproc.procs.keeper.aside_watch import AsideWatch
 from tradeproc.procs.keeper.commands import Commands
 from tradeproc.procs.keeper.latches import Latches
 from tradeproc.procs.keeper.lists import register_lists
+from tradeproc.procs.keeper.portfolios import PortfolioCommands
 from tradeproc.procs.keeper.schedule import Schedules
 from tradeproc.procs.keeper.session_checks import Checks
 from tradeproc.procs.keeper.sessions import SessionView, wanted_of
@@ -192,6 +193,7 @@ def main(arguments: Sequence[str]) -> int:
     WardenWatch(node, keeper.groups.supervisor, settings.supervision)
     checks = Checks(node, home, keeper.groups)
     Commands(node, store, checks, keeper.groups, keeper.view, keeper.look)
+    PortfolioCommands(node, store)
     register_lists(node, store)
     register_acknowledge(node, store)
     node.every(LOOK_SECONDS, keeper.look)

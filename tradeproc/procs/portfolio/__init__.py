@@ -2,6 +2,7 @@
 
     main.py          the process
     sums.py          the sum over sessions
+    heat_server.py   heat on the bus
     ledger.py        the heat of portfolios, and who may add to it; ledger_values.py what goes in and out
 
 Start reading at `main.py`.

@@ -267,13 +267,14 @@ def _changes(ledger: Ledger, now: Nanos) -> list[LedgerEffect]:
     portfolios = ledger.portfolios or {}
     for name, portfolio in portfolios.items():
         stands = standing(ledger, portfolio, now)
-        if stands.heat is not None:
-            _review_block(ledger, stands)
+        if stands.heat is None:
+            # what stood goes on standing, also what a life before us told
+            continue
+        _review_block(ledger, stands)
         block = ledger.blocks.get(name)
         warning = f"heat {stands.heat:.2f} of {stands.equity:.2f} {stands.currency}" if stands.is_warned else ""
         found += _told(ledger, name, BLOCKED, "" if block is None else block.reason)
-        if stands.heat is not None:
-            found += _told(ledger, name, WARNED, warning)
+        found += _told(ledger, name, WARNED, warning)
     for name, what in [
         place for place in ledger.told if place[0] not in portfolios and ledger.portfolios is not None
     ]:

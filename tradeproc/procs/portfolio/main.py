@@ -1,8 +1,9 @@
-"""`core.portfolio`: sums up what the traders of this host report, and holds the host's trading state.
+"""`core.portfolio`: sums up what the traders of this host report, grants heat, and holds the host's trading state.
 
-Owns the sum. Hears the topic `state` of every trader; reads from the database which sessions should report and which
-latches are set. Says `portfolio` once a second. When it dies, sums are unknown until the traders have reported again;
-traders go on with the latches they read themselves.
+Owns the sums. Hears `state` and `heat_report` of every trader; reads from the database which sessions should report,
+which portfolios there are and which latches are set. Says `portfolio` and `portfolios_heat` once a second. When it
+dies, sums are unknown until the traders have reported again, and entries of portfolios wait for that; exits do not.
+Traders go on with the latches they read themselves.
 """
 
 import logging
@@ -17,6 +18,7 @@ from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.domain.wanted import wanted_now
 from tradeproc.errors import Refusal
 from tradeproc.home import Home, find_home
+from tradeproc.procs.portfolio.heat_server import HeatServer
 from tradeproc.procs.portfolio.sums import Report, most_severe, sum_up
 from tradeproc.procs.session_start import database_of
 from tradeproc.protocol import names, scopes
@@ -46,6 +48,7 @@ class Portfolio:
     def __init__(self, node: Node, directory: Directory, store: Store, home: Home) -> None:
         self._node, self._directory, self._store, self._home = node, directory, store, home
         self._reports: dict[int, Report] = {}
+        self._heat = HeatServer(node, store)
         self._heard: set[str] = set()
         self._expected: list[int] | None = None
         self._latches: list[str] | None = None
@@ -80,6 +83,7 @@ class Portfolio:
             if process.is_trader and process not in self._heard:
                 self._heard.add(process)
                 self._node.subscribe(process, STATE, self._hear)
+                self._heat.follow(process)
         self._forget()
         body = self.body()
         self._node.publish(PORTFOLIO, body)
@@ -102,8 +106,11 @@ class Portfolio:
     def _read(self) -> None:
         """Read what should report and what is latched; the last known stands while the database is away."""
         try:
-            now = wall_ns()
-            self._expected = [row.id for row in self._store.sessions() if wanted_now(row.spec, row.desired, now)]
+            # who lives is asked before the rows are read: what a trader wrote before it was gone is then among them
+            now, alive = wall_ns(), self._directory.processes()
+            rows = self._store.sessions()
+            self._expected = [row.id for row in rows if wanted_now(row.spec, row.desired, now)]
+            self._heat.read(rows, alive)
             self._latches = [
                 latch.state
                 for latch in all_latches(self._store, self._home)
@@ -122,6 +129,7 @@ class Portfolio:
             if now - report.at > _FORGOTTEN and process not in self._directory.processes():
                 del self._reports[session]
                 self._node.unsubscribe(process, STATE)
+                self._heat.forget(process)
                 self._heard.discard(process)
 
 

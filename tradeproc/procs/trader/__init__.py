@@ -6,6 +6,7 @@
     login_latch.py    how the other sessions of a login hear of a latch that its engine has set
     recorder.py       what its engine was told, to be replayed; decision_book.py what its strategy wanted
     terms.py          the contract as the broker has it; hours.py when its market and its schedule end
+    heat_reporter.py  what it tells the portfolio server of its heat, and hears of its portfolio
     contract_rolls.py what the rule says of its contract; roll_questions.py what a roll asks
     witness_feed.py   the prices of a second data login
     timing.py         how long it waits for whom; replies.py replies as answers

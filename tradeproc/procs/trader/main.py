@@ -30,6 +30,7 @@ from tradeproc.procs.market_hours_file import follow_market_hours
 from tradeproc.procs.session_start import run_session
 from tradeproc.procs.trader import commands
 from tradeproc.procs.trader.audit_trail import CONNECT_SECONDS, AuditTrail
+from tradeproc.procs.trader.heat_reporter import terms_of
 from tradeproc.procs.trader.known_losses import known_losses
 from tradeproc.procs.trader.recorder import Recorder
 from tradeproc.procs.trader.trading import Trader
@@ -121,6 +122,7 @@ class TraderStart:
             hours=market_hours(row.spec.calendar),
         )
         latches = audit.latches(row.spec.logins)
+        portfolio = terms_of(store, row)
         state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in latches})
         started = replace(
             _known(store, row, fills, latches),
@@ -131,7 +133,7 @@ class TraderStart:
         trader = Trader(self.node, row, audit, state, fills, recorder)
         commands.register(trader)
         follow_market_hours(self.node, self.home)
-        trader.begin(started)
+        trader.begin(started, portfolio)
         log.info("session_started session=%d fence=%d known_orders=%d", row.id, audit.fence, len(started.orders))
 
 

@@ -13,7 +13,7 @@ from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.orders import Order
 from tradeproc.domain.session import SessionSpec
-from tradeproc.domain.units import Nanos
+from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.engine import effects, events
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import Effect
@@ -24,10 +24,11 @@ from tradeproc.procs.trader.decision_book import DecisionBook
 from tradeproc.procs.trader.login_latch import LoginLatch
 from tradeproc.procs.trader.replies import answer_of
 from tradeproc.procs.trader.roll_questions import RollQuestions
-from tradeproc.protocol import scopes, trader_messages
+from tradeproc.protocol import names, scopes, trader_messages
 from tradeproc.protocol.alarms import ALARM, Alarm, severity_of
 from tradeproc.protocol.definitions import Method
 from tradeproc.protocol.feed_messages import CandleBody
+from tradeproc.protocol.heat_messages import RESERVE_HEAT, HeatGrant, HeatQuestion
 from tradeproc.protocol.link_messages import (
     CANCEL,
     MODIFY,
@@ -81,6 +82,8 @@ class Performer:
         match effect:
             case effects.Persist():
                 self._persist(effect, following)
+            case effects.ReserveHeat():
+                self._reserve(effect)
             case effects.Send(order_id, request):
                 self._operate(SUBMIT, PlaceOrder(request), lambda outcome: events.SubmitAnswered(order_id, outcome))
             case effects.Modify(order_id, broker_id, change):
@@ -200,6 +203,32 @@ class Performer:
             self.tell(to_event(_outcome(reply)))
 
         self.node.request(self._account, method, question, seconds=self._timing.order, on_reply=replied)
+
+    def _reserve(self, effect: effects.ReserveHeat) -> None:
+        """Ask the portfolio server; the answer is given half a second before the engine stops waiting."""
+        order_id, number = effect.order_id, effect.number
+        question = HeatQuestion(
+            session=self.audit.session,
+            fence=self.audit.fence,
+            life=effect.life,
+            number=number,
+            portfolio=effect.portfolio,
+            order_id=order_id,
+            heat=effect.heat,
+            currency=effect.currency,
+        )
+
+        def replied(reply: Reply[HeatGrant]) -> None:
+            match reply:
+                case Answered(grant):
+                    self.tell(events.HeatGranted(order_id, grant.life, grant.number))
+                case RequestWasRefused(reason):
+                    self.tell(events.HeatRefused(order_id, number, reason))
+                case NoAnswer(reason):
+                    self.tell(events.HeatUnanswered(order_id, number, reason))
+
+        seconds = max(0.1, (effect.until - self.audit.clock.now()) / SECOND)
+        self.node.request(names.PORTFOLIO, RESERVE_HEAT, question, seconds=seconds, on_reply=replied)
 
     def _ask_orders(self, number: int, question: OrdersQuestion) -> None:
         def replied(reply: Reply[Answer[tuple[ListedOrder, ...]]]) -> None:

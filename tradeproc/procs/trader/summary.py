@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.book import Position
 from tradeproc.domain.roll_rules import RollMode
 from tradeproc.domain.units import Nanos
+from tradeproc.engine.heat import of_session
 from tradeproc.engine.idle import why_no_entry
 from tradeproc.engine.limits import closed_gate
 from tradeproc.engine.loss_limits import used as used_losses
@@ -78,6 +80,7 @@ def summary(state: State, profit: SessionProfit, alarms: Mapping[str, str], audi
     """Return session, position, profit, orders that can still fill, alarms and what is known of the world."""
     setup, spec = state.setup, state.setup.spec
     position, last = position_of(state), last_price(state)
+    heat, known = state.engine.heat, of_session(state)
     return SessionState(
         session=setup.session,
         name=spec.name,
@@ -110,5 +113,10 @@ def summary(state: State, profit: SessionProfit, alarms: Mapping[str, str], audi
         streams={kind.value: reason or "up" for kind, reason in state.broker.streams.items()},
         alarms=dict(alarms),
         limits=_limits(state, audit.clock.now()),
+        portfolio="" if heat.terms is None else heat.terms.portfolio,
+        heat=known.value if isinstance(known, Known) else None,
+        heat_unknown=known.reason if isinstance(known, Unknown) else "",
+        heat_warned=heat.is_warned,
+        heat_blocked=heat.blocked,
         **_rolling(state),
     )

@@ -10,12 +10,14 @@ from tradeproc.procs.follower import FollowerTiming
 class TraderTiming:
     """Durations in seconds.
 
-    An order operation has `order`, with the way there and back. What is not known is asked for again after `again`,
-    the broker's terms after `terms_again`. A database that is away is looked at every `database`, and its journal
-    replayed for `replay` at a time. An account manager that is silent for `silence` is not believed.
+    An order operation has `order`, with the way there and back. Heat is reported every `heat`. What is not known is
+    asked for again after `again`, the broker's terms after `terms_again`. A database that is away is looked at every
+    `database`, and its journal replayed for `replay` at a time. An account manager that is silent for `silence` is
+    not believed.
     """
 
     order: float = 12.0
+    heat: float = 1.0
     question: float = 12.0
     history: float = 20.0
     again: float = 2.0

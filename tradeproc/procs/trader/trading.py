@@ -15,6 +15,7 @@ from tradeproc.domain.answers import Answer, Unknown
 from tradeproc.domain.book import Fill
 from tradeproc.domain.broker_orders import ListedOrder, ListedPosition, UnreadableRecord
 from tradeproc.domain.instruments import Contract
+from tradeproc.domain.portfolio import HeatTerms
 from tradeproc.domain.units import Nanos
 from tradeproc.engine import effects, events
 from tradeproc.engine.alarms import AlarmName
@@ -24,6 +25,7 @@ from tradeproc.engine.trader import step
 from tradeproc.procs.follower import Follower
 from tradeproc.procs.trader.audit_trail import AuditTrail
 from tradeproc.procs.trader.contract_rolls import RollPlans
+from tradeproc.procs.trader.heat_reporter import HeatReporter
 from tradeproc.procs.trader.hours import Hours
 from tradeproc.procs.trader.perform import Performer
 from tradeproc.procs.trader.recorder import Recorder
@@ -87,6 +89,7 @@ class Trader:
         self._is_account_silent = self._is_asking_history = False
         self._hours = Hours(row.spec, self.tell)
         self._plans = RollPlans(row.spec, self.tell)
+        self._heat = HeatReporter(node, row, audit, state, self.tell)
         self._listen(ORDER, self._order)
         self._listen(POSITION, self._position)
         self._listen(BALANCE, lambda balance: self.tell(events.BalanceUpdated(balance)))
@@ -106,9 +109,10 @@ class Trader:
         if row.spec.witness_login:
             self._witness = WitnessFeed(node, row.spec, self.tell, self._timing.follower)
 
-    def begin(self, started: events.Started) -> None:
-        """Tell the engine that it lives, compare the contract's terms, fetch history, and let time pass."""
+    def begin(self, started: events.Started, portfolio: HeatTerms | None = None) -> None:
+        """Tell the engine that it lives and where, compare the contract's terms, fetch history, and let time pass."""
         self.tell(started)
+        self._heat.begin(portfolio)
         self._terms.ask()
         self.node.every(0.25, self._pass_time)
         self.node.every(1.0, self._look_after)

@@ -1,0 +1,110 @@
+"""What a trader tells the portfolio server of its heat, and what it hears of its portfolio.
+
+It reports once a second, and at once when the server turns out to have restarted: until every trader of a portfolio
+has reported to the new life, entries of all of them wait.
+"""
+
+from collections.abc import Callable
+
+from tradeproc.bus.codec import Envelope
+from tradeproc.bus.node import Node
+from tradeproc.domain.answers import Known
+from tradeproc.domain.portfolio import HeatTerms
+from tradeproc.engine import events, heat
+from tradeproc.engine.events import Event
+from tradeproc.engine.state import State
+from tradeproc.procs.trader.audit_trail import AuditTrail
+from tradeproc.protocol import names
+from tradeproc.protocol.heat_messages import HEAT_REPORT, PORTFOLIOS_HEAT, HeatReport, PortfoliosHeat
+from tradeproc.store.database import DatabaseDown
+from tradeproc.store.rows import SessionRow
+from tradeproc.store.store import Store
+
+_READ_SECONDS = 5.0
+
+
+def terms_of(store: Store, row: SessionRow) -> HeatTerms | None:
+    """Return the portfolio of a session as its trader must know it, None when it is in none.
+
+    Raises:
+        DatabaseDown: nobody knows.
+    """
+    found = store.portfolios.of_session(row.id)
+    return None if found is None else found.spec.terms(row.spec.root, found.created_at)
+
+
+class HeatReporter:
+    """One trader's part in its portfolio."""
+
+    def __init__(
+        self, node: Node, row: SessionRow, audit: AuditTrail, state: State, tell: Callable[[Event], None]
+    ) -> None:
+        self._node, self._audit, self._state, self._tell = node, audit, state, tell
+        self._row = row
+        self._sequence = 0
+        self._heard: events.PortfolioHeard | None = None
+
+    def begin(self, terms: HeatTerms | None) -> None:
+        """Begin with the portfolio as the database has it: no entry leaves before this is known."""
+        if terms is not None:
+            self._tell(events.HeatTermsRead(terms))
+        self._node.subscribe(names.PORTFOLIO, PORTFOLIOS_HEAT, self._hear)
+        self._node.every(self._audit.timing.heat, self.report)
+        self._node.every(_READ_SECONDS, self._read)
+
+    def report(self) -> None:
+        """Tell the heat; that of a session in no portfolio is told in its `state` alone."""
+        state, book = self._state, self._state.engine.heat
+        if book.terms is None:
+            return
+        self._sequence += 1
+        known = heat.of_session(state, book.without)
+        balance = state.broker.balance
+        self._node.publish(
+            HEAT_REPORT,
+            HeatReport(
+                session=self._audit.session,
+                fence=self._audit.fence,
+                sequence=self._sequence,
+                life=book.life,
+                asked=book.number,
+                unanswered=book.unanswered,
+                portfolio=book.terms.portfolio,
+                revision=book.terms.revision,
+                heat=known.value if isinstance(known, Known) else None,
+                unknown="" if isinstance(known, Known) else known.reason,
+                currency=state.setup.instrument.currency,
+                account=state.setup.spec.account,
+                equity=None if balance is None else balance.equity,
+                equity_currency="" if balance is None else balance.currency,
+            ),
+        )
+
+    def _hear(self, envelope: Envelope[PortfoliosHeat]) -> None:
+        terms, told = self._state.engine.heat.terms, envelope.body
+        ours = next((each for each in told.portfolios if terms is not None and each.name == terms.portfolio), None)
+        heard = (
+            events.PortfolioHeard(told.life)
+            if ours is None
+            else events.PortfolioHeard(told.life, ours.is_warned, ours.blocked)
+        )
+        if heard == self._heard:
+            return
+        is_new_life = self._heard is None or self._heard.life != heard.life
+        self._heard = heard
+        self._tell(heard)
+        if is_new_life:
+            self.report()
+
+    def _read(self) -> None:
+        """Read again where the session belongs; while the database is away, what was known stands."""
+        if not self._audit.is_up:
+            return
+        try:
+            terms = terms_of(self._audit.store, self._row)
+        except DatabaseDown as down:
+            self._audit.went_down(down)
+            return
+        if terms != self._state.engine.heat.terms:
+            self._tell(events.HeatTermsRead(terms))
+            self.report()
