@@ -236,8 +236,8 @@ class Turn:
 
     def effects(self) -> tuple[Effect, ...]:
         """Return all effects of the turn: written down, sent, asked, told."""
-        written = self._rolls or self._latches or self._orders or self._source
-        if not (written or self._reserving or self._gated or self._sent):
+        told = self._rolls or self._latches or self._orders or self._source
+        if not (told or self._reserving or self._gated or self._sent):
             return tuple(self._rest)
         # The latch is kept before the position that explains it: a trader that is killed between the two sees the
         # difference at its next start, and latches again.
