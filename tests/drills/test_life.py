@@ -107,6 +107,20 @@ def at_the_broker(desk: Desk) -> tuple[set[str], int]:
     return orders, sum(int(each["quantity"]) for each in books["positions"] if each["account"] == ACCOUNT)
 
 
+def trade_by_hand(desk: Desk, change: int) -> None:
+    """Trade so many contracts in the session's account at the market, past its trader."""
+    request = OrderRequest(
+        f"by-hand{change:+d}",
+        Contract.parse("ESH24"),
+        Side.BUY if change > 0 else Side.SELL,
+        Contracts(abs(change)),
+        OrderType.MARKET,
+        OrderRole.ENTRY,
+    )
+    body = {"account": ACCOUNT, "request": bodies.request_to_body(request)}
+    assert desk.ask(LINK, "submit", body, 15.0)["outcome"] == "accepted"
+
+
 def commands() -> list[list[str]]:
     """Return the command lines of all living processes; ours all name their home."""
     found = []
@@ -224,16 +238,7 @@ def test_a_position_closed_by_hand_is_booked_as_the_broker_has_it_and_stays_clos
     holding.tradectl("resume", "--session", "1", "--reason", "flat again")
     wait_for("a protected position", lambda: holding.state(1)["position"] and len(holding.state(1)["orders"]) == 2)
     held = holding.state(1)["position"]
-    by_hand = OrderRequest(
-        "by-hand",
-        Contract.parse("ESH24"),
-        Side.SELL if held > 0 else Side.BUY,
-        Contracts(abs(held)),
-        OrderType.MARKET,
-        OrderRole.EXIT,
-    )
-    body = {"account": ACCOUNT, "request": bodies.request_to_body(by_hand)}
-    assert holding.ask(LINK, "submit", body, 15.0)["outcome"] == "accepted"
+    trade_by_hand(holding, -held)
 
     wait_for("it is latched", lambda: holding.state(1)["trading_state"] == "reducing")
     wait_for("stop and target are gone", lambda: at_the_broker(holding) == (set(), 0))
@@ -256,6 +261,27 @@ def test_a_position_closed_by_hand_is_booked_as_the_broker_has_it_and_stays_clos
     assert holding.state(1)["trading_state"] == "reducing"
     holding.tradectl("resume", "--session", "1", "--reason", "closed by me")
     wait_for("it may enter again", lambda: holding.state(1)["trading_state"] == "active")
+
+
+def test_a_position_made_by_hand_is_adopted_by_a_person_with_a_stop_that_works_at_the_broker(holding: Desk) -> None:
+    holding.flatten(1)
+    wait_for("nothing left at the broker", lambda: at_the_broker(holding) == (set(), 0))
+    trade_by_hand(holding, 2)
+    wait_for("it is booked", lambda: holding.state(1)["position"] == 2)
+    last = holding.state(1)["last"]
+
+    refused = holding.tradectl("adopt", "1", "--stop", f"{last + 100}", "--reason", "mine", code=1)
+    assert "would fill at once" in str(refused)
+    told = holding.tradectl("adopt", "1", "--stop", f"{last - 100}", "--reason", "mine")
+
+    (stop,) = told["stops"]
+    assert (told["position"], stop["quantity"], Decimal(stop["stop_price"])) == (2, 2, Decimal(str(last - 100)))
+    wait_for("the stop works", lambda: (len(at_the_broker(holding)[0]), at_the_broker(holding)[1]) == (1, 2))
+    row = f"select details ->> 'reason' as reason from order_events where order_id = '{stop['id']}' order by sequence"
+    assert "mine" in holding.rows(row)[0]["reason"]
+    wait_for("it is covered", lambda: "position_uncovered" not in holding.state(1)["alarms"])
+    holding.flatten(1)
+    wait_for("nothing left at the broker", lambda: at_the_broker(holding) == (set(), 0))
 
 
 def test_the_end_of_everything_leaves_nothing(private_tmp: Path, tmp_path: Path) -> None:
