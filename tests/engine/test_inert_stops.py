@@ -1,10 +1,13 @@
 """A stop that the market trades through and the broker does not execute is found; nothing else is taken for one."""
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.engine.desk import Desk, Faults, Scripted
 from tradeproc.domain.candles import Candle
@@ -390,3 +393,47 @@ def test_a_gap_at_the_open_fills_the_stop_at_the_open_and_nothing_is_said() -> N
     assert desk.position == 0
     assert desk.broker.realized == Decimal("-200.00")
     assert raised(desk) == []
+
+
+# --- whatever the market and the network do
+
+
+steps = st.lists(st.tuples(st.integers(-8, 8), st.sampled_from([0.25, 0.5, 1.0, 3.0])), min_size=10, max_size=40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps, st.sampled_from([0.0, 1.0, 1.5]), st.sampled_from([0.0, 0.3, 1.0]), st.integers(0, 999))
+def test_an_honest_broker_is_never_accused_whatever_is_slow_or_lost(
+    walk: list[tuple[int, float]], slowest: float, lost_picture: float, seed: int
+) -> None:
+    faults = Faults(random.Random(seed), lost_picture=lost_picture, doubled=0.1, unknown=0.1, slowest=slowest)
+    desk, tape = desk_with(faults=faults)
+    desk.broker.exchange.is_inert = lambda _: False
+    price = 4800.0
+
+    for ticks, seconds in walk:
+        price += ticks * 0.25
+        tape.trade(price, seconds=seconds)
+
+    assert "stop_inert" not in raised(desk)
+    assert desk.all_of(do.KeepLatch) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps)
+def test_an_inert_stop_is_accused_when_and_only_when_the_market_stays_beyond_it(
+    walk: list[tuple[int, float]],
+) -> None:
+    desk, tape = desk_with(SubmitBracket(Side.BUY, Contracts(2), stop_loss=4798.0))
+    price, since, is_due = 4800.0, None, False
+
+    for ticks, seconds in walk:
+        price += ticks * 0.25
+        at = desk.now
+        beyond = price <= 4798.0 - 2 * 0.25
+        since = (at if since is None else since) if beyond else None
+        is_due = is_due or (since is not None and at - since >= 3 * SECOND)
+        tape.trade(price, seconds=seconds)
+
+    desk.run(1, beat=0.25)
+    assert ("stop_inert" in raised(desk)) is is_due

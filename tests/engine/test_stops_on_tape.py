@@ -22,6 +22,7 @@ from tradeproc.engine import events
 from tradeproc.exchange.orders import ExchangeOrder
 from tradeproc.strategies.contract import (
     NOTHING,
+    ClosePosition,
     Decision,
     ModifyOrders,
     OrderChange,
@@ -53,6 +54,8 @@ class Close(Scripted):
             target = close + side.sign * (3 + state % 2) * tick
             return SubmitBracket(side, Contracts(2), stop_loss=stop, profit_target=target), state + 1
         stop_loss = view.stop_loss
+        if view.position and stop_loss is None:
+            return ClosePosition("its stop was rejected, because the market had passed it"), state + 1
         if stop_loss is not None and stop_loss.state.is_working and state % 3 == 0:
             sign = 1 if view.position > 0 else -1
             return ModifyOrders((OrderChange(stop_loss.id, stop=close - sign * 2 * tick),)), state

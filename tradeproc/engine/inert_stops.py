@@ -16,10 +16,12 @@ limit, a feed that is down), because nothing trades for so long. In a market tha
 the next trade. Data that lags behind the orders by longer than `inert_stop_seconds` would mislead it.
 """
 
+import math
+
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderType
 from tradeproc.domain.session import InertStopPolicy
-from tradeproc.domain.units import SECOND, Nanos
+from tradeproc.domain.units import SECOND, Nanos, Ticks
 from tradeproc.engine import closing, sending
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import TradingState
@@ -39,9 +41,10 @@ def heard(turn: Turn, candle: Candle, *, is_history: bool) -> None:
     """Compare the price of a candle with the working orders if it has just traded."""
     engine = turn.state.engine
     watch = engine.traded_through
-    if not watch.has_traded(candle) or is_history or not engine.open_ids:
+    if not watch.has_traded(candle) or is_history or not engine.open_ids or not math.isfinite(candle.close):
         return
-    price = turn.state.setup.instrument.nearest(candle.close)
+    # a price has traded, so it is on the grid: exact decimals would cost seven times as much
+    price = Ticks(round(candle.close / float(turn.state.setup.instrument.tick_size)))
     for order in engine.open_orders:
         is_watched = order.state.is_working and order.in_flight is None
         if is_watched and ticks_beyond(order, price) >= _ticks_needed(turn.state, order):
