@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from tests.engine.desk import START, Desk, Scripted
+from tests.engine.exchange_broker import ACCOUNT
+from tradeproc.domain.book import Balance
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.orders import OrderRole, OrderType, Side
 from tradeproc.domain.session import SessionLimits
-from tradeproc.domain.units import SECOND, Contracts, Minutes, Nanos, Times, WholeMoney
+from tradeproc.domain.units import SECOND, Contracts, Minutes, Money, Nanos, Times, WholeMoney
 from tradeproc.engine import effects as do
 from tradeproc.engine import events
 from tradeproc.engine.events import TradingState
@@ -372,3 +374,67 @@ def test_a_bracket_goes_on_protecting_after_the_limit() -> None:
     price(desk, 4785.0)
 
     assert [order.role for order in desk.state.engine.open_orders] == [OrderRole.STOP_LOSS]
+
+
+# --- the account
+
+
+def money(desk: Desk, realized: str, unrealized: str = "0") -> None:
+    """Let the broker tell what the account made today."""
+    amounts = (Money(Decimal(10_000)), Money(Decimal(10_000)), Money(Decimal(realized)), Money(Decimal(unrealized)))
+    desk.tell(events.BalanceUpdated(Balance(ACCOUNT, "USD", *amounts, desk.now)))
+
+
+def test_the_account_counts_with_what_others_lost_in_it() -> None:
+    desk = desk_with(BUY, max_account_daily_loss=losing(500)).start()
+    money(desk, "-300", "-199.99")
+    desk.bar()
+    assert desk.position == 1
+    assert used(desk.state) == {"max_account_daily_loss": "499.99"}
+
+    money(desk, "-300", "-200")
+    assert "max_account_daily_loss 500 is reached: the account lost 500.00 today" in desk.state.engine.losses.tripped
+    assert desk.database.latch is not None
+
+
+def test_while_the_broker_has_not_told_the_accounts_money_entries_wait() -> None:
+    desk = desk_with(BUY, max_account_daily_loss=losing(500)).start()
+    assert "the account's profit of the day is not known" in (closed_gate(desk.state, desk.now) or "")
+    assert used(desk.state) == {"max_account_daily_loss": "unknown"}
+
+    money(desk, "0")
+    assert closed_gate(desk.state, desk.now) is None
+
+    late = Nanos(desk.now + 301 * SECOND)
+    desk.state.broker.market_heard_at = late
+    assert "the account's profit of the day is not known" in (closed_gate(desk.state, late) or "")
+
+
+def test_after_re_arming_the_accounts_loss_counts_from_there_over_a_restart_until_it_is_made_good() -> None:
+    desk = desk_with(max_account_daily_loss=losing(500)).start()
+    money(desk, "-600")
+    assert desk.state.engine.losses.tripped
+
+    resume(desk)
+    desk.run(1)
+    money(desk, "-1000")
+    assert used(desk.state) == {"max_account_daily_loss": "400.00"}
+    assert desk.state.engine.losses.tripped == ""
+
+    later = again(desk).start()
+    money(later, "-1050")
+    later.run(1)
+    assert used(later.state) == {"max_account_daily_loss": "450.00"}
+
+    money(later, "0")
+    money(later, "-500")
+    assert later.state.engine.losses.tripped
+
+
+def test_the_money_of_another_account_says_nothing() -> None:
+    desk = desk_with(max_account_daily_loss=losing(500)).start()
+    amounts = [Money(Decimal(-900))] * 4
+    desk.tell(events.BalanceUpdated(Balance("SIM2", "USD", *amounts, desk.now)))
+
+    assert used(desk.state) == {"max_account_daily_loss": "unknown"}
+    assert desk.state.engine.losses.tripped == ""

@@ -72,6 +72,7 @@ OPTIONAL_LIMITS = (
     "price_collar_ticks",
     "max_notional",
     "max_daily_loss",
+    "max_account_daily_loss",
     "max_drawdown",
     "max_losses_in_row",
     "cool_down_minutes",
@@ -85,7 +86,8 @@ class SessionLimits:
     Money is in whole units of the instrument's currency. `max_orders_per_minute` counts entries.
     `price_collar_ticks` is how far an entry's price may be from the last trade. `max_notional` is the most that an
     entry may be worth: price, quantity and value of a point multiplied. `max_daily_loss` is the loss of a market day,
-    realized and open, `max_drawdown` that from the highest profit, `max_losses_in_row` a number of losing round
+    realized and open, `max_account_daily_loss` that of the whole account as the broker tells it, in the account's
+    currency, `max_drawdown` that from the highest profit, `max_losses_in_row` a number of losing round
     trips. These latch the session; with `cool_down_minutes` a row of losses only makes entries wait.
     """
 
@@ -95,6 +97,7 @@ class SessionLimits:
     price_collar_ticks: Ticks | None = None
     max_notional: WholeMoney | None = None
     max_daily_loss: WholeMoney | None = None
+    max_account_daily_loss: WholeMoney | None = None
     max_drawdown: WholeMoney | None = None
     max_losses_in_row: Times | None = None
     cool_down_minutes: Minutes | None = None
@@ -118,7 +121,8 @@ class SessionLimits:
     @property
     def watch_losses(self) -> bool:
         """Tell whether a limit on losses is set."""
-        return not (self.max_daily_loss is None and self.max_drawdown is None and self.max_losses_in_row is None)
+        money = (self.max_daily_loss, self.max_account_daily_loss, self.max_drawdown)
+        return self.max_losses_in_row is not None or money != (None, None, None)
 
 
 # fields that programs of earlier versions do not know, or not with these words, with their defaults

@@ -32,6 +32,8 @@ class LossMarks:
 
     `day_start` is the whole profit at the open of the market day that began at `day_opened_at`, `peak` the highest
     since the session began or since a person re-armed its limits, which was at `armed_at` (0: never).
+    `account_start` is the account's profit of the day, as the broker tells it, when they were re-armed on this day,
+    else 0.
     """
 
     session: int
@@ -39,6 +41,7 @@ class LossMarks:
     day_start: Money
     peak: Money
     armed_at: Nanos = Nanos(0)
+    account_start: Money = _NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -255,6 +255,8 @@ def note_unreadable(turn: Turn, stream: StreamKind, reasons: Sequence[str]) -> N
 
 def balance_updated(turn: Turn, balance: Balance) -> None:
     """Keep and save the account's money."""
+    if balance.account == turn.state.setup.spec.account:
+        turn.state.engine.losses.account_heard_at = turn.now
     if balance.account == turn.state.setup.spec.account and balance != turn.state.broker.balance:
         turn.state.broker.balance = balance
         turn.do(SaveBalance(balance))

@@ -3,6 +3,8 @@
 Profit is realized and open together, at the last price that was heard, in the instrument's currency before fees.
 
     max_daily_loss      against the profit at the open of the exchange's market day (Globex opens it in the evening)
+    max_account_daily_loss   what the broker tells of the whole account's day, other sessions and hands included; it
+                        is asked once a minute, and entries wait while it has not been told for five
     max_drawdown        against the highest profit since the session began, or since its limits were re-armed
     max_losses_in_row   round trips from flat to flat; with `cool_down_minutes` entries only wait so long after the
                         last of them, without it the session is latched
@@ -21,6 +23,7 @@ from tradeproc.engine.state import State
 
 LIMIT = "loss_limit"
 """Who set the latch of a session that reached a loss limit; lifting it takes a reason."""
+_ACCOUNT_OLD = 5 * MINUTE
 
 
 def against_entry(state: State, now: Nanos) -> str | None:
@@ -30,6 +33,8 @@ def against_entry(state: State, now: Nanos) -> str | None:
         return None
     if watch.tripped:
         return watch.tripped
+    if limits.max_account_daily_loss is not None and account_profit(state, now) is None:
+        return "the account's profit of the day is not known: the broker has not told it for 5 min"
     if watch.tally.unpriced:
         return unknown(state)
     profit = profit_now(state)
@@ -41,6 +46,17 @@ def against_entry(state: State, now: Nanos) -> str | None:
 def profit_now(state: State) -> Money | None:
     """Return realized and open profit at the last price; None when it is unknown."""
     return state.engine.losses.tally.worth(state.setup.spec.contract, last_price(state))
+
+
+def account_profit(state: State, now: Nanos | None = None) -> Money | None:
+    """Return what the account made today, realized and open, as the broker told it last.
+
+    None when it has not been told, or with `now`, not for five minutes.
+    """
+    balance, heard_at = state.broker.balance, state.engine.losses.account_heard_at
+    if balance is None or (now is not None and now - heard_at > _ACCOUNT_OLD):
+        return None
+    return Money(balance.realized + balance.unrealized)
 
 
 def last_price(state: State) -> Price | None:
@@ -69,6 +85,12 @@ def reached(state: State, profit: Money) -> str | None:
         return f"max_daily_loss {limits.max_daily_loss} {currency} is reached: {_said(lost)} lost this market day"
     if limits.max_drawdown is not None and fallen >= limits.max_drawdown:
         return f"max_drawdown {limits.max_drawdown} {currency} is reached: {_said(fallen)} below the highest profit"
+    account = account_profit(state)
+    if limits.max_account_daily_loss is not None and account is not None:
+        gone = marks.account_start - account
+        if gone >= limits.max_account_daily_loss:
+            most_gone = limits.max_account_daily_loss
+            return f"max_account_daily_loss {most_gone} is reached: the account lost {_said(gone)} today"
     losses = watch.tally.streak.losses
     most = None if limits.cool_down_minutes is not None else limits.max_losses_in_row
     if most is not None and losses >= most:
@@ -104,6 +126,11 @@ def used(state: State) -> dict[str, str]:
             continue
         mark = watch.marks.day_start if name == "max_daily_loss" else watch.marks.peak
         found[name] = _said(max(Decimal(0), mark - profit))
+    if limits.max_account_daily_loss is not None:
+        account = account_profit(state)
+        is_known = account is not None and watch.marks is not None
+        start = watch.marks.account_start if watch.marks is not None else Decimal(0)
+        found["max_account_daily_loss"] = _said(max(Decimal(0), start - (account or 0))) if is_known else "unknown"
     if limits.max_losses_in_row is not None:
         found["max_losses_in_row"] = str(watch.tally.streak.losses)
     return found

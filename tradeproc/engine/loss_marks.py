@@ -7,6 +7,7 @@ What stands against an entry is `loss_limits.py`.
 """
 
 from dataclasses import replace
+from decimal import Decimal
 
 from tradeproc.domain.market_hours import Stretch
 from tradeproc.domain.orders import OrderSource
@@ -22,6 +23,7 @@ from tradeproc.engine.turn import Turn
 _SAVE_EVERY = 10 * SECOND
 # the keeper stores a resume a moment before or after the trader has obeyed it
 _SAME_RESUME = 60 * SECOND
+_NONE = Money(Decimal(0))
 _UTC_DAY = 86_400 * SECOND
 
 
@@ -91,9 +93,13 @@ def _mark(turn: Turn, profit: Money) -> None:
         peak = Money(max(watch.tally.peak, profit))
         marks = LossMarks(state.setup.session, opened_at, _at_open(state, profit), peak)
     elif opened_at > marks.day_opened_at:
-        marks = replace(marks, day_opened_at=opened_at, day_start=_at_open(state, profit))
+        marks = replace(marks, day_opened_at=opened_at, day_start=_at_open(state, profit), account_start=_NONE)
+    account = loss_limits.account_profit(state)
     if watch.rearm_at is not None:
-        marks = replace(marks, day_start=profit, peak=profit, armed_at=watch.rearm_at)
+        marks = replace(marks, day_start=profit, peak=profit, armed_at=watch.rearm_at, account_start=account or _NONE)
+    if account is not None and account >= 0 > marks.account_start:
+        # the account has made the loss good, or the broker's day began anew
+        marks = replace(marks, account_start=_NONE)
     if profit > marks.peak:
         marks = replace(marks, peak=profit)
     watch.marks, watch.before_day, watch.rearm_at = marks, None, None

@@ -28,7 +28,8 @@ class LossWatch:
     """The tally of the fills, the marks from which losses count, and which of them are written down.
 
     `day` is the market day of now, `before_day` the tally at its open while that is needed. `tripped` is why a loss
-    limit has latched the session, until a person resumes it. `rearm_at` is set from a resume until the profit that
+    limit has latched the session, until a person resumes it. `account_heard_at` is when the broker's figures of the
+    account were heard last. `rearm_at` is set from a resume until the profit that
     losses count from again is known.
     """
 
@@ -40,3 +41,4 @@ class LossWatch:
     day: Stretch | None = None
     tripped: str = ""
     rearm_at: Nanos | None = None
+    account_heard_at: Nanos = Nanos(0)

@@ -36,15 +36,15 @@ returning number
 
 -- name: save_loss_marks
 -- A journal may repeat older ones: a day that is over and a re-arming that was followed by another do not come back.
-insert into loss_marks (session, day_opened_at, day_start, peak, armed_at)
-values (%(session)s, %(day_opened_at)s, %(day_start)s, %(peak)s, %(armed_at)s)
+insert into loss_marks (session, day_opened_at, day_start, peak, armed_at, account_start)
+values (%(session)s, %(day_opened_at)s, %(day_start)s, %(peak)s, %(armed_at)s, %(account_start)s)
 on conflict (session) do update set day_opened_at = excluded.day_opened_at, day_start = excluded.day_start,
-    peak = excluded.peak, armed_at = excluded.armed_at
+    peak = excluded.peak, armed_at = excluded.armed_at, account_start = excluded.account_start
 where (excluded.day_opened_at, excluded.armed_at) >= (loss_marks.day_opened_at, loss_marks.armed_at)
 returning session
 
 -- name: loss_marks
-select session, day_opened_at, day_start, peak, armed_at from loss_marks where session = %(session)s
+select session, day_opened_at, day_start, peak, armed_at, account_start from loss_marks where session = %(session)s
 
 -- name: balances
 select distinct on (account) account, currency, cash, equity, realized, unrealized, at
