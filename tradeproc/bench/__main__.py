@@ -15,6 +15,7 @@ from tradeproc.bench.candles import measure_candles
 from tradeproc.bench.engine import measure_engine
 from tradeproc.bench.figures import Measured
 from tradeproc.bench.recovery import measure_recovery
+from tradeproc.bench.reservation import measure_reservation
 from tradeproc.bench.stops import measure_stops
 from tradeproc.bench.whole_desk import measure_desk
 from tradeproc.cli import reader
@@ -29,6 +30,7 @@ MEASUREMENTS: dict[str, Callable[[], Sequence[Measured]]] = {
     "engine": lambda: [measure_engine()],
     "desk": measure_desk,
     "recovery": measure_recovery,
+    "reservation": measure_reservation,
     "stops": measure_stops,
 }
 
