@@ -303,6 +303,34 @@ def test_values_can_be_told_that_cannot_be(wire: Wire, fault: str, key: str, tol
     assert not (again | again["Legs"][0])[key].startswith(told)
 
 
+def test_a_list_can_be_cut_without_a_sign_and_a_page_of_it_can_be_lost(wire: Wire) -> None:
+    account = wire.account()
+    first, second = [wire.place(limit(account, "4000")) for _ in range(2)]
+    path = f"/v3/brokerage/accounts/{account}/orders?pageSize=600"
+    wire.control.fault("cut_list", account=account)
+    cut = wire.get(path)
+    wire.control.fault("lose_page", account=account)
+    page = wire.get(path)
+
+    lost = wire.http.get(f"{path}&nextToken={page['NextToken']}")
+
+    assert [order["OrderID"] for order in cut["Orders"]] == [second]
+    assert "NextToken" not in cut
+    assert [order["OrderID"] for order in page["Orders"]] == [second]
+    assert lost.status_code == 503
+    assert [order["OrderID"] for order in wire.get(path)["Orders"]] == [second, first]
+
+
+def test_a_list_of_positions_can_be_cut_too(wire: Wire) -> None:
+    account = wire.account()
+    wire.place(order(account))
+    wire.control.fault("cut_list", target="positions", account=account)
+
+    told = [wire.get(f"/v3/brokerage/accounts/{account}/positions")["Positions"] for _ in range(2)]
+
+    assert [len(each) for each in told] == [0, 1]
+
+
 def test_a_proxy_can_spoil_an_answer_that_was_good(wire: Wire) -> None:
     account = wire.account()
     for name in ("html", "empty", "truncated"):

@@ -20,7 +20,9 @@ Prices here are Decimal points on the exchange's own scale (an adapter undoes th
 are canonical contract codes (`ESH24`), quantities are positive with a side, except positions which are signed.
 Times are UTC ns; `BrokerOrder.opened_at` is by the broker's clock and may have only whole seconds. A record that
 cannot be read is an `UnreadableRecord` in its list: the rest of the list stays valid, and the record never counts as
-absent.
+absent. A list that may be cut is unknown: one whose pages did not all come, whose answer ends in its middle, or that
+is as long as the longest that the broker gives. An order asked for by its id is not absent because a list lacks it.
+`testing/list_contract.py` asserts all but the longest, which only the broker's own tests can know.
 """
 
 from collections.abc import Iterator, Sequence

@@ -15,6 +15,8 @@ visible, each with what it hit. One fault hits a stream only once, so a count of
     repeat_frames         order streams        every order frame comes twice
     absurd_times          orders, positions    every time is in the year 9999; on streams for `seconds` or for ever
     bad_records           orders, positions    quantities are a word; on streams for `seconds` or for ever
+    cut_list              orders, positions    the list holds its first half only, and nothing says so
+    lose_page             orders               the list comes in pages of one order, and the second is refused (503)
     slow                  requests             the answer comes `seconds` late
     html empty truncated  requests             done, but a proxy spoils the answer: a page, nothing, half of it
     inert_stop            stops                it works and does nothing when the market reaches it, for `seconds` or
@@ -54,6 +56,8 @@ class FaultName(StrEnum):
     REPEAT_FRAMES = "repeat_frames"
     ABSURD_TIMES = "absurd_times"
     BAD_RECORDS = "bad_records"
+    CUT_LIST = "cut_list"
+    LOSE_PAGE = "lose_page"
     SLOW = "slow"
     HTML = "html"
     EMPTY = "empty"
@@ -84,6 +88,7 @@ _RENAMED = {
 }
 _BROKERAGE_STREAMS = frozenset({"orders_stream"})
 _RECORDS = frozenset({"orders_stream", "positions_stream", "orders", "order", "positions"})
+_LISTS = frozenset({"orders", "positions"})
 _API = (REQUESTS | STREAMS) - {"token"}
 
 # where a fault can hit at all; the first set is what an empty target means
@@ -101,6 +106,8 @@ _REACH: Mapping[FaultName, tuple[frozenset[str], frozenset[str]]] = {
     FaultName.REPEAT_FRAMES: (_BROKERAGE_STREAMS, _BROKERAGE_STREAMS),
     FaultName.ABSURD_TIMES: (_RECORDS, _RECORDS | {"bars_stream", "bars", "past_orders"}),
     FaultName.BAD_RECORDS: (_RECORDS, _RECORDS),
+    FaultName.CUT_LIST: (_LISTS, _LISTS | {"past_orders"}),
+    FaultName.LOSE_PAGE: (frozenset({"orders"}), frozenset({"orders", "past_orders"})),
     FaultName.SLOW: (REQUESTS - {"token"}, REQUESTS),
     FaultName.HTML: (REQUESTS - {"token"}, REQUESTS),
     FaultName.EMPTY: (REQUESTS - {"token"}, REQUESTS),
@@ -229,6 +236,10 @@ class FaultTable:
                 self._hit(fault, FaultHit(f"{endpoint} {about}".rstrip(), self.now()))
                 return fault
         return None
+
+    def is_armed(self, name: FaultName, endpoint: str, accounts: Collection[str]) -> bool:
+        """Tell whether a fault of this name would hit; nothing is counted."""
+        return any(fault.name is name and fault.matches(endpoint, accounts) for fault in self.active)
 
     def clear(self, name: str = "") -> int:
         """Clear the faults of a name, or all, and return how many were active. Streams that one acts on recover."""

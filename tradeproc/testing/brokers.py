@@ -33,7 +33,7 @@ from tradeproc.testing.under_test import InducedTrouble
 from tradeproc.testing.waiting import Late, wait_until
 
 LOG = "log"
-ACCOUNTS = tuple(f"SIM{number:07}F" for number in range(1, 100))
+ACCOUNTS = tuple(f"SIM{number:07}F" for number in range(1, 200))
 """Enough accounts for each test of the suite to use a new one."""
 _START_SECONDS, _STOP_SECONDS = 60.0, 10.0
 _PLACE = "place"
@@ -44,6 +44,10 @@ _FAULTS = {
     InducedTrouble.TOKEN_REFUSED: ("401", _PLACE),
     InducedTrouble.BUSY: ("429", "requests"),
     InducedTrouble.DOWN: ("5xx", "requests,stream"),
+    InducedTrouble.ANSWER_TORN: ("truncated", "orders,positions,balances,accounts,bars"),
+    InducedTrouble.PAGE_LOST: ("lose_page", "orders"),
+    InducedTrouble.LIST_CUT: ("cut_list", "orders"),
+    InducedTrouble.RECORD_SPOILED: ("bad_records", "orders,positions"),
     InducedTrouble.STREAM_GO_AWAY: ("farewell", "stream"),
     InducedTrouble.STREAM_CUT: ("cut", "stream"),
     InducedTrouble.STREAM_SPLIT: ("split", "stream"),

@@ -35,12 +35,12 @@ from tradeproc.domain.orders import OrderState, Side
 from tradeproc.domain.units import Contracts
 from tradeproc.errors import Halt, Outage
 from tradeproc.testing.contract_parts import SECONDS, accepted, any_stream, known, market, needs_data
+from tradeproc.testing.list_contract import ListContract
 from tradeproc.testing.listening import listening
-from tradeproc.testing.order_contract import OrderContract
 from tradeproc.testing.under_test import BrokerUnderTest, InducedTrouble, unreachable
 
 
-class BrokerContract(OrderContract):
+class BrokerContract(ListContract):
     """What every broker promises; derive a class whose name begins with Test, and give it a fixture `desk`."""
 
     @pytest.fixture
@@ -115,6 +115,11 @@ class BrokerContract(OrderContract):
         assert [bar.opened_at for bar in bars] == sorted({bar.opened_at for bar in bars})
         assert all(bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high for bar in bars)
         assert all(bar.is_closed for bar in bars[:-1])
+
+    def test_bars_whose_answer_ends_in_its_middle_are_unknown(self, desk: BrokerUnderTest, data: DataSource) -> None:
+        desk.make(InducedTrouble.ANSWER_TORN)
+
+        assert isinstance(data.history(desk.contract, 1, 10), Unknown)
 
     @pytest.mark.parametrize("trouble", [InducedTrouble.BUSY, InducedTrouble.DOWN])
     def test_a_question_that_failed_is_unknown(

@@ -19,6 +19,10 @@ class InducedTrouble(StrEnum):
     TOKEN_REFUSED = "a token is not taken although it is good"  # noqa: S105 - told to the source, another one used
     BUSY = "too many questions"  # Unknown
     DOWN = "a server error before anything is done"  # Unknown, Unanswered
+    ANSWER_TORN = "the answer to a question ends in its middle"  # Unknown
+    PAGE_LOST = "a list comes in parts, and the second never comes"  # Unknown; one without parts is torn instead
+    LIST_CUT = "a list of orders lacks some, and nothing says so"  # those asked for by their ids are there
+    RECORD_SPOILED = "the quantities in an answer to a question make no sense"  # UnreadableRecord or Unknown
     STREAM_GO_AWAY = "a stream is told that the server goes away"  # StreamEnded, polite
     STREAM_CUT = "a stream's connection is reset"  # StreamEnded
     STREAM_SPLIT = "a stream's messages come in pieces"  # nothing at all

@@ -8,13 +8,14 @@ import fnmatch
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.responses import Response
 
 from tradeproc.clock import SECOND, wall_ns
 from tradeproc.exchange.orders import ExchangeOrder
 from tradeproc.localbroker.context import BOOK, TICKS
+from tradeproc.localbroker.faults import FaultName
 from tradeproc.localbroker.pipeline import ApiError, Call
 from tradeproc.localbroker.streams import StreamAnswer, refused_stream
 from tradeproc.localbroker.tradestation.account_shapes import (
@@ -37,6 +38,7 @@ from tradeproc.localbroker.wakeups import FAULTS
 
 Body = Mapping[str, Any]
 Errors = list[dict[str, str]]
+T = TypeVar("T")
 
 _MOST_ACCOUNTS, _MOST_ORDERS, _MOST_ROWS = 25, 50, 600
 _GROUPS = {
@@ -84,7 +86,7 @@ def positions(call: Call) -> Body:
         for position in found
         if not patterns or any(fnmatch.fnmatchcase(position["Symbol"], pattern) for pattern in patterns)
     ]
-    return listing("Positions", wanted, errors)
+    return listing("Positions", _whole(call, "positions", known, wanted), errors)
 
 
 def orders(call: Call) -> Body:
@@ -92,7 +94,7 @@ def orders(call: Call) -> Body:
     known, errors = _known(call)
     since = start_of_day(wall_ns())
     found = [order for order in _newest_first(call, known) if is_of_today(order, since)]
-    return _page(call, [order for order in found if _is_wanted(call, order)], errors)
+    return _page(call, "orders", known, [order for order in found if _is_wanted(call, order)], errors)
 
 
 def orders_by_id(call: Call) -> Body:
@@ -107,7 +109,7 @@ def historical_orders(call: Call) -> Body:
     since = _since(call)
     found = [order for order in _newest_first(call, known) if (order.closed_at or 0) >= since]
     found.sort(key=lambda order: order.closed_at or 0, reverse=True)
-    return _page(call, [order for order in found if _is_wanted(call, order)], errors)
+    return _page(call, "past_orders", known, [order for order in found if _is_wanted(call, order)], errors)
 
 
 def historical_orders_by_id(call: Call) -> Body:
@@ -177,9 +179,24 @@ def _is_wanted(call: Call, order: ExchangeOrder) -> bool:
     return status_code(order) in _GROUPS[group] if group in _GROUPS else True
 
 
-def _page(call: Call, found: list[ExchangeOrder], errors: Errors) -> Body:
+def _whole(call: Call, endpoint: str, known: list[str], found: list[T]) -> list[T]:
+    """Return a list as it is, or without its second half if a fault says so."""
+    if found and call.context.faults.take({FaultName.CUT_LIST}, endpoint, known) is not None:
+        return found[: len(found) // 2]
+    return found
+
+
+def _page(call: Call, endpoint: str, known: list[str], found: list[ExchangeOrder], errors: Errors) -> Body:
+    faults, token = call.context.faults, call.query.get("nexttoken", "")
     size = _page_size(call)
-    start = _start(call.query.get("nexttoken", ""), found)
+    if faults.is_armed(FaultName.LOSE_PAGE, endpoint, known):
+        size = 1
+        if token:
+            faults.take({FaultName.LOSE_PAGE}, endpoint, known)
+            raise ApiError(503, "Something went wrong on our side.")
+    elif not token:
+        found = _whole(call, endpoint, known, found)
+    start = _start(token, found)
     shown = found[start : start + size]
     answer = dict(listing("Orders", [order_view(call.context, order) for order in shown], errors))
     # without a page size the rest is left out without a sign, as the real broker does
