@@ -17,7 +17,9 @@ Here is what stands against an entry, as pure questions; `loss_marks.py` keeps c
 """
 
 from decimal import Decimal
+from functools import lru_cache
 
+from tradeproc.domain.instruments import Instrument
 from tradeproc.domain.units import MINUTE, Money, Nanos, Price
 from tradeproc.engine.state import State
 
@@ -64,8 +66,12 @@ def last_price(state: State) -> Price | None:
     candle = state.strategy.candles.partial or state.strategy.candles.newest
     if candle is None:
         return None
-    instrument = state.setup.instrument
-    return instrument.price(instrument.nearest(candle.close))
+    return _on_grid(state.setup.instrument, candle.close)
+
+
+@lru_cache(maxsize=256)
+def _on_grid(instrument: Instrument, close: float) -> Price:
+    return instrument.price(instrument.nearest(close))
 
 
 def unknown(state: State) -> str:

@@ -43,6 +43,7 @@ def begin(turn: Turn, known: KnownLosses) -> None:
 def resumed(turn: Turn) -> None:
     """Count losses from now on: a person has resumed the session."""
     watch = turn.state.engine.losses
+    watch.seen = None
     turn.clear(AlarmName.LOSS_LIMIT_REACHED)
     turn.clear(AlarmName.PROFIT_UNKNOWN)
     if watch.tripped or watch.tally.unpriced:
@@ -57,6 +58,8 @@ def review(turn: Turn) -> None:
     if not limits.watch_losses or state.started_at == 0:
         return
     watch = state.engine.losses
+    if _is_seen(state, turn.now):
+        return
     if watch.tally.unpriced:
         remedy = f"scripts/tradectl resume --session {state.setup.session} --reason WHY counts losses from then on"
         turn.alarm(AlarmName.PROFIT_UNKNOWN, f"{loss_limits.unknown(state)}; entries wait; {remedy}")
@@ -67,6 +70,18 @@ def review(turn: Turn) -> None:
     _mark(turn, profit)
     if not watch.tripped and (reason := loss_limits.reached(state, profit)):
         _trip(turn, reason)
+
+
+def _is_seen(state: State, now: Nanos) -> bool:
+    """Tell whether price, fills, account and day are those of the last review: then nothing has changed."""
+    watch, candles = state.engine.losses, state.strategy.candles
+    candle = candles.partial or candles.newest
+    present = (None if candle is None else candle.close, watch.tally, state.broker.balance)
+    before, watch.seen = watch.seen, present
+    if before is None or watch.rearm_at is not None or watch.day is None:
+        return False
+    is_same = before[0] == present[0] and before[1] is present[1] and before[2] is present[2]
+    return is_same and watch.day.opened_at <= now < watch.day.closed_at
 
 
 def on_time(turn: Turn) -> None:

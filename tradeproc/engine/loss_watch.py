@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from tradeproc.domain.book import Balance
 from tradeproc.domain.market_hours import Stretch
 from tradeproc.domain.tally import LossMarks, Tally
 from tradeproc.domain.units import Nanos
@@ -28,9 +29,9 @@ class LossWatch:
     """The tally of the fills, the marks from which losses count, and which of them are written down.
 
     `day` is the market day of now, `before_day` the tally at its open while that is needed. `tripped` is why a loss
-    limit has latched the session, until a person resumes it. `account_heard_at` is when the broker's figures of the
-    account were heard last. `rearm_at` is set from a resume until the profit that
-    losses count from again is known.
+    limit has latched the session, until a person resumes it. `rearm_at` is set from a resume until the profit that
+    losses count from again is known. `account_heard_at` is when the broker's figures of the account were heard last,
+    `seen` what the last review looked at.
     """
 
     tally: Tally = field(default_factory=Tally)
@@ -42,3 +43,4 @@ class LossWatch:
     tripped: str = ""
     rearm_at: Nanos | None = None
     account_heard_at: Nanos = Nanos(0)
+    seen: tuple[float | None, Tally, Balance | None] | None = None
