@@ -1,10 +1,11 @@
 """A roll closes once, opens the same once, protects it, and goes on from its row wherever it was killed."""
 
+import random
 from decimal import Decimal
 
 import pytest
 
-from tests.engine.desk import Killed, Scripted
+from tests.engine.desk import Faults, Killed, Scripted
 from tests.engine.rolling_desk import NEXT, OLD, PLAN, RollingDesk
 from tradeproc.domain.orders import OrderRole, OrderState, Side
 from tradeproc.domain.roll_rules import RollMode, RollPolicy
@@ -352,3 +353,49 @@ def check_moved(desk: RollingDesk) -> None:
     assert sorted((order.contract, order.role.value) for order in filled) == [
         (OLD, "entry"), (OLD, "exit"), (NEXT, "entry"),
     ]  # fmt: skip
+
+
+# --- over a network that loses and delays
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_over_a_bad_network_and_with_deaths_nothing_is_doubled_and_it_ends_protected_or_flat(seed: int) -> None:
+    chance = random.Random(seed)
+    desk = holding()
+    desk.tell(ROLL)
+    for _ in range(30):
+        desk.faults = Faults(chance, 0.2, 0.2, 0.2, 0.2, 0.2, slowest=1.5)
+        try:
+            desk.lives = chance.choice([None, chance.randrange(40)])
+            desk.run(chance.choice([5, 20, 120]))
+        except Killed:
+            desk = raised(desk, chance)
+        if desk.has_ended:
+            desk = raised(desk, chance)
+    desk.faults, desk.lives = Faults(), None
+    desk = finished(desk, seconds=600)
+
+    assert desk.broker.largest <= 2
+    if not desk.database.rolls:
+        assert (desk.broker.held(OLD), desk.broker.held(NEXT)) == (2, 0)
+        return
+    assert desk.broker.held(OLD) == 0
+    assert desk.newest.step.is_over
+    assert desk.broker.held(NEXT) == desk.position
+    assert desk.broker.held(NEXT) in (0, 1, 2)
+    if desk.newest.step is RollStep.ROLLED:
+        assert desk.position == desk.newest.reopen
+    stops = [order for order in desk.broker.open() if order.stop is not None]
+    assert sum(order.quantity - order.filled for order in stops) == desk.position
+
+
+def raised(desk: RollingDesk, chance: random.Random) -> RollingDesk:
+    """Return the next life, which the network may kill at its start too."""
+    for _ in range(50):
+        desk = desk.next_life()
+        desk.lives = chance.choice([None, None, chance.randrange(60)])
+        try:
+            return desk.start()
+        except Killed:
+            continue
+    raise AssertionError("it never starts")

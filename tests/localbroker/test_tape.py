@@ -9,7 +9,7 @@ import pytest
 from tradeproc.domain.candles import Tick
 from tradeproc.domain.units import Contracts, Ticks, from_iso, iso
 from tradeproc.exchange.orders import MarketTrade
-from tradeproc.localbroker.tape import Tape, check_tape, generated, read_tape, shipped
+from tradeproc.localbroker.tape import Tape, check_tape, generated, open_tape, read_tape, shipped
 from tradeproc.localbroker.tape_files import BadTape
 from tradeproc.market.tape_files.file_reading import TapeHints
 
@@ -187,3 +187,21 @@ def test_a_contract_or_a_trade_that_first_comes_far_below_is_found_before_the_st
         check_tape(str(contracts), TapeHints(contract="ESU24"))
     with pytest.raises(BadTape, match="holds no trade"):
         check_tape(str(none))
+
+
+def test_a_random_walk_has_its_next_contract_beside_it_a_spread_above() -> None:
+    tape = open_tape("generated:ESH24+ESM24:7")
+    first, following = (tape.prices[tape.which == each] for each in (0, 1))
+
+    assert tape.contracts == ("ESH24", "ESM24")
+    assert (following - first == 10).all()
+    assert (np.diff(tape.times) >= 0).all()
+    assert (first == open_tape("generated:ESH24:7").prices).all()
+
+
+@pytest.mark.parametrize("tape", ["generated:ESH24+NQM24:7", "generated:ESM24+ESH24:7", "generated:ESH24+XXM24:7"])
+def test_a_next_contract_that_cannot_be_rolled_into_is_refused(tape: str) -> None:
+    with pytest.raises(BadTape):
+        check_tape(tape)
+    with pytest.raises(BadTape):
+        open_tape(tape)

@@ -121,8 +121,16 @@ def _leg(turn: Turn, entry: Order, role: OrderRole, stop: Ticks | None = None, l
     )
 
 
+def market_time(state: State) -> Nanos:
+    """Return the market time, 0 while nobody knows it; the feed's candles tell it before the history has come."""
+    early = state.strategy.early
+    return state.strategy.market_at or (early[-1].opened_at if early else Nanos(0))
+
+
 def _last_price(state: State) -> Ticks | None:
-    candle = state.strategy.candles.partial or state.strategy.candles.newest
+    """Return the newest price that the feed told in this life, None before; history may still be on its way."""
+    own = state.strategy
+    candle = own.candles.partial or own.candles.newest or (own.early[-1] if own.early else None)
     is_heard = bool(state.broker.market_heard_at)
     return state.setup.instrument.nearest(candle.close) if candle is not None and is_heard else None
 

@@ -9,6 +9,7 @@
     heat_reporter.py  what it tells the portfolio server of its heat, and hears of its portfolio
     contract_rolls.py what the rule says of its contract; roll_questions.py what a roll asks
     witness_feed.py   the prices of a second data login
+    past_contracts.py history over rolls
     timing.py         how long it waits for whom; replies.py replies as answers
     summary.py        what it tells of itself; session_profit.py its profit so far
 

@@ -130,7 +130,7 @@ class TraderStart:
         )
         _forget_alarms(audit)
         recorder = Recorder(self.home.recordings, _header(setup, state))
-        trader = Trader(self.node, row, audit, state, fills, recorder)
+        trader = Trader(self.node, row, audit, state, fills, recorder, store.rolls(row.id))
         commands.register(trader)
         follow_market_hours(self.node, self.home)
         trader.begin(started, portfolio)

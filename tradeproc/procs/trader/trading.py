@@ -14,12 +14,15 @@ from tradeproc.clock import monotonic_ns
 from tradeproc.domain.answers import Answer, Unknown
 from tradeproc.domain.book import Fill
 from tradeproc.domain.broker_orders import ListedOrder, ListedPosition, UnreadableRecord
+from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.portfolio import HeatTerms
+from tradeproc.domain.roll_steps import Roll
 from tradeproc.domain.units import Nanos
 from tradeproc.engine import effects, events
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import Event, StreamKind, TradingState
+from tradeproc.engine.reopening import market_time
 from tradeproc.engine.state import State
 from tradeproc.engine.trader import step
 from tradeproc.procs.follower import Follower
@@ -27,6 +30,7 @@ from tradeproc.procs.trader.audit_trail import AuditTrail
 from tradeproc.procs.trader.contract_rolls import RollPlans
 from tradeproc.procs.trader.heat_reporter import HeatReporter
 from tradeproc.procs.trader.hours import Hours
+from tradeproc.procs.trader.past_contracts import PastContracts
 from tradeproc.procs.trader.perform import Performer
 from tradeproc.procs.trader.recorder import Recorder
 from tradeproc.procs.trader.replies import answer_of
@@ -67,7 +71,14 @@ class Trader:
     """One session from the moment its lease is held."""
 
     def __init__(
-        self, node: Node, row: SessionRow, audit: AuditTrail, state: State, fills: Sequence[Fill], recorder: Recorder
+        self,
+        node: Node,
+        row: SessionRow,
+        audit: AuditTrail,
+        state: State,
+        fills: Sequence[Fill],
+        recorder: Recorder,
+        rolls: Sequence[Roll] = (),
     ) -> None:
         self.node, self.session, self.spec = node, row.id, row.spec
         self._timing, self._contract = audit.timing, Contract.parse(row.spec.contract)
@@ -90,6 +101,7 @@ class Trader:
         self._hours = Hours(row.spec, self.tell)
         self._plans = RollPlans(row.spec, self.tell)
         self._heat = HeatReporter(node, row, audit, state, self.tell)
+        self._past = PastContracts(node, row.spec, rolls, self._timing)
         self._listen(ORDER, self._order)
         self._listen(POSITION, self._position)
         self._listen(BALANCE, lambda balance: self.tell(events.BalanceUpdated(balance)))
@@ -257,23 +269,30 @@ class Trader:
         elif was_silent and not self._is_account_silent:
             self._ask_streams()
 
+    @property
+    def _wanted(self) -> int:
+        return max(self.state.strategy.wanted + 1, 60)
+
     def _ask_history(self) -> None:
         """Fetch the history that the strategy wants; the feed is followed already, so no bar is missed between."""
         if self._is_asking_history or not self._terms.is_checked:
             return
         self._is_asking_history = True
-        count = max(self.state.strategy.wanted + 1, 60)
-        question = HistoryQuestion(self._contract, self.spec.minutes, count)
+        question = HistoryQuestion(self._contract, self.spec.minutes, self._wanted)
         self.node.request(self.data_link, HISTORY, question, seconds=self._timing.history, on_reply=self._history)
 
     def _history(self, reply: Reply[Answer[tuple[CandleBody, ...]]]) -> None:
-        self._is_asking_history = False
         answer = answer_of(reply)
         if isinstance(answer, Unknown):
+            self._is_asking_history = False
             log.warning("history_unknown session=%d reason=%s", self.session, answer.reason)
             self.node.after(self._timing.again, self._ask_history)
             return
-        self.tell(events.WarmedUp(tuple(each.candle for each in answer.value)))
+        self._past.complete([each.candle for each in answer.value], self._wanted, self._complete_history)
+
+    def _complete_history(self, candles: tuple[Candle, ...]) -> None:
+        self._is_asking_history = False
+        self.tell(events.WarmedUp(candles))
 
     # --- what is looked after
 
@@ -284,7 +303,7 @@ class Trader:
 
     def _look_after(self) -> None:
         self._hours.look(self.clock.now())
-        self._plans.look(self.state.strategy.market_at)
+        self._plans.look(market_time(self.state))
         self._listen_for_silence()
         self.performer.decisions.flush(self.audit)
         self.node.publish(STATE, self.summary())
