@@ -102,12 +102,7 @@ class Trader:
         self._plans = RollPlans(row.spec, self.tell)
         self._heat = HeatReporter(node, row, audit, state, self.tell)
         self._past = PastContracts(node, row.spec, rolls, self._timing)
-        self._listen(ORDER, self._order)
-        self._listen(POSITION, self._position)
-        self._listen(BALANCE, lambda balance: self.tell(events.BalanceUpdated(balance)))
-        self._listen(STREAM, self._streams)
-        self._listen(RESYNC, lambda resync: self._missed(StreamKind(resync.feed)))
-        node.subscribe(self.account, HEARTBEAT, lambda _: None, lambda _: self._ask_streams())
+        self._follow_account()
         self._bars = Follower(
             node,
             self.data_link,
@@ -176,6 +171,14 @@ class Trader:
             self._events.append(events.BarTimed(took))
 
     # --- what is heard
+
+    def _follow_account(self) -> None:
+        self._listen(ORDER, self._order)
+        self._listen(POSITION, self._position)
+        self._listen(BALANCE, lambda balance: self.tell(events.BalanceUpdated(balance)))
+        self._listen(STREAM, self._streams)
+        self._listen(RESYNC, lambda resync: self._missed(StreamKind(resync.feed)))
+        self.node.subscribe(self.account, HEARTBEAT, lambda _: None, lambda _: self._ask_streams())
 
     def _listen(self, topic: Topic[B], take: Callable[[B], object]) -> None:
         """Listen to a topic of the account manager."""
