@@ -33,6 +33,7 @@ class Erratic:
 
     def __init__(self, seed: int, largest: int) -> None:
         self._seed, self._largest = seed, largest
+        self.is_resting = False
 
     def warmup(self, _arguments: object) -> int:
         """Return how many bars it wants."""
@@ -44,6 +45,8 @@ class Erratic:
 
     def on_candle(self, view: View, state: int, _arguments: object) -> tuple[Decision, int]:
         """Decide on a bar."""
+        if self.is_resting:
+            return NOTHING, state
         chance = random.Random(self._seed * 1_000_003 + view.candle.opened_at // MINUTE)
         return self._decide(view, chance), state
 

@@ -4,8 +4,9 @@ never twice      no order reaches the broker a second time, and none before its 
 never above      the position and each entry stay within the session's limits
 never naked      with the broker within reach, open contracts have a working stop, or the alarm stands
 never trapped    with the broker within reach, a closing comes to its end
+never bribed     with the broker within reach, a stop that does nothing is found
 nothing left     after a quiet time nothing is unknown, and orders, fills and position are those of the exchange
-alarms end       no alarm stands whose cause is over
+alarms end       no alarm stands whose cause is over, and no stop is called inert that is not
 """
 
 from typing import TYPE_CHECKING
@@ -13,11 +14,11 @@ from typing import TYPE_CHECKING
 from tradeproc.domain.book import FillKind
 from tradeproc.domain.broker_orders import BracketRequest, OrderRequest
 from tradeproc.domain.fills import standing
-from tradeproc.domain.orders import OrderRole
+from tradeproc.domain.orders import OrderRole, OrderType
 from tradeproc.domain.session import StopPolicy
 from tradeproc.domain.units import SECOND
 from tradeproc.engine.alarms import AlarmName
-from tradeproc.engine.effects import Effect
+from tradeproc.engine.effects import Effect, RaiseAlarm
 from tradeproc.engine.events import Event, Started
 from tradeproc.errors import Fault
 from tradeproc.simulation.venue import FOREIGN
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 NAKED_FOR = 60 * SECOND
 TRAPPED_FOR = 150 * SECOND
+INERT_FOR = 45 * SECOND
 
 
 class InvariantBroken(Fault):
@@ -46,6 +48,7 @@ class Invariants:
         self._received: set[str] = set()
         self._bare_since: int | None = None
         self._closing_since: int | None = None
+        self._passed_since: int | None = None
         self.events = self.orders = self.fills = 0
 
     # --- at once
@@ -74,6 +77,11 @@ class Invariants:
         self.events += 1
         if isinstance(event, Started):
             self._closing_since = None
+        if self._seat.had_inert:
+            return
+        for effect in wanted:
+            if isinstance(effect, RaiseAlarm) and effect.name == AlarmName.STOP_INERT.value:
+                raise InvariantBroken("alarms end", f"no stop was inert, and yet {effect.detail}")
 
     def changed(self) -> None:
         """Look at the account after something changed in it."""
@@ -86,11 +94,14 @@ class Invariants:
             self._bare_since = self._seat.now
 
     def _uncovered(self) -> int:
+        """Return how many contracts neither a stop nor an exit at the market covers at the exchange."""
         book = self._seat.book
         covered = sum(
             order.released - order.filled
             for order in book.open.values()
-            if order.type.has_stop and order.status.is_working and order.side.sign * book.quantity < 0
+            if (order.type.has_stop or order.type is OrderType.MARKET)
+            and order.status.is_working
+            and order.side.sign * book.quantity < 0
         )
         return max(0, abs(book.quantity) - covered)
 
@@ -100,6 +111,7 @@ class Invariants:
         """Look at what may last for a while, but not long."""
         self._look_for_naked()
         self._look_for_trapped()
+        self._look_for_inert()
 
     def _fair_for(self, since: int) -> int:
         """Return for how long something has lasted while the trader lived and nothing was wrong."""
@@ -129,6 +141,27 @@ class Invariants:
         if self._fair_for(self._closing_since) >= TRAPPED_FOR:
             closing = life.state.engine.closing
             raise InvariantBroken("never trapped", f"not flat: {closing.phase.value}, {closing.reason}")
+
+    def _look_for_inert(self) -> None:
+        """Look for a stop that the market has traded through for long, without a word about it."""
+        seat = self._seat
+        last, life = seat.venue.last, seat.life
+        is_passed = any(
+            order.type.has_stop
+            and order.status.is_working
+            and order.stop is not None
+            and order.side.sign * seat.book.quantity < 0
+            and (last - order.stop) * order.side.sign >= 2 * seat.spec.inert_stop_ticks
+            for order in seat.book.open.values()
+        )
+        if not is_passed or life is None or life.state.engine.closing is not None:
+            self._passed_since = None
+            return
+        if self._passed_since is None:
+            self._passed_since = seat.now
+        lasting = min(seat.now - self._passed_since, seat.now - seat.began_at, seat.weather.fair_for)
+        if lasting >= INERT_FOR and AlarmName.STOP_INERT.value not in life.state.engine.alarms:
+            raise InvariantBroken("never bribed", f"a stop does nothing for {lasting // SECOND} s")
 
     # --- in the end
 
@@ -200,6 +233,8 @@ class Invariants:
         assert seat.life is not None
         alarms = set(seat.life.state.engine.alarms)
         allowed = {AlarmName.EXTERNAL_CHANGE.value} if seat.had_others else set()
+        if seat.had_inert:
+            allowed.add(AlarmName.STOP_INERT.value)
         if self._uncovered():
             allowed.add(AlarmName.POSITION_UNCOVERED.value)
         if any(order.memo == FOREIGN for order in seat.book.open.values()):

@@ -9,7 +9,7 @@ from tradeproc.simulation.agenda import Agenda
 from tradeproc.simulation.venue import SimulatedVenue
 
 HISTORY = 3
-_TELL_FORMING = 10 * SECOND
+_TELL_FORMING = 2 * SECOND
 
 
 class MarketWalk:

@@ -61,7 +61,7 @@ class Seat:
         self.market: MarketWalk | None = None
         self.life: TraderLife | None = None
         self.began_at = 0
-        self.is_finished = self.had_others = False
+        self.is_finished = self.had_others = self.had_inert = False
         self._wants_flat = self._wants_stop = ""
         self.trace: Trace | None = None
 
@@ -196,6 +196,10 @@ class Seat:
     def _stop_again(self) -> None:
         if self.life is not None:
             self.life.tell(events.StopCommanded(self._wants_stop, flatten=True))
+
+    def rest(self) -> None:
+        """Let the strategy decide nothing any more."""
+        self._strategy.is_resting = True
 
     def look(self) -> None:
         """Look at what lasts."""

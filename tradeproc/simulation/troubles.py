@@ -37,6 +37,7 @@ class Mishap(StrEnum):
     POSITION_OLD = "answers about the position are old"
     UNPRICED = "fills told without a price"
     SMALL_FILLS = "one contract at a time"
+    INERT_STOPS = "stops do nothing"
     PAUSED = "trader paused"
     # moments
     TRADER_KILLED = "trader killed"
@@ -108,6 +109,7 @@ _SHAPES: dict[Mishap, _Shape] = {
     Mishap.POSITION_OLD: _Shape(4, (5.0, 60.0), amount=(100, 1500)),
     Mishap.UNPRICED: _Shape(2, (1.0, 20.0)),
     Mishap.SMALL_FILLS: _Shape(4, (10.0, 200.0)),
+    Mishap.INERT_STOPS: _Shape(2, (10.0, 200.0)),
     Mishap.PAUSED: _Shape(4, (0.5, 40.0)),
     Mishap.TRADER_KILLED: _Shape(12, (0.3, 8.0), amount=(0, 12)),
     Mishap.LINK_KILLED: _Shape(4, (0.3, 4.0)),

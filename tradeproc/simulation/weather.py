@@ -57,7 +57,8 @@ class Weather:
         """Open a window."""
         until = self._agenda.now + int(blow.seconds * SECOND)
         self._windows[blow.what] = until, blow.amount
-        self.strike(blow.seconds)
+        if blow.what is not Mishap.INERT_STOPS:  # the one that has to be found while it lasts
+            self.strike(blow.seconds)
 
     def stands(self, what: Mishap) -> bool:
         """Tell whether a window is open."""

@@ -8,7 +8,7 @@ from tradeproc.domain.candles import Candle
 from tradeproc.domain.units import MINUTE, SECOND, Nanos, Ticks
 from tradeproc.engine import events
 from tradeproc.engine.events import StreamKind, TradingState
-from tradeproc.exchange.orders import Replacement
+from tradeproc.exchange.orders import ExchangeOrder, Replacement
 from tradeproc.simulation.agenda import Agenda
 from tradeproc.simulation.invariants import InvariantBroken
 from tradeproc.simulation.market_walk import MarketWalk
@@ -85,6 +85,7 @@ class World:
             Seat(self.agenda, self.venue, self.ledger, scenario, number) for number in range(scenario.sessions)
         ]
         self._by_account = {seat.account: seat for seat in self.seats}
+        self.venue.exchange.is_inert = self._is_inert
         chance = random.Random(scenario.seed * 7919 + 3)
         self.market = MarketWalk(self.agenda, self.venue, chance, self._hear_candle, pace=scenario.pace, steps=steps)
         for seat in self.seats:
@@ -137,6 +138,8 @@ class World:
         for seat in self.seats:
             if seat.life is not None:
                 seat.life.tell(events.ReconcileCommanded("me"))
+            if ending is not Ending.GO_ON:
+                seat.rest()
             match ending:
                 case Ending.HALT:
                     seat.latch(TradingState.HALTED, "me", "the end")
@@ -149,6 +152,7 @@ class World:
         self.agenda.run_until(self.agenda.now + QUIET)
         if ending is Ending.GO_ON:
             for seat in self.seats:
+                seat.rest()
                 seat.latch(TradingState.HALTED, "me", "the end")
             self.agenda.run_until(self.agenda.now + QUIET)
         for seat in self.seats:
@@ -160,6 +164,9 @@ class World:
             seat.look()
 
     # --- what is heard
+
+    def _is_inert(self, order: ExchangeOrder) -> bool:
+        return order.type.has_stop and self._by_account[order.account].weather.stands(Mishap.INERT_STOPS)
 
     def _hear(self, account: str, told: Told) -> None:
         self._by_account[account].hear(told)
@@ -196,6 +203,8 @@ class World:
                 self.venue.is_unpriced = True
             case Mishap.SMALL_FILLS:
                 self.venue.fill_at_most(1)
+            case Mishap.INERT_STOPS:
+                seat.had_inert = True
             case Mishap.CLOCK_STEPPED:
                 self.agenda.wall_step = blow.amount * SECOND
             case Mishap.PAUSED if seat.life is not None:
