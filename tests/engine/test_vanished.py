@@ -8,6 +8,7 @@ from tests.engine.desk import Desk, Scripted
 from tradeproc.domain.orders import OrderRole, OrderType, Side
 from tradeproc.domain.session import ExternalPolicy
 from tradeproc.domain.units import Contracts
+from tradeproc.engine import effects as do
 from tradeproc.engine import events
 from tradeproc.engine.events import TradingState
 from tradeproc.strategies.contract import CancelOrders, ClosePosition, SubmitBracket, SubmitOrder, View
@@ -106,3 +107,28 @@ def test_the_target_of_one_bracket_does_not_accuse_its_stop_while_another_positi
     assert desk.position == 1
     assert desk.divergences == []
     assert desk.database.latch is None
+
+
+class SlowCancels(Desk):
+    """The broker does what it is told to cancel eight seconds later."""
+
+    def _perform(self, effect: do.Effect) -> None:
+        if isinstance(effect, do.Cancel):
+            self.cancelled = effect
+        else:
+            super()._perform(effect)
+
+
+def test_a_cancel_of_ours_that_was_given_up_and_is_done_late_was_no_stranger() -> None:
+    desk = SlowCancels(Scripted(BRACKET, lambda view: CancelOrders((view.stop_loss.id,)))).start()  # type: ignore[union-attr]
+    desk.bar()
+    desk.bar(seconds=12)
+    (stop,) = [order for order in desk.orders if order.role is OrderRole.STOP_LOSS]
+    assert stop.in_flight is None, "given up"
+
+    desk.broker.cancel(desk.cancelled.broker_id)
+    desk.run(20)
+
+    assert desk.database.latch is None
+    assert desk.alarms == {"position_uncovered"}
+    assert not desk.state.engine.cancels_asked

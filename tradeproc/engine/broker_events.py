@@ -152,6 +152,7 @@ def _settle(turn: Turn, order_id: str, picture: BrokerOrder, source: OrderSource
     order, pending = engine.orders[order_id], engine.pending.get(order_id)
     if order.state.is_terminal:
         engine.cancels_wanted.discard(order_id)
+        engine.cancels_asked.discard(order_id)
     if pending is None or pending.waiting is Waiting.SUBMIT:
         return  # the reply to a submit speaks of the legs as well, and is still to come
     if order.state.is_terminal:

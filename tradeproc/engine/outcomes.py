@@ -113,6 +113,8 @@ def change_answered(turn: Turn, order_id: str, outcome: Outcome, waiting: Waitin
             pass  # requested; the order says when it is done
         case Refused(reason):
             turn.log("warning", f"{waiting.value}_refused", order=order_id, reason=reason)
+            if waiting is Waiting.CANCEL:
+                turn.state.engine.cancels_asked.discard(order_id)
             broker_events.changed_not(turn, order, f"{waiting.value}_refused", _REPLY, reason)
             turn.ask_orders(f"{waiting.value} was refused")
         case Unanswered(reason):

@@ -162,6 +162,7 @@ def cancel(turn: Turn, order: Order, source: OrderSource, reason: str) -> None:
         changed = replace(order, in_flight="cancel", changed_at=turn.now)
         turn.keep(changed, noted(order, changed, source, turn.now, "cancel_asked", reason))
     engine.cancels_wanted.discard(order.id)
+    engine.cancels_asked.add(order.id)
     engine.pending[order.id] = Pending(Waiting.CANCEL, turn.now)
     turn.send(Cancel(order.id, order.broker_id))
 
