@@ -105,7 +105,7 @@ class Player:
         self.desk.tell(events.CandleReceived(self.bar))
 
 
-def played(trades: Iterator[Trade], *, executes: int = 1_000, **faults: float) -> Desk:
+def played(trades: Iterator[Trade], *, executes: int = 10**9, **faults: float) -> Desk:
     """Return a desk after a tape; only the first `executes` stops that the market reaches do something."""
     first = next(trades)
     broker = ExchangeBroker(start=Decimal(str(first[1])))
