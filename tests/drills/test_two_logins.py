@@ -28,7 +28,9 @@ def trading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     desk.environment["PYTHONPATH"] = toys.install(folder / "site")
     add_data_login(desk)
     with desk:
-        assert desk.begin(changes={"data_login": "data"}) == 1
+        # the login of the orders is the witness of the bars: both have one tape, so they agree however far apart
+        witness = {"witness_login": "paper", "witness_ticks": 10_000}
+        assert desk.begin(changes={"data_login": "data", **witness}) == 1
         desk.wait_fills(1)
         yield desk
 
@@ -62,10 +64,11 @@ def entries(desk: Desk) -> str:
 
 
 def test_each_login_has_the_feeds_it_serves_and_no_others(trading: Desk) -> None:
-    wait_for("the feeds", lambda: len(programs(trading, ORDERS)) == 3)
+    wait_for("the feeds", lambda: len(programs(trading, ORDERS)) == 4)
 
     assert programs(trading, DATA) == {"link", "bars-ESH24-1m"}
-    assert programs(trading, ORDERS) == {"link", f"orders-{ACCOUNT}", f"positions-{ACCOUNT}"}
+    assert programs(trading, ORDERS) == {"link", f"orders-{ACCOUNT}", f"positions-{ACCOUNT}", "bars-ESH24-1m"}
+    wait_for("the witness is heard", lambda: float(trading.state(1)["witness"] or 0) > 4000)
     (shown,) = trading.tradectl("sessions")["sessions"]
     assert (shown["login"], shown["data_login"]) == ("paper", "data")
     rows = {row["login"]: row["state"] for row in trading.tradectl("logins")["logins"]}

@@ -12,6 +12,7 @@ from tradeproc.domain.units import Contracts
 from tradeproc.engine import events
 from tradeproc.engine.events import StreamKind
 from tradeproc.engine.limits import closed_gate
+from tradeproc.engine.witness import said
 from tradeproc.strategies.contract import SubmitOrder
 
 BUY = SubmitOrder(Side.BUY, Contracts(1))
@@ -36,6 +37,7 @@ def test_prices_apart_for_long_enough_close_entries_with_an_alarm_and_open_them_
     assert closed_gate(desk.state, desk.now) == SAID
     assert "witness_disagrees" in desk.alarms
 
+    assert said(desk.state) == "4802.25"
     desk.tell(events.WitnessPriced(4802.0))
     assert closed_gate(desk.state, desk.now) is None
     assert desk.alarms == set()
@@ -85,6 +87,7 @@ def test_a_witness_that_is_down_testifies_to_nothing_and_is_missed_after_a_minut
     desk.run(61)
     assert desk.alarms == {"witness_missing"}
     assert "cut" in desk.state.engine.alarms["witness_missing"]
+    assert said(desk.state) == "tells no prices: cut"
 
     desk.tell(events.WitnessChanged(is_up=True))
     desk.run(1)

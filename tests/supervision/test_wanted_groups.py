@@ -191,6 +191,13 @@ def test_a_session_has_the_link_of_its_orders_and_that_of_its_bars_both_before_i
     assert reconcile([replace(APART, data_login="paper")], CORE, []) == [AddLink("paper"), AddSession(1)]
 
 
+def test_a_session_has_the_link_of_its_witness_too_once_where_it_serves_something_else_as_well() -> None:
+    witnessed = replace(ONE, witness_login="other")
+
+    assert reconcile([witnessed], CORE, []) == [AddLink("other"), AddLink("paper"), AddSession(1)]
+    assert reconcile([replace(APART, witness_login="paper")], CORE, []) == reconcile([APART], CORE, [])
+
+
 def test_a_data_link_that_ended_idle_is_started_for_a_session_and_goes_when_none_needs_it() -> None:
     paper, idle = program("link-paper", "link"), program("link-data", "link", EXITED, 0)
     running = [*session(1), *session(2), paper, idle]

@@ -67,6 +67,16 @@ def against_entry(state: State) -> str | None:
     return _said(state) if state.engine.witness.is_apart else None
 
 
+def said(state: State) -> str:
+    """Return the witness's last price in points, or that it tells none; empty where the session has no witness."""
+    watch = state.engine.witness
+    if not state.setup.spec.witness_login:
+        return ""
+    if watch.down or watch.last is None:
+        return f"tells no prices: {watch.down or 'none yet'}"
+    return f"{state.setup.instrument.price(watch.last):f}"
+
+
 def _said(state: State) -> str:
     spec, price = state.setup.spec, state.setup.instrument.price
     ours, theirs = _ours(state) or Ticks(0), state.engine.witness.last or Ticks(0)

@@ -128,6 +128,7 @@ class SessionState:
     trader of a version before does not tell them. While it is `rolling`, `rolling_close_order` is the newest
     exit in the old contract and `rolling_close_quantity` its contracts; `roll` says how far it is, or what the rule
     plans. An empty `data_login` means `login`.
+    `witness` is the last price of the second login for prices, or that it tells none; empty where there is none.
     `heat` counts reserved entries as well, and is None while `heat_unknown` says why. `heat_blocked` says why the
     `portfolio` refuses entries, empty while it does not; an empty `portfolio` means none.
     """
@@ -168,6 +169,7 @@ class SessionState:
     heat_warned: bool = False
     heat_blocked: str = ""
     limits: tuple[LimitUse, ...] = ()
+    witness: str = ""
     rolling: bool = False
     rolling_close_order: str | None = None
     rolling_close_quantity: Contracts | None = None

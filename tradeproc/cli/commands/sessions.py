@@ -237,7 +237,7 @@ def _shown(row: SessionListed, state: SessionState | None, why: Sequence[tuple[s
     told = [
         (f"  {words.label(key)}", words.said(key, value))
         for key, value in plain.items()
-        if key not in ("why", "entries") and value is not None
+        if key not in ("why", "entries") and value not in (None, "")
     ]
     limits = () if state is None else state.limits
     used = [(f"  {words.label(each.name)}", f"{each.used} of {each.allowed}") for each in limits]

@@ -7,6 +7,7 @@ from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.book import Position
 from tradeproc.domain.roll_rules import RollMode
 from tradeproc.domain.units import Nanos
+from tradeproc.engine import witness
 from tradeproc.engine.heat import of_session
 from tradeproc.engine.idle import why_no_entry
 from tradeproc.engine.limits import closed_gate
@@ -113,6 +114,7 @@ def summary(state: State, profit: SessionProfit, alarms: Mapping[str, str], audi
         streams={kind.value: reason or "up" for kind, reason in state.broker.streams.items()},
         alarms=dict(alarms),
         limits=_limits(state, audit.clock.now()),
+        witness=witness.said(state),
         portfolio="" if heat.terms is None else heat.terms.portfolio,
         heat=known.value if isinstance(known, Known) else None,
         heat_unknown=known.reason if isinstance(known, Unknown) else "",
