@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.engine.desk import START, Desk, Scripted
 from tests.engine.exchange_broker import ACCOUNT
@@ -17,7 +19,7 @@ from tradeproc.engine import effects as do
 from tradeproc.engine import events
 from tradeproc.engine.events import TradingState
 from tradeproc.engine.limits import closed_gate
-from tradeproc.engine.loss_limits import used
+from tradeproc.engine.loss_limits import profit_now, used
 from tradeproc.strategies.contract import NOTHING, SubmitBracket, SubmitOrder
 
 BUY = SubmitOrder(Side.BUY, Contracts(1))
@@ -438,3 +440,49 @@ def test_the_money_of_another_account_says_nothing() -> None:
 
     assert used(desk.state) == {"max_account_daily_loss": "unknown"}
     assert desk.state.engine.losses.tripped == ""
+
+
+# --- whatever the market and the strategy do
+
+
+moves = st.lists(
+    st.tuples(st.integers(-40, 40), st.sampled_from(["buy", "sell", "exit", "nothing", "restart", "resume"])),
+    min_size=1,
+    max_size=25,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(moves)
+def test_no_entry_is_made_while_a_limit_is_reached_and_the_count_is_that_of_the_brokers_books(
+    wishes: list[tuple[int, str]],
+) -> None:
+    desk = desk_with(max_daily_loss=losing(1500), max_drawdown=losing(2000)).start(history=0)
+    ticks, since = 4800 * 4, Decimal(0)
+    for change, wish in wishes:
+        ticks += change
+        points = Decimal(ticks) / 4
+        if wish == "restart":
+            desk = again(desk).start(history=0)
+        elif wish == "resume" and desk.state.engine.losses.tripped:
+            resume(desk)
+        side = Side.SELL if wish == "sell" else Side.BUY
+        closing = Side.SELL if desk.position > 0 else Side.BUY
+        desk.strategy.plans += {
+            "buy": [SubmitOrder(side, Contracts(1))],
+            "sell": [SubmitOrder(side, Contracts(1))],
+            "exit": [SubmitOrder(closing, Contracts(1), role=OrderRole.EXIT)],
+        }.get(wish, [NOTHING])
+        was_closed = bool(desk.state.engine.losses.tripped)
+        held = abs(desk.position)
+        desk.broker.price = points
+        desk.bar(float(points))
+        if was_closed:
+            assert abs(desk.position) <= held, "exits only"
+        open_profit = desk.position * (points - desk.broker.average) if desk.position else Decimal(0)
+        since = (desk.broker.realized + open_profit) * 50
+        assert profit_now(desk.state) == pytest.approx(since, abs=Decimal("1e-6"))
+        marks = desk.state.engine.losses.marks
+        assert marks is not None
+        is_reached = marks.day_start - since >= 1500 or marks.peak - since >= 2000
+        assert is_reached <= bool(desk.state.engine.losses.tripped), "latched at once"
