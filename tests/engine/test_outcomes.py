@@ -47,6 +47,21 @@ def test_one_answer_is_enough_for_a_whole_bracket_also_when_the_broker_lists_its
     assert [order.broker_id for order in desk.orders] == ["900", "901", "902"]
 
 
+def test_a_leg_that_somebody_moved_before_its_reply_was_lost_is_ours_all_the_same() -> None:
+    desk = Desk(Scripted(BRACKET)).start()
+    desk.faults.lost_reply = desk.faults.lost_picture = desk.faults.unknown = 1.0
+    desk.bar(seconds=5)
+    stop = desk.broker.orders["901"]
+    desk.broker.tell(replace(stop, stop=desk.broker.terms.price(4795 * 4)))
+    desk.faults.lost_picture = desk.faults.unknown = 0.0
+
+    desk.run(60)
+
+    assert [order.broker_id for order in desk.orders] == ["900", "901", "902"]
+    assert desk.state.engine.pending == {}
+    assert "external_change" in desk.alarms
+
+
 def test_a_request_that_never_arrived_is_given_up_after_three_answers_and_not_sent_again() -> None:
     desk = Desk(Scripted(BUY, BUY)).start()
     desk.faults.lost_request = 1.0

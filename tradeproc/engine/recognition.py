@@ -1,7 +1,7 @@
 """Which order at the broker is ours: by its id, by our id where it echoes one, else by what it looks like.
 
 What an order looks like decides only after a reply was lost, and only among orders that nobody has claimed: same
-contract, side, type, quantity and prices, under the right entry where the broker tells one, and opened about when
+contract, side and type, and either under the right entry, or of the same quantity and prices and opened about when
 ours was made. The broker's clock may be off and may have whole seconds only, hence the width of the window. Before
 the reply nothing is guessed: pictures of unknown orders wait as strays until it says which they are.
 """
@@ -59,16 +59,16 @@ def looks_like(state: State, order: Order, picture: BrokerOrder) -> bool:
         return False
     if not is_of_session(state, picture) or (picture.side, picture.type) != (order.side, order.type):
         return False
+    if picture.parent is not None:
+        # under the right entry neither time, quantity nor prices matter: some brokers stamp legs when they wake up, a
+        # sibling's fill may have shrunk this one, and somebody may have moved it
+        parent = state.engine.orders.get(order.parent or "")
+        return parent is not None and parent.broker_id == picture.parent
     price = state.setup.instrument.price
     if order.limit is not None and picture.limit != price(order.limit):
         return False
     if order.stop is not None and picture.stop != price(order.stop):
         return False
-    if picture.parent is not None:
-        # under the right entry neither time nor quantity matters: some brokers stamp legs when they wake up, and a
-        # sibling's fill may have shrunk this one
-        parent = state.engine.orders.get(order.parent or "")
-        return parent is not None and parent.broker_id == picture.parent
     if picture.opened_at is None or picture.quantity != order.quantity:
         return False
     return order.created_at - OPENED_BEFORE <= picture.opened_at <= order.created_at + OPENED_AFTER

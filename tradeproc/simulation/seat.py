@@ -32,6 +32,7 @@ Trace = Callable[[int, Event, tuple[Effect, ...]], None]
 
 _TRY_AGAIN = SECOND // 2
 _KEPT = 500
+_CLOCKS = 10 * SECOND
 
 
 class Seat:
@@ -61,7 +62,7 @@ class Seat:
         self.market: MarketWalk | None = None
         self.life: TraderLife | None = None
         self.began_at = 0
-        self.is_finished = self.had_others = self.had_inert = False
+        self.is_finished = self.had_others = self.had_inert = self.had_wrong_clock = False
         self._wants_flat = self._wants_stop = ""
         self.trace: Trace | None = None
 
@@ -83,6 +84,9 @@ class Seat:
         except RowsAway:
             self._agenda.after(_TRY_AGAIN, self.start)
             return
+        if abs(self._agenda.wall_step) > _CLOCKS:
+            # an order that this life sends, and whose reply is lost, cannot be found again by when it was opened
+            self.had_others = self.had_wrong_clock = True
         setup = Setup(self.number + 1, fence, "sim", self.spec, self._strategy, None)
         state = new_state(setup, {latch.scope: latch.state for latch in latches})
         trail = Trail(self._agenda, self._ledger, self.number, fence)
