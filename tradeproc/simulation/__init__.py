@@ -17,7 +17,7 @@ Run it with `scripts/simulate`. It reads no clock and no file but a tape.
     shrinking.py       fewer troubles that still break the same; story.py the life as a table
     campaign.py        many lives on some cores
 
-What it leaves out: sockets, threads, the real SQL, the portfolio server, rolls, the market's closed hours and a broker's
-own wire protocol; drills (`tests/drills`, `scripts/chaos`) are for those. A trader that began while its machine's clock
-was wrong may take an order whose reply was lost for a stranger's, and is not blamed for it.
+What it leaves out: sockets, threads, the real SQL, the portfolio server, rolls, the market's closed hours and a
+broker's own wire protocol; drills (`tests/drills`, `scripts/chaos`) are for those. A trader that began while its
+machine's clock was wrong may take an order whose reply was lost for a stranger's, and is not blamed for it.
 """
