@@ -148,7 +148,7 @@ def test_a_database_that_is_down_at_the_start_is_waited_for(trading: Desk) -> No
     trading.home.make_folders()
     trading.boot()
 
-    waiting = ["session-1.trader", "session-1.account", "core.keeper"]
+    waiting = ["session-1.trader", "core.keeper"]
     for process in waiting:
         wait_for(f"{process} waits", lambda: "database" in trading.ask(process, "status", {})["detail"])  # noqa: B023
     wait_for("the local broker", lambda: trading.broker.status())
