@@ -37,12 +37,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the workers of a whole run begin with the drills, whose files are few and long.
+    """Let the workers of a whole run begin with the drills, whose files are few and long; other processes come next.
 
     A worker takes whole files: with a long one at the end, the other workers would have nothing left to do.
     """
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: item.get_closest_marker("drill") is None)
+        items.sort(key=lambda item: (item.get_closest_marker("drill") is None, "procs" not in item.path.parts))
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:

@@ -1,11 +1,11 @@
 """A verdict is what happens: who catches an error and goes on does not call it a fault."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "tradeproc"
-TREES = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
 
 # where a process ends, or one is judged from outside: here a Fault or a Halt may be caught
 ENTRY_POINTS = {
@@ -26,10 +26,16 @@ GONE_ON_FROM = {
 }
 
 
+@functools.cache
+def trees() -> dict[str, ast.Module]:
+    """Parse the package when a test needs it: every worker imports this module, and one runs its tests."""
+    return {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
 def of_verdict(verdict: str) -> set[str]:
     """Return the names of all classes that hang under a verdict, and its own."""
     found = {verdict}
-    classes = [node for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    classes = [node for tree in trees().values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     while more := {each.name for each in classes if found & set(map(ast.unparse, each.bases))} - found:
         found |= more
     return found
@@ -59,7 +65,7 @@ def gone_on_from(verdict: str) -> set[str]:
     names = of_verdict(verdict)
     return {
         f"{name} {module}"
-        for module, tree in TREES.items()
+        for module, tree in trees().items()
         if module not in ENTRY_POINTS
         for name in caught(tree)
         if not name.startswith("xmlrpc.") and name.rpartition(".")[2] in names
