@@ -392,6 +392,35 @@ def test_halt_reduce_and_resume_reach_the_trader_and_stay(desk: RunningDesk) -> 
     assert "the desk: active again" in desk.run("resume")[1]
 
 
+def test_a_portfolio_lives_from_create_to_remove_and_refuses_in_one_line(desk: RunningDesk) -> None:
+    file = str(desk.home.conf / "portfolios" / "example.toml")
+    desk.tradectl("portfolio", "create", file)
+    again = desk.tradectl("portfolio", "create", file, code=1)
+    assert again["error"] == "there is a portfolio main already; remove it first, or give another name"
+
+    assert desk.tradectl("portfolio", "add", "main", "mine") == {"portfolio": "main", "session": 1}
+    twice = desk.tradectl("portfolio", "add", "main", "1", code=1)
+    assert twice["error"] == "session 1 is in portfolio main already; take it out first"
+    nowhere = desk.tradectl("portfolio", "add", "none", "1", code=1)
+    assert nowhere["error"] == "there is no portfolio 'none'; there are main"
+
+    def shown() -> Any:
+        return desk.tradectl("portfolio", "show", "main")
+
+    wait_for("its heat is known", lambda: shown()["heat"] is not None)
+    assert (shown()["sessions"], shown()["spec"]["block_percent"], shown()["equity"]) == ([1], 6.0, "100000")
+    assert desk.state(1)["portfolio"] == "main"
+    assert "main" in desk.run("portfolio", "list")[1]
+    assert "equity_index" in desk.run("portfolio", "show", "main")[1]
+
+    assert desk.tradectl("portfolio", "remove", "main", "mine")["session"] == 1
+    gone = desk.tradectl("portfolio", "remove", "main", "mine", code=1)
+    assert gone["error"] == "session 1 is not in portfolio main"
+    desk.tradectl("portfolio", "remove", "main")
+    assert desk.tradectl("portfolio", "show", "main", code=4)["error"] == "there is no portfolio main; there is none"
+    wait_for("the trader is in none", lambda: desk.state(1)["portfolio"] == "")
+
+
 # --- looking on
 
 

@@ -14,6 +14,7 @@ def why_no_entry(state: State, now: Nanos) -> str:
         or closed_gate(state, now)
         or _not_warm(state)
         or _in_the_market(state)
+        or state.engine.heat.blocked
         or _no_wish(state)
     )
 

@@ -67,7 +67,7 @@ def create(desk: Desk, arguments: Namespace) -> Outcome:
 def listing(desk: Desk, _arguments: Namespace) -> Outcome:
     """List all portfolios."""
     bodies, (heats, away) = _portfolios(desk), _heats(desk)
-    rows = [_plain(_row(body, heats.get(body.name), away)) for body in bodies]
+    rows = [_plain(_row(body, _of(body, heats), away)) for body in bodies]
     if not rows:
         return Outcome({"portfolios": []}, Text("no portfolios; scripts/tradectl portfolio create FILE makes one"))
     return Outcome({"portfolios": rows}, tables.build(tables.PORTFOLIOS, rows))
@@ -80,7 +80,7 @@ def show(desk: Desk, arguments: Namespace) -> Outcome:
     if body is None:
         known = ", ".join(each.name for each in bodies) or "none"
         raise NotFound("portfolio", arguments.portfolio, f"there is {known}")
-    heat = heats.get(body.name)
+    heat = _of(body, heats)
     row = _row(body, heat, away)
     return Outcome({**_plain(row), "spec": dict(body.spec)}, pairs(_lines(row, heat)))
 
@@ -115,7 +115,13 @@ def _heats(desk: Desk) -> tuple[dict[str, PortfolioHeat], str]:
         told = desk.ask(names.PORTFOLIO, ASK_PORTFOLIOS_HEAT, NoBody())
     except TradeprocError as error:
         return {}, f"the portfolio server does not say: {error}"
-    return {each.name: each for each in told.portfolios}, "the portfolio server has not read it yet"
+    return {each.name: each for each in told.portfolios}, "the portfolio server has not read it as it is now"
+
+
+def _of(body: PortfolioBody, heats: dict[str, PortfolioHeat]) -> PortfolioHeat | None:
+    """Return how a portfolio stands, None while the server counts other sessions than are in it now."""
+    heat = heats.get(body.name)
+    return heat if heat is not None and heat.sessions == tuple(sorted(body.sessions)) else None
 
 
 def _row(body: PortfolioBody, heat: PortfolioHeat | None, away: str) -> dict[str, Any]:

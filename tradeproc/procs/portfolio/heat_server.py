@@ -70,6 +70,14 @@ class HeatServer:
         told = tuple(standing(self._ledger, portfolio, now) for portfolio in (known or {}).values())
         return PortfoliosHeat(self._ledger.life, told, is_known=known is not None)
 
+    def troubles(self) -> list[str]:
+        """Return for people which portfolios refuse entries now, and why."""
+        return [
+            each.blocked or f"portfolio {each.name}: its heat is unknown: {each.unknown}"
+            for each in self.body().portfolios
+            if each.blocked or each.unknown
+        ]
+
     def follow(self, trader: str) -> None:
         """Listen to the reports of a trader."""
         self._node.subscribe(trader, HEAT_REPORT, self._reported)

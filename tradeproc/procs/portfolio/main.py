@@ -91,7 +91,8 @@ class Portfolio:
         if self._database != "up":
             self._node.set_state("degraded", f"database: {self._database}")
         else:
-            self._node.set_state("ready", f"not reported: {missing}" if missing else "")
+            told = (f"not reported: {missing}" if missing else "", *self._heat.troubles())
+            self._node.set_state("ready", "; ".join(filter(None, told)))
 
     def _look_again(self) -> None:
         """Look again sooner while the database is away."""
