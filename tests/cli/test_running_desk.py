@@ -813,7 +813,7 @@ def test_a_name_that_commands_could_mistake_is_refused(desk: RunningDesk) -> Non
 
 
 def test_a_name_that_several_sessions_have_reaches_none_of_them(desk: RunningDesk) -> None:
-    twin = int(desk.ask("core.keeper", "create", {"spec": spec_of(desk)}, 15.0)["session"])
+    twin = int(desk.ask("core.keeper", "create", {"spec": spec_of(desk)}, 60.0)["session"])
     try:
         for words in (["flatten", "--session"], ["halt", "--session"], ["session", "stop"]):
             refused = desk.tradectl(*words, "mine", code=2)["error"]
@@ -824,7 +824,7 @@ def test_a_name_that_several_sessions_have_reaches_none_of_them(desk: RunningDes
 
 
 def test_what_is_so_already_is_said_at_once(desk: RunningDesk) -> None:
-    idle = int(desk.ask("core.keeper", "create", {"spec": spec_of(desk, name="idle")}, 15.0)["session"])
+    idle = int(desk.ask("core.keeper", "create", {"spec": spec_of(desk, name="idle")}, 60.0)["session"])
     try:
         stopped = desk.run("session", "stop", "idle", "--flatten")
         told = desk.tradectl("session", "stop", "idle", "--flatten")

@@ -234,8 +234,8 @@ class TapeDesk:
             "arguments": arguments,
             **(changes or {}),
         }
-        session = int(self.ask(names.KEEPER, "create", {"spec": spec}, 15.0)["session"])
-        self.ask(names.KEEPER, "start", {"session": session})
+        session = int(self.ask(names.KEEPER, "create", {"spec": spec}, GENEROUS)["session"])
+        self.ask(names.KEEPER, "start", {"session": session}, GENEROUS)
         return session
 
     def wait_ready(self, session: int) -> None:
