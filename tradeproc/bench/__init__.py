@@ -10,6 +10,7 @@
     reservation.py   what a reservation of heat adds to that way
     recovery.py      kill -9 until trading again, against bare.py; in_and_out.py is the strategy, wellness.py the end
     detection.py     how long it takes to notice a hang or a silent stream
+    missed_fills.py  how long a fill stays unknown whose frame was dropped, with sixteen sessions on a login
     stops.py         how long a broker can lie about stops; long_only.py is the strategy
 
 No trading process imports this package; polars and pandas are imported only here. Start reading at __main__.py.

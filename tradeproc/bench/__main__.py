@@ -14,6 +14,7 @@ from tradeproc.bench.bus import measure_bus
 from tradeproc.bench.candles import measure_candles
 from tradeproc.bench.engine import measure_engine
 from tradeproc.bench.figures import Measured
+from tradeproc.bench.missed_fills import measure_missed_fills
 from tradeproc.bench.recovery import measure_recovery
 from tradeproc.bench.reservation import measure_reservation
 from tradeproc.bench.stops import measure_stops
@@ -32,6 +33,7 @@ MEASUREMENTS: dict[str, Callable[[], Sequence[Measured]]] = {
     "recovery": measure_recovery,
     "reservation": measure_reservation,
     "stops": measure_stops,
+    "missed_fills": measure_missed_fills,
 }
 
 
