@@ -1,6 +1,7 @@
 """A roll closes once, opens the same once, protects it, and goes on from its row wherever it was killed."""
 
 import random
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -8,9 +9,10 @@ import pytest
 from tests.engine.desk import Faults, Killed, Scripted
 from tests.engine.rolling_desk import NEXT, OLD, PLAN, RollingDesk
 from tradeproc.domain.orders import OrderRole, OrderState, Side
+from tradeproc.domain.portfolio import HeatTerms
 from tradeproc.domain.roll_rules import RollMode, RollPolicy
 from tradeproc.domain.roll_steps import RollStep
-from tradeproc.domain.units import SECOND, Contracts
+from tradeproc.domain.units import SECOND, Contracts, Money
 from tradeproc.engine import effects as do
 from tradeproc.engine import events
 from tradeproc.engine.events import TradingState, TradingStateSet
@@ -399,3 +401,53 @@ def raised(desk: RollingDesk, chance: random.Random) -> RollingDesk:
         except Killed:
             continue
     raise AssertionError("it never starts")
+
+
+def in_a_portfolio() -> RollingDesk:
+    """Return the life that reopens, in a portfolio."""
+    desk = holding()
+    desk.tell(ROLL)
+    desk.run(120)
+    assert desk.has_ended
+    desk = desk.next_life()
+    desk.state.engine.heat.terms = HeatTerms("main", 1, "USD", 1, Money(Decimal(1000)))
+    return desk.start()
+
+
+def answer(desk: RollingDesk, *, is_granted: bool) -> None:
+    for ask in desk.all_of(do.ReserveHeat)[-1:]:
+        if is_granted:
+            desk.tell(events.HeatGranted(ask.order_id, ask.life, ask.number))
+        else:
+            desk.tell(events.HeatRefused(ask.order_id, ask.number, "too hot"))
+
+
+def test_what_a_roll_opens_is_asked_for_at_the_portfolio_like_every_entry() -> None:
+    desk = in_a_portfolio()
+    wait(desk, lambda: bool(desk.state.engine.heat.asks))
+    assert desk.broker.held(NEXT) == 0
+
+    answer(desk, is_granted=True)
+    desk.run(5)
+
+    assert (desk.broker.held(NEXT), desk.newest.step) == (2, RollStep.ROLLED)
+
+
+def test_a_roll_that_the_portfolio_refuses_again_and_again_ends_flat_and_says_why() -> None:
+    desk = in_a_portfolio()
+
+    for _ in range(MOST_ENTRIES):
+        wait(desk, lambda: bool(desk.state.engine.heat.asks))
+        answer(desk, is_granted=False)
+    desk.run(60)
+
+    assert (desk.broker.held(NEXT), desk.newest.step) == (0, RollStep.GIVEN_UP)
+    assert "refused by the portfolio: too hot" in desk.newest.reason
+
+
+def wait(desk: RollingDesk, is_so: Callable[[], bool]) -> None:
+    for _ in range(120):
+        if is_so():
+            return
+        desk.run(0.5)
+    raise AssertionError("it did not come")

@@ -1,4 +1,4 @@
-"""What a reservation of heat costs on the hot path: the same desk, its session by turns in a portfolio and in none."""
+"""What a reservation of heat costs on the hot path: one desk, its session by turns in a portfolio and in none."""
 
 from statistics import fmean
 

@@ -10,7 +10,7 @@ from tradeproc.domain.backoff import Backoff
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderType, Side, TimeInForce
 from tradeproc.domain.roll_steps import Roll, RollStep
 from tradeproc.domain.units import MINUTE, SECOND, Nanos, Ticks
-from tradeproc.engine import roll_progress, sending
+from tradeproc.engine import reservations, roll_progress, sending
 from tradeproc.engine.effects import AskOldPosition
 from tradeproc.engine.events import TradingState
 from tradeproc.engine.limits import Denied, admit_reopening
@@ -85,9 +85,10 @@ def _enter(turn: Turn, roll: Roll, quantity: int) -> None:
     before = state.engine.counter
     entry = sending.draft(state, turn.now, side, quantity, role=OrderRole.ENTRY)
     admitted = admit_reopening(state, (entry, *_legs(turn, entry, roll)), turn.now)
-    if isinstance(admitted, Denied):
+    refusal = admitted.reason if isinstance(admitted, Denied) else reservations.ask_for_entry(turn, admitted.orders)
+    if isinstance(admitted, Denied) or refusal:
         state.engine.counter = before
-        roll_progress.wait(turn, f"{roll.next_contract} is not opened yet: {admitted.reason}")
+        roll_progress.wait(turn, f"{roll.next_contract} is not opened yet: {refusal}")
         return
     tries = len(roll.entry_orders.split())
     desk.not_before = Nanos(turn.now + int(_PAUSES.delay(tries + 1)) * SECOND)
