@@ -18,6 +18,7 @@ from tradeproc.domain.units import SECOND, Contracts, Minutes, Money, Nanos, Tim
 from tradeproc.engine import effects as do
 from tradeproc.engine import events
 from tradeproc.engine.events import TradingState
+from tradeproc.engine.idle import why_no_entry
 from tradeproc.engine.limits import closed_gate
 from tradeproc.engine.loss_limits import profit_now, used
 from tradeproc.strategies.contract import NOTHING, SubmitBracket, SubmitOrder
@@ -88,6 +89,7 @@ def test_a_loss_just_below_the_days_limit_changes_nothing_and_at_the_limit_the_s
     assert (desk.database.latch.by, desk.database.latch.state) == ("loss_limit", TradingState.REDUCING)
     assert "max_daily_loss 500 USD is reached: 500.00 lost this market day" in desk.database.latch.reason
     assert "loss_limit_reached" in desk.alarms
+    assert "500.00 lost this market day; exits only, until" in why_no_entry(desk.state, desk.now)
 
 
 def test_a_limit_that_is_reached_refuses_entries_cancels_those_that_work_and_lets_exits_pass() -> None:

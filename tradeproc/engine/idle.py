@@ -11,6 +11,7 @@ def why_no_entry(state: State, now: Nanos) -> str:
     return (
         _strategy_trouble(state)
         or state.engine.alarms.get(AlarmName.EXTERNAL_CHANGE.value)
+        or state.engine.alarms.get(AlarmName.LOSS_LIMIT_REACHED.value)
         or closed_gate(state, now)
         or _not_warm(state)
         or _in_the_market(state)
