@@ -8,8 +8,8 @@ import pytest
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Position
 from tradeproc.domain.orders import OrderSource
-from tradeproc.domain.units import Contracts
-from tradeproc.engine import broker_events, closing, limits, outcomes, positions, protection, trader
+from tradeproc.domain.units import SECOND, Contracts
+from tradeproc.engine import broker_events, closing, inert_stops, limits, outcomes, positions, protection, trader
 from tradeproc.engine.effects import Effect, Send
 from tradeproc.engine.events import Event, TradingState
 from tradeproc.engine.orders import Applied, Move, moved
@@ -20,6 +20,7 @@ from tradeproc.engine.turn import Turn
 from tradeproc.simulation.scenario import Scenario, scenario
 from tradeproc.simulation.shrinking import shrunk
 from tradeproc.simulation.story import Story
+from tradeproc.simulation.troubles import Blow, Mishap
 from tradeproc.simulation.world import World
 
 Patch = pytest.MonkeyPatch
@@ -127,3 +128,15 @@ def test_a_planted_bug_is_found_and_told_with_few_troubles(
     story = Story(small)
     story.live()
     assert f"## {invariant}" in story.table()
+
+
+def test_a_trader_that_believes_every_stop_is_found_where_stops_do_nothing(monkeypatch: Patch) -> None:
+    def lived(seed: int) -> str:
+        nothing_works = Blow(30 * SECOND, Mishap.INERT_STOPS, seconds=1_500.0)
+        return World(replace(scenario(seed, minutes=25), blows=(nothing_works,))).run().invariant
+
+    assert {lived(seed) for seed in range(1, 13)} == {""}
+
+    monkeypatch.setattr(inert_stops, "on_time", lambda turn: None)
+
+    assert "never bribed" in {lived(seed) for seed in range(1, 13)}

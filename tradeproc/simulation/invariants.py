@@ -143,11 +143,11 @@ class Invariants:
             raise InvariantBroken("never trapped", f"not flat: {closing.phase.value}, {closing.reason}")
 
     def _look_for_inert(self) -> None:
-        """Look for a stop that the market has traded through for long, without a word about it."""
+        """Look for a bracket's stop that the market has traded through for long, without a word about it."""
         seat = self._seat
         last, life = seat.venue.last, seat.life
         is_passed = any(
-            order.type.has_stop
+            order.parent is not None
             and order.status.is_working
             and order.stop is not None
             and order.side.sign * seat.book.quantity < 0
