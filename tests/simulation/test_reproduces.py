@@ -52,4 +52,12 @@ def test_watching_a_life_does_not_change_it() -> None:
 
 
 def test_some_processes_live_the_same_lives_as_one() -> None:
-    assert list(Campaign(seed=5, count=6, jobs=2).outcomes()) == list(Campaign(seed=5, count=6).outcomes())
+    def counted(jobs: int) -> str:
+        command = [sys.executable, "-m", "tradeproc.simulation", "--seed", "5", "--count", "6", "--jobs", str(jobs)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return done.stdout.partition(";")[0]
+
+    alone = counted(1)
+
+    assert counted(2) == alone
+    assert alone.startswith("6 lives, ")
