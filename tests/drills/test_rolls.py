@@ -1,5 +1,6 @@
 """A roll with real processes: it ends as it should, also when its trader is killed on the way, once and again."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from decimal import Decimal
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.drills.desk import Desk, duplicates
+from tradeproc.cli.tradectl import main
 from tradeproc.protocol import names
 from tradeproc.testing.desk import ACCOUNT, ACCOUNTS, wait_for
 
@@ -67,15 +69,29 @@ def assert_rolled(desk: Desk, session: int, account: str, before: set[Decimal]) 
     assert protection(desk, account, NEXT) == {price + SPREAD for price in before}
     assert protection(desk, account, OLD) == set()
     assert duplicates(desk.broker.ledger()["requests"], account) == []
+    standing = "select name from alarms where session = %s and cleared_at is null"
+    assert desk.rows(standing, session) == []
     wait_for("the strategy runs again", lambda: desk.state(session)["decisions"]["bars"] > 0)
 
 
-def test_a_position_moves_into_the_next_contract_with_stop_and_target_moved_by_the_spread(desk: Desk) -> None:
-    session, before = holding(desk, ACCOUNT)
+def tradectl(desk: Desk, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    assert main([*words, "--json", "--home", str(desk.home.root)]) == 0
+    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return answer
 
-    roll(desk, session)
+
+def test_a_position_moves_into_the_next_contract_with_stop_and_target_moved_by_the_spread(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session, before = holding(desk, ACCOUNT)
+    (row,) = tradectl(desk, capsys, "roll", "--list")["rolls"]
+    assert (row["contract"], row["next_contract"], row["roll_on"], row["mode"]) == (OLD, NEXT, "2024-03-08", "manual")
+
+    tradectl(desk, capsys, "roll", str(session), "--reason", "it is time")
 
     assert_rolled(desk, session, ACCOUNT, before)
+    (row,) = tradectl(desk, capsys, "roll", "--list")["rolls"]
+    assert (row["contract"], row["next_contract"]) == (NEXT, "ESU24")
     steps = [row["step"] for row in desk.rows("select step from rolls where session = %s order by number", session)]
     assert steps[0] == "closing"
     assert steps[-4:] == ["flat", "switched", "reopening", "rolled"]

@@ -7,8 +7,9 @@ from decimal import Decimal
 import pytest
 
 from tests.engine.desk import Faults, Killed, Scripted
+from tests.engine.exchange_broker import ACCOUNT
 from tests.engine.rolling_desk import NEXT, OLD, PLAN, RollingDesk
-from tradeproc.domain.orders import OrderRole, OrderState, Side
+from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side
 from tradeproc.domain.portfolio import HeatTerms
 from tradeproc.domain.roll_rules import RollMode, RollPolicy
 from tradeproc.domain.roll_steps import RollStep
@@ -17,6 +18,7 @@ from tradeproc.engine import effects as do
 from tradeproc.engine import events
 from tradeproc.engine.events import TradingState, TradingStateSet
 from tradeproc.engine.reopening import MOST_ENTRIES
+from tradeproc.exchange.orders import GroupKind, Moment, Ticket, TicketGroup
 from tradeproc.strategies.contract import SubmitBracket, SubmitOrder
 
 LONG = SubmitBracket(Side.BUY, Contracts(2), stop_loss=4790.0, profit_target=4830.0)
@@ -451,3 +453,16 @@ def wait(desk: RollingDesk, is_so: Callable[[], bool]) -> None:
             return
         desk.run(0.5)
     raise AssertionError("it did not come")
+
+
+def test_what_somebody_holds_in_the_next_contract_already_is_not_added_to() -> None:
+    desk = holding()
+    desk.tell(ROLL)
+    desk.run(60)
+    side = Ticket(NEXT, Side.BUY, Contracts(1), OrderType.MARKET)
+    desk.broker.exchange.place(ACCOUNT, TicketGroup(GroupKind.INDEPENDENT, (side,)), Moment(desk.now, desk.now))
+
+    desk = finished(desk.next_life().start())
+
+    assert (desk.broker.held(NEXT), desk.newest.step) == (1, RollStep.GIVEN_UP)
+    assert desk.state.engine.trading is TradingState.REDUCING
