@@ -81,6 +81,7 @@ def _tell(trader: Trader, event: events.Event) -> TradingStateNow:
 
 
 def _roll(trader: Trader, wanted: said.RollSession) -> said.RollAsked:
+    trader.look_at_rule()
     plan = trader.state.engine.roll.plan
     into = wanted.next_contract or (plan.next_contract if plan is not None else "")
     if not into:

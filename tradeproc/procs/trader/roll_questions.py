@@ -16,7 +16,7 @@ from tradeproc.procs.trader.replies import answer_of
 from tradeproc.procs.trader.timing import TraderTiming
 from tradeproc.protocol import names
 from tradeproc.protocol.feed_messages import CandleBody
-from tradeproc.protocol.link_messages import HISTORY, POSITION, HistoryQuestion, PositionQuestion
+from tradeproc.protocol.link_messages import HISTORY, NEED, POSITION, HistoryQuestion, Need, PositionQuestion
 
 _BARS = 60
 
@@ -29,15 +29,21 @@ class RollQuestions:
     ) -> None:
         self._node, self._account, self._tell, self._timing = node, account, tell, timing
         self._link, self._contract = names.link(spec.login_of_data), Contract.parse(spec.contract)
-        self._instrument = instrument(spec.root)
+        self._instrument, self._minutes = instrument(spec.root), spec.minutes
 
     def ask_spread(self, number: int, next_contract: str) -> None:
         """Ask for the newest bars of both contracts, one after the other; `SpreadAnswered` is told once."""
+        self._need(Contract.parse(next_contract))
 
         def old_told(old: tuple[Candle, ...]) -> None:
             self._ask_bars(number, Contract.parse(next_contract), lambda new: self._compare(number, old, new))
 
         self._ask_bars(number, self._contract, old_told)
+
+    def _need(self, contract: Contract) -> None:
+        """Have the next contract's feed started now, so that the life after this one finds it running."""
+        need = Need("bars", self._node.name, contract=contract, minutes=self._minutes)
+        self._node.request(self._link, NEED, need, seconds=self._timing.again, on_reply=lambda _: None)
 
     def _ask_bars(self, number: int, contract: Contract, then: Callable[[tuple[Candle, ...]], None]) -> None:
         def replied(reply: Reply[Answer[tuple[CandleBody, ...]]]) -> None:

@@ -306,10 +306,14 @@ class Trader:
 
     def _look_after(self) -> None:
         self._hours.look(self.clock.now())
-        self._plans.look(market_time(self.state))
+        self.look_at_rule()
         self._listen_for_silence()
         self.performer.decisions.flush(self.audit)
         self.node.publish(STATE, self.summary())
+
+    def look_at_rule(self) -> None:
+        """Tell the engine what the rule says of the contract at the market time now."""
+        self._plans.look(market_time(self.state))
 
     def _say_how_we_are(self) -> None:
         if self.state.broker.is_reconciled and self.state.strategy.is_warm:
