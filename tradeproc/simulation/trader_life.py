@@ -96,9 +96,9 @@ class TraderLife:
             self._is_stepping = False
 
     def _step(self, event: Event) -> None:
-        if self._is_set_back():
+        now = self._moment()
+        if now is None:
             return
-        now = self.clock.now()
         try:
             wanted = step(self.state, event, now).effects
         except Exception as error:  # noqa: BLE001  whatever it is, it is what the simulation looks for
@@ -114,15 +114,17 @@ class TraderLife:
                 self.effects_left -= 1
             self._perform(effect)
 
-    def _is_set_back(self) -> bool:
-        """Tell whether the clock was set back, of which the process dies."""
+    def _moment(self) -> Nanos | None:
+        """Return the present, None when the clock was set back, of which the process dies."""
         try:
-            self.clock.now()
+            return self.clock.now()
         except ClockSetBack:
             self.kill()
             self._ended(False)
-            return True
-        return False
+            return None
+
+    def _is_set_back(self) -> bool:
+        return self._moment() is None
 
     # --- effects
 
