@@ -6,11 +6,11 @@ from tests.engine.desk import Database, Desk, Scripted
 from tradeproc.domain.answers import Known
 from tradeproc.domain.broker_orders import BrokerOrder, ListedOrder, UnreadableRecord
 from tradeproc.domain.orders import OrderState, OrderType, Side
-from tradeproc.domain.units import Contracts
+from tradeproc.domain.units import SECOND, Contracts
 from tradeproc.engine import effects as do
 from tradeproc.engine import events
 from tradeproc.engine.events import StreamKind
-from tradeproc.strategies.contract import SubmitBracket, SubmitOrder
+from tradeproc.strategies.contract import Decision, ModifyOrders, OrderChange, SubmitBracket, SubmitOrder, View
 
 BUY = SubmitOrder(Side.BUY, Contracts(1))
 RESTING = SubmitOrder(Side.BUY, Contracts(1), type=OrderType.LIMIT, limit=4700.0)
@@ -305,3 +305,25 @@ def test_a_picture_of_the_stream_with_a_field_that_makes_no_sense_is_applied_and
 
     assert desk.orders[0].state is OrderState.CANCELLED
     assert desk.alarms == {"broker_unreadable"}
+
+
+def test_a_change_that_an_earlier_life_asked_for_and_did_not_see_done_is_seen_by_the_next() -> None:
+    bracket = SubmitBracket(Side.BUY, Contracts(2), stop_loss=4790.0)
+
+    def shrink(view: View) -> Decision:
+        assert view.stop_loss is not None
+        return ModifyOrders((OrderChange(view.stop_loss.id, quantity=Contracts(1)),))
+
+    first = Desk(Scripted(bracket, shrink)).start()
+    first.bar()
+    first.faults.lost_reply = first.faults.lost_picture = first.faults.unknown = 1.0
+    first.bar(seconds=0.2)
+    first.broker.told.clear()
+
+    second = Desk(broker=first.broker, database=first.database, fence=2, now=first.now + 2 * SECOND).start()
+    second.run(25)
+
+    (stop,) = second.state.engine.open_orders
+    assert (stop.quantity, stop.in_flight) == (1, None)
+    assert "position_uncovered" in second.alarms
+    assert second.database.latch is None

@@ -184,6 +184,10 @@ def _settle_modify(turn: Turn, order: Order, pending: Pending, picture: BrokerOr
         del turn.state.engine.pending[order.id]
     elif _is_overdue(turn, pending, source):
         changed_not(turn, order, "modify_not_done", source)
+        before = turn.state.engine.orders[order.id]
+        # what the broker shows counts from now on: it may have done what an earlier life had asked for
+        turn.apply(told(before, picture, turn.state.setup.instrument, source, turn.times))
+        amended_orders.judge(turn, before, turn.state.engine.orders[order.id])
 
 
 def _shows(state: State, order: Order, wanted: Order, picture: BrokerOrder) -> bool:
