@@ -35,16 +35,16 @@ def refused(desk: Desk, session: int, words: str) -> int:
 
 
 def test_sessions_compete_for_heat_and_the_server_dies_between_them(tmp_path: Path) -> None:
-    with Desk(tmp_path, speed=60.0, history_minutes=5) as desk:
+    with Desk(tmp_path, speed=30.0, history_minutes=5) as desk:
         sessions = [
-            desk.begin(account=account, changes={"name": name})
+            desk.begin(account=account, changes={"name": name}, hold=4)
             for name, account in zip(("one", "two"), ACCOUNTS, strict=False)
         ]
         (tmp_path / "drill.toml").write_text(PORTFOLIO)
         desk.tradectl("portfolio", "create", str(tmp_path / "drill.toml"))
         wait_for("both are in it", lambda: all(desk.state(each)["portfolio"] == "drill" for each in sessions))
 
-        wait_for("one is refused", lambda: any(refused(desk, each, "above its block") for each in sessions), 90)
+        wait_for("one is refused", lambda: any(refused(desk, each, "above its block") for each in sessions), 240)
         wait_for("the block is a row", lambda: desk.rows("select * from heat_blocks where portfolio = 'drill'"))
         wait_for("and an alarm", lambda: desk.rows("select * from alarms where name = 'heat_blocked:drill'"))
         for each in sessions:
@@ -53,20 +53,20 @@ def test_sessions_compete_for_heat_and_the_server_dies_between_them(tmp_path: Pa
         assert shown["sessions"] == sessions
         assert shown["heat"] is None or float(shown["heat"]) <= 1000
 
-        wait_for("a position", lambda: any(desk.state(each)["position"] for each in sessions), 90)
+        wait_for("a position", lambda: any(desk.state(each)["position"] for each in sessions), 240)
         supervisor = Supervisor(desk.home)
         supervisor.stop(*names.PORTFOLIO.split("."))
-        wait_for("exits go on", lambda: all(desk.state(each)["position"] == 0 for each in sessions), 90)
+        wait_for("exits go on", lambda: all(desk.state(each)["position"] == 0 for each in sessions), 240)
         before = [refused(desk, each, "does not answer") for each in sessions]
         for each, count in zip(sessions, before, strict=True):
             wait_for(
                 "entries are refused with the reason",
                 lambda each=each, count=count: refused(desk, each, "does not answer") > count,  # type: ignore[misc]
-                90,
+                240,
             )
         filled = [desk.count_fills(each) for each in sessions]
 
         supervisor.start(*names.PORTFOLIO.split("."))
-        wait_for("entries again", lambda: sum(map(desk.count_fills, sessions)) > sum(filled), 90)
+        wait_for("entries again", lambda: sum(map(desk.count_fills, sessions)) > sum(filled), 240)
         for each, account in zip(sessions, ACCOUNTS, strict=False):
             desk.assert_books_agree(each, account)
