@@ -13,7 +13,7 @@ share with other faces of a desk is in `tradeproc/desk/`.
     why.py            why a session does not trade, in one line
     watch.py          gathers what the view shows
     quickstart/       the first command of the README
-    healthcheck.py    prints what desk/health.py found
+    healthcheck.py    prints what desk/health.py found; ping.py tells a dead man's switch
 
 Start reading at `tradectl.py`.
 """
