@@ -1,4 +1,4 @@
-"""Known last days of contracts that have ended, from the exchange's own calendar, and what follows from them."""
+"""Last days of contracts that have ended, as they were published, and what follows from them."""
 
 import json
 from dataclasses import asdict
@@ -44,6 +44,15 @@ PLF24 2023-12-29 PLJ24
 ZCH24 2024-02-29 ZCK24
 ZSX24 2024-10-31 ZSF25
 LEG24 2024-02-05 LEJ24
+LEJ24 2024-04-08 LEM24
+LEM24 2024-06-10 LEQ24
+LEV24 2024-10-07 LEZ24
+GCG26 2026-01-30 GCJ26
+GCM26 2026-05-29 GCQ26
+SIH26 2026-02-27 SIK26
+HGU26 2026-08-31 HGZ26
+PLV26 2026-09-30 PLF27
+ZCK26 2026-04-30 ZCN26
 HEG24 2024-02-14 HEJ24
 GFF24 2024-01-25 GFH24
 GFX24 2024-11-21 GFF25

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -135,6 +136,26 @@ def test_nothing_begins_while_it_could_not_be_finished(change: events.Event) -> 
     desk.run(20)
 
     assert (desk.database.rolls, desk.position, len(desk.state.engine.open_orders)) == ([], 2, 2)
+
+
+def test_an_order_of_somebody_else_in_the_old_contract_holds_up_the_roll_and_people_hear_why() -> None:
+    desk = holding()
+    picture = next(each for each in desk.broker.orders.values() if each.type is OrderType.STOP)
+    foreign = replace(picture, broker_id="hand-stop", client_id=None, parent=None)
+    desk.broker.orders["hand-stop"] = foreign
+    desk.state.broker.orders.asked_at = None
+    desk.run(60)
+
+    desk.tell(ROLL)
+    desk.run(70)
+    assert (desk.position, desk.database.rolls) == (2, [])
+    assert "roll_stuck" in desk.alarms
+    assert "hand-stop" in desk.state.engine.roll.waits
+
+    ended = replace(foreign, state=OrderState.CANCELLED, closed_at=desk.now)
+    desk.broker.orders["hand-stop"] = ended
+    desk.tell(events.ReconcileCommanded("anna"))
+    assert finished(desk).newest.step is RollStep.ROLLED
 
 
 def test_a_stop_that_fills_before_the_exit_is_not_opened_again() -> None:

@@ -73,3 +73,17 @@ def test_a_step_comes_through_the_journal_with_whatever_text_it_has(store: Store
 
     assert [roll.step for roll in store.rolls()] == [RollStep.CLOSING]
     journal.close()
+
+
+@pytest.mark.usefixtures("session")
+def test_rows_that_a_journal_brings_late_do_not_turn_a_roll_back(store: Store) -> None:
+    reopening = replace(SWITCHED, step=RollStep.REOPENING, entry_orders="e1")
+    again = replace(reopening, entry_orders="e1 e2")
+    for step in (SWITCHED, again, reopening, replace(BEGUN, close_orders="x1")):
+        store.write(roll_write(step))
+    assert store.rolls() == [again]
+
+    over = replace(again, step=RollStep.ROLLED)
+    for step in (over, replace(again, entry_orders="e1 e2 e3")):
+        store.write(roll_write(step))
+    assert store.rolls() == [over]

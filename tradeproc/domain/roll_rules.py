@@ -18,7 +18,7 @@ from tradeproc.domain.records import BadValue
 from tradeproc.errors import Refusal
 
 _DAY = timedelta(days=1)
-_MONDAY, _WEDNESDAY, _THURSDAY, _FRIDAY = 0, 2, 3, 4
+_WEDNESDAY, _THURSDAY, _FRIDAY = 2, 3, 4
 _MOST_DAYS = 60
 
 
@@ -144,12 +144,15 @@ class _Rule:
 
 
 # roots, rule of the last day, days before it, months that are traded much.
-# Source: "Contract specs" of each product at cmegroup.com (rulebook chapters: termination of trading, delivery
-# notices), read 2026-11: equity index third Friday; FX two business days before the third Wednesday, 6C one;
-# treasuries, metals and grains: first notice is the last business day before the delivery month; crude three
-# business days before the 25th of the month before; MCL one day before CL; gas three before the first; products the
-# last business day before; cattle first notice the first Monday of the month; hogs the tenth business day; feeders
-# the last Thursday without a holiday on it or the four weekdays before. The months are those with most open interest.
+# These are the exchange's rules for termination of trading and delivery notices as they are commonly known, written
+# down without its rulebook at hand. A person compares the date that `session show` tells with the exchange's calendar
+# before the first roll of a product, and corrects it by `days_before`. Single dates of 2008 to 2026 that brokers and
+# market reports have published are in tests/domain/test_roll_rules.py. Equity index: third Friday; FX: two business
+# days before the third Wednesday, 6C one; treasuries, metals and grains: first notice is the last business day before
+# the delivery month; crude: three business days before the 25th of the month before; MCL: one day before CL; gas:
+# three before the first; products: the last business day before; cattle: first notice is the Monday after the month's
+# first Friday; hogs: the tenth business day; feeders: the last Thursday without a holiday on it or the four weekdays
+# before. The months are those with most open interest.
 _TABLE = """
 ES MES NQ MNQ YM MYM RTY M2K|third friday|5|HMUZ
 6E M6E 6B 6A 6J 6S 6N|two before third wednesday|5|HMUZ
@@ -164,13 +167,13 @@ SI HG|notice month before|3|HKNUZ
 PL|notice month before|3|FJNV
 ZC ZW|notice month before|5|HKNUZ
 ZS|notice month before|5|FHKNX
-LE|first monday|5|GJMQVZ
+LE|monday after first friday|5|GJMQVZ
 HE|tenth day|5|GJMNQVZ
 GF|last thursday|5|FHJKQUVX
 """
 _BASES = {
     "notice month before": "first notice",
-    "first monday": "first notice",
+    "monday after first friday": "first notice",
 }
 
 
@@ -203,8 +206,8 @@ def _last_day(rule: _Rule, contract: Contract) -> date:
             return _crude(first, 3 if rule.ends == "crude" else 4)
         case "three before month":
             return _before(first, 3)
-        case "first monday":
-            return _on_or_after(_weekday(first, _MONDAY, 1))
+        case "monday after first friday":
+            return _on_or_after(_weekday(first, _FRIDAY, 1) + 3 * _DAY)
         case "tenth day":
             return _after(first - _DAY, 10)
         case _:

@@ -20,7 +20,7 @@ from tradeproc.domain.orders import OrderRole, OrderSource
 from tradeproc.domain.roll_rules import RollMode
 from tradeproc.domain.roll_steps import Roll, RollStep
 from tradeproc.domain.units import MINUTE, SECOND, Contracts, Nanos, Ticks
-from tradeproc.engine import closing, reopening, roll_progress, sending
+from tradeproc.engine import adoption, closing, reopening, roll_progress, sending
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import AskSpread, BeginAnew, SwitchContract
 from tradeproc.engine.events import (
@@ -180,11 +180,14 @@ def _begin(turn: Turn, wish: RollWish) -> None:
 def _cannot_begin(state: State, into: str) -> str:
     engine, broker = state.engine, state.broker
     down = [kind.value for kind in StreamKind if broker.streams[kind]]
+    # nobody watches the old contract any more when they fill
+    foreign = sorted(adoption.foreign_orders(state))
     checks = (
         (not into, "its rule is not known yet"),
         (engine.closing is not None, "the position is being closed"),
         (not broker.is_reconciled, "orders and position are not confirmed"),
         (engine.has_unanswered or bool(broker.unpriced), "an order's fate or price is unknown"),
+        (bool(foreign), f"orders of somebody else would be left in the old contract: {', '.join(foreign)}"),
         (bool(down), f"streams are down: {', '.join(down)}"),
         (not engine.is_database_up, "the database is down"),
         (not engine.is_lease_held, "the lease is lost"),

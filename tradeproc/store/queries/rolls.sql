@@ -19,9 +19,11 @@ where id = %(session)s and %(step)s = 'switched' and spec ->> 'contract' = %(con
 returning id
 
 -- name: rolls
--- The newest step of each roll.
+-- The step that each roll has reached. Orders are only ever added to a roll and its contract is changed once, so rows
+-- that a journal brings late, after those of another life, do not turn it back.
 select * from (
     select distinct on (id) * from rolls
     where %(session)s::bigint is null or session = %(session)s::bigint
-    order by id, number desc) newest
+    order by id, step in ('rolled', 'given_up') desc, step in ('switched', 'reopening') desc,
+        length(entry_orders) desc, length(close_orders) desc, number desc) newest
 order by number
