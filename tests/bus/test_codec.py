@@ -80,7 +80,7 @@ def test_a_message_with_what_json_cannot_hold_goes_out_all_the_same(body: dict[s
 
     told = decode_request(encode_request(request)).body
 
-    assert told.keys() >= {key for key in request.body if key.isascii()}
+    assert told.keys() >= {key for key in request.body if key.isascii() and "\0" not in key}
     assert decode_reply(encode_reply(ReplyStatus.ANSWERED, 1, body)).status is ReplyStatus.ANSWERED
     assert decode_published("p", encode_published(b"t", 1, 2, 3, body)).topic == "t"
 

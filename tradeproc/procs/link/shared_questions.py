@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from tradeproc.brokers.contract import AccountManager, KnowsQuotas, QuestionKind
 from tradeproc.bus.node import Deferred, Node
+from tradeproc.bus.timers import Timer
 from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.domain.answers import Answer, Known
 from tradeproc.domain.book import Position
@@ -42,7 +43,7 @@ class SharedQuestions:
         self._pool = QuestionPool({kind: self._quotas.quota(kind) for kind in QuestionKind} if self._quotas else None)
         self._made = dict.fromkeys(QuestionKind, 0)
         self._askers: dict[int, tuple[AccountQuestion, Deferred[Any]]] = {}
-        self._wakes_at: int | None = None
+        self._wake: Timer | None = None
         node.handle_timed(ORDERS, partial(self._ask, QuestionKind.ORDERS))
         node.handle_timed(POSITION, partial(self._ask, QuestionKind.POSITIONS))
         node.handle_timed(POSITIONS, partial(self._ask, QuestionKind.POSITIONS))
@@ -72,14 +73,11 @@ class SharedQuestions:
         now = monotonic_ns()
         for flight in self._pool.begin(now):
             self._begin(flight, now)
+        # one appointment at a time: each that were left standing would make the next, and there would be ever more
+        if self._wake is not None:
+            self._wake.cancel()
         at = self._pool.next_at(now)
-        if at is not None and (self._wakes_at is None or at < self._wakes_at):
-            self._wakes_at = at
-            self.node.after(max(0.0, (at - now) / SECOND), self._wake)
-
-    def _wake(self) -> None:
-        self._wakes_at = None
-        self._turn()
+        self._wake = None if at is None else self.node.after(max(0.0, (at - now) / SECOND), self._turn)
 
     def _begin(self, flight: Flight, now: int) -> None:
         questions = [self._askers[number][0] for number in flight.numbers if number in self._askers]
