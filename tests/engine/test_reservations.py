@@ -254,6 +254,38 @@ def test_more_contracts_of_a_working_entry_ask_and_fewer_do_not() -> None:
     assert len(asked(made)) == 2
 
 
+def test_the_stop_of_an_entry_that_still_works_is_moved_away_only_when_granted() -> None:
+    """Its heat is that of the entry: unasked, a leg that is moved would let in what the entry was refused for."""
+    made = desk(RESTING, move(stop=4730.0), move(stop=4745.0))
+    made.bar(4800.0, seconds=0.5)
+    grant(made)
+    made.run(1)
+
+    made.bar(4800.0)
+    assert made.all_of(do.Modify) == []
+    assert asked(made)[-1].heat == 40 * Decimal("12.5")
+    grant(made)
+    assert [each.change.stop for each in made.all_of(do.Modify)] == [Decimal(4730)]
+    made.bar(4800.0)
+
+    assert [each.change.stop for each in made.all_of(do.Modify)] == [Decimal(4730), Decimal(4745)]
+    assert len(asked(made)) == 2, "closer asks nobody"
+
+
+def test_a_granted_change_is_not_made_when_the_order_is_another_by_now() -> None:
+    """What the strategy wanted was a stop for two; sent after the stop was cut to one it could close too much."""
+    made = in_position(move(stop=4780.0))
+    made.bar(4800.0)
+    stop = made.state.engine.orders[asked(made)[-1].order_id]
+    made.state.engine.put(replace(stop, quantity=Contracts(1)))
+
+    grant(made)
+
+    assert [each.change.stop for each in made.all_of(do.Modify) if each.change.stop == 4780] == []
+    written = [each for each in made.database.events if each.what == "modify_refused"]
+    assert [each.details["reason"] for each in written] == ["granted by the portfolio, but its terms are others by now"]
+
+
 @pytest.mark.parametrize(
     "exiting",
     [

@@ -62,7 +62,9 @@ def added(state: State, order: Order, wanted: Order) -> Answer[Money]:
         legs = _legs(state, order)
         before, after = (_money(state, _distance(state, each, legs)) for each in (order, wanted))
     elif _is_stop(order):
-        before, after = (_money(state, _of_position(state, instead)) for instead in (order, wanted))
+        before, after = (
+            _money(state, _of_position(state, each) + _of_entry_with(state, order, each)) for each in (order, wanted)
+        )
     else:
         return Known(Money(Decimal(0)))
     if isinstance(before, Unknown):
@@ -131,6 +133,14 @@ def _of_entry(state: State, order: Order, legs: Sequence[Order]) -> Risk:
         return found
     other = _distance(state, pending.wanted, legs)
     return Risk(max(found.ticks, other.ticks), max(found.bare, other.bare))
+
+
+def _of_entry_with(state: State, leg: Order, instead: Order) -> Risk:
+    """Return the risk of the entry that still works and whose leg is `leg`, with `instead` in its place."""
+    entry = state.engine.orders.get(leg.parent or "")
+    if entry is None or entry.state.is_terminal:
+        return Risk()
+    return _distance(state, entry, [instead if each.id == leg.id else each for each in _legs(state, entry)])
 
 
 def _distance(state: State, order: Order, legs: Sequence[Order]) -> Risk:

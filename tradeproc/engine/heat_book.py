@@ -17,8 +17,9 @@ from tradeproc.engine.effects import Send
 class HeatAsk:
     """A question that is out, or whose grant is not used yet.
 
-    It is about a new entry, or about a change of a working order to `wanted` for the strategy's `why`. `written` is
-    what may be sent, with all its orders, once the row is in the database. `reason` is what stood against it last.
+    It is about a new entry, or about a change of the working order `asked_of` to `wanted` for the strategy's `why`.
+    `written` is what may be sent, with all its orders, once the row is in the database. `reason` is what stood against
+    it last.
     """
 
     order_id: str
@@ -28,6 +29,7 @@ class HeatAsk:
     life: str
     is_granted: bool = False
     written: tuple[Send, tuple[str, ...]] | None = None
+    asked_of: Order | None = None
     wanted: Order | None = None
     why: str = ""
     reason: str = "the portfolio server does not answer"

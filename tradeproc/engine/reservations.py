@@ -55,7 +55,7 @@ def ask_for_change(turn: Turn, order: Order, wanted: Order, why: str) -> str | N
             if refusal := wrong_currency(state):
                 return refusal
             ask = book.ask(order.id, value, _until(turn))
-            ask.wanted, ask.why = wanted, why
+            ask.asked_of, ask.wanted, ask.why = order, wanted, why
             _ask(turn, ask)
             return ""
 
@@ -167,12 +167,15 @@ def _change(turn: Turn, ask: HeatAsk, wanted: Order) -> None:
     order = engine.orders.get(ask.order_id)
     if order is None or order.state.is_terminal:
         return
+    before = ask.asked_of or order
     wanted = replace(order, quantity=wanted.quantity, limit=wanted.limit, stop=wanted.stop)
     reason = ""
     if engine.closing is not None:
         reason = "the position is being closed"
     elif order.broker_id is None or order.in_flight is not None:
         reason = "it is being changed or cancelled"
+    elif (order.quantity, order.limit, order.stop) != (before.quantity, before.limit, before.stop):
+        reason = "its terms are others by now"
     elif wanted.quantity <= order.filled:
         reason = f"{order.filled} are filled"
     elif order.role is OrderRole.ENTRY and (denied := admit_change(turn.state, order, wanted, turn.now)) is not None:
