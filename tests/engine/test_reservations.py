@@ -283,7 +283,9 @@ def test_a_granted_change_is_not_made_when_the_order_is_another_by_now() -> None
 
     assert [each.change.stop for each in made.all_of(do.Modify) if each.change.stop == 4780] == []
     written = [each for each in made.database.events if each.what == "modify_refused"]
-    assert [each.details["reason"] for each in written] == ["granted by the portfolio, but its terms are others by now"]
+    assert [each.details["reason"] for each in written] == [
+        "granted by the portfolio, but its terms are others by now"
+    ]
 
 
 @pytest.mark.parametrize(

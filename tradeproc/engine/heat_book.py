@@ -18,8 +18,8 @@ class HeatAsk:
     """A question that is out, or whose grant is not used yet.
 
     It is about a new entry, or about a change of the working order `asked_of` to `wanted` for the strategy's `why`.
-    `written` is what may be sent, with all its orders, once the row is in the database. `reason` is what stood against
-    it last.
+    `written` is what may be sent, with all its orders, once the row is in the database. `reason` is what stood
+    against it last.
     """
 
     order_id: str

@@ -77,7 +77,7 @@ def group_and_name(session: int | None, name: str) -> tuple[GroupName, str]:
     return GroupName(group), name
 
 
-PORTFOLIO_ALARMS: Final = ("heat_blocked", "heat_warned")
+PORTFOLIO_ALARMS: Final = ("heat_blocked", "heat_warned", "heat_unknown")
 """The first words of alarms about a portfolio; its name follows, as `heat_blocked:main`."""
 
 

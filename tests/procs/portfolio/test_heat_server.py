@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.engine.desk import spec
@@ -120,6 +121,34 @@ def test_a_server_that_knows_nobody_keeps_a_question_until_its_asker_goes(scene:
             scene.reserve(1, 10)
 
     assert "does not know that the portfolio server has restarted" in str(refused.value)
+
+
+def test_a_portfolio_that_cannot_be_read_leaves_the_latches_known(scene: Scene) -> None:
+    """A row of a later version, after a return to this one: the host's trading state has nothing to do with it."""
+    scene.store.set_latch("host", "reducing", "me", "a test")
+    with psycopg.connect(scene.url, autocommit=True) as direct:
+        direct.execute("""update portfolios set spec = spec || '{"of_a_later_version": 1}'""")
+    stores: list[Store] = []
+
+    def prepare(node: Node) -> None:
+        stores.append(Store(scene.url))
+        Portfolio(node, scene.stage.directory, stores[0], Home(scene.folder))
+
+    actor = scene.stage.enter("core.portfolio", prepare)
+    try:
+        wait_until(
+            "the latches are known",
+            lambda: (
+                scene.stage.ask("core.portfolio", "trading_state") == {"trading_state": "reducing", "is_known": True}
+            ),
+            30,
+        )
+        assert "of_a_later_version" in scene.stage.ask("core.portfolio", "state")["database"]
+        with pytest.raises((RequestRefused, NoReply), match="the portfolios are not read yet"):
+            scene.reserve(1, 10)
+    finally:
+        actor.stop()
+        stores[0].close()
 
 
 def test_the_tables_refuse_what_there_is_already(scene: Scene) -> None:

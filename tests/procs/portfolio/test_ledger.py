@@ -16,6 +16,7 @@ from tradeproc.procs.portfolio import ledger as led
 from tradeproc.procs.portfolio.ledger import step
 from tradeproc.procs.portfolio.ledger_values import (
     BLOCKED,
+    UNKNOWN,
     WARNED,
     ClockTicked,
     Grant,
@@ -261,6 +262,73 @@ def test_a_heat_above_the_block_blocks_though_nobody_asks() -> None:
 
     assert told(host.tell(HeatReported(report(1, 550, sequence=2)))) == [(BLOCKED, True), (WARNED, True)]
     assert told(host.tell(HeatReported(report(1, 500, sequence=3)))) == [(BLOCKED, False)]
+
+
+def test_a_heat_that_stays_unknown_is_told_after_a_minute_and_again_when_it_is_known() -> None:
+    host = Host().reported(report(1, 100))
+    assert host.wait(1) == ()
+    assert host.wait(58) == ()
+
+    (long,) = host.wait(2)
+
+    assert long == StandingChanged("main", UNKNOWN, long.detail)
+    assert long.detail == (
+        "the heat of portfolio main is unknown for 60 s, so entries of its sessions are refused: "
+        "session 1 has not reported for 61 s"
+    )
+    assert host.wait(60) == ()
+    host.reported(report(1, 100, sequence=2))
+    assert told(host.tell(HeatReported(report(2, 100)))) == [(UNKNOWN, False)]
+    assert host.wait(1) == ()
+
+
+def test_a_heat_that_is_unknown_again_and_again_but_never_for_long_is_no_alarm() -> None:
+    host = Host()
+
+    for sequence in range(1, 20):
+        assert host.wait(30) == ()
+        host.reported(report(1, 100, sequence=sequence), report(2, 100, sequence=sequence))
+        assert host.heat == 200
+        assert host.wait(3) == ()
+
+
+@pytest.mark.parametrize("equity", [0, 1000])
+def test_a_night_in_which_no_session_runs_is_no_alarm(equity: int) -> None:
+    host = Host(dataclasses.replace(SPEC, equity=equity, account="" if equity else "A"))
+    host.members = {1: Membership("energy", may_have_heat=False)}
+    host.read()
+
+    assert [host.wait(50) for _ in range(4)] == [()] * 4
+
+
+def test_an_unknown_heat_that_a_life_before_told_stands_until_it_is_known_or_the_portfolio_is_gone() -> None:
+    host = Host()
+    host.ledger.told["main", UNKNOWN] = "as before"
+
+    assert host.wait(1) == ()
+    assert host.wait(100) == (), "it is told already"
+    assert told(host.reported(report(1)).tell(HeatReported(report(2)))) == [(UNKNOWN, False)]
+    host.wait(30)
+    host.wait(61)
+    assert told(host.tell(PortfoliosRead(()))) == [(UNKNOWN, False)]
+
+
+def test_of_two_balances_that_sessions_of_one_account_tell_the_smaller_counts() -> None:
+    spec = dataclasses.replace(SPEC, equity=0, account="A")
+    balances = [{"equity": Money(Decimal(each)), "equity_currency": "USD"} for each in (1000, 500)]
+
+    for first, second in (balances, reversed(balances)):
+        host = Host(spec).reported(report(1, **first), report(2, **second))
+        assert host.ask(1, 1, 301) == "portfolio main: heat 0.00 and 301.00 more are above its block at 300.00 USD"
+
+
+@pytest.mark.parametrize("equity", [0, -1, -1000])
+def test_without_any_equity_nothing_that_costs_is_let_in(equity: int) -> None:
+    told = {"equity": Money(Decimal(equity)), "equity_currency": "USD"}
+    host = Host(dataclasses.replace(SPEC, equity=0, account="A")).reported(report(1, **told), report(2, **told))
+
+    assert "above its block at 0.00 USD" in host.ask(1, 1, 1)
+    assert host.ask(1, 2, 0) == "granted"
 
 
 def test_a_portfolio_that_is_removed_ends_its_alarms() -> None:

@@ -171,15 +171,15 @@ class HeatServer:
         scope = scopes.of_portfolio(change.portfolio)
         who = names.PORTFOLIO
         self._node.publish(ALARM, Alarm(who, name, scope, severity_of(name), now, change.detail, is_over))
-        tables = self._store.portfolios
+        tables, is_block = self._store.portfolios, change.what == BLOCKED
+        # the alarm's row tells the next life what stands, so it is written first, and taken back last
         if is_over:
+            if is_block:
+                self._later(lambda: tables.end_block(change.portfolio, now))
             self._later(lambda: self._store.clear_alarms(None, name, now))
         else:
             self._later(lambda: self._store.save_alarm(None, name, change.detail, now, who))
-        if change.what == BLOCKED:
-            if is_over:
-                self._later(lambda: tables.end_block(change.portfolio, now))
-            else:
+            if is_block:
                 self._later(lambda: tables.begin_block(change.portfolio, change.detail, now))
 
     def _later(self, write: Callable[[], None]) -> None:

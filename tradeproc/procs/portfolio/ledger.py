@@ -16,6 +16,7 @@ from tradeproc.domain.portfolio import PortfolioSpec, share
 from tradeproc.domain.units import SECOND, Money, Nanos
 from tradeproc.procs.portfolio.ledger_values import (
     BLOCKED,
+    UNKNOWN,
     WARNED,
     ClockTicked,
     Grant,
@@ -36,6 +37,8 @@ from tradeproc.protocol.heat_messages import GroupHeat, HeatQuestion, HeatReport
 REPORTED_WITHIN = 5 * SECOND
 """A report that is older is none: the trader may hang or be gone."""
 EXPIRES_AFTER = 60 * SECOND
+UNKNOWN_AFTER = 60 * SECOND
+"""So long the heat of a portfolio is unknown before people are told: until then the reason is a start, or a pause."""
 _NOTHING = Money(Decimal(0))
 
 
@@ -174,12 +177,14 @@ def _equity(ledger: Ledger, portfolio: KnownPortfolio, now: Nanos) -> tuple[Mone
         for session, (report, at) in ledger.reports.items()
         if session in portfolio.sessions and report.account == spec.account and now - at <= REPORTED_WITHIN
     ]
-    known = [report for report in told if report.equity is not None]
+    known = [(report.equity, report.equity_currency) for report in told if report.equity is not None]
     if not known:
         return None, f"the equity of account {spec.account} is not known: no session of it has told it"
-    if known[-1].equity_currency != spec.currency:
-        return None, f"account {spec.account} is in {known[-1].equity_currency}, the portfolio in {spec.currency}"
-    return known[-1].equity, ""
+    other = next((currency for _, currency in known if currency != spec.currency), None)
+    if other is not None:
+        return None, f"account {spec.account} is in {other}, the portfolio in {spec.currency}"
+    # sessions hear of the same balance one after the other; the smallest lets in the least
+    return min(equity for equity, _ in known), ""
 
 
 # --- answers
@@ -267,8 +272,9 @@ def _changes(ledger: Ledger, now: Nanos) -> list[LedgerEffect]:
     portfolios = ledger.portfolios or {}
     for name, portfolio in portfolios.items():
         stands = standing(ledger, portfolio, now)
+        found += _told(ledger, name, UNKNOWN, _long_unknown(ledger, portfolio, stands, now))
         if stands.heat is None:
-            # what stood goes on standing, also what a life before us told
+            # what stood of block and warning goes on standing, also what a life before us told
             continue
         _review_block(ledger, stands)
         block = ledger.blocks.get(name)
@@ -279,8 +285,27 @@ def _changes(ledger: Ledger, now: Nanos) -> list[LedgerEffect]:
         place for place in ledger.told if place[0] not in portfolios and ledger.portfolios is not None
     ]:
         ledger.blocks.pop(name, None)
+        ledger.unknown_since.pop(name, None)
         found += _told(ledger, name, what, "")
     return found
+
+
+def _long_unknown(ledger: Ledger, portfolio: KnownPortfolio, stands: PortfolioHeat, now: Nanos) -> str:
+    """Return what people are told of a heat that is unknown for long, empty when it is known or was until now.
+
+    Where no session may have heat, as in a night in which all are stopped, nobody waits for anything. An alarm of
+    the life before us stands until the heat is known.
+    """
+    if stands.heat is not None or not any(each.may_have_heat for each in portfolio.sessions.values()):
+        ledger.unknown_since.pop(stands.name, None)
+        return ""
+    since = ledger.unknown_since.setdefault(stands.name, now)
+    if now - since < UNKNOWN_AFTER:
+        return ledger.told.get((stands.name, UNKNOWN), "")
+    return (
+        f"the heat of portfolio {stands.name} is unknown for {UNKNOWN_AFTER // SECOND} s, so entries of its sessions "
+        f"are refused: {stands.unknown}"
+    )
 
 
 def _review_block(ledger: Ledger, stands: PortfolioHeat) -> None:

@@ -83,7 +83,7 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class StandingChanged:
-    """A portfolio is blocked or warned, its heat unknown, or no more; empty texts say that it is over."""
+    """A portfolio is blocked or warned, its heat long unknown, or no more; an empty detail says that it is over."""
 
     portfolio: str
     what: str
@@ -92,7 +92,7 @@ class StandingChanged:
 
 LedgerEffect = Grant | Refuse | StandingChanged
 
-BLOCKED, WARNED = "heat_blocked", "heat_warned"
+BLOCKED, WARNED, UNKNOWN = "heat_blocked", "heat_warned", "heat_unknown"
 """What can be told of a portfolio; also the names of its alarms."""
 
 # --- state
@@ -117,7 +117,10 @@ class HeatBlock:
 
 @dataclass(slots=True)
 class Ledger:
-    """What one life of the server knows; `portfolios` is None before the database was read."""
+    """What one life of the server knows; `portfolios` is None before the database was read.
+
+    `unknown_since` says since when the heat of a portfolio is unknown, `told` what people know of it.
+    """
 
     life: str
     portfolios: dict[str, KnownPortfolio] | None = None
@@ -125,4 +128,5 @@ class Ledger:
     reservations: dict[tuple[int, int, int], Reservation] = field(default_factory=dict)
     waiting: dict[int, HeatAsked] = field(default_factory=dict)
     blocks: dict[str, HeatBlock] = field(default_factory=dict)
+    unknown_since: dict[str, Nanos] = field(default_factory=dict)
     told: dict[tuple[str, str], str] = field(default_factory=dict)

@@ -111,12 +111,13 @@ class Portfolio:
             now, alive = wall_ns(), self._directory.processes()
             rows = self._store.sessions()
             self._expected = [row.id for row in rows if wanted_now(row.spec, row.desired, now)]
-            self._heat.read(rows, alive)
             self._latches = [
                 latch.state
                 for latch in all_latches(self._store, self._home)
                 if latch.scope == scopes.HOST or Scope(latch.scope).portfolio is not None
             ]
+            # last, because a portfolio that cannot be read must not keep the latches from being known
+            self._heat.read(rows, alive)
             self._database = "up"
         except (DatabaseDown, Refusal) as error:
             # a refusal too: on a new desk the tables may not be there yet
