@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from tradeproc.config import BadConfig, NotAllowedHere, load, read_session
+from tradeproc.domain.instruments import Contract
+from tradeproc.domain.roll_rules import RollPolicy, roll_plan
 from tradeproc.home import Home
 
 ROOT = Path(__file__).parents[2]
@@ -258,3 +260,39 @@ def test_bars_come_from_a_login_of_this_desk_and_real_orders_never_follow_a_tape
         config.check_session(replace(spec, data_login="dat"))
     with pytest.raises(NotAllowedHere, match="data_login 'paper' is at the local broker, whose market is a tape"):
         config.check_session(replace(spec, login="real", data_login="paper"))
+
+
+def test_a_person_changes_the_rule_of_a_product_for_all_its_sessions_and_takes_it_back(tmp_path: Path) -> None:
+    contract = Contract.parse("ESH24")
+    usual = roll_plan(contract, RollPolicy())
+
+    load(home_with(tmp_path / "changed", SHIPPED + '[rolls.ES]\ndays_before = 8\nmonths = "Z"\n'))
+    plan = roll_plan(contract, RollPolicy())
+    assert (plan.days_before, plan.into.code, plan.last_day) == (8, "ESZ24", usual.last_day)
+    assert plan.days_to_end(plan.roll_on) == 8
+    assert roll_plan(contract, RollPolicy(days_before=2)).days_before == 2
+    assert roll_plan(Contract.parse("NQH24"), RollPolicy()).days_before == usual.days_before
+
+    load(home_with(tmp_path / "usual", SHIPPED))
+    assert roll_plan(contract, RollPolicy()) == usual
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("[rolls.EZ]\ndays_before = 8\n", ["rolls", "EZ", "is no product"]),
+        ("[rolls.ES]\ndays_before = 61\n", ["rolls.ES", "days_before", "0 to 60"]),
+        ("[rolls.ES]\ndays = 8\n", ["rolls.ES", "days", "unknown key", "'days_before'"]),
+        ('[rolls.ES]\nmonths = "G"\n', ["rolls", "months 'G'", "HMUZ"]),
+        ("rolls = 7\n", ["rolls", "found 7"]),
+    ],
+)
+def test_a_rule_that_cannot_be_changes_none(tmp_path: Path, table: str, said: list[str]) -> None:
+    usual = roll_plan(Contract.parse("ESH24"), RollPolicy())
+    text = table + SHIPPED if table.startswith("rolls") else SHIPPED + table
+
+    with pytest.raises(BadConfig) as refused:
+        load(home_with(tmp_path, text))
+
+    assert all(each in str(refused.value) for each in said), refused.value
+    assert roll_plan(Contract.parse("ESH24"), RollPolicy()) == usual

@@ -12,6 +12,8 @@ from tradeproc.domain.portfolio import HeatTerms
 from tradeproc.domain.units import Contracts, Money
 from tradeproc.engine import effects as do
 from tradeproc.engine import events
+from tradeproc.engine.events import TradingState
+from tradeproc.protocol import scopes
 from tradeproc.strategies.contract import (
     CancelOrders,
     ClosePosition,
@@ -156,6 +158,19 @@ def test_an_entry_that_waits_for_its_heat_can_be_given_up(how: str) -> None:
 
     assert made.sent == []
     assert not made.state.engine.heat.asks
+
+
+def test_the_latch_of_a_portfolio_counts_no_more_once_the_session_has_left_it() -> None:
+    made = desk()
+    scope = scopes.of_portfolio(TERMS.portfolio)
+    for each in (scope, scopes.HOST):
+        made.tell(events.TradingStateSet(each, TradingState.REDUCING, "anna"))
+
+    made.tell(events.HeatTermsRead(replace(TERMS, slippage=TERMS.slippage + 1)))
+    assert made.state.engine.latches == {scope: TradingState.REDUCING, scopes.HOST: TradingState.REDUCING}
+
+    made.tell(events.HeatTermsRead(None))
+    assert made.state.engine.latches == {scopes.HOST: TradingState.REDUCING}
 
 
 def test_a_session_in_no_portfolio_asks_nobody() -> None:

@@ -32,10 +32,12 @@ def test_a_text_that_is_no_scope_is_refused(text: str) -> None:
         Scope.parse(text)
 
 
-def test_a_latch_of_the_host_of_a_portfolio_or_of_the_session_itself_counts_for_a_session() -> None:
+def test_a_latch_of_the_host_of_its_portfolio_or_of_the_session_itself_counts_for_a_session() -> None:
     counts = (scopes.HOST, scopes.of_portfolio("index"), scopes.of_session(7))
 
-    assert all(scope.concerns(7) for scope in counts)
+    assert all(scope.concerns(7, portfolio="index") for scope in counts)
+    assert not scopes.of_portfolio("index").concerns(7)
+    assert not scopes.of_portfolio("index").concerns(7, portfolio="rates")
     assert not any(
         scope.concerns(7) for scope in (scopes.of_session(77), scopes.of_login("paper"), Scope("session:07"))
     )

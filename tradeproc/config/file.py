@@ -24,6 +24,7 @@ from tradeproc.domain.hosts import is_loopback
 from tradeproc.domain.instruments import NoSuchMonth, check_listed
 from tradeproc.domain.portfolio import BadPortfolio, PortfolioSpec
 from tradeproc.domain.records import BadRecord, BadValue, nearest, read_record
+from tradeproc.domain.roll_rules import RuleChange, change_rules
 from tradeproc.domain.session import BadSession, SessionSpec
 from tradeproc.home import Home
 
@@ -44,6 +45,7 @@ class Config:
     localbroker: LocalBrokerConfig = field(default_factory=LocalBrokerConfig)
     health: HealthConfig = field(default_factory=HealthConfig)
     supervision: SupervisionConfig = field(default_factory=SupervisionConfig)
+    rolls: Mapping[str, RuleChange] = field(default_factory=dict)
 
     def login(self, name: str) -> LoginConfig:
         """Return a login by name.
@@ -125,7 +127,7 @@ class Config:
 
 
 def load(home: Home) -> Config:
-    """Read and check the whole configuration of a home, and put its changes of market hours in force.
+    """Read and check the whole configuration of a home; put its changes of market hours and of rolls in force.
 
     Raises:
         BadConfig: the first thing that is wrong, as one line.
@@ -144,6 +146,10 @@ def load(home: Home) -> Config:
     if os.environ.get(DATABASE_URL) or (config.database.url and config.database.url.is_there(home.root)):
         config.external_database()
     apply_market_hours(home)
+    try:
+        change_rules(config.rolls)
+    except BadValue as bad:
+        raise BadConfig(file, f"[rolls] {bad}") from None
     return config
 
 

@@ -7,14 +7,15 @@ others trade a short session that counts to the next day.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
 from enum import StrEnum
 
 from tradeproc.domain.calendar_table import FIRST, LAST
-from tradeproc.domain.instruments import MONTH_LETTERS, Contract
+from tradeproc.domain.instruments import INSTRUMENTS, MONTH_LETTERS, Contract
 from tradeproc.domain.market_hours import market_hours
-from tradeproc.domain.records import BadValue
+from tradeproc.domain.records import BadValue, nearest
 from tradeproc.errors import Refusal
 
 _DAY = timedelta(days=1)
@@ -75,6 +76,27 @@ class RollPolicy:
         return time.fromisoformat(self.at)
 
 
+@dataclass(frozen=True, slots=True)
+class RuleChange:
+    """What a person changes in the rule of a root, for all sessions: `days_before`, and the `months` to roll into.
+
+    `days_before` is as in `RollPolicy`, where a session's own wins; `months` are letters as in contract codes. What
+    is None or empty stays as the rule has it.
+    """
+
+    days_before: int | None = None
+    months: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the range of the days.
+
+        Raises:
+            BadValue: it is left.
+        """
+        if self.days_before is not None and not 0 <= self.days_before <= _MOST_DAYS:
+            raise BadValue("days_before", f"must be 0 to {_MOST_DAYS}, not {self.days_before}")
+
+
 class NoRoll(Refusal):
     """A roll that cannot be; caught by whoever asked for it."""
 
@@ -107,6 +129,26 @@ def roll_plan(contract: Contract, policy: RollPolicy) -> RollPlan:
     days = rule.days_before if policy.days_before is None else policy.days_before
     last_day = _last_day(rule, contract)
     return RollPlan(contract, next_contract(contract), rule.basis, days, last_day, _before(last_day, days))
+
+
+def change_rules(changes: Mapping[str, RuleChange]) -> None:
+    """Put changes of rules in force in this process, by root; they replace those made before.
+
+    Raises:
+        BadValue: there is no such root, or it has no such month; those made before stay in force.
+    """
+    for root, change in changes.items():
+        if root not in _TABLE_RULES:
+            raise BadValue(root, f"is no product; {nearest(root, list(_TABLE_RULES))}")
+        listed = INSTRUMENTS[root].months
+        if set(change.months) - set(listed):
+            raise BadValue(root, f"months {change.months!r}: the months of {root} are {listed}")
+    _RULES.clear()
+    _RULES.update(_TABLE_RULES)
+    for root, change in changes.items():
+        rule = _TABLE_RULES[root]
+        days = rule.days_before if change.days_before is None else change.days_before
+        _RULES[root] = replace(rule, days_before=days, months=change.months or rule.months)
 
 
 def next_contract(contract: Contract) -> Contract:
@@ -186,8 +228,10 @@ def _read_table() -> dict[str, _Rule]:
     }
 
 
-_RULES = _read_table()
-ROOTS = frozenset(_RULES)
+_TABLE_RULES = _read_table()
+_RULES = dict(_TABLE_RULES)
+"""The rules in force: those of the table, changed by a person."""
+ROOTS = frozenset(_TABLE_RULES)
 """The roots that have a rule; a test holds them against the instruments."""
 
 

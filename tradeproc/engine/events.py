@@ -48,9 +48,9 @@ class TradingState(StrEnum):
         return (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED).index(self)
 
 
-def concerns(scope: str, session: int, logins: Collection[str] = ()) -> bool:
-    """Tell whether a latch of that scope counts for a session: its own, its logins' and wider ones do."""
-    return Scope(scope).concerns(session, logins)
+def concerns(scope: str, session: int, logins: Collection[str] = (), portfolio: str = "") -> bool:
+    """Tell whether a latch of that scope counts for a session: its own, its logins', its portfolio's, the host's."""
+    return Scope(scope).concerns(session, logins, portfolio)
 
 
 # --- life of the process ------------------------------------------------------------------------------------------

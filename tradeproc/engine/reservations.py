@@ -19,6 +19,8 @@ from tradeproc.engine.limits import admit_change
 from tradeproc.engine.orders import noted
 from tradeproc.engine.state import State
 from tradeproc.engine.turn import Turn
+from tradeproc.protocol import scopes
+from tradeproc.protocol.scopes import Scope
 
 ANSWERED_WITHIN = 5 * SECOND
 
@@ -80,7 +82,13 @@ def heard(turn: Turn, event: PortfolioEvent) -> None:
 
 def terms_read(turn: Turn, event: HeatTermsRead) -> None:
     """Take over where the session belongs; a question to another portfolio than before is refused by the server."""
-    turn.state.engine.heat.terms = event.terms
+    engine = turn.state.engine
+    engine.heat.terms = event.terms
+    ours = None if event.terms is None else scopes.of_portfolio(event.terms.portfolio)
+    # the latch of a portfolio that the session has left counts no more
+    engine.latches = {
+        scope: state for scope, state in engine.latches.items() if Scope(scope).portfolio is None or scope == ours
+    }
     if event.terms is None:
         turn.state.engine.heat.is_warned, turn.state.engine.heat.blocked = False, ""
 

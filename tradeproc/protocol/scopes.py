@@ -64,14 +64,17 @@ class Scope(str):
         """Return the portfolio's name, None for every other scope."""
         return self.name if self.kind == "portfolio" else None
 
-    def concerns(self, session: int, logins: Collection[str] = ()) -> bool:
-        """Tell whether a latch of this scope counts for a session that needs these logins.
+    def concerns(self, session: int, logins: Collection[str] = (), portfolio: str = "") -> bool:
+        """Tell whether a latch of this scope counts for a session that needs these logins and is in this portfolio.
 
-        Its own, that of any portfolio, the host's, and those of its logins for orders and for data do.
+        Its own, its portfolio's, the host's, and those of its logins for orders and for data do. An empty portfolio
+        is none.
         """
         if self.login is not None:
             return self.login in logins
-        return self in (HOST, of_session(session)) or self.portfolio is not None
+        if self.portfolio is not None:
+            return self.portfolio == portfolio
+        return self in (HOST, of_session(session))
 
     @property
     def in_words(self) -> str:

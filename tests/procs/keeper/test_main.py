@@ -22,6 +22,7 @@ from tradeproc.bus.codec import Body
 from tradeproc.bus.requests import RequestRefused
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.candles import Candle
+from tradeproc.domain.portfolio import PortfolioSpec
 from tradeproc.domain.units import Nanos
 from tradeproc.procs.keeper.lists import BadQuestion
 from tradeproc.store import Store
@@ -449,6 +450,23 @@ def test_a_switch_tells_which_latches_stand_for_whom_it_meant(desk: Desk, sessio
     assert lifted == [host]
     assert none == []
     desk.ask("resume", session=session + 1)
+
+
+def test_the_latch_of_a_portfolio_counts_for_its_sessions_only(desk: Desk, session: int) -> None:
+    portfolios = desk.store.portfolios
+    spec = PortfolioSpec("index", 3.0, 5.0, 1000, equity=100_000)
+    assert portfolios.create(spec)
+    desk.store.set_latch("portfolio:index", "reducing", "anna", "")
+    try:
+        assert desk.ask("resume", session=session)["standing"] == []
+
+        assert portfolios.add("index", session)
+        assert desk.ask("resume", session=session)["standing"] == [{"scope": "portfolio:index", "state": "reducing"}]
+        wait_until("it is told", lambda: desk.row(session)["trading_state"] == "reducing")
+    finally:
+        desk.store.set_latch("portfolio:index", "active", "anna", "")
+        portfolios.take("index", session)
+        portfolios.remove("index")
 
 
 @pytest.mark.parametrize("rule", ["external_policy", "loss_limit"])

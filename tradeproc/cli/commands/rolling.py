@@ -13,7 +13,7 @@ from tradeproc.desk.exit_status import WrongUsage
 from tradeproc.desk.installation import Desk
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.market_hours import market_hours
-from tradeproc.domain.roll_rules import roll_plan
+from tradeproc.domain.roll_rules import change_rules, roll_plan
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.texts import storable
 from tradeproc.errors import TradeprocError
@@ -52,6 +52,7 @@ def command(desk: Desk, arguments: Namespace) -> Outcome:
 
 def _list(desk: Desk, only: int | None) -> Outcome:
     """Return what the rules say by the market time of each trader, or else by the clock."""
+    change_rules(desk.config.rolls)
     rows = []
     for body in desk.ask(names.KEEPER, SESSIONS, NoBody()).sessions:
         if only is None or body.id == only:

@@ -130,12 +130,16 @@ class Latches:
         try:
             latches = self.standing()
             rows = self._store.sessions()
+            found = None if scope.session is None else self._store.portfolios.of_session(scope.session)
         except (DatabaseDown, Refusal):
             # for example a session that cannot be read: the switch is thrown all the same
             return None
         closed = [latch for latch in latches if latch.state != "active"]
+        portfolio = "" if found is None else found.spec.name
         return tuple(
-            StandingLatch(each.scope, each.state) for each in closed if _counts(Scope(each.scope), scope, rows)
+            StandingLatch(each.scope, each.state)
+            for each in closed
+            if _counts(Scope(each.scope), scope, rows, portfolio)
         )
 
     def _fan_out(self, method: str, told: "_Told", kept: "_Kept") -> Deferred[SwitchThrown]:
@@ -196,13 +200,16 @@ class _Kept:
     standing: tuple[StandingLatch, ...] | None = None
 
 
-def _counts(latched: Scope, thrown: Scope, rows: Sequence[SessionRow]) -> bool:
-    """Tell whether a latch counts where a switch was thrown: for the session, the login, or the host with all."""
+def _counts(latched: Scope, thrown: Scope, rows: Sequence[SessionRow], portfolio: str) -> bool:
+    """Tell whether a latch counts where a switch was thrown: for the session, the login, or the host with all.
+
+    `portfolio` is that of the session, empty for none.
+    """
     if latched == thrown:
         return True
     if thrown.session is not None:
         logins = next((row.spec.logins for row in rows if row.id == thrown.session), ())
-        return latched.concerns(thrown.session, logins)
+        return latched.concerns(thrown.session, logins, portfolio)
     if thrown.login is not None:
         return latched.session is None and latched.login is None
     return latched.session is None or latched.session in {row.id for row in rows}

@@ -7,7 +7,7 @@ is away no group is started or stopped, because nobody knows what should run.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
@@ -32,6 +32,7 @@ from tradeproc.procs.market_hours_file import follow_market_hours
 from tradeproc.procs.session_start import database_of
 from tradeproc.protocol import names
 from tradeproc.protocol.process_messages import ProcessState
+from tradeproc.protocol.scopes import Scope
 from tradeproc.protocol.session_messages import SESSION, SessionBody, SessionsBody
 from tradeproc.store import DatabaseDown, SessionRow, Store
 from tradeproc.supervision.client import SupervisorAway, SupervisorRefused
@@ -79,6 +80,7 @@ class Keeper:
             self.latches.keep_promises()
             rows = self.store.sessions()
             self.view.latches = {latch.scope: latch.state for latch in self.latches.standing()}
+            self.view.portfolios = self._portfolios()
         except DatabaseDown as down:
             self._say("degraded", f"database: {down}")
             return
@@ -120,6 +122,12 @@ class Keeper:
         # after a success look at once; a database that is away is asked again by the regular look
         if migrating.exception() is None:
             self.node.post(self.look)
+
+    def _portfolios(self) -> Mapping[int, str]:
+        """Return the portfolios of sessions where a latch of one makes that worth the question."""
+        if all(Scope(scope).portfolio is None for scope in self.view.latches):
+            return {}
+        return {each.session: each.portfolio for each in self.store.portfolios.sessions()}
 
     def _agree(self, rows: Sequence[SessionRow]) -> None:
         programs = self.groups.programs()

@@ -20,10 +20,14 @@ def wanted_of(row: SessionRow) -> WantedSession:
 
 
 class SessionView:
-    """The newest look at supervisord and at the latches; everything the keeper answers about sessions."""
+    """The newest look at supervisord and at the latches; everything the keeper answers about sessions.
+
+    `portfolios` are those of the sessions that are in one, by number; empty while no portfolio is latched.
+    """
 
     def __init__(self) -> None:
         self.latches: Mapping[str, str] = {}
+        self.portfolios: Mapping[int, str] = {}
         self._programs: dict[str, list[Program]] = {}
         self._conflicts: Mapping[int, int] = {}
 
@@ -62,7 +66,9 @@ class SessionView:
 
     def trading_state(self, session: int, logins: Collection[str] = ()) -> str:
         """Return the most severe of the latches that concern a session."""
-        return most_severe([state for scope, state in self.latches.items() if concerns(scope, session, logins)])
+        portfolio = self.portfolios.get(session, "")
+        counting = [state for scope, state in self.latches.items() if concerns(scope, session, logins, portfolio)]
+        return most_severe(counting)
 
 
 def _state(programs: Iterable[Program]) -> str:

@@ -30,7 +30,6 @@ from tradeproc.protocol.portfolio_messages import (
     PortfolioState,
     Sums,
 )
-from tradeproc.protocol.scopes import Scope
 from tradeproc.protocol.trader_messages import STATE, SessionState
 from tradeproc.store import DatabaseDown, Store
 from tradeproc.store.kept import all_latches
@@ -112,9 +111,7 @@ class Portfolio:
             rows = self._store.sessions()
             self._expected = [row.id for row in rows if wanted_now(row.spec, row.desired, now)]
             self._latches = [
-                latch.state
-                for latch in all_latches(self._store, self._home)
-                if latch.scope == scopes.HOST or Scope(latch.scope).portfolio is not None
+                latch.state for latch in all_latches(self._store, self._home) if latch.scope == scopes.HOST
             ]
             # last, because a portfolio that cannot be read must not keep the latches from being known
             self._heat.read(rows, alive)

@@ -121,8 +121,8 @@ class TraderStart:
             session_opened_at=market_hours(row.spec.calendar).session_opened_at,
             hours=market_hours(row.spec.calendar),
         )
-        latches = audit.latches(row.spec.logins)
         portfolio = terms_of(store, row)
+        latches = audit.latches(row.spec.logins, "" if portfolio is None else portfolio.portfolio)
         state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in latches})
         started = replace(
             _known(store, row, fills, latches),

@@ -53,6 +53,7 @@ from tradeproc.protocol.definitions import NoBody, Topic
 from tradeproc.protocol.feed_messages import CandleBody, Candles
 from tradeproc.protocol.link_messages import HISTORY, HistoryQuestion, Need
 from tradeproc.protocol.process_messages import HEARTBEAT
+from tradeproc.protocol.scopes import Scope
 from tradeproc.protocol.trader_messages import STATE, SessionState
 from tradeproc.store.database import DatabaseDown
 from tradeproc.store.rows import Latch, SessionRow
@@ -330,8 +331,13 @@ class Trader:
         A latch counts when it is newer than ours. A stricter one counts whenever it was stored anew, whatever its
         time, because the clock may have been set.
         """
+        terms = self.state.engine.heat.terms
+        portfolio = "" if terms is None else terms.portfolio
+        # the latch of a portfolio that it was in counts anew when it is put into that again
+        read = self._latches_read
+        self._latches_read = {each: read[each] for each in read if Scope(each).portfolio in (None, portfolio)}
         try:
-            stored = self.audit.latches(self.spec.logins)
+            stored = self.audit.latches(self.spec.logins, portfolio)
         except DatabaseDown as down:
             self.audit.went_down(down)
             self.performer.tell_of_changes()
