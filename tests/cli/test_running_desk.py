@@ -183,6 +183,24 @@ def test_a_strategy_in_one_file_as_the_readme_shows_it_trades(desk: RunningDesk)
     assert trades[0]["entered_market_at"] < trades[0]["exited_market_at"] < trades[0]["entered_at"]
 
 
+def test_the_life_of_a_trader_is_replayed_while_it_trades_and_is_the_same(desk: RunningDesk) -> None:
+    def has_traded() -> bool:
+        told = desk.tradectl("replay", "mine", code=None)
+        # its first half second is not on the disk yet
+        assert "error" not in told or told["error"].startswith("no recording of session mine is kept"), told
+        assert told.get("difference") is None, told
+        return bool(told.get("same") and told["with_effects"] > 3)
+
+    desk.broker.speed(60)
+    try:
+        wait_for("its recording holds trades", has_traded)
+    finally:
+        desk.broker.speed(1)
+    told = desk.tradectl("replay", "1", "--until", "20")
+    assert (told["events"], told["ended"], told["notes"]) == (20, "it was to stop here", [])
+    assert told["state"]["alarms"] is not None
+
+
 def test_why_a_session_does_not_trade_is_one_command_and_refused_decisions_are_listed(desk: RunningDesk) -> None:
     desk.tradectl("reduce", "--session", "mine", "--reason", "a test")
     desk.broker.speed(60)

@@ -1,11 +1,14 @@
 """A trader's life as lines of JSON: each event with its moment, so that the engine can be run over it again.
 
     {"header": …}                            what the life began with: session, fence, specification, latches
-    [moment, "CandleReceived", {…}, digest]      one event; `digest` is the CRC-32 of the effects it had, 0 for none
+    [moment, "TimePassed", {}, 0]            one event that had no effects
+    [moment, "CandleReceived", {…}, digest, "Persist Send"]
+                                             one with effects: the CRC-32 of all, and the kind of each
     [moment, "Lost", {"events": 12}, 0]      the recorder could not keep up or write: what follows cannot be replayed
 
-Reading gives the same event back: floats keep every bit, Decimals every digit. Effects are not recorded; a replay
-computes them and compares digests. Lines and notes for people (`Publish`, `Log`) are no part of the digest.
+Reading gives the same event back: floats keep every bit, Decimals every digit. Effects themselves are not recorded;
+a replay computes them and compares digests. Lines and notes for people (`Publish`, `Log`) are no part of either.
+Version 2 had no kinds of effects and no digest of the strategy's file, and is read.
 """
 
 import zlib
@@ -25,7 +28,8 @@ from tradeproc.engine.events import Event, TradingState
 from tradeproc.errors import Refusal
 from tradeproc.protocol.codec import BadMessage, Codec
 
-VERSION = 2
+VERSION = 3
+_READ = (2, VERSION)
 LOST = "Lost"
 
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Event)}
@@ -39,6 +43,8 @@ def _plain(value: Any) -> str:
 
 
 _encode = msgspec.json.Encoder(decimal_format="string", enc_hook=_plain).encode
+_decode_idle = msgspec.json.Decoder(tuple[int, str, msgspec.Raw, int]).decode
+_decode_acted = msgspec.json.Decoder(tuple[int, str, msgspec.Raw, int, str]).decode
 
 
 class BadRecording(Refusal):
@@ -47,7 +53,10 @@ class BadRecording(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a life began with; `spec` is `SessionSpec.to_dict()`, `latches` the stored states by scope."""
+    """What a life began with; `spec` is `SessionSpec.to_dict()`, `latches` the stored states by scope.
+
+    `strategy_digest` is the SHA-256 of the strategy's file, empty where it is not known.
+    """
 
     session: int
     fence: int
@@ -57,15 +66,20 @@ class Header:
     began_at: Nanos
     program: str
     version: int = VERSION
+    strategy_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One event as it was told, and the digest of what it led to; `event` is None where events were lost."""
+    """One event as it was told, and the digest of what it led to; `event` is None where events were lost.
+
+    `kinds` names each effect, in their order; it is empty where there were none, and in recordings of version 2.
+    """
 
     event: Event | None
     now: Nanos
     digest: int
+    kinds: tuple[str, ...] = ()
 
 
 # --- events whose fields are one of several values: the value says which
@@ -125,7 +139,9 @@ def header_line(header: Header) -> bytes:
 
 def event_line(event: Event, now: Nanos, effects: Iterable[Effect]) -> bytes:
     """Return the line of an event that was told at `now` and had these effects."""
-    return _encode((now, type(event).__name__, _fields(event), digest_of(effects))) + b"\n"
+    kept = recorded_effects(effects)
+    line = (now, type(event).__name__, _fields(event), digest_of(kept))
+    return _encode((*line, " ".join(type(each).__name__ for each in kept)) if kept else line) + b"\n"
 
 
 def lost_line(count: int, now: Nanos) -> bytes:
@@ -133,9 +149,14 @@ def lost_line(count: int, now: Nanos) -> bytes:
     return _encode((now, LOST, {"events": count}, 0)) + b"\n"
 
 
+def recorded_effects(effects: Iterable[Effect]) -> list[Effect]:
+    """Return the effects that a replay compares: all but the lines and notes for people."""
+    return [each for each in effects if not isinstance(each, Publish | Log)]
+
+
 def digest_of(effects: Iterable[Effect]) -> int:
     """Return the CRC-32 of what is written down, sent and asked, in its order; 0 when there is nothing of it."""
-    found = [(type(each).__name__, each) for each in effects if not isinstance(each, Publish | Log)]
+    found = [(type(each).__name__, each) for each in recorded_effects(effects)]
     return zlib.crc32(_encode(found)) if found else 0
 
 
@@ -149,8 +170,8 @@ def read_header(line: bytes) -> Header:
         header = msgspec.json.decode(line, type=dict[str, Header])["header"]
     except (msgspec.MsgspecError, UnicodeDecodeError, KeyError) as error:
         raise BadRecording(f"the recording has no header: {error}") from None
-    if header.version != VERSION:
-        raise BadRecording(f"the recording has version {header.version}, this program reads {VERSION}")
+    if header.version not in _READ:
+        raise BadRecording(f"the recording has version {header.version}, this program reads {_READ[0]} to {VERSION}")
     return header
 
 
@@ -161,14 +182,21 @@ def read_event(line: bytes) -> Recorded:
         BadRecording: it holds none of this version.
     """
     try:
-        now, name, fields, digest = msgspec.json.decode(line, type=tuple[int, str, msgspec.Raw, int])
+        now, name, fields, digest, kinds = _split(line)
         if name == LOST:
             return Recorded(None, Nanos(now), digest)
-        return Recorded(_READERS[name](bytes(fields)), Nanos(now), digest)
+        return Recorded(_READERS[name](bytes(fields)), Nanos(now), digest, tuple(kinds.split()))
     except KeyError as unknown:
         raise BadRecording(f"no event of this version: {unknown}") from None
     except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, BadMessage) as error:
         raise BadRecording(f"a line that is no event: {error}") from None
+
+
+def _split(line: bytes) -> tuple[int, str, msgspec.Raw, int, str]:
+    try:
+        return (*_decode_idle(line), "")
+    except msgspec.ValidationError:
+        return _decode_acted(line)
 
 
 def read_events(lines: Iterable[bytes]) -> Iterator[Recorded]:

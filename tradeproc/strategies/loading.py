@@ -10,6 +10,7 @@ This module and `folder.py` read files and run the code in them; nothing else in
 once at start-up, before the engine runs.
 """
 
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -75,6 +76,15 @@ def build_arguments(strategy: AnyStrategy, given: Mapping[str, Any]) -> Any:
         return make_arguments(strategy.Arguments, given)
     except BadArgument as fault:
         raise BadStrategy(strategy.name, str(fault)) from None
+
+
+def digest_of_file(strategy: AnyStrategy) -> str:
+    """Return the SHA-256 of the file that defines a strategy, without its helpers; empty where it is unknown."""
+    try:
+        data = Path(inspect.getfile(type(strategy))).read_bytes()
+    except (OSError, TypeError):
+        return ""
+    return hashlib.sha256(data).hexdigest()
 
 
 def begin(reference: str, strategy: AnyStrategy, arguments: Any) -> None:

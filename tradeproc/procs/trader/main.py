@@ -41,7 +41,7 @@ from tradeproc.store.kept import kept_file
 from tradeproc.store.lease import Lease, LeaseTaken
 from tradeproc.store.rows import Latch, SessionRow
 from tradeproc.store.store import Store
-from tradeproc.strategies.loading import build_arguments, load_strategy
+from tradeproc.strategies.loading import build_arguments, digest_of_file, load_strategy
 from tradeproc.supervision.restarts import BY_TRADER
 
 log = logging.getLogger(__name__)
@@ -58,6 +58,8 @@ class TraderStart:
         self.node, self.home, self.row = node, home, row
         self.store = Store(url, connect_timeout=CONNECT_SECONDS)
         self.strategy = load_strategy(row.spec.strategy, home.root)
+        # now, because its file may be changed while we wait for the database
+        self.strategy_digest = digest_of_file(self.strategy)
         self.arguments = build_arguments(self.strategy, row.spec.arguments)
         # the number tells us from a process with the same pid on a host with the same name
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{monotonic_ns() % 0xFFFF:04x}"
@@ -129,7 +131,7 @@ class TraderStart:
             losses=known_losses(store, row, fills, audit.clock.now()),
         )
         _forget_alarms(audit)
-        recorder = Recorder(self.home.recordings, _header(setup, state))
+        recorder = Recorder(self.home.recordings, _header(setup, state, self.strategy_digest))
         trader = Trader(self.node, row, audit, state, fills, recorder, store.rolls(row.id))
         commands.register(trader)
         follow_market_hours(self.node, self.home)
@@ -137,7 +139,7 @@ class TraderStart:
         log.info("session_started session=%d fence=%d known_orders=%d", row.id, audit.fence, len(started.orders))
 
 
-def _header(setup: Setup, state: State) -> Header:
+def _header(setup: Setup, state: State, strategy_digest: str) -> Header:
     return Header(
         session=setup.session,
         fence=setup.fence,
@@ -146,6 +148,7 @@ def _header(setup: Setup, state: State) -> Header:
         latches=dict(state.engine.latches),
         began_at=wall_ns(),
         program=tradeproc.__version__,
+        strategy_digest=strategy_digest,
     )
 
 
