@@ -16,8 +16,10 @@ from tradeproc.bus.node import Node
 from tradeproc.bus.requests import NoReply, RequestRefused
 from tradeproc.domain.portfolio import PortfolioSpec
 from tradeproc.home import Home
+from tradeproc.procs.keeper.portfolios import PortfolioCommands
 from tradeproc.procs.portfolio.main import Portfolio
 from tradeproc.protocol.heat_messages import HEAT_REPORT, RESERVE_HEAT, HeatQuestion, HeatReport
+from tradeproc.protocol.portfolio_commands import CREATE_PORTFOLIO, CreatePortfolio
 from tradeproc.store import Store
 from tradeproc.testing.waiting import wait_until
 
@@ -149,6 +151,26 @@ def test_a_portfolio_that_cannot_be_read_leaves_the_latches_known(scene: Scene) 
     finally:
         actor.stop()
         stores[0].close()
+
+
+def _serve(node: Node, store: Store) -> None:
+    PortfolioCommands(node, store)
+
+
+def test_a_session_that_a_file_names_twice_is_in_the_portfolio_once(scene: Scene) -> None:
+    stores = [Store(scene.url)]
+    keeper = scene.stage.enter("core.keeper", lambda node: _serve(node, stores[0]))
+    scene.store.portfolios.remove("main")
+    try:
+        asked: Body = CREATE_PORTFOLIO.question_codec.plain(
+            CreatePortfolio(SPEC.to_dict(), (scene.session, scene.session))
+        )
+        assert scene.stage.ask("core.keeper", "create_portfolio", **asked) == {"portfolio": "main"}
+    finally:
+        keeper.stop()
+        stores[0].close()
+
+    assert [each.session for each in scene.store.portfolios.sessions()] == [scene.session]
 
 
 def test_the_tables_refuse_what_there_is_already(scene: Scene) -> None:

@@ -57,7 +57,7 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
 def create(desk: Desk, arguments: Namespace) -> Outcome:
     """Create a portfolio with the sessions that its file names."""
     spec = read_portfolio(arguments.file)
-    sessions = tuple(desk.session(named).id for named in spec.sessions)
+    sessions = tuple(dict.fromkeys(desk.session(named).id for named in spec.sessions))
     desk.ask(names.KEEPER, CREATE_PORTFOLIO, CreatePortfolio(spec.to_dict(), sessions))
     inside = f"with session {', '.join(map(str, sessions))}" if sessions else "without sessions"
     value = {"portfolio": spec.name, "sessions": list(sessions)}

@@ -54,11 +54,13 @@ class PortfolioCommands:
 
     def _create(self, wish: CreatePortfolio) -> OfPortfolio:
         spec = PortfolioSpec.from_dict(wish.spec)
-        for session in wish.sessions:
+        # a file may name a session twice, once by its number
+        sessions = tuple(dict.fromkeys(wish.sessions))
+        for session in sessions:
             self._check(spec, session)
-        if not self._tables.create(spec, wish.sessions):
+        if not self._tables.create(spec, sessions):
             raise NotNow(f"there is a portfolio {spec.name} already; remove it first, or give another name")
-        log.info("portfolio_created name=%s sessions=%s", spec.name, wish.sessions)
+        log.info("portfolio_created name=%s sessions=%s", spec.name, sessions)
         return OfPortfolio(spec.name)
 
     def _remove(self, asked: OfPortfolio) -> OfPortfolio:
