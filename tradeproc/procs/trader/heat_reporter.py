@@ -4,6 +4,7 @@ It reports once a second, and at once when the server turns out to have restarte
 has reported to the new life, entries of all of them wait.
 """
 
+import logging
 from collections.abc import Callable
 
 from tradeproc.bus.codec import Envelope
@@ -13,12 +14,15 @@ from tradeproc.domain.portfolio import HeatTerms
 from tradeproc.engine import events, heat
 from tradeproc.engine.events import Event
 from tradeproc.engine.state import State
+from tradeproc.errors import Refusal
 from tradeproc.procs.trader.audit_trail import AuditTrail
 from tradeproc.protocol import names
 from tradeproc.protocol.heat_messages import HEAT_REPORT, PORTFOLIOS_HEAT, HeatReport, PortfoliosHeat
 from tradeproc.store.database import DatabaseDown
 from tradeproc.store.rows import SessionRow
 from tradeproc.store.store import Store
+
+log = logging.getLogger(__name__)
 
 _READ_SECONDS = 5.0
 
@@ -97,13 +101,19 @@ class HeatReporter:
             self.report()
 
     def _read(self) -> None:
-        """Read again where the session belongs; while the database is away, what was known stands."""
+        """Read again where the session belongs; while the database is away, what was known stands.
+
+        So it does when the portfolio cannot be read, as one of a later version: a trader must not die of that.
+        """
         if not self._audit.is_up:
             return
         try:
             terms = terms_of(self._audit.store, self._row)
         except DatabaseDown as down:
             self._audit.went_down(down)
+            return
+        except Refusal as problem:
+            log.warning("portfolio_unread session=%d reason=%s", self._row.id, problem)
             return
         if terms != self._state.engine.heat.terms:
             self._tell(events.HeatTermsRead(terms))
