@@ -205,6 +205,17 @@ def test_a_question_that_may_not_wait_finds_room_when_routine_is_more_than_the_q
     assert world.most_in_a_period() <= USUAL_QUOTA.questions
 
 
+def test_what_a_broker_has_forbidden_for_a_while_is_tried_twice_a_second_at_most_and_uses_nothing_up() -> None:
+    """After a 429 the adapter answers at once that it may not ask, so that no request is made."""
+    hasty = [Asker("SIM1", every=0.0, within=0.0) for _ in range(16)]
+    world = World(hasty, takes=0.001, requests=0).run(60)
+
+    assert len(world.flights) <= 60 * SECOND // LEAST_PAUSE + 1
+    assert world.pool.asked()[ORDERS.value] == 0
+    number = world.pool.add((ORDERS, "SIM2"), 60 * SECOND, 0.0, PATIENCE)
+    assert number in {each for flight in world.pool.begin(60 * SECOND) for each in flight.numbers}
+
+
 @settings(deadline=None, max_examples=50)
 @given(
     st.lists(
