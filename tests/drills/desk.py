@@ -10,7 +10,11 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from tradeproc.domain.orders import Side
+from tests import bodies
+from tradeproc.domain.broker_orders import OrderRequest
+from tradeproc.domain.instruments import Contract
+from tradeproc.domain.orders import OrderRole, OrderType, Side
+from tradeproc.domain.units import Contracts
 from tradeproc.protocol import names
 from tradeproc.testing.desk import ACCOUNT, TapeDesk, wait_for
 from tradeproc.testing.waiting import Late
@@ -97,6 +101,19 @@ class Desk(TapeDesk):
     ) -> int:
         """Create and start a session, and return its number."""
         return super().create(strategy, account, changes, **arguments)
+
+    def trade_by_hand(self, change: int, account: str = ACCOUNT) -> None:
+        """Trade so many contracts in the account of a session at the market, past its trader."""
+        request = OrderRequest(
+            f"by-hand{change:+d}",
+            Contract.parse("ESH24"),
+            Side.BUY if change > 0 else Side.SELL,
+            Contracts(abs(change)),
+            OrderType.MARKET,
+            OrderRole.ENTRY,
+        )
+        body = {"account": account, "request": bodies.request_to_body(request)}
+        assert self.ask(names.link("paper"), "submit", body, 15.0)["outcome"] == "accepted"
 
     def wait_fills(self, session: int, more: int = 1) -> None:
         """Wait until the session has booked more fills than now."""

@@ -107,20 +107,6 @@ def at_the_broker(desk: Desk) -> tuple[set[str], int]:
     return orders, sum(int(each["quantity"]) for each in books["positions"] if each["account"] == ACCOUNT)
 
 
-def trade_by_hand(desk: Desk, change: int) -> None:
-    """Trade so many contracts in the session's account at the market, past its trader."""
-    request = OrderRequest(
-        f"by-hand{change:+d}",
-        Contract.parse("ESH24"),
-        Side.BUY if change > 0 else Side.SELL,
-        Contracts(abs(change)),
-        OrderType.MARKET,
-        OrderRole.ENTRY,
-    )
-    body = {"account": ACCOUNT, "request": bodies.request_to_body(request)}
-    assert desk.ask(LINK, "submit", body, 15.0)["outcome"] == "accepted"
-
-
 def commands() -> list[list[str]]:
     """Return the command lines of all living processes; ours all name their home."""
     found = []
@@ -238,7 +224,7 @@ def test_a_position_closed_by_hand_is_booked_as_the_broker_has_it_and_stays_clos
     holding.tradectl("resume", "--session", "1", "--reason", "flat again")
     wait_for("a protected position", lambda: holding.state(1)["position"] and len(holding.state(1)["orders"]) == 2)
     held = holding.state(1)["position"]
-    trade_by_hand(holding, -held)
+    holding.trade_by_hand(-held)
 
     wait_for("it is latched", lambda: holding.state(1)["trading_state"] == "reducing")
     wait_for("stop and target are gone", lambda: at_the_broker(holding) == (set(), 0))
@@ -266,7 +252,7 @@ def test_a_position_closed_by_hand_is_booked_as_the_broker_has_it_and_stays_clos
 def test_a_position_made_by_hand_is_adopted_by_a_person_with_a_stop_that_works_at_the_broker(holding: Desk) -> None:
     holding.flatten(1)
     wait_for("nothing left at the broker", lambda: at_the_broker(holding) == (set(), 0))
-    trade_by_hand(holding, 2)
+    holding.trade_by_hand(2)
     wait_for("it is booked", lambda: holding.state(1)["position"] == 2)
     last = holding.state(1)["last"]
 

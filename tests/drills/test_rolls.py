@@ -98,6 +98,34 @@ def test_a_position_moves_into_the_next_contract_with_stop_and_target_moved_by_t
     desk.assert_books_agree(session)
 
 
+def test_what_was_bought_by_hand_is_adopted_with_its_stop_and_rolls_with_the_rest(desk: Desk) -> None:
+    account = ACCOUNTS[2]
+    session = desk.begin("holder.py:Holder", account, {"external_policy": "adopt", "adopt_stop_ticks": 400})
+    wait_for("its protection", lambda: len(protection(desk, account, OLD)) == 2)
+    (own,) = [each for each in desk.state(session)["orders"] if each["role"] == "stop_loss"]
+
+    desk.trade_by_hand(1, account)
+    wait_for("it has its stop", lambda: len(protection(desk, account, OLD)) == 3)
+    desk.kill(names.trader(session))
+    wait_for("it lives again", lambda: desk.state(session)["reconciled"] and desk.state(session)["warm"])
+
+    state = desk.state(session)
+    assert (state["position"], state["trading_state"]) == (2, "active")
+    stops = [each for each in state["orders"] if each["role"] == "stop_loss"]
+    assert [each["quantity"] for each in stops] == [1, 1]
+    highest = max(Decimal(each["stop_price"]) for each in stops)
+    assert highest == Decimal(own["stop_price"]), "the adopted one is 100 points away"
+    wait_for("the alarm is over", lambda: "external_adopted" not in desk.state(session)["alarms"])
+    assert desk.rows("select name from alarms where session = %s and name = 'external_adopted'", session)
+
+    roll(desk, session)
+    wait_for("the roll is over", lambda: step(desk, session) == "rolled")
+    wait_for("its trader knows", lambda: desk.state(session)["rolling"] is False)
+    assert held(desk, account) == {NEXT: 2}
+    wait_for("both are covered", lambda: highest + SPREAD in protection(desk, account, NEXT))
+    assert protection(desk, account, OLD) == set()
+
+
 def test_killed_while_it_closes_and_again_before_it_reopens_it_closes_once_and_opens_once(desk: Desk) -> None:
     account = ACCOUNTS[1]
     session, before = holding(desk, account)

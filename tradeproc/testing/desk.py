@@ -261,7 +261,8 @@ class TapeDesk:
         )
         wait_for(
             f"session {session} flat",
-            lambda: (state := self.state(session))["position"] == 0 and not state["orders"],
+            # a closing that is not over yet would close what is opened next
+            lambda: (state := self.state(session))["position"] == 0 and not state["orders"] and not state["closing"],
         )
 
     # --- asking
