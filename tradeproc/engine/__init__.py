@@ -13,7 +13,8 @@ event; market time comes with the candles. Equal states and events give equal ef
                       in witness_watch.py and hears witness_events.py),
                       loss_limits.py losses, counted by loss_marks.py in what loss_watch.py remembers
     orders.py         the life of an order as a table; sending.py orders on their way; outcomes.py what became of it
-    heat.py           the money at the stops; reservations.py what is asked before it grows, heat_book.py the asks
+    heat.py           the money at the stops; reservations.py what is asked before it grows, heat_book.py the asks,
+                      heat_report.py what the portfolio server is told
     broker_events.py  what the broker tells by itself; recognition.py which of its orders are ours
     reconcile.py      our orders against the broker's; positions.py our position against the broker's
     external.py       what changed by no order of ours, as rows of the books; vanished.py stops that ended so;

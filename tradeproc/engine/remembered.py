@@ -5,13 +5,16 @@ from dataclasses import dataclass, field
 
 from tradeproc.domain.book import Fill, FillKind, Position
 from tradeproc.domain.fills import standing
+from tradeproc.domain.market_hours import Stretch
 from tradeproc.domain.orders import Order
 from tradeproc.domain.roll_steps import Roll
 from tradeproc.domain.session import SessionSpec
+from tradeproc.domain.tally import NEVER, LossMarks, tally_of
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import KeepLatch
 from tradeproc.engine.events import Started, TradingState
 from tradeproc.engine.external import KEPT_EXTERNALS
+from tradeproc.engine.loss_watch import KnownLosses
 from tradeproc.engine.state import Holding
 from tradeproc.engine.turn import EXTERNAL, after_fill
 from tradeproc.protocol import scopes
@@ -60,6 +63,23 @@ def remembered(session: int, spec: SessionSpec, rows: KnownRows, switch_off: Col
         roll=next((each for each in reversed(rows.rolls) if not each.step.is_over), None),
         is_adopted=_is_adopted(held),
     )
+
+
+def known_losses(
+    fills: Sequence[Fill], marks: LossMarks | None, day: Stretch | None, *, rearmed_at: Nanos, latched: str
+) -> KnownLosses:
+    """Return what loss limits count.
+
+    Args:
+        fills: all of the session.
+        marks: those saved last, None when there are none.
+        day: the present market day, None where no calendar knows it.
+        rearmed_at: when a person lifted the newest latch of a loss limit, 0 for never.
+        latched: why a loss limit has latched the session, empty when none has.
+    """
+    armed_at = NEVER if marks is None else marks.armed_at
+    earlier = [fill for fill in fills if day is not None and fill.at < day.opened_at]
+    return KnownLosses(tally_of(fills, armed_at), tally_of(earlier, armed_at), marks, rearmed_at, latched)
 
 
 def _position(spec: SessionSpec, fills: Sequence[Fill]) -> Position:

@@ -9,15 +9,16 @@ Run it with `scripts/simulate`. It reads no clock and no file but a tape.
     venue.py           the broker over the exchange; market_walk.py trades and bars
     simulated_rows.py  the database, leases and journals; trail.py how a trader sees them
     wires.py           link, account manager and feeds between trader and broker
+    heat_office.py     the portfolio server over its real ledger, and what traders and it say to each other
     trader_life.py     one life of a trader; seat.py one life after the other, by the one path of recovery
     erratic.py         a strategy that does anything a strategy may
     troubles.py        what can go wrong, and how it is drawn; weather.py what goes wrong now
-    invariants.py      what must hold after every event and in the end
+    invariants.py      what must hold after every event and in the end; loss_oracle.py what a session has lost
     scenario.py        all that a seed draws; world.py lives it
     shrinking.py       fewer troubles that still break the same; story.py the life as a table
     campaign.py        many lives on some cores
 
-What it leaves out: sockets, threads, the real SQL, the portfolio server, rolls, the market's closed hours and a
-broker's own wire protocol; drills (`tests/drills`, `scripts/chaos`) are for those. A trader that began while its
+What it leaves out: sockets, threads, the real SQL, heat in groups and of an account's equity, the account's own day
+for loss limits, rolls, the market's closed hours and a broker's own wire protocol; drills (`tests/drills`, `scripts/chaos`) are for those. A trader that began while its
 machine's clock was wrong may take an order whose reply was lost for a stranger's, and is not blamed for it.
 """

@@ -1,9 +1,11 @@
 """What must hold after every event of a simulated life, whatever went wrong.
 
 never twice      no order reaches the broker a second time, and none before its row is written
-never above      the position and each entry stay within the session's limits
+never above      the position and each entry stay within the session's limits, and all sessions together within the
+                 block of their portfolio; after a loss limit no entry is sent
 never naked      with the broker within reach, open contracts have a working stop, or the alarm stands
 never trapped    with the broker within reach, a closing comes to its end
+never waiting    with nothing wrong, the heat of a portfolio is known, entries are answered, and exits never ask
 never bribed     with the broker within reach, a stop that does nothing is found
 nothing left     after a quiet time nothing is unknown, and orders, fills and position are those of the exchange
 alarms end       no alarm stands whose cause is over, and no stop is called inert that is not
@@ -15,12 +17,13 @@ from tradeproc.domain.book import FillKind
 from tradeproc.domain.broker_orders import BracketRequest, OrderRequest
 from tradeproc.domain.fills import standing
 from tradeproc.domain.orders import OrderRole, OrderType
-from tradeproc.domain.session import StopPolicy
+from tradeproc.domain.session import ExternalPolicy, StopPolicy
 from tradeproc.domain.units import SECOND
 from tradeproc.engine.alarms import AlarmName
-from tradeproc.engine.effects import Effect, RaiseAlarm
+from tradeproc.engine.effects import Effect, RaiseAlarm, ReserveHeat
 from tradeproc.engine.events import Event, Started
 from tradeproc.errors import Fault
+from tradeproc.simulation import loss_oracle
 from tradeproc.simulation.venue import FOREIGN
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 NAKED_FOR = 60 * SECOND
 TRAPPED_FOR = 150 * SECOND
 INERT_FOR = 45 * SECOND
+_KNOWN_AFTER = 30 * SECOND
+_ANSWERED_AFTER = 20 * SECOND
 
 
 class InvariantBroken(Fault):
@@ -46,6 +51,8 @@ class Invariants:
         self._seat = seat
         self._sent: set[str] = set()
         self._received: set[str] = set()
+        self._entries: set[str] = set()
+        self._asked_since: dict[str, int] = {}
         self._bare_since: int | None = None
         self._closing_since: int | None = None
         self._passed_since: int | None = None
@@ -60,6 +67,8 @@ class Invariants:
             raise InvariantBroken("never twice", f"order {single.id} reached the broker a second time")
         self._received.add(single.id)
         self.orders += 1
+        if single.role is OrderRole.ENTRY:
+            self._entries.add(single.id)
         limit = self._seat.spec.limits.max_order
         if single.role is OrderRole.ENTRY and single.quantity > limit:
             raise InvariantBroken("never above", f"entry {single.id} of {single.quantity}, max_order is {limit}")
@@ -71,20 +80,52 @@ class Invariants:
         self._sent.add(order_id)
         if order_id not in self._seat.rows.written:
             raise InvariantBroken("written first", f"order {order_id} is sent before its row is written")
+        single = request if isinstance(request, OrderRequest) else request.entry
+        if single.role is OrderRole.ENTRY and (reached := loss_oracle.reached(self._seat)):
+            raise InvariantBroken("never above", f"entry {order_id} is sent, and {reached}")
 
     def stepped(self, event: Event, wanted: tuple[Effect, ...]) -> None:
         """Count a step."""
         self.events += 1
         if isinstance(event, Started):
             self._closing_since = None
+        for effect in wanted:
+            if isinstance(effect, ReserveHeat):
+                self._look_at_question(effect.order_id)
         if self._seat.had_inert:
             return
         for effect in wanted:
             if isinstance(effect, RaiseAlarm) and effect.name == AlarmName.STOP_INERT.value:
                 raise InvariantBroken("alarms end", f"no stop was inert, and yet {effect.detail}")
 
+    def _look_at_question(self, order_id: str) -> None:
+        life = self._seat.life
+        order = None if life is None else life.state.engine.orders.get(order_id)
+        if order is not None and order.role is OrderRole.EXIT:
+            raise InvariantBroken("never waiting", f"exit {order_id} asks for heat")
+
+    def heat_refused(self, reason: str) -> None:
+        """Look at a refusal of the portfolio server: with nothing wrong for long, only its block is a reason."""
+        seat = self._seat
+        office = seat.office
+        is_unknown = any(word in reason for word in ("unknown", "not reported", "does not know", "not read"))
+        if office is None or not is_unknown or seat.now - office.began_at < _KNOWN_AFTER:
+            return
+        if all(each.watch.fair_for(0) >= _KNOWN_AFTER for each in office.seats):
+            raise InvariantBroken("never waiting", f"an entry is refused: {reason}")
+
+    def entries_open(self) -> int:
+        """Return how many contracts the entries at the exchange can still open."""
+        open_now = self._seat.book.open.values()
+        return sum(int(order.remaining) for order in open_now if order.client_id in self._entries)
+
     def changed(self) -> None:
         """Look at the account after something changed in it."""
+        office = self._seat.office
+        if office is not None and office.contracts_now > office.most:
+            raise InvariantBroken(
+                "never above", f"{office.contracts_now} contracts, the portfolio's block is at {office.most}"
+            )
         book, limit = self._seat.book, self._seat.spec.limits.max_position
         if abs(book.quantity) > limit + book.foreign:
             raise InvariantBroken("never above", f"the position is {book.quantity:+d}, max_position is {limit}")
@@ -112,24 +153,44 @@ class Invariants:
         self._look_for_naked()
         self._look_for_trapped()
         self._look_for_inert()
+        self._look_for_waiting()
 
-    def _fair_for(self, since: int) -> int:
+    def fair_for(self, since: int) -> int:
         """Return for how long something has lasted while the trader lived and nothing was wrong."""
         seat = self._seat
         return min(seat.now - since, seat.weather.fair_for, seat.now - seat.began_at) if seat.life else -1
 
     def _look_for_naked(self) -> None:
         seat = self._seat
-        if self._bare_since is None or self._fair_for(self._bare_since) < NAKED_FOR or seat.life is None:
+        if self._bare_since is None or self.fair_for(self._bare_since) < NAKED_FOR or seat.life is None:
             return
         state = seat.life.state
         is_told = {AlarmName.POSITION_UNCOVERED.value, AlarmName.CLOSE_STUCK.value} & state.engine.alarms.keys()
-        if seat.spec.stop_policy is StopPolicy.ALARM and is_told:
+        if is_told and (seat.spec.stop_policy is StopPolicy.ALARM or self._is_adopted_bare()):
             return
         lasted = (seat.now - self._bare_since) // SECOND
         raise InvariantBroken(
             "never naked", f"{self._uncovered()} contracts without a stop for {lasted} s, {seat.spec.stop_policy}"
         )
+
+    def _is_adopted_bare(self) -> bool:
+        """Tell whether it is for a person to place the stop of contracts that somebody else traded."""
+        spec = self._seat.spec
+        if spec.external_policy is not ExternalPolicy.ADOPT or spec.stop_policy is StopPolicy.FLATTEN:
+            return False
+        has_strangers = any(order.memo == FOREIGN for order in self._seat.book.open.values())
+        return self._seat.had_others and (spec.adopt_stop_ticks is None or has_strangers)
+
+    def _look_for_waiting(self) -> None:
+        """Look for an entry that waits for its heat longer than anybody should."""
+        life = self._seat.life
+        asks = {} if life is None else life.state.engine.heat.asks
+        waiting = [order_id for order_id, ask in asks.items() if not ask.is_granted]
+        since = self._asked_since
+        self._asked_since = {order_id: since.get(order_id, self._seat.now) for order_id in waiting}
+        for order_id, at in self._asked_since.items():
+            if self.fair_for(at) > _ANSWERED_AFTER:
+                raise InvariantBroken("never waiting", f"order {order_id} waits for its heat")
 
     def _look_for_trapped(self) -> None:
         life = self._seat.life
@@ -138,7 +199,7 @@ class Invariants:
             return
         if self._closing_since is None:
             self._closing_since = self._seat.now
-        if self._fair_for(self._closing_since) >= TRAPPED_FOR:
+        if self.fair_for(self._closing_since) >= TRAPPED_FOR:
             closing = life.state.engine.closing
             raise InvariantBroken("never trapped", f"not flat: {closing.phase.value}, {closing.reason}")
 
@@ -185,6 +246,23 @@ class Invariants:
             raise InvariantBroken("nothing left", f"ours {state.engine.holding}, the broker's {seat.book.quantity}")
         self._compare_orders()
         self._look_at_alarms()
+        self._look_at_heat()
+
+    def _look_at_heat(self) -> None:
+        """Compare what the portfolio server knows with the exchange."""
+        office, life = self._seat.office, self._seat.life
+        if office is None or life is None:
+            return
+        if life.state.engine.heat.asks:
+            raise InvariantBroken("nothing left", f"questions for heat: {sorted(life.state.engine.heat.asks)}")
+        stands, most = office.standing(), office.contracts_now
+        if stands is None or stands.heat is None or stands.reserved:
+            raise InvariantBroken("nothing left", f"the heat of the portfolio: {stands}")
+        contracts = int(stands.heat / office.each)
+        if not most == contracts:
+            raise InvariantBroken("nothing left", f"heat of {contracts} contracts, the broker has {most}")
+        if stands.blocked and most == 0:
+            raise InvariantBroken("alarms end", f"nothing is open, and yet {stands.blocked}")
 
     def _ours_open(self) -> list[str]:
         return [order.id for order in self._seat.book.open.values() if order.memo != FOREIGN]
@@ -240,7 +318,11 @@ class Invariants:
         if seat.had_inert:
             allowed.add(AlarmName.STOP_INERT.value)
         if self._uncovered():
-            allowed.add(AlarmName.POSITION_UNCOVERED.value)
+            allowed |= {AlarmName.POSITION_UNCOVERED.value, AlarmName.EXTERNAL_ADOPTED.value}
+        if loss_oracle.is_latched(seat):
+            allowed.add(AlarmName.LOSS_LIMIT_REACHED.value)
+        if any(fill.price is None for fill in seat.rows.fills.values()):
+            allowed.add(AlarmName.PROFIT_UNKNOWN.value)
         if any(order.memo == FOREIGN for order in seat.book.open.values()):
             allowed.add(AlarmName.ORDER_UNKNOWN.value)
         if alarms - allowed:

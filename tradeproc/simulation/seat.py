@@ -2,19 +2,24 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tradeproc.domain.broker_orders import BracketRequest, OrderRequest
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.engine import events, strategy
-from tradeproc.engine.effects import Effect, KeepLatch
+from tradeproc.engine.effects import Effect, KeepLatch, ReserveHeat
 from tradeproc.engine.events import Event, StreamKind, TradingState
-from tradeproc.engine.remembered import KnownRows, remembered
+from tradeproc.engine.loss_limits import LIMIT
+from tradeproc.engine.loss_watch import KnownLosses
+from tradeproc.engine.remembered import KnownRows, known_losses, remembered
 from tradeproc.engine.state import Setup, new_state
 from tradeproc.protocol import scopes
+from tradeproc.protocol.heat_messages import PortfoliosHeat
 from tradeproc.simulation.agenda import Agenda
 from tradeproc.simulation.erratic import Erratic
+from tradeproc.simulation.heat_office import HeatLine, HeatOffice
 from tradeproc.simulation.invariants import InvariantBroken, Invariants
 from tradeproc.simulation.market_walk import MarketWalk
 from tradeproc.simulation.simulated_rows import RowsAway, SimulatedDatabase, open_rows
@@ -61,8 +66,10 @@ class Seat:
         )
         self.market: MarketWalk | None = None
         self.life: TraderLife | None = None
+        self.office: HeatOffice | None = None
+        self._line: HeatLine | None = None
         self.began_at = 0
-        self.is_finished = self.had_others = self.had_inert = self.had_wrong_clock = False
+        self.is_finished = self.had_others = self.had_inert = self.had_wrong_clock = self.had_resume = False
         self._wants_flat = self._wants_stop = ""
         self.trace: Trace | None = None
 
@@ -93,8 +100,21 @@ class Seat:
         life = self.life = TraderLife(self._agenda, state, trail, self.wires, self, self._ended)
         self.began_at = self._agenda.now
         self.wires.trader = life
-        life.begin(remembered(setup.session, self.spec, self._known(latches), (strategy.BY,)))
+        known = remembered(setup.session, self.spec, self._known(latches), (strategy.BY,))
+        life.begin(replace(known, losses=self._losses()))
+        if self.office is not None:
+            self._line = HeatLine(self._agenda, self.office, self, life)
+            self._line.begin()
         self._connect(life)
+
+    def limit_latch(self, scope: str, by: str) -> tuple[Nanos, str]:
+        """Return when the newest latch of `by` was lifted, and why one of its stands."""
+        return self._ledger.limit_latch(self.number, scope, by)
+
+    def _losses(self) -> KnownLosses:
+        rearmed_at, latched = self.limit_latch(scopes.of_session(self.number + 1), LIMIT)
+        fills = list(self.rows.fills.values())
+        return known_losses(fills, self.rows.marks, None, rearmed_at=rearmed_at, latched=latched)
 
     def _known(self, latches: list[KeepLatch]) -> KnownRows:
         orders = list(self.rows.orders.values())
@@ -134,7 +154,7 @@ class Seat:
             self._ended(False, seconds)
 
     def _ended(self, is_finished: bool, seconds: float = 1.0) -> None:
-        self.life = self.wires.trader = None
+        self.life = self.wires.trader = self._line = None
         self.is_finished = is_finished
         self.wires.forget()
         if not is_finished:
@@ -154,6 +174,30 @@ class Seat:
             return
         if self.weather.hit(Mishap.CANDLE_LOST) is None and self.life is not None:
             self.life.tell(events.CandleReceived(candle))
+
+    # --- its portfolio
+
+    @property
+    def is_database_away(self) -> bool:
+        """Tell whether the database does not answer."""
+        return self._ledger.is_away
+
+    @property
+    def may_have_heat(self) -> bool:
+        """Tell whether the session should run, or left something behind as the database knows it."""
+        saved = self.rows.saved
+        has_position = saved is not None and saved.quantity != 0
+        return not self.is_finished or has_position or bool(open_rows(list(self.rows.orders.values())))
+
+    def reserve(self, life: TraderLife, asked: ReserveHeat) -> None:
+        """Carry a question for heat to the portfolio server."""
+        if self.office is not None:
+            self.office.reserve(self, life, asked)
+
+    def hear_portfolio(self, told: PortfoliosHeat) -> None:
+        """Take how the portfolio stands."""
+        if self._line is not None:
+            self._line.hear(told)
 
     # --- an observer of each life
 
@@ -178,7 +222,7 @@ class Seat:
         latch = KeepLatch(scopes.of_session(self.number + 1), state, by, reason, self._agenda.wall)
         self._ledger.keep_latch(self.number, latch)
         if state is TradingState.ACTIVE:
-            self._wants_flat = ""
+            self._wants_flat, self.had_resume = "", True
         if self.life is not None:
             self.life.latch(latch)
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 
 from tradeproc.domain.book import Fill, Position
 from tradeproc.domain.orders import Order, OrderState
+from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import KeepLatch, Persist
 from tradeproc.engine.events import TradingState
 from tradeproc.errors import Outage
 
-Row = Persist | KeepLatch
+Row = Persist | KeepLatch | LossMarks
 
 
 class RowsAway(Outage):
@@ -23,13 +24,18 @@ class RowsAway(Outage):
 
 @dataclass(slots=True)
 class SessionRows:
-    """What the database and the journal hold of one session; `fence` is of the lease given last."""
+    """What the database and the journal hold of one session; `fence` is of the lease given last.
+
+    `latch_changes` is the history of its latches, oldest first.
+    """
 
     orders: dict[str, Order] = field(default_factory=dict)
     fills: dict[tuple[str, int, int], Fill] = field(default_factory=dict)
     saved_at: Nanos | None = None
     saved: Position | None = None
     latches: dict[str, KeepLatch] = field(default_factory=dict)
+    latch_changes: list[KeepLatch] = field(default_factory=list)
+    marks: LossMarks | None = None
     fence: int = 0
     journal: list[Row] = field(default_factory=list)
     commits_to_lose: int = 0
@@ -99,7 +105,20 @@ class SimulatedDatabase:
 
     def keep_latch(self, session: int, latch: KeepLatch) -> None:
         """Keep a person's latch; the keeper's file stands in for a database that is away."""
-        self.sessions[session].latches[latch.scope] = latch
+        rows = self.sessions[session]
+        rows.latches[latch.scope] = latch
+        rows.latch_changes.append(latch)
+
+    def limit_latch(self, session: int, scope: str, by: str) -> tuple[Nanos, str]:
+        """Return when the newest latch of `by` was lifted, and why one of its stands: 0 and empty where none."""
+        changes = [each for each in self.sessions[session].latch_changes if each.scope == scope]
+        lifted, why = Nanos(0), ""
+        for change in changes:
+            if change.state is TradingState.ACTIVE:
+                lifted, why = (change.at if why else lifted), ""
+            elif change.by == by:
+                lifted, why = Nanos(0), change.reason
+        return lifted, why
 
     def _reach(self) -> None:
         if self.is_away:
@@ -108,9 +127,10 @@ class SimulatedDatabase:
 
 def _apply(rows: SessionRows, row: Row, at: Nanos) -> None:
     if isinstance(row, KeepLatch):
-        known = rows.latches.get(row.scope)
-        if known is None or known.state is TradingState.ACTIVE:
-            rows.latches[row.scope] = row
+        _trip(rows, row)
+        return
+    if isinstance(row, LossMarks):
+        rows.marks = row
         return
     for order in row.orders:
         rows.orders[order.id] = order
@@ -119,6 +139,15 @@ def _apply(rows: SessionRows, row: Row, at: Nanos) -> None:
         rows.fills.setdefault((fill.order_id, fill.revision, fill.cumulative), fill)
     if row.position is not None:
         rows.saved, rows.saved_at = row.position, at
+
+
+def _trip(rows: SessionRows, latch: KeepLatch) -> None:
+    """Keep a latch of the engine: one that closes as much or more stays, and what was once done is not done again."""
+    present = rows.latches.get(latch.scope)
+    severity = TradingState.ACTIVE.severity if present is None else present.state.severity
+    if severity < latch.state.severity and latch not in rows.latch_changes:
+        rows.latches[latch.scope] = latch
+        rows.latch_changes.append(latch)
 
 
 def open_rows(orders: Sequence[Order]) -> list[Order]:

@@ -12,6 +12,7 @@ from tradeproc.clock import ClockSetBack, SteadyClock
 from tradeproc.domain.broker_orders import BracketRequest, OrderRequest
 from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.engine import effects, events
+from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import Effect, KeepLatch
 from tradeproc.engine.events import Event, TradingState
 from tradeproc.engine.state import State
@@ -36,6 +37,9 @@ class Observer(Protocol):
 
     def crashed(self, event: Event, error: Exception) -> None:
         """See that the engine raised."""
+
+    def reserve(self, life: "TraderLife", asked: effects.ReserveHeat) -> None:
+        """Carry a question for heat to the portfolio server; it is answered by an event."""
 
 
 class TraderLife:
@@ -71,6 +75,11 @@ class TraderLife:
         """End without a word."""
         self.is_alive = False
         self._events.clear()
+
+    @property
+    def is_paused(self) -> bool:
+        """Tell whether the process is stopped."""
+        return self._paused_until > self._agenda.now
 
     def pause(self, seconds: float) -> None:
         """Stop the process for a while: what comes meanwhile waits."""
@@ -144,12 +153,21 @@ class TraderLife:
                 wires.ask_orders(lambda answer: self.tell(events.OrdersAnswered(number, answer)))
             case effects.AskPosition(number):
                 wires.ask_position(lambda answer: self.tell(events.PositionAnswered(number, answer)))
-            case effects.KeepLatch(scope):
-                self._latched_at[scope] = self.clock.now()
-                self.trail.keep_latch(effect, self.clock)
             case effects.Finished():
                 self.kill()
                 self._ended(True)
+            case _:
+                self._record(effect)
+
+    def _record(self, effect: Effect) -> None:
+        match effect:
+            case effects.KeepLatch(scope):
+                self._latched_at[scope] = self.clock.now()
+                self.trail.keep_latch(effect, self.clock)
+            case effects.SaveLossMarks(marks):
+                self.trail.save_marks(marks, self.clock)
+            case effects.ReserveHeat():
+                self._observer.reserve(self, effect)
             case _:
                 pass
 
@@ -196,6 +214,7 @@ class TraderLife:
             or broker.shrunk
             or broker.unpriced
             or broker.foreign
+            or engine.heat.asks
         )
 
     def _read_latches(self) -> None:
@@ -220,5 +239,8 @@ class TraderLife:
             return
         self._latched_at[latch.scope] = self.clock.now()
         is_news = self.state.engine.latches.get(latch.scope, TradingState.ACTIVE) is not latch.state
-        if is_news:
+        is_forgiven = (
+            latch.state is TradingState.ACTIVE and AlarmName.PROFIT_UNKNOWN.value in self.state.engine.alarms
+        )
+        if is_news or is_forgiven:
             self.tell(events.TradingStateSet(latch.scope, latch.state, latch.by, latch.reason))

@@ -1,6 +1,7 @@
 """Where a simulated trader writes, and whether its lease still stands: `procs/trader/audit_trail.py` in short."""
 
 from tradeproc.clock import SteadyClock
+from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.units import SECOND
 from tradeproc.engine import events
 from tradeproc.engine.effects import KeepLatch, Persist
@@ -41,13 +42,20 @@ class Trail:
 
     def keep_latch(self, latch: KeepLatch, clock: SteadyClock) -> None:
         """Write a latch of the engine."""
+        self._keep(latch, clock)
+
+    def save_marks(self, marks: LossMarks, clock: SteadyClock) -> None:
+        """Write from where losses are counted."""
+        self._keep(marks, clock)
+
+    def _keep(self, row: KeepLatch | LossMarks, clock: SteadyClock) -> None:
         if self.is_up:
             try:
-                self._ledger.write(self._session, latch, clock.now())
+                self._ledger.write(self._session, row, clock.now())
                 return
             except RowsAway as away:
                 self._went_down(away)
-        self._ledger.append(self._session, latch)
+        self._ledger.append(self._session, row)
 
     def latches(self) -> list[KeepLatch]:
         """Return the stored latches; none while the database is away."""

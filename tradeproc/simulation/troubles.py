@@ -26,6 +26,13 @@ class Mishap(StrEnum):
     POSITION_LATE = "position frame late"
     CANDLE_LOST = "candle lost"
     COMMIT_LOST = "commit done, its answer lost"
+    HEAT_LOST = "question for heat lost"
+    HEAT_LATE = "question for heat late"
+    HEAT_DOUBLED = "question for heat doubled"
+    GRANT_LOST = "answer for heat lost"
+    GRANT_LATE = "answer for heat late"
+    REPORT_LOST = "report of heat lost"
+    REPORT_LATE = "report of heat late"
     # windows: for `seconds`
     BROKER_AWAY = "broker away"
     ORDERS_DOWN = "order stream down"
@@ -42,6 +49,7 @@ class Mishap(StrEnum):
     # moments
     TRADER_KILLED = "trader killed"
     LINK_KILLED = "link killed"
+    PORTFOLIO_KILLED = "portfolio server killed"
     LEASE_LOST = "lease lost"
     LATE_REJECT = "order rejected late"
     STOP_CANCELLED = "stop cancelled by somebody else"
@@ -129,15 +137,38 @@ _SHAPES: dict[Mishap, _Shape] = {
 BY_OTHERS = frozenset({Mishap.TRADED_BY_HAND, Mishap.RESTED_BY_HAND, Mishap.STOP_CANCELLED, Mishap.STOP_MOVED})
 """What somebody else does to the account: rows of the books then need not be all ours."""
 
-_KINDS, _WEIGHTS = list(_SHAPES), [shape.weight for shape in _SHAPES.values()]
+_OF_HEAT: dict[Mishap, _Shape] = {
+    Mishap.HEAT_LOST: _Shape(3, count=3),
+    Mishap.HEAT_LATE: _Shape(3, (0.1, 12.0), count=3),
+    Mishap.HEAT_DOUBLED: _Shape(2, count=3),
+    Mishap.GRANT_LOST: _Shape(4, count=3),
+    Mishap.GRANT_LATE: _Shape(4, (0.1, 12.0), count=3),
+    Mishap.REPORT_LOST: _Shape(3, count=12),
+    Mishap.REPORT_LATE: _Shape(4, (0.1, 12.0), count=5),
+    Mishap.PORTFOLIO_KILLED: _Shape(5, (0.1, 12.0)),
+    Mishap.TRADER_KILLED: _Shape(4, (0.3, 8.0), amount=(0, 12)),
+}
+"""What else goes wrong where sessions are in a portfolio."""
 
 
 def draw(chance: random.Random, length: int, sessions: int, most: int) -> tuple[Blow, ...]:
     """Return up to `most` troubles within `length` nanoseconds, by their time; some come close together."""
+    return _drawn(_SHAPES, chance, length, sessions, most)
+
+
+def draw_of_heat(chance: random.Random, length: int, sessions: int, most: int) -> tuple[Blow, ...]:
+    """Return the troubles of a portfolio in the same way."""
+    return _drawn(_OF_HEAT, chance, length, sessions, most)
+
+
+def _drawn(
+    shapes: dict[Mishap, _Shape], chance: random.Random, length: int, sessions: int, most: int
+) -> tuple[Blow, ...]:
+    kinds, weights = list(shapes), [shape.weight for shape in shapes.values()]
     blows: list[Blow] = []
     for _ in range(chance.randint(0, most)):
-        what = chance.choices(_KINDS, _WEIGHTS)[0]
-        shape = _SHAPES[what]
+        what = chance.choices(kinds, weights)[0]
+        shape = shapes[what]
         is_close = bool(blows) and chance.random() < 0.5
         at = blows[-1].at + int(chance.expovariate(0.2) * SECOND) if is_close else chance.randrange(length)
         seconds = round(shape.seconds[0] + (shape.seconds[1] - shape.seconds[0]) * chance.random() ** 2, 3)

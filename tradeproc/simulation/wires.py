@@ -45,13 +45,14 @@ class Asker(Protocol):
         """Take an event."""
 
 
-class _Ask(Generic[T]):
+class OneAnswer(Generic[T]):
     """One request: it is answered once, by whoever comes first."""
 
     def __init__(self, done: Callable[[T], None]) -> None:
         self._done: Callable[[T], None] | None = done
 
     def answer(self, answer: T) -> None:
+        """Answer, unless somebody has."""
         done, self._done = self._done, None
         if done is not None:
             done(answer)
@@ -114,7 +115,7 @@ class Wires:
         self._operate(lambda: self._venue.cancel(broker_id), done)
 
     def _operate(self, act: Callable[[], Outcome], done: Callable[[Outcome], None]) -> None:
-        ask: _Ask[Outcome] = _Ask(done)
+        ask: OneAnswer[Outcome] = OneAnswer(done)
         self._agenda.after(_DEADLINE, lambda: ask.answer(Unanswered("no answer in 12 s")))
         if self._weather.hit(Mishap.REQUEST_LOST) is not None:
             return
@@ -133,7 +134,7 @@ class Wires:
         if self._weather.hit(Mishap.REQUEST_DOUBLED) is not None:
             self._agenda.after(delay + self._latency(), arrive)
 
-    def _arrived(self, act: Callable[[], Outcome], ask: _Ask[Outcome], link: int) -> None:
+    def _arrived(self, act: Callable[[], Outcome], ask: OneAnswer[Outcome], link: int) -> None:
         if self._weather.stands(Mishap.BROKER_AWAY):
             if self._chance.random() < 0.5:
                 ask.answer(Unanswered("connection refused", was_sent=False))
@@ -172,7 +173,7 @@ class Wires:
         return Known(self._venue.orders(self._account, age))
 
     def _ask(self, read: Callable[[], Answer[T]], done: Callable[[Answer[T]], None]) -> None:
-        ask: _Ask[Answer[T]] = _Ask(done)
+        ask: OneAnswer[Answer[T]] = OneAnswer(done)
         self._agenda.after(_DEADLINE, lambda: ask.answer(Unknown("no answer in 12 s")))
         if self._weather.hit(Mishap.QUESTION_LOST) is not None:
             return

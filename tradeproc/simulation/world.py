@@ -10,6 +10,7 @@ from tradeproc.engine import events
 from tradeproc.engine.events import StreamKind, TradingState
 from tradeproc.exchange.orders import ExchangeOrder, Replacement
 from tradeproc.simulation.agenda import Agenda
+from tradeproc.simulation.heat_office import HeatOffice
 from tradeproc.simulation.invariants import InvariantBroken
 from tradeproc.simulation.market_walk import MarketWalk
 from tradeproc.simulation.scenario import CONTRACT, Ending, Scenario
@@ -40,8 +41,16 @@ _ARMED = frozenset(
         Mishap.POSITION_DROPPED,
         Mishap.POSITION_LATE,
         Mishap.CANDLE_LOST,
+        Mishap.HEAT_LOST,
+        Mishap.HEAT_LATE,
+        Mishap.HEAT_DOUBLED,
+        Mishap.GRANT_LOST,
+        Mishap.GRANT_LATE,
+        Mishap.REPORT_LOST,
+        Mishap.REPORT_LATE,
     }
 )
+_KILLED = frozenset({Mishap.TRADER_KILLED, Mishap.LINK_KILLED, Mishap.PORTFOLIO_KILLED})
 _STREAMS = {
     Mishap.ORDERS_DOWN: (StreamKind.ORDERS,),
     Mishap.POSITIONS_DOWN: (StreamKind.POSITIONS,),
@@ -84,12 +93,15 @@ class World:
         self.seats = [
             Seat(self.agenda, self.venue, self.ledger, scenario, number) for number in range(scenario.sessions)
         ]
+        self.office: HeatOffice | None = None
+        if scenario.contracts:
+            self.office = HeatOffice(self.agenda, self.seats, scenario.contracts, scenario.seed)
         self._by_account = {seat.account: seat for seat in self.seats}
         self.venue.exchange.is_inert = self._is_inert
         chance = random.Random(scenario.seed * 7919 + 3)
         self.market = MarketWalk(self.agenda, self.venue, chance, self._hear_candle, pace=scenario.pace, steps=steps)
         for seat in self.seats:
-            seat.market, seat.trace = self.market, trace
+            seat.market, seat.trace, seat.office = self.market, trace, self.office
             self.agenda.after(0, seat.start)
         for blow in scenario.blows:
             self.agenda.at(blow.at, lambda blow=blow: self.befall(blow))  # type: ignore[misc]
@@ -183,7 +195,7 @@ class World:
         seat.had_others = seat.had_others or blow.what in BY_OTHERS
         if blow.what in _ARMED:
             seat.weather.arm(blow)
-        elif blow.seconds and blow.what not in (Mishap.TRADER_KILLED, Mishap.LINK_KILLED):
+        elif blow.seconds and blow.what not in _KILLED:
             self._open(blow, seat)
         elif blow.what in (Mishap.HALTED, Mishap.RESUMED, Mishap.FLATTENED, Mishap.RECONCILED):
             _command(blow, seat)
@@ -232,6 +244,10 @@ class World:
         match blow.what:
             case Mishap.TRADER_KILLED if seat.life is not None:
                 seat.life.effects_left = blow.amount
+            case Mishap.PORTFOLIO_KILLED if self.office is not None:
+                for each in self.seats:
+                    each.weather.strike(blow.seconds)
+                self.office.kill(blow.seconds)
             case Mishap.LINK_KILLED:
                 seat.wires.kill_link(blow.seconds)
             case Mishap.LEASE_LOST if seat.life is not None:

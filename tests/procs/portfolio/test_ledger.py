@@ -331,6 +331,25 @@ def test_without_any_equity_nothing_that_costs_is_let_in(equity: int) -> None:
     assert host.ask(1, 2, 0) == "granted"
 
 
+def test_an_entry_that_would_never_fit_is_refused_and_blocks_nobody() -> None:
+    host = Host().reported(report(1, 0), report(2, 0))
+
+    assert host.ask(1, 1, 700) == "portfolio main: heat 0.00 and 700.00 more are above its block at 600.00 USD"
+
+    assert told(host.wait(0.1)) == [], "an alarm would stand for ever, because 700 never fit"
+    assert host.ask(1, 2, 600) == "granted"
+
+
+def test_a_block_ends_without_heat_also_when_the_equity_has_shrunk_meanwhile() -> None:
+    host = Host().reported(report(1, 100), report(2, 0))
+    host.ask(1, 1, 550)
+    assert told(host.wait(0.1)) == [(BLOCKED, True)]
+    host.spec = dataclasses.replace(SPEC, equity=500)
+    host.read()
+
+    assert told(host.tell(HeatReported(report(1, 0, sequence=2, asked=1)))) == [(BLOCKED, False)]
+
+
 def test_a_portfolio_that_is_removed_ends_its_alarms() -> None:
     host = Host().reported(report(1, 700), report(2))
 

@@ -257,8 +257,10 @@ def _too_hot(ledger: Ledger, portfolio: KnownPortfolio, stands: PortfolioHeat, q
             reason = (
                 f"{what} {stands.name}: heat {heat:.2f} and {question.heat:.2f} more are above its block at {money}"
             )
-            block = ledger.blocks.setdefault(stands.name, HeatBlock(reason, name, question.heat))
-            block.needed = min(block.needed, question.heat)
+            if question.heat <= block_at:
+                # what would not fit into an empty portfolio either says nothing of how this one stands
+                block = ledger.blocks.setdefault(stands.name, HeatBlock(reason, name, question.heat))
+                block.needed = min(block.needed, question.heat)
             return reason
     return ""
 
@@ -309,7 +311,7 @@ def _long_unknown(ledger: Ledger, portfolio: KnownPortfolio, stands: PortfolioHe
 
 
 def _review_block(ledger: Ledger, stands: PortfolioHeat) -> None:
-    """Begin a block when the heat itself is above a threshold, and end one when what was refused would fit."""
+    """Begin a block when the heat itself is above a threshold; end one when what was refused fits, or all is flat."""
     parts = [("", stands.heat, stands.block_at), *((n, g.heat, g.block_at) for n, g in stands.groups.items())]
     limits = {name: (heat, at) for name, heat, at in parts if heat is not None and at is not None}
     over = [name for name, (heat, at) in limits.items() if heat > at]
@@ -321,7 +323,7 @@ def _review_block(ledger: Ledger, stands: PortfolioHeat) -> None:
         if block is None:
             ledger.blocks[stands.name] = HeatBlock(reason, over[0], _NOTHING)
     elif block is not None and all(
-        heat + block.needed <= at for name, (heat, at) in limits.items() if name in ("", block.group)
+        heat + min(block.needed, at) <= at for name, (heat, at) in limits.items() if name in ("", block.group)
     ):
         del ledger.blocks[stands.name]
 

@@ -9,15 +9,14 @@ from collections.abc import Callable
 
 from tradeproc.bus.codec import Envelope
 from tradeproc.bus.node import Node
-from tradeproc.domain.answers import Known
 from tradeproc.domain.portfolio import HeatTerms
-from tradeproc.engine import events, heat
+from tradeproc.engine import events, heat_report
 from tradeproc.engine.events import Event
 from tradeproc.engine.state import State
 from tradeproc.errors import Refusal
 from tradeproc.procs.trader.audit_trail import AuditTrail
 from tradeproc.protocol import names
-from tradeproc.protocol.heat_messages import HEAT_REPORT, PORTFOLIOS_HEAT, HeatReport, PortfoliosHeat
+from tradeproc.protocol.heat_messages import HEAT_REPORT, PORTFOLIOS_HEAT, PortfoliosHeat
 from tradeproc.store.database import DatabaseDown
 from tradeproc.store.rows import SessionRow
 from tradeproc.store.store import Store
@@ -58,40 +57,13 @@ class HeatReporter:
 
     def report(self) -> None:
         """Tell the heat; that of a session in no portfolio is told in its `state` alone."""
-        state, book = self._state, self._state.engine.heat
-        if book.terms is None:
-            return
-        self._sequence += 1
-        known = heat.of_session(state, book.without)
-        balance = state.broker.balance
-        self._node.publish(
-            HEAT_REPORT,
-            HeatReport(
-                session=self._audit.session,
-                fence=self._audit.fence,
-                sequence=self._sequence,
-                life=book.life,
-                asked=book.number,
-                unanswered=book.unanswered,
-                portfolio=book.terms.portfolio,
-                revision=book.terms.revision,
-                heat=known.value if isinstance(known, Known) else None,
-                unknown="" if isinstance(known, Known) else known.reason,
-                currency=state.setup.instrument.currency,
-                account=state.setup.spec.account,
-                equity=None if balance is None else balance.equity,
-                equity_currency="" if balance is None else balance.currency,
-            ),
-        )
+        report = heat_report.report_of(self._state, self._audit.fence, self._sequence + 1)
+        if report is not None:
+            self._sequence += 1
+            self._node.publish(HEAT_REPORT, report)
 
     def _hear(self, envelope: Envelope[PortfoliosHeat]) -> None:
-        terms, told = self._state.engine.heat.terms, envelope.body
-        ours = next((each for each in told.portfolios if terms is not None and each.name == terms.portfolio), None)
-        heard = (
-            events.PortfolioHeard(told.life)
-            if ours is None
-            else events.PortfolioHeard(told.life, ours.is_warned, ours.blocked)
-        )
+        heard = heat_report.heard_of(self._state, envelope.body)
         if heard == self._heard:
             return
         is_new_life = self._heard is None or self._heard.life != heard.life

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from tradeproc.domain.book import Fill
 from tradeproc.domain.market_hours import market_hours
-from tradeproc.domain.tally import NEVER, tally_of
 from tradeproc.domain.units import Nanos
+from tradeproc.engine import remembered
 from tradeproc.engine.loss_limits import LIMIT
 from tradeproc.engine.loss_watch import KnownLosses
 from tradeproc.protocol import scopes
@@ -19,14 +19,11 @@ def known_losses(store: Store, row: SessionRow, fills: Sequence[Fill], now: Nano
     Raises:
         DatabaseDown: it is away.
     """
-    scope, marks = scopes.of_session(row.id), store.loss_marks(row.id)
-    day = market_hours(row.spec.calendar).day_at(now)
-    armed_at = NEVER if marks is None else marks.armed_at
-    earlier = [fill for fill in fills if day is not None and fill.at < day.opened_at]
-    return KnownLosses(
-        tally=tally_of(fills, armed_at),
-        before_day=tally_of(earlier, armed_at),
-        marks=marks,
+    scope = scopes.of_session(row.id)
+    return remembered.known_losses(
+        fills,
+        store.loss_marks(row.id),
+        market_hours(row.spec.calendar).day_at(now),
         rearmed_at=store.lifted_at(scope, LIMIT),
         latched=store.latched_by(scope, LIMIT) or "",
     )
