@@ -469,7 +469,7 @@ def test_the_latch_of_a_portfolio_counts_for_its_sessions_only(desk: Desk, sessi
         portfolios.remove("index")
 
 
-@pytest.mark.parametrize("rule", ["external_policy", "loss_limit"])
+@pytest.mark.parametrize("rule", ["external_policy", "loss_limit", "roll"])
 def test_a_latch_that_a_trader_set_by_itself_is_lifted_only_for_a_reason(desk: Desk, session: int, rule: str) -> None:
     scope = f"session:{session}"
     desk.store.write(

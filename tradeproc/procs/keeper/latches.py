@@ -15,6 +15,7 @@ from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, Reques
 from tradeproc.domain.texts import storable
 from tradeproc.engine.inert_stops import INERT_STOP
 from tradeproc.engine.loss_limits import LIMIT
+from tradeproc.engine.roll_progress import LATCHED_BY as ROLL
 from tradeproc.engine.turn import EXTERNAL
 from tradeproc.errors import Refusal
 from tradeproc.home import Home
@@ -101,8 +102,8 @@ class Latches:
     def _check_reason(self, told: "_Told") -> None:
         """Lift a latch that a trader has set by itself only for a reason: somebody must have looked.
 
-        It is one for a change by no order of ours, a loss limit or an inert stop. The host never has one. While the
-        database is away, any other may be one.
+        It is one for a change by no order of ours, a loss limit, a roll that went wrong or an inert stop. The host
+        never has one. While the database is away, any other may be one.
 
         Raises:
             ReasonNeeded: there is none.
@@ -111,7 +112,7 @@ class Latches:
         if told.reason.strip() or scope == scopes.HOST:
             return
         try:
-            rules = (INERT_STOP,) if scope.login is not None else (EXTERNAL, LIMIT)
+            rules = (INERT_STOP,) if scope.login is not None else (EXTERNAL, LIMIT, ROLL)
             latched = next(filter(None, (self._store.latched_by(scope, rule) for rule in rules)), None)
         except DatabaseDown as down:
             raise ReasonNeeded(scope, f"unknown why it is latched, as the database is away ({down.reason})") from None
