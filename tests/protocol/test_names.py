@@ -23,6 +23,7 @@ ACCOUNTS = st.from_regex(r"[A-Za-z0-9._-]{1,16}", fullmatch=True)
         (names.KEEPER, "core.keeper", "core", "keeper"),
         (names.WARDEN, "warden.warden", "warden", "warden"),
         (names.LOCAL_BROKER, "localbroker.localbroker", "localbroker", "localbroker"),
+        (names.NOTIFIER, "notifier.notifier", "notifier", "notifier"),
     ],
 )
 def test_a_name_says_what_runs_there(name: ProcessName, text: str, group: str, kind: str) -> None:

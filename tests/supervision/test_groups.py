@@ -218,7 +218,7 @@ def test_groups_declare_strategy_intensity_and_order(tmp_path: Path) -> None:
 
     declared = read_declarations(home).groups
 
-    assert set(declared) == {"core", "localbroker", "session-3", "link-paper"}
+    assert set(declared) == {"core", "localbroker", "notifier", "session-3", "link-paper"}
     assert declared["core"].strategy is RestartStrategy.REST_FOR_ONE
     assert declared["core"].intensity == Intensity(10, 60.0)
     assert declared["core"].companions("portfolio") == ("keeper", "jobs")

@@ -60,6 +60,7 @@ def test_a_deaf_program_in_every_group_costs_no_more_than_the_bound(tmp_path: Pa
         "warden",
         "core",
         "localbroker",
+        "notifier",
         "link-paper",
         "session-1",
     }

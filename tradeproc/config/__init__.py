@@ -20,6 +20,8 @@ from tradeproc.config.sections import (
     HealthConfig,
     LimitsConfig,
     LocalBrokerConfig,
+    NotifierConfig,
+    NotifierTarget,
     SupervisionConfig,
 )
 
@@ -35,6 +37,8 @@ __all__ = [
     "LocalBrokerConfig",
     "LoginConfig",
     "NotAllowedHere",
+    "NotifierConfig",
+    "NotifierTarget",
     "Secret",
     "SupervisionConfig",
     "apply_market_hours",

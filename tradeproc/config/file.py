@@ -17,6 +17,7 @@ from tradeproc.config.sections import (
     HealthConfig,
     LimitsConfig,
     LocalBrokerConfig,
+    NotifierConfig,
     SupervisionConfig,
 )
 from tradeproc.config.text import read_toml
@@ -46,6 +47,7 @@ class Config:
     health: HealthConfig = field(default_factory=HealthConfig)
     supervision: SupervisionConfig = field(default_factory=SupervisionConfig)
     rolls: Mapping[str, RuleChange] = field(default_factory=dict)
+    notifier: NotifierConfig = field(default_factory=NotifierConfig)
 
     def login(self, name: str) -> LoginConfig:
         """Return a login by name.
@@ -78,6 +80,20 @@ class Config:
         except BadValue as bad:
             raise BadConfig(self.file, f"[database.url] {bad}") from None
         return url
+
+    def notifier_urls(self) -> list[str]:
+        """Return the addresses of the notifier's targets, which are secrets.
+
+        Raises:
+            BadConfig: an address is not where the configuration says.
+        """
+        found = []
+        for number, target in enumerate(self.notifier.targets, 1):
+            try:
+                found.append(target.url.read(self.root))
+            except BadValue as bad:
+                raise BadConfig(self.file, f"[notifier] target {number}: url.{bad}") from None
+        return found
 
     def check_session(self, spec: SessionSpec) -> None:
         """Check that this desk allows a session: its logins, its environment, its contract's month, its limits.
@@ -143,6 +159,8 @@ def load(home: Home) -> Config:
     except BadRecord as bad:
         raise BadConfig(file, str(bad)) from None
     _check_secret(file, home.root, "database.url", config.database.url)
+    for number, target in enumerate(config.notifier.targets, 1):
+        _check_secret(file, home.root, f"notifier.targets, number {number}, url", target.url)
     if os.environ.get(DATABASE_URL) or (config.database.url and config.database.url.is_there(home.root)):
         config.external_database()
     apply_market_hours(home)

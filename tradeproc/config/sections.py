@@ -1,13 +1,16 @@
 """The sections of the configuration other than logins, one dataclass each, with units and ranges."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tradeproc.config.logins import Secret
 from tradeproc.config.problems import MOST, check_positive
 from tradeproc.domain.records import BadValue, nearest
 from tradeproc.domain.units import Contracts
 from tradeproc.market.tape_files.lines import UnreadableTape
+from tradeproc.protocol.alarms import Severity
 
 
 def _check_zone(zone: str) -> None:
@@ -142,8 +145,63 @@ class HealthConfig:
             raise BadValue("disk_critical_mb", "must not be above disk_warning_mb")
 
 
+@dataclass(frozen=True, slots=True)
+class NotifierTarget:
+    """Where alarms go: an address of apprise, the least severity, and quiet hours of warnings in an IANA zone.
+
+    `quiet` is empty or as `22:00-07:00`.
+    """
+
+    url: Secret
+    level: Severity = Severity.WARNING
+    quiet: str = ""
+    zone: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the hours.
+
+        Raises:
+            BadValue: they are no hours, or their zone is missing or unknown.
+        """
+        if self.quiet and not re.fullmatch(
+            r"([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]", self.quiet
+        ):
+            raise BadValue("quiet", f"must be hours as 22:00-07:00, not {self.quiet!r}")
+        if self.quiet and not self.zone:
+            raise BadValue("zone", "name the zone of the quiet hours, as Europe/Berlin")
+        if self.zone:
+            try:
+                ZoneInfo(self.zone)
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                raise BadValue("zone", f"must be a zone as Europe/Berlin, not {self.zone!r}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class NotifierConfig:
+    """Who is told of alarms: nobody without targets.
+
+    A standing alarm is told again after each of `repeat_minutes` and then daily. A target gets `hourly_most` messages
+    an hour, and then summaries.
+    """
+
+    targets: tuple[NotifierTarget, ...] = ()
+    repeat_minutes: tuple[float, ...] = (5.0, 15.0, 60.0)
+    hourly_most: int = 30
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            BadValue: names the key and what is allowed.
+        """
+        for minutes in self.repeat_minutes:
+            check_positive(repeat_minutes=minutes)
+        if not 2 <= self.hourly_most <= 1000:
+            raise BadValue("hourly_most", f"must be 2 to 1000, not {self.hourly_most}")
+
+
 KINDS = [
-    *("postgres", "tokens", "portfolio", "keeper", "jobs", "warden", "localbroker"),
+    *("postgres", "tokens", "portfolio", "keeper", "jobs", "warden", "localbroker", "notifier"),
     *("link", "bars", "orders", "positions", "account", "trader"),
 ]
 

@@ -53,6 +53,7 @@ _MOST_AT_ONCE = 32
 _DOUBT = "waiting for reconciliation"
 _BYTES_PER_MB = 1 << 20
 _POSTGRES, _LOCALBROKER = names.POSTGRES.at_supervisord, names.LOCAL_BROKER.at_supervisord
+_NOTIFIER = names.NOTIFIER.at_supervisord
 
 
 class Collector:
@@ -127,10 +128,11 @@ class Collector:
                 except BadConfig:
                     external = "somewhere"
                 found = {_POSTGRES: external, _LOCALBROKER: not config.localbroker.enabled}
+                found[_NOTIFIER] = not config.notifier.targets
                 return frozenset(name for name, is_idle in found.items() if is_idle)
             case Unknown(_):
                 done = {each.process.at_supervisord for each in programs if is_done(each)}
-                return frozenset(done & {_POSTGRES, _LOCALBROKER})
+                return frozenset(done & {_POSTGRES, _LOCALBROKER, _NOTIFIER})
 
     def _store(self, programs: Sequence[Program]) -> Answer[Store]:
         """Return the way to the database; without a configuration to the embedded one, where that is what runs."""

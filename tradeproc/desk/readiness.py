@@ -22,7 +22,7 @@ from tradeproc.protocol.process_messages import STATUS
 from tradeproc.supervision.client import Program, ProgramState
 
 # these end at once where the configuration wants none of them
-_MAY_BE_DONE = (names.POSTGRES, names.LOCAL_BROKER)
+_MAY_BE_DONE = (names.POSTGRES, names.LOCAL_BROKER, names.NOTIFIER)
 _ANSWER_SECONDS = 1.0
 # a line that `procs/entry.py` wrote itself; texts of others cannot begin a line, see `logs.py`
 _LAST_WORDS = re.compile(

@@ -6,7 +6,7 @@ a decision about money, which is the engine's.
     trader/ account/                     the two processes of a session
     link/ feeds/                         those of a broker login
     tokens/ portfolio/ keeper/ jobs/ postgres/    the core
-    warden/ localbroker/                 each a group of its own
+    warden/ localbroker/ notifier/       each a group of its own
 
 What several of them share:
 

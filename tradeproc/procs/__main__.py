@@ -19,6 +19,7 @@ KINDS = (
     "postgres",
     "warden",
     "localbroker",
+    "notifier",
     "link",
     "bars",
     "orders",

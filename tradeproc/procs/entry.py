@@ -29,8 +29,8 @@ from tradeproc.supervision.deaths import Death, reason_of, supervised_name, writ
 log = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
-# processes whose memory has tokens or a client's secret
-_HOLD_TOKENS = frozenset({"tokens", "link", "bars", "orders", "positions"})
+# processes whose memory has tokens, a client's secret or the addresses of alarms
+_HOLD_TOKENS = frozenset({"tokens", "notifier", "link", "bars", "orders", "positions"})
 _DESCRIPTORS = 65_536
 # After this long a thread of Python lets another one go on that waits. With Python's usual 5 ms an order waited about
 # 6 ms whenever a thread beside the loop was busy, for example reading a long list of orders; now it waits 0.3 ms.

@@ -9,6 +9,7 @@ Pure: no socket, no clock. The bus carries these as texts; nobody else puts them
     session_messages.py switch_messages.py book_messages.py   what the keeper is asked and tells
     feed_messages.py link_messages.py account_messages.py     what the feeds, the link and the account manager say
     trader_messages.py alarms.py process_messages.py          the trader; alarms of all; what every process says
+    notifier_messages.py                                      what the notifier is asked
     token_messages.py portfolio_messages.py                   logins and their tokens; the sum over the sessions
     heat_messages.py portfolio_commands.py                    heat, between traders and their server; portfolios
     definitions.py   what a topic and a method are: a name, the types of what is said, who says it

@@ -1,6 +1,6 @@
 """Names of processes and of the groups they run in.
 
-    group      core | warden | localbroker | link-<login> | session-<number>
+    group      core | warden | localbroker | notifier | link-<login> | session-<number>
     process    <group>.<program>, as session-7.trader or link-paper.bars-ESH24-1m; supervisord writes session-7:trader
 
 Both are texts, so that they can be keys, topics and file names; both are made by the functions here and read by their
@@ -164,5 +164,6 @@ KEEPER: Final = CORE.process("keeper")
 JOBS: Final = CORE.process("jobs")
 WARDEN: Final = GroupName("warden").process("warden")
 LOCAL_BROKER: Final = GroupName("localbroker").process("localbroker")
-OWN_GROUPS: Final = (CORE, LOCAL_BROKER.group, WARDEN.group)
+NOTIFIER: Final = GroupName("notifier").process("notifier")
+OWN_GROUPS: Final = (CORE, LOCAL_BROKER.group, NOTIFIER.group, WARDEN.group)
 """The groups that supervisord.conf declares: they are there as long as the desk is."""

@@ -41,6 +41,7 @@ WORK: Mapping[str, str] = {
     "jobs": "a job was done",
     "postgres": "the server was seen alive",
     "localbroker": "its event loop was seen turning",
+    "notifier": "a target took a message",
 }
 """What counts as work, by the kind of process."""
 

@@ -5,7 +5,7 @@
     portfolio.py      portfolios, whose sessions' heat is limited together
     trading.py        halt, resume, reduce, flatten
     rolling.py        out of one contract and into the next
-    records.py        what the database knows; watching.py what the processes say
+    records.py        what the database knows; watching.py what the processes say; alarm_test.py a test message
     replaying.py      a recorded life of a trader, run again
     acknowledge.py    what a person has seen of divergences and alarms; adopting.py a position taken into its session
     login.py          log in at a broker; localbroker.py control the local broker,

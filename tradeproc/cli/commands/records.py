@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from tradeproc.cli import tables
+from tradeproc.cli.commands import alarm_test
 from tradeproc.cli.layout import Column
 from tradeproc.cli.outcome import Outcome, SubParsers, positive
 from tradeproc.cli.screen import price_of_order
@@ -64,6 +65,8 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
         if name == "decisions":
             parser.add_argument("--refused", action="store_true", help="only those that were not carried out")
         parser.set_defaults(command=partial(show, name))
+        if name == "alarms":
+            alarm_test.add_to(parser, partial(show, name))
 
 
 def show(name: str, desk: Desk, arguments: Namespace) -> Outcome:
