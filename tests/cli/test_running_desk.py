@@ -201,6 +201,22 @@ def test_the_life_of_a_trader_is_replayed_while_it_trades_and_is_the_same(desk: 
     assert told["state"]["alarms"] is not None
 
 
+def test_the_story_of_an_order_begins_with_the_bar_that_its_strategy_decided_on(desk: RunningDesk) -> None:
+    orders = wait_for("orders", lambda: desk.tradectl("orders", "--session", "mine")["orders"])
+    entry = next(row for row in orders if row["role"] == "entry")
+
+    def whole() -> Any:
+        # the recording and the decisions reach the disk within a second
+        story = desk.tradectl("explain", entry["id"])
+        return story if story["decided_on"]["bar"] and story["decisions"] else None
+
+    told = wait_for("its bar and its decision are on the disk", whole)
+    assert told["decided_on"]["event"] == "CandleReceived"
+    assert [row["decision"] for row in told["decisions"]] == ["SubmitBracket"]
+    assert {row["role"] for row in told["orders"]} >= {"entry", "stop_loss"}
+    assert desk.run("explain", "nonsense")[0] == 4
+
+
 def test_why_a_session_does_not_trade_is_one_command_and_refused_decisions_are_listed(desk: RunningDesk) -> None:
     desk.tradectl("reduce", "--session", "mine", "--reason", "a test")
     desk.broker.speed(60)

@@ -6,7 +6,7 @@
     trading.py        halt, resume, reduce, flatten
     rolling.py        out of one contract and into the next
     records.py        what the database knows; watching.py what the processes say; alarm_test.py a test message
-    replaying.py      a recorded life of a trader, run again
+    explaining.py     the story of one order; replaying.py a recorded life of a trader, run again
     acknowledge.py    what a person has seen of divergences and alarms; adopting.py a position taken into its session
     login.py          log in at a broker; localbroker.py control the local broker,
                       rewinding.py begin its tape again

@@ -1,0 +1,137 @@
+"""`tradectl explain`: the whole story of one order from its rows, as a timeline in plain words."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+from rich.text import Text
+
+from tradeproc.cli import tables
+from tradeproc.cli.outcome import Outcome, SubParsers
+from tradeproc.cli.screen import price_of_order
+from tradeproc.desk.installation import Desk
+from tradeproc.desk.order_story import OrderStory, plain_story, story_of
+from tradeproc.domain.texts import shown
+from tradeproc.domain.units import SECOND
+from tradeproc.procs.session_start import database_of
+from tradeproc.store.story_rows import OrderStories
+
+UNKNOWN = "unknown"
+_HELP = "tell the whole story of an order: the bar and the decision behind it, what happened to it, what it led to"
+Row = dict[str, Any]
+
+
+def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
+    """Add the command of this module."""
+    parser = subparsers.add_parser("explain", help=_HELP, description=_HELP, parents=parents)
+    parser.add_argument("order", metavar="ORDER", help="our id, the broker's, or with --session which of its orders")
+    parser.add_argument("--session", metavar="ID|NAME", help="only an order of this session")
+    parser.set_defaults(command=command)
+
+
+def command(desk: Desk, arguments: Namespace) -> Outcome:
+    """Tell the story of an order, read from the database without asking any process."""
+    with closing(OrderStories(database_of(desk.config, desk.home))) as stories:
+        story = story_of(stories, desk.home, arguments.order, arguments.session)
+    return Outcome(plain_story(story), Text("\n".join(story_lines(story))))
+
+
+def story_lines(story: OrderStory) -> list[str]:
+    """Return a story as a person reads it: what it is, the timeline, what it led to; texts are escaped."""
+    lines = [
+        *_what(story),
+        "",
+        "decided",
+        *(f"  {each}" for each in _decided(story)),
+        "",
+        "what happened (UTC)",
+        *_timeline(story),
+        "",
+        "what it led to",
+        *(f"  {each}" for each in _led_to(story)),
+    ]
+    return [shown(each) for each in lines]
+
+
+def _what(story: OrderStory) -> Iterator[str]:
+    yield f"order {story.asked['id']} of session {story.asked['session']}"
+    for row in story.orders:
+        mark = "*" if row["id"] == story.asked["id"] else " "
+        reason = f": {row['reason']}" if row["reason"] else ""
+        yield (
+            f"{mark} {row['role'].replace('_', ' ')} {row['id']}: {row['side']} {row['quantity']} {row['contract']} "
+            f"{price_of_order(row['limit_price'], row['stop_price'])}, {row['time_in_force']}; {row['state']}, "
+            f"{row['filled']} filled{_average(row)}; broker id {row['broker_id'] or UNKNOWN}{reason}"
+        )
+
+
+def _average(row: Row) -> str:
+    if not row["filled"]:
+        return ""
+    return f" at {UNKNOWN if row['average'] is None else tables.number(row['average'])}"
+
+
+def _decided(story: OrderStory) -> Iterator[str]:
+    found, bar = story.decided_on, story.decided_on.candle
+    yield f"event: {found.event}" + (f" ({found.why})" if found.why else "")
+    if bar is None:
+        yield f"newest closed bar: {UNKNOWN}"
+    else:
+        prices = f"open {bar.open:g}, high {bar.high:g}, low {bar.low:g}, close {bar.close:g}, volume {bar.volume}"
+        yield f"newest closed bar: {tables.when(bar.opened_at)} to {tables.when(bar.closed_at)} UTC, {prices}"
+    entry = story.orders[0]
+    yield f"at {_time(entry['created_at'])}, market time {tables.when(entry['market_at'])}"
+    for row in story.decisions:
+        why = f", because: {row['reason']}" if row["reason"] else ""
+        yield f"the strategy wanted {row['decision']}{why}" + (
+            f"; refused: {row['refusal']}" if row["refusal"] else ""
+        )
+    if not story.decisions:
+        yield "what the strategy wanted: unknown; no decision is kept for that moment, or the trader made the order"
+
+
+def _timeline(story: OrderStory) -> list[str]:
+    moments = [(row["at"], _event(row)) for row in story.events]
+    moments += [(row["at"], _fill(row)) for row in story.fills]
+    moments += [
+        (
+            row["at"],
+            f"difference to the broker: {row['kind'].replace('_', ' ')} of {row['subject']}: ours {row['ours']}, "
+            f"the broker's {row['brokers']} (taken over); cause {row['cause']}",
+        )
+        for row in story.divergences
+    ]
+    moments += [(row["at"], f"alarm {row['name']}: {row['detail']}") for row in story.alarms]
+    moments.sort(key=lambda pair: pair[0])
+    return [f"  {_time(at)}  {text}" for at, text in moments] or ["  nothing is recorded"]
+
+
+def _event(row: Row) -> str:
+    before, after = row["before"], row["after"]
+    change = f"made, {after}" if before is None else after if before == after else f"{before} -> {after}"
+    details = "; ".join(f"{name} {value}" for name, value in row["details"].items())
+    told = f"{row['order_id']} {row['what'].replace('_', ' ')}: {change}, {row['filled']} filled, by {row['source']}"
+    return f"{told}; {details}" if details else told
+
+
+def _fill(row: Row) -> str:
+    price = UNKNOWN if row["price"] is None else tables.number(row["price"])
+    kind = "" if row["kind"] == "own" else f" ({row['kind']})"
+    return f"{row['order_id']} fill{kind}: {row['side']} {row['quantity']} at {price}, {row['cumulative']} in all"
+
+
+def _led_to(story: OrderStory) -> Iterator[str]:
+    for row in story.trades:
+        prices = [UNKNOWN if row[key] is None else tables.number(row[key]) for key in ("entry_price", "exit_price")]
+        profit = UNKNOWN if row["profit"] is None else f"{row['profit']:+,.2f}"
+        yield (
+            f"trade {row['number']}: {row['side']} {row['quantity']} {row['contract']} from {prices[0]} "
+            f"to {prices[1]}, closed {_time(row['exited_at'])}, profit {profit} before fees"
+        )
+    if not story.trades:
+        yield "no fill" if not story.fills else "no round trip yet: what it filled is not closed, or not computed yet"
+
+
+def _time(at: int) -> str:
+    return f"{tables.when(at)}.{at % SECOND // 1_000_000:03d}"

@@ -1,0 +1,44 @@
+-- name: read_only
+select set_config('default_transaction_read_only', 'on', false)
+
+-- name: story_orders
+-- By our id or the broker's, which may name orders of several accounts.
+select * from orders
+where (id = %(named)s or broker_id = %(named)s) and (%(session)s::bigint is null or session = %(session)s::bigint)
+order by created_at desc, id desc
+limit 10
+
+-- name: story_session
+select id from sessions where id::text = %(named)s or name = %(named)s
+order by (id::text = %(named)s) desc, removed_at desc nulls first, id desc
+limit 1
+
+-- name: story_number
+-- The orders of a session are counted from 1 in the order in which they were made.
+select * from orders where session = %(session)s::bigint order by created_at, id offset %(before)s::bigint limit 1
+
+-- name: story_family
+select * from orders where id = %(id)s or parent = %(id)s order by created_at, id
+
+-- name: story_events
+select * from order_events where order_id = any(%(ids)s::text[]) order by at, order_id, sequence
+
+-- name: story_fills
+select * from fills where order_id = any(%(ids)s::text[]) order by number
+
+-- name: story_trades
+select * from trades
+where session = %(session)s::bigint and (entry_order = any(%(ids)s::text[]) or exit_order = any(%(ids)s::text[]))
+order by number
+
+-- name: story_divergences
+select * from divergences where session = %(session)s::bigint and subject = any(%(ids)s::text[]) order by number
+
+-- name: story_decisions
+select * from decisions where session = %(session)s::bigint and at = %(at)s::bigint order by number
+
+-- name: story_alarms
+select * from alarms
+where session = %(session)s::bigint and at between %(since)s::bigint and %(until)s::bigint
+order by number
+limit 50

@@ -1,0 +1,57 @@
+"""The rows of one order's story, for `tradectl explain`: a read-only connection of its own, 2 s a read."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tradeproc.store.database import Database
+
+_SECONDS = 2.0
+# a number of an order or a session beyond this is none, and a bigint could not hold it
+_LARGEST = 2**63 - 1
+Row = dict[str, Any]
+
+
+class OrderStories:
+    """Reads what belongs to an order; every method raises what those of `Store` do."""
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url, connect_seconds=_SECONDS, answer_seconds=_SECONDS)
+
+    def begin(self) -> None:
+        """Connect, and let the server refuse every write of this connection."""
+        self._database.rows("read_only", {})
+
+    def session(self, named: str) -> int | None:
+        """Return the session with this number or name, also a removed one; None when there is none."""
+        found = self._database.rows("story_session", {"named": named})
+        return int(found[0]["id"]) if found else None
+
+    def named(self, named: str, session: int | None) -> list[Row]:
+        """Return the newest ten orders with this client order id or broker id, of one session or of all."""
+        return self._database.rows("story_orders", {"named": named, "session": session})
+
+    def numbered(self, number: int, session: int) -> list[Row]:
+        """Return the order that a session made as its first (1), second, …; empty when there is none."""
+        if not 1 <= number <= _LARGEST:
+            return []
+        return self._database.rows("story_number", {"session": session, "before": number - 1})
+
+    def family(self, entry: str) -> list[Row]:
+        """Return an order and the legs of its bracket."""
+        return self._database.rows("story_family", {"id": entry})
+
+    def of_orders(self, kind: str, session: int, ids: Sequence[str]) -> list[Row]:
+        """Return the events, fills, trades or divergences of orders, oldest first."""
+        return self._database.rows(f"story_{kind}", {"session": session, "ids": list(ids)})
+
+    def decisions(self, session: int, at: int) -> list[Row]:
+        """Return what the strategy wanted at a moment."""
+        return self._database.rows("story_decisions", {"session": session, "at": at})
+
+    def alarms(self, session: int, since: int, until: int) -> list[Row]:
+        """Return the first fifty alarms of a session that were raised from `since` to `until`."""
+        return self._database.rows("story_alarms", {"session": session, "since": since, "until": until})
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._database.close()
