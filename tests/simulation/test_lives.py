@@ -4,7 +4,7 @@ import pytest
 
 from tradeproc.simulation.campaign import Campaign
 
-LIVES = 100
+LIVES = 75
 """Lives in each of the tests; more of them are shared by the workers of a test run."""
 
 

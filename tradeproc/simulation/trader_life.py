@@ -59,7 +59,7 @@ class TraderLife:
         self.clock = SteadyClock(agenda.wall_now, agenda.monotonic)
         self.is_alive = True
         self.effects_left: int | None = None
-        self._paused_until = 0
+        self._paused_until = self._next_beat = 0
         self._events: deque[Event] = deque()
         self._is_stepping = False
         self._latched_at: dict[str, int] = {}
@@ -68,7 +68,7 @@ class TraderLife:
     def begin(self, started: events.Started) -> None:
         """Tell the engine that it lives, and let time pass."""
         self.tell(started)
-        self._agenda.after(_BUSY, self._beat)
+        self._beat_after(_BUSY)
         self._agenda.after(_LATCHES, self._read_latches)
 
     def kill(self) -> None:
@@ -103,6 +103,8 @@ class TraderLife:
                 self._step(self._events.popleft())
         finally:
             self._is_stepping = False
+        if self.is_alive and self._next_beat - self._agenda.now > _BUSY and self._is_busy():
+            self._beat_after(_BUSY)
 
     def _step(self, event: Event) -> None:
         now = self._moment()
@@ -186,14 +188,19 @@ class TraderLife:
 
     # --- time
 
-    def _beat(self) -> None:
-        if not self.is_alive or self._is_set_back():
+    def _beat_after(self, wait: int) -> None:
+        moment = self._next_beat = self._agenda.now + wait
+        self._agenda.at(moment, lambda: self._beat(moment))
+
+    def _beat(self, moment: int) -> None:
+        if not self.is_alive or moment != self._next_beat or self._is_set_back():
             return
         if self._paused_until <= self._agenda.now:
             self.trail.look_after(self.clock)
             self._tell_of_changes()
             self.tell(events.TimePassed())
-        self._agenda.after(_BUSY if self._is_busy() else _IDLE, self._beat)
+        if self.is_alive:
+            self._beat_after(_BUSY if self._is_busy() else _IDLE)
 
     def _is_busy(self) -> bool:
         """Tell whether deadlines of seconds run, so that time must be told often."""
