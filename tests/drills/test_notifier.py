@@ -1,0 +1,45 @@
+"""Alarms reach a person: a whole desk, a real HTTP server as the target, and the notifier killed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.procs.notifier.listener import listening
+from tradeproc.protocol.names import NOTIFIER, WARDEN
+from tradeproc.supervision.client import Supervisor
+from tradeproc.testing.desk import tape_desk
+from tradeproc.testing.waiting import wait_until
+
+pytestmark = pytest.mark.drill
+
+TEST = "[paper desk] test"
+RAISED = "[paper desk] WARNING the desk: host:disk_low"
+
+
+def test_an_alarm_of_the_desk_is_told_once_over_the_death_of_the_notifier(tmp_path: Path) -> None:
+    secret = tmp_path / "alarms.url"
+    with tape_desk() as desk, listening() as listener:
+        secret.write_text(listener.url)
+        secret.chmod(0o600)
+        file = desk.home.conf / "tradeproc.toml"
+        text = file.read_text().replace("# disk_warning_mb = 2048", "disk_warning_mb = 100000000")
+        file.write_text(f'{text}\n[[notifier.targets]]\nurl = {{ file = "{secret}" }}\n')
+        # both read the configuration at their start
+        Supervisor(desk.home).start_group(NOTIFIER.group)
+        desk.kill(WARDEN)
+
+        wait_until("the alarm is told", lambda: RAISED in listener.titles())
+        tested = desk.tradectl("alarms", "test")
+        old = desk.kill(NOTIFIER)
+        wait_until("it is back", lambda: desk.pid(NOTIFIER) not in (0, old))
+        again = ("alarms", "test", "--target", "1")
+        wait_until("it tells", lambda: desk.tradectl(*again, code=None) and listener.titles().count(TEST) > 1)
+        listener.status = 500
+        refused = desk.tradectl("alarms", "test", code=1)
+        log = desk.log(NOTIFIER)
+
+    assert tested["targets"][0]["is_delivered"]
+    assert refused["targets"][0]["reason"] == "answered 500"
+    assert listener.titles().count(RAISED) == 1
+    assert "hunter2" not in log + json.dumps([tested, refused])
