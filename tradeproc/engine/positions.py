@@ -99,11 +99,13 @@ def _read(turn: Turn, position: Position, *, is_answer: bool) -> None:
         turn.clear(AlarmName.POSITION_DIVERGED)
         return
     suspicion, number = broker.suspicion, broker.orders.number
+    # a slow answer may show the position from before a fill that we have booked meanwhile
+    is_current = is_answer and (broker.position.asked_at or turn.now) >= turn.state.engine.last_fill_at
     if suspicion is None or (suspicion.ours, suspicion.brokers) != (ours, position.quantity):
-        broker.suspicion = Suspicion(ours, position.quantity, turn.now, number, is_answered=is_answer)
+        broker.suspicion = Suspicion(ours, position.quantity, turn.now, number, is_answered=is_current)
         return
-    if not is_answer:
-        return  # the stream may tell, even twice, what was so before
+    if not is_current:
+        return  # the stream too may tell, even twice, what was so before
     if not suspicion.is_answered:
         broker.suspicion = Suspicion(ours, position.quantity, turn.now, number, is_answered=True)
         return
