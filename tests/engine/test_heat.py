@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from tests.engine.desk import Desk, Scripted
 from tradeproc.domain.answers import Known, Unknown
-from tradeproc.domain.orders import Order, OrderRole, OrderType, Side
+from tradeproc.domain.orders import Order, OrderRole, OrderState, OrderType, Side
 from tradeproc.domain.portfolio import HeatTerms
 from tradeproc.domain.units import Contracts, Money, Nanos, Ticks
 from tradeproc.engine import events, heat
-from tradeproc.engine.state import Pending, State, Waiting
+from tradeproc.engine.state import Holding, Pending, State, Waiting
 from tradeproc.strategies.contract import NOTHING, CancelOrders, Decision, SubmitBracket, SubmitOrder, View
 
 TERMS = HeatTerms("main", 1, "USD", 1, Money(Decimal(1000)))
@@ -79,6 +79,24 @@ def test_what_a_working_entry_would_risk_counts_from_its_own_price() -> None:
 
     assert money(held(entry).state) == 41 * Decimal("12.5")
     assert money(held(SubmitOrder(Side.BUY, Contracts(1), type=OrderType.LIMIT, limit=4750.0)).state) == 1000
+
+
+def test_the_legs_of_an_entry_that_only_made_the_position_smaller_would_open_and_count() -> None:
+    against = replace(BRACKET, quantity=Contracts(1), profit_target=4810.0)
+    desk = held(SubmitOrder(Side.SELL, Contracts(2)), against)
+
+    assert desk.position == -1
+    assert {order.side for order in desk.state.engine.open_orders} == {Side.SELL}
+    assert money(desk.state) == 1000 + 1000
+
+
+def test_a_stop_that_its_brackets_target_has_made_superfluous_counts_nothing() -> None:
+    desk = held(replace(BRACKET, profit_target=4810.0))
+    (target,) = [order for order in desk.state.engine.open_orders if order.role is OrderRole.PROFIT_TARGET]
+    desk.state.engine.put(replace(target, state=OrderState.FILLED, filled=target.quantity))
+    desk.state.engine.holding = Holding()
+
+    assert money(desk.state) == 0
 
 
 def test_an_entry_that_is_asked_for_is_left_out_of_what_the_report_tells() -> None:

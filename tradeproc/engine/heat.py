@@ -2,6 +2,7 @@
 
     open contracts     from the newest price to the stops that cover them, nearest stop first
     an open entry      from its limit or stop (at the market: the newest price) to the stop of its bracket
+    an opening leg     a leg on the position's own side, whose entry only made the position smaller: without a stop
     without a stop     the worst case of the portfolio, a contract
 
 A stop-limit order covers nothing, because a price that jumps over its limit leaves it behind. A bracket's stop counts
@@ -44,7 +45,7 @@ def of_session(state: State, without: Collection[str] = ()) -> Answer[Money]:
         is_known = pending is None or pending.waiting is not Waiting.MODIFY or pending.wanted is not None
         if not is_known or (order.in_flight == "modify" and pending is None):
             return Unknown(f"order {order.id} is being changed, and nobody knows to what")
-    found = _of_position(state)
+    found = _of_position(state) + Risk(bare=_opened_by_legs(state))
     for order in state.engine.open_orders:
         if order.role is OrderRole.ENTRY and order.id not in without:
             found += _of_entry(state, order, _legs(state, order))
@@ -124,6 +125,21 @@ def _of_position(state: State, instead: Order | None = None) -> Risk:
         ticks += count * (max(distance, 0) + _slippage(state))
         left -= count
     return Risk(ticks, left)
+
+
+def _opened_by_legs(state: State) -> int:
+    """Return how many contracts the legs of filled entries would open: of each bracket, what it has yet to close."""
+    held, found = state.engine.holding.quantity, dict[str, int]()
+    for order in state.engine.open_orders:
+        if order.parent is None or order.side.sign * held < 0:
+            continue
+        entry = state.engine.orders.get(order.parent)
+        if entry is None or not entry.filled:
+            continue
+        legs = [each for each in state.engine.orders.values() if each.parent == order.parent]
+        left = min(order.remaining, entry.filled - sum(each.filled for each in legs))
+        found[order.parent] = max(found.get(order.parent, 0), left)
+    return sum(found.values())
 
 
 def _of_entry(state: State, order: Order, legs: Sequence[Order]) -> Risk:
