@@ -127,6 +127,25 @@ def test_a_twin_that_somebody_else_holds_is_not_taken() -> None:
     ]
 
 
+@pytest.mark.parametrize("is_streamed", [True, False])
+def test_a_bracket_whose_reply_was_lost_is_the_order_with_legs_and_not_what_somebody_bought_meanwhile(
+    is_streamed: bool,
+) -> None:
+    desk = Desk(Scripted(BRACKET), broker=ExchangeBroker(echoes=False)).start()
+    desk.faults.lost_reply = desk.faults.lost_picture = desk.faults.unknown = 1.0
+    desk.bar(seconds=1)
+    ours = dict(desk.broker.orders)
+    desk.broker.by_hand(2)
+    (theirs,) = (each for broker_id, each in desk.broker.orders.items() if broker_id not in ours)
+    desk.run(5)
+
+    if is_streamed:
+        desk.tell(events.OrderUpdated(theirs))
+    desk.tell(events.OrdersAnswered(desk.state.broker.orders.number, Known((theirs, *ours.values()))))
+
+    assert [order.broker_id for order in desk.orders] == ["900", "901", "902"]
+
+
 @pytest.mark.parametrize("copies", [1, 2])
 def test_a_refusal_ends_the_bracket_and_a_second_one_changes_nothing(copies: int) -> None:
     desk = Desk(Scripted(BRACKET)).start()

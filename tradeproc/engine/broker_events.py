@@ -121,11 +121,16 @@ def claim_strays(turn: Turn, source: OrderSource, listed: Sequence[BrokerOrder] 
         for order_id, pending in state.engine.pending.items()
         if pending.waiting is Waiting.SUBMIT
     ]
-    # legs are known by their entry, so entries first, however the broker lists them
-    for picture in sorted((*listed, *state.broker.strays.values()), key=lambda each: each.parent is not None):
+    pictures = (*listed, *state.broker.strays.values())
+    with_legs = {each.parent for each in pictures}
+    # legs are known by their entry, so entries first, and those with legs before what only has the same terms
+    for picture in sorted(pictures, key=lambda each: (each.parent is not None, each.broker_id not in with_legs)):
         order = recognition.owner(state, picture, candidates)
         if order is None or any(recognition.looks_like(state, submit, picture) for submit in submits):
             continue
+        is_bracket = any(each.parent == order.id for each in candidates)
+        if is_bracket and picture.broker_id not in with_legs and not listed:
+            continue  # somebody else's of the same terms has no legs; the list of all orders decides
         candidates.remove(order)
         turn.log("info", "order_matched", order=order.id, broker_id=picture.broker_id)
         if state.broker.has_orders:
