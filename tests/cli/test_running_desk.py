@@ -155,7 +155,9 @@ def test_every_program_is_listed_with_what_its_process_says(desk: RunningDesk) -
 
     rows = {row["process"]: row for row in told["processes"]}
     assert {"core.keeper", "warden.warden", f"link-paper.orders-{ACCOUNT}", "session-1.trader"} <= set(rows)
-    assert {row["supervisor"] for row in rows.values()} == {"RUNNING"}
+    # nobody is told of alarms on this desk, so what would tell them has ended at once
+    assert {row["process"] for row in rows.values() if row["supervisor"] == "EXITED"} == {"notifier.notifier"}
+    assert {row["supervisor"] for row in rows.values()} == {"RUNNING", "EXITED"}
     assert [row["name"] for row in told["sessions"]] == ["mine"]
 
 
