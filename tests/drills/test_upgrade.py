@@ -89,7 +89,7 @@ def test_the_upgrade_goes_group_by_group_and_stops_at_the_one_that_does_not_come
     idle = {f"link-paper.{kind}-{ACCOUNTS[0]}" for kind in ("orders", "positions")}
     assert before.keys() - after.keys() <= idle
     assert after.keys() <= before.keys()
-    same = ["core.postgres", "session-2.account", "session-2.trader"]
+    same = ["core.postgres", "notifier.notifier", "session-2.account", "session-2.trader"]
     assert sorted(process for process, pid in after.items() if pid == before[process]) == same
     desk.wait_ready(2)
     desk.assert_books_agree(2, ACCOUNTS[1])
