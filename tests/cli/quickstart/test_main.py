@@ -165,7 +165,7 @@ def test_a_foreign_tape_is_traded_its_end_is_said_everywhere_and_it_begins_again
             assert tradectl.main(command) == ExitStatus.OK
 
             assert "begins again; market time is 2023-12-25 23:" in capsys.readouterr().out
-            trader = line.ask(f"session-{session}.trader", "state")
+            trader = wait_for("the trader answers", lambda: line.ask(f"session-{session}.trader", "state"))
             assert (trader["position"], trader["orders"]) == (0, [])
         finally:
             Daemon(line.home).stop()
