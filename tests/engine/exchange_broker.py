@@ -11,7 +11,7 @@ from tradeproc.domain.book import Position
 from tradeproc.domain.broker_orders import Accepted, BracketRequest, BrokerOrder, OrderRequest, Outcome, Refused
 from tradeproc.domain.instruments import Instrument, instrument_of
 from tradeproc.domain.orders import OrderState, OrderType, Side
-from tradeproc.domain.units import SECOND, Contracts, Money, Nanos, Price, Ticks
+from tradeproc.domain.units import Contracts, Money, Nanos, Price
 from tradeproc.exchange.exchange import Exchange
 from tradeproc.exchange.matching import Rules
 from tradeproc.exchange.orders import (
@@ -21,7 +21,6 @@ from tradeproc.exchange.orders import (
     GroupKind,
     MarketTrade,
     Moment,
-    OrderStatus,
     OrderUpdate,
     PositionUpdate,
     Replacement,
@@ -30,6 +29,7 @@ from tradeproc.exchange.orders import (
     Update,
 )
 from tradeproc.localbroker.grid import to_points
+from tradeproc.simulation.contract_values import picture_of, replacement_of, ticket_of
 
 ACCOUNT, CONTRACT = "SIM1", "ESH24"
 WORDS = {
@@ -40,16 +40,6 @@ WORDS = {
     OrderState.REJECTED: "REJ",
     OrderState.PARTIALLY_FILLED: "FPR",
     OrderState.EXPIRED: "EXP",
-}
-STATES = {
-    OrderStatus.QUEUED: OrderState.PENDING,
-    OrderStatus.WAITING: OrderState.PENDING,
-    OrderStatus.WORKING: OrderState.SUBMITTED,
-    OrderStatus.PARTIALLY_FILLED: OrderState.PARTIALLY_FILLED,
-    OrderStatus.FILLED: OrderState.FILLED,
-    OrderStatus.CANCELLED: OrderState.CANCELLED,
-    OrderStatus.REJECTED: OrderState.REJECTED,
-    OrderStatus.EXPIRED: OrderState.EXPIRED,
 }
 ENOUGH = Contracts(1_000_000)
 
@@ -111,9 +101,7 @@ class ExchangeBroker:
         self.received += [single.id for single in requests]
         if self.rejects:
             return Refused("no")
-        entry, *legs = [self._ticket(single) for single in requests]
-        if legs and not self.loses_legs:
-            entry = replace(entry, then=(TicketGroup(GroupKind.ONE_REDUCES_OTHER, tuple(legs)),))
+        entry = ticket_of(request, self.terms, has_legs=not self.loses_legs)
         answer = self.exchange.place(ACCOUNT, TicketGroup(GroupKind.INDEPENDENT, (entry,)), self._moment())
         if isinstance(answer, Declined):
             return Refused(answer.text)
@@ -126,7 +114,7 @@ class ExchangeBroker:
         return self._changed(self.exchange.cancel(self._exchange_ids.get(broker_id, ""), self._moment()))
 
     def modify(self, broker_id: str, change: OrderRequest) -> Outcome:
-        wanted = Replacement(change.quantity, self._ticks(change.limit), self._ticks(change.stop))
+        wanted = replacement_of(change, self.terms)
         return self._changed(self.exchange.replace(self._exchange_ids.get(broker_id, ""), wanted, self._moment()))
 
     # --- what the broker does by itself, and what others do
@@ -225,23 +213,8 @@ class ExchangeBroker:
     def _moment(self) -> Moment:
         return Moment(self.now, self.now)
 
-    def _ticks(self, price: Price | None) -> Ticks | None:
-        return None if price is None else self.terms.ticks(price)
-
     def _points(self, ticks: Decimal | int | None) -> Price | None:
         return None if ticks is None else to_points(ticks, CONTRACT)
-
-    def _ticket(self, request: OrderRequest) -> Ticket:
-        return Ticket(
-            request.contract.code,
-            request.side,
-            request.quantity,
-            request.type,
-            self._ticks(request.limit),
-            self._ticks(request.stop),
-            request.time_in_force,
-            client_id=request.id,
-        )
 
     def _name(self, order: ExchangeOrder) -> None:
         broker_id = str(900 + len(self._our_ids))
@@ -265,22 +238,5 @@ class ExchangeBroker:
                 self.tell(self._picture(update.order))
 
     def _picture(self, order: ExchangeOrder) -> BrokerOrder:
-        return BrokerOrder(
-            broker_id=self._our_ids[order.id],
-            account=ACCOUNT,
-            contract=CONTRACT,
-            side=order.side,
-            type=order.type,
-            quantity=order.quantity,
-            filled=order.filled,
-            state=STATES[order.status],
-            raw_status="",
-            opened_at=Nanos(order.opened_at // SECOND * SECOND),
-            closed_at=order.closed_at,
-            limit=self._points(order.limit),
-            stop=self._points(order.stop),
-            average=self._points(order.average),
-            client_id=order.client_id if self.echoes else None,
-            parent=self._our_ids.get(order.parent or ""),
-            reason=order.reason if order.status in (OrderStatus.REJECTED, OrderStatus.EXPIRED) else "",
-        )
+        picture = picture_of(order, self._points, echoes=self.echoes)
+        return replace(picture, broker_id=self._our_ids[order.id], parent=self._our_ids.get(order.parent or ""))

@@ -6,7 +6,7 @@ lose, double, delay and reorder what it carries, and every process may be killed
 Run it with `scripts/simulate`. It reads no clock and no file but a tape.
 
     agenda.py          virtual time
-    venue.py           the broker over the exchange; market_walk.py trades and bars
+    venue.py           the broker over the exchange, in contract_values.py; market_walk.py trades and bars
     simulated_rows.py  the database, leases and journals; trail.py how a trader sees them
     wires.py           link, account manager and feeds between trader and broker
     heat_office.py     the portfolio server over its real ledger, and what traders and it say to each other

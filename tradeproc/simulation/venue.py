@@ -12,8 +12,8 @@ from fractions import Fraction
 from tradeproc.domain.book import Position
 from tradeproc.domain.broker_orders import Accepted, BracketRequest, BrokerOrder, OrderRequest, Outcome, Refused
 from tradeproc.domain.instruments import instrument_of
-from tradeproc.domain.orders import OrderState, OrderType, Side
-from tradeproc.domain.units import SECOND, Contracts, Money, Nanos, Price, Ticks, plain
+from tradeproc.domain.orders import OrderType, Side
+from tradeproc.domain.units import Contracts, Money, Price, Ticks, plain
 from tradeproc.exchange.exchange import Exchange
 from tradeproc.exchange.matching import Rules
 from tradeproc.exchange.orders import (
@@ -24,7 +24,6 @@ from tradeproc.exchange.orders import (
     Happening,
     MarketTrade,
     Moment,
-    OrderStatus,
     OrderUpdate,
     PositionUpdate,
     Replacement,
@@ -33,17 +32,8 @@ from tradeproc.exchange.orders import (
     Update,
 )
 from tradeproc.simulation.agenda import Agenda
+from tradeproc.simulation.contract_values import picture_of, replacement_of, ticket_of
 
-STATES = {
-    OrderStatus.QUEUED: OrderState.PENDING,
-    OrderStatus.WAITING: OrderState.PENDING,
-    OrderStatus.WORKING: OrderState.SUBMITTED,
-    OrderStatus.PARTIALLY_FILLED: OrderState.PARTIALLY_FILLED,
-    OrderStatus.FILLED: OrderState.FILLED,
-    OrderStatus.CANCELLED: OrderState.CANCELLED,
-    OrderStatus.REJECTED: OrderState.REJECTED,
-    OrderStatus.EXPIRED: OrderState.EXPIRED,
-}
 FOREIGN = "foreign"
 """The memo of an order that nobody of ours has placed."""
 
@@ -111,13 +101,7 @@ class SimulatedVenue:
 
     def place(self, account: str, request: OrderRequest | BracketRequest) -> Outcome:
         """Take an order or a bracket."""
-        single = request if isinstance(request, OrderRequest) else request.entry
-        ticket = self._ticket(single)
-        if isinstance(request, BracketRequest):
-            legs = [each for each in (request.stop_loss, request.profit_target) if each is not None]
-            group = TicketGroup(GroupKind.ONE_REDUCES_OTHER, tuple(self._ticket(leg) for leg in legs))
-            ticket = replace(ticket, then=(group,))
-        group = TicketGroup(GroupKind.INDEPENDENT, (ticket,))
+        group = TicketGroup(GroupKind.INDEPENDENT, (ticket_of(request, self.instrument),))
         answer = self.exchange.place(account, group, self._moment())
         if isinstance(answer, Declined):
             return Refused(answer.text)
@@ -130,7 +114,7 @@ class SimulatedVenue:
 
     def modify(self, broker_id: str, change: OrderRequest) -> Outcome:
         """Change an order."""
-        wanted = Replacement(change.quantity, self._ticks(change.limit), self._ticks(change.stop))
+        wanted = replacement_of(change, self.instrument)
         return self._changed(self.exchange.replace(broker_id, wanted, self._moment()))
 
     # --- what the broker and others do by themselves
@@ -181,9 +165,6 @@ class SimulatedVenue:
     def _moment(self) -> Moment:
         return Moment(self._agenda.truth, self._agenda.truth)
 
-    def _ticks(self, price: Price | None) -> Ticks | None:
-        return None if price is None else self.instrument.ticks(price)
-
     def _price(self, ticks: Fraction | int | None) -> Price | None:
         if ticks is None:
             return None
@@ -192,18 +173,6 @@ class SimulatedVenue:
             exact = self.instrument.tick_size * ticks.numerator / ticks.denominator
             found = self._points[ticks] = Price(plain(exact))
         return found
-
-    def _ticket(self, request: OrderRequest) -> Ticket:
-        return Ticket(
-            self.contract,
-            request.side,
-            request.quantity,
-            request.type,
-            self._ticks(request.limit),
-            self._ticks(request.stop),
-            request.time_in_force,
-            client_id=request.id,
-        )
 
     def _changed(self, answer: Changed | Declined) -> Outcome:
         if isinstance(answer, Declined):
@@ -233,7 +202,7 @@ class SimulatedVenue:
             book.open.pop(order.id, None)
         if update.fill is not None and order.memo == FOREIGN:
             book.foreign += update.fill.quantity
-        picture = self._picture(order)
+        picture = picture_of(order, self._price, echoes=self._echoes)
         book.pictures.setdefault(order.id, []).append((self._agenda.now, picture))
         self._hear(order.account, self._shown(picture))
 
@@ -241,24 +210,3 @@ class SimulatedVenue:
         if self.is_unpriced and picture.filled:
             return replace(picture, average=None)
         return picture
-
-    def _picture(self, order: ExchangeOrder) -> BrokerOrder:
-        return BrokerOrder(
-            broker_id=order.id,
-            account=order.account,
-            contract=order.contract,
-            side=order.side,
-            type=order.type,
-            quantity=order.quantity,
-            filled=order.filled,
-            state=STATES[order.status],
-            raw_status=order.status.value,
-            opened_at=Nanos(order.opened_at // SECOND * SECOND),
-            closed_at=order.closed_at,
-            limit=self._price(order.limit),
-            stop=self._price(order.stop),
-            average=self._price(order.average),
-            client_id=(order.client_id or None) if self._echoes else None,
-            parent=order.parent,
-            reason=order.reason if order.status in (OrderStatus.REJECTED, OrderStatus.EXPIRED) else "",
-        )
