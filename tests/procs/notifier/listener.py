@@ -9,7 +9,8 @@ from typing import Any
 
 
 class Listener(http.server.ThreadingHTTPServer):
-    """Remembers the messages it took; `status` 0 holds every request until `release` is set."""
+    """Remembers the messages it took; `status` 0 holds every request until `release` is set; `headers` goes
+    before those of an answer."""
 
     daemon_threads = True
 
@@ -17,6 +18,7 @@ class Listener(http.server.ThreadingHTTPServer):
         self.messages: list[dict[str, Any]] = []
         self.asked = 0
         self.status = 200
+        self.headers = ""
         self.release = threading.Event()
         super().__init__(("127.0.0.1", 0), _Taker)
 
@@ -41,6 +43,8 @@ class _Taker(http.server.BaseHTTPRequestHandler):
         if status == 200:
             self.server.messages.append(body)
         self.send_response(status)
+        self.flush_headers()
+        self.wfile.write(self.server.headers.encode())
         self.send_header("Content-Length", "0")
         self.end_headers()
 

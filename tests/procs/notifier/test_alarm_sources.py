@@ -82,3 +82,29 @@ def test_an_acknowledged_row_is_seen_and_a_cleared_one_does_not_stand() -> None:
 
 def test_a_text_with_nul_and_line_breaks_becomes_one_line() -> None:
     assert standing_of(alarm(detail="a\x00b\nc")).detail == "a\N{REPLACEMENT CHARACTER}b c"
+
+
+def test_what_a_dead_process_could_not_write_down_stands_and_what_it_could_is_the_databases_affair() -> None:
+    sources = AlarmSources()
+    sources.hear(TRADER, alarm("position_uncovered"), Nanos(10))
+    sources.hear(TRADER, alarm("close_stuck"), Nanos(10))
+    sources.take_kept([row()], is_cut=False)
+    sources.forget(TRADER)
+
+    sources.take_kept([], is_cut=False)
+
+    assert list(sources.standing()) == ["session:1 position_uncovered"]
+    sources.take_all(TRADER, [])
+    assert sources.standing() == {}
+
+
+def test_a_process_that_has_just_started_ends_nothing_by_not_naming_it() -> None:
+    sources = AlarmSources()
+    sources.hear(TRADER, alarm("position_uncovered"), Nanos(10))
+
+    sources.take_all(TRADER, [standing_of(alarm("lease_lost"))], is_young=True)
+
+    assert sorted(sources.standing()) == ["session:1 lease_lost", "session:1 position_uncovered"]
+    assert sources.ended() == frozenset()
+    sources.hear(TRADER, alarm("position_uncovered", cleared=True), Nanos(20))
+    assert list(sources.standing()) == ["session:1 lease_lost"]

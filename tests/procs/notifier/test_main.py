@@ -27,7 +27,7 @@ from tradeproc.protocol.alarms import ALARM, Alarm, severity_of
 from tradeproc.protocol.trader_messages import STATE
 from tradeproc.testing.waiting import wait_until
 
-QUICK = NotifierTiming(step=0.02, look=0.05, ask=0.05)
+QUICK = NotifierTiming(step=0.02, look=0.05, ask=0.05, settle=0.0, overdue=0.2)
 RULE = TellingRule(first_back_off=Nanos(SECOND // 10))
 TRADER = names.trader(1)
 ROOT = Path(__file__).parents[3]
@@ -167,6 +167,131 @@ def test_a_target_that_hangs_or_is_dead_holds_up_no_other_and_is_told_of(
         True,
     )
     assert "hunter2" not in str(status)
+
+
+def test_a_target_that_never_answers_is_told_of_by_the_others(
+    on_stage: Stage, tmp_path: Path, listener: Listener, other: Listener
+) -> None:
+    other.status = 0
+    enter_trader(on_stage, "position_uncovered")
+
+    enter(on_stage, tmp_path / "n", listener.url, other.url)
+
+    wait_until("the other hears", lambda: "[my desk] WARNING the desk: undelivered:2" in listener.titles())
+    told = on_stage.ask(names.NOTIFIER, "status")["detail"]
+    assert told == "target 2 (JSON) does not take alarms: no answer within 0.2 s"
+
+
+def test_an_alarm_is_not_over_because_its_trader_was_killed_and_has_not_looked_yet(
+    on_stage: Stage, tmp_path: Path, listener: Listener
+) -> None:
+    patient = replace(QUICK, settle=60.0)
+    silence()
+    on_stage.enter(
+        names.NOTIFIER,
+        lambda node: Notifier(node, "my desk", [(Target(1, listener.url), RULE)], ToldFile(tmp_path / "n"), patient),
+    )
+    trader = enter_trader(on_stage, "position_uncovered")
+    wait_until("it is told", lambda: listener.messages)
+    trader.stop()
+
+    enter_trader(on_stage, "lease_lost")
+
+    wait_until("the next is told", lambda: len(listener.messages) > 1)
+    assert listener.titles() == [
+        "[my desk] CRITICAL session 1: position_uncovered",
+        "[my desk] CRITICAL session 1: lease_lost",
+    ]
+
+
+def test_a_block_of_a_portfolio_whose_end_was_missed_is_over_by_the_servers_own_list(
+    on_stage: Stage, tmp_path: Path, listener: Listener
+) -> None:
+    standing: list[str] = ["heat_blocked:main"]
+    portfolio = on_stage.enter(
+        names.PORTFOLIO, lambda node: node.add_statistics(lambda: {"alarms": dict.fromkeys(standing, "too hot")})
+    )
+    enter(on_stage, tmp_path / "n", listener.url)
+    wait_until("it is told", lambda: listener.messages)
+
+    portfolio.do(standing.clear)
+
+    wait_until("its end is told", lambda: len(listener.messages) > 1)
+    assert listener.titles() == [
+        "[my desk] WARNING portfolio main: heat_blocked:main",
+        "[my desk] OVER portfolio main: heat_blocked:main",
+    ]
+
+
+def test_a_thousand_alarms_at_once_are_a_few_messages_and_one_summary(
+    on_stage: Stage, tmp_path: Path, listener: Listener
+) -> None:
+    rule = replace(RULE, hourly_most=3)
+    notifier = enter(on_stage, tmp_path / "n", listener.url, rule=rule)
+
+    enter_trader(on_stage, *(f"trouble:{number}" for number in range(1000)))
+
+    wait_until("the summary is told", lambda: len(listener.messages) == 3)
+    assert "998 alarms" in listener.titles()[2]
+    assert len(listener.messages[2]["message"]) <= 1600
+    assert on_stage.ask(names.NOTIFIER, "status")["state"] == "ready"
+    assert notifier.is_alive
+
+
+def test_a_full_disk_keeps_no_alarm_back_and_is_told_of(on_stage: Stage, tmp_path: Path, listener: Listener) -> None:
+    folder = tmp_path / "n"
+    enter(on_stage, folder, listener.url)
+    # a folder in the place of the file cannot be replaced by it, as little as a file on a full disk can be written
+    (folder / "told.json").mkdir()
+
+    enter_trader(on_stage, "position_uncovered")
+
+    wait_until("it is told", lambda: listener.messages)
+    wait_until(
+        "its status says so",
+        lambda: "what was told cannot be written" in on_stage.ask(names.NOTIFIER, "status")["detail"],
+    )
+
+
+@pytest.mark.parametrize("status", [401, 404, 429])
+def test_whatever_refuses_is_told_with_its_answer_and_never_with_the_address(
+    tmp_path: Path, listener: Listener, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    listener.status = status
+    answers: list[str] = []
+    silence()
+
+    with caplog.at_level(logging.DEBUG):
+        Target(1, listener.url.replace("/alarms", "/bot77:hunter2/x")).send(
+            "t", "b", answers.append, is_critical=True
+        )
+        wait_until("it has answered", lambda: answers)
+
+    assert answers == [f"answered {status}"]
+    assert "hunter2" not in caplog.text
+
+
+def test_an_answer_that_nobody_can_read_writes_no_address_into_a_log(
+    listener: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    listener.headers = "no header at all\r\n: neither\r\n"
+    answers: list[str] = []
+    silence()
+
+    with caplog.at_level(logging.DEBUG):
+        Target(1, listener.url.replace("/alarms", "/bot77:hunter2/x")).send(
+            "t", "b", answers.append, is_critical=True
+        )
+        wait_until("it has answered", lambda: answers)
+
+    assert "hunter2" not in caplog.text + str(answers)
+
+
+def test_a_text_that_is_too_long_for_a_service_is_cut_unless_its_address_says_otherwise(listener: Listener) -> None:
+    service = Target(1, listener.url)._service[0]
+    split = Target(2, f"{listener.url}?overflow=split")._service[0]
+
+    assert (service.overflow_mode, split.overflow_mode) == ("truncate", "split")
 
 
 def test_a_standing_alarm_is_repeated(on_stage: Stage, tmp_path: Path, listener: Listener) -> None:

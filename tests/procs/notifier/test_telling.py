@@ -1,7 +1,7 @@
 """What a target is told next: tables for each rule, and properties over any course of alarms."""
 
 from dataclasses import replace
-from datetime import time
+from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,6 +13,7 @@ from tradeproc.procs.notifier.alarm_sources import StandingAlarm
 from tradeproc.procs.notifier.telling import (
     HOUR,
     SUMMARY_EVERY,
+    URGENT_EVERY,
     Book,
     Case,
     Message,
@@ -128,7 +129,7 @@ def test_quiet_hours_are_those_of_their_zone_and_may_span_midnight(
 
 def test_the_last_message_of_the_hour_tells_all_and_then_there_is_one_in_five_minutes() -> None:
     rule = TellingRule(hourly_most=2)
-    many = [alarm(f"a{number}") for number in range(5)]
+    many = [alarm(f"a{number}", Severity.WARNING) for number in range(5)]
     state = told(book_of(*many[:3]), rule=rule)
     summary = next_message(rule, state, book_of(*many[:3]), NOW)
     assert tellings(summary) == ["raised", "raised"]
@@ -168,6 +169,37 @@ def test_what_is_raised_anew_is_another_alarm_even_when_told_with_the_old_time()
     again = observe(over, {key: alarm()}, frozenset(), Nanos(NOW + 3), is_complete=True)
 
     assert tellings(next_message(RULE, state, again, Nanos(NOW + 3))) == ["raised"]
+
+
+def test_chatter_of_warnings_holds_up_a_critical_alarm_for_a_minute_at_most() -> None:
+    rule = TellingRule(hourly_most=2)
+    state = TargetState(sent_at=(Nanos(NOW - 1), NOW))
+    chatter = [alarm(f"w{number}", Severity.WARNING) for number in range(3)]
+
+    quiet = next_message(rule, state, book_of(*chatter), Nanos(NOW + URGENT_EVERY))
+    urgent = next_message(rule, state, book_of(*chatter, alarm()), Nanos(NOW + URGENT_EVERY))
+
+    assert quiet is None
+    assert urgent is not None
+    assert (urgent.parts[0].case.alarm.name, len(urgent.parts)) == ("disk_full", 4)
+    assert next_message(rule, state, book_of(alarm()), Nanos(NOW + URGENT_EVERY - 1)) is None
+
+
+@pytest.mark.parametrize(
+    ("utc", "quiet"),
+    # in the night of 2023-10-29 clocks in Berlin show 02:00 to 03:00 twice; on 2024-03-31 they leave it out
+    [
+        ("2023-10-29T00:30:00", True),
+        ("2023-10-29T01:30:00", True),
+        ("2023-10-29T02:00:00", False),
+        ("2024-03-31T00:59:59", False),
+        ("2024-03-31T01:00:00", False),
+    ],
+)
+def test_quiet_hours_follow_the_clocks_of_their_zone_over_both_changes(utc: str, quiet: bool) -> None:
+    rule = TellingRule(quiet=(time(2), time(3)), zone=ZoneInfo("Europe/Berlin"))
+
+    assert is_quiet(rule, Nanos(int(datetime.fromisoformat(f"{utc}+00:00").timestamp()) * SECOND)) is quiet
 
 
 NAMES = ("a", "b", "c", "d")
@@ -237,4 +269,4 @@ def test_no_alarm_is_lost_each_end_is_told_once_and_the_cap_holds(  # noqa: C901
     assert {key for key, since in newest.items() if key not in standing} <= {key for key, _ in ends}
     for at in single + summaries:
         within = [each for each in single + summaries if at - HOUR < each <= at]
-        assert len(within) <= most + HOUR // SUMMARY_EVERY
+        assert len(within) <= most + HOUR // URGENT_EVERY

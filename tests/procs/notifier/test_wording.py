@@ -90,6 +90,18 @@ def test_a_summary_has_a_line_for_each_alarm() -> None:
     assert len(body_of("d", Message(parts)).splitlines()) == 4
 
 
+def test_a_thousand_alarms_with_long_texts_are_a_message_that_services_take() -> None:
+    parts = [part for number in range(1000) for part in message(f"{'x' * 400}{number}", "session:1").parts]
+    one = StandingAlarm("host", "n" * 500, Severity.CRITICAL, Nanos(0), "d" * 500)
+
+    many, single = Message(tuple(parts)), Message((Due(Telling.RAISED, Case(one)),))
+
+    assert "and 988 more" in body_of("d", many)
+    for each in (many, single):
+        assert len(title_of("desk " * 100, each)) <= 120
+        assert len(body_of("desk " * 100, each)) <= 1600
+
+
 def test_names_with_a_program_or_a_portfolio_have_the_words_of_their_kind() -> None:
     assert guide("core:given_up:jobs") == GUIDE["given_up"]
     assert guide("host:disk_low") == GUIDE["disk_low"]

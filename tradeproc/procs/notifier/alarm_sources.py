@@ -49,6 +49,7 @@ class AlarmSources:
         self._lists: dict[str, dict[str, StandingAlarm]] = {}
         self._cleared: dict[str, Nanos] = {}
         self._ended: set[str] = set()
+        self._were_kept: set[str] = set()
 
     def hear(self, source: str, alarm: Alarm, now: Nanos) -> None:
         """Take what was said on the bus; what is over there is over in the database too, which may lag."""
@@ -62,10 +63,14 @@ class AlarmSources:
         for each in (source, KEPT):
             self._lists.get(each, {}).pop(heard.key, None)
 
-    def take_all(self, source: str, alarms: Iterable[StandingAlarm]) -> None:
-        """Take all that stands according to a process; since when is kept where it was heard before."""
+    def take_all(self, source: str, alarms: Iterable[StandingAlarm], *, is_young: bool = False) -> None:
+        """Take all that stands according to a process; since when is kept where it was heard before.
+
+        A process that has just started (`is_young`) may not have found out yet what stands, so what it does not name
+        stands on: nobody may read that a position is covered because its trader was killed.
+        """
         before = self._lists.get(source, {})
-        kept = {each.key: each for each in alarms}
+        kept = {**(before if is_young else {}), **{each.key: each for each in alarms}}
         self._ended = (self._ended | (before.keys() - kept.keys())) - kept.keys()
         self._lists[source] = {
             key: replace(each, since=before[key].since, detail=each.detail or before[key].detail)
@@ -82,12 +87,23 @@ class AlarmSources:
             key: each for key, each in listed.items() if key not in self._cleared or each.since > self._cleared[key]
         }
         self._lists[KEPT] = {**(self._lists.get(KEPT, {}) if is_cut else {}), **found}
+        self._were_kept = (self._were_kept & self._named()) | found.keys()
+        self._ended -= found.keys()
         self._cleared = {key: at for key, at in self._cleared.items() if key in listed}
         self.is_complete = self.is_complete or not is_cut
 
     def forget(self, source: str) -> None:
-        """Forget a process that is gone; what it left in the database stands."""
-        self._lists.pop(source, None)
+        """Forget what a process that is gone has left in the database, whose rows say from now on whether it stands.
+
+        What never came to the database stands until the process is back and says otherwise: its row may still lie in
+        the journal.
+        """
+        left = {key: each for key, each in self._lists.pop(source, {}).items() if key not in self._were_kept}
+        if left:
+            self._lists[source] = left
+
+    def _named(self) -> set[str]:
+        return {key for alarms in self._lists.values() for key in alarms}
 
     def ended(self) -> frozenset[str]:
         """Return the keys that were said to be over in this life, or are gone from a list that had them."""

@@ -38,7 +38,7 @@ from tradeproc.procs.notifier.telling import (
 from tradeproc.procs.notifier.told_file import ToldFile, ToldRecord
 from tradeproc.procs.notifier.wording import UNDELIVERED, body_of, is_critical, title_of
 from tradeproc.protocol import names, scopes
-from tradeproc.protocol.alarms import ALARM, Alarm, name_in_group, scope_of, severity_of
+from tradeproc.protocol.alarms import ALARM, Alarm, name_in_group, scope_of, scope_of_kept, severity_of
 from tradeproc.protocol.book_messages import ALARMS, AlarmsListed, ListRows
 from tradeproc.protocol.names import GroupName, ProcessName
 from tradeproc.protocol.notifier_messages import TEST_TARGETS, TargetsTested, TargetTested, TryTargets
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _STUCK_SECONDS = 120.0
+_OVERDUE_SECONDS = 30.0
 _TEST_SECONDS = 20.0
 _FORGOTTEN = 60 * SECOND
 
@@ -64,11 +65,17 @@ class NoSuchTarget(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class NotifierTiming:
-    """How often the notifier looks for what is due, for processes, and asks the keeper, in seconds."""
+    """How often the notifier looks for what is due, for processes, and asks the keeper, in seconds.
+
+    `settle`: until so long after the start of a process, and of our own, what is not named yet may still stand.
+    `overdue`: a message that has been under way for so long counts as not taken.
+    """
 
     step: float = 0.25
     look: float = 1.0
     ask: float = 5.0
+    settle: float = 20.0
+    overdue: float = _OVERDUE_SECONDS
 
 
 class Notifier:
@@ -82,13 +89,15 @@ class Notifier:
         file: ToldFile,
         timing: NotifierTiming = NotifierTiming(),
     ) -> None:
-        self._node, self._desk, self._file = node, desk, file
+        self._node, self._desk, self._file, self._timing = node, desk, file, timing
         self._targets = [target for target, _ in targets]
         self._rules = [rule for _, rule in targets]
         record = file.read()
         self._book: Book = record.book
         self._states = [record.targets.get(each.fingerprint, TargetState()) for each in self._targets]
-        self._busy: set[int] = set()
+        self._busy: dict[int, Nanos] = {}
+        self._began_at = Nanos(monotonic_ns())
+        self._epochs: dict[ProcessName, tuple[int, Nanos]] = {}
         self._sources = AlarmSources()
         self._traders: dict[ProcessName, Nanos] = {}
         self._delivered = self._failed = 0
@@ -97,6 +106,7 @@ class Notifier:
         node.subscribe(names.WARDEN, ALARM, partial(self._hear, names.WARDEN))
         node.subscribe(names.PORTFOLIO, ALARM, partial(self._hear, names.PORTFOLIO))
         node.subscribe(names.WARDEN, HEARTBEAT, self._hear_warden)
+        node.subscribe(names.PORTFOLIO, HEARTBEAT, self._hear_portfolio)
         for target in self._targets:
             node.add_thread(target.name, partial(target.is_stuck, _STUCK_SECONDS))
         node.every(timing.step, self._step)
@@ -121,7 +131,17 @@ class Notifier:
                 StandingAlarm(scope, name, severity_of(name), now, one_line(detail))
                 for name, detail in envelope.body.alarms.items()
             ],
+            is_young=self._is_young(source, envelope.epoch),
         )
+
+    def _is_young(self, source: ProcessName, epoch: int) -> bool:
+        """Tell whether a process has started anew so lately that it may not know yet what stands."""
+        now = Nanos(monotonic_ns())
+        before, since = self._epochs.get(source, (epoch, Nanos(0)))
+        if before != epoch:
+            since = now
+        self._epochs[source] = epoch, since
+        return bool(since) and now - since < self._timing.settle * SECOND
 
     def _hear_warden(self, envelope: Envelope[Heartbeat]) -> None:
         told = envelope.body.statistics.get("alarms")
@@ -132,7 +152,21 @@ class Notifier:
             group, _, plain_name = str(text).partition(" ")
             name = name_in_group(GroupName(group), plain_name)
             found.append(StandingAlarm(str(scope_of(GroupName(group))), name, severity_of(name), now, ""))
-        self._sources.take_all(names.WARDEN, found)
+        self._sources.take_all(names.WARDEN, found, is_young=self._is_young(names.WARDEN, envelope.epoch))
+
+    def _hear_portfolio(self, envelope: Envelope[Heartbeat]) -> None:
+        told = envelope.body.statistics.get("alarms")
+        if not isinstance(told, dict):
+            return
+        now = Nanos(wall_ns())
+        found = [
+            StandingAlarm(
+                str(scope_of_kept(None, str(name))), str(name), severity_of(str(name)), now, one_line(str(detail))
+            )
+            for name, detail in told.items()
+        ]
+        is_young = self._is_young(names.PORTFOLIO, envelope.epoch)
+        self._sources.take_all(names.PORTFOLIO, found, is_young=is_young)
 
     def _look(self) -> None:
         """Listen to new traders; forget those that are gone, when the database tells what they left."""
@@ -159,8 +193,10 @@ class Notifier:
     def _step(self) -> None:
         now = Nanos(wall_ns())
         self._sources.take_all(names.NOTIFIER, self._own_alarms(now))
+        self._note_overdue(now)
         sources = self._sources
-        book = observe(self._book, sources.standing(), sources.ended(), now, is_complete=sources.is_complete)
+        is_complete = sources.is_complete and monotonic_ns() - self._began_at >= self._timing.settle * SECOND
+        book = observe(self._book, sources.standing(), sources.ended(), now, is_complete=is_complete)
         self._book, self._states = forget_finished(self._rules, self._states, book)
         self._write()
         for index, target in enumerate(self._targets):
@@ -177,10 +213,19 @@ class Notifier:
 
         title, body = title_of(self._desk, message), body_of(self._desk, message)
         if target.send(title, body, done, is_critical=is_critical(message)):
-            self._busy.add(index)
+            self._busy[index] = Nanos(monotonic_ns())
+
+    def _note_overdue(self, now: Nanos) -> None:
+        """Count a message that is under way for too long as not taken, so that a person hears of its target."""
+        for index, since in self._busy.items():
+            if monotonic_ns() - since > self._timing.overdue * SECOND:
+                self._busy[index] = Nanos(monotonic_ns())
+                reason = f"no answer within {self._timing.overdue:g} s"
+                log.warning("alarm_overdue target=%d reason=%s", index + 1, reason)
+                self._states[index] = failed(self._rules[index], self._states[index], reason, now)
 
     def _done(self, index: int, message: Message, reason: str) -> None:
-        self._busy.discard(index)
+        self._busy.pop(index, None)
         now, state = Nanos(wall_ns()), self._states[index]
         if reason:
             self._failed += 1
@@ -272,11 +317,13 @@ def targets_of(settings: Config) -> list["Target"]:
         BadConfig: an address is not where the configuration says, or apprise does not know such a service.
     """
     # only here: where nobody is to be told, the process ends without loading apprise's 30 MB
+    from tradeproc.procs.notifier.services import load_services
     from tradeproc.procs.notifier.targets import Target, silence
 
     silence()
-    found = []
-    for number, url in enumerate(settings.notifier_urls(), 1):
+    found, urls = [], settings.notifier_urls()
+    load_services(urls)
+    for number, url in enumerate(urls, 1):
         try:
             found.append(Target(number, url))
         except ValueError:

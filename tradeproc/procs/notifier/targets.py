@@ -34,10 +34,15 @@ class _Reason(logging.Handler):
             self.said = f"answered {found[1]}"
 
 
+# each of these logs addresses at some level, as urllib3 the whole of one whose answer has headers that it cannot read
+_INDISCREET = ("apprise", "urllib3", "requests", "paho", "smtplib", "markdown")
+
+
 def silence() -> None:
-    """Let nothing of what apprise logs into our log."""
-    log = logging.getLogger("apprise")
-    log.handlers, log.propagate = [logging.NullHandler()], False
+    """Let nothing of what apprise and those that it sends with log into our log: addresses are secrets."""
+    for name in _INDISCREET:
+        log = logging.getLogger(name)
+        log.handlers, log.propagate = [logging.NullHandler()], False
 
 
 class Target:
@@ -54,6 +59,9 @@ class Target:
         self._service = apprise.Apprise()
         if not self._service.add(url) or len(self._service) != 1:
             raise ValueError
+        if "overflow=" not in url:
+            # a text that is longer than a service takes is cut; sent as it is, it would be refused for ever
+            self._service[0].overflow_mode = apprise.OverflowMode.TRUNCATE
         # a logger of its own, because apprise may send in yet another thread
         self._reason, own = _Reason(), logging.Logger("target")
         own.addHandler(self._reason)

@@ -18,6 +18,7 @@ from tradeproc.protocol.alarms import Severity
 HOUR, DAY = 3600 * SECOND, 86_400 * SECOND
 # beyond the hourly cap all that is due is one message, at most this often
 SUMMARY_EVERY = 300 * SECOND
+URGENT_EVERY = 60 * SECOND
 _MOST_BACK_OFF = 900 * SECOND
 
 
@@ -159,7 +160,8 @@ def next_message(rule: TellingRule, state: TargetState, book: Book, now: Nanos) 
     """Return what to send now, or None.
 
     The last message within the hourly most, and each beyond it, is a summary of all that is due; beyond it there is
-    one in five minutes, so that no alarm waits longer.
+    one in five minutes, and one in a minute while a critical alarm has not been told at all: chatter of warnings must
+    not hold up the one that costs money.
     """
     if now < state.retry_at <= now + _MOST_BACK_OFF:
         return None
@@ -169,9 +171,14 @@ def next_message(rule: TellingRule, state: TargetState, book: Book, now: Nanos) 
     sent = _recent(state.sent_at, now)
     if len(sent) < rule.hourly_most - 1:
         return Message((parts[0],))
-    if len(sent) >= rule.hourly_most and now - max(sent) < SUMMARY_EVERY:
+    pause = URGENT_EVERY if any(map(_is_urgent, parts)) else SUMMARY_EVERY
+    if len(sent) >= rule.hourly_most and now - max(sent) < pause:
         return None
     return Message(tuple(parts))
+
+
+def _is_urgent(part: Due) -> bool:
+    return part.telling is Telling.RAISED and part.case.alarm.severity is Severity.CRITICAL
 
 
 def _recent(sent_at: Sequence[Nanos], now: Nanos) -> tuple[Nanos, ...]:

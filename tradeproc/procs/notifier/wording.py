@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from tradeproc.domain.texts import one_line
 from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.procs.notifier.alarm_sources import StandingAlarm
 from tradeproc.procs.notifier.telling import Due, Message, Telling
@@ -16,6 +17,8 @@ from tradeproc.protocol.scopes import Scope
 UNDELIVERED: Final = "undelivered"
 """The notifier's own alarm, with the number of the target: `undelivered:2`."""
 
+# services take 1,600 characters and more, except those that send a text message; the worst comes first
+_MOST_LINES, _LONGEST_TITLE, _LONGEST_LINE = 12, 120, 120
 _LIST = "scripts/tradectl alarms"
 _SHOW = "scripts/tradectl session show {name}"
 _RESUME = "scripts/tradectl resume --session {name} --reason WHY"
@@ -103,10 +106,9 @@ def guide(name: str) -> tuple[str, str]:
 
 def title_of(desk: str, message: Message) -> str:
     """Return the first line of a message."""
-    worst = message.parts[0]
-    if len(message.parts) > 1:
-        return f"[{desk}] {len(message.parts)} alarms, the worst: {_headline(worst)}"
-    return f"[{desk}] {_headline(worst)}"
+    worst, count = message.parts[0], len(message.parts)
+    several = f"{count} alarms, the worst: " if count > 1 else ""
+    return one_line(f"[{one_line(desk, 40)}] {several}{_headline(worst)}", _LONGEST_TITLE)
 
 
 def _headline(part: Due) -> str:
@@ -121,12 +123,17 @@ def is_critical(message: Message) -> bool:
 
 
 def body_of(desk: str, message: Message) -> str:
-    """Return the text of a message; a summary has a line for each alarm."""
+    """Return the text of a message, at most 1,600 characters long; a summary names the worst alarms, one a line."""
+    desk = one_line(desk, 40)
     if len(message.parts) > 1:
         lines = [
-            f"{_headline(part)} ({part.telling.value}), since {_moment(part.case.alarm.since)}"
-            for part in message.parts
+            one_line(
+                f"{_headline(part)} ({part.telling.value}), since {_moment(part.case.alarm.since)}", _LONGEST_LINE
+            )
+            for part in message.parts[:_MOST_LINES]
         ]
+        if more := len(message.parts) - len(lines):
+            lines.append(f"and {more} more")
         return "\n".join([f"Desk {desk}: too many messages this hour, so these are told together.", *lines, _LIST])
     (part,) = message.parts
     alarm, (did, wanted) = part.case.alarm, guide(part.case.alarm.name)

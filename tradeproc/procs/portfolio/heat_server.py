@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Callable, Collection, Sequence
 
-from tradeproc.bus.codec import Envelope
+from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.domain.units import Nanos
@@ -63,6 +63,7 @@ class HeatServer:
         node.every(1.0, self._publish)
         node.after(0.0, self._publish)
         node.add_statistics(lambda: {"heat_granted": self._granted, "heat_refused": self._refused})
+        node.add_statistics(self._standing_alarms)
 
     def body(self) -> PortfoliosHeat:
         """Return how all portfolios stand."""
@@ -77,6 +78,11 @@ class HeatServer:
             for each in self.body().portfolios
             if each.blocked or each.unknown
         ]
+
+    def _standing_alarms(self) -> Body:
+        """Return the alarms that stand, by which the notifier makes good a message that it missed."""
+        told = self._ledger.told.items() if self._has_read else ()
+        return {"alarms": {f"{what}:{portfolio}": detail for (portfolio, what), detail in told}}
 
     def follow(self, trader: str) -> None:
         """Listen to the reports of a trader."""
