@@ -13,6 +13,7 @@ from tradeproc.desk.installation import Desk
 from tradeproc.desk.switches import throw
 from tradeproc.errors import Outage, Refusal
 from tradeproc.home import Home
+from tradeproc.protocol import scopes
 from tradeproc.protocol.names import KEEPER
 
 
@@ -146,3 +147,19 @@ def test_a_keeper_of_an_earlier_version_takes_no_switch_of_a_login_for_one_of_th
         throw(desk, name, None, "", "data")
 
     assert thrown == []
+
+
+def test_a_switch_of_an_account_reaches_its_traders_also_without_a_keeper(desk: Desk) -> None:
+    heard: list[str] = []
+
+    def mine(body: Body) -> Body:
+        heard.append(body["scope"])
+        return {"trading_state": "halted", "is_concerned": body["scope"] == "account:SIM1"}
+
+    with being(desk, KEEPER, halt_scope=away), being(desk, "session-7.trader", halt=mine):
+        told = throw(desk, "halt", None, "", shared=scopes.of_account("SIM1"))
+        other = throw(desk, "halt", None, "", shared=scopes.of_portfolio("index"))
+
+    assert (told.scope, heard) == ("account:SIM1", ["account:SIM1", "portfolio:index"])
+    assert [each.session for each in told.sessions] == [7]
+    assert other.sessions == (), "who is in another portfolio is not listed"

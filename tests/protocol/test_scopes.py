@@ -7,20 +7,21 @@ from tradeproc.protocol.scopes import BadScope, Scope
 
 
 @pytest.mark.parametrize(
-    ("scope", "text", "session", "login", "portfolio", "in_words"),
+    ("scope", "text", "kind", "name", "in_words"),
     [
-        (scopes.HOST, "host", None, None, None, "the desk"),
-        (scopes.of_session(7), "session:7", 7, None, None, "session 7"),
-        (scopes.of_login("paper"), "login:paper", None, "paper", None, "login paper"),
-        (scopes.of_portfolio("index"), "portfolio:index", None, None, "index", "portfolio index"),
+        (scopes.HOST, "host", "host", None, "the desk"),
+        (scopes.of_session(7), "session:7", "session", 7, "session 7"),
+        (scopes.of_login("paper"), "login:paper", "login", "paper", "login paper"),
+        (scopes.of_account("SIM.1-F"), "account:SIM.1-F", "account", "SIM.1-F", "account SIM.1-F"),
+        (scopes.of_portfolio("index"), "portfolio:index", "portfolio", "index", "portfolio index"),
     ],
 )
-def test_a_scope_says_what_it_names(
-    scope: Scope, text: str, session: int | None, login: str | None, portfolio: str | None, in_words: str
-) -> None:
+def test_a_scope_says_what_it_names(scope: Scope, text: str, kind: str, name: object, in_words: str) -> None:
     assert scope == text
     assert Scope.parse(text) == scope
-    assert (scope.session, scope.login, scope.portfolio, scope.in_words) == (session, login, portfolio, in_words)
+    assert (scope.kind, scope.in_words) == (kind, in_words)
+    for other in ("session", "login", "account", "portfolio"):
+        assert getattr(scope, other) == (name if other == kind else None)
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,10 @@ def test_a_latch_of_a_login_counts_for_a_session_that_orders_or_takes_its_bars_t
     assert scopes.of_login("paper").concerns(7, ("paper", "data"))
     assert scopes.of_login("data").concerns(7, ("paper", "data"))
     assert not scopes.of_login("other").concerns(7, ("paper", "data"))
+
+
+def test_a_latch_of_an_account_counts_for_the_sessions_that_trade_in_it_and_for_no_other() -> None:
+    assert scopes.of_account("SIM1").concerns(7, ("paper",), "index", "SIM1")
+    assert not scopes.of_account("SIM1").concerns(7, ("paper",), "index", "SIM2")
+    assert not scopes.of_account("SIM1").concerns(7, ("SIM1",), "SIM1"), "who names no account has none"
+    assert not scopes.of_login("SIM1").concerns(7, (), "", "SIM1")

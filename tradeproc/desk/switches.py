@@ -17,10 +17,12 @@ from tradeproc.protocol.names import KEEPER
 from tradeproc.protocol.scopes import Scope
 from tradeproc.protocol.switch_messages import (
     LOGIN_SWITCHES,
+    SCOPE_SWITCHES,
     SWITCHES,
     StandingLatch,
     SwitchThrown,
     ThrowLoginSwitch,
+    ThrowScopeSwitch,
     ThrowSwitch,
     TraderHeard,
 )
@@ -60,17 +62,26 @@ def _heard_to_dict(heard: TraderHeard) -> dict[str, Any]:
     return {"session": heard.session, "ok": heard.ok, **said}
 
 
-def throw(desk: Desk, name: str, session: int | None, reason: str, login: str | None = None) -> Thrown:
-    """Throw a switch for one session, one login or the desk, and return what the keeper, or the traders, say to it.
+def throw(
+    desk: Desk,
+    name: str,
+    session: int | None,
+    reason: str,
+    login: str | None = None,
+    shared: Scope | None = None,
+) -> Thrown:
+    """Throw a switch and return what the keeper, or the traders, say to it.
+
+    It is thrown for one session, one login, a portfolio or an account (`shared`), or the desk.
 
     Raises:
         NotRunning: the keeper is away, and no trader can be told in its place.
         CommandFailed: the keeper refused.
     """
     try:
-        answer = _ask_keeper(desk, name, session, reason, login)
+        answer = _ask_keeper(desk, name, session, reason, login, shared)
     except NotRunning as away:
-        return _straight(desk, name, _scope(session, login), reason, away)
+        return _straight(desk, name, shared or _scope(session, login), reason, away)
     there = desk.traders()
     unheard = [one.session for one in answer.sessions if not one.ok and one.session in there]
     again = {one.session: one for one in _tell(desk, name, answer.scope, unheard, reason)}
@@ -80,14 +91,19 @@ def throw(desk: Desk, name: str, session: int | None, reason: str, login: str | 
     return Thrown(answer.scope, answer.latch, answer.standing, heard)
 
 
-def _ask_keeper(desk: Desk, name: str, session: int | None, reason: str, login: str | None) -> SwitchThrown:
+def _ask_keeper(
+    desk: Desk, name: str, session: int | None, reason: str, login: str | None, shared: Scope | None
+) -> SwitchThrown:
+    if shared is not None:
+        method = SCOPE_SWITCHES[name]
+        return desk.ask(KEEPER, method, ThrowScopeSwitch(shared, _BY, reason), seconds=_KEEPER_SECONDS)
     if login is None:
         return desk.ask(KEEPER, SWITCHES[name], ThrowSwitch(session, _BY, reason), seconds=_KEEPER_SECONDS)
-    method = LOGIN_SWITCHES[name]
+    of_login = LOGIN_SWITCHES[name]
     try:
-        return desk.ask(KEEPER, method, ThrowLoginSwitch(login, _BY, reason), seconds=_KEEPER_SECONDS)
+        return desk.ask(KEEPER, of_login, ThrowLoginSwitch(login, _BY, reason), seconds=_KEEPER_SECONDS)
     except CommandFailed as refused:
-        if method.name not in str(refused):
+        if of_login.name not in str(refused):
             raise
         # it names the method that it does not have, because the running keeper is of an earlier version
         raise CommandFailed(

@@ -48,9 +48,11 @@ class TradingState(StrEnum):
         return (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED).index(self)
 
 
-def concerns(scope: str, session: int, logins: Collection[str] = (), portfolio: str = "") -> bool:
-    """Tell whether a latch of that scope counts for a session: its own, its logins', its portfolio's, the host's."""
-    return Scope(scope).concerns(session, logins, portfolio)
+def concerns(
+    scope: str, session: int, logins: Collection[str] = (), portfolio: str = "", account: str | None = None
+) -> bool:
+    """Tell whether a latch of that scope counts for a session: its own, or one of what it belongs to."""
+    return Scope(scope).concerns(session, logins, portfolio, account)
 
 
 # --- life of the process ------------------------------------------------------------------------------------------

@@ -1,6 +1,9 @@
-"""What a latch or an alarm is about, as one text: the host, a broker login, a portfolio or one trading session.
+"""What a latch or an alarm is about, as one text.
 
-host    login:<name>    portfolio:<name>    session:<number>
+host    login:<name>    account:<id>    portfolio:<name>    session:<number>
+
+An account is not a login: several logins may reach the same account, and one login may reach several accounts.
+Limits on the money of an account therefore latch the account.
 """
 
 import re
@@ -9,7 +12,9 @@ from typing import Final
 
 from tradeproc.errors import Refusal
 
-_SCOPE = re.compile(r"host|login:\S{1,64}|portfolio:\S{1,64}|session:(?:0|[1-9][0-9]{0,18})", re.ASCII)
+_SCOPE = re.compile(
+    r"host|login:\S{1,64}|account:\S{1,64}|portfolio:\S{1,64}|session:(?:0|[1-9][0-9]{0,18})", re.ASCII
+)
 
 
 _SESSION = re.compile(r"session:(0|[1-9][0-9]{0,18})", re.ASCII)
@@ -19,7 +24,9 @@ class BadScope(Refusal):
     """A text that is no scope; caught where it came in."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(f"scope: {text!r} is none of host, login:<name>, portfolio:<name>, session:<number>")
+        super().__init__(
+            f"scope: {text!r} is none of host, login:<name>, account:<id>, portfolio:<name>, session:<number>"
+        )
 
 
 class Scope(str):
@@ -40,12 +47,12 @@ class Scope(str):
 
     @property
     def kind(self) -> str:
-        """Return host, login, portfolio or session."""
+        """Return host, login, account, portfolio or session."""
         return self.partition(":")[0]
 
     @property
     def name(self) -> str:
-        """Return the login, portfolio or number that it names; empty for the host."""
+        """Return the login, account, portfolio or number that it names; empty for the host."""
         return self.partition(":")[2]
 
     @property
@@ -64,12 +71,21 @@ class Scope(str):
         """Return the portfolio's name, None for every other scope."""
         return self.name if self.kind == "portfolio" else None
 
-    def concerns(self, session: int, logins: Collection[str] = (), portfolio: str = "") -> bool:
-        """Tell whether a latch of this scope counts for a session that needs these logins and is in this portfolio.
+    @property
+    def account(self) -> str | None:
+        """Return the account's id, None for every other scope."""
+        return self.name if self.kind == "account" else None
 
-        Its own, its portfolio's, the host's, and those of its logins for orders and for data do. An empty portfolio
-        is none.
+    def concerns(
+        self, session: int, logins: Collection[str] = (), portfolio: str = "", account: str | None = None
+    ) -> bool:
+        """Tell whether a latch of this scope counts for a session with these logins, this portfolio and this account.
+
+        Its own, its portfolio's, its account's, the host's, and those of its logins for orders and for data do. An
+        empty portfolio is none.
         """
+        if self.account is not None:
+            return self.account == account
         if self.login is not None:
             return self.login in logins
         if self.portfolio is not None:
@@ -98,3 +114,8 @@ def of_login(login: str) -> Scope:
 def of_portfolio(name: str) -> Scope:
     """Return the scope of a portfolio's sessions."""
     return Scope(f"portfolio:{name}")
+
+
+def of_account(account: str) -> Scope:
+    """Return the scope of all sessions that trade in one account."""
+    return Scope(f"account:{account}")

@@ -32,6 +32,15 @@ class ThrowLoginSwitch:
 
 
 @dataclass(frozen=True, slots=True)
+class ThrowScopeSwitch:
+    """Which portfolio or account is meant: the switch counts for its sessions; who throws the switch, and why."""
+
+    scope: Scope
+    by: Any = ""
+    reason: Any = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TraderHeard:
     """What became of a switch at one trader: it is in `trading_state` now, or did not hear or do it for a reason."""
 
@@ -66,4 +75,8 @@ SWITCHES: Final[Mapping[str, Method[ThrowSwitch, SwitchThrown]]] = {
 # would be a word that it ignores, so a resume of the login would lift the halt of the host.
 LOGIN_SWITCHES: Final[Mapping[str, Method[ThrowLoginSwitch, SwitchThrown]]] = {
     name: Method(f"{name}_login", ThrowLoginSwitch, SwitchThrown, _KEEPER) for name in ("halt", "reduce", "resume")
+}
+# Of a portfolio or an account. They are methods of their own for the same reason.
+SCOPE_SWITCHES: Final[Mapping[str, Method[ThrowScopeSwitch, SwitchThrown]]] = {
+    name: Method(f"{name}_scope", ThrowScopeSwitch, SwitchThrown, _KEEPER) for name in ("halt", "reduce", "resume")
 }

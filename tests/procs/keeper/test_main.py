@@ -702,6 +702,33 @@ def test_a_halt_of_a_login_is_stored_and_counts_for_the_sessions_that_order_or_t
         desk.ask("remove", session=number)
 
 
+def test_the_latch_of_an_account_or_a_portfolio_counts_for_its_sessions_and_its_limit_is_lifted_for_a_reason(
+    desk: Desk,
+) -> None:
+    inside, outside = desk.create(), desk.create(contract="NQH24", account="SIM0000009F")
+    spec = PortfolioSpec("index", 5, 10, 800, equity=10_000)
+    desk.store.portfolios.create(spec, (inside,))
+    for scope in ("account:SIM0000001F", "portfolio:index"):
+        at = Nanos(desk.store.latch(scope).at + 1)
+        desk.store.write(latch_write(Latch(scope, "reducing", "loss_limit", "500 lost", at)))
+        wait_until("it counts", lambda: desk.row(inside)["trading_state"] == "reducing")
+        assert desk.row(outside)["trading_state"] == "active"
+        assert desk.ask("resume", session=inside)["standing"] == [{"scope": scope, "state": "reducing"}]
+        with pytest.raises(RequestRefused, match="500 lost; look at it, then resume it with --reason"):
+            desk.ask("resume_scope", scope=scope)
+        answer = desk.ask("resume_scope", scope=scope, reason="a fat finger", by="anna")
+        assert (answer["scope"], answer["standing"]) == (scope, [])
+        assert (desk.store.latch(scope).state, desk.store.latch(scope).reason) == ("active", "a fat finger")
+        assert desk.ask("halt_scope", scope=scope)["standing"] == [{"scope": scope, "state": "halted"}]
+        wait_until("it counts", lambda: desk.row(inside)["trading_state"] == "halted")
+        desk.ask("resume_scope", scope=scope)
+    with pytest.raises(RequestRefused, match="scope"):
+        desk.ask("halt_scope", scope="host")
+    desk.store.portfolios.remove("index")
+    for number in (inside, outside):
+        desk.ask("remove", session=number)
+
+
 def test_a_database_that_is_away_delays_and_loses_no_halt(server_url: str, tmp_path: Path) -> None:
     with fresh_database(server_url) as url:
         # the database's socket folder under another name, which can be there or not

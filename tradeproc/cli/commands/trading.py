@@ -1,7 +1,7 @@
 """Halt, resume, reduce, flatten."""
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich.text import Text
 
@@ -16,7 +16,12 @@ from tradeproc.desk.switches import UNSTORED, Thrown, throw
 from tradeproc.domain.answers import Known
 from tradeproc.domain.texts import storable
 from tradeproc.engine.events import TradingState
+from tradeproc.protocol import scopes
+from tradeproc.protocol.definitions import NoBody
+from tradeproc.protocol.names import KEEPER
+from tradeproc.protocol.portfolio_commands import PORTFOLIOS
 from tradeproc.protocol.scopes import Scope
+from tradeproc.protocol.session_messages import SESSIONS
 from tradeproc.protocol.switch_messages import StandingLatch, TraderHeard
 
 _COMMANDS = (
@@ -44,6 +49,8 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
             only.add_argument(
                 "--login", metavar="LOGIN", help="only sessions that need this login, for orders or bars"
             )
+            only.add_argument("--portfolio", metavar="PORTFOLIO", help="only sessions of this portfolio")
+            only.add_argument("--account", metavar="ACCOUNT", help="only sessions that trade in this account")
         parser.add_argument("--reason", default="", type=storable, help="goes into the history")
         parser.set_defaults(command=command)
 
@@ -54,12 +61,13 @@ def command(desk: Desk, arguments: Namespace) -> Outcome:
     session = None if arguments.session is None else desk.session_number(arguments.session)
     login: str | None = getattr(arguments, "login", None)
     _check_login(desk, login)
-    answer = throw(desk, name, session, arguments.reason, login)
+    answer = throw(desk, name, session, arguments.reason, login, _shared(desk, arguments))
     above = _above(name, answer)
     state = max([_STATES[name], *(TradingState(each.state) for each in above)], key=lambda each: each.severity)
     lines = [_first(name, answer, above), *(_line(heard) for heard in answer.sessions)]
     if not answer.sessions:
-        whose = "no trader that needs it runs" if answer.scope.login is not None else "no trader runs"
+        is_shared = answer.scope.kind in ("login", "portfolio", "account")
+        whose = "no trader that it concerns runs" if is_shared else "no trader runs"
         lines.append(Text(f"  {whose} now; it counts for those that start", style="dim"))
     lines += [Text(f"  {line}", style="yellow") for line in _others(name, answer)]
     value = {**answer.to_dict(), "trading_state": state.value}
@@ -88,6 +96,34 @@ def _check_login(desk: Desk, login: str | None) -> None:
             raise NotFound("login", login, f"conf/tradeproc.toml has {', '.join(config.logins) or 'none'}")
         case _:
             return
+
+
+def _shared(desk: Desk, arguments: Namespace) -> Scope | None:
+    """Return the portfolio or account that is meant, None for neither; one that there is not is refused.
+
+    A keeper that is away holds up no switch.
+
+    Raises:
+        NotFound: there is no such portfolio, or no session trades in that account.
+    """
+    portfolio, account = getattr(arguments, "portfolio", None), getattr(arguments, "account", None)
+    try:
+        if portfolio is not None:
+            known = {each.name for each in desk.ask(KEEPER, PORTFOLIOS, NoBody()).portfolios}
+            _check_known("portfolio", portfolio, known)
+        elif account is not None:
+            known = {str(each.spec["account"]) for each in desk.ask(KEEPER, SESSIONS, NoBody()).sessions}
+            _check_known("account", account, known)
+    except NotRunning:
+        pass
+    if portfolio is not None:
+        return scopes.of_portfolio(portfolio)
+    return None if account is None else scopes.of_account(account)
+
+
+def _check_known(what: str, named: str, known: Collection[str]) -> None:
+    if named not in known:
+        raise NotFound(what, named, f"there is {', '.join(sorted(known)) or 'none'}")
 
 
 def not_flat(position: Open) -> str:
@@ -173,6 +209,4 @@ def _others(name: str, answer: Thrown) -> list[str]:
 
 def _option(scope: str) -> str:
     named = Scope(scope)
-    if named.login is not None:
-        return f" --login {named.login}"
-    return "" if named.session is None else f" --session {named.session}"
+    return "" if named.kind == scopes.HOST else f" --{named.kind} {named.name}"

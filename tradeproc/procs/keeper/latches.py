@@ -23,13 +23,15 @@ from tradeproc.procs.keeper.lists import number
 from tradeproc.procs.keeper.unstored import Unstored
 from tradeproc.protocol import names, scopes
 from tradeproc.protocol.definitions import Method
-from tradeproc.protocol.scopes import Scope
+from tradeproc.protocol.scopes import BadScope, Scope
 from tradeproc.protocol.switch_messages import (
     LOGIN_SWITCHES,
+    SCOPE_SWITCHES,
     SWITCHES,
     StandingLatch,
     SwitchThrown,
     ThrowLoginSwitch,
+    ThrowScopeSwitch,
     ThrowSwitch,
     TraderHeard,
 )
@@ -43,6 +45,7 @@ _OF_TRADER: Mapping[str, Method[Switch, TradingStateNow]] = {
     each.name: each for each in (HALT, REDUCE, RESUME, FLATTEN)
 }
 _ANSWER_SECONDS = 3.0
+_AnySwitch = ThrowSwitch | ThrowLoginSwitch | ThrowScopeSwitch
 
 
 class ReasonNeeded(Refusal):
@@ -62,6 +65,7 @@ class Latches:
         for name in _STATES:
             node.handle_timed(SWITCHES[name], partial(self._switch, name))
             node.handle_timed(LOGIN_SWITCHES[name], partial(self._switch, name))
+            node.handle_timed(SCOPE_SWITCHES[name], partial(self._switch, name))
         node.handle_timed(SWITCHES["flatten"], self._flatten)
 
     def keep_promises(self) -> None:
@@ -80,7 +84,7 @@ class Latches:
         """
         return self.unstored.standing()
 
-    def _switch(self, name: str, thrown: ThrowSwitch | ThrowLoginSwitch, seconds: float) -> Deferred[SwitchThrown]:
+    def _switch(self, name: str, thrown: _AnySwitch, seconds: float) -> Deferred[SwitchThrown]:
         told = _Told(_scope(thrown), *_words(thrown), seconds)
         if name == "resume":
             self._check_reason(told)
@@ -179,7 +183,7 @@ class Latches:
         # that have lost it.
         there = self._directory.processes()
         present = sorted(each.trader_of for each in there if each.trader_of is not None)
-        is_of_all = scope == scopes.HOST or scope.login is not None
+        is_of_all = scope.session is None
         return [session for session in present if is_of_all or scope == scopes.of_session(session)]
 
 
@@ -202,7 +206,7 @@ class _Kept:
 
 
 def _counts(latched: Scope, thrown: Scope, rows: Sequence[SessionRow], portfolio: str) -> bool:
-    """Tell whether a latch counts where a switch was thrown: for the session, the login, or the host with all.
+    """Tell whether a latch counts where a switch was thrown: for a session, what it belongs to, or the host with all.
 
     `portfolio` is that of the session, empty for none.
     """
@@ -210,18 +214,34 @@ def _counts(latched: Scope, thrown: Scope, rows: Sequence[SessionRow], portfolio
         return True
     if thrown.session is not None:
         logins = next((row.spec.logins for row in rows if row.id == thrown.session), ())
-        return latched.concerns(thrown.session, logins, portfolio)
-    if thrown.login is not None:
-        return latched.session is None and latched.login is None
+        account = next((row.spec.account for row in rows if row.id == thrown.session), None)
+        return latched.concerns(thrown.session, logins, portfolio, account)
+    if thrown.kind != scopes.HOST:
+        # its sessions may have other logins, portfolios and accounts beside: only the host counts for all of them
+        return latched == scopes.HOST
     return latched.session is None or latched.session in {row.id for row in rows}
 
 
-def _scope(thrown: ThrowSwitch | ThrowLoginSwitch) -> Scope:
+def _scope(thrown: _AnySwitch) -> Scope:
+    if isinstance(thrown, ThrowScopeSwitch):
+        return _shared(thrown.scope)
     if isinstance(thrown, ThrowLoginSwitch):
         return Scope.parse(scopes.of_login(thrown.login))
     return scopes.HOST if thrown.session is None else scopes.of_session(number(thrown.session, "session"))
 
 
-def _words(thrown: ThrowSwitch | ThrowLoginSwitch) -> tuple[str, str]:
+def _shared(named: str) -> Scope:
+    """Return the scope of a portfolio or an account.
+
+    Raises:
+        BadScope: it is another one, which a method of its own is for.
+    """
+    scope = Scope.parse(named)
+    if scope.portfolio is None and scope.account is None:
+        raise BadScope(named)
+    return scope
+
+
+def _words(thrown: _AnySwitch) -> tuple[str, str]:
     """Return who throws the switch and why; a missing or odd text here must not hold up a halt."""
     return storable(str(thrown.by or "operator")), storable(str(thrown.reason or ""))

@@ -55,7 +55,7 @@ class SessionView:
             is_due=wanted_now(row.spec, row.desired, now),
             next_change_at=next_change(row.spec, row.desired, now),
             state=_state(programs),
-            trading_state=self.trading_state(row.id, row.spec.logins),
+            trading_state=self.trading_state(row.id, row.spec.logins, row.spec.account),
             programs={program.name: program.state.value for program in programs},
             conflict=f"session {holder} trades the same account and product" if holder else "",
             fence=row.fence,
@@ -64,10 +64,12 @@ class SessionView:
             changed_at=row.changed_at,
         )
 
-    def trading_state(self, session: int, logins: Collection[str] = ()) -> str:
+    def trading_state(self, session: int, logins: Collection[str] = (), account: str | None = None) -> str:
         """Return the most severe of the latches that concern a session."""
         portfolio = self.portfolios.get(session, "")
-        counting = [state for scope, state in self.latches.items() if concerns(scope, session, logins, portfolio)]
+        counting = [
+            state for scope, state in self.latches.items() if concerns(scope, session, logins, portfolio, account)
+        ]
         return most_severe(counting)
 
 

@@ -92,12 +92,13 @@ class AuditTrail:
         """Return the fence under which rows are written."""
         return self.lease.fence
 
-    def latches(self, logins: Collection[str] = (), portfolio: str = "") -> list[Latch]:
+    def latches(self, logins: Collection[str] = (), portfolio: str = "", account: str | None = None) -> list[Latch]:
         """Return the latches that count for our session; while the database is away, only those of the keeper's file.
 
         Args:
             logins: the session's, whose latches count too.
             portfolio: the session's, whose latch counts too; empty for none.
+            account: the session's, whose latch counts too.
 
         Raises:
             DatabaseDown: it has just gone away.
@@ -105,7 +106,7 @@ class AuditTrail:
         # the file is read first: a latch that is stored between the two readings is then found in the database
         kept = read_kept(self._kept)
         counting = standing(self.store.latches() if self.is_up else (), kept)
-        return [latch for latch in counting if concerns(latch.scope, self.session, logins, portfolio)]
+        return [latch for latch in counting if concerns(latch.scope, self.session, logins, portfolio, account)]
 
     def persist(self, unit: Persist, meanwhile: Callable[[], None] = lambda: None) -> str:
         """Write one unit; return an empty text when it is in the database, else the reason.

@@ -55,8 +55,11 @@ def register(trader: Trader) -> None:
 
 def _set(trader: Trader, state: TradingState, wanted: Switch) -> TradingStateNow:
     scope = wanted.scope or scopes.of_session(trader.session)
-    if scope.login is not None and scope.login not in trader.spec.logins:
-        # the keeper sends a login's switch to all traders, because without a database only they know their logins
+    terms = trader.state.engine.heat.terms
+    portfolio = "" if terms is None else terms.portfolio
+    is_shared = scope.login is not None or scope.account is not None or scope.portfolio is not None
+    if is_shared and not scope.concerns(trader.session, trader.spec.logins, portfolio, trader.spec.account):
+        # the keeper sends such a switch to all traders, because without a database only they know what they belong to
         return TradingStateNow(trader.state.engine.trading.value, is_concerned=False)
     trader.latch(scope, state, _by(wanted), wanted.reason)
     return TradingStateNow(trader.state.engine.trading.value)

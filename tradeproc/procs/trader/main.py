@@ -124,7 +124,7 @@ class TraderStart:
             hours=market_hours(row.spec.calendar),
         )
         portfolio = terms_of(store, row)
-        latches = audit.latches(row.spec.logins, "" if portfolio is None else portfolio.portfolio)
+        latches = audit.latches(row.spec.logins, "" if portfolio is None else portfolio.portfolio, row.spec.account)
         state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in latches})
         started = replace(
             _known(store, row, fills, latches),

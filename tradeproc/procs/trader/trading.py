@@ -337,7 +337,7 @@ class Trader:
         read = self._latches_read
         self._latches_read = {each: read[each] for each in read if Scope(each).portfolio in (None, portfolio)}
         try:
-            stored = self.audit.latches(self.spec.logins, portfolio)
+            stored = self.audit.latches(self.spec.logins, portfolio, self.spec.account)
         except DatabaseDown as down:
             self.audit.went_down(down)
             self.performer.tell_of_changes()
