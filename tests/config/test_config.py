@@ -273,6 +273,12 @@ def test_a_person_changes_the_rule_of_a_product_for_all_its_sessions_and_takes_i
     assert roll_plan(contract, RollPolicy(days_before=2)).days_before == 2
     assert roll_plan(Contract.parse("NQH24"), RollPolicy()).days_before == usual.days_before
 
+    load(home_with(tmp_path / "dates", SHIPPED + "[rolls.ES.dates]\nESH24 = 2024-03-06\n"))
+    plan = roll_plan(contract, RollPolicy())
+    assert (str(plan.roll_on), plan.why) == ("2024-03-06", "on the date of conf/tradeproc.toml")
+    own = RollPolicy(dates={"ESH24": "2024-03-05"})
+    assert str(roll_plan(contract, own).roll_on) == "2024-03-05", "the session's own wins"
+
     load(home_with(tmp_path / "usual", SHIPPED))
     assert roll_plan(contract, RollPolicy()) == usual
 
@@ -282,9 +288,12 @@ def test_a_person_changes_the_rule_of_a_product_for_all_its_sessions_and_takes_i
     [
         ("[rolls.EZ]\ndays_before = 8\n", ["rolls", "EZ", "is no product"]),
         ("[rolls.ES]\ndays_before = 61\n", ["rolls.ES", "days_before", "0 to 60"]),
-        ("[rolls.ES]\ndays = 8\n", ["rolls.ES", "days", "unknown key", "'days_before'"]),
+        ("[rolls.ES]\nday_before = 8\n", ["rolls.ES", "day_before", "unknown key", "'days_before'"]),
         ('[rolls.ES]\nmonths = "G"\n', ["rolls", "months 'G'", "HMUZ"]),
         ("rolls = 7\n", ["rolls", "found 7"]),
+        ("[rolls.ES.dates]\nESH24 = 2024-03-16\n", ["rolls", "ESH24 = 2024-03-16", "after the last trade"]),
+        ("[rolls.ES.dates]\nESG24 = 2024-02-16\n", ["rolls", "ESG24", "no contract of ES"]),
+        ("[rolls.ES.dates]\nESH24 = 2024-03-06T10:00:00\n", ["rolls.ES.dates", "ESH24", "a text"]),
     ],
 )
 def test_a_rule_that_cannot_be_changes_none(tmp_path: Path, table: str, said: list[str]) -> None:

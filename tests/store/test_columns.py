@@ -19,6 +19,7 @@ from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import Order, OrderEvent, OrderSource, OrderState
 from tradeproc.domain.portfolio import PortfolioSpec
 from tradeproc.domain.roll_steps import Roll
+from tradeproc.domain.roll_volumes import RollVolume
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.units import Contracts, Nanos
@@ -44,6 +45,7 @@ from tradeproc.store.writes import (
     loss_marks_write,
     orders_write,
     position_write,
+    roll_volume_write,
     roll_write,
 )
 
@@ -69,6 +71,7 @@ TABLES: dict[str, tuple[type, set[str]]] = {
     "portfolio_sessions": (PortfolioSessionRow, set()),
     "positions": (PositionRow, {"number"}),
     "rolls": (Roll, {"number"}),
+    "roll_volumes": (RollVolume, set()),
     "sessions": (SessionRow, {"key", "name", "removed_at", "data_login"}),
     "trades": (Trade, {"number"}),
 }
@@ -258,6 +261,8 @@ def kept_values() -> Iterator[Kept]:
     )
     roll = filled(Roll)
     yield Kept(roll, lambda store: store.write(roll_write(roll)), lambda store: store.rolls(1)[0])
+    volume = filled(RollVolume)
+    yield Kept(volume, lambda store: store.write(roll_volume_write(volume)), lambda store: store.roll_volumes(1)[0])
     for write in (
         lambda store: store.keep_latch(latch),
         lambda store: store.keep_latch(latch, is_late=True),

@@ -25,7 +25,7 @@ from tradeproc.domain.hosts import is_loopback
 from tradeproc.domain.instruments import NoSuchMonth, check_listed
 from tradeproc.domain.portfolio import BadPortfolio, PortfolioSpec
 from tradeproc.domain.records import BadRecord, BadValue, nearest, read_record
-from tradeproc.domain.roll_rules import RuleChange, change_rules
+from tradeproc.domain.roll_rules import RuleChange, change_rules, check_dates
 from tradeproc.domain.session import BadSession, SessionSpec
 from tradeproc.home import Home
 
@@ -114,6 +114,10 @@ class Config:
             check_listed(spec.contract)
         except NoSuchMonth as bad:
             raise NotAllowedHere(f"session {spec.name!r}: {bad}") from None
+        try:
+            check_dates(spec.root, spec.roll.dates)
+        except BadValue as bad:
+            raise NotAllowedHere(f"session {spec.name!r}: roll.{bad}") from None
         for key in ("max_order", "max_position"):
             asked, allowed = getattr(spec.limits, key), getattr(self.limits, key)
             if asked > allowed:

@@ -11,7 +11,8 @@ It holds frozen values and arithmetic on them. It uses no clock, socket, file, r
     answers.py        known or unknown: what asking the outside world can answer
     session.py        what a trading session is asked to do; schedule.py and wanted.py when it should run
     portfolio.py      sessions whose heat is limited together
-    roll_rules.py     when a contract ends and into which a session rolls; roll_steps.py one roll as its rows tell it
+    roll_rules.py     when a session leaves its contract and for which; roll_table.py the last day of each root's;
+                      roll_volumes.py which of two trades more; roll_steps.py one roll as its rows tell it
     records.py        values from plain tables (TOML, JSON)
     texts.py          texts that UTF-8 or PostgreSQL cannot hold
     backoff.py        pauses between tries

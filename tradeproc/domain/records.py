@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from datetime import date
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -90,6 +91,8 @@ def _read(hint: Any, value: object, section: str, name: str) -> Any:
     if origin in (dict, Mapping) and isinstance(value, Mapping):
         inner = f"{section}.{name}" if section else name
         return {str(key): _read(typing.get_args(hint)[1], item, inner, str(key)) for key, item in value.items()}
+    if hint is str and type(value) is date:
+        return value.isoformat()  # TOML has dates without quotation marks
     if _is_plain(hint, value):
         return float(typing.cast(float, value)) if hint is float else value
     raise BadRecord(section, f"{name}: expected {_described(hint)}, found {_shown(value)}")

@@ -1,25 +1,25 @@
-"""When a contract ends, when a session leaves it, and into which one it rolls.
+"""When a session leaves its contract, and into which one it rolls.
 
 A contract that is settled in cash can be held until its last trade; one that is delivered must be left before its
 first notice. Energy and currencies are delivered after their last trade, so for them that is the day to be out by.
-Days are business days of the exchange: the grain calendar, which rests on every holiday of the exchanges, where
-others trade a short session that counts to the next day.
+`roll_table.py` holds the rule of each root and counts business days.
+
+The day of the roll is, the first of these that is so: the date that the session or conf/tradeproc.toml names for this
+contract; with the rule "volume" the first business day after one on which the next contract traded more than this one
+(`roll_volumes.py`), where that is earlier than the rule of days; so many business days before the last day.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import date, time, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, time
 from enum import StrEnum
 
-from tradeproc.domain.calendar_table import FIRST, LAST
-from tradeproc.domain.instruments import INSTRUMENTS, MONTH_LETTERS, Contract
-from tradeproc.domain.market_hours import market_hours
+from tradeproc.domain.instruments import INSTRUMENTS, MONTH_LETTERS, BadContract, Contract
 from tradeproc.domain.records import BadValue, nearest
+from tradeproc.domain.roll_table import TABLE_RULES, Rule, after, before, business_days, is_business, last_day
 from tradeproc.errors import Refusal
 
-_DAY = timedelta(days=1)
-_WEDNESDAY, _THURSDAY, _FRIDAY = 2, 3, 4
 _MOST_DAYS = 60
 
 
@@ -32,6 +32,15 @@ class RollMode(StrEnum):
     """A person; alarms tell when it is time."""
     OFF = "off"
     """Nobody, and no alarm speaks of it."""
+
+
+class RollRule(StrEnum):
+    """What decides on the day of a roll."""
+
+    DAYS = "days"
+    """So many business days before the last day."""
+    VOLUME = "volume"
+    """The business day after one on which the next contract traded more, and by the rule of days at the latest."""
 
 
 class BackAdjust(StrEnum):
@@ -49,14 +58,17 @@ class RollPolicy:
 
     `days_before` is how many business days before the last day to be out by; None leaves it to the rule of the root.
     From `warn_days` business days before the day of the roll an alarm stands. A session that rolls by itself does so
-    from the time `at` of the exchange's clock on, while its market is open.
+    from the time `at` of the exchange's clock on, while its market is open. `dates` are days of rolls, as 2025-12-10,
+    by the code of the contract that is left; they count before everything else.
     """
 
     mode: RollMode = RollMode.MANUAL
+    rule: RollRule = RollRule.DAYS
     days_before: int | None = None
     warn_days: int = 5
     at: str = "10:00"
     back_adjust: BackAdjust = BackAdjust.DIFFERENCE
+    dates: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -80,12 +92,13 @@ class RollPolicy:
 class RuleChange:
     """What a person changes in the rule of a root, for all sessions: `days_before`, and the `months` to roll into.
 
-    `days_before` is as in `RollPolicy`, where a session's own wins; `months` are letters as in contract codes. What
-    is None or empty stays as the rule has it.
+    `days_before` and `dates` are as in `RollPolicy`, where a session's own win; `months` are letters as in contract
+    codes. What is None or empty stays as the rule has it.
     """
 
     days_before: int | None = None
     months: str = ""
+    dates: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the range of the days.
@@ -103,7 +116,10 @@ class NoRoll(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class RollPlan:
-    """What a contract's rule says: the `last_day` to be out by, why that one, and the day to roll on into `into`."""
+    """What a contract's rule says: the `last_day` to be out by, why that one, and the day to roll on into `into`.
+
+    `why` says what else than the rule of days decided on the day, empty when nothing else did.
+    """
 
     contract: Contract
     into: Contract
@@ -111,44 +127,107 @@ class RollPlan:
     days_before: int
     last_day: date
     roll_on: date
+    why: str = ""
 
     def days_left(self, day: date) -> int:
         """Return the business days from a trade date to the day of the roll; negative when that has passed."""
         if day <= self.roll_on:
-            return _count(day, self.roll_on)
-        return -_count(self.roll_on, day)
+            return business_days(day, self.roll_on)
+        return -business_days(self.roll_on, day)
 
     def days_to_end(self, day: date) -> int:
         """Return the business days from a trade date to the last day to be out by; negative when that has passed."""
-        return _count(day, self.last_day) if day <= self.last_day else -_count(self.last_day, day)
+        return business_days(day, self.last_day) if day <= self.last_day else -business_days(self.last_day, day)
 
 
-def roll_plan(contract: Contract, policy: RollPolicy) -> RollPlan:
-    """Return when and into what a session with this policy leaves its contract."""
+def roll_plan(contract: Contract, policy: RollPolicy, crossed: date | None = None) -> RollPlan:
+    """Return when and into what a session with this policy leaves its contract.
+
+    `crossed` is the first business day on which the next contract traded more, None before it or where nobody knows.
+    """
     rule = _RULES[contract.root]
     days = rule.days_before if policy.days_before is None else policy.days_before
-    last_day = _last_day(rule, contract)
-    return RollPlan(contract, next_contract(contract), rule.basis, days, last_day, _before(last_day, days))
+    ends = last_day(rule, contract)
+    plan = RollPlan(contract, next_contract(contract), rule.basis, days, ends, before(ends, days))
+    for dates, who in ((policy.dates, "the session"), (_DATES.get(contract.root, {}), "conf/tradeproc.toml")):
+        if contract.code in dates:
+            # closures that were announced since may have brought the end forward
+            named = min(date.fromisoformat(dates[contract.code]), ends)
+            return replace(plan, roll_on=named, why=f"on the date of {who}")
+    if policy.rule is RollRule.VOLUME and crossed is not None and (following := after(crossed, 1)) < plan.roll_on:
+        return replace(plan, roll_on=following, why=f"{plan.into} traded more than {contract} on {crossed}")
+    return plan
+
+
+def doubt_of(root: str) -> str:
+    """Return what of a root's rule is not confirmed, empty when nothing is in doubt."""
+    return TABLE_RULES[root].doubt
 
 
 def change_rules(changes: Mapping[str, RuleChange]) -> None:
     """Put changes of rules in force in this process, by root; they replace those made before.
 
     Raises:
-        BadValue: there is no such root, or it has no such month; those made before stay in force.
+        BadValue: there is no such root, it has no such month, or a date cannot be; those made before stay in force.
     """
     for root, change in changes.items():
-        if root not in _TABLE_RULES:
-            raise BadValue(root, f"is no product; {nearest(root, list(_TABLE_RULES))}")
+        if root not in TABLE_RULES:
+            raise BadValue(root, f"is no product; {nearest(root, list(TABLE_RULES))}")
         listed = INSTRUMENTS[root].months
         if set(change.months) - set(listed):
             raise BadValue(root, f"months {change.months!r}: the months of {root} are {listed}")
+        check_dates(root, change.dates)
     _RULES.clear()
-    _RULES.update(_TABLE_RULES)
+    _RULES.update(TABLE_RULES)
+    _DATES.clear()
     for root, change in changes.items():
-        rule = _TABLE_RULES[root]
+        rule = TABLE_RULES[root]
         days = rule.days_before if change.days_before is None else change.days_before
         _RULES[root] = replace(rule, days_before=days, months=change.months or rule.months)
+        _DATES[root] = change.dates
+
+
+def check_dates(root: str, dates: Mapping[str, str]) -> None:
+    """Check days of rolls that a person names now, by contract of a root.
+
+    Raises:
+        BadValue: names the contract, and what is wrong with it or with its day.
+    """
+    check_form_of_dates(root, dates)
+    for code, text in dates.items():
+        rule, day = TABLE_RULES[root], date.fromisoformat(text)
+        ends = last_day(rule, Contract.parse(code))
+        if day > ends:
+            raise _bad_date(code, text, f"after the {rule.basis} on {ends}")
+        if business_days(day, ends) > _MOST_DAYS:
+            raise _bad_date(code, text, f"more than {_MOST_DAYS} business days before the {rule.basis} on {ends}")
+        if not is_business(day):
+            raise _bad_date(code, text, "no business day of the exchange")
+
+
+def check_form_of_dates(root: str, dates: Mapping[str, str]) -> None:
+    """Check that these are contracts of a root and dates; what is stored must stay readable when calendars change.
+
+    Raises:
+        BadValue: names the contract, and what is wrong with it or with its day.
+    """
+    listed = INSTRUMENTS[root].months
+    for code, text in dates.items():
+        try:
+            contract = Contract.parse(code)
+        except BadContract as bad:
+            raise _bad_date(code, text, str(bad)) from None
+        is_listed = contract.root == root and MONTH_LETTERS[contract.month - 1] in listed
+        if not is_listed or code != contract.code:
+            raise _bad_date(code, text, f"no contract of {root}, whose months are {listed}")
+        try:
+            date.fromisoformat(text)
+        except ValueError:
+            raise _bad_date(code, text, "no date; write one as 2025-12-10") from None
+
+
+def _bad_date(code: str, text: str, problem: str) -> BadValue:
+    return BadValue("dates", f"{code} = {text}: {problem}")
 
 
 def next_contract(contract: Contract) -> Contract:
@@ -172,145 +251,7 @@ def check_roll(contract: Contract, into: Contract) -> None:
         raise NoRoll(f"{into} is not later than {contract}")
 
 
-# --- the rules
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """`ends` names the rule of the last day, `basis` says it to people, `months` are those that are rolled into."""
-
-    ends: str
-    basis: str
-    days_before: int
-    months: str
-
-
-# roots, rule of the last day, days before it, months that are traded much.
-# These are the exchange's rules for termination of trading and delivery notices as they are commonly known, written
-# down without its rulebook at hand. A person compares the date that `session show` tells with the exchange's calendar
-# before the first roll of a product, and corrects it by `days_before`. Single dates of 2008 to 2026 that brokers and
-# market reports have published are in tests/domain/test_roll_rules.py. Equity index: third Friday; FX: two business
-# days before the third Wednesday, 6C one; treasuries, metals and grains: first notice is the last business day before
-# the delivery month; crude: three business days before the 25th of the month before; MCL: one day before CL; gas:
-# three before the first; products: the last business day before; cattle: first notice is the Monday after the month's
-# first Friday; hogs: the tenth business day; feeders: the last Thursday without a holiday on it or the four weekdays
-# before. The months are those with most open interest.
-_TABLE = """
-ES MES NQ MNQ YM MYM RTY M2K|third friday|5|HMUZ
-6E M6E 6B 6A 6J 6S 6N|two before third wednesday|5|HMUZ
-6C|one before third wednesday|5|HMUZ
-ZB ZN TN ZF ZT|notice month before|2|HMUZ
-CL|crude|3|FGHJKMNQUVXZ
-MCL|micro crude|3|FGHJKMNQUVXZ
-NG|three before month|3|FGHJKMNQUVXZ
-RB HO|last day before month|5|FGHJKMNQUVXZ
-GC MGC|notice month before|3|GJMQZ
-SI HG|notice month before|3|HKNUZ
-PL|notice month before|3|FJNV
-ZC ZW|notice month before|5|HKNUZ
-ZS|notice month before|5|FHKNX
-LE|monday after first friday|5|GJMQVZ
-HE|tenth day|5|GJMNQVZ
-GF|last thursday|5|FHJKQUVX
-"""
-_BASES = {
-    "notice month before": "first notice",
-    "monday after first friday": "first notice",
-}
-
-
-def _read_table() -> dict[str, _Rule]:
-    rows = [line.split("|") for line in _TABLE.strip().splitlines()]
-    return {
-        root: _Rule(ends, _BASES.get(ends, "last trade"), int(days), months)
-        for roots, ends, days, months in rows
-        for root in roots.split()
-    }
-
-
-_TABLE_RULES = _read_table()
-_RULES = dict(_TABLE_RULES)
+_RULES: dict[str, Rule] = dict(TABLE_RULES)
 """The rules in force: those of the table, changed by a person."""
-ROOTS = frozenset(_TABLE_RULES)
-"""The roots that have a rule; a test holds them against the instruments."""
-
-
-def _last_day(rule: _Rule, contract: Contract) -> date:
-    first = date(contract.year, contract.month, 1)
-    match rule.ends:
-        case "third friday":
-            return _on_or_before(_weekday(first, _FRIDAY, 3))
-        case "two before third wednesday":
-            return _before(_weekday(first, _WEDNESDAY, 3), 2)
-        case "one before third wednesday":
-            return _before(_weekday(first, _WEDNESDAY, 3), 1)
-        case "notice month before" | "last day before month":
-            return _before(first, 1)
-        case "crude" | "micro crude":
-            return _crude(first, 3 if rule.ends == "crude" else 4)
-        case "three before month":
-            return _before(first, 3)
-        case "monday after first friday":
-            return _on_or_after(_weekday(first, _FRIDAY, 1) + 3 * _DAY)
-        case "tenth day":
-            return _after(first - _DAY, 10)
-        case _:
-            return _last_thursday(first)
-
-
-def _crude(first: date, days: int) -> date:
-    """Return so many business days before the 25th of the month before, or the business day that precedes it."""
-    return _before(_on_or_before((first - _DAY).replace(day=25)), days)
-
-
-def _last_thursday(first: date) -> date:
-    """Return the last Thursday of a month of which neither it nor the four weekdays before it are holidays."""
-    after = (first + 31 * _DAY).replace(day=1)
-    day = after - _DAY
-    while day.weekday() != _THURSDAY:
-        day -= _DAY
-    while not all(_is_business(day - days * _DAY) for days in (0, 1, 2, 3, 6)):
-        day -= 7 * _DAY
-    return day
-
-
-def _weekday(first: date, weekday: int, number: int) -> date:
-    return first + ((weekday - first.weekday()) % 7 + 7 * (number - 1)) * _DAY
-
-
-def _is_business(day: date) -> bool:
-    if day.weekday() > _FRIDAY:
-        return False
-    if not date.fromisoformat(FIRST) <= day <= date.fromisoformat(LAST):
-        return True  # outside the calendar no holiday is known
-    return market_hours("cbot_grains").session_of(day) is not None
-
-
-def _on_or_before(day: date) -> date:
-    while not _is_business(day):
-        day -= _DAY
-    return day
-
-
-def _on_or_after(day: date) -> date:
-    while not _is_business(day):
-        day += _DAY
-    return day
-
-
-def _before(day: date, count: int) -> date:
-    """Return the day that lies `count` business days before another one, which need not be one."""
-    for _ in range(count):
-        day = _on_or_before(day - _DAY)
-    return day
-
-
-def _after(day: date, count: int) -> date:
-    for _ in range(count):
-        day = _on_or_after(day + _DAY)
-    return day
-
-
-def _count(start: date, end: date) -> int:
-    """Return how many business days lie after `start` up to and with `end`."""
-    return sum(_is_business(start + number * _DAY) for number in range(1, (end - start).days + 1))
+_DATES: dict[str, Mapping[str, str]] = {}
+"""The days of rolls that conf/tradeproc.toml names, by root."""

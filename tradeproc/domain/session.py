@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from tradeproc.domain.instruments import INSTRUMENTS, Contract, instrument
 from tradeproc.domain.records import BadRecord, BadValue, nearest, read_record
-from tradeproc.domain.roll_rules import RollPolicy
+from tradeproc.domain.roll_rules import RollPolicy, check_form_of_dates
 from tradeproc.domain.schedule import Schedule
 from tradeproc.domain.units import Contracts, Minutes, Ticks, Times, WholeMoney
 from tradeproc.errors import Refusal
@@ -137,6 +137,8 @@ _NEWER: Mapping[str, object] = {
     "inert_stop_seconds": 3,
     "roll": asdict(RollPolicy()),
 }
+_USUAL_ROLL = asdict(RollPolicy())
+_NEWER_OF_ROLL = ("rule", "dates")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,7 @@ class SessionSpec:
         _check_text("account", self.account, ACCOUNT, "up to 16 letters, digits, . _ -")
         _check_text("strategy", self.strategy, STRATEGY, "name, module:Class or file.py:Class")
         _check_contract(self.contract)
+        check_form_of_dates(self.root, self.roll.dates)
         _check_range("minutes", self.minutes, 1, LONGEST_BAR)
         _check_range("quantity", self.quantity, 1, self.limits.max_order)
         _check_range("inert_stop_ticks", self.inert_stop_ticks, 1, 1000)
@@ -246,10 +249,14 @@ class SessionSpec:
         plain["stop_policy"] = self.stop_policy.value
         plain["external_policy"] = self.external_policy.value
         plain["inert_stop_policy"] = self.inert_stop_policy.value
-        plain["roll"] |= {"mode": self.roll.mode.value, "back_adjust": self.roll.back_adjust.value}
+        words = {key: getattr(self.roll, key).value for key in ("mode", "rule", "back_adjust")}
+        plain["roll"] |= {**words, "dates": dict(self.roll.dates)}
         for key, usual in _NEWER.items():
             if plain[key] == usual:
                 del plain[key]
+        for key in _NEWER_OF_ROLL:
+            if plain.get("roll", _USUAL_ROLL)[key] == _USUAL_ROLL[key]:
+                plain.get("roll", {}).pop(key, None)
         return {key: value for key, value in plain.items() if value is not None}
 
     @classmethod

@@ -10,7 +10,8 @@ class RollPlanned:
     """What the rule says of the session's contract at the market time now; told when it changes.
 
     `last_day` and `roll_on` are ISO dates, `basis` says what the last day is; `days_left` are business days to the
-    roll, `days_to_end` to the last day. `is_open` while the market is open and stays so for long enough, `is_due`
+    roll, `days_to_end` to the last day. `why` says what else than the rule of days decided, empty when nothing did.
+    `is_open` while the market is open and stays so for long enough, `is_due`
     when the session has to roll by itself now.
     """
 
@@ -22,6 +23,7 @@ class RollPlanned:
     days_to_end: int
     is_open: bool = False
     is_due: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

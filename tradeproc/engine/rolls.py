@@ -119,8 +119,12 @@ def _planned(turn: Turn, plan: RollPlanned) -> None:
     desk.plan = plan
     _review_plan(turn)
     if plan.is_due and not refusal(turn.state):
-        reason = f"{plan.basis} {plan.last_day}, to be rolled on {plan.roll_on}"
+        reason = f"{plan.basis} {plan.last_day}, to be rolled on {plan.roll_on}{_why(plan)}"
         _wish(turn, RollWish(BY_RULE, plan.next_contract, reason, turn.now, is_by_rule=True))
+
+
+def _why(plan: RollPlanned) -> str:
+    return f" ({plan.why})" if plan.why else ""
 
 
 def _review_plan(turn: Turn) -> None:
@@ -132,7 +136,8 @@ def _review_plan(turn: Turn) -> None:
         turn.clear(AlarmName.ROLL_OVERDUE)
         return
     who = "rolls by itself" if policy.mode is RollMode.AUTO else f"scripts/tradectl roll {turn.state.setup.session}"
-    ends = f"{spec.contract}: {plan.basis} {plan.last_day}, roll into {plan.next_contract} on {plan.roll_on}: {who}"
+    when = f"roll into {plan.next_contract} on {plan.roll_on}{_why(plan)}"
+    ends = f"{spec.contract}: {plan.basis} {plan.last_day}, {when}: {who}"
     turn.alarm(AlarmName.ROLL_DUE, ends)
     is_late = plan.days_left < 0 if policy.mode is RollMode.AUTO else plan.days_to_end <= _CRITICAL_DAYS
     if is_late and engine.holding.quantity:

@@ -14,6 +14,7 @@ from tradeproc.domain.book import Balance, DecisionMade, Fill, Trade
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.roll_steps import Roll
+from tradeproc.domain.roll_volumes import RollVolume
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.units import Nanos
@@ -291,6 +292,10 @@ class Store:
     def rolls(self, session: int | None = None) -> list[Roll]:
         """Return the newest step of each roll, in the order in which these were written."""
         return [value_of(Roll, row) for row in self._database.rows("rolls", {"session": session})]
+
+    def roll_volumes(self, session: int) -> list[RollVolume]:
+        """Return what a session's contracts and their next ones traded, by day."""
+        return [value_of(RollVolume, row) for row in self._database.rows("roll_volumes", {"session": session})]
 
     # --- decisions: notes for people, the newest KEPT_DECISIONS of each session
 

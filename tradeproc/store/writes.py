@@ -15,6 +15,7 @@ from tradeproc.domain.book import Balance, Divergence, Fill
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.roll_steps import Roll
+from tradeproc.domain.roll_volumes import RollVolume
 from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.texts import storable_value
 from tradeproc.domain.units import Nanos
@@ -107,6 +108,11 @@ def alarms_cleared_write(session: int | None, name: str | None, at: Nanos) -> Wr
 def roll_write(roll: Roll, *, fence: int | None = None) -> Write:
     """Return the write of a roll's step; one that changes the session's contract carries the lease's `fence`."""
     return Write("save_roll", {**row_of(roll), "fence": fence})
+
+
+def roll_volume_write(volume: RollVolume) -> Write:
+    """Return the write of what two contracts traded on a day."""
+    return Write("save_roll_volume", row_of(volume))
 
 
 def latch_write(latch: Latch) -> Write:

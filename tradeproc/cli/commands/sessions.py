@@ -20,6 +20,7 @@ from tradeproc.desk.exit_status import CommandFailed, NotRunning, WrongUsage
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.listed import SessionListed
 from tradeproc.desk.readiness import Readiness
+from tradeproc.domain.roll_rules import RollMode, doubt_of
 from tradeproc.domain.session import SessionSpec, check_new_name
 from tradeproc.errors import TradeprocError
 from tradeproc.protocol import names
@@ -118,6 +119,12 @@ def create(desk: Desk, arguments: Namespace) -> Outcome:
     if created.unchecked:
         value["unchecked"] = created.unchecked
     doubt = f"; {created.unchecked}" if created.unchecked else ""
+    if (unsure := doubt_of(spec.root)) and spec.roll.mode is not RollMode.OFF:
+        value["roll_unsure"] = unsure
+        doubt += (
+            f"; the rule of {spec.root} for its last day is not confirmed in all cases ({unsure}): compare "
+            "scripts/tradectl roll --list with the exchange's calendar"
+        )
     if not arguments.start:
         text = f"session {number} created; scripts/tradectl session start {number}{doubt}"
         return Outcome(value, Text(text))

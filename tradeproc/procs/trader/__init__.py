@@ -7,7 +7,8 @@
     recorder.py       what its engine was told, to be replayed; decision_book.py what its strategy wanted
     terms.py          the contract as the broker has it; hours.py when its market and its schedule end
     heat_reporter.py  what it tells the portfolio server of its heat, and hears of its portfolio
-    contract_rolls.py what the rule says of its contract; roll_questions.py what a roll asks
+    contract_rolls.py what the rule says of its contract; volume_watch.py whether the next one trades more;
+                      roll_questions.py what a roll asks
     witness_feed.py   the prices of a second data login
     past_contracts.py history over rolls
     timing.py         how long it waits for whom; replies.py replies as answers

@@ -15,6 +15,7 @@ from pathlib import Path
 from tradeproc.clock import SECOND, SteadyClock, monotonic_ns
 from tradeproc.domain.book import Balance, Divergence
 from tradeproc.domain.roll_steps import Roll
+from tradeproc.domain.roll_volumes import RollVolume
 from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import KeepLatch, Persist
@@ -40,6 +41,7 @@ from tradeproc.store.writes import (
     loss_marks_write,
     orders_write,
     position_write,
+    roll_volume_write,
     roll_write,
 )
 
@@ -179,6 +181,10 @@ class AuditTrail:
     def save_roll(self, roll: Roll) -> None:
         """Keep a step of a roll."""
         self.write(roll_write(roll))
+
+    def save_roll_volume(self, volume: RollVolume) -> None:
+        """Keep what two contracts traded on a day."""
+        self.write(roll_volume_write(volume))
 
     def switch_contract(self, roll: Roll) -> str:
         """Make a roll's next contract the session's in the database itself; return why it is not, else nothing."""

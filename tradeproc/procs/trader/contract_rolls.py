@@ -8,6 +8,7 @@ from tradeproc.domain.roll_rules import RollMode, roll_plan
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import MINUTE, Nanos
 from tradeproc.engine.events import Event, RollPlanned
+from tradeproc.procs.trader.volume_watch import VolumeWatch
 
 LEAST_LEFT = 15 * MINUTE
 """A roll begins only while the market stays open for so long; otherwise it could end between two contracts."""
@@ -16,23 +17,25 @@ LEAST_LEFT = 15 * MINUTE
 class RollPlans:
     """Tells `RollPlanned` when it is another one than before."""
 
-    def __init__(self, spec: SessionSpec, tell: Callable[[Event], None]) -> None:
-        self._spec, self._tell = spec, tell
-        self._hours = market_hours(spec.calendar)
-        self._plan = roll_plan(Contract.parse(spec.contract), spec.roll)
+    def __init__(self, spec: SessionSpec, tell: Callable[[Event], None], volumes: VolumeWatch | None = None) -> None:
+        self._spec, self._tell, self._volumes = spec, tell, volumes
+        self._hours, self._contract = market_hours(spec.calendar), Contract.parse(spec.contract)
         self._told: RollPlanned | None = None
 
     def look(self, market_at: Nanos) -> None:
         """Look at the market time, 0 while nobody knows it."""
         if not market_at:
             return
+        if self._volumes is not None:
+            self._volumes.look(market_at)
         planned = self._planned(market_at)
         if planned != self._told:
             self._told = planned
             self._tell(planned)
 
     def _planned(self, market_at: Nanos) -> RollPlanned:
-        plan, policy = self._plan, self._spec.roll
+        policy, volumes = self._spec.roll, self._volumes
+        plan = roll_plan(self._contract, policy, None if volumes is None else volumes.crossed)
         session, local = self._hours.session_at(market_at), self._hours.local(market_at)
         day = local.date() if session is None else session.date
         is_open = stays_open(self._hours, market_at)
@@ -47,6 +50,7 @@ class RollPlans:
             days_to_end=plan.days_to_end(day),
             is_open=is_open,
             is_due=is_due,
+            why=plan.why or ("" if volumes is None else volumes.problem),
         )
 
 

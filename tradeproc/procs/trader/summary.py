@@ -65,7 +65,8 @@ def _rolling(state: State) -> dict[str, Any]:
         plan = desk.plan
         if plan is None or state.setup.spec.roll.mode is RollMode.OFF:
             return {}
-        return {"roll": f"into {plan.next_contract} on {plan.roll_on} ({plan.basis} {plan.last_day})"}
+        why = f"; {plan.why}" if plan.why else ""
+        return {"roll": f"into {plan.next_contract} on {plan.roll_on} ({plan.basis} {plan.last_day}{why})"}
     roll = desk.open
     newest = next(iter(roll.close_orders.split()[::-1]), None)
     order = state.engine.orders.get(newest or "")

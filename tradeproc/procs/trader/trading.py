@@ -18,6 +18,7 @@ from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.portfolio import HeatTerms
 from tradeproc.domain.roll_steps import Roll
+from tradeproc.domain.roll_volumes import RollVolume
 from tradeproc.domain.units import Nanos
 from tradeproc.engine import effects, events
 from tradeproc.engine.alarms import AlarmName
@@ -37,6 +38,7 @@ from tradeproc.procs.trader.replies import answer_of
 from tradeproc.procs.trader.session_profit import SessionProfit
 from tradeproc.procs.trader.summary import summary
 from tradeproc.procs.trader.terms import Terms
+from tradeproc.procs.trader.volume_watch import VolumeWatch
 from tradeproc.procs.trader.witness_feed import WitnessFeed
 from tradeproc.protocol import feed_messages, names
 from tradeproc.protocol.account_messages import (
@@ -80,6 +82,7 @@ class Trader:
         fills: Sequence[Fill],
         recorder: Recorder,
         rolls: Sequence[Roll] = (),
+        volumes: Sequence[RollVolume] = (),
     ) -> None:
         self.node, self.session, self.spec = node, row.id, row.spec
         self._timing, self._contract = audit.timing, Contract.parse(row.spec.contract)
@@ -95,12 +98,11 @@ class Trader:
         self._latched_at: dict[str, int] = {}
         self._latches_read: dict[str, Latch] = {}
         self._streams_asked = self._streams_as_of = 0
-        instrument = state.setup.instrument
         links = [names.link(login) for login in row.spec.logins]
-        self._terms = Terms(node, links, row.spec.contract, instrument, self._ask_history, self._timing)
+        self._terms = Terms(node, links, row.spec.contract, state.setup.instrument, self._ask_history, self._timing)
         self._is_account_silent = self._is_asking_history = False
         self._hours = Hours(row.spec, self.tell)
-        self._plans = RollPlans(row.spec, self.tell)
+        self._plans = RollPlans(row.spec, self.tell, VolumeWatch(node, row.id, row.spec, volumes, audit))
         self._heat = HeatReporter(node, row, audit, state, self.tell)
         self._past = PastContracts(node, row.spec, rolls, self._timing)
         self._follow_account()

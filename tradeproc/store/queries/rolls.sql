@@ -27,3 +27,13 @@ select * from (
     order by id, step in ('rolled', 'given_up') desc, step in ('switched', 'reopening') desc,
         length(entry_orders) desc, length(close_orders) desc, number desc) newest
 order by number
+
+-- name: save_roll_volume
+-- What was told of a day first stays.
+insert into roll_volumes (session, contract, next_contract, day, volume, next_volume, at)
+values (%(session)s, %(contract)s, %(next_contract)s, %(day)s, %(volume)s, %(next_volume)s, %(at)s)
+on conflict do nothing
+returning session
+
+-- name: roll_volumes
+select * from roll_volumes where session = %(session)s order by day, contract
