@@ -52,6 +52,7 @@ class ExchangeBroker:
     """
 
     start: Decimal = Decimal("4800.00")
+    contract: str = CONTRACT
     echoes: bool = False
     rejects: bool = False
     loses_legs: bool = False
@@ -64,7 +65,7 @@ class ExchangeBroker:
     now: Nanos = Nanos(0)
 
     def __post_init__(self, fills_by: int) -> None:
-        self.exchange = Exchange([CONTRACT], {ACCOUNT: Money(Decimal(0))}, Rules(largest_fill=fills_by))
+        self.exchange = Exchange([self.contract], {ACCOUNT: Money(Decimal(0))}, Rules(largest_fill=fills_by))
         self._exchange_ids: dict[str, str] = {}
         self._our_ids: dict[str, str] = {}
         self.price = self.start
@@ -73,16 +74,16 @@ class ExchangeBroker:
 
     @property
     def terms(self) -> Instrument:
-        return instrument_of(CONTRACT)
+        return instrument_of(self.contract)
 
     @property
     def price(self) -> Decimal:
         """The last price; setting it lets the market jump there without a trade."""
-        return self.terms.price(self.exchange.last(CONTRACT) or 0)
+        return self.terms.price(self.exchange.last(self.contract) or 0)
 
     @price.setter
     def price(self, price: Decimal) -> None:
-        self.exchange.set_last(CONTRACT, self.terms.ticks(price))
+        self.exchange.set_last(self.contract, self.terms.ticks(price))
 
     def fill_by(self, quantity: int) -> None:
         """Execute no more than so many contracts at once from now on."""
@@ -90,7 +91,7 @@ class ExchangeBroker:
 
     def trade(self, price: Decimal) -> None:
         """The market trades at a price, more than anybody wants, and every order meets it."""
-        self._follow(self.exchange.step(MarketTrade(CONTRACT, self.terms.ticks(price), ENOUGH), self._moment()))
+        self._follow(self.exchange.step(MarketTrade(self.contract, self.terms.ticks(price), ENOUGH), self._moment()))
 
     # --- what the trader's side asks
 
@@ -138,7 +139,7 @@ class ExchangeBroker:
                 BrokerOrder(
                     broker_id=f"hand-{len(self.orders)}",
                     account=ACCOUNT,
-                    contract=CONTRACT,
+                    contract=self.contract,
                     side=Side.BUY if change > 0 else Side.SELL,
                     type=OrderType.MARKET,
                     quantity=Contracts(abs(change)),
@@ -156,7 +157,7 @@ class ExchangeBroker:
         """Move the position by a signed number of contracts at the last price, and tell nothing."""
         side = Side.BUY if change > 0 else Side.SELL
         for _ in range(abs(change)):
-            ticket = Ticket(CONTRACT, side, Contracts(1), OrderType.MARKET)
+            ticket = Ticket(self.contract, side, Contracts(1), OrderType.MARKET)
             self.exchange.place(ACCOUNT, TicketGroup(GroupKind.INDEPENDENT, (ticket,)), self._moment())
 
     def take_back(self, broker_id: str, *, moves: bool = True) -> None:
@@ -196,7 +197,7 @@ class ExchangeBroker:
         return self.exchange.funds(ACCOUNT).realized / self.terms.point_value
 
     def current_position(self) -> Position:
-        return Position(ACCOUNT, CONTRACT, Contracts(self.position), self.average)
+        return Position(ACCOUNT, self.contract, Contracts(self.position), self.average)
 
     def open(self) -> list[BrokerOrder]:
         return [order for order in self.orders.values() if not order.state.is_terminal]
@@ -214,7 +215,7 @@ class ExchangeBroker:
         return Moment(self.now, self.now)
 
     def _points(self, ticks: Decimal | int | None) -> Price | None:
-        return None if ticks is None else to_points(ticks, CONTRACT)
+        return None if ticks is None else to_points(ticks, self.contract)
 
     def _name(self, order: ExchangeOrder) -> None:
         broker_id = str(900 + len(self._our_ids))
@@ -233,7 +234,7 @@ class ExchangeBroker:
             if isinstance(update, PositionUpdate):
                 self.largest = max(self.largest, abs(update.holding.quantity))
                 average = self._points(update.holding.average)
-                self.told.append(Position(ACCOUNT, CONTRACT, update.holding.quantity, average))
+                self.told.append(Position(ACCOUNT, self.contract, update.holding.quantity, average))
             elif isinstance(update, OrderUpdate) and update.order.id in self._our_ids:
                 self.tell(self._picture(update.order))
 

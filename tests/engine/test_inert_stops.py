@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from tests.engine.desk import Desk, Faults, Scripted
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import OrderRole, OrderType, Side
-from tradeproc.domain.session import InertStopPolicy
+from tradeproc.domain.session import InertStopPolicy, StopPolicy
 from tradeproc.domain.units import SECOND, Contracts
 from tradeproc.engine import effects as do
 from tradeproc.engine import events
 from tradeproc.engine.events import StreamKind, TradingState
+from tradeproc.engine.protection import uncovered
 from tradeproc.strategies.contract import (
     CancelOrders,
     Decision,
@@ -233,6 +234,47 @@ def test_a_stop_limit_order_left_behind_has_its_own_message() -> None:
     assert desk.broker.position == 0
     assert raised(desk) == ["stop_limit_left_behind"]
     assert desk.all_of(do.KeepLatch) == []
+
+
+def protect_by_stop_limit(view: View) -> Decision:
+    side = Side.SELL if view.position > 0 else Side.BUY
+    away = -10.0 if view.position > 0 else 10.0
+    close = view.candle.close + away
+    return SubmitOrder(
+        *(side, Contracts(1)),
+        type=OrderType.STOP_LIMIT,
+        stop=close,
+        limit=close + away / 40,
+        role=OrderRole.STOP_LOSS,
+    )
+
+
+@pytest.mark.parametrize("policy", StopPolicy)
+@pytest.mark.parametrize("side", Side)
+def test_a_stop_limit_order_left_behind_covers_nothing_until_the_price_is_back(
+    side: Side, policy: StopPolicy
+) -> None:
+    enter = SubmitOrder(side, Contracts(1))
+    desk = Desk(Scripted(enter, protect_by_stop_limit), stop_policy=policy).start()
+    desk.bar()
+    desk.bar()
+    assert uncovered(desk.state) == 0
+    tape, began = Tape(desk), desk.now
+
+    while desk.now - began < 12 * SECOND:
+        tape.trade(4800.0 - side.sign * 15.0)
+
+    alarms = {each.name: each.at for each in desk.all_of(do.RaiseAlarm)}
+    assert "stop_inert" not in alarms
+    assert alarms["stop_limit_left_behind"] - began <= 5 * SECOND
+    assert alarms["position_uncovered"] - began <= 10 * SECOND
+    if policy is StopPolicy.ALARM:
+        assert uncovered(desk.state) == 1
+        tape.trade(4800.0)
+        assert uncovered(desk.state) == 0
+    else:
+        assert (desk.position, desk.broker.open()) == (0, []), "a stop beyond the market protects nothing"
+    assert desk.alarms & {"position_uncovered", "stop_limit_left_behind"} == set()
 
 
 # --- what is no evidence

@@ -9,8 +9,9 @@ from decimal import Decimal
 
 import pytest
 
-from tests.engine.desk import Desk, Scripted
+from tests.engine.desk import Desk, Faults, Scripted
 from tests.engine.exchange_broker import ExchangeBroker
+from tradeproc.domain.broker_orders import Accepted, BracketRequest, BrokerOrder, OrderRequest, Outcome, Refused
 from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side
 from tradeproc.domain.session import ExternalPolicy, StopPolicy
 from tradeproc.domain.units import SECOND, Contracts
@@ -122,23 +123,88 @@ def test_each_way_is_found_and_each_policy_does_what_it_says(
             assert "position_uncovered" not in desk.alarms
 
 
+def legs_taken_without_their_ids(desk: Desk) -> None:
+    """The reply names the entry only."""
+    desk.broker.loses_legs = True
+
+
+def legs_named_and_never_there(desk: Desk) -> None:
+    """The reply names all three orders, and the broker has the entry only."""
+    desk.broker.loses_legs = True
+    place = desk.broker.place
+
+    def named(request: OrderRequest | BracketRequest) -> Outcome:
+        outcome = place(request)
+        if isinstance(request, OrderRequest) or request.profit_target is None or isinstance(outcome, Refused):
+            return outcome
+        assert isinstance(outcome, Accepted)
+        ids = {request.stop_loss.id: "leg-1", request.profit_target.id: "leg-2"}
+        return Accepted({**outcome.broker_ids, **ids})
+
+    desk.broker.place = named  # type: ignore[method-assign]
+
+
+LOSING = (legs_taken_without_their_ids, legs_named_and_never_there)
+
+
+@pytest.mark.parametrize("bracket", BRACKETS.values(), ids=list(BRACKETS))
 @pytest.mark.parametrize("policy", StopPolicy)
-def test_a_bracket_whose_legs_the_broker_dropped_is_found_and_dealt_with(policy: StopPolicy) -> None:
-    broker = ExchangeBroker(loses_legs=True)
-    desk = Desk(Scripted(BRACKETS["long"]), broker=broker, stop_policy=policy).start()
+@pytest.mark.parametrize("losing", LOSING, ids=lambda way: way.__name__)
+@pytest.mark.parametrize("slowest", [0.0, 0.8])
+def test_legs_that_the_broker_dropped_are_found_and_dealt_with_within_ten_seconds(
+    losing: Callable[[Desk], None], policy: StopPolicy, bracket: SubmitBracket, slowest: float
+) -> None:
+    desk = Desk(Scripted(bracket), stop_policy=policy, faults=Faults(slowest=slowest)).start()
+    losing(desk)
     entered_at = desk.now
     desk.bar()
-    assert desk.position == 2
 
-    desk.run(8.5)
+    desk.run(9)
+
     (found_at,) = raised(desk, "position_uncovered")
     assert found_at - entered_at <= FOUND_WITHIN
-    # the legs may still turn up: what becomes of them is asked three times before anything is placed
+    stops = [order.quantity for order in desk.broker.open() if order.type is OrderType.STOP]
+    expected = {StopPolicy.ALARM: (2, []), StopPolicy.REPLACE: (2, [2]), StopPolicy.FLATTEN: (0, [])}
+    assert (abs(desk.broker.position), stops) == expected[policy]
+    desk.run(120)
+    assert abs(desk.broker.position) == expected[policy][0]
+    assert desk.broker.largest == 2
+
+
+def test_an_entry_whose_reply_was_lost_is_not_given_up_sooner_with_its_legs() -> None:
+    desk = Desk(Scripted(BRACKETS["long"]), faults=Faults(lost_request=1.0)).start()
+    desk.bar()
+
+    desk.run(20)
+    assert {order.state for order in desk.orders} == {OrderState.PRE_SENT}
+    desk.run(20)
+    assert {order.state for order in desk.orders} == {OrderState.REJECTED}
+
+
+@pytest.mark.parametrize("late", [0.5, 3.0])
+def test_legs_that_are_told_late_are_no_lost_legs(late: float) -> None:
+    """The broker has them and says so after a while, on its stream and when asked."""
+    desk = Desk(Scripted(BRACKETS["long"]), stop_policy=StopPolicy.REPLACE).start()
+    place, hidden = desk.broker.place, dict[str, BrokerOrder]()
+
+    def hiding(request: OrderRequest | BracketRequest) -> Outcome:
+        outcome = place(request)
+        hidden.update((each.broker_id, each) for each in desk.broker.orders.values() if each.parent)
+        for broker_id in hidden:
+            del desk.broker.orders[broker_id]
+        desk.broker.told = [each for each in desk.broker.told if not (isinstance(each, BrokerOrder) and each.parent)]
+        return outcome
+
+    desk.broker.place = hiding  # type: ignore[method-assign]
+    desk.bar(seconds=late)
+    assert len(hidden) == 2
+    for picture in hidden.values():
+        desk.broker.tell(picture)
     desk.run(60)
 
-    stops = [order.quantity for order in broker.open() if order.type is OrderType.STOP]
-    expected = {StopPolicy.ALARM: (2, []), StopPolicy.REPLACE: (2, [2]), StopPolicy.FLATTEN: (0, [])}
-    assert (desk.broker.position, stops) == expected[policy]
+    assert len(desk.sent) == 1
+    assert uncovered(desk.state) == 0
+    assert desk.alarms == set()
 
 
 # --- partial fills

@@ -1,6 +1,7 @@
-"""A real evening of trades, with stops, targets and moves all along: nobody is told of a stop that does nothing.
+"""Real prices, with stops, targets and moves all along: nobody is told of a stop that does nothing.
 
-And the same evening at a broker whose stops are inert from some moment on: it is told, every time.
+And the same prices at a broker whose stops are inert from some moment on: it is told, every time. Played are an
+evening of trades of ES, and minutes of 6E around a report, over a weekend's gap and at the open after it.
 """
 
 import csv
@@ -8,7 +9,10 @@ import gzip
 import importlib.resources
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from decimal import Decimal
+from importlib.resources.abc import Traversable
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +37,7 @@ from tradeproc.testing.candles import Trade
 
 WATCHED = {"stop_inert", "stop_limit_left_behind", "order_passed"}
 TAPE = importlib.resources.files("tradeproc.localbroker") / "tapes" / "ESH4_trades_2023-12-25.csv.gz"
+MINUTES = Path(__file__).parent / "tapes" / "6EH4_1min_2024-01-05.csv.gz"
 _LONGEST_PAUSE = 90 * SECOND
 
 
@@ -41,6 +46,17 @@ def shipped() -> Iterator[Trade]:
     with TAPE.open("rb") as packed, gzip.open(packed, "rt") as rows:
         for row in csv.DictReader(rows):
             yield int(row["ts_event_ns"]), float(row["price"]), int(row["size"])
+
+
+def minutes(path: Traversable) -> Iterator[Trade]:
+    """Return four trades a bar, at its open, its extremes and its close, at moments of the minute that vary."""
+    with path.open("rb") as packed, gzip.open(packed, "rt") as rows:
+        for number, row in enumerate(csv.DictReader(rows)):
+            began = datetime.fromisoformat(row["timestamp_utc"]).replace(tzinfo=UTC)
+            ends = ("high", "low") if number % 2 else ("low", "high")
+            for part, name in enumerate(("open", *ends, "close")):
+                second = 15 * part + (number * 7 + part * 3) % 14
+                yield int(began.timestamp() + second) * SECOND, float(row[name]), max(1, int(row["volume"]) // 4)
 
 
 class Close(Scripted):
@@ -105,11 +121,11 @@ class Player:
         self.desk.tell(events.CandleReceived(self.bar))
 
 
-def played(trades: Iterator[Trade], *, executes: int = 10**9, **faults: float) -> Desk:
+def played(trades: Iterator[Trade], *, executes: int = 10**9, contract: str = "ESH24", **faults: float) -> Desk:
     """Return a desk after a tape; only the first `executes` stops that the market reaches do something."""
     first = next(trades)
-    broker = ExchangeBroker(start=Decimal(str(first[1])))
-    desk = Desk(Close(), broker=broker, faults=Faults(**faults), now=first[0])
+    broker = ExchangeBroker(start=Decimal(str(first[1])), contract=contract)
+    desk = Desk(Close(), broker=broker, faults=Faults(**faults), now=first[0], contract=contract)
     desk.start(history=0)
     reached: dict[str, int] = {}
 
@@ -129,6 +145,17 @@ def raised(desk: Desk) -> list[str]:
 @pytest.mark.parametrize("slowest", [0.0, 1.0])
 def test_over_a_real_evening_no_stop_is_called_inert(slowest: float) -> None:
     desk = played(shipped(), slowest=slowest)
+
+    stops = [order for order in desk.orders if order.type.has_stop]
+    assert sum(order.filled > 0 for order in stops) >= 10, "stops were hit"
+    assert desk.state.strategy.failure == ""
+    assert raised(desk) == []
+    assert desk.all_of(do.KeepLatch) == []
+
+
+@pytest.mark.parametrize("slowest", [0.0, 1.0])
+def test_over_a_report_and_a_weekend_no_stop_is_called_inert(slowest: float) -> None:
+    desk = played(minutes(MINUTES), contract="6EH24", slowest=slowest)
 
     stops = [order for order in desk.orders if order.type.has_stop]
     assert sum(order.filled > 0 for order in stops) >= 10, "stops were hit"

@@ -1,6 +1,7 @@
 """The live-stop invariant: every open contract is covered by a stop that works at the broker.
 
-Counted is what works there now, against the filled quantity; a stop on its way does not count yet. A position that
+Counted is what works there now, against the filled quantity; a stop on its way does not count yet, and a stop-limit
+order that the market has left behind (`inert_stops.py`) does not until the price is back. A position that
 stays uncovered for 8 s, counted from when the broker told it, raises the alarm (so that it stands within 10 s), and
 the session's policy says what more: nothing, place a stop again where the last one was, or flatten. Where no last
 stop is known, or the price is through it already, replacing turns into flattening: a stop beyond the market protects
@@ -11,7 +12,7 @@ The reverse is watched as well: exits, stops and targets that still work 2 s aft
 
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderType, Side
 from tradeproc.domain.session import StopPolicy
-from tradeproc.domain.units import SECOND, Ticks
+from tradeproc.domain.units import SECOND, Nanos, Ticks
 from tradeproc.engine import adoption, closing, sending
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.limits import Exit, exit_of
@@ -32,8 +33,13 @@ def _bare(state: State, held: int) -> int:
     """Return how many of so many signed contracts no working stop covers."""
     if not held:
         return 0
-    covered = sum(_covers(state, order) for order in _stops(state, held) if order.state.is_working)
-    return max(0, abs(held) - covered)
+    stops = [order for order in _stops(state, held) if order.state.is_working and not _is_left_behind(state, order)]
+    return max(0, abs(held) - sum(_covers(state, order) for order in stops))
+
+
+def _is_left_behind(state: State, stop: Order) -> bool:
+    """Tell whether the market has passed the limit of a stop-limit order, so that it closes nothing at this price."""
+    return state.engine.traded_through.told.get(stop.id) is AlarmName.STOP_LIMIT_LEFT_BEHIND
 
 
 def _covers(state: State, stop: Order) -> int:
@@ -60,12 +66,24 @@ def on_time(turn: Turn) -> None:
         turn.clear(AlarmName.POSITION_UNCOVERED)
         return
     if engine.uncovered_since is None:
-        engine.uncovered_since = turn.now
+        engine.uncovered_since = _bare_since(turn)
     if turn.now - engine.uncovered_since < UNCOVERED_AFTER:
         return
     policy = turn.state.setup.spec.stop_policy
     turn.alarm(AlarmName.POSITION_UNCOVERED, f"{bare} contracts have no working stop; policy {policy.value}")
     _act(turn, policy, bare)
+
+
+def _bare_since(turn: Turn) -> Nanos:
+    """Return since when the position is bare: a stop-limit order protects nothing from when the market passed it."""
+    passed = turn.state.engine.traded_through.passed
+    since = [each.since for order_id, each in passed.items() if _is_behind(turn.state, order_id)]
+    return min([turn.now, *since])
+
+
+def _is_behind(state: State, order_id: str) -> bool:
+    order = state.engine.orders.get(order_id)
+    return order is not None and order.role is not OrderRole.ENTRY and _is_left_behind(state, order)
 
 
 def _suspect(turn: Turn) -> None:

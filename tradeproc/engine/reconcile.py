@@ -13,7 +13,8 @@ sides and a cause, once it is clear that neither side was merely a moment ahead:
     an order with fewer filled than were booked   two answers 10 s apart: the fill is reversed by a row once the
                                                   position says so too
     an order whose reply was lost                 found by looks: it is ours. In none of three answers over 30 s: it
-                                                  never arrived. Either way it is not sent again
+                                                  never arrived. Either way it is not sent again. A leg whose entry is
+                                                  listed as filled is given up sooner (`lost_legs.py`)
 
 The broker wins each time, and no order is placed to repair anything. An unknown answer changes nothing.
 """
@@ -25,7 +26,16 @@ from tradeproc.domain.book import Divergence, DivergenceKind
 from tradeproc.domain.broker_orders import BrokerOrder, ListedOrder, UnreadableRecord
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderState, OrderType
 from tradeproc.domain.units import SECOND, Nanos
-from tradeproc.engine import amended_orders, external, loss_marks, outcomes, recognition, strategy, unpriced
+from tradeproc.engine import (
+    amended_orders,
+    external,
+    loss_marks,
+    lost_legs,
+    outcomes,
+    recognition,
+    strategy,
+    unpriced,
+)
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.broker_events import (
     GIVEN_UP,
@@ -205,15 +215,17 @@ def _count_absences(turn: Turn, number: int, listed: list[ListedOrder]) -> None:
     An answer does not count when it holds an order that may be one of them and cannot be told from it.
     """
     engine, lost = turn.state.engine, unresolved(turn.state)
+    known = {each.broker_id for each in listed}
     if any(recognition.may_be_one_of(turn.state, lost, picture) for picture in listed):
         return
     for order_id, pending in list(engine.pending.items()):
         if pending.waiting is not Waiting.RESOLVE or number <= pending.asked_number:
             continue
         pending.absences += 1
-        if pending.absences >= ABSENCES and turn.now - pending.since >= GRACE:
+        order = engine.orders[order_id]
+        is_over = turn.now - pending.since >= GRACE or lost_legs.is_lost(turn.state, order, pending.since, known)
+        if pending.absences >= ABSENCES and is_over:
             del engine.pending[order_id]
-            order = engine.orders[order_id]
             turn.apply(moved(order, Move.ABSENT, _ASKING, turn.now, GIVEN_UP))
             engine.cancels_wanted.discard(order_id)
             turn.log("warning", "order_never_arrived", order=order_id)
@@ -232,7 +244,9 @@ def _look_for_missing(turn: Turn, listed: set[str]) -> None:
     for order_id, order in gone.items():
         since = missing.setdefault(order_id, turn.now)
         asked_at = turn.state.broker.orders.asked_at or turn.now
-        if asked_at < order.changed_at or turn.now - since < _MISSING_AFTER:
+        is_late = turn.now - since >= _MISSING_AFTER
+        is_lost = since < asked_at and lost_legs.is_lost(turn.state, order, order.changed_at, listed)
+        if asked_at < order.changed_at or not (is_late or is_lost):
             continue
         del missing[order_id]
         _record(turn, DivergenceKind.ORDER_MISSING_AT_BROKER, order_id, order.state.value, "not listed")
@@ -316,7 +330,16 @@ def _most_urgent(turn: Turn) -> tuple[str, int]:
     if not broker.has_orders:
         return "start", 2 * SECOND
     if engine.pending and any(pending.waiting is Waiting.RESOLVE for pending in engine.pending.values()):
-        return "an order's fate is unknown", 3 * SECOND
+        is_awaited = lost_legs.is_awaited(turn.state, turn.now)
+        return "an order's fate is unknown", lost_legs.ASK_EVERY if is_awaited else 3 * SECOND
+    if lost_legs.is_awaited(turn.state, turn.now):
+        return "a leg of a filled entry does not work", lost_legs.ASK_EVERY
+    return _doubted(turn) or _overdue(turn) or (_ROUTINE, 300 * SECOND)
+
+
+def _doubted(turn: Turn) -> tuple[str, int] | None:
+    """Return why the last pictures leave a doubt that an answer may settle, and how long after the last question."""
+    broker = turn.state.broker
     if broker.unpriced:
         return "a fill has no price", unpriced.ASK_EVERY
     if broker.vanished:
@@ -327,10 +350,16 @@ def _most_urgent(turn: Turn) -> tuple[str, int]:
         return "an order is not where it should be", 3 * SECOND
     if broker.missing:
         return "an order is not listed", 5 * SECOND
-    late = [turn.now - order.changed_at for order in engine.open_orders if expects_news(turn, order)]
+    return None
+
+
+def _overdue(turn: Turn) -> tuple[str, int] | None:
+    """Return that the broker should have told something by now, and how long after the last question to ask."""
+    open_orders = turn.state.engine.open_orders
+    late = [turn.now - order.changed_at for order in open_orders if expects_news(turn, order)]
     if late:
         return "an order should have moved", 5 * SECOND if min(late) < 60 * SECOND else 30 * SECOND
-    return _ROUTINE, 300 * SECOND
+    return None
 
 
 def expects_news(turn: Turn, order: Order) -> bool:
