@@ -203,9 +203,14 @@ class SetTradingState(Switch):
 
 @dataclass(frozen=True, slots=True)
 class StopTrading(Command):
-    """End in order; with `flatten` after the position is closed."""
+    """End in order; with `flatten` after the position is closed.
+
+    `pid` is the process that is meant, 0 whichever lives: a message that waited for one that has just ended must not
+    end its successor, which nobody would start again.
+    """
 
     flatten: bool = False
+    pid: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

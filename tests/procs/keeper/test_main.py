@@ -533,7 +533,7 @@ def flat_as_told(desk: Desk, trader: Program) -> Callable[[Body], Body]:
     told: list[Body] = []
 
     def stop(body: Body) -> Body:
-        assert body["flatten"] is True
+        assert (body["flatten"], body["pid"]) == (True, trader.pid)
         if not told:
             desk.yard.signal(trader, "TERM")
         told.append(body)

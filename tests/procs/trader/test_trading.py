@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -383,6 +384,18 @@ def test_a_stop_without_flattening_ends_the_trader_and_leaves_the_position(make:
     desk.actor.join()
     assert desk.actor.node.exit_status == 0
     assert desk.broker.position == 1
+
+
+def test_a_stop_that_waited_for_the_life_before_does_not_end_this_one(make: Make) -> None:
+    desk = make(ENTER).ready()
+
+    with pytest.raises(RequestRefused, match="process 1 was to stop; this is its successor"):
+        desk.stage.ask(desk.me, "stop", flatten=True, pid=1)
+
+    desk.bar()
+    wait_until("it trades on", lambda: desk.state()["position"] == 1)
+    desk.stage.ask(desk.me, "stop", pid=os.getpid())
+    desk.actor.join()
 
 
 def test_flatten_is_answered_at_once_and_ends_flat_with_nothing_working(make: Make) -> None:

@@ -159,14 +159,18 @@ class Commands:
         if is_kept and row.desired != FLATTENING:
             self._store.set_desired(row.id, FLATTENING)
             log.info("session_unwanted session=%d: to be flat first", row.id)
+        wanted = StopTrading(wish.by or "operator", flatten=True, pid=self._pid(row.id))
         deferred = Deferred[SessionStopped]()
 
         def replied(reply: Reply[TradingStateNow]) -> None:
             match reply:
                 case Answered():
                     self._wait_flat(row, deferred, ends_at, _until(ends_at))
-                case NoAnswer(reason) if is_kept:
-                    # the trader may have heard and be getting flat: to take that back would let it run again
+                case NoAnswer(reason) | RequestWasRefused(reason) if is_kept and (
+                    isinstance(reply, NoAnswer) or self._pid(row.id) != wanted.pid
+                ):
+                    # the trader may have heard and be getting flat: to take that back would let it run again; one
+                    # that has begun since then is told as well
                     deferred.refuse(
                         f"session {row.id} is not stopped yet, because its trader did not answer: {reason}; the "
                         "keeper tells it again until it is flat and stops; "
@@ -178,7 +182,6 @@ class Commands:
                         f"session {row.id} is not stopped, because its trader did not flatten: {reason}{still}"
                     )
 
-        wanted = StopTrading(wish.by or "operator", flatten=True)
         patience = max(0.0, min(_TOLD_SECONDS, seconds))
         self._node.request(names.trader(row.id), STOP, wanted, seconds=patience, on_reply=replied)
         return deferred
@@ -218,6 +221,13 @@ class Commands:
         except SupervisorAway:
             return True
         return trader is not None and trader.state.is_up
+
+    def _pid(self, session: int) -> int:
+        try:
+            trader = self._trader(session)
+        except SupervisorAway:
+            return 0
+        return 0 if trader is None else trader.pid
 
     def _has_ended(self, session: int) -> bool:
         try:

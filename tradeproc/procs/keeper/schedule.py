@@ -122,7 +122,7 @@ class Schedules:
         self._node.request(
             names.trader(session),
             STOP,
-            StopTrading("keeper", flatten=True),
+            StopTrading("keeper", flatten=True, pid=pid),
             seconds=_ANSWER_SECONDS,
             on_reply=partial(_heard, session),
         )

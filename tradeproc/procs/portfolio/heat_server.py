@@ -81,8 +81,9 @@ class HeatServer:
 
     def _standing_alarms(self) -> Body:
         """Return the alarms that stand, by which the notifier makes good a message that it missed."""
-        told = self._ledger.told.items() if self._has_read else ()
-        return {"alarms": {f"{what}:{portfolio}": detail for (portfolio, what), detail in told}}
+        if not self._has_read:
+            return {}
+        return {"alarms": {f"{what}:{portfolio}": detail for (portfolio, what), detail in self._ledger.told.items()}}
 
     def follow(self, trader: str) -> None:
         """Listen to the reports of a trader."""

@@ -1,5 +1,6 @@
 """What a trader can be asked and told over the bus."""
 
+import os
 from dataclasses import replace
 
 from tradeproc.domain.instruments import Contract, check_listed
@@ -45,7 +46,7 @@ def register(trader: Trader) -> None:
     node.handle(said.ADOPT, lambda wanted: _adopt(trader, wanted))
     node.handle(said.RECONCILE, lambda wanted: _tell(trader, events.ReconcileCommanded(_by(wanted))))
     node.handle(said.ROLL, lambda wanted: _roll(trader, wanted))
-    node.handle(said.STOP, lambda wanted: _tell(trader, events.StopCommanded(_by(wanted), wanted.flatten)))
+    node.handle(said.STOP, lambda wanted: _stop(trader, wanted))
     node.snapshot(said.STATE, trader.summary)
     node.snapshot(said.CANDLE, lambda: Candles(candles=tuple(_candles(trader)), up=True))
     node.snapshot(said.ORDER, orders)
@@ -76,6 +77,16 @@ def _adopt(trader: Trader, wanted: AdoptPosition) -> PositionAdopted:
     engine = trader.state.engine
     stops = [order for order in engine.open_orders if order.role is OrderRole.STOP_LOSS]
     return PositionAdopted(engine.holding.quantity, order_bodies(stops))
+
+
+class NotMeant(Refusal):
+    """A stop that was meant for a life of this trader before it; answered as refused."""
+
+
+def _stop(trader: Trader, wanted: said.StopTrading) -> TradingStateNow:
+    if wanted.pid not in (0, os.getpid()):
+        raise NotMeant(f"process {wanted.pid} was to stop; this is its successor")
+    return _tell(trader, events.StopCommanded(_by(wanted), wanted.flatten))
 
 
 def _tell(trader: Trader, event: events.Event) -> TradingStateNow:
