@@ -10,6 +10,8 @@ How to implement a broker:
 3. Translate at your edge and nowhere else: symbols by a `SymbolAdapter`, prices to the exchange's own scale,
    statuses to `OrderState`, the broker's errors to the three answers and the three outcomes. Never raise for what
    a network or a broker does; never send an order twice; end every stream with `StreamEnded`.
+   `http_connection.py` (with `http_origin.py`, `http_answer.py`, `http_pool.py`) is a client of HTTP/1.1 that tells
+   exactly whether a request may have been sent; use it where a broker speaks that.
 4. Run it through the suite: `tradeproc/testing/contract.py` says how to drive its server.
 
 Code here translates between the contract and wire protocols. It decides nothing about orders, and uses neither the

@@ -100,6 +100,14 @@ class TokenSource(Protocol):
         """Report that the broker answered 401 to this token, so that the next `token()` returns another."""
 
 
+@runtime_checkable
+class HasReadyToken(Protocol):
+    """A source of tokens that tells without waiting whether it has one."""
+
+    def ready_token(self) -> str:
+        """Return an access token that is valid for some seconds more; empty when one must be fetched first."""
+
+
 class SymbolAdapter(Protocol):
     """Translates canonical codes to the broker's and back; pure, and defined for every root that it supports."""
 

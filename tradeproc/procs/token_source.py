@@ -73,6 +73,10 @@ class BusTokenSource:
         finally:
             self._asking.release()
 
+    def ready_token(self) -> str:
+        """Return the token if no new one is due, else an empty text; never waits for anything."""
+        return self._known()[0]
+
     def _known(self) -> tuple[str, str]:
         """Return the token twice: if no new one is due yet, and if it can still be used; an empty text where not."""
         with self._lock:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
@@ -30,7 +31,8 @@ class Request:
 class WireServer:
     """Answers requests with `scripts`, one after the other; the last one stays."""
 
-    def __init__(self, *scripts: Script) -> None:
+    def __init__(self, *scripts: Script, encryption: ssl.SSLContext | None = None) -> None:
+        self.encryption = encryption
         self.scripts = list(scripts)
         self.requests: list[Request] = []
         self.closing = threading.Event()
@@ -42,7 +44,8 @@ class WireServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        scheme = "http" if self.encryption is None else "https"
+        return f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Self:
         return self
@@ -72,6 +75,13 @@ class WireServer:
         self._listener.close()
 
     def _serve(self, connection: socket.socket) -> None:
+        if self.encryption is not None:
+            try:
+                connection = self.encryption.wrap_socket(connection, server_side=True)
+            except OSError:
+                connection.close()
+                return
+            self._connections.append(connection)
         with connection, contextlib.suppress(OSError), connection.makefile("rb") as stream:
             while (request := read_request(stream)) is not None:
                 with self._lock:

@@ -1,25 +1,30 @@
 """The HTTP client of a login: it asks questions, sends orders and notes the broker's clock; it decides nothing.
 
 Questions wait for the budget and are repeated once after a 401. Order operations do not wait. They are sent once, and
-a second time only after a 401, which means that nothing was done.
+a second time only after a 401, which means that nothing was done. An order may be begun by a loop that must not stand
+still: it writes what the system takes at once, and a thread waits for the answer.
 
 Source: TradeStation API v3, "HTTP Requests" (status codes, error body), "Rate Limiting" (429 and its headers).
 """
 
+import re
 import threading
-from contextlib import closing
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import orjson
 
-from tradeproc.brokers.contract import TokenSource
+from tradeproc.brokers.contract import HasReadyToken, TokenSource
+from tradeproc.brokers.http_answer import BadAnswer, HttpAnswer, Inflater
+from tradeproc.brokers.http_connection import ConnectionLost, HttpConnection, NothingCame
+from tradeproc.brokers.http_origin import NoConnection
+from tradeproc.brokers.http_pool import HttpPool
 from tradeproc.brokers.tradestation.budget import Budget, Resource
 from tradeproc.brokers.tradestation.fields import Json, parse_object
-from tradeproc.brokers.tradestation.http import USER_AGENT, error_text, httpx, proxy_for
+from tradeproc.brokers.tradestation.http import USER_AGENT, request_bytes
 from tradeproc.brokers.tradestation.orders import refusal_text
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.domain.answers import Answer, Known, Unknown
@@ -31,8 +36,9 @@ _LARGEST_ANSWER = 64 << 20
 _LONGEST_REASON = 200
 _HOLD_SECONDS = 5.0
 _LONGEST_HOLD = 300.0
-_HEADERS = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
-_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+# a token holds nothing else; a line end in it would begin another header
+_WRITABLE = re.compile(r"[!-~]+")
+_ACCEPT = f"User-Agent: {USER_AGENT}\r\nAccept: application/json\r\nAccept-Encoding: gzip, deflate\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +75,8 @@ class RestClient:
         self._budget = Budget()
         self._closed = threading.Event()
         self._date: tuple[str, int] | None = None
-        # only the transport, without redirects and cookies: it sends an order in a fraction of the time
-        self._transport = httpx.HTTPTransport(
-            limits=httpx.Limits(max_connections=20, max_keepalive_connections=8, keepalive_expiry=50.0),
-            proxy=proxy_for(base_url),
-        )
+        self._pool = HttpPool(base_url)
+        self._path = urlsplit(base_url).path
 
     def ask(self, resource: Resource, path: str, params: dict[str, str] | None = None) -> Answer[Json]:
         """Ask a question; any answer but a 200 with a JSON object is unknown."""
@@ -81,7 +84,7 @@ class RestClient:
         waited = self._wait_for_budget(resource, deadline)
         if waited is not None:
             return waited
-        reply = self._send_with_token("GET", path, None, params, deadline)
+        reply = self._attempt(_Question("GET", f"{path}?{urlencode(params)}" if params else path), deadline)
         match reply:
             case HttpFailure(reason):
                 return Unknown(reason)
@@ -98,7 +101,38 @@ class RestClient:
 
     def send_order(self, method: str, path: str, body: dict[str, Any] | None, timeout: float) -> Reply | HttpFailure:
         """Send an order operation at once and wait for its answer until the timeout, in seconds."""
-        return self._send_with_token(method, path, body, None, monotonic_ns() + int(timeout * SECOND))
+        return self._attempt(_Question(method, path, _content(body)), monotonic_ns() + int(timeout * SECOND))
+
+    def begin_order(
+        self, method: str, path: str, body: dict[str, Any] | None, timeout: float
+    ) -> Callable[[], Reply | HttpFailure] | None:
+        """Write an order operation as far as it goes without waiting for anything.
+
+        Returns:
+            What writes the rest and waits for the answer until the timeout, in seconds; to be called once, in a
+            thread. None when nothing was sent, because there is no open connection or no token yet.
+        """
+        deadline = monotonic_ns() + int(timeout * SECOND)
+        token = self._tokens.ready_token() if isinstance(self._tokens, HasReadyToken) else ""
+        question = _Question(method, path, _content(body))
+        if not token or self._closed.is_set() or (connection := self._pool.idle()) is None:
+            return None
+        data = self._bytes(question, token)
+        if data is None:
+            self._pool.discard(connection)
+            return None
+        asked_at, failure, rest = wall_ns(), None, b""
+        try:
+            rest = data[connection.send_at_once(data) :]
+        except ConnectionLost as lost:
+            self._pool.discard(connection)
+            failure = HttpFailure(str(lost), was_sent=True)
+
+        def finish() -> Reply | HttpFailure:
+            first = failure or self._exchange(connection, rest, deadline, asked_at)
+            return self._attempt(question, deadline, (token, first))
+
+        return finish
 
     def requests_made(self, resource: Resource) -> int:
         """Return how many questions of a group were asked since the start."""
@@ -117,7 +151,7 @@ class RestClient:
     def close(self) -> None:
         """Close all connections and wake those who wait for the budget; idempotent."""
         self._closed.set()
-        self._transport.close()
+        self._pool.close()
 
     def _wait_for_budget(self, resource: Resource, deadline: int) -> Unknown | None:
         while (seconds := self._budget.take(resource)) > 0:
@@ -127,71 +161,101 @@ class RestClient:
                 return Unknown("the client was closed")
         return None
 
-    def _send_with_token(
-        self, method: str, path: str, body: dict[str, Any] | None, params: dict[str, str] | None, deadline: int
+    def _attempt(
+        self, question: "_Question", deadline: int, first: tuple[str, Reply | HttpFailure] | None = None
     ) -> Reply | HttpFailure:
-        content = orjson.dumps(body) if body is not None else None
+        """Send a request, and once more with another token when the broker refuses the token.
+
+        `first` is the token and the reply of an attempt that was begun already.
+        """
         reply: Reply | HttpFailure = HttpFailure("no attempt was made", was_sent=False)
         for _ in range(2):
-            try:
-                token = self._tokens.token((deadline - monotonic_ns()) / SECOND)
-            except Outage as outage:
-                return HttpFailure(f"no access token: {outage}", was_sent=False)
-            reply = self._send(method, path, content, params, token, deadline)
+            if first is not None:
+                (token, reply), first = first, None
+            else:
+                try:
+                    token = self._tokens.token((deadline - monotonic_ns()) / SECOND)
+                except Outage as outage:
+                    return HttpFailure(f"no access token: {outage}", was_sent=False)
+                reply = self._send(question, token, deadline)
             if not isinstance(reply, Reply) or reply.status != 401:
                 return reply
             self._tokens.refused(token)
         return reply
 
-    def _send(
-        self, method: str, path: str, content: bytes | None, params: dict[str, str] | None, token: str, deadline: int
-    ) -> Reply | HttpFailure:
+    def _send(self, question: "_Question", token: str, deadline: int) -> Reply | HttpFailure:
         left = (deadline - monotonic_ns()) / SECOND
         if self._closed.is_set():
             return HttpFailure("the client was closed", was_sent=False)
         if left <= 0:
             return HttpFailure("no time was left to send it", was_sent=False)
-        headers = {**_HEADERS, "Authorization": f"Bearer {token}"}
-        if content is not None:
-            headers["Content-Type"] = "application/json"
-        timeouts = {"connect": min(left, _CONNECT_SECONDS), "read": left, "write": left, "pool": left}
-        url = _url(f"{self._base_url}{path}?{urlencode(params)}" if params else self._base_url + path)
-        request = httpx.Request(method, url, headers=headers, content=content, extensions={"timeout": timeouts})
-        asked_at = wall_ns()
         try:
-            with closing(self._transport.handle_request(request)) as response:
-                self._note_date(response, asked_at)
-                raw = _read(response, deadline)
-        except _UNSENT as error:
-            return HttpFailure(error_text(error), was_sent=False)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            return HttpFailure(error_text(error), was_sent=True)
-        except RuntimeError as error:  # closed by another thread in between
-            return HttpFailure(error_text(error), was_sent=True)
-        if raw is None:
-            return HttpFailure("the answer did not end in time, or never", was_sent=True)
-        body = parse_object(raw)
-        return Reply(response.status_code, body, _retry_after(response), _plain(raw) if body is None else "")
+            data = self._bytes(question, token)
+            if data is None:
+                return HttpFailure("its path or the token cannot be written into a request", was_sent=False)
+            connection = self._pool.take(min(left, _CONNECT_SECONDS))
+        except NoConnection as error:
+            return HttpFailure(str(error), was_sent=False)
+        return self._exchange(connection, data, deadline, wall_ns())
 
-    def _note_date(self, response: httpx.Response, asked_at: int) -> None:
-        date = response.headers.get("Date")
+    def _bytes(self, question: "_Question", token: str) -> bytes | None:
+        """Return a request as it is written; None if something in it would end a line of it."""
+        headers = f"{_ACCEPT}Authorization: Bearer {token}\r\n"
+        if not _WRITABLE.fullmatch(token):
+            return None
+        return request_bytes(
+            self._pool.origin, question.method, self._path + question.path, headers, question.content
+        )
+
+    def _exchange(self, connection: HttpConnection, data: bytes, deadline: int, asked_at: int) -> Reply | HttpFailure:
+        """Write what is left to write and wait for the answer; from here on nobody can say that nothing was sent."""
+        try:
+            if data:
+                connection.send(data, deadline)
+            answer = connection.receive_head(deadline)
+            self._note_date(answer, asked_at)
+            raw = _read(connection, answer, deadline)
+        except (ConnectionLost, NothingCame, BadAnswer) as error:
+            self._pool.discard(connection)
+            return HttpFailure(str(error), was_sent=True)
+        except BaseException:
+            self._pool.discard(connection)
+            raise
+        if raw is None:
+            self._pool.discard(connection)
+            return HttpFailure("the answer did not end in time, or never", was_sent=True)
+        self._pool.put_back(connection, answer)
+        body = parse_object(raw)
+        return Reply(answer.status, body, _retry_after(answer), _plain(raw) if body is None else "")
+
+    def _note_date(self, answer: HttpAnswer, asked_at: int) -> None:
+        date = answer.headers.get("date")
         if date:
             self._date = (date, (asked_at + wall_ns()) // 2)
 
 
-@lru_cache(maxsize=256)
-def _url(text: str) -> httpx.URL:
-    return httpx.URL(text)
+@dataclass(frozen=True, slots=True)
+class _Question:
+    method: str
+    path: str
+    content: bytes | None = None
 
 
-def _read(response: httpx.Response, deadline: int) -> bytes | None:
+def _content(body: dict[str, Any] | None) -> bytes | None:
+    return orjson.dumps(body) if body is not None else None
+
+
+def _read(connection: HttpConnection, answer: HttpAnswer, deadline: int) -> bytes | None:
     """Return the body, or None if it is not complete by the deadline or becomes too large."""
-    raw = bytearray()
-    for chunk in response.iter_bytes():
-        raw += chunk
-        if len(raw) > _LARGEST_ANSWER or monotonic_ns() > deadline:
+    raw, inflater = bytearray(), Inflater(answer.headers.get("content-encoding", ""), _LARGEST_ANSWER)
+    while True:
+        plain = inflater.feed(answer.taken())
+        if plain is None:
             return None
-    return bytes(raw)
+        raw += plain
+        if answer.is_complete:
+            return None if inflater.is_torn else bytes(raw)
+        connection.receive_more(answer, deadline)
 
 
 def _plain(raw: bytes) -> str:
@@ -200,10 +264,10 @@ def _plain(raw: bytes) -> str:
     return "" if words.startswith("<") else words
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def _retry_after(answer: HttpAnswer) -> float | None:
     """Return the seconds that the broker asks us to wait, by either of its headers, or None."""
-    for name in ("Retry-After", "X-RateLimit-Reset"):
-        written = response.headers.get(name, "")
+    for name in ("retry-after", "x-ratelimit-reset"):
+        written = answer.headers.get(name, "")
         if written.isascii() and written.isdigit() and len(written) < 10:
             return float(written)
     return None

@@ -7,18 +7,19 @@ not end the silence.
 Source: TradeStation API v3, "HTTP Streaming", "Stream Bars", "Stream Orders", "Stream Positions".
 """
 
-import contextlib
 import logging
 import socket
 import threading
 from collections.abc import Generator, Iterator
-from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode, urlsplit
 
 from tradeproc.brokers.contract import StreamEnded, StreamEvent, TokenSource
+from tradeproc.brokers.http_answer import HttpAnswer
+from tradeproc.brokers.http_connection import ConnectionLost, HttpConnection, NothingCame, hang_up
+from tradeproc.brokers.http_origin import NoConnection, Origin
 from tradeproc.brokers.tradestation.fields import parse_object
 from tradeproc.brokers.tradestation.framing import Framer
-from tradeproc.brokers.tradestation.http import USER_AGENT, error_text, httpx
+from tradeproc.brokers.tradestation.http import USER_AGENT, request_bytes
 from tradeproc.brokers.tradestation.market import bar_query
 from tradeproc.brokers.tradestation.stream_events import (
     BarReader,
@@ -30,7 +31,6 @@ from tradeproc.brokers.tradestation.stream_events import (
 )
 from tradeproc.brokers.tradestation.symbols import SYMBOLS
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
-from tradeproc.domain.hosts import is_loopback
 from tradeproc.domain.instruments import Contract
 from tradeproc.errors import Outage, Refusal
 
@@ -40,6 +40,10 @@ log = logging.getLogger(__name__)
 SILENCE_SECONDS = 13.0
 _CONNECT_SECONDS = 5.0
 _LARGEST_ERROR = 65_536
+_HEADERS = (
+    "Accept: application/vnd.tradestation.streams.v3+json, application/json\r\n"
+    f"Accept-Encoding: identity\r\nUser-Agent: {USER_AGENT}\r\n"
+)
 
 _Events = Generator[StreamEvent, None, StreamEnded]
 
@@ -54,7 +58,7 @@ class TradeStationStream:
         self.silence_seconds = SILENCE_SECONDS
         self._url, self._params, self._tokens, self._reader = url, params, tokens, reader
         self._lock = threading.Lock()
-        self._network: Any = None  # the network stream of httpcore, from the moment it is connected
+        self._network: socket.socket | None = None  # from the moment it is connected
         self._closed = False
 
     @property
@@ -66,66 +70,67 @@ class TradeStationStream:
         """Connect and yield until a `StreamEnded`, which is always the last event."""
         try:
             ended = yield from self._run()
+        except NothingCame:
+            ended = StreamEnded(f"silent for {self.silence_seconds:g} s")
+        except (NoConnection, ConnectionLost, ValueError) as error:
+            ended = StreamEnded(f"cut: {error}"[:300])
         except Outage as outage:
             ended = StreamEnded(f"no access token: {outage}")
-        except httpx.ReadTimeout:
-            ended = StreamEnded(f"silent for {self.silence_seconds:g} s")
-        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, ValueError, RuntimeError) as error:
-            ended = StreamEnded(f"cut: {error_text(error)}")
         yield StreamEnded("closed by us", is_polite=True) if self._closed else ended
 
     def close(self) -> None:
         """End the iteration from another thread, soon; idempotent."""
         with self._lock:
             self._closed = True
-            _hang_up(self._network)
+            hang_up(self._network)
 
     def _run(self) -> _Events:
         """Connect, with a second token if the first is refused, and read to the end."""
-        with httpx.Client(trust_env=not is_loopback(self._url), follow_redirects=False) as client:
-            try:
-                for is_last in (False, True):
-                    token = self._tokens.token()
-                    with self._connect(client, token) as response:
-                        if response.status_code == 200:
-                            return (yield from self._read(response))
-                        ended = _refused(response)
-                    if response.status_code != 401 or is_last:
-                        break
-                    self._tokens.refused(token)
-            finally:
-                with self._lock:
-                    self._network = None
+        try:
+            for is_last in (False, True):
+                token = self._tokens.token()
+                connection = HttpConnection(Origin.of(self._url), _CONNECT_SECONDS, self._note)
+                try:
+                    answer = self._answer(connection, token)
+                    if answer.status == 200:
+                        return (yield from self._read(connection, answer))
+                    ended = self._refused(connection, answer)
+                finally:
+                    connection.close()
+                if answer.status != 401 or is_last:
+                    break
+                self._tokens.refused(token)
+        finally:
+            with self._lock:
+                self._network = None
         return ended
 
-    def _connect(self, client: httpx.Client, token: str) -> contextlib.AbstractContextManager[httpx.Response]:
-        return client.stream(
-            "GET",
-            self._url,
-            params=self._params,
-            headers={
-                "Authorization": f"Bearer {token}",
-                "Accept": "application/vnd.tradestation.streams.v3+json, application/json",
-                "Accept-Encoding": "identity",
-                "User-Agent": USER_AGENT,
-            },
-            timeout=httpx.Timeout(self.silence_seconds, connect=_CONNECT_SECONDS),
-            extensions={"trace": self._trace},
-        )
+    @property
+    def _until(self) -> int:
+        """Return the moment at which silence has lasted too long if nothing comes from now on."""
+        return monotonic_ns() + int(self.silence_seconds * SECOND)
 
-    def _trace(self, event: str, info: dict[str, Any]) -> None:
+    def _answer(self, connection: HttpConnection, token: str) -> HttpAnswer:
+        path, query = urlsplit(self._url).path, urlencode(self._params)
+        headers = f"{_HEADERS}Authorization: Bearer {token}\r\n"
+        data = request_bytes(connection.origin, "GET", f"{path}?{query}" if query else path, headers)
+        if data is None or not token.isprintable():
+            raise ValueError("its path or the token cannot be written into a request")
+        connection.send(data, self._until)
+        return connection.receive_head(self._until)
+
+    def _note(self, network: socket.socket) -> None:
         """Note the connection as soon as there is one, so that `close` can end it before any answer."""
-        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
-            with self._lock:
-                self._network = info["return_value"]
-                if self._closed:
-                    _hang_up(self._network)
+        with self._lock:
+            self._network = network
+            if self._closed:
+                hang_up(network)
 
-    def _read(self, response: httpx.Response) -> _Events:
+    def _read(self, connection: HttpConnection, answer: HttpAnswer) -> _Events:
         framer = Framer()
         last_object = monotonic_ns()
-        for chunk in response.iter_raw():
-            for record in framer.feed(chunk):
+        while True:
+            for record in framer.feed(answer.taken()):
                 last_object = monotonic_ns()
                 skipped = self._reader.skipped
                 events = self._reader.read(record, wall_ns())
@@ -137,9 +142,19 @@ class TradeStationStream:
                     yield event
             if framer.trouble:
                 return ended_by_bytes(framer.trouble)
+            if answer.is_complete:
+                return StreamEnded("ended in the middle of an object" if framer.has_rest else "ended by the server")
             if monotonic_ns() - last_object > self.silence_seconds * SECOND:
                 return StreamEnded(f"bytes but no object for {self.silence_seconds:g} s")
-        return StreamEnded("ended in the middle of an object" if framer.has_rest else "ended by the server")
+            connection.receive_more(answer, self._until)
+
+    def _refused(self, connection: HttpConnection, answer: HttpAnswer) -> StreamEnded:
+        raw = bytearray(answer.taken())
+        until = self._until
+        while not answer.is_complete and len(raw) <= _LARGEST_ERROR:
+            connection.receive_more(answer, until)
+            raw += answer.taken()
+        return ended_by_status(answer.status, parse_object(bytes(raw)))
 
     def _say_skipped(self) -> None:
         """Log the first skipped object, then the second, the fourth, the eighth and so on."""
@@ -184,20 +199,3 @@ def position_stream(host: str, tokens: TokenSource, account: str) -> TradeStatio
     """Return the stream of an account's positions, always in full."""
     url = f"{host}/brokerage/stream/accounts/{quote(account, safe='')}/positions"
     return TradeStationStream(url, {"changes": "false"}, tokens, PositionReader())
-
-
-def _refused(response: httpx.Response) -> StreamEnded:
-    raw = bytearray()
-    for chunk in response.iter_raw():
-        raw += chunk
-        if len(raw) > _LARGEST_ERROR:
-            break
-    return ended_by_status(response.status_code, parse_object(bytes(raw)))
-
-
-def _hang_up(network: Any) -> None:
-    """End the read of another thread: shutting a socket down does that, also under TLS; closing it does not."""
-    found = network.get_extra_info("socket") if network is not None else None
-    if isinstance(found, socket.socket):
-        with contextlib.suppress(OSError):
-            socket.socket.shutdown(found, socket.SHUT_RDWR)
