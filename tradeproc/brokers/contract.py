@@ -25,7 +25,7 @@ is as long as the longest that the broker gives. An order asked for by its id is
 `testing/list_contract.py` asserts all but the longest, which only the broker's own tests can know.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol, runtime_checkable
@@ -261,6 +261,24 @@ class KnowsQuotas(Protocol):
 
     def requests_made(self, kind: QuestionKind) -> int:
         """Return how many requests of a kind were made since the account manager was made."""
+
+
+@runtime_checkable
+class BeginsSubmit(Protocol):
+    """An account manager that can write an order without waiting; one may have this method beside `submit`.
+
+    It saves the hand-over to a thread before the order's first byte. The link then calls it on its own loop.
+    """
+
+    def begin_submit(
+        self, account: str, request: OrderRequest | BracketRequest, timeout: float
+    ) -> Callable[[], Outcome] | None:
+        """Write an order as far as it goes without waiting for anything: no lock, no name, no connection.
+
+        Returns:
+            What writes the rest and waits for the outcome until `timeout` seconds from now; it is called once, in a
+            thread. None when certainly nothing was sent; then `submit` is called.
+        """
 
 
 class AccountManager(Protocol):

@@ -65,6 +65,10 @@ class Lanes:
             self._queue.put(task)
         return task.give_up
 
+    def has_free(self) -> bool:
+        """Tell whether a thread waits for a task; that stays so until a task is submitted."""
+        return not self._is_closed and len(self._due) + self._queue.qsize() < len(self._threads)
+
     def is_stuck(self, seconds: float) -> bool:
         """Tell whether a call still runs `seconds` after its time was over."""
         late = monotonic_ns() - int(seconds * SECOND)

@@ -1,3 +1,5 @@
+import gzip
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +9,7 @@ from email.utils import format_datetime
 import pytest
 
 from tests.brokers.tradestation.examples import ES, bar_record, bracket, order_record, position_record, request
-from tests.brokers.tradestation.wire_server import Script, Tokens, WireServer, answer, cut, silence
+from tests.brokers.tradestation.wire_server import Request, Script, Tokens, WireServer, answer, cut, silence
 from tradeproc.brokers.contract import TOKEN_SECONDS, Accepted, BrokerOrder, Outcome, Refused, Unanswered
 from tradeproc.brokers.tradestation.account_manager import TradeStationAccounts
 from tradeproc.brokers.tradestation.budget import Budget, Resource
@@ -19,6 +21,7 @@ from tradeproc.domain.instruments import Contract
 from tradeproc.domain.orders import OrderState
 from tradeproc.domain.units import Contracts
 from tradeproc.errors import Outage
+from tradeproc.testing.waiting import wait_until
 
 ACCOUNT = "SIM0000001F"
 PLACED = answer(200, {"Orders": [{"Message": "Sent order: Buy 2 ESH26 @ 5312.00 Limit", "OrderID": "77"}]})
@@ -263,3 +266,133 @@ def test_the_front_month_is_what_the_continuous_symbol_stands_for() -> None:
         assert data.front_month("ZN") == Known(Contract("ZN", 2025, 6))
         assert isinstance(data.front_month("NOPE"), Unknown)
         data.shutdown()
+
+
+# --- orders that are begun without waiting
+
+
+class ReadyTokens(Tokens):
+    """A source that tells without waiting whether it has a token."""
+
+    is_ready = True
+
+    def ready_token(self) -> str:
+        return f"t{self.number}" if self.is_ready else ""
+
+
+EMPTY = answer(200, {"Positions": []})
+
+
+@contextmanager
+def warm(*scripts: Script, tokens: Tokens | None = None) -> Iterator[tuple[WireServer, TradeStationAccounts]]:
+    """An account manager with one open connection; the first script answers the question that opened it."""
+    with WireServer(EMPTY, *scripts) as server, accounts_at(server.url, tokens or ReadyTokens()) as manager:
+        assert isinstance(manager.positions(ACCOUNT), Known)
+        server.requests.clear()
+        yield server, manager
+
+
+def test_an_order_is_at_the_broker_before_anybody_waits_for_its_answer() -> None:
+    with warm(PLACED) as (server, manager):
+        finish = manager.begin_submit(ACCOUNT, request(), 5.0)
+        wait_until("it arrives", lambda: len(server.requests) == 1)
+        assert finish is not None
+        assert finish() == Accepted({"a1": "77"})
+        assert [(one.method, one.path, one.token) for one in server.requests] == [
+            ("POST", "/orderexecution/orders", "t1")
+        ]
+        begun = server.requests[0]
+        manager.submit(ACCOUNT, request(), 5.0)
+        assert server.requests[1] == begun, "both ways write the same bytes"
+
+
+def test_nothing_is_begun_without_an_open_connection_a_token_at_hand_or_a_symbol() -> None:
+    nameless = request(contract=Contract("QQQQ", 2026, 3))
+    with WireServer(PLACED) as server, accounts_at(server.url, ReadyTokens()) as manager:
+        assert manager.begin_submit(ACCOUNT, request(), 5.0) is None
+        assert server.requests == []
+    for tokens in (Tokens(), ReadyTokens()):
+        if isinstance(tokens, ReadyTokens):
+            tokens.is_ready = False
+        with warm(PLACED, tokens=tokens) as (server, manager):
+            assert manager.begin_submit(ACCOUNT, request(), 5.0) is None
+            assert server.requests == []
+    with warm(PLACED) as (server, manager):
+        assert manager.begin_submit(ACCOUNT, nameless, 5.0) is None
+        manager.shutdown()
+        assert manager.begin_submit(ACCOUNT, request(), 5.0) is None
+        assert server.requests == []
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_not_written_to() -> None:
+    def goodbye(connection: socket.socket, asked: Request) -> bool:
+        EMPTY(connection, asked)
+        return False
+
+    with WireServer(goodbye, PLACED) as server, accounts_at(server.url, ReadyTokens()) as manager:
+        assert isinstance(manager.positions(ACCOUNT), Known)
+        wait_until("nothing is open any more", lambda: manager.begin_submit(ACCOUNT, request(), 5.0) is None)
+        assert len(server.requests) == 1
+
+        assert isinstance(manager.submit(ACCOUNT, request(), 5.0), Accepted)
+
+
+@pytest.mark.parametrize("trouble", [silence, cut])
+def test_a_begun_order_whose_answer_is_lost_is_sent_once_and_nobody_knows(trouble: Script) -> None:
+    with warm(trouble) as (server, manager):
+        finish = manager.begin_submit(ACCOUNT, request(), 0.3)
+        assert finish is not None
+        found = finish()
+
+        assert isinstance(found, Unanswered)
+        assert found.was_sent
+        assert len(server.requests) == 1
+
+
+def test_a_begun_order_whose_token_is_refused_is_sent_once_more_with_another() -> None:
+    tokens = ReadyTokens()
+    with warm(NO_TOKEN, PLACED, tokens=tokens) as (server, manager):
+        finish = manager.begin_submit(ACCOUNT, request(), 5.0)
+        assert finish is not None
+        assert finish() == Accepted({"a1": "77"})
+
+        assert [one.token for one in server.requests] == ["t1", "t2"]
+        assert tokens.refusals == ["t1"]
+
+
+def test_a_token_that_would_end_a_header_is_never_written() -> None:
+    class Evil(ReadyTokens):
+        def token(self, _seconds: float = TOKEN_SECONDS, /) -> str:
+            return "x\r\nEvil: yes"
+
+        def ready_token(self) -> str:
+            return self.token()
+
+    with WireServer(PLACED) as server, accounts_at(server.url, Evil()) as manager:
+        found = manager.submit(ACCOUNT, request(), 5.0)
+        assert isinstance(found, Unanswered)
+        assert not found.was_sent
+        assert server.requests == []
+
+
+def test_a_compressed_answer_is_read_and_a_torn_one_is_unknown() -> None:
+    whole = gzip.compress(b'{"Positions": []}')
+    packed, torn = (answer(200, raw, Content_Encoding="gzip") for raw in (whole, whole[:-4]))
+    with WireServer(packed, torn) as server, accounts_at(server.url) as manager:
+        assert manager.positions(ACCOUNT) == Known(())
+        assert isinstance(manager.positions(ACCOUNT), Unknown)
+
+
+def test_an_answer_that_drips_ends_with_the_deadline_of_its_request() -> None:
+    def drip(connection: socket.socket, _: Request) -> bool:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        pause = threading.Event()
+        while not pause.wait(0.02):
+            connection.sendall(b"X-More: x\r\n")
+        return False
+
+    with WireServer(drip) as server, accounts_at(server.url) as manager:
+        found = manager.submit(ACCOUNT, request(), 0.5)
+
+    assert isinstance(found, Unanswered)
+    assert found.was_sent

@@ -110,11 +110,40 @@ def order(order_id: str, **changes: Any) -> OrderRequest:
     return OrderRequest(**values | changes)
 
 
+@dataclass
+class QuickBroker(Broker):
+    """A broker that writes orders on the loop of the link, and notes on which threads things are done."""
+
+    begins: bool = True
+    begin_error: Exception | None = None
+    answer: Outcome = field(default_factory=lambda: Accepted({"x": "1"}))
+    begun: list[tuple[str, str]] = field(default_factory=list)
+    finished_by: list[str] = field(default_factory=list)
+
+    def begin_submit(
+        self, account: str, request: OrderRequest | BracketRequest, timeout: float
+    ) -> Callable[[], Outcome] | None:
+        assert isinstance(request, OrderRequest)
+        if not self.begins:
+            return None
+        self.begun.append((request.id, threading.current_thread().name))
+        if self.begin_error is not None:
+            raise self.begin_error
+
+        def finish() -> Outcome:
+            self.finished_by.append(threading.current_thread().name)
+            if self.orders_hang:
+                self.gate.wait(20)
+            return self.answer
+
+        return finish
+
+
 class Desk:
     """A link over the broker, and one who asks it."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage, self.broker = stage, Broker()
+    def __init__(self, stage: Stage, broker: Broker | None = None) -> None:
+        self.stage, self.broker = stage, broker or Broker()
         self.link: Actor = stage.enter(LINK, lambda node: Link(node, self.broker, None))
         self.asker = stage.enter("test.asker")
 
@@ -339,3 +368,70 @@ def test_a_broker_without_data_that_knows_contracts_tells_their_terms(on_stage: 
     assert on_stage.ask("link-half.link", "contract_details", contract="ESH24") == {"unknown": "ESH24 is not listed"}
     with pytest.raises(RequestRefused, match="no market data"):
         on_stage.ask("link-other.link", "contract_details", contract="ESH24")
+
+
+# --- orders that the loop writes
+
+
+@pytest.fixture
+def quick(on_stage: Stage) -> Iterator[tuple[Desk, QuickBroker]]:
+    broker = QuickBroker()
+    yield Desk(on_stage, broker), broker
+    broker.gate.set()
+
+
+def test_an_order_is_written_by_the_loop_and_its_answer_awaited_by_a_lane(quick: tuple[Desk, QuickBroker]) -> None:
+    desk, broker = quick
+
+    assert outcome(desk.submit("a"))["outcome"] == "accepted"
+
+    ((order_id, thread),) = broker.begun
+    assert order_id == "a"
+    assert not thread.startswith("orders-")
+    assert [name[:7] for name in broker.finished_by] == ["orders-"]
+    assert broker.sent == [], "what was begun is never submitted as well"
+
+
+def test_an_order_that_the_loop_cannot_write_is_sent_by_a_lane(quick: tuple[Desk, QuickBroker]) -> None:
+    desk, broker = quick
+    broker.begins = False
+
+    assert outcome(desk.submit("a"))["outcome"] == "accepted"
+    assert broker.sent == ["a"]
+
+
+def test_an_order_whose_writing_failed_may_have_been_sent_and_is_not_sent_again(
+    quick: tuple[Desk, QuickBroker],
+) -> None:
+    desk, broker = quick
+    broker.begin_error = RuntimeError("torn")
+
+    told = outcome(desk.submit("a"))
+
+    assert (told["outcome"], told["was_sent"]) == ("unanswered", True)
+    assert outcome(desk.submit("a"))["outcome"] == "unanswered"
+    assert broker.sent == []
+    assert len(broker.begun) == 1
+
+
+def test_the_loop_writes_no_order_whose_answer_nobody_could_await(quick: tuple[Desk, QuickBroker]) -> None:
+    desk, broker = quick
+    broker.orders_hang = True
+    busy = [desk.submit(f"busy-{number}") for number in range(main._ORDER_LANES)]
+    wait_until("all lanes are busy", lambda: len(broker.finished_by) == main._ORDER_LANES)
+
+    told = outcome(desk.submit("late", seconds=0.5))
+
+    assert (told["outcome"], told["was_sent"]) == ("unanswered", False)
+    assert "late" not in [order_id for order_id, _ in broker.begun]
+    broker.gate.set()
+    assert [outcome(each)["outcome"] for each in busy] == ["accepted"] * main._ORDER_LANES
+
+
+def test_an_order_with_hardly_any_time_left_is_not_written(quick: tuple[Desk, QuickBroker]) -> None:
+    desk, broker = quick
+
+    wait_until("a reply", desk.submit("a", seconds=0.15))
+
+    assert broker.begun == []
+    assert broker.sent == []

@@ -3,7 +3,7 @@
 Source: TradeStation API v3, "Brokerage" and "Order Execution" (paths, partial success, order groups).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -55,6 +55,7 @@ from tradeproc.errors import Refusal
 
 # a replaced order is reported as closed for a moment, so an end is only read again when it is some seconds old
 _SETTLED = 5 * SECOND
+_PLACE = "/orderexecution/orders"
 _RESOURCES = {
     QuestionKind.ORDERS: Resource.ORDERS,
     QuestionKind.POSITIONS: Resource.POSITIONS,
@@ -95,10 +96,18 @@ class TradeStationAccounts:
             body = encode_request(account, request)
         except Refusal as refusal:
             return Refused(str(refusal))
-        reply = self._rest.send_order("POST", "/orderexecution/orders", body, timeout)
-        if isinstance(reply, Reply) and _is_done(reply) and reply.body is not None:
-            return parse_placement(reply.body, sent_orders(request))
-        return _outcome(reply)
+        return _placed(request, self._rest.send_order("POST", _PLACE, body, timeout))
+
+    def begin_submit(
+        self, account: str, request: OrderRequest | BracketRequest, timeout: float
+    ) -> Callable[[], Outcome] | None:
+        """Write an order on an open connection without waiting; see `contract.BeginsSubmit`."""
+        try:
+            body = encode_request(account, request)
+        except Refusal:
+            return None  # `submit` tells why
+        finish = self._rest.begin_order("POST", _PLACE, body, timeout)
+        return None if finish is None else lambda: _placed(request, finish())
 
     def modify(self, account: str, broker_id: str, change: OrderRequest, timeout: float) -> Outcome:
         """Replace quantity and prices of a working order; its id stays."""
@@ -212,6 +221,13 @@ class TradeStationAccounts:
             for broker_id, reason in told.unknown.items()
         ]
         return [*found, *unknown]
+
+
+def _placed(request: OrderRequest | BracketRequest, reply: Reply | HttpFailure) -> Outcome:
+    """Return the outcome of a new order."""
+    if isinstance(reply, Reply) and _is_done(reply) and reply.body is not None:
+        return parse_placement(reply.body, sent_orders(request))
+    return _outcome(reply)
 
 
 def _is_done(reply: Reply) -> bool:

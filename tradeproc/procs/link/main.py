@@ -1,9 +1,11 @@
 """`link-<login>.link`: the one process that talks REST to a broker for one login; shared by all its sessions.
 
 Order operations and questions run in lanes of threads of their own, so that a slow answer to a question never holds
-up an order, and what its asker has given up is not begun any more. Feeds are programs of the same supervisord group:
-started when somebody needs them, pruned when nobody does, kept when the link crashes, stopped when it ends because
-nobody needed it.
+up an order, and what its asker has given up is not begun any more. A new order is written by the loop itself where
+the broker's connection takes it without waiting, and a lane waits for its answer.
+
+Feeds are programs of the same supervisord group: started when somebody needs them, pruned when nobody does, kept when
+the link crashes, stopped when it ends because nobody needed it.
 """
 
 import argparse
@@ -16,6 +18,7 @@ from typing import Any, TypeVar
 
 from tradeproc.brokers.contract import (
     AccountManager,
+    BeginsSubmit,
     BracketRequest,
     DataSource,
     KnowsContracts,
@@ -31,7 +34,7 @@ from tradeproc.domain.answers import Answer, Known
 from tradeproc.domain.broker_orders import Accepted, Refused
 from tradeproc.errors import Refusal
 from tradeproc.procs.feeds.feed import find_place
-from tradeproc.procs.lanes import Lanes
+from tradeproc.procs.lanes import LEAST_SECONDS, Lanes
 from tradeproc.procs.link.asking import account_of, ask_broker, check, log_unless_expected
 from tradeproc.procs.link.feed_keeper import FeedKeeper
 from tradeproc.procs.link.shared_questions import SharedQuestions
@@ -67,6 +70,7 @@ _STUCK_SECONDS = 60.0
 
 Q = TypeVar("Q")
 T = TypeVar("T")
+_Begun = Callable[[], Outcome]
 
 
 class NotDeclared(Refusal):
@@ -169,7 +173,21 @@ class Link:
         self._sent_ids.update(dict.fromkeys(ids))
         while len(self._sent_ids) > _REMEMBERED:
             self._sent_ids.popitem(last=False)
-        return self._do("submit", seconds, lambda left: manager.submit(account, request, left))
+        begun = None
+        if isinstance(manager, BeginsSubmit):
+            begun = self._begun(seconds, partial(manager.begin_submit, account, request, seconds))
+        return self._do("submit", seconds, lambda left: manager.submit(account, request, left), begun)
+
+    def _begun(self, seconds: float, begin: Callable[[], _Begun | None]) -> _Begun | None:
+        """Let the broker write an order at once if a lane is free to await its answer; None if it was not sent."""
+        if seconds < LEAST_SECONDS or not self._orders.has_free():
+            return None
+        try:
+            return begin()
+        except Exception as error:  # noqa: BLE001  whatever happened, it may have been sent
+            log_unless_expected("submit_failed", error)
+            lost = Unanswered(f"{type(error).__name__}: {error}")
+            return lambda: lost
 
     def _modify(self, manager: AccountManager, question: ModifyOrder, seconds: float) -> Deferred[Outcome]:
         account, broker_id, change = account_of(question), question.broker_id, question.change
@@ -179,18 +197,20 @@ class Link:
         account, broker_id = account_of(question), question.broker_id
         return self._do("cancel", seconds, lambda left: manager.cancel(account, broker_id, left))
 
-    def _do(self, what: str, seconds: float, operation: Callable[[float], Outcome]) -> Deferred[Outcome]:
-        """Run an order operation in a thread; an error after it began is unanswered, never refused.
+    def _do(
+        self, what: str, seconds: float, operation: Callable[[float], Outcome], begun: _Begun | None = None
+    ) -> Deferred[Outcome]:
+        """Run an order operation in a thread, or the rest of one that was `begun`.
 
-        One that could not begin while its asker waits is not begun, because an order that goes out after its asker
-        gave up would be unexpected.
+        An error after it began is unanswered, never refused. One that could not begin while its
+        asker waits is not begun, because an order that goes out after its asker gave up would be unexpected.
         """
         deferred = Deferred[Outcome]()
 
         def do(left: float) -> None:
             outcome: Outcome
             try:
-                outcome = operation(left)
+                outcome = operation(left) if begun is None else begun()
                 check(outcome, (Accepted, Refused, Unanswered))
             except Exception as error:  # noqa: BLE001  whatever happened, it may have been done
                 log_unless_expected(f"{what}_failed", error)
@@ -200,7 +220,7 @@ class Link:
             finish(outcome)
 
         def too_late(reason: str) -> None:
-            finish(Unanswered(f"{self.node.name}: {reason}", was_sent=False))
+            finish(Unanswered(f"{self.node.name}: {reason}", was_sent=begun is not None))
 
         def finish(outcome: Outcome) -> None:
             self._done.append((what, outcome, deferred))
