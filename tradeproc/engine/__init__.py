@@ -25,6 +25,7 @@ event; market time comes with the candles. Equal states and events give equal ef
     adoption.py       such a position taken into the session; adopt_command.py by a person, with a stop
     unpriced.py       fills that are told without a price
     protection.py     every open contract has a working stop; oversized.py nothing could close more than is held
+    closed_entries.py no entry works on while trading is closed
     closing.py        how a position is closed; early_close.py when the market turns out to be closed
     rolls.py          out of one contract and into the next, step by step, reopening.py there; roll_state.py what it
                       remembers, roll_progress.py how it waits and ends, roll_events.py what it hears

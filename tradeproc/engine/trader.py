@@ -17,6 +17,7 @@ from tradeproc.domain.units import Nanos
 from tradeproc.engine import (
     adopt_command,
     broker_events,
+    closed_entries,
     closing,
     commands,
     early_close,
@@ -58,6 +59,7 @@ def step(state: State, event: Event, now: Nanos) -> Step:
     loss_marks.review(turn)
     closing.advance(turn)
     rolls.advance(turn)
+    closed_entries.review(turn)
     return Step(state, turn.effects())
 
 

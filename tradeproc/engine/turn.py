@@ -151,6 +151,11 @@ class Turn:
         self.log("warning", "session_latched", scope=scope, state=state.value, reason=reason)
         return True
 
+    @property
+    def has_latched(self) -> bool:
+        """Tell whether this turn has closed a scope to entries."""
+        return bool(self._latches)
+
     def changed_by_others(self, detail: str) -> None:
         """Close entries and tell people, where the session's policy says so, after a change by no order of ours."""
         setup = self.state.setup
