@@ -148,14 +148,17 @@ def told(
         return Applied(order)
     fill = None if picture.filled <= order.filled else _fill(order, picture, now)
     after = TRANSITIONS.get((order.state, move))
-    changed = replace(order, broker_id=order.broker_id or picture.broker_id)
+    if fill is None and after is order.state and after.is_terminal and order.broker_id:
+        return Applied(order)  # the broker goes on listing what ended today, and each answer tells it again
+    changed = order if order.broker_id else replace(order, broker_id=picture.broker_id)
     if fill is not None:
         changed = replace(changed, filled=picture.filled, average=average_of(picture))
     if after is None:
         return _illegal(changed, move, source, at, picture.reason, fill)
     if not after.is_terminal and order.in_flight != "modify":
         changed = with_terms(changed, picture, instrument)
-    changed = replace(changed, state=after)
+    if after is not order.state:
+        changed = replace(changed, state=after)
     if after.is_terminal and not order.state.is_terminal:
         changed = replace(changed, in_flight=None, reason=picture.reason or order.reason)
     if changed == order:

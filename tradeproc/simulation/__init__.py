@@ -13,7 +13,8 @@ Run it with `scripts/simulate`. It reads no clock and no file but a tape.
     trader_life.py     one life of a trader; seat.py one life after the other, by the one path of recovery
     erratic.py         a strategy that does anything a strategy may
     troubles.py        what can go wrong, and how it is drawn; weather.py what goes wrong now
-    invariants.py      what must hold after every event and in the end; loss_oracle.py what a session has lost
+    invariants.py      what must hold after every event; last_look.py what in the end
+    loss_oracle.py     what a session has lost
     scenario.py        all that a seed draws; world.py lives it
     shrinking.py       fewer troubles that still break the same; story.py the life as a table
     campaign.py        many lives on some cores

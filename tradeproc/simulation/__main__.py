@@ -14,7 +14,7 @@ from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.units import SECOND
 from tradeproc.errors import TradeprocError
 from tradeproc.market.tape_files.file_reading import NOTHING_SAID, read
-from tradeproc.simulation.campaign import Campaign
+from tradeproc.simulation.campaign import Campaign, spare_the_collector
 
 _TOLD_EVERY = 30.0
 _BETWEEN_STEPS = 4 * SECOND
@@ -92,7 +92,7 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=1, help="how many lives, one a seed (1)")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--days", type=float, help="days of trouble in each life")
-    length.add_argument("--minutes", type=float, help="minutes of trouble in each life (6 to 24, drawn)")
+    length.add_argument("--minutes", type=float, help="minutes of trouble in each life (2.5 to 24, drawn)")
     parser.add_argument("--sessions", type=int, default=1, help="sessions at one broker in each life (1)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (1)")
     parser.add_argument("--tape", type=Path, help="prices of this tape instead of a random walk")
@@ -103,6 +103,7 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 if __name__ == "__main__":
     try:
+        spare_the_collector()
         sys.exit(main(sys.argv[1:]))
     except (OSError, TradeprocError) as problem:
         sys.exit(f"simulate: {problem}")

@@ -43,21 +43,23 @@ class Agenda:
 
     def wall_now(self) -> Nanos:
         """Return `wall`, as a function for whoever wants a clock."""
-        return self.wall
+        return Nanos(self._start + self.now + self.wall_step)
 
     def at(self, moment: int, action: Action) -> None:
         """Do something at a moment of `now`; one that is past means at once, after what runs now."""
         self._count += 1
-        heapq.heappush(self._actions, (max(moment, self.now), self._count, action))
+        heapq.heappush(self._actions, (moment if moment > self.now else self.now, self._count, action))
 
     def after(self, nanoseconds: int, action: Action) -> None:
-        """Do something later."""
-        self.at(self.now + nanoseconds, action)
+        """Do something later; less than nothing means at once."""
+        self._count += 1
+        moment = self.now + nanoseconds if nanoseconds > 0 else self.now
+        heapq.heappush(self._actions, (moment, self._count, action))
 
     def run_until(self, end: int) -> None:
         """Let time pass up to `end`, and do what falls due."""
-        actions = self._actions
+        actions, pop = self._actions, heapq.heappop
         while actions and actions[0][0] <= end:
-            self.now, _, action = heapq.heappop(actions)
+            self.now, _, action = pop(actions)
             action()
         self.now = end

@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass
 
 from tradeproc.domain.orders import OrderRole, OrderType, Side
-from tradeproc.domain.units import MINUTE, Contracts
+from tradeproc.domain.units import SECOND, Contracts
 from tradeproc.strategies.contract import (
     NOTHING,
     CancelOrders,
@@ -47,7 +47,7 @@ class Erratic:
         """Decide on a bar."""
         if self.is_resting:
             return NOTHING, state
-        chance = random.Random(self._seed * 1_000_003 + view.candle.opened_at // MINUTE)
+        chance = random.Random(self._seed * 1_000_003 + view.candle.opened_at // SECOND)
         return self._decide(view, chance), state
 
     def _decide(self, view: View, chance: random.Random) -> Decision:

@@ -13,9 +13,7 @@ alarms end       no alarm stands whose cause is over, and no stop is called iner
 
 from typing import TYPE_CHECKING
 
-from tradeproc.domain.book import FillKind
 from tradeproc.domain.broker_orders import BracketRequest, OrderRequest
-from tradeproc.domain.fills import standing
 from tradeproc.domain.orders import OrderRole, OrderType
 from tradeproc.domain.session import ExternalPolicy, StopPolicy
 from tradeproc.domain.units import SECOND
@@ -31,7 +29,9 @@ if TYPE_CHECKING:
 
 NAKED_FOR = 60 * SECOND
 TRAPPED_FOR = 150 * SECOND
-INERT_FOR = 45 * SECOND
+INERT_FOR = 20 * SECOND
+_EVIDENT_AFTER, _EVIDENT_TRADES = 6 * SECOND, 3
+"""A stop is seen to be passed when so many trades after so long still are: not each trade is told to the trader."""
 _KNOWN_AFTER = 30 * SECOND
 _ANSWERED_AFTER = 20 * SECOND
 
@@ -56,6 +56,7 @@ class Invariants:
         self._bare_since: int | None = None
         self._closing_since: int | None = None
         self._passed_since: int | None = None
+        self._passed_trades = self._evident_at = 0
         self.events = self.orders = self.fills = 0
 
     # --- at once
@@ -129,12 +130,12 @@ class Invariants:
         book, limit = self._seat.book, self._seat.spec.limits.max_position
         if abs(book.quantity) > limit + book.foreign:
             raise InvariantBroken("never above", f"the position is {book.quantity:+d}, max_position is {limit}")
-        if not self._uncovered():
+        if not self.uncovered():
             self._bare_since = None
         elif self._bare_since is None:
             self._bare_since = self._seat.now
 
-    def _uncovered(self) -> int:
+    def uncovered(self) -> int:
         """Return how many contracts neither a stop nor an exit at the market covers at the exchange."""
         book = self._seat.book
         covered = sum(
@@ -170,7 +171,7 @@ class Invariants:
             return
         lasted = (seat.now - self._bare_since) // SECOND
         raise InvariantBroken(
-            "never naked", f"{self._uncovered()} contracts without a stop for {lasted} s, {seat.spec.stop_policy}"
+            "never naked", f"{self.uncovered()} contracts without a stop for {lasted} s, {seat.spec.stop_policy}"
         )
 
     def _is_adopted_bare(self) -> bool:
@@ -203,128 +204,31 @@ class Invariants:
             closing = life.state.engine.closing
             raise InvariantBroken("never trapped", f"not flat: {closing.phase.value}, {closing.reason}")
 
-    def _look_for_inert(self) -> None:
-        """Look for a bracket's stop that the market has traded through for long, without a word about it."""
-        seat = self._seat
-        last, life = seat.venue.last, seat.life
+    def traded(self, price: int) -> None:
+        """Look whether the market has traded through a bracket's stop that still works, and since when it has."""
+        seat, life = self._seat, self._seat.life
         is_passed = any(
             order.parent is not None
             and order.status.is_working
             and order.stop is not None
             and order.side.sign * seat.book.quantity < 0
-            and (last - order.stop) * order.side.sign >= 2 * seat.spec.inert_stop_ticks
+            and (price - order.stop) * order.side.sign >= 2 * seat.spec.inert_stop_ticks
             for order in seat.book.open.values()
         )
         if not is_passed or life is None or life.state.engine.closing is not None:
-            self._passed_since = None
+            self._passed_since, self._passed_trades = None, 0
             return
         if self._passed_since is None:
             self._passed_since = seat.now
-        lasting = min(seat.now - self._passed_since, seat.now - seat.began_at, seat.weather.fair_for)
+        self._passed_trades += seat.now - self._passed_since >= _EVIDENT_AFTER
+        if self._passed_trades <= _EVIDENT_TRADES:
+            self._evident_at = seat.now
+
+    def _look_for_inert(self) -> None:
+        """Look for a stop that is passed for long, without a word about it."""
+        seat, life = self._seat, self._seat.life
+        if self._passed_trades < _EVIDENT_TRADES or life is None:
+            return
+        lasting = min(seat.now - self._evident_at, seat.now - seat.began_at, seat.weather.fair_for)
         if lasting >= INERT_FOR and AlarmName.STOP_INERT.value not in life.state.engine.alarms:
             raise InvariantBroken("never bribed", f"a stop does nothing for {lasting // SECOND} s")
-
-    # --- in the end
-
-    def end(self, *, is_flat: bool) -> None:
-        """Look at what is left after a quiet time."""
-        seat = self._seat
-        if is_flat and (seat.book.quantity or self._ours_open()):
-            raise InvariantBroken("never trapped", f"told to be flat, {seat.book.quantity:+d} is left")
-        self._compare_fills()
-        life = seat.life
-        if life is None:
-            if not seat.is_finished:
-                raise InvariantBroken("nothing left", "no trader lives")
-            return
-        state = life.state
-        if state.engine.pending or state.engine.tickets:
-            raise InvariantBroken("nothing left", f"pending: {state.engine.pending}")
-        if not state.broker.is_reconciled:
-            raise InvariantBroken("nothing left", f"not reconciled: {state.broker.suspicion}")
-        if state.engine.holding.quantity != seat.book.quantity:
-            raise InvariantBroken("nothing left", f"ours {state.engine.holding}, the broker's {seat.book.quantity}")
-        self._compare_orders()
-        self._look_at_alarms()
-        self._look_at_heat()
-
-    def _look_at_heat(self) -> None:
-        """Compare what the portfolio server knows with the exchange."""
-        office, life = self._seat.office, self._seat.life
-        if office is None or life is None:
-            return
-        if life.state.engine.heat.asks:
-            raise InvariantBroken("nothing left", f"questions for heat: {sorted(life.state.engine.heat.asks)}")
-        stands, most = office.standing(), office.contracts_now
-        if stands is None or stands.heat is None or stands.reserved:
-            raise InvariantBroken("nothing left", f"the heat of the portfolio: {stands}")
-        contracts = int(stands.heat / office.each)
-        if not most == contracts:
-            raise InvariantBroken("nothing left", f"heat of {contracts} contracts, the broker has {most}")
-        if stands.blocked and most == 0:
-            raise InvariantBroken("alarms end", f"nothing is open, and yet {stands.blocked}")
-
-    def _ours_open(self) -> list[str]:
-        return [order.id for order in self._seat.book.open.values() if order.memo != FOREIGN]
-
-    def _compare_fills(self) -> None:
-        """Compare the rows of the fills with what the exchange has filled."""
-        seat = self._seat
-        rows = standing(seat.rows.fills.values())
-        self.fills = len(rows)
-        booked = sum(fill.quantity * fill.side.sign for fill in rows)
-        journal = [row for row in seat.rows.journal]
-        if journal and not seat.is_finished:
-            raise InvariantBroken("nothing left", f"{len(journal)} rows are still in the journal")
-        if journal:
-            return
-        if booked != seat.book.quantity:
-            raise InvariantBroken(
-                "nothing left", f"the books make {booked:+d}, the broker has {seat.book.quantity:+d}"
-            )
-        strangers = [fill for fill in rows if fill.kind is FillKind.EXTERNAL]
-        if strangers and not seat.had_others:
-            raise InvariantBroken("nothing left", f"nobody else traded, and yet {strangers[0]}")
-
-    def _compare_orders(self) -> None:
-        seat = self._seat
-        assert seat.life is not None
-        state = seat.life.state
-        by_broker = {order.broker_id: order for order in state.engine.orders.values() if order.broker_id}
-        for order in seat.venue.exchange.orders(seat.account):
-            if order.memo == FOREIGN:
-                continue
-            ours = by_broker.get(order.id)
-            if ours is None and seat.had_wrong_clock:
-                continue
-            if ours is None:
-                raise InvariantBroken("nothing left", f"order {order.id} ({order.client_id}) is not known as ours")
-            theirs = (order.filled, not order.status.is_open)
-            if (ours.filled, ours.state.is_terminal) != theirs:
-                raise InvariantBroken("nothing left", f"order {ours.id} is {ours.state}, the broker's {order.status}")
-        for ours in state.engine.open_orders:
-            if ours.broker_id not in seat.book.open:
-                raise InvariantBroken(
-                    "nothing left", f"order {ours.id} is {ours.state}, the broker has no such order"
-                )
-
-    def _look_at_alarms(self) -> None:
-        seat = self._seat
-        assert seat.life is not None
-        alarms = set(seat.life.state.engine.alarms)
-        allowed = {AlarmName.EXTERNAL_CHANGE.value} if seat.had_others else set()
-        if seat.had_wrong_clock:
-            allowed.add(AlarmName.ORDER_UNKNOWN.value)
-        if seat.had_inert:
-            allowed.add(AlarmName.STOP_INERT.value)
-        if self._uncovered():
-            allowed |= {AlarmName.POSITION_UNCOVERED.value, AlarmName.EXTERNAL_ADOPTED.value}
-        if loss_oracle.is_latched(seat):
-            allowed.add(AlarmName.LOSS_LIMIT_REACHED.value)
-        if any(fill.price is None for fill in seat.rows.fills.values()):
-            allowed.add(AlarmName.PROFIT_UNKNOWN.value)
-        if any(order.memo == FOREIGN for order in seat.book.open.values()):
-            allowed.add(AlarmName.ORDER_UNKNOWN.value)
-        if alarms - allowed:
-            name = min(alarms - allowed)
-            raise InvariantBroken("alarms end", f"{name}: {seat.life.state.engine.alarms[name]}")

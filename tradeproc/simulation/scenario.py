@@ -12,6 +12,9 @@ from tradeproc.simulation.troubles import Blow, draw, draw_of_heat
 
 CONTRACT = "ESH24"
 _MOST_TROUBLES = 24
+_LONG, _SHORT = (6.0, 24.0), (2.5, 9.0)
+_LONG_LIVES = 0.1
+_BEATS = (0.25, *[1.0] * 7)
 # of all lives
 _IN_PORTFOLIO, _WITH_LIMITS, _ADOPTING = 0.2, 0.35, 0.2
 
@@ -32,7 +35,9 @@ class Scenario:
     `length` is how long there may be trouble, in nanoseconds; `slowest` the slowest usual message and `pace` the mean
     pause between trades, in seconds; `poll` how often the account manager asks while a stream is quiet. `contracts`
     is how many the sessions' portfolio lets in, 0 without a portfolio; `losses` are the loss limits. `adopts` says
-    that what others did is taken into the session, with a stop so many ticks away where `adopt_ticks` is not 0.
+    that what others did is taken into the session, with a stop so many ticks away where `adopt_ticks` is not 0. A
+    `patient` life is looked at for minutes after all seems settled; another one ends when it does. A trader in which
+    deadlines run is told the time every `beat` seconds.
     """
 
     seed: int
@@ -52,6 +57,8 @@ class Scenario:
     losses: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     adopts: bool = False
     adopt_ticks: int = 0
+    patient: bool = True
+    beat: float = 1.0
 
     def spec(self, number: int) -> SessionSpec:
         """Return the specification of a session."""
@@ -78,9 +85,10 @@ class Scenario:
 
 
 def scenario(seed: int, *, minutes: float | None = None, sessions: int = 1) -> Scenario:
-    """Return the life that a seed draws; `minutes` of trouble, else 6 to 24."""
+    """Return the life that a seed draws; `minutes` of trouble, else 2.5 to 9, and 6 to 24 in one life of ten."""
     chance = random.Random(seed)
-    length = int((chance.uniform(6, 24) if minutes is None else minutes) * MINUTE)
+    is_long = chance.random() < _LONG_LIVES
+    length = int((chance.uniform(*(_LONG if is_long else _SHORT)) if minutes is None else minutes) * MINUTE)
     most = _MOST_TROUBLES if minutes is None else max(_MOST_TROUBLES, int(minutes * 0.8))
     drawn = Scenario(
         seed=seed,
@@ -96,6 +104,8 @@ def scenario(seed: int, *, minutes: float | None = None, sessions: int = 1) -> S
         slowest=chance.choice((0.02, 0.1, 0.6)),
         pace=chance.choice((2.0, 4.0, 8.0)),
         poll=chance.choice((5.0, 5.0, 15.0)),
+        patient=is_long or minutes is not None,
+        beat=chance.choice(_BEATS),
     )
     return _with_nets(drawn, random.Random(seed + (1 << 41)), most)
 

@@ -48,7 +48,7 @@ class Seat:
     ) -> None:
         self._agenda, self.venue, self._ledger = agenda, venue, ledger
         self.number, self.spec = number, scenario.spec(number)
-        self.account = self.spec.account
+        self.account, self._beat = self.spec.account, int(scenario.beat * SECOND)
         self.book, self.rows = venue.books[self.account], ledger.sessions[number]
         self._chance = random.Random(scenario.seed * 1009 + number * 31 + 7)
         self._strategy = Erratic(scenario.seed + number, self.spec.limits.max_order + 1)
@@ -97,7 +97,7 @@ class Seat:
         setup = Setup(self.number + 1, fence, "sim", self.spec, self._strategy, None)
         state = new_state(setup, {latch.scope: latch.state for latch in latches})
         trail = Trail(self._agenda, self._ledger, self.number, fence)
-        life = self.life = TraderLife(self._agenda, state, trail, self.wires, self, self._ended)
+        life = self.life = TraderLife(self._agenda, state, trail, self.wires, self, self._ended, beat=self._beat)
         self.began_at = self._agenda.now
         self.wires.trader = life
         known = remembered(setup.session, self.spec, self._known(latches), (strategy.BY,))

@@ -21,7 +21,7 @@ from tradeproc.simulation.agenda import Agenda
 from tradeproc.simulation.trail import Trail
 from tradeproc.simulation.wires import Wires
 
-_BUSY, _IDLE = SECOND // 2, 5 * SECOND
+_IDLE = 5 * SECOND
 _LATCHES = 5 * SECOND
 _HARMLESS = effects.Publish | effects.Log | effects.SaveBalance
 
@@ -53,12 +53,14 @@ class TraderLife:
         wires: Wires,
         observer: Observer,
         ended: Callable[[bool], None],
+        beat: int = SECOND // 2,
     ) -> None:
         self._agenda, self.state, self.trail, self._wires = agenda, state, trail, wires
-        self._observer, self._ended = observer, ended
+        self._observer, self._ended, self._busy_beat = observer, ended, beat
         self.clock = SteadyClock(agenda.wall_now, agenda.monotonic)
         self.is_alive = True
         self.effects_left: int | None = None
+        self._reading, self._present = (-1, 0), Nanos(0)
         self._paused_until = self._next_beat = 0
         self._events: deque[Event] = deque()
         self._is_stepping = False
@@ -68,7 +70,7 @@ class TraderLife:
     def begin(self, started: events.Started) -> None:
         """Tell the engine that it lives, and let time pass."""
         self.tell(started)
-        self._beat_after(_BUSY)
+        self._beat_after(self._busy_beat)
         self._agenda.after(_LATCHES, self._read_latches)
 
     def kill(self) -> None:
@@ -103,8 +105,8 @@ class TraderLife:
                 self._step(self._events.popleft())
         finally:
             self._is_stepping = False
-        if self.is_alive and self._next_beat - self._agenda.now > _BUSY and self._is_busy():
-            self._beat_after(_BUSY)
+        if self.is_alive and self._next_beat - self._agenda.now > self._busy_beat and self.is_busy:
+            self._beat_after(self._busy_beat)
 
     def _step(self, event: Event) -> None:
         now = self._moment()
@@ -126,9 +128,17 @@ class TraderLife:
             self._perform(effect)
 
     def _moment(self) -> Nanos | None:
-        """Return the present, None when the clock was set back, of which the process dies."""
+        """Return the present, None when the clock was set back, of which the process dies.
+
+        The clock is read once for all that happens at one moment, because it answers the same again.
+        """
+        reading = self._agenda.now, self._agenda.wall_step
+        if reading == self._reading:
+            return self._present
         try:
-            return self.clock.now()
+            self._present = self.clock.now()
+            self._reading = reading
+            return self._present
         except ClockSetBack:
             self.kill()
             self._ended(False)
@@ -200,9 +210,10 @@ class TraderLife:
             self._tell_of_changes()
             self.tell(events.TimePassed())
         if self.is_alive:
-            self._beat_after(_BUSY if self._is_busy() else _IDLE)
+            self._beat_after(self._busy_beat if self.is_busy else _IDLE)
 
-    def _is_busy(self) -> bool:
+    @property
+    def is_busy(self) -> bool:
         """Tell whether deadlines of seconds run, so that time must be told often."""
         engine, broker = self.state.engine, self.state.broker
         return bool(

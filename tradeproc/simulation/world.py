@@ -9,6 +9,7 @@ from tradeproc.domain.units import MINUTE, SECOND, Nanos, Ticks
 from tradeproc.engine import events
 from tradeproc.engine.events import StreamKind, TradingState
 from tradeproc.exchange.orders import ExchangeOrder, Replacement
+from tradeproc.simulation import last_look
 from tradeproc.simulation.agenda import Agenda
 from tradeproc.simulation.heat_office import HeatOffice
 from tradeproc.simulation.invariants import InvariantBroken
@@ -23,6 +24,7 @@ START = Nanos(1_704_900_000 * SECOND)
 """2024-01-10 15:20 UTC: a Wednesday, and the exchange is open for hours."""
 FIRST_PRICE = Ticks(19_200)
 QUIET = 7 * MINUTE
+_SETTLED_AFTER = 40 * SECOND
 _LOOK = 5 * SECOND
 
 _ARMED = frozenset(
@@ -152,23 +154,30 @@ class World:
                 seat.life.tell(events.ReconcileCommanded("me"))
             if ending is not Ending.GO_ON:
                 seat.rest()
-            match ending:
-                case Ending.HALT:
-                    seat.latch(TradingState.HALTED, "me", "the end")
-                case Ending.FLATTEN:
-                    seat.flatten("me")
-                case Ending.STOP:
-                    seat.stop("me")
-                case _:
-                    pass
-        self.agenda.run_until(self.agenda.now + QUIET)
+            _begin_end(seat, ending)
         if ending is Ending.GO_ON:
+            self.agenda.run_until(self.agenda.now + (QUIET if self.scenario.patient else MINUTE))
             for seat in self.seats:
                 seat.rest()
                 seat.latch(TradingState.HALTED, "me", "the end")
-            self.agenda.run_until(self.agenda.now + QUIET)
+        self._settle()
         for seat in self.seats:
-            seat.watch.end(is_flat=ending in (Ending.FLATTEN, Ending.STOP))
+            if (found := last_look.left(seat, is_flat=self._ends_flat)) is not None:
+                raise InvariantBroken(*found)
+
+    def _settle(self) -> None:
+        """Let the quiet time pass, or as much of it as it takes until nothing is left to be done."""
+        end = self.agenda.now + QUIET
+        while self.agenda.now < end:
+            self.agenda.run_until(min(end, self.agenda.now + _SETTLED_AFTER))
+            if not self.scenario.patient and all(
+                last_look.is_settled(seat, is_flat=self._ends_flat) for seat in self.seats
+            ):
+                return
+
+    @property
+    def _ends_flat(self) -> bool:
+        return self.scenario.ending in (Ending.FLATTEN, Ending.STOP)
 
     def _look(self) -> None:
         self.agenda.after(_LOOK, self._look)
@@ -217,6 +226,7 @@ class World:
                 self.venue.fill_at_most(1)
             case Mishap.INERT_STOPS:
                 seat.had_inert = True
+                self.market.watchers.append(seat.watch.traded)
             case Mishap.CLOCK_STEPPED:
                 self.agenda.wall_step = blow.amount * SECOND
             case Mishap.PAUSED if seat.life is not None:
@@ -281,6 +291,18 @@ class World:
                     self.venue.move(order.id, Replacement(stop=Ticks(order.stop + blow.amount)))
                 case _:
                     pass
+
+
+def _begin_end(seat: Seat, ending: Ending) -> None:
+    match ending:
+        case Ending.HALT:
+            seat.latch(TradingState.HALTED, "me", "the end")
+        case Ending.FLATTEN:
+            seat.flatten("me")
+        case Ending.STOP:
+            seat.stop("me")
+        case Ending.GO_ON:
+            pass
 
 
 def _command(blow: Blow, seat: Seat) -> None:

@@ -1,0 +1,132 @@
+"""What must hold in the end, after a quiet time: nothing is unknown, and all books are those of the exchange.
+
+Each look returns what is left (the invariant and the detail), None when all is well, so that a life can be asked
+whether it has settled before it is judged.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tradeproc.domain.book import FillKind
+from tradeproc.domain.fills import standing
+from tradeproc.engine.alarms import AlarmName
+from tradeproc.simulation import loss_oracle
+from tradeproc.simulation.trader_life import TraderLife
+from tradeproc.simulation.venue import FOREIGN
+
+if TYPE_CHECKING:
+    from tradeproc.simulation.seat import Seat
+
+Broken = tuple[str, str]
+"""The invariant that does not hold, and what was seen."""
+
+
+def left(seat: "Seat", *, is_flat: bool) -> Broken | None:
+    """Return the first thing that a session has left undone, None when nothing is."""
+    return next(_all_left(seat, is_flat), None)
+
+
+def is_settled(seat: "Seat", *, is_flat: bool) -> bool:
+    """Tell whether nothing is left to be done and no deadline runs, so that waiting longer would show nothing new."""
+    life = seat.life
+    is_at_rest = life is None or not (life.is_busy or life.is_paused)
+    return is_at_rest and left(seat, is_flat=is_flat) is None
+
+
+def _all_left(seat: "Seat", is_flat: bool) -> Iterator[Broken]:
+    ours_open = any(order.memo != FOREIGN for order in seat.book.open.values())
+    if is_flat and (seat.book.quantity or ours_open):
+        yield "never trapped", f"told to be flat, {seat.book.quantity:+d} is left"
+    yield from _of_fills(seat)
+    life = seat.life
+    if life is None:
+        if not seat.is_finished:
+            yield "nothing left", "no trader lives"
+        return
+    engine, broker = life.state.engine, life.state.broker
+    if engine.pending or engine.tickets:
+        yield "nothing left", f"pending: {engine.pending}"
+    if not broker.is_reconciled:
+        yield "nothing left", f"not reconciled: {broker.suspicion}"
+    if engine.holding.quantity != seat.book.quantity:
+        yield "nothing left", f"ours {engine.holding}, the broker's {seat.book.quantity}"
+    yield from _of_orders(seat, life)
+    yield from _of_alarms(seat, life)
+    yield from _of_heat(seat, life)
+
+
+def _of_heat(seat: "Seat", life: TraderLife) -> Iterator[Broken]:
+    """Compare what the portfolio server knows with the exchange."""
+    office = seat.office
+    if office is None:
+        return
+    if life.state.engine.heat.asks:
+        yield "nothing left", f"questions for heat: {sorted(life.state.engine.heat.asks)}"
+    stands, most = office.standing(), office.contracts_now
+    if stands is None or stands.heat is None or stands.reserved:
+        yield "nothing left", f"the heat of the portfolio: {stands}"
+        return
+    contracts = int(stands.heat / office.each)
+    if most != contracts:
+        yield "nothing left", f"heat of {contracts} contracts, the broker has {most}"
+    if stands.blocked and most == 0:
+        yield "alarms end", f"nothing is open, and yet {stands.blocked}"
+
+
+def _of_fills(seat: "Seat") -> Iterator[Broken]:
+    """Compare the rows of the fills with what the exchange has filled."""
+    rows = standing(seat.rows.fills.values())
+    seat.watch.fills = len(rows)
+    booked = sum(fill.quantity * fill.side.sign for fill in rows)
+    journal = len(seat.rows.journal)
+    if journal and not seat.is_finished:
+        yield "nothing left", f"{journal} rows are still in the journal"
+    if journal:
+        return
+    if booked != seat.book.quantity:
+        yield "nothing left", f"the books make {booked:+d}, the broker has {seat.book.quantity:+d}"
+    strangers = [fill for fill in rows if fill.kind is FillKind.EXTERNAL]
+    if strangers and not seat.had_others:
+        yield "nothing left", f"nobody else traded, and yet {strangers[0]}"
+
+
+def _of_orders(seat: "Seat", life: TraderLife) -> Iterator[Broken]:
+    engine = life.state.engine
+    by_broker = {order.broker_id: order for order in engine.orders.values() if order.broker_id}
+    for order in seat.venue.exchange.orders(seat.account):
+        ours = by_broker.get(order.id)
+        if order.memo == FOREIGN or (ours is None and seat.had_wrong_clock):
+            continue
+        if ours is None:
+            yield "nothing left", f"order {order.id} ({order.client_id}) is not known as ours"
+        elif (ours.filled, ours.state.is_terminal) != (order.filled, not order.status.is_open):
+            yield "nothing left", f"order {ours.id} is {ours.state}, the broker's {order.status}"
+    for ours in engine.open_orders:
+        if ours.broker_id not in seat.book.open:
+            yield "nothing left", f"order {ours.id} is {ours.state}, the broker has no such order"
+
+
+def _of_alarms(seat: "Seat", life: TraderLife) -> Iterator[Broken]:
+    alarms = life.state.engine.alarms
+    unexplained = alarms.keys() - _explained(seat)
+    if unexplained:
+        name = min(unexplained)
+        yield "alarms end", f"{name}: {alarms[name]}"
+
+
+def _explained(seat: "Seat") -> set[str]:
+    """Return the alarms that may stand in the end, because what they tell is so."""
+    allowed = {AlarmName.EXTERNAL_CHANGE.value} if seat.had_others else set()
+    if seat.had_wrong_clock:
+        allowed.add(AlarmName.ORDER_UNKNOWN.value)
+    if seat.had_inert:
+        allowed.add(AlarmName.STOP_INERT.value)
+    if seat.watch.uncovered():
+        allowed |= {AlarmName.POSITION_UNCOVERED.value, AlarmName.EXTERNAL_ADOPTED.value}
+    if loss_oracle.is_latched(seat):
+        allowed.add(AlarmName.LOSS_LIMIT_REACHED.value)
+    if any(fill.price is None for fill in seat.rows.fills.values()):
+        allowed.add(AlarmName.PROFIT_UNKNOWN.value)
+    if any(order.memo == FOREIGN for order in seat.book.open.values()):
+        allowed.add(AlarmName.ORDER_UNKNOWN.value)
+    return allowed
