@@ -267,7 +267,7 @@ def test_an_order_that_looks_like_the_lost_one_and_tells_no_time_is_neither_take
 
 def test_a_record_of_the_stream_that_cannot_be_read_is_asked_for_once() -> None:
     desk = Desk(Scripted(RESTING)).start()
-    desk.bar(seconds=5)
+    desk.bar(seconds=7)
     desk.effects.clear()
 
     for _ in range(50):

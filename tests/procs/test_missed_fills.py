@@ -9,7 +9,7 @@ from tradeproc.brokers.contract import BrokerOrder, QuestionKind, Quota, Snapsho
 from tradeproc.bus.node import Node
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.orders import OrderState
-from tradeproc.procs.account.main import Account
+from tradeproc.procs.account.main import Account, AccountTiming
 from tradeproc.procs.feeds.account_feed import AccountFeed
 from tradeproc.procs.link.main import Link
 from tradeproc.testing.waiting import wait_until
@@ -58,7 +58,7 @@ def test_sixteen_sessions_of_a_login_hear_of_a_fill_that_the_stream_dropped_with
     on_stage.enter("link-paper.link", link)
     names = [f"session-{number}.account" for number in range(1, SESSIONS + 1)]
     for name in names:
-        on_stage.enter(name, lambda node: Account(node, "paper", ACCOUNT))
+        on_stage.enter(name, lambda node: Account(node, "paper", ACCOUNT, AccountTiming(rest=5.0, rest_share=1.0)))
     ears = [Ear(on_stage, name, "order") for name in names]
 
     def all_heard(state: OrderState) -> bool:

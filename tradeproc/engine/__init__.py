@@ -16,6 +16,7 @@ event; market time comes with the candles. Equal states and events give equal ef
     heat.py           the money at the stops; reservations.py what is asked before it grows, heat_book.py the asks,
                       heat_report.py what the portfolio server is told
     broker_events.py  what the broker tells by itself; recognition.py which of its orders are ours
+    polling.py        when the broker is asked for orders, resting.py for those that rest
     reconcile.py      our orders against the broker's, lost_legs.py those of a filled entry; positions.py our position
                       against the broker's
     external.py       what changed by no order of ours, as rows of the books; vanished.py stops that ended so;

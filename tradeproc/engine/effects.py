@@ -95,22 +95,22 @@ class Cancel:
 class AskOrders:
     """Ask the broker for all orders of the account, and for those of `ids` by their ids if the list lacks them.
 
-    A routine question may wait a few seconds, so that sessions of one account share an answer.
+    It may wait for `within` seconds, so that sessions of one account share an answer.
     """
 
     number: int
     reason: str
     ids: tuple[str, ...] = ()
-    is_routine: bool = False
+    within: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class AskPosition:
-    """Ask the broker for the position in the session's contract; a routine question may wait as that for orders."""
+    """Ask the broker for the position in the session's contract; it may wait as the question for orders may."""
 
     number: int
     reason: str
-    is_routine: bool = False
+    within: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

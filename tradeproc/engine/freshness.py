@@ -34,6 +34,12 @@ def not_fresh(state: State, now: Nanos) -> str | None:
     return f"no market data for {since_open // SECOND} s although the market is open" if since_open > limit else None
 
 
+def is_closed(state: State, now: Nanos) -> bool:
+    """Tell whether the exchange's calendar has the market closed; one that does not know says no."""
+    hours, at = state.setup.hours, _on_the_calendar(state, now)
+    return hours is not None and hours.known_from <= at < hours.horizon and hours.stretch_at(at) is None
+
+
 def _on_the_calendar(state: State, now: Nanos) -> Nanos:
     """Return the moment of the market: now for a live feed, the tape's own time otherwise."""
     heard_at, market_at = state.broker.market_heard_at, state.strategy.market_at

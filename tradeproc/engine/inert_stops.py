@@ -22,7 +22,7 @@ from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderType
 from tradeproc.domain.session import InertStopPolicy
 from tradeproc.domain.units import SECOND, Nanos, Ticks
-from tradeproc.engine import closing, sending
+from tradeproc.engine import closing, resting, sending
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import TradingState
 from tradeproc.engine.state import Question, State
@@ -41,7 +41,10 @@ def heard(turn: Turn, candle: Candle, *, is_history: bool) -> None:
     """Compare the price of a candle with the working orders if it has just traded."""
     engine = turn.state.engine
     watch = engine.traded_through
-    if not watch.has_traded(candle) or is_history or not engine.open_ids or not math.isfinite(candle.close):
+    if not watch.has_traded(candle) or is_history:
+        return
+    resting.heard(turn.state, candle, turn.now)
+    if not engine.open_ids or not math.isfinite(candle.close):
         return
     # a price has traded, so it is on the grid: exact decimals would cost seven times as much
     price = Ticks(round(candle.close / float(turn.state.setup.instrument.tick_size)))

@@ -19,7 +19,7 @@ from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.broker_events import note_unreadable
 from tradeproc.engine.events import StreamKind
 from tradeproc.engine.state import PositionReading, Suspicion
-from tradeproc.engine.turn import Turn
+from tradeproc.engine.turn import ROUTINE_WITHIN, Turn
 
 POSITION_EVERY = 30 * SECOND
 UNCONFIRMED_AFTER = 120 * SECOND
@@ -71,19 +71,17 @@ def review(turn: Turn) -> None:
 
 
 def on_time(turn: Turn) -> None:
-    """Ask what a suspicion needs to be settled, and every 30 s without one; called when time passes."""
+    """Ask for the position: for a suspicion at once (`polling.py` asks for orders), and every 30 s without one."""
     broker = turn.state.broker
     suspicion, question = broker.suspicion, broker.position
     if suspicion is not None and turn.now - suspicion.since >= _ASK_AFTER:
-        is_known = broker.orders_known_number > suspicion.orders_number
-        if not is_known and broker.orders.is_due(turn.now, _CONFIRM_AFTER):
-            turn.ask_orders("the position differs")
         if question.is_due(turn.now, _ASK_AFTER):
             turn.ask_position("the position differs")
     elif question.again and question.is_due(turn.now, _ASK_AFTER):
         turn.ask_position(question.again)
     elif question.is_due(turn.now, POSITION_EVERY if broker.has_position else 2 * SECOND):
-        turn.ask_position("every 30 s" if broker.has_position else "start", is_routine=broker.has_position)
+        within = ROUTINE_WITHIN if broker.has_position else 0.0
+        turn.ask_position("every 30 s" if broker.has_position else "start", within=within)
     confirmed_at = question.known_at or turn.state.started_at
     if turn.now - confirmed_at >= UNCONFIRMED_AFTER:
         turn.alarm(AlarmName.POSITION_UNCONFIRMED, "the broker has not told the position for two minutes")

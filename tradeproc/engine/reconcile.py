@@ -1,4 +1,4 @@
-"""Our orders against the broker's: at start, after a reconnect, a gap or a lost reply, and every 5 minutes.
+"""Our orders against the broker's: at start, after a reconnect, a gap or a lost reply, and as `polling.py` asks.
 
 An answer is applied picture by picture, as the stream's are. What it then shows to be different is a row with both
 sides and a cause, once it is clear that neither side was merely a moment ahead:
@@ -24,7 +24,7 @@ from collections.abc import Iterable
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Divergence, DivergenceKind
 from tradeproc.domain.broker_orders import BrokerOrder, ListedOrder, UnreadableRecord
-from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderState, OrderType
+from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderState
 from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.engine import (
     amended_orders,
@@ -34,7 +34,6 @@ from tradeproc.engine import (
     outcomes,
     recognition,
     strategy,
-    unpriced,
 )
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.broker_events import (
@@ -50,6 +49,7 @@ from tradeproc.engine.effects import Cancel
 from tradeproc.engine.events import Started, StreamKind
 from tradeproc.engine.limits import is_dormant
 from tradeproc.engine.orders import Move, moved
+from tradeproc.engine.polling import DISPUTED_AFTER
 from tradeproc.engine.state import Holding, Pending, Shrunk, UnconfirmedDifference, Waiting
 from tradeproc.engine.turn import Turn, after_fill
 
@@ -58,8 +58,6 @@ GRACE = 30 * SECOND
 _DOUBT_AFTER = 5 * SECOND
 _MISSING_AFTER = 10 * SECOND
 _TWICE_AFTER = 2 * SECOND
-_DISPUTED_AFTER = 60 * SECOND
-_ROUTINE = "every 5 minutes"
 _ASKING = OrderSource.RECONCILIATION
 
 
@@ -168,7 +166,7 @@ def _look_for_shrunk(turn: Turn, pictures: Iterable[BrokerOrder]) -> None:
             cause = external.take_back(turn, order, picture)
             if cause is not None:
                 turn.differed(order, picture.state.value, picture.filled, cause)
-            elif turn.now - since >= _DISPUTED_AFTER:
+            elif turn.now - since >= DISPUTED_AFTER:
                 _dispute(turn, order, picture)
 
 
@@ -311,67 +309,6 @@ def _seen_twice(turn: Turn, broker_id: str) -> bool:
 def _record(turn: Turn, kind: DivergenceKind, subject: str, ours: str, brokers: str) -> None:
     cause = f"found by asking ({turn.state.broker.orders.reason})"
     turn.diverged(Divergence(turn.state.setup.session, kind, subject, ours, brokers, cause, turn.now))
-
-
-def on_time(turn: Turn) -> None:
-    """Ask for orders when something is due; called when time passes."""
-    broker = turn.state.broker
-    question = broker.orders
-    reason, wait = _most_urgent(turn)
-    if question.is_due(turn.now, wait):
-        turn.ask_orders(reason, is_routine=reason == _ROUTINE)
-
-
-def _most_urgent(turn: Turn) -> tuple[str, int]:
-    """Return why orders are to be asked for next, and how long after the last question."""
-    broker, engine = turn.state.broker, turn.state.engine
-    if broker.orders.again:
-        return broker.orders.again, 1 * SECOND
-    if not broker.has_orders:
-        return "start", 2 * SECOND
-    if engine.pending and any(pending.waiting is Waiting.RESOLVE for pending in engine.pending.values()):
-        is_awaited = lost_legs.is_awaited(turn.state, turn.now)
-        return "an order's fate is unknown", lost_legs.ASK_EVERY if is_awaited else 3 * SECOND
-    if lost_legs.is_awaited(turn.state, turn.now):
-        return "a leg of a filled entry does not work", lost_legs.ASK_EVERY
-    return _doubted(turn) or _overdue(turn) or (_ROUTINE, 300 * SECOND)
-
-
-def _doubted(turn: Turn) -> tuple[str, int] | None:
-    """Return why the last pictures leave a doubt that an answer may settle, and how long after the last question."""
-    broker = turn.state.broker
-    if broker.unpriced:
-        return "a fill has no price", unpriced.ASK_EVERY
-    if broker.vanished:
-        return "a stop ended by no order of ours", 2 * SECOND
-    if broker.shrunk and any(turn.now - shrunk.since < _DISPUTED_AFTER for shrunk in broker.shrunk.values()):
-        return "fewer contracts are filled than were booked", 5 * SECOND
-    if broker.foreign and broker.foreign.keys() - broker.told_foreign:
-        return "an order is not where it should be", 3 * SECOND
-    if broker.missing:
-        return "an order is not listed", 5 * SECOND
-    return None
-
-
-def _overdue(turn: Turn) -> tuple[str, int] | None:
-    """Return that the broker should have told something by now, and how long after the last question to ask."""
-    open_orders = turn.state.engine.open_orders
-    late = [turn.now - order.changed_at for order in open_orders if expects_news(turn, order)]
-    if late:
-        return "an order should have moved", 5 * SECOND if min(late) < 60 * SECOND else 30 * SECOND
-    return None
-
-
-def expects_news(turn: Turn, order: Order) -> bool:
-    """Tell whether the broker should have said something about an order by now: a quiet stream is asked, not trusted.
-
-    A limit or stop that rests is not; the position, asked for every 30 s, shows its fill.
-    """
-    if turn.now - order.changed_at < 5 * SECOND:
-        return False
-    if order.in_flight is not None or order.state is OrderState.PRE_SENT or order.type is OrderType.MARKET:
-        return True
-    return order.state is OrderState.PENDING and not is_dormant(turn.state, order)
 
 
 def pending_on_time(turn: Turn) -> None:

@@ -27,6 +27,7 @@ from tradeproc.engine import (
     market,
     outcomes,
     oversized,
+    polling,
     positions,
     protection,
     reconcile,
@@ -175,7 +176,7 @@ def _time_passed(turn: Turn) -> None:
     unpriced.on_time(turn)
     reservations.on_time(turn)
     vanished.on_time(turn)
-    reconcile.on_time(turn)
+    polling.on_time(turn)
     positions.on_time(turn)
     inert_stops.on_time(turn)
     protection.on_time(turn)

@@ -40,6 +40,8 @@ from tradeproc.protocol import scopes
 EXTERNAL = "external_policy"
 """Who set the latch of a session whose position changed by no order of ours; lifting it takes a reason."""
 
+ROUTINE_WITHIN = 4.0
+"""How many seconds a question that nothing depends on may wait for those of other sessions."""
 KEPT_ORDERS = 500
 # Broker ids are kept longer than orders, so that an old order the broker still lists is not taken for a stranger's.
 KEPT_IDS = 20_000
@@ -185,7 +187,7 @@ class Turn:
         """Send to the broker, after everything of this turn is written down."""
         self._sent.append(effect)
 
-    def ask_orders(self, reason: str, *, is_routine: bool = False) -> None:
+    def ask_orders(self, reason: str, *, within: float = 0.0) -> None:
         """Ask the broker for all orders: at once, or after the answer that is under way, once a second at most."""
         if self._may_ask(self.state.broker.orders, reason):
             question, broker = self.state.broker.orders, self.state.broker
@@ -193,12 +195,12 @@ class Turn:
             ids += [held.picture.broker_id for held in broker.unpriced.values()]
             ids += [shrunk.picture.broker_id for shrunk in broker.shrunk.values()]
             question.ids = tuple(dict.fromkeys(ids))
-            self._rest.insert(0, AskOrders(question.number, reason, question.ids, is_routine))
+            self._rest.insert(0, AskOrders(question.number, reason, question.ids, within))
 
-    def ask_position(self, reason: str, *, is_routine: bool = False) -> None:
+    def ask_position(self, reason: str, *, within: float = 0.0) -> None:
         """Ask the broker for the position, with the same patience."""
         if self._may_ask(self.state.broker.position, reason):
-            self._rest.insert(0, AskPosition(self.state.broker.position.number, reason, is_routine))
+            self._rest.insert(0, AskPosition(self.state.broker.position.number, reason, within))
 
     def _may_ask(self, question: Question, reason: str) -> bool:
         if not question.is_due(self.now, SECOND):

@@ -1,6 +1,7 @@
 """The account manager: forwards once, answers always, and asks when the streams are quiet."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -22,7 +23,7 @@ from tradeproc.bus.node import Answered, Deferred, Node, Reply
 from tradeproc.bus.requests import RequestRefused
 from tradeproc.bus.serving import seconds_left
 from tradeproc.domain.book import Position
-from tradeproc.domain.orders import OrderState
+from tradeproc.domain.orders import OrderState, OrderType
 from tradeproc.domain.units import Contracts, Price
 from tradeproc.procs.account.main import Account, AccountTiming
 from tradeproc.procs.feeds.account_feed import AccountFeed
@@ -32,7 +33,7 @@ from tradeproc.testing.waiting import wait_until
 
 LINK, ME = "link-paper.link", "session-1.account"
 ORDERS, POSITIONS = f"link-paper.orders-{ACCOUNT}", f"link-paper.positions-{ACCOUNT}"
-QUICK = AccountTiming(poll=0.3, retry=0.3, follower=FollowerTiming(silence=0.8))
+QUICK = AccountTiming(poll=0.3, rest=0.3, retry=0.3, follower=FollowerTiming(silence=0.8))
 REQUEST = bodies.request_to_body(examples.request("o1"))
 POSITION = Position(ACCOUNT, "ESH24", Contracts(1), Price(Decimal(4800)))
 
@@ -228,6 +229,21 @@ def test_a_dropped_frame_is_found_by_asking_while_the_stream_tells_a_lot(desk: D
         return desk.told("b1") == ["submitted", "filled"]
 
     wait_until("the fill is told", told_among_others, every=QUICK.poll / 4)
+
+
+def test_orders_that_rest_are_asked_for_seldom_and_sooner_once_something_is_expected(on_stage: Stage) -> None:
+    desk = Desk(on_stage, replace(QUICK, rest=300.0, rest_share=4.0))
+    wait_until("both streams are up", desk.are_up)
+    leg = replace(picture("b2", OrderState.PENDING), parent="b1", type=OrderType.LIMIT)
+    stop = replace(picture("b1"), type=OrderType.STOP)
+    desk.orders.tell(StreamedOrder(stop), StreamedOrder(leg))
+    wait_until("they work", lambda: desk.told("b1") and desk.told("b2"))
+
+    asked = desk.link.count("orders")
+    desk.actor.turns(QUICK.poll, 4)
+    assert desk.link.count("orders") == asked
+    desk.submit()
+    wait_until("asked because of the operation", lambda: desk.link.count("orders") > asked)
 
 
 def test_an_operation_whose_frames_never_come_makes_us_ask(desk: Desk) -> None:

@@ -1,8 +1,10 @@
 """`session-<id>.account`: order operations and account events of one trading session; knows no broker.
 
 Forwards operations to the link with the caller's remaining time, and follows the feeds of its account. While orders
-work it asks the link for them every 5 s, however much the order stream tells, because streams are known to drop
-frames. The link asks the broker once for all sessions of the account.
+work it asks the link for them, however much the order stream tells, because streams are known to drop frames: every
+5 s while something is expected or the stream is down, every 20 s for orders that only rest. Those the trader asks for
+sooner where prices say that one may have filled (`engine/resting.py`). The link asks the broker once for all sessions
+of the account.
 """
 
 import argparse
@@ -28,6 +30,7 @@ from tradeproc.domain.broker_orders import (
     Unanswered,
     UnreadableRecord,
 )
+from tradeproc.domain.orders import OrderType
 from tradeproc.home import find_home
 from tradeproc.procs import follower
 from tradeproc.procs.follower import Follower, FollowerTiming
@@ -59,13 +62,15 @@ T = TypeVar("T")
 class AccountTiming:
     """How often an account manager asks, and how long it waits for answers to its own questions, in seconds.
 
-    It asks for orders `poll` after the last answer, or `retry` after a question that failed. A question may wait
-    `share` at the link for those of other sessions.
+    It asks for orders `poll` after the last answer, `rest` when all of them rest, or `retry` after a question that
+    failed. It may wait `share` at the link for those of other sessions, one about resting orders `rest_share`.
     """
 
     poll: float = 5.0
+    rest: float = 20.0
     retry: float = 2.0
     share: float = 1.0
+    rest_share: float = 5.0
     balance: float = 60.0
     question: float = 10.0
     follower: FollowerTiming = follower.USUAL
@@ -82,8 +87,8 @@ class Account:
         self._timing = timing
         self._orders: dict[str, BrokerOrder] = {}
         self._told_meanwhile: set[str] = set()
-        self._told_at = self._ask_at = time.monotonic()
-        self._is_polling = self._is_expecting = False
+        self._told_at = self._answered_at = time.monotonic()
+        self._is_polling = self._is_expecting = self._has_failed = False
         self._order_feed = Follower(
             node,
             self.link,
@@ -243,8 +248,12 @@ class Account:
         """
         now = time.monotonic()
         is_quiet = now - self._told_at >= self._timing.poll
-        is_worth_asking = self._working() or (self._is_expecting and is_quiet) or not self._order_feed.is_up
-        if self._is_polling or now < self._ask_at or not is_worth_asking:
+        working, is_urgent = self._working(), (self._is_expecting and is_quiet) or not self._order_feed.is_up
+        if self._is_polling or not (working or is_urgent):
+            return
+        is_resting = not is_urgent and all(_rests(order) for order in working)
+        pace = self._timing.rest if is_resting else self._timing.poll
+        if now - self._answered_at < (self._timing.retry if self._has_failed else pace):
             return
         self._is_polling = True
         self._told_meanwhile.clear()
@@ -253,7 +262,9 @@ class Account:
             self.link,
             link_messages.ORDERS,
             OrdersQuestion(
-                tuple(order.broker_id for order in self._working()), account=self.account, within=self._timing.share
+                tuple(order.broker_id for order in working),
+                account=self.account,
+                within=self._timing.rest_share if is_resting else self._timing.share,
             ),
             seconds=self._timing.question,
             on_reply=lambda reply: self._polled(known, reply),
@@ -263,7 +274,7 @@ class Account:
         """Take over what the answer lists; what the stream has told since the question is newer and stays."""
         self._is_polling = False
         is_known = isinstance(reply, Answered) and isinstance(reply.body, Known)
-        self._ask_at = time.monotonic() + (self._timing.poll if is_known else self._timing.retry)
+        self._answered_at, self._has_failed = time.monotonic(), not is_known
         if not isinstance(reply, Answered) or not isinstance(answer := reply.body, Known):
             return
         unread = {order.broker_id for order in answer.value if isinstance(order, UnreadableRecord)}
@@ -288,6 +299,12 @@ class Account:
         self.node.request(
             self.link, link_messages.BALANCES, question, seconds=self._timing.question, on_reply=replied
         )
+
+
+def _rests(order: BrokerOrder) -> bool:
+    """Tell whether an order waits for a price, or for its entry: nothing is expected of it until the market moves."""
+    is_waiting = order.state.is_working or order.parent is not None
+    return is_waiting and order.type is not OrderType.MARKET and not order.has_cancel_pending
 
 
 def main(arguments: Sequence[str]) -> int:

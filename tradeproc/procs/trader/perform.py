@@ -49,8 +49,6 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-# a routine question may wait so long for those of other sessions, in seconds
-_ROUTINE_WITHIN = 4.0
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -93,10 +91,10 @@ class Performer:
                 self._operate(
                     CANCEL, CancelOrder(broker_id), lambda outcome: events.CancelAnswered(order_id, outcome)
                 )
-            case effects.AskOrders(number, _, ids, is_routine):
-                self._ask_orders(number, OrdersQuestion(ids, within=_ROUTINE_WITHIN if is_routine else 0.0))
-            case effects.AskPosition(number, _, is_routine):
-                self._ask_position(number, _ROUTINE_WITHIN if is_routine else 0.0)
+            case effects.AskOrders(number, _, ids, within):
+                self._ask_orders(number, OrdersQuestion(ids, within=within))
+            case effects.AskPosition(number, _, within):
+                self._ask_position(number, within)
             case _:
                 self._record(effect)
 
