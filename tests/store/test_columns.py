@@ -17,7 +17,7 @@ from tradeproc.domain.book import Balance, DecisionMade, Divergence, Fill, Trade
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import Order, OrderEvent, OrderSource, OrderState
-from tradeproc.domain.portfolio import PortfolioSpec
+from tradeproc.domain.portfolio import HeatAnswer, PortfolioSpec
 from tradeproc.domain.roll_steps import Roll
 from tradeproc.domain.roll_volumes import RollVolume
 from tradeproc.domain.session import SessionSpec
@@ -60,6 +60,7 @@ TABLES: dict[str, tuple[type, set[str]]] = {
     "decisions": (DecisionMade, {"number"}),
     "divergences": (DivergenceRow, {"number"}),
     "fills": (Fill, {"number"}),
+    "heat_answers": (HeatAnswer, {"number"}),
     "latches": (Latch, set()),
     "latch_changes": (Latch, {"number"}),
     "logins": (LoginRow, set()),
@@ -261,6 +262,8 @@ def kept_values() -> Iterator[Kept]:
     )
     roll = filled(Roll)
     yield Kept(roll, lambda store: store.write(roll_write(roll)), lambda store: store.rolls(1)[0])
+    answer = filled(HeatAnswer)
+    yield Kept(answer, lambda store: store.save_heat_answers(1, [answer]), lambda store: store.heat_answers(1)[0])
     volume = filled(RollVolume)
     yield Kept(volume, lambda store: store.write(roll_volume_write(volume)), lambda store: store.roll_volumes(1)[0])
     for write in (

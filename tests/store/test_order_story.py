@@ -2,26 +2,30 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from tests.store.book import AT, DIVERGENCE, EVENT, FILL, ORDER, SPEC, moved
-from tradeproc.cli.commands.explaining import story_lines
+from tradeproc.cli.commands.explaining import refused_lines, story_lines
 from tradeproc.desk.exit_status import NotFound, WrongUsage
-from tradeproc.desk.order_story import decided_on, plain_story, story_of
-from tradeproc.domain.book import DecisionMade, DivergenceKind
+from tradeproc.desk.order_story import decided_on, plain_story, refused_of, story_of
+from tradeproc.domain.book import DecisionMade, DivergenceKind, FillKind
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side
-from tradeproc.domain.units import Nanos
+from tradeproc.domain.portfolio import HeatAnswer
+from tradeproc.domain.roll_steps import Roll, RollStep
+from tradeproc.domain.units import Contracts, Money, Nanos, Price, Ticks
 from tradeproc.engine import events
 from tradeproc.engine.recording import Header
 from tradeproc.home import Home
 from tradeproc.procs.trader.recorder import Recorder
 from tradeproc.protocol import names
 from tradeproc.store import DatabaseDown, Store
+from tradeproc.store.journal import Journal, journal_path
 from tradeproc.store.story_rows import OrderStories
-from tradeproc.store.writes import divergence_write, orders_write
+from tradeproc.store.writes import alarm_write, divergence_write, orders_write, roll_write
 
 
 @pytest.fixture
@@ -155,3 +159,113 @@ def test_the_bar_that_was_decided_on_is_read_from_the_recording(tmp_path: Path) 
     assert (decided_on(home, 7, 225).event, decided_on(home, 7, 225).candle) == ("unknown", bar)
     assert (decided_on(home, 7, 240).candle, decided_on(home, 7, 240).why) == (None, "not recorded any more")
     assert decided_on(home, 8, 220).why == "not recorded any more"
+    assert (decided_on(home, 7, 200).strategy, decided_on(home, 7, 200).arguments) == (SPEC.strategy, SPEC.arguments)
+
+
+def lines_of(stories: OrderStories, home: Home, named: str = "abcd1.1.1") -> str:
+    return "\n".join(story_lines(story_of(stories, home, named, None)))
+
+
+def test_limits_heat_rolls_and_what_others_did_are_part_of_the_story(
+    store: Store, stories: OrderStories, tmp_path: Path
+) -> None:
+    session = traded(store)
+    limits = {"max_order": "2 of 2", "heat": "125 USD asked of portfolio main"}
+    wanted = DecisionMade(session, Nanos(AT), Nanos(AT), 1, Nanos(AT), "SubmitBracket", "up", "", limits)
+    store.save_decisions(session, [wanted])
+    answer = HeatAnswer(
+        session, "abcd1.1.1", "main", Money(Decimal("125.50")), "USD", Nanos(AT + 1), Nanos(AT + 2), "granted", ""
+    )
+    store.save_heat_answers(session, [answer, replace(answer, order_id="abcd1.9.9")])
+    roll = Roll(
+        "roll-1", session, "ESH24", "ESM24", RollStep.CLOSING, "anna", "why \x1b[1m", Contracts(1), Contracts(1),
+        Ticks(200), Ticks(19200), None, None, "", "", Nanos(AT), Nanos(AT + 3), Nanos(AT + 3),
+    )  # fmt: skip
+    store.write(roll_write(roll))
+    store.write(roll_write(replace(roll, close_orders="abcd1.1.2 abcd1.1.7", at=Nanos(AT + 4))))
+    store.write(roll_write(replace(roll, id="roll-2", close_orders="abcd1.1.8", at=Nanos(AT + 5))))
+    by_hand = replace(
+        FILL, session=session, order_id="hand", kind=FillKind.EXTERNAL, price=Price(Decimal(4751)), at=Nanos(AT + 6)
+    )
+    store.write(orders_write([], [], [by_hand], fence=0).without_fence())
+
+    text = lines_of(stories, Home(tmp_path))
+
+    assert "limits then: heat 125 USD asked of portfolio main, max_order 2 of 2" in text
+    assert "abcd1.1.1 heat of 125.5 USD asked of portfolio main\n" in text
+    assert "abcd1.1.1 heat of 125.5 USD granted by portfolio main\n" in text
+    assert "abcd1.9.9" not in text
+    closing = "roll roll-1 from ESH24 into ESM24: closing, +1 held, +1 to open again, by anna: why \\x1b[1m"
+    assert text.count(closing) == 2, "both steps, also the one before the order was made"
+    assert "roll-2" not in text
+    assert "by no order of ours: hand fill (external): buy 1 at 4751" in text
+
+
+def test_what_waits_in_the_journal_is_told_as_such_and_once(
+    store: Store, stories: OrderStories, tmp_path: Path
+) -> None:
+    session, home = traded(store), Home(tmp_path)
+    (entry,) = [each for each in store.orders(session) if each.id == "abcd1.1.1"]
+    late, event = moved(entry, OrderState.FILLED, AT + 30, filled=2)
+    exit_order = replace(entry, id="abcd1.1.5", parent=entry.id, role=OrderRole.STOP_LOSS, broker_id="99", revision=1)
+    journal = Journal(journal_path(home.journal, session))
+    journal.append(orders_write([late], [event], [replace(FILL, session=session, cumulative=2)], fence=0))
+    journal.append(orders_write([exit_order], [replace(EVENT, order_id=exit_order.id)], fence=0))
+    journal.append(alarm_write(session, "stop_missing", "naked", Nanos(AT + 31), names.trader(session)))
+    journal.append(alarm_write(session + 1, "stop_missing", "another's", Nanos(AT + 31), names.trader(session + 1)))
+    journal.close()
+
+    text, waits = lines_of(stories, home), " (not in the database yet: it waits in the journal)"
+
+    assert f"abcd1.1.1 order filled: cancelled -> filled, 2 filled, by broker_stream{waits}" in text
+    assert f"abcd1.1.5 order made: made, pre_sent, 0 filled, by strategy{waits}" in text
+    assert f"alarm stop_missing: naked{waits}" in text
+    assert "another's" not in text
+    assert "abcd1.1.1: buy 2 ESH24 stop 4750 limit 4750.25, day; filled, 2 filled" in text
+    assert lines_of(stories, home, "99").startswith(f"order abcd1.1.5 of session {session}")
+
+    journal = Journal(journal_path(home.journal, session))
+    journal.replay(store)
+    journal.close()
+    assert waits not in lines_of(stories, home)
+
+
+def test_while_the_database_is_away_the_journal_alone_is_told_and_says_so(tmp_path: Path) -> None:
+    home, away = Home(tmp_path), OrderStories("postgresql://nobody@127.0.0.1:9/none")
+    journal = Journal(journal_path(home.journal, 1))
+    journal.append(orders_write([ORDER], [EVENT], fence=0))
+    journal.close()
+    with journal_path(home.journal, 1).open("ab") as file:
+        file.write(b"00000000 torn\n")
+
+    story = story_of(away, home, ORDER.id, None)
+
+    lines = story_lines(story)
+    assert lines[0].startswith("the database is away, so only what waits in the journal is told: ")
+    assert any("order made: made, pre_sent" in line and "waits in the journal" in line for line in lines)
+    with pytest.raises(DatabaseDown):
+        story_of(away, home, "another", None)
+    away.close()
+
+
+def test_refused_decisions_are_told_with_their_count_and_the_limits_then(
+    store: Store, stories: OrderStories, tmp_path: Path
+) -> None:
+    session = traded(store)
+    assert refused_lines(refused_of(stories, Home(tmp_path), "morning"))[-1] == "  none is kept"
+    refused = DecisionMade(
+        session, Nanos(AT + 50), Nanos(AT + 70), 3, Nanos(AT), "SubmitBracket", "up", "too \x1b[1m many",
+        {"max_order": "9 of 2"},
+    )  # fmt: skip
+    store.save_decisions(session, [refused])
+
+    lines = refused_lines(refused_of(stories, Home(tmp_path), str(session)))
+
+    assert lines[1:3] == [
+        "  2023-11-14 22:13:20.123, 3 times in a row since 2023-11-14 22:13:20.123: SubmitBracket, because: up; "
+        "refused: too \\x1b[1m many",
+        "    limits then: max_order 9 of 2",
+    ]
+    assert "  event: unknown (not recorded any more)" in lines
+    with pytest.raises(NotFound, match="there is no session"):
+        refused_of(stories, Home(tmp_path), "nobody")

@@ -7,7 +7,7 @@
     lookup.py         the session that a person names; listed.py a session as commands see it
     readiness.py      whether what was started is up, and why not; patience.py waits until it is
     recorded_life.py  runs a trader's recorded life through the engine again
-    order_story.py    gathers the rows of an order, and the bar behind it
+    order_story.py    gathers the rows of an order, and the bar behind it; unwritten_rows.py those in journals still
     subscriber.py     hears many processes at once
     collector.py      looks at supervisord, processes and disk; stored_facts.py at the database
     observations.py   what was seen, as values; health.py pure: observations and thresholds become health_problems.py

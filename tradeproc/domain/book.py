@@ -1,6 +1,6 @@
 """What orders lead to: fills, positions, round-trip trades, balances and the divergences between two views."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tradeproc.domain.orders import Side
@@ -109,7 +109,10 @@ class Divergence:
 
 @dataclass(frozen=True, slots=True)
 class DecisionMade:
-    """What a strategy wanted, and why it was not done (empty when it was); `times` in a row, the last one at `at`."""
+    """What a strategy wanted, and why it was not done (empty when it was); `times` in a row, the last one at `at`.
+
+    `limits` are those that the newest was held against: how much of each was used, "of" how much is allowed.
+    """
 
     session: int
     began_at: Nanos
@@ -119,3 +122,4 @@ class DecisionMade:
     decision: str
     reason: str
     refusal: str
+    limits: dict[str, str] = field(default_factory=dict)

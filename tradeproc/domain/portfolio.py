@@ -13,7 +13,7 @@ from typing import Any
 from tradeproc.domain.instruments import GROUPS, INSTRUMENTS, instrument
 from tradeproc.domain.records import BadRecord, BadValue, nearest, read_record
 from tradeproc.domain.session import ACCOUNT
-from tradeproc.domain.units import Money, decimal_of
+from tradeproc.domain.units import Money, Nanos, decimal_of
 from tradeproc.errors import Refusal
 
 NAME = r"[a-z0-9][a-z0-9_-]{0,31}"
@@ -23,6 +23,24 @@ _MOST_TICKS = 1000
 
 class BadPortfolio(Refusal):
     """A portfolio that cannot be kept; caught by the command or the reader of the file that it came from."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeatAnswer:
+    """What became of a question for heat: for which order how much was asked, and how it was answered.
+
+    `answer` is "granted" or "refused", `reason` why it was refused.
+    """
+
+    session: int
+    order_id: str
+    portfolio: str
+    heat: Money
+    currency: str
+    asked_at: Nanos
+    at: Nanos
+    answer: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

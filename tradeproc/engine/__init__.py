@@ -7,7 +7,8 @@ event; market time comes with the candles. Equal states and events give equal ef
     events.py         what can happen; effects.py what the shell then does; alarms.py the names of the alarms
     state.py          the three kinds of state: the strategy's, the engine's, what the broker confirmed
     market.py         candles in, strategy calls out; strategy.py the calls, and where a fault of a strategy ends
-    decisions.py      what a strategy decided; rounding.py its prices; idle.py why nothing is entered
+    decisions.py      what a strategy decided, decision_limits.py what it was held against; rounding.py its prices;
+                      idle.py why nothing is entered
     limits.py         what may stop an entry, and why nothing stops an exit; order_limits.py an odd or frequent entry,
                       freshness.py old market data, witness.py prices that another login contradicts (it remembers
                       in witness_watch.py and hears witness_events.py),

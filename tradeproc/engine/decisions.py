@@ -12,7 +12,7 @@ from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderType, Side, TimeInForce
 from tradeproc.domain.texts import one_line
 from tradeproc.domain.units import Contracts, Ticks
-from tradeproc.engine import closing, reservations, sending
+from tradeproc.engine import closing, decision_limits, reservations, sending
 from tradeproc.engine.effects import DecisionNoted
 from tradeproc.engine.limits import Denied, Exit, admit, admit_change, exit_of
 from tradeproc.engine.rounding import limit_ticks, stop_ticks
@@ -54,7 +54,8 @@ def decide(turn: Turn, decision: Decision, candle: Candle, *, is_late: bool) -> 
     drafted = (sending.client_id(setup, counter + 1) for counter in range(before, engine.counter))
     made = tuple(order_id for order_id in drafted if order_id in engine.orders)
     name = type(decision).__name__
-    noted = DecisionNoted(name, decision.reason, refusal, candle.opened_at, own.market_at, turn.now, made)
+    limits = decision_limits.asked(turn.state, decision, made, turn.now)
+    noted = DecisionNoted(name, decision.reason, refusal, candle.opened_at, own.market_at, turn.now, made, limits)
     turn.note(noted)
     if refusal:
         own.refused += 1

@@ -21,6 +21,7 @@ from tradeproc.domain.book import Balance, Divergence, Fill, Position
 from tradeproc.domain.broker_orders import BracketRequest, OrderRequest
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order, OrderEvent
+from tradeproc.domain.portfolio import HeatAnswer
 from tradeproc.domain.roll_steps import Roll
 from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.units import Money, Nanos
@@ -202,14 +203,14 @@ class ClearAlarm:
     at: Nanos
 
 
-Published = Order | Fill | Position | Candle | DecisionNoted | Divergence
+Published = Order | Fill | Position | Candle | DecisionNoted | Divergence | HeatAnswer
 
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Tell subscribers; `topic` is one of the trader's topics of the bus."""
+    """Tell subscribers; `topic` is one of the trader's topics of the bus, or "heat", which is noted for people."""
 
-    topic: Literal["order", "fill", "position", "candle", "decision", "divergence"]
+    topic: Literal["order", "fill", "position", "candle", "decision", "divergence", "heat"]
     value: Published
 
 

@@ -5,6 +5,8 @@ is checked for a new entry and, but for the count, for a change of one that work
 price; while no price was heard, a limit that needs one refuses.
 """
 
+from decimal import Decimal
+
 from tradeproc.domain.orders import Order, OrderRole
 from tradeproc.domain.units import MINUTE, Nanos, to_ticks
 from tradeproc.engine.loss_limits import last_price
@@ -40,13 +42,11 @@ def _too_many(state: State, now: Nanos) -> str | None:
 
 def _too_far(state: State, entry: Order) -> str | None:
     collar = state.setup.spec.limits.price_collar_ticks
-    prices = [price for price in (entry.limit, entry.stop) if price is not None]
-    if collar is None or not prices:
+    if collar is None or (entry.limit is None and entry.stop is None):
         return None
-    if (last := last_price(state)) is None:
+    ticks, last = ticks_away(state, entry), last_price(state)
+    if ticks is None:
         return "price_collar_ticks: no last price is known"
-    instrument = state.setup.instrument
-    ticks = max(abs(price - to_ticks(last, instrument.tick_size)) for price in prices)
     if ticks <= collar:
         return None
     return f"price_collar_ticks: the price is {ticks} ticks from the last one, {last:f}; {collar} are allowed"
@@ -56,12 +56,27 @@ def _too_much(state: State, entry: Order) -> str | None:
     most = state.setup.spec.limits.max_notional
     if most is None:
         return None
+    notional = worth(state, entry)
+    if notional is None:
+        return "max_notional: no last price is known"
+    if notional <= most:
+        return None
+    return f"max_notional: the order is worth {notional:.2f} {state.setup.instrument.currency}; {most} are allowed"
+
+
+def ticks_away(state: State, entry: Order) -> int | None:
+    """Return how far the farthest price of an entry is from the last one, None where either is missing."""
+    prices = [price for price in (entry.limit, entry.stop) if price is not None]
+    last = last_price(state)
+    if last is None or not prices:
+        return None
+    ticks = to_ticks(last, state.setup.instrument.tick_size)
+    return max(abs(price - ticks) for price in prices)
+
+
+def worth(state: State, entry: Order) -> Decimal | None:
+    """Return what an entry is worth in the instrument's currency, None where no price is known."""
     instrument = state.setup.instrument
     ticks = entry.limit if entry.limit is not None else entry.stop
     price = last_price(state) if ticks is None else instrument.price(ticks)
-    if price is None:
-        return "max_notional: no last price is known"
-    notional = abs(price) * entry.quantity * instrument.point_value
-    if notional <= most:
-        return None
-    return f"max_notional: the order is worth {notional:.2f} {instrument.currency}; {most} are allowed"
+    return None if price is None else abs(price) * entry.quantity * instrument.point_value

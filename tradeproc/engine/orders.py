@@ -184,8 +184,28 @@ def noted(
 ) -> OrderEvent:
     """Return a row of an order's history."""
     details = {"reason": reason} if reason else {}
+    if before is not None:
+        details |= _changes(before, after)
     state = before.state if before is not None else None
     return OrderEvent(after.id, at, source, state, after.state, what, after.filled, details)
+
+
+def _changes(before: Order, after: Order) -> dict[str, str]:
+    """Return which terms of an order changed and how, prices in points."""
+
+    def points(ticks: Ticks | None) -> str:
+        return "none" if ticks is None else str(instrument_of(after.contract).price(ticks))
+
+    found = {}
+    if before.quantity != after.quantity:
+        found["quantity"] = f"{before.quantity} -> {after.quantity}"
+    if before.limit != after.limit:
+        found["limit"] = f"{points(before.limit)} -> {points(after.limit)}"
+    if before.stop != after.stop:
+        found["stop"] = f"{points(before.stop)} -> {points(after.stop)}"
+    if before.broker_id != after.broker_id:
+        found["broker_id"] = f"{before.broker_id or 'unknown'} -> {after.broker_id or 'unknown'}"
+    return found
 
 
 def _what(before: Order, after: Order) -> str:

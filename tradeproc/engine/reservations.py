@@ -10,6 +10,8 @@ from dataclasses import replace
 
 from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.orders import Order, OrderRole, OrderSource
+from tradeproc.domain.portfolio import HeatAnswer
+from tradeproc.domain.texts import one_line
 from tradeproc.domain.units import SECOND, Money, Nanos
 from tradeproc.engine import heat, sending
 from tradeproc.engine.effects import ReserveHeat
@@ -106,11 +108,13 @@ def granted(turn: Turn, event: HeatGranted) -> None:
     ask = turn.state.engine.heat.grant(event.order_id, event.life, event.number)
     if ask is None:
         turn.log("info", "heat_grant_unused", order=event.order_id)
-    elif ask.wanted is not None:
+        return
+    if ask.wanted is not None:
         del turn.state.engine.heat.asks[ask.order_id]
         _change(turn, ask, ask.wanted)
     elif ask.written is not None:
         sending.leave(turn, *ask.written)
+    _note(turn, ask, "granted", "")
 
 
 def refused(turn: Turn, event: HeatRefused) -> None:
@@ -153,7 +157,19 @@ def _ask(turn: Turn, ask: HeatAsk) -> None:
     turn.reserve(ReserveHeat(ask.order_id, ask.number, ask.life, portfolio, Money(ask.heat), currency, ask.until))
 
 
+def _note(turn: Turn, ask: HeatAsk, answer: str, reason: str) -> None:
+    setup, terms = turn.state.setup, turn.state.engine.heat.terms
+    portfolio, asked_at = "" if terms is None else terms.portfolio, Nanos(ask.until - ANSWERED_WITHIN)
+    currency = setup.instrument.currency
+    turn.note_heat(
+        HeatAnswer(
+            setup.session, ask.order_id, portfolio, ask.heat, currency, asked_at, turn.now, answer, one_line(reason)
+        )
+    )
+
+
 def _refuse(turn: Turn, ask: HeatAsk, reason: str) -> None:
+    _note(turn, ask, "refused", reason)
     order = turn.state.engine.orders.get(ask.order_id)
     if order is None or order.state.is_terminal:
         turn.state.engine.heat.asks.pop(ask.order_id, None)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from tradeproc.domain.book import Divergence, DivergenceKind, Fill, FillKind, Position
 from tradeproc.domain.orders import Order, OrderEvent
+from tradeproc.domain.portfolio import HeatAnswer
 from tradeproc.domain.roll_steps import Roll
 from tradeproc.domain.session import ExternalPolicy
 from tradeproc.domain.tally import counted
@@ -247,6 +248,10 @@ class Turn:
     def note(self, decision: DecisionNoted) -> None:
         """Tell what a strategy wanted and what became of it."""
         self.do(Publish("decision", decision))
+
+    def note_heat(self, answer: HeatAnswer) -> None:
+        """Tell how a question for heat was answered."""
+        self.do(Publish("heat", answer))
 
     # --- the end of the turn
 

@@ -46,8 +46,20 @@ def order_bodies(orders: Sequence[Order]) -> tuple[OrderBody, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitUse:
+    """A limit of the session by its key, what it allows, and how much is used, as texts; `unknown` where it is."""
+
+    name: str
+    allowed: str
+    used: str
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionNoted:
-    """What a strategy wanted and what became of it, for people who watch; `refusal` is empty when it was done."""
+    """What a strategy wanted and what became of it, for people who watch; `refusal` is empty when it was done.
+
+    `orders` were made of it; `limits` are those that it was held against, with what was used of each.
+    """
 
     decision: str
     reason: str
@@ -56,6 +68,7 @@ class DecisionNoted:
     market_at: Nanos
     at: Nanos
     orders: tuple[str, ...] = ()
+    limits: tuple[LimitUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +120,6 @@ class DecisionCounts:
     wanted: int = 0
     refused: int = 0
     newest: tuple[RefusedDecision, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LimitUse:
-    """A limit of the session by its key, what it allows, and how much is used, as texts; `unknown` where it is."""
-
-    name: str
-    allowed: str
-    used: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from tradeproc.clock import wall_ns
 from tradeproc.domain.book import Balance, DecisionMade, Fill, Trade
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.orders import Order, OrderEvent
+from tradeproc.domain.portfolio import HeatAnswer
 from tradeproc.domain.roll_steps import Roll
 from tradeproc.domain.roll_volumes import RollVolume
 from tradeproc.domain.session import SessionSpec
@@ -304,6 +305,16 @@ class Store:
         plain = [row_of(each) for each in decisions]
         given = {"session": session, "decisions": _json(plain), "kept": KEPT_DECISIONS - 1}
         self._database.rows("save_decisions", given)
+
+    def save_heat_answers(self, session: int, answers: Sequence[HeatAnswer]) -> None:
+        """Keep what a portfolio answered to questions for heat of a session."""
+        plain = [row_of(each) for each in answers]
+        given = {"session": session, "answers": _json(plain), "kept": KEPT_DECISIONS - 1}
+        self._database.rows("save_heat_answers", given)
+
+    def heat_answers(self, session: int) -> list[HeatAnswer]:
+        """Return what a portfolio answered to questions for heat of a session."""
+        return [value_of(HeatAnswer, row) for row in self._database.rows("heat_answers", {"session": session})]
 
     def decisions(
         self, session: int | None = None, *, only_refused: bool = False, limit: int | None = None

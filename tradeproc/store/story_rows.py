@@ -41,12 +41,20 @@ class OrderStories:
         return self._database.rows("story_family", {"id": entry})
 
     def of_orders(self, kind: str, session: int, ids: Sequence[str]) -> list[Row]:
-        """Return the events, fills, trades or divergences of orders, oldest first."""
+        """Return the events, fills, trades, divergences, heat answers or rolls of orders, oldest first."""
         return self._database.rows(f"story_{kind}", {"session": session, "ids": list(ids)})
 
     def decisions(self, session: int, at: int) -> list[Row]:
         """Return what the strategy wanted at a moment."""
         return self._database.rows("story_decisions", {"session": session, "at": at})
+
+    def refused(self, session: int, limit: int) -> list[Row]:
+        """Return the newest refused decisions of a session, oldest first."""
+        return self._database.rows("story_refused", {"session": session, "limit": limit})
+
+    def between(self, kind: str, session: int, since: int, until: int) -> list[Row]:
+        """Return the first fifty fills by no order of ours (outside) or heat blocks of a time, oldest first."""
+        return self._database.rows(f"story_{kind}", {"session": session, "since": since, "until": until})
 
     def alarms(self, session: int, since: int, until: int) -> list[Row]:
         """Return the first fifty alarms of a session that were raised from `since` to `until`."""

@@ -1,13 +1,16 @@
 """Decisions are counted in memory and written off the hot path: a flood is one row, an outage loses few."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from tradeproc.domain.book import DecisionMade
-from tradeproc.domain.units import Nanos
+from tradeproc.domain.portfolio import HeatAnswer
+from tradeproc.domain.units import Money, Nanos
 from tradeproc.engine.effects import DecisionNoted
 from tradeproc.procs.trader.decision_book import MOST_WAITING, DecisionBook
+from tradeproc.protocol.trader_messages import LimitUse
 from tradeproc.store import DatabaseDown
 
 
@@ -19,12 +22,18 @@ class AuditTrail:
         self.is_up, self.is_hanging = True, False
         self.written: dict[int, DecisionMade] = {}
         self.writes = 0
+        self.answers: list[HeatAnswer] = []
 
     def save_decisions(self, session: int, rows: list[DecisionMade]) -> None:
         if self.is_hanging:
             raise DatabaseDown("gone")
         self.writes += 1
         self.written.update({row.began_at: row for row in rows})
+
+    def save_heat_answers(self, session: int, answers: list[HeatAnswer]) -> None:
+        if self.is_hanging:
+            raise DatabaseDown("gone")
+        self.answers += answers
 
     def went_down(self, down: DatabaseDown) -> None:
         self.is_up = False
@@ -92,3 +101,26 @@ def test_two_at_the_same_moment_are_two_rows(audit: Any) -> None:
     book.flush(audit)
 
     assert len(audit.written) == 2
+
+
+def test_the_limits_of_the_newest_refusal_are_kept_with_it(audit: Any) -> None:
+    book = DecisionBook(1)
+    for number, used in ((1, "3"), (2, "4")):
+        limit = LimitUse("max_position", "2", used)
+        book.note(DecisionNoted("SubmitOrder", "", "too many", Nanos(0), Nanos(1), Nanos(number), limits=(limit,)))
+    book.flush(audit)
+
+    assert [(row.times, row.limits) for row in audit.written.values()] == [(2, {"max_position": "4 of 2"})]
+
+
+def test_answers_of_the_portfolio_wait_for_the_database_bounded_and_are_written_once(audit: Any) -> None:
+    book, answer = DecisionBook(1), HeatAnswer(1, "a", "main", Money(Decimal(1)), "USD", Nanos(1), Nanos(2), "", "")
+    audit.is_hanging = True
+    for _ in range(MOST_WAITING + 5):
+        book.note_heat(answer)
+    book.flush(audit)
+    audit.is_hanging, audit.is_up = False, True
+    for _ in range(2):
+        book.flush(audit)
+
+    assert audit.answers == [answer] * MOST_WAITING

@@ -11,7 +11,15 @@ from tradeproc.cli import tables
 from tradeproc.cli.outcome import Outcome, SubParsers
 from tradeproc.cli.screen import price_of_order
 from tradeproc.desk.installation import Desk
-from tradeproc.desk.order_story import OrderStory, plain_story, story_of
+from tradeproc.desk.order_story import (
+    DecidedOn,
+    OrderStory,
+    RefusedStory,
+    plain_decided_on,
+    plain_story,
+    refused_of,
+    story_of,
+)
 from tradeproc.domain.texts import shown
 from tradeproc.domain.units import SECOND
 from tradeproc.procs.session_start import database_of
@@ -25,14 +33,22 @@ Row = dict[str, Any]
 def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
     """Add the command of this module."""
     parser = subparsers.add_parser("explain", help=_HELP, description=_HELP, parents=parents)
-    parser.add_argument("order", metavar="ORDER", help="our id, the broker's, or with --session which of its orders")
+    text = "our id, the broker's, or with --session which of its orders; with --refused a session"
+    parser.add_argument("order", metavar="ORDER", help=text)
     parser.add_argument("--session", metavar="ID|NAME", help="only an order of this session")
+    text = "what the strategy of a session wanted and did not get: decisions that led to no order"
+    parser.add_argument("--refused", action="store_true", help=text)
     parser.set_defaults(command=command)
 
 
 def command(desk: Desk, arguments: Namespace) -> Outcome:
-    """Tell the story of an order, read from the database without asking any process."""
+    """Tell the story of an order, or what was refused, read from the database without asking any process."""
     with closing(OrderStories(database_of(desk.config, desk.home))) as stories:
+        if arguments.refused:
+            found = refused_of(stories, desk.home, arguments.order)
+            value = {"session": found.session, "refused": found.refused}
+            newest = {"newest_decided_on": plain_decided_on(found.decided_on)} if found.refused else {}
+            return Outcome({**value, **newest}, Text("\n".join(refused_lines(found))))
         story = story_of(stories, desk.home, arguments.order, arguments.session)
     return Outcome(plain_story(story), Text("\n".join(story_lines(story))))
 
@@ -40,6 +56,7 @@ def command(desk: Desk, arguments: Namespace) -> Outcome:
 def story_lines(story: OrderStory) -> list[str]:
     """Return a story as a person reads it: what it is, the timeline, what it led to; texts are escaped."""
     lines = [
+        *([story.missing, ""] if story.missing else []),
         *_what(story),
         "",
         "decided",
@@ -52,6 +69,26 @@ def story_lines(story: OrderStory) -> list[str]:
         *(f"  {each}" for each in _led_to(story)),
     ]
     return [shown(each) for each in lines]
+
+
+def refused_lines(found: RefusedStory) -> list[str]:
+    """Return a session's refused decisions as a person reads them, oldest first; texts are escaped."""
+    lines = [f"refused decisions of session {found.session}, oldest first (UTC)"]
+    for row in found.refused:
+        times = "once" if row["times"] == 1 else f"{row['times']} times in a row since {_time(row['began_at'])}"
+        why = f", because: {row['reason']}" if row["reason"] else ""
+        lines.append(f"  {_time(row['at'])}, {times}: {row['decision']}{why}; refused: {row['refusal']}")
+        if row["limits"]:
+            lines.append(f"    limits then: {_limits(row)}")
+    if found.refused:
+        lines += ["the newest was decided on", *(f"  {each}" for each in _decided_on(found.decided_on))]
+    else:
+        lines.append("  none is kept")
+    return [shown(each) for each in lines]
+
+
+def _limits(row: Row) -> str:
+    return ", ".join(f"{name} {used}" for name, used in row["limits"].items())
 
 
 def _what(story: OrderStory) -> Iterator[str]:
@@ -73,13 +110,7 @@ def _average(row: Row) -> str:
 
 
 def _decided(story: OrderStory) -> Iterator[str]:
-    found, bar = story.decided_on, story.decided_on.candle
-    yield f"event: {found.event}" + (f" ({found.why})" if found.why else "")
-    if bar is None:
-        yield f"newest closed bar: {UNKNOWN}"
-    else:
-        prices = f"open {bar.open:g}, high {bar.high:g}, low {bar.low:g}, close {bar.close:g}, volume {bar.volume}"
-        yield f"newest closed bar: {tables.when(bar.opened_at)} to {tables.when(bar.closed_at)} UTC, {prices}"
+    yield from _decided_on(story.decided_on)
     entry = story.orders[0]
     yield f"at {_time(entry['created_at'])}, market time {tables.when(entry['market_at'])}"
     for row in story.decisions:
@@ -87,24 +118,66 @@ def _decided(story: OrderStory) -> Iterator[str]:
         yield f"the strategy wanted {row['decision']}{why}" + (
             f"; refused: {row['refusal']}" if row["refusal"] else ""
         )
+        if row["limits"]:
+            yield f"limits then: {_limits(row)}"
     if not story.decisions:
         yield "what the strategy wanted: unknown; no decision is kept for that moment, or the trader made the order"
 
 
+def _decided_on(found: DecidedOn) -> Iterator[str]:
+    bar = found.candle
+    yield f"event: {found.event}" + (f" ({found.why})" if found.why else "")
+    if bar is None:
+        yield f"newest closed bar: {UNKNOWN}"
+    else:
+        prices = f"open {bar.open:g}, high {bar.high:g}, low {bar.low:g}, close {bar.close:g}, volume {bar.volume}"
+        yield f"newest closed bar: {tables.when(bar.opened_at)} to {tables.when(bar.closed_at)} UTC, {prices}"
+    if found.strategy:
+        given = ", ".join(f"{name} {value}" for name, value in found.arguments.items()) or "its defaults"
+        yield f"strategy: {found.strategy}, arguments: {given}"
+
+
 def _timeline(story: OrderStory) -> list[str]:
-    moments = [(row["at"], _event(row)) for row in story.events]
-    moments += [(row["at"], _fill(row)) for row in story.fills]
+    moments = [(row["at"], _event(row) + _where(row)) for row in story.events]
+    moments += [(row["at"], _fill(row) + _where(row)) for row in story.fills]
+    moments += [(row["at"], f"by no order of ours: {_fill(row)}") for row in story.outside]
+    moments += [moment for row in story.heat for moment in _heat(row)]
+    moments += [moment for row in story.blocks for moment in _block(row)]
+    moments += [(row["at"], _roll(row) + _where(row)) for row in story.rolls]
     moments += [
         (
             row["at"],
             f"difference to the broker: {row['kind'].replace('_', ' ')} of {row['subject']}: ours {row['ours']}, "
-            f"the broker's {row['brokers']} (taken over); cause {row['cause']}",
+            f"the broker's {row['brokers']} (taken over); cause {row['cause']}{_where(row)}",
         )
         for row in story.divergences
     ]
-    moments += [(row["at"], f"alarm {row['name']}: {row['detail']}") for row in story.alarms]
+    moments += [(row["at"], f"alarm {row['name']}: {row['detail']}{_where(row)}") for row in story.alarms]
     moments.sort(key=lambda pair: pair[0])
     return [f"  {_time(at)}  {text}" for at, text in moments] or ["  nothing is recorded"]
+
+
+def _where(row: Row) -> str:
+    return " (not in the database yet: it waits in the journal)" if row.get("waiting") else ""
+
+
+def _heat(row: Row) -> Iterator[tuple[int, str]]:
+    money = f"{tables.number(row['heat'])} {row['currency']}"
+    of = f"portfolio {row['portfolio']}"
+    yield row["asked_at"], f"{row['order_id']} heat of {money} asked of {of}"
+    why = f": {row['reason']}" if row["reason"] else ""
+    yield row["at"], f"{row['order_id']} heat of {money} {row['answer']} by {of}{why}"
+
+
+def _block(row: Row) -> Iterator[tuple[int, str]]:
+    yield row["began_at"], f"portfolio {row['portfolio']} refuses entries: {row['reason']}"
+    if row["ended_at"] is not None:
+        yield row["ended_at"], f"portfolio {row['portfolio']} refuses entries no more"
+
+
+def _roll(row: Row) -> str:
+    what = f"roll {row['id']} from {row['contract']} into {row['next_contract']}: {row['step'].replace('_', ' ')}"
+    return f"{what}, {row['quantity']:+d} held, {row['reopen']:+d} to open again, by {row['by']}: {row['reason']}"
 
 
 def _event(row: Row) -> str:

@@ -1,4 +1,4 @@
-"""What the strategy wanted, on its way into the database: counted in memory, written once a second, off the hot path.
+"""What the strategy wanted and what heat the portfolio gave, written once a second, off the hot path.
 
 The same refusal again and again is one row that counts, so that a strategy refused on each bar does not flood the
 database. While the database is away the newest 500 wait in memory. They are notes for people, so none is journalled.
@@ -6,9 +6,11 @@ database. While the database is away the newest 500 wait in memory. They are not
 
 import logging
 import re
+from collections import deque
 from dataclasses import replace
 
 from tradeproc.domain.book import DecisionMade
+from tradeproc.domain.portfolio import HeatAnswer
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import DecisionNoted
 from tradeproc.procs.trader.audit_trail import AuditTrail
@@ -27,11 +29,13 @@ class DecisionBook:
         self._session = session
         self._newest: DecisionMade | None = None
         self._waiting: dict[int, DecisionMade] = {}
+        self._answers: deque[HeatAnswer] = deque(maxlen=MOST_WAITING)
 
     def note(self, noted: DecisionNoted) -> None:
         """Take note of a decision."""
+        limits = {each.name: f"{each.used} of {each.allowed}" for each in noted.limits}
         row = DecisionMade(
-            self._session, noted.at, noted.at, 1, noted.market_at, noted.decision, noted.reason, noted.refusal
+            self._session, noted.at, noted.at, 1, noted.market_at, noted.decision, noted.reason, noted.refusal, limits
         )
         newest = self._newest
         if newest is not None and row.refusal and _kind(row) == _kind(newest):
@@ -43,18 +47,26 @@ class DecisionBook:
         if len(self._waiting) > MOST_WAITING:
             del self._waiting[min(self._waiting)]
 
+    def note_heat(self, answer: HeatAnswer) -> None:
+        """Take note of how a question for heat was answered."""
+        self._answers.append(answer)
+
     def flush(self, audit: AuditTrail) -> None:
         """Write what waits, unless the database is away; rows that it refuses are dropped."""
-        if not self._waiting or not audit.is_up:
+        if not (self._waiting or self._answers) or not audit.is_up:
             return
         try:
-            audit.store.save_decisions(self._session, list(self._waiting.values()))
+            if self._waiting:
+                audit.store.save_decisions(self._session, list(self._waiting.values()))
+            if self._answers:
+                audit.store.save_heat_answers(self._session, list(self._answers))
         except DatabaseDown as down:
             audit.went_down(down)
             return
         except StatementRefused:
             log.exception("decisions_refused session=%d rows=%d", self._session, len(self._waiting))
         self._waiting.clear()
+        self._answers.clear()
 
 
 def _kind(row: DecisionMade) -> tuple[str, str]:

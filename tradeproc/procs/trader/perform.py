@@ -12,6 +12,7 @@ from tradeproc.domain.broker_orders import ListedOrder, Outcome, Refused, Unansw
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.orders import Order
+from tradeproc.domain.portfolio import HeatAnswer
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.engine import effects, events
@@ -158,6 +159,8 @@ class Performer:
                 node.publish(trader_messages.CANDLE, CandleBody.of(value, self._contract, self._minutes))
             case Divergence():
                 node.publish(trader_messages.DIVERGENCE, value)
+            case HeatAnswer():
+                self.decisions.note_heat(value)
             case effects.DecisionNoted():
                 self.decisions.note(value)
                 node.publish(trader_messages.DECISION, value)

@@ -42,3 +42,36 @@ select * from alarms
 where session = %(session)s::bigint and at between %(since)s::bigint and %(until)s::bigint
 order by number
 limit 50
+
+-- name: story_heat_answers
+select * from heat_answers where session = %(session)s::bigint and order_id = any(%(ids)s::text[]) order by number
+
+-- name: story_rolls
+-- All steps of the rolls that closed or opened with these orders.
+select * from rolls where session = %(session)s::bigint and id in (
+    select id from rolls where session = %(session)s::bigint
+        and string_to_array(close_orders || ' ' || entry_orders, ' ') && %(ids)s::text[])
+order by number
+
+-- name: story_outside
+-- What moved the position by no order of ours.
+select * from fills
+where session = %(session)s::bigint and kind <> 'own' and at between %(since)s::bigint and %(until)s::bigint
+order by number
+limit 50
+
+-- name: story_heat_blocks
+-- The blocks that stood in the portfolio to which the session belongs or belonged when it asked.
+select * from heat_blocks
+where began_at <= %(until)s::bigint and coalesce(ended_at, %(since)s::bigint) >= %(since)s::bigint and portfolio in (
+    select portfolio from portfolio_sessions where session = %(session)s::bigint
+    union select portfolio from heat_answers where session = %(session)s::bigint and at between %(since)s::bigint
+        and %(until)s::bigint)
+order by number
+limit 50
+
+-- name: story_refused
+select * from (
+    select * from decisions where session = %(session)s::bigint and refusal <> ''
+    order by number desc limit %(limit)s::bigint) newest
+order by number
