@@ -908,7 +908,9 @@ def test_a_trader_that_does_not_answer_is_named_and_is_not_called_halted(desk: R
     resume_all(desk)
 
 
-def test_a_position_without_a_trader_is_told_and_not_called_flat(desk: RunningDesk) -> None:
+def test_a_position_without_a_trader_is_told_and_closed_by_the_kill_switch_also_when_its_link_is_down(
+    desk: RunningDesk,
+) -> None:
     desk.broker.speed(60)
     wait_for("a position", lambda: desk.state(1)["position"])
     desk.broker.pause()
@@ -917,25 +919,22 @@ def test_a_position_without_a_trader_is_told_and_not_called_flat(desk: RunningDe
     desk.tradectl("session", "stop", "1")
     wait_stopped(desk)
 
-    code, output, _ = desk.run("flatten", "--session", "mine")
-    told = desk.tradectl("flatten", code=1)
     again = desk.run("session", "stop", "1", "--flatten")
+    halted = desk.run("halt")[1]
     desk.supervisorctl("stop", "link-paper:link")
-    stored = desk.tradectl("flatten", code=1)
-    desk.supervisorctl("start", "link-paper:link")
+    told = desk.tradectl("flatten")
+    code, output, _ = desk.run("halt", "--flatten", "--session", "mine")
 
-    line = f"session 1: NOT flat: {held:+d} ESH24 open at the broker and no trader runs"
-    assert code == 1
-    assert f"{line}; scripts/tradectl session start 1, then flatten" in output
-    one = {"session": 1, "contract": "ESH24", "position": held}
-    assert (told["not_flat"], told["unknown"]) == ([{**one, "source": "broker"}], "")
-    assert stored["not_flat"] == [{**one, "source": "database"}]
     assert again[0] == 1
     assert again[1].startswith(f"session 1 is stopped already; {held:+d} ESH24 open at the broker; ")
+    assert f"session 1: at the broker stays: {held:+d} ESH24; working orders " in halted
+    assert (told["not_flat"], told["unknown"], told["sessions_unknown"]) == ([], "", "")
+    (confirmed,) = told["confirmed"]
+    assert (confirmed["session"], confirmed["is_flat"], confirmed["positions"]) == (1, True, {})
+    assert (code, "session 1: flat, confirmed by the broker: ESH24 in account " in output) == (0, True)
     desk.tradectl("session", "start", "1")
     desk.wait_ready(1)
-    assert desk.tradectl("flatten")["not_flat"] == []
-    wait_flat(desk)
+    assert desk.state(1)["position"] == 0
     desk.broker.resume()
     resume_all(desk)
 
@@ -944,7 +943,7 @@ def test_halt_and_flatten_reach_the_traders_without_the_keeper(desk: RunningDesk
     desk.supervisorctl("stop", "core:keeper")
     try:
         by_name = desk.tradectl("halt", "--session", "mine", code=3)["error"]
-        halted = desk.tradectl("halt", "--session", "1", code=3)
+        halted = desk.tradectl("halt", "--session", "1")
         state = desk.state(1)["trading_state"]
         code, output, _ = desk.run("flatten")
         wait_flat(desk)
@@ -954,12 +953,10 @@ def test_halt_and_flatten_reach_the_traders_without_the_keeper(desk: RunningDesk
 
     assert "a name must be looked up, the session's number need not" in by_name
     assert halted["sessions"] == [{"session": 1, "ok": True, "trading_state": "halted"}]
-    assert (halted["scope"], halted["latch"], state) == ("session:1", "not stored", "halted")
-    assert code == 3
-    said = " ".join(output.split())
-    assert "the latch is NOT stored and ends with each trader's life: core.keeper is not running" in said
-    assert "repeat scripts/tradectl flatten when that is over" in said
-    assert "sessions without a trader: not known to be flat" in said
+    assert (halted["scope"], halted["latch"], state) == ("session:1", "stored", "halted")
+    assert code == 0
+    assert "the desk: is being flattened; its halt is stored" in output
+    assert "session 1: flat, confirmed by the broker" in output
     assert "core.keeper is not running" in resumed["error"]
     resume_all(desk)
 

@@ -1,6 +1,7 @@
 """One installation as the command line sees it: its home, its configuration, and the processes on its bus."""
 
 import fcntl
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, TypeVar, overload
@@ -8,14 +9,17 @@ from typing import Any, TypeVar, overload
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.config import Config, load
+from tradeproc.config.file import DATABASE_URL
 from tradeproc.desk.exit_status import CommandFailed, NotFound, NotRunning, WrongUsage
 from tradeproc.desk.listed import SessionListed, listed
 from tradeproc.domain.session import is_session_number
-from tradeproc.errors import Outage, Refusal
+from tradeproc.errors import Outage, Refusal, TradeprocError
 from tradeproc.home import Home
+from tradeproc.procs.session_start import database_of
 from tradeproc.protocol import names
 from tradeproc.protocol.definitions import Method, NoBody
 from tradeproc.protocol.session_messages import SESSIONS
+from tradeproc.store.embedded import database_url
 from tradeproc.supervision.client import Supervisor
 
 Q = TypeVar("Q")
@@ -40,6 +44,14 @@ class Desk:
     def config(self) -> Config:
         """Return the configuration, read at first use."""
         return load(self.home)
+
+    @property
+    def database_url(self) -> str:
+        """Return the url of the database, that of the embedded one when the configuration cannot be read."""
+        try:
+            return database_of(self.config, self.home)
+        except TradeprocError:
+            return os.environ.get(DATABASE_URL) or database_url(self.home)
 
     @cached_property
     def supervisor(self) -> Supervisor:

@@ -1,7 +1,8 @@
 """Halt, reduce, resume and flatten on their way to the traders: by the keeper, which stores the latch, or straight.
 
 A kill switch must not need the keeper or the database: when the keeper does not answer, each trader that is there is
-told. What is told so ends with the trader's life, because only the keeper stores latches.
+told. The latch is then written into the database from here if no keeper lives and the database answers; else what was
+told ends with the trader's life.
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tradeproc.clock import wall_ns
 from tradeproc.desk.exit_status import CommandFailed, NotRunning
 from tradeproc.desk.installation import Desk
 from tradeproc.errors import Outage, Refusal
@@ -27,6 +29,8 @@ from tradeproc.protocol.switch_messages import (
     TraderHeard,
 )
 from tradeproc.protocol.trader_messages import FLATTEN, HALT, REDUCE, Switch
+from tradeproc.store.rows import Latch
+from tradeproc.store.store import Store
 
 STORED, UNSTORED = "stored", "not stored"
 _KEEPER_SECONDS = 8.0
@@ -35,6 +39,8 @@ _AT_ONCE = 16
 _BY = "tradectl"
 # what a trader may be told without a keeper: a latch is lifted by the keeper alone
 _STRAIGHT = frozenset({"halt", "reduce", "flatten"})
+_STATES = {"halt": "halted", "reduce": "reducing", "flatten": "halted"}
+_DATABASE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +127,25 @@ def _straight(desk: Desk, name: str, scope: Scope, reason: str, away: NotRunning
     if name not in _STRAIGHT:
         raise away
     traders = [each for each in desk.traders() if scope.session in (None, each)]
-    if not traders:
+    latch = _store(desk, Latch(str(scope), _STATES[name], _BY, reason, wall_ns()))
+    if not traders and latch == UNSTORED:
         whose = "" if scope.session is None else f" of {scope.in_words}"
         raise NotRunning(f"{away}; no trader{whose} runs that could be told in its place, and nothing is stored")
-    return Thrown(scope, UNSTORED, None, tuple(_tell(desk, name, scope, traders, reason)), str(away))
+    return Thrown(scope, latch, None, tuple(_tell(desk, name, scope, traders, reason)), str(away))
+
+
+def _store(desk: Desk, latch: Latch) -> str:
+    """Write a latch in the place of a keeper that does not live; one that lives may keep a newer one in its file."""
+    if desk.is_alive(KEEPER):
+        return UNSTORED
+    store = Store(desk.database_url, connect_timeout=_DATABASE_SECONDS, answer_timeout=_DATABASE_SECONDS)
+    try:
+        store.keep_latch(latch)
+    except (Outage, Refusal):
+        return UNSTORED
+    finally:
+        store.close()
+    return STORED
 
 
 def _tell(desk: Desk, name: str, scope: Scope, sessions: Sequence[int], reason: str) -> list[TraderHeard]:

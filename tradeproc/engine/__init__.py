@@ -28,7 +28,8 @@ event; market time comes with the candles. Equal states and events give equal ef
     unpriced.py       fills that are told without a price
     protection.py     every open contract has a working stop; oversized.py nothing could close more than is held
     closed_entries.py no entry works on while trading is closed
-    closing.py        how a position is closed; early_close.py when the market turns out to be closed
+    closing.py        how a position is closed; early_close.py when the market turns out to be closed,
+                      liquidation.py how that of a session whose trader is gone
     rolls.py          out of one contract and into the next, step by step, reopening.py there; roll_state.py what it
                       remembers, roll_progress.py how it waits and ends, roll_events.py what it hears
     commands.py       latches, flatten, reconcile, stop, the lease

@@ -26,7 +26,9 @@ def already_stopped(desk: Desk, number: int, *, is_flat_wanted: bool) -> Outcome
     left = untended(desk, number, desk.traders())
     value = {"session": number, "desired": "stopped", "already": True, "not_flat": [each.to_dict() for each in left]}
     said = "; ".join(str(each) for each in left)
-    how = f"{said}; scripts/tradectl session start {number}, then flatten" if left else "flat as far as is known"
+    how = (
+        f"{said}; scripts/tradectl halt --flatten --session {number} closes it" if left else "flat as far as is known"
+    )
     code = ExitStatus.FAILED if left and is_flat_wanted else ExitStatus.OK
     return Outcome(value, Text(f"session {number} is stopped already; {how}"), code)
 

@@ -2,15 +2,15 @@
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Collection, Sequence
+from functools import partial
 
 from rich.text import Text
 
 from tradeproc.cli import tables
+from tradeproc.cli.commands import flattening
 from tradeproc.cli.outcome import Outcome, SubParsers
 from tradeproc.desk.collector import config_of
 from tradeproc.desk.exit_status import ExitStatus, NotFound, NotRunning
-from tradeproc.desk.exposure import Open, untended
-from tradeproc.desk.flatness import not_flat_yet
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.switches import UNSTORED, Thrown, throw
 from tradeproc.domain.answers import Known
@@ -28,7 +28,7 @@ _COMMANDS = (
     ("halt", "enter no more positions; exits and protection go on; stays until resumed, over every restart"),
     ("resume", "allow entries again"),
     ("reduce", "exits only: positions may shrink, not grow"),
-    ("flatten", "halt, cancel all working orders and close all positions at the market, now"),
+    ("flatten", "the same as halt --flatten: cancel all working orders and close all positions at the market, now"),
 )
 _WORDS = {"halt": "halted", "resume": "active again", "reduce": "reducing", "flatten": "is being flattened"}
 _STATES = {
@@ -45,23 +45,24 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
         parser = subparsers.add_parser(name, help=text, description=text, parents=parents)
         only = parser.add_mutually_exclusive_group()
         only.add_argument("--session", metavar="ID|NAME", help="only this session; default: the whole desk")
-        if name != "flatten":
-            only.add_argument(
-                "--login", metavar="LOGIN", help="only sessions that need this login, for orders or bars"
-            )
-            only.add_argument("--portfolio", metavar="PORTFOLIO", help="only sessions of this portfolio")
-            only.add_argument("--account", metavar="ACCOUNT", help="only sessions that trade in this account")
+        only.add_argument("--login", metavar="LOGIN", help="only sessions that need this login, for orders or bars")
+        only.add_argument("--portfolio", metavar="PORTFOLIO", help="only sessions of this portfolio")
+        only.add_argument("--account", metavar="ACCOUNT", help="only sessions that trade in this account")
+        if name in ("halt", "flatten"):
+            flattening.add_options(parser, is_choice=name == "halt")
         parser.add_argument("--reason", default="", type=storable, help="goes into the history")
         parser.set_defaults(command=command)
 
 
 def command(desk: Desk, arguments: Namespace) -> Outcome:
     """Command the trading state of a session or the desk, and say whom it did not reach and what is open still."""
-    name: str = arguments.name
+    name: str = "flatten" if getattr(arguments, "flatten", False) else arguments.name
     session = None if arguments.session is None else desk.session_number(arguments.session)
     login: str | None = getattr(arguments, "login", None)
     _check_login(desk, login)
-    answer = throw(desk, name, session, arguments.reason, login, _shared(desk, arguments))
+    shared = _shared(desk, arguments)
+    thrown = partial(throw, desk, session=session, reason=arguments.reason, login=login, shared=shared)
+    answer = flattening.thrown(thrown, session, login, shared) if name == "flatten" else thrown(name)
     above = _above(name, answer)
     state = max([_STATES[name], *(TradingState(each.state) for each in above)], key=lambda each: each.severity)
     lines = [_first(name, answer, above), *(_line(heard) for heard in answer.sessions)]
@@ -73,15 +74,14 @@ def command(desk: Desk, arguments: Namespace) -> Outcome:
     value = {**answer.to_dict(), "trading_state": state.value}
     code = ExitStatus.OK
     if name == "flatten":
-        left, unknown = _left(desk, session, answer)
-        lines += [Text(f"  {not_flat(each)}", style="red") for each in left]
-        closing, silent = not_flat_yet(desk, [heard.session for heard in answer.sessions if heard.ok])
-        unknown = "; ".join([unknown] * bool(unknown) + [_silent(number) for number in silent])
-        lines += [Text(f"  {_still_closing(*each)}", style="red") for each in closing.values()]
-        left += [each for each, _ in closing.values()]
-        value |= {"not_flat": [each.to_dict() for each in left], "unknown": unknown}
-        lines += [Text(f"  {unknown}", style="red")] if unknown else []
-        code = ExitStatus.FAILED if left else ExitStatus.NOT_RUNNING if unknown else ExitStatus.OK
+        ending = flattening.get_flat(desk, answer, arguments)
+        return Outcome(
+            {**value, **ending.value, "exit": int(ending.exit)}, Text("\n").join([*lines, *ending.lines]), ending.exit
+        )
+    if name == "halt":
+        stays = flattening.what_stays(desk, answer.scope)
+        lines += stays.lines
+        value |= stays.value
     if answer.latch == UNSTORED or not all(heard.ok for heard in answer.sessions):
         code = ExitStatus.NOT_RUNNING
     return Outcome({**value, "exit": int(code)}, Text("\n").join(lines), code)
@@ -124,38 +124,6 @@ def _shared(desk: Desk, arguments: Namespace) -> Scope | None:
 def _check_known(what: str, named: str, known: Collection[str]) -> None:
     if named not in known:
         raise NotFound(what, named, f"there is {', '.join(sorted(known)) or 'none'}")
-
-
-def not_flat(position: Open) -> str:
-    """Return the line about a position that nobody looks after."""
-    number = position.session
-    return (
-        f"session {number}: NOT flat: {position} and no trader runs; scripts/tradectl session start {number}, "
-        "then flatten"
-    )
-
-
-def _still_closing(position: Open, why: str) -> str:
-    """Return the line about a position that its trader has not closed yet."""
-    look = f"scripts/tradectl session show {position.session}"
-    return f"session {position.session}: NOT flat yet: {position}; its trader goes on: {why}; {look}"
-
-
-def _silent(session: int) -> str:
-    """Return the line about a trader that heard the command and does not answer since: it may have died with it."""
-    look = f"scripts/tradectl session show {session}"
-    return f"session {session}: not known to be flat: its trader heard it and does not answer since; {look}"
-
-
-def _left(desk: Desk, session: int | None, answer: Thrown) -> tuple[list[Open], str]:
-    """Return what sessions without a trader have open, or the line that this is not known."""
-    # a trader that did not answer has a line of its own
-    there = {*desk.traders(), *(heard.session for heard in answer.sessions)}
-    try:
-        return untended(desk, session, there), ""
-    except NotRunning as away:
-        whose = "sessions without a trader" if session is None else f"session {session}, which has no trader"
-        return [], f"{whose}: not known to be flat, look at the broker: {away}"
 
 
 def _first(name: str, answer: Thrown, above: Sequence[StandingLatch]) -> Text:

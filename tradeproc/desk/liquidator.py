@@ -1,0 +1,251 @@
+"""Gets one session flat straight through its link, in the place of its trader; `engine/liquidation.py` says how.
+
+Every order is a row before it is sent, in the database or the session's journal, so that a command that is killed and
+typed again looks for what it sent instead of sending it twice, and the trader's next life knows it as its own.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import orjson
+
+from tradeproc.clock import wall_ns
+from tradeproc.desk.claim import Claim
+from tradeproc.desk.installation import Desk
+from tradeproc.domain.answers import Answer, Known, Unknown
+from tradeproc.domain.book import Position
+from tradeproc.domain.broker_orders import (
+    Accepted,
+    BrokerOrder,
+    ListedOrder,
+    OrderRequest,
+    Outcome,
+    Refused,
+    Unanswered,
+)
+from tradeproc.domain.instruments import Contract, instrument_of
+from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderType
+from tradeproc.domain.units import Contracts, Nanos
+from tradeproc.engine import liquidation
+from tradeproc.engine.broker_events import GIVEN_UP
+from tradeproc.engine.liquidation import AskAgain, CancelThese, CloseNow, GivenUp, Liquidation, NowFlat
+from tradeproc.engine.orders import Applied, Move, lacks_price, moved, noted, told
+from tradeproc.errors import Outage, Refusal
+from tradeproc.protocol import link_messages, names, scopes
+from tradeproc.protocol.link_messages import CancelOrder, OrdersQuestion, PlaceOrder, PositionQuestion
+from tradeproc.store.columns import value_of
+from tradeproc.store.database import DatabaseDown
+from tradeproc.store.journal import Journal, read_line
+from tradeproc.store.rows import Latch, PositionRow
+from tradeproc.store.writes import latch_write, orders_write, position_write
+
+_QUESTION_SECONDS, _OPERATION_SECONDS, _PAUSE_SECONDS = 6.0, 8.0, 0.5
+_NEWEST = 200
+_BY = "kill switch"
+
+
+@dataclass(frozen=True, slots=True)
+class Liquidated:
+    """Whether a session is flat by the broker's word; `why` says why not, empty when it is."""
+
+    session: int
+    why: str = ""
+
+
+def liquidate(desk: Desk, claim: Claim, reason: str, deadline: float, is_all: bool = False) -> Liquidated:
+    """Cancel the working orders of a claimed session and close its position; ends by `deadline` (monotonic s).
+
+    With `is_all` also orders that are not ours are cancelled, in its account and contract.
+
+    Raises:
+        Held: another process took the session meanwhile.
+        OSError: a row can be written nowhere, so nothing more was sent.
+    """
+    return _Liquidator(desk, claim, reason, is_all).run(deadline)
+
+
+class _Liquidator:
+    def __init__(self, desk: Desk, claim: Claim, reason: str, is_all: bool) -> None:
+        self._desk, self._claim, self._reason = desk, claim, f"{_BY}: {reason}" if reason else _BY
+        known = claim.known
+        self._link, self._account = names.link(known.login), known.account
+        self._contract = Contract.parse(known.contract)
+        self._orders, is_told = _known_orders(claim)
+        rows = {each.id: each for each in self._orders.values() if each.contract == known.contract}
+        self._plan = Liquidation(known.account, known.contract, rows, is_all_ours=is_all or not is_told)
+
+    def run(self, deadline: float) -> Liquidated:
+        session = self._claim.known.id
+        latch = Latch(scopes.of_session(session), "halted", _BY, self._reason, wall_ns())
+        # whoever comes after us must not enter again
+        self._claim.write(latch_write(latch))
+        while True:
+            now = wall_ns()
+            what = self._ask()
+            self._book(what.orders)
+            step = self._plan.step(what, now)
+            self._book_absent()
+            match step:
+                case NowFlat():
+                    self._keep_flat()
+                    return Liquidated(session)
+                case GivenUp(reason):
+                    return Liquidated(session, reason)
+                case AskAgain(reason) if time.monotonic() > deadline:
+                    return Liquidated(session, reason)
+                case AskAgain():
+                    time.sleep(_PAUSE_SECONDS)
+                case CancelThese() | CloseNow() if time.monotonic() > deadline:
+                    return Liquidated(session, "the time is over")
+                case CancelThese(broker_ids):
+                    self._cancel(broker_ids)
+                case CloseNow():
+                    self._close(step, now)
+
+    # --- questions
+
+    def _ask(self) -> liquidation.BrokerTold:
+        question = OrdersQuestion(self._plan.broker_ids, account=self._account)
+        orders: Answer[tuple[ListedOrder, ...]]
+        position: Answer[Position]
+        try:
+            orders = self._desk.client.call(self._link, link_messages.ORDERS, question, _QUESTION_SECONDS)
+        except (Outage, Refusal) as error:
+            return liquidation.BrokerTold(Unknown(str(error)), Unknown(str(error)))
+        asked = PositionQuestion(self._contract, account=self._account)
+        try:
+            position = self._desk.client.call(self._link, link_messages.POSITION, asked, _QUESTION_SECONDS)
+        except (Outage, Refusal) as error:
+            position = Unknown(str(error))
+        return liquidation.BrokerTold(orders, position)
+
+    # --- operations
+
+    def _cancel(self, broker_ids: Iterable[str]) -> None:
+        for broker_id in broker_ids:
+            self._claim.check()
+            order = next((each for each in self._orders.values() if each.broker_id == broker_id), None)
+            if order is not None and order.in_flight != "cancel":
+                changed = replace(order, in_flight="cancel", changed_at=wall_ns())
+                event = noted(order, changed, OrderSource.OPERATOR, changed.changed_at, "cancel_asked", self._reason)
+                self._keep(Applied(changed, event))
+            outcome: Outcome
+            try:
+                asked = CancelOrder(broker_id, account=self._account)
+                outcome = self._desk.client.call(self._link, link_messages.CANCEL, asked, _OPERATION_SECONDS)
+            except Refusal as error:
+                outcome = Refused(str(error))
+            except Outage as error:
+                outcome = Unanswered(str(error))
+            self._plan.cancel_answered(broker_id, outcome)
+
+    def _close(self, step: CloseNow, now: Nanos) -> None:
+        self._claim.check()
+        market_at = max((each.market_at for each in self._orders.values()), default=now)
+        order = Order(
+            id=self._claim.next_id(),
+            session=self._claim.known.id,
+            fence=self._claim.fence,
+            contract=self._contract.code,
+            side=step.side,
+            quantity=step.quantity,
+            type=OrderType.MARKET,
+            role=OrderRole.EXIT,
+            created_at=now,
+            market_at=market_at,
+            changed_at=now,
+        )
+        self._keep(Applied(order, noted(None, order, OrderSource.OPERATOR, now, "created", self._reason)))
+        self._plan.sent(order)
+        outcome = self._submit(order)
+        self._plan.close_answered(order, outcome, wall_ns())
+        self._keep_answer(order, outcome)
+
+    def _submit(self, order: Order) -> Outcome:
+        request = OrderRequest(order.id, self._contract, order.side, order.quantity, order.type, order.role)
+        try:
+            placed = PlaceOrder(request, account=self._account)
+            return self._desk.client.call(self._link, link_messages.SUBMIT, placed, _OPERATION_SECONDS)
+        except Refusal as error:
+            return Refused(str(error))
+        except Outage as error:
+            return Unanswered(str(error))
+
+    def _keep_answer(self, order: Order, outcome: Outcome) -> None:
+        now, source = wall_ns(), OrderSource.BROKER_REPLY
+        match outcome:
+            case Accepted(broker_ids):
+                applied = moved(order, Move.ACCEPTED, source, now)
+                self._keep(replace(applied, order=replace(applied.order, broker_id=broker_ids.get(order.id))))
+            case Refused(reason):
+                self._keep(moved(order, Move.REFUSED, source, now, reason))
+            case Unanswered(reason, was_sent=False):
+                self._keep(moved(order, Move.DROPPED, OrderSource.OPERATOR, now, reason))
+            case Unanswered():
+                pass
+
+    # --- rows
+
+    def _book(self, answer: Answer[tuple[ListedOrder, ...]]) -> None:
+        """Write down what the broker tells of the session's orders; a fill without a price is left to the trader."""
+        if not isinstance(answer, Known):
+            return
+        for picture in answer.value:
+            if not isinstance(picture, BrokerOrder):
+                continue
+            found = self._plan.order_of(picture)
+            order = None if found is None else self._orders.get(found.id)
+            if order is None or lacks_price(order, picture):
+                continue
+            at = (wall_ns(), order.market_at)
+            self._keep(told(order, picture, instrument_of(order.contract), OrderSource.RECONCILIATION, at))
+
+    def _book_absent(self) -> None:
+        for order in self._plan.take_absent():
+            if (kept := self._orders.get(order.id)) is not None:
+                self._keep(moved(kept, Move.ABSENT, OrderSource.RECONCILIATION, wall_ns(), GIVEN_UP))
+
+    def _keep(self, applied: Applied) -> None:
+        """Write an order with what happened to it; nothing when it is no news.
+
+        Raises:
+            Held: another process took the session.
+            OSError: neither the database nor the disk took it.
+        """
+        order = applied.order
+        if applied.event is None and applied.fill is None:
+            return
+        events = () if applied.event is None else (applied.event,)
+        fills = () if applied.fill is None else (applied.fill,)
+        self._claim.write(orders_write((order,), events, fills, fence=self._claim.fence))
+        self._orders[order.id] = order
+
+    def _keep_flat(self) -> None:
+        flat = Position(self._account, self._contract.code, Contracts(0), None)
+        self._claim.write(position_write(PositionRow(self._claim.known.id, flat, "reconciliation", wall_ns())))
+
+
+def _known_orders(claim: Claim) -> tuple[dict[str, Order], bool]:
+    """Return the session's orders by our ids, and whether the database has told them.
+
+    Without it only those that this kill switch, or one before it, has left in the journal are known.
+    """
+    if claim.store is not None:
+        try:
+            newest = claim.store.orders(claim.known.id, limit=_NEWEST)
+            still_open = claim.store.open_orders(claim.known.id)
+            return {each.id: each for each in (*still_open, *newest)}, True
+        except DatabaseDown:
+            pass
+    return _journalled(claim.journal), False
+
+
+def _journalled(journal: Journal) -> dict[str, Order]:
+    found: dict[str, Order] = {}
+    for line in journal.path.read_bytes().splitlines():
+        write = read_line(line)
+        if write is not None and write.statement == "save_orders":
+            orders = [value_of(Order, row) for row in orjson.loads(write.parameters["orders"])]
+            found |= {each.id: each for each in orders}
+    return found
