@@ -27,7 +27,7 @@ def trader(context: Context, folder: str, _: str, database: str) -> None:
     """Hear candles, send an order for each."""
     connection = psycopg.connect(database, autocommit=True) if database else None
     if connection is not None:
-        connection.execute("create table baseline_orders (number bigserial primary key, body text)")
+        connection.execute("create table if not exists baseline_orders (number bigserial primary key, body text)")
     candles, account = context.socket(zmq.SUB), context.socket(zmq.DEALER)
     candles.connect(f"ipc://{folder}/feed")
     candles.setsockopt(zmq.SUBSCRIBE, b"candle")

@@ -1,5 +1,6 @@
 """Effects as calls: each is done once, each question is answered once, and nothing a peer says breaks that."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -203,6 +204,46 @@ def test_a_unit_with_a_ticket_is_answered_and_one_without_is_not(desk: Desk) -> 
     desk.perform(effects.Persist((row_of(desk),), (), ticket=5))
 
     assert desk.told == [events.Persisted(5)]
+
+
+@pytest.mark.parametrize("is_up", [True, False])
+def test_heat_is_asked_for_once_while_the_entrys_row_is_written_and_also_when_it_cannot_be(
+    desk: Desk, is_up: bool
+) -> None:
+    done: list[str] = []
+    enter = desk.audit.store.enter_orders
+
+    def note_row(*given: Any, **named: Any) -> None:
+        done.append("row begun")
+        enter(*given, **named)
+        done.append("row written")
+
+    def act() -> None:
+        performer, desk.audit.is_up = desk.performer, is_up
+        performer._reserve = lambda _: done.append("heat asked")  # type: ignore[method-assign]
+        desk.audit.store.enter_orders = note_row  # type: ignore[method-assign]
+        following: deque[effects.Effect] = deque([effects.Persist((row_of(desk),), (EVENT,), ticket=5)])
+        performer.perform(RESERVE, following)
+        assert done == [], "the row is begun first"
+        performer.perform(following.popleft(), following)
+
+    desk.trader.do(act)
+
+    assert done == (["row begun", "heat asked", "row written"] if is_up else ["heat asked"])
+    answer = events.Persisted if is_up else events.PersistFailed
+    assert [type(each) for each in desk.told if isinstance(each, events.Persisted | events.PersistFailed)] == [answer]
+
+
+def test_heat_without_a_row_to_write_is_asked_for_at_once(desk: Desk) -> None:
+    asked: list[effects.ReserveHeat] = []
+
+    def act() -> None:
+        desk.performer._reserve = asked.append  # type: ignore[method-assign]
+        desk.performer.perform(RESERVE, deque([SEND]))
+
+    desk.trader.do(act)
+
+    assert asked == [RESERVE]
 
 
 def test_every_effect_can_be_performed_and_what_is_for_people_is_published(desk: Desk) -> None:

@@ -70,19 +70,24 @@ class Performer:
         self._alarm_since: dict[str, Nanos] = {}
         self.decisions = DecisionBook(audit.session)
         self._login_latch = LoginLatch(node, audit)
+        self._reserving: deque[effects.ReserveHeat] = deque()
         self._told = (audit.is_up, audit.is_lease_held, audit.fence)
         self._rolls = RollQuestions(node, spec, account, tell, audit.timing)
 
     def perform(self, effect: Effect, following: deque[Effect] | None = None) -> None:
         """Carry out one effect.
 
-        While it waits for the database, publications at the head of `following` are taken from it and carried out.
+        While it waits for the database, heat is asked for, and publications at the head of `following` are taken from
+        it and carried out.
         """
         match effect:
             case effects.Persist():
                 self._persist(effect, following)
             case effects.ReserveHeat():
-                self._reserve(effect)
+                if following and isinstance(following[0], effects.Persist) and not following[0].may_journal:
+                    self._reserving.append(effect)  # the entry's row first: heat is asked for while it is written
+                else:
+                    self._reserve(effect)
             case effects.Send(order_id, request):
                 self._operate(SUBMIT, PlaceOrder(request), lambda outcome: events.SubmitAnswered(order_id, outcome))
             case effects.Modify(order_id, broker_id, change):
@@ -172,10 +177,12 @@ class Performer:
 
     def _persist(self, unit: effects.Persist, following: deque[Effect] | None) -> None:
         def meanwhile() -> None:
+            self._reserve_all()
             while following and isinstance(following[0], effects.Publish):
                 self._record(following.popleft())
 
         failure = self.audit.persist(unit, meanwhile)
+        self._reserve_all()
         self.tell_of_changes()
         if unit.ticket is not None:
             self.tell(events.PersistFailed(unit.ticket, failure) if failure else events.Persisted(unit.ticket))
@@ -204,6 +211,10 @@ class Performer:
             self.tell(to_event(_outcome(reply)))
 
         self.node.request(self._account, method, question, seconds=self._timing.order, on_reply=replied)
+
+    def _reserve_all(self) -> None:
+        while self._reserving:
+            self._reserve(self._reserving.popleft())
 
     def _reserve(self, effect: effects.ReserveHeat) -> None:
         """Ask the portfolio server; the answer is given half a second before the engine stops waiting."""
