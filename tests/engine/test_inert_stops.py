@@ -13,12 +13,13 @@ from tests.engine.desk import Desk, Faults, Scripted
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import OrderRole, OrderType, Side
 from tradeproc.domain.session import InertStopPolicy, StopPolicy
-from tradeproc.domain.units import SECOND, Contracts
+from tradeproc.domain.units import MINUTE, SECOND, Contracts
 from tradeproc.engine import effects as do
 from tradeproc.engine import events
 from tradeproc.engine.events import StreamKind, TradingState
 from tradeproc.engine.protection import uncovered
 from tradeproc.strategies.contract import (
+    NOTHING,
     CancelOrders,
     Decision,
     ModifyOrders,
@@ -479,3 +480,88 @@ def test_an_inert_stop_is_accused_when_and_only_when_the_market_stays_beyond_it(
 
     desk.run(1, beat=0.25)
     assert ("stop_inert" in raised(desk)) is is_due
+
+
+# --- prices that lag behind the orders
+
+
+class LaggingFeed:
+    """Trades each half second at which the exchange executes, told to the session some seconds later."""
+
+    def __init__(self, desk: Desk, lag: float) -> None:
+        self.desk, self.lag, self.volume = desk, int(lag * SECOND), 0
+        self.on_the_way: list[tuple[int, float]] = []
+        self.bar: Candle | None = None
+
+    def trade(self, price: float, seconds: float = 0.5) -> None:
+        self.desk.broker.now = self.desk.now
+        self.desk.broker.trade(Decimal(str(price)))
+        self.on_the_way.append((self.desk.now, price))
+        while self.on_the_way and self.on_the_way[0][0] + self.lag <= self.desk.now:
+            self.hear(*self.on_the_way.pop(0))
+        self.desk.run(seconds, beat=0.25)
+
+    def hear(self, at: int, price: float) -> None:
+        """Tell a trade as a feed does: the first one of a minute closes the bar before."""
+        self.volume += 1
+        made = candles.candle(at // MINUTE, price, volume=self.volume, ticks=self.volume)
+        if self.bar is not None and made.opened_at > self.bar.opened_at:
+            self.desk.tell(events.CandleReceived(self.bar))
+        self.bar = made
+        self.desk.tell(events.CandleReceived(replace(made, is_closed=False)))
+
+
+def lagging(lag: float, stop: float = 4797.0) -> tuple[Desk, LaggingFeed]:
+    """Return a desk at the end of a minute; when it hears of that end, its strategy enters with a stop."""
+    desk = Desk(Scripted(NOTHING, NOTHING, SubmitBracket(Side.BUY, Contracts(2), stop_loss=stop))).start(history=0)
+    feed, began = LaggingFeed(desk, lag), desk.now
+    while desk.now < (began // MINUTE + 3) * MINUTE:
+        feed.trade(4800.0)
+    return desk, feed
+
+
+@pytest.mark.parametrize("lag", [0.0, 2.0, 4.0, 8.0, 20.0])
+def test_a_price_of_before_the_stop_that_is_heard_after_it_accuses_nobody(lag: float) -> None:
+    """The market dips and is back before the entry; the session hears of the dip after its stop works."""
+    desk, feed = lagging(lag)
+    for _ in range(int(lag * 2) - 1):
+        feed.trade(4795.0)
+    assert desk.position == 0
+
+    for _ in range(120):
+        feed.trade(4800.0)
+
+    assert desk.position == 2
+    assert raised(desk) == []
+
+
+@pytest.mark.parametrize("lag", [0.0, 2.0, 8.0])
+def test_a_stop_that_does_nothing_is_found_however_much_prices_lag(lag: float) -> None:
+    desk, feed = lagging(lag)
+    for _ in range(80):
+        feed.trade(4800.0)
+    assert desk.position == 2
+    desk.broker.exchange.is_inert = lambda _: True
+    began = desk.now
+
+    while not raised(desk):
+        assert desk.now - began < 60 * SECOND
+        feed.trade(4795.0)
+
+    assert raised(desk) == ["stop_inert"]
+    assert (desk.now - began) / SECOND <= 5 + lag
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(-6, 6), min_size=20, max_size=80), st.sampled_from([0.0, 1.5, 4.0, 7.5]))
+def test_an_honest_broker_is_never_accused_by_prices_that_lag(walk: list[int], lag: float) -> None:
+    desk, feed = lagging(lag, stop=4797.0)
+    price = 4800.0
+
+    for ticks in walk:
+        price += ticks * 0.25
+        feed.trade(price)
+
+    for _ in range(40):
+        feed.trade(price)
+    assert "stop_inert" not in raised(desk)

@@ -13,7 +13,13 @@ the broker is asked for orders and position. When both answers show the stop wor
 What is no evidence: candles of history and corrections; a price from before the order worked or was moved, or before
 its newest fill; one print far away, because the next trade is back; a market that stands still (a halt, a locked
 limit, a feed that is down), because nothing trades for so long. In a market that seldom trades the verdict waits for
-the next trade. Data that lags behind the orders by longer than `inert_stop_seconds` would mislead it.
+the next trade.
+
+Prices may lag behind the orders: what was traded before a stop was placed or moved may be heard after it. How much
+they lag at most is known when a bar begins: by the time from its opening to its first picture. A price that is heard
+sooner than that after an order last changed says nothing about it. So a stop that was just placed or moved is
+watched a little later, by about a second in a market that trades often. The lag of a tape, whose time is its own,
+counts as 0.
 """
 
 import math
@@ -21,7 +27,7 @@ import math
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderType
 from tradeproc.domain.session import InertStopPolicy
-from tradeproc.domain.units import SECOND, Nanos, Ticks
+from tradeproc.domain.units import MINUTE, SECOND, Nanos, Ticks
 from tradeproc.engine import closing, resting, sending
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import TradingState
@@ -34,6 +40,8 @@ INERT_STOP = "inert_stop_watch"
 """Who halted a login one of whose stops the market has traded through."""
 _MORE_THAN_A_TICK = 2
 _ASK_BEFORE = 1 * SECOND
+# no live feed lags so much: what is older was recorded
+_OF_A_TAPE = 60 * MINUTE
 _ALARMS = (AlarmName.STOP_INERT, AlarmName.STOP_LIMIT_LEFT_BEHIND, AlarmName.ORDER_PASSED)
 
 
@@ -43,6 +51,8 @@ def heard(turn: Turn, candle: Candle, *, is_history: bool) -> None:
     watch = engine.traded_through
     if not watch.has_traded(candle) or is_history:
         return
+    if candle.opened_at != watch.bar_at:
+        watch.bar_at, watch.lag = candle.opened_at, _lag(turn.now - candle.opened_at)
     resting.heard(turn.state, candle, turn.now)
     if not engine.open_ids or not math.isfinite(candle.close):
         return
@@ -50,10 +60,16 @@ def heard(turn: Turn, candle: Candle, *, is_history: bool) -> None:
     price = Ticks(round(candle.close / float(turn.state.setup.instrument.tick_size)))
     for order in engine.open_orders:
         is_watched = order.state.is_working and order.in_flight is None
-        if is_watched and ticks_beyond(order, price) >= _ticks_needed(turn.state, order):
+        is_after = turn.now - watch.lag >= order.changed_at
+        if is_watched and is_after and ticks_beyond(order, price) >= _ticks_needed(turn.state, order):
             watch.note(order, turn.now)
         else:
             watch.passed.pop(order.id, None)
+
+
+def _lag(age: int) -> Nanos:
+    """Return how much prices lag at most, by the age of a bar at its first picture."""
+    return Nanos(max(0, age)) if age < _OF_A_TAPE else Nanos(0)
 
 
 def on_time(turn: Turn) -> None:

@@ -29,13 +29,16 @@ class Passed:
 class TradedThrough:
     """What the watch knows: orders that are passed now, those that people were told of, and the newest trade heard.
 
-    `told` holds under which name, by order. `heard_at` is when a trade was heard last. `reached_at` is when a candle
-    first had the price of a working order after the last question about orders, `still_reached_at` when one did last.
+    `told` holds under which name, by order. `lag` is how much prices lag at most, `bar_at` the opening of the bar
+    that told it. `heard_at` is when a trade was heard last. `reached_at` is when a candle first had the price of a
+    working order after the last question about orders, `still_reached_at` when one did last.
     """
 
     passed: dict[str, Passed] = field(default_factory=dict)
     told: dict[str, AlarmName] = field(default_factory=dict)
     newest: tuple[int, int, int] = (0, 0, 0)
+    bar_at: Nanos = Nanos(0)
+    lag: Nanos = Nanos(0)
     heard_at: Nanos = Nanos(0)
     reached_at: Nanos = Nanos(0)
     still_reached_at: Nanos = Nanos(0)
