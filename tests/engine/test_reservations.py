@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 
 from tests.engine.desk import Desk, Plan, Scripted
+from tradeproc.domain.book import Balance
 from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side
 from tradeproc.domain.portfolio import HeatTerms
-from tradeproc.domain.units import Contracts, Money
+from tradeproc.domain.units import MINUTE, Contracts, Money, Nanos
 from tradeproc.engine import effects as do
 from tradeproc.engine import events
 from tradeproc.engine.events import TradingState
+from tradeproc.engine.heat_report import report_of
+from tradeproc.engine.limits import closed_gate
+from tradeproc.engine.loss_limits import profit_now
 from tradeproc.protocol import scopes
 from tradeproc.strategies.contract import (
     CancelOrders,
@@ -319,3 +323,122 @@ def test_what_leaves_or_protects_asks_nobody(exiting: Decision) -> None:
 
     assert len(asked(made)) == 1, "the entry's question"
     assert len(made.sent) + len(made.all_of(do.Cancel)) > before
+
+
+# --- limits of the account, and a portfolio that nobody can read
+
+
+def limited(*plans: Plan | Decision, terms: HeatTerms | None = None) -> Desk:
+    made = Desk(Scripted(*plans)).start()
+    made.tell(events.HeatTermsRead(terms, "", is_account_limited=True))
+    made.tell(events.PortfolioHeard("life"))
+    return made
+
+
+def test_an_account_with_limits_is_asked_for_entries_without_a_portfolio_and_heat_is_no_matter() -> None:
+    made = limited(BUY)
+
+    made.bar(4800.0, seconds=0.5)
+
+    (ask,) = asked(made)
+    assert (ask.portfolio, ask.heat, ask.contracts, ask.is_change) == ("", 0, 1, False)
+    assert ask.notional == Decimal("240000")
+    assert made.sent == []
+    grant(made)
+    assert made.position == 1
+
+
+def test_a_sell_counts_to_the_other_side_and_a_resting_order_at_its_own_price() -> None:
+    sell = SubmitBracket(Side.SELL, Contracts(2), stop_loss=4910.0, type=OrderType.LIMIT, limit=4900.0)
+    made = limited(sell)
+
+    made.bar(4800.0, seconds=0.5)
+
+    (ask,) = asked(made)
+    assert (ask.contracts, ask.notional) == (-2, Decimal(490_000))
+
+
+def test_more_contracts_of_a_resting_entry_are_asked_for_and_its_stop_and_cancel_are_not() -> None:
+    def more(view: View) -> Decision:
+        entry, stop, *_ = sorted(view.orders, key=lambda each: each.role is not OrderRole.ENTRY)
+        changes = OrderChange(entry.id, quantity=Contracts(2)), OrderChange(stop.id, stop=4730.0)
+        return ModifyOrders(changes)
+
+    made = limited(RESTING, more)
+    made.bar(4800.0, seconds=0.5)
+    grant(made)
+
+    made.bar(4800.0)
+
+    ask = asked(made)[-1]
+    assert (len(asked(made)), ask.contracts, ask.is_change) == (2, 1, True)
+
+
+def test_exits_stops_and_cancels_go_on_while_the_portfolio_cannot_be_read_and_entries_wait_with_the_reason() -> None:
+    made = desk(BRACKET, BUY, ClosePosition())
+    made.bar(seconds=0.5)
+    grant(made)
+    assert made.position == 2
+    made.tell(events.HeatTermsRead(None, "the session's portfolio cannot be read: of a later version"))
+
+    made.bar(seconds=0.5)
+    assert len(asked(made)) == 1
+    assert closed_gate(made.state, made.now) == "the session's portfolio cannot be read: of a later version"
+    made.bar(seconds=0.5)
+    made.run(3)
+
+    assert made.position == 0
+    made.tell(events.HeatTermsRead(TERMS))
+    assert closed_gate(made.state, made.now) is None
+
+
+@pytest.mark.parametrize("stop", [4780.0, 4795.0])
+def test_a_stop_may_be_moved_closer_and_not_away_while_the_portfolio_cannot_be_read(stop: float) -> None:
+    def move(view: View) -> Decision:
+        (found,) = [order for order in view.orders if order.role is OrderRole.STOP_LOSS]
+        return ModifyOrders((OrderChange(found.id, stop=stop),))
+
+    made = desk(BRACKET, move)
+    made.bar(4800.0, seconds=0.5)
+    grant(made)
+    made.tell(events.HeatTermsRead(None, "the session's portfolio cannot be read: of a later version"))
+
+    made.bar(4800.0)
+
+    (order,) = [each for each in made.orders if each.role is OrderRole.STOP_LOSS]
+    expected = stop if stop > 4790 else 4790.0
+    assert order.stop is not None
+    assert made.setup.instrument.price(order.stop) == Decimal(str(expected))
+
+
+def test_what_is_reported_for_the_limits_includes_what_the_heat_includes() -> None:
+    made = limited(BRACKET)
+    made.tell(events.HeatTermsRead(TERMS, "", is_account_limited=True))
+    made.bar(4800.0, seconds=0.5)
+
+    before = report_of(made.state, 1, 1, made.now)
+    assert before is not None
+    assert (before.long, before.entries_made, before.notional, before.product) == (0, 1, 0, "ES"), "not granted yet"
+    grant(made)
+    held = report_of(made.state, 1, 2, made.now)
+    assert held is not None
+    assert (held.long, held.short, held.notional) == (2, 0, 480_000)
+    assert held.profit == profit_now(made.state)
+    assert not held.is_unpriced
+    assert report_of(desk(terms=None).state, 1, 1, made.now) is None, "who need not ask reports nothing"
+
+
+def test_money_of_the_account_that_the_broker_has_not_told_for_five_minutes_is_not_reported() -> None:
+    made = limited()
+    made.tell(events.BalanceUpdated(balance(made)))
+    fresh, old = (report_of(made.state, 1, 1, Nanos(made.now + minutes * MINUTE)) for minutes in (5, 6))
+    assert fresh is not None
+    assert old is not None
+
+    assert (fresh.equity, fresh.day_profit) == (10_000, -50)
+    assert (old.equity, old.day_profit, old.equity_currency) == (None, None, "")
+
+
+def balance(made: Desk) -> Balance:
+    account = made.setup.spec.account
+    return Balance(account, "USD", *(Money(Decimal(each)) for each in (10_000, 10_000, -30, -20)), made.now)

@@ -16,6 +16,7 @@ from tests.store.book import AT, EVENT, ORDER, SPEC, booked
 from tradeproc.domain.book import Balance, DecisionMade, Divergence, Fill, Trade
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.instruments import instrument_of
+from tradeproc.domain.joint_limits import JointMarks
 from tradeproc.domain.orders import Order, OrderEvent, OrderSource, OrderState
 from tradeproc.domain.portfolio import HeatAnswer, PortfolioSpec
 from tradeproc.domain.roll_steps import Roll
@@ -63,6 +64,7 @@ TABLES: dict[str, tuple[type, set[str]]] = {
     "heat_answers": (HeatAnswer, {"number"}),
     "latches": (Latch, set()),
     "latch_changes": (Latch, {"number"}),
+    "joint_marks": (JointMarks, set()),
     "logins": (LoginRow, set()),
     "order_events": (OrderEvent, {"sequence", "fingerprint"}),
     "loss_marks": (LossMarks, set()),
@@ -138,7 +140,7 @@ def optional_columns(kind: type, is_within_optional: bool = False) -> set[str]:
     for field in fields(kind):
         may_be_none = is_within_optional or is_optional(hints[field.name])
         inner = bare(hints[field.name])
-        if is_dataclass(inner) and inner is not SessionSpec:
+        if is_dataclass(inner) and inner not in (SessionSpec, PortfolioSpec):
             found |= optional_columns(typing.cast(type, inner), may_be_none)
         elif may_be_none:
             found.add(column_of(kind, field.name))
@@ -253,6 +255,12 @@ def kept_values() -> Iterator[Kept]:
     marks = filled(LossMarks)
     yield Kept(
         marks, lambda store: store.write(loss_marks_write(marks)), lambda store: store.loss_marks(marks.session)
+    )
+    joint = filled(JointMarks)
+    yield Kept(
+        joint,
+        lambda store: store.portfolios.save_joint_marks(joint),
+        lambda store: store.portfolios.joint_marks()[joint.scope],
     )
     yield Kept(balance, lambda store: store.write(balance_write(balance)), lambda store: store.balances()[0])
     yield Kept(

@@ -1,6 +1,7 @@
 """Reading the files: the whole configuration, and what a session file asks for."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from tradeproc.config.logins import SECRETS, LoginConfig, Secret
 from tradeproc.config.market_hours import apply_market_hours
 from tradeproc.config.problems import BadConfig, NotAllowedHere
 from tradeproc.config.sections import (
+    AccountConfig,
     DatabaseConfig,
     DeskConfig,
     HealthConfig,
@@ -26,7 +28,7 @@ from tradeproc.domain.instruments import NoSuchMonth, check_listed
 from tradeproc.domain.portfolio import BadPortfolio, PortfolioSpec
 from tradeproc.domain.records import BadRecord, BadValue, nearest, read_record
 from tradeproc.domain.roll_rules import RuleChange, change_rules, check_dates
-from tradeproc.domain.session import BadSession, SessionSpec
+from tradeproc.domain.session import ACCOUNT, BadSession, SessionSpec
 from tradeproc.home import Home
 
 FILE = "tradeproc.toml"
@@ -48,6 +50,7 @@ class Config:
     supervision: SupervisionConfig = field(default_factory=SupervisionConfig)
     rolls: Mapping[str, RuleChange] = field(default_factory=dict)
     notifier: NotifierConfig = field(default_factory=NotifierConfig)
+    accounts: Mapping[str, AccountConfig] = field(default_factory=dict)
 
     def login(self, name: str) -> LoginConfig:
         """Return a login by name.
@@ -167,6 +170,11 @@ def load(home: Home) -> Config:
         _check_secret(file, home.root, f"notifier.targets, number {number}, url", target.url)
     if os.environ.get(DATABASE_URL) or (config.database.url and config.database.url.is_there(home.root)):
         config.external_database()
+    for account in config.accounts:
+        if not re.fullmatch(ACCOUNT, account):
+            raise BadConfig(
+                file, f"[accounts.{account}]: write the id of an account, up to 16 letters, digits, . _ -"
+            )
     apply_market_hours(home)
     try:
         change_rules(config.rolls)

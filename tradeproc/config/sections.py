@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tradeproc.config.logins import Secret
 from tradeproc.config.problems import MOST, check_positive
+from tradeproc.domain.joint_limits import JointLimits
 from tradeproc.domain.records import BadValue, nearest
 from tradeproc.domain.units import Contracts
 from tradeproc.market.tape_files.lines import UnreadableTape
@@ -60,6 +61,23 @@ class LimitsConfig:
             BadValue: a limit below one contract.
         """
         check_positive(max_order=self.max_order, max_position=self.max_position)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountConfig:
+    """Limits that all sessions of an account have together; `currency` is that of their money and of the account."""
+
+    limits: JointLimits
+    currency: str = "USD"
+
+    def __post_init__(self) -> None:
+        """Check the currency.
+
+        Raises:
+            BadValue: it is none.
+        """
+        if not re.fullmatch(r"[A-Z]{3}", self.currency):
+            raise BadValue("currency", f"{self.currency!r} is no currency; write three letters, as USD")
 
 
 # market seconds per wall second that the local broker's clock can count

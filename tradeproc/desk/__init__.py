@@ -8,6 +8,7 @@
                       liquidator.py flat without a trader, confirmation.py what the broker says in the end
     lookup.py         the session that a person names; listed.py a session as commands see it
     readiness.py      whether what was started is up, and why not; patience.py waits until it is
+    joint_standing.py how much of the limits of portfolios and accounts is used
     recorded_life.py  runs a trader's recorded life through the engine again
     order_story.py    gathers the rows of an order, and the bar behind it; unwritten_rows.py those in journals still
     subscriber.py     hears many processes at once

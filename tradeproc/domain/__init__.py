@@ -10,7 +10,7 @@ It holds frozen values and arithmetic on them. It uses no clock, socket, file, r
     fills.py          which fills stand when some were taken back; tally.py what they moved, for limits on losses
     answers.py        known or unknown: what asking the outside world can answer
     session.py        what a trading session is asked to do; schedule.py and wanted.py when it should run
-    portfolio.py      sessions whose heat is limited together
+    portfolio.py      sessions whose heat is limited together; joint_limits.py what else portfolios and accounts limit
     roll_rules.py     when a session leaves its contract and for which; roll_table.py the last day of each root's;
                       roll_volumes.py which of two trades more; roll_steps.py one roll as its rows tell it
     records.py        values from plain tables (TOML, JSON)

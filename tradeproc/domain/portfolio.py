@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from tradeproc.domain.instruments import GROUPS, INSTRUMENTS, instrument
+from tradeproc.domain.joint_limits import JointLimits
 from tradeproc.domain.records import BadRecord, BadValue, nearest, read_record
 from tradeproc.domain.session import ACCOUNT
 from tradeproc.domain.units import Money, Nanos, decimal_of
@@ -82,6 +83,7 @@ class PortfolioSpec:
     the money that an open contract without a stop counts as, `worst_case_of` that of single roots. `groups` are the
     limits of groups of products, `group_of` says of single roots that they belong to another group than the table of
     instruments has. `sessions` are the names or numbers of the first sessions; `currency` is that of all money here.
+    `limits` are those of all sessions together beside the heat, None for none.
     """
 
     name: str
@@ -97,6 +99,7 @@ class PortfolioSpec:
     group_of: Mapping[str, str] = field(default_factory=dict)
     sessions: tuple[str, ...] = ()
     notes: str = ""
+    limits: JointLimits | None = None
 
     def __post_init__(self) -> None:
         """Check all fields, as far as they can be checked without database or broker.
@@ -147,8 +150,13 @@ class PortfolioSpec:
         return HeatTerms(self.name, revision, self.currency, self.slippage_ticks, worst)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plain form that `from_dict` reads."""
-        return asdict(self)
+        """Return the plain form that `from_dict` reads; programs of earlier versions do not know `limits`."""
+        plain = asdict(self)
+        if self.limits is None:
+            del plain["limits"]
+        else:
+            plain["limits"] = {key: value for key, value in plain["limits"].items() if value is not None}
+        return plain
 
     @classmethod
     def from_dict(cls, table: object) -> "PortfolioSpec":

@@ -66,7 +66,7 @@ ACCOUNT = r"[A-Za-z0-9._-]{1,16}"
 
 
 # beyond any account, and far below what a number of the database holds
-_HIGHEST_LIMIT = 10**12
+HIGHEST_LIMIT = 10**12
 OPTIONAL_LIMITS = (
     "max_orders_per_minute",
     "price_collar_ticks",
@@ -113,8 +113,8 @@ class SessionLimits:
                 raise BadValue(key, f"must be 1 contract or more, not {value}")
         for key in OPTIONAL_LIMITS:
             value = getattr(self, key)
-            if value is not None and not 1 <= value <= _HIGHEST_LIMIT:
-                raise BadValue(key, f"must be 1 to {_HIGHEST_LIMIT}, not {value}; left out, there is no such limit")
+            if value is not None and not 1 <= value <= HIGHEST_LIMIT:
+                raise BadValue(key, f"must be 1 to {HIGHEST_LIMIT}, not {value}; left out, there is no such limit")
         if self.cool_down_minutes is not None and self.max_losses_in_row is None:
             raise BadValue("cool_down_minutes", "belongs to max_losses_in_row, which is missing")
 

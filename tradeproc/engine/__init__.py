@@ -12,10 +12,11 @@ event; market time comes with the candles. Equal states and events give equal ef
     limits.py         what may stop an entry, and why nothing stops an exit; order_limits.py an odd or frequent entry,
                       freshness.py old market data, witness.py prices that another login contradicts (it remembers
                       in witness_watch.py and hears witness_events.py),
-                      loss_limits.py losses, counted by loss_marks.py in what loss_watch.py remembers
+                      loss_limits.py losses, counted by loss_marks.py in what loss_watch.py remembers;
+                      joint_losses.py losses of a portfolio or an account, which its server counts
     orders.py         the life of an order as a table; sending.py orders on their way; outcomes.py what became of it
     heat.py           the money at the stops; reservations.py what is asked before it grows, heat_book.py the asks,
-                      heat_report.py what the portfolio server is told
+                      heat_report.py what the portfolio server is told, joint_report.py for its other limits
     broker_events.py  what the broker tells by itself; recognition.py which of its orders are ours
     polling.py        when the broker is asked for orders, resting.py for those that rest
     reconcile.py      our orders against the broker's, lost_legs.py those of a filled entry; positions.py our position

@@ -55,7 +55,7 @@ class ReserveHeat:
     """Ask the portfolio server for the heat of an entry or a change; `until` is when the engine waits no more.
 
     The answer names order and number; one that does not come is `HeatUnanswered`. `life` is that of the server that
-    the engine knows.
+    the engine knows. `contracts` are added to one side, positive to the long one; `notional` is what they are worth.
     """
 
     order_id: str
@@ -65,6 +65,9 @@ class ReserveHeat:
     heat: Money
     currency: str
     until: Nanos
+    contracts: int = 0
+    notional: Money | None = None
+    is_change: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,9 +188,15 @@ class DatabaseChanged:
 
 @dataclass(frozen=True, slots=True)
 class HeatTermsRead:
-    """Which portfolio the session belongs to, as the database has it; None when to none."""
+    """Which portfolio the session belongs to, as the database has it; None when to none.
+
+    `unread` says why that is not known: the row of the portfolio cannot be read. `is_account_limited` tells that the
+    configuration has limits for the session's account.
+    """
 
     terms: HeatTerms | None
+    unread: str = ""
+    is_account_limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

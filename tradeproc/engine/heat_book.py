@@ -19,7 +19,7 @@ class HeatAsk:
 
     It is about a new entry, or about a change of the working order `asked_of` to `wanted` for the strategy's `why`.
     `written` is what may be sent, with all its orders, once the row is in the database. `reason` is what stood
-    against it last.
+    against it last. It adds `contracts` to one side, positive to the long one, which are worth `notional`.
     """
 
     order_id: str
@@ -33,21 +33,32 @@ class HeatAsk:
     wanted: Order | None = None
     why: str = ""
     reason: str = "the portfolio server does not answer"
+    contracts: int = 0
+    notional: Money | None = None
 
 
 @dataclass(slots=True)
 class HeatBook:
     """The portfolio's terms (None: the session is in none), the newest life of its server, and the questions.
 
-    `is_warned` and `blocked` are what the server told of the portfolio last.
+    `unread` says why nobody knows the terms: the session may be in a portfolio whose row cannot be read. The account
+    has limits of its own if `is_account_limited`, and then the server is asked also without a portfolio. `is_warned`
+    and `blocked` are what the server told of the portfolio last.
     """
 
     terms: HeatTerms | None = None
+    unread: str = ""
+    is_account_limited: bool = False
     life: str = ""
     number: int = 0
     asks: dict[str, HeatAsk] = field(default_factory=dict)
     is_warned: bool = False
     blocked: str = ""
+
+    @property
+    def must_ask(self) -> bool:
+        """Tell whether an entry needs a grant of the portfolio server."""
+        return self.terms is not None or self.is_account_limited
 
     def ask(self, order_id: str, heat: Money, until: Nanos) -> HeatAsk:
         """Note a new question."""

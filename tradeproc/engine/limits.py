@@ -113,7 +113,7 @@ def closed_gate(state: State, now: Nanos) -> str | None:
     """Return why no entry may go out now, None when the gate is open."""
     if state.engine.roll.open is not None:
         return "the session is rolling"
-    return reopening_gate(state, now) or loss_limits.against_entry(state, now)
+    return reopening_gate(state, now) or state.engine.heat.unread or loss_limits.against_entry(state, now)
 
 
 def gate_of(state: State, order_id: str, now: Nanos) -> str | None:

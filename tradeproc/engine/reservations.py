@@ -6,14 +6,16 @@ at the broker that adds heat asks as well, and is made when it is granted. Exits
 nothing never ask, and a session that is in no portfolio does not either.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 
-from tradeproc.domain.answers import Known, Unknown
+from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.orders import Order, OrderRole, OrderSource
 from tradeproc.domain.portfolio import HeatAnswer
 from tradeproc.domain.texts import one_line
 from tradeproc.domain.units import SECOND, Money, Nanos
-from tradeproc.engine import heat, sending
+from tradeproc.engine import heat, joint_report, sending
 from tradeproc.engine.effects import ReserveHeat
 from tradeproc.engine.events import HeatGranted, HeatRefused, HeatTermsRead, HeatUnanswered, PortfolioHeard
 from tradeproc.engine.heat_book import HeatAsk
@@ -30,15 +32,18 @@ ANSWERED_WITHIN = 5 * SECOND
 def ask_for_entry(turn: Turn, orders: tuple[Order, ...]) -> str:
     """Ask for the heat of an entry with its legs; return why that cannot be done, empty when it is or need not be."""
     state = turn.state
-    if state.engine.heat.terms is None:
-        return ""
-    match heat.of_entry(state, orders):
+    book = state.engine.heat
+    if not book.must_ask:
+        return book.unread
+    match _heat(state, lambda: heat.of_entry(state, orders)):
         case Unknown(reason):
             return reason
         case Known(value):
             refusal = wrong_currency(state)
             if not refusal:
-                _ask(turn, state.engine.heat.ask(orders[0].id, value, _until(turn)))
+                ask = book.ask(orders[0].id, value, _until(turn))
+                ask.contracts, ask.notional = joint_report.size_of(state, orders[0], orders[0].quantity)
+                _ask(turn, ask)
             return refusal
 
 
@@ -46,20 +51,24 @@ def ask_for_change(turn: Turn, order: Order, wanted: Order, why: str) -> str | N
     """Ask for the heat that a change adds; None when it may be made at once, else why it cannot, or an empty text."""
     state = turn.state
     book = state.engine.heat
-    if book.terms is None:
+    if not book.must_ask and not book.unread:
         return None
     if order.id in book.asks:
-        return f"a change of {order.id} waits for portfolio {book.terms.portfolio} already"
-    match heat.added(state, order, wanted):
+        return f"a change of {order.id} waits for {_asked_of(state)} already"
+    more = max(wanted.quantity - order.quantity, 0) if order.role is OrderRole.ENTRY else 0
+    match _heat(state, lambda: heat.added(state, order, wanted)):
         case Unknown(reason):
             return reason
         case Known(value):
-            if value == 0:
+            if value == 0 and not more:
                 return None
+            if not book.must_ask:
+                return book.unread
             if refusal := wrong_currency(state):
                 return refusal
             ask = book.ask(order.id, value, _until(turn))
             ask.asked_of, ask.wanted, ask.why = order, wanted, why
+            ask.contracts, ask.notional = joint_report.size_of(state, wanted, more)
             _ask(turn, ask)
             return ""
 
@@ -85,7 +94,8 @@ def heard(turn: Turn, event: PortfolioEvent) -> None:
 def terms_read(turn: Turn, event: HeatTermsRead) -> None:
     """Take over where the session belongs; a question to another portfolio than before is refused by the server."""
     engine = turn.state.engine
-    engine.heat.terms = event.terms
+    engine.heat.terms, engine.heat.unread = event.terms, event.unread
+    engine.heat.is_account_limited = event.is_account_limited
     ours = None if event.terms is None else scopes.of_portfolio(event.terms.portfolio)
     # the latch of a portfolio that the session has left counts no more
     engine.latches = {
@@ -146,6 +156,17 @@ def wrong_currency(state: State) -> str:
     return f"portfolio {terms.portfolio} counts in {terms.currency}, {state.setup.contract} is traded in {ours}"
 
 
+def _heat(state: State, count: Callable[[], Answer[Money]]) -> Answer[Money]:
+    """Return the heat, which is nothing where only the account's limits are asked for: those do not count it."""
+    book = state.engine.heat
+    return Known(Money(Decimal(0))) if book.terms is None and not book.unread else count()
+
+
+def _asked_of(state: State) -> str:
+    terms = state.engine.heat.terms
+    return f"account {state.setup.spec.account}" if terms is None else f"portfolio {terms.portfolio}"
+
+
 def _until(turn: Turn) -> Nanos:
     return Nanos(turn.now + ANSWERED_WITHIN)
 
@@ -154,7 +175,8 @@ def _ask(turn: Turn, ask: HeatAsk) -> None:
     book, setup = turn.state.engine.heat, turn.state.setup
     portfolio = "" if book.terms is None else book.terms.portfolio
     currency = setup.instrument.currency
-    turn.reserve(ReserveHeat(ask.order_id, ask.number, ask.life, portfolio, Money(ask.heat), currency, ask.until))
+    heat_asked, size = Money(ask.heat), (ask.contracts, ask.notional, ask.wanted is not None)
+    turn.reserve(ReserveHeat(ask.order_id, ask.number, ask.life, portfolio, heat_asked, currency, ask.until, *size))
 
 
 def _note(turn: Turn, ask: HeatAsk, answer: str, reason: str) -> None:

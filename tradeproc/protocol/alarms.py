@@ -45,7 +45,13 @@ class Alarm:
 
 
 def words_of(name: str) -> frozenset[str]:
-    """Return the parts of an alarm's name."""
+    """Return the words of an alarm's name that say what it is.
+
+    The name of a portfolio or an account is none of them: a person may have called it like another alarm.
+    """
+    first = name.partition(":")[0]
+    if first in (*PORTFOLIO_ALARMS, LIMIT_ALARM):
+        return frozenset((first,))
     return frozenset(name.split(":"))
 
 
@@ -81,9 +87,15 @@ PORTFOLIO_ALARMS: Final = ("heat_blocked", "heat_warned", "heat_unknown")
 """The first words of alarms about a portfolio; its name follows, as `heat_blocked:main`."""
 
 
+LIMIT_ALARM: Final = "loss_limit_reached"
+"""The alarm of a loss limit: of a session by this name alone, of others with the scope, as `…:portfolio:main`."""
+
+
 def scope_of_kept(session: int | None, name: str) -> Scope:
     """Return what a kept alarm is about."""
     first, _, portfolio = name.partition(":")
+    if session is None and first == LIMIT_ALARM:
+        return Scope.parse(portfolio)
     if session is None and first in PORTFOLIO_ALARMS:
         return scopes.of_portfolio(portfolio)
     return scope_of(group_and_name(session, name)[0])

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tradeproc.domain.units import Count, Money
+from tradeproc.domain.units import Count, Money, Nanos
 from tradeproc.protocol.definitions import FollowedTopic, Method, NoBody, Topic
 
 
@@ -21,7 +21,14 @@ class HeatReport:
 
     `sequence` grows with each report. The heat includes every reservation up to `asked` but those of `unanswered`.
     `portfolio` and `revision` are what the trader knows of where it belongs. `equity` is that of `account` as the
-    broker told it, None before it did.
+    broker told it, None before it did; `day_profit` is what that account made today, as the broker told it within
+    five minutes.
+
+    The rest is for limits of portfolio and account. `profit` is the session's whole profit, realized and open, None
+    while `profit_unknown` says why; `is_unpriced` when a fill without a price is the reason. `long` and `short` are
+    how far the position in `product` could go to each side, with what works; `notional` is what the farther one is
+    worth.
+    `entries_made` counts the entries of the last minute. All include what the heat includes.
     """
 
     session: int
@@ -38,11 +45,25 @@ class HeatReport:
     account: str
     equity: Money | None
     equity_currency: str = ""
+    day_profit: Money | None = None
+    product: str = ""
+    profit: Money | None = None
+    profit_unknown: str = ""
+    is_unpriced: bool = False
+    long: int = 0
+    short: int = 0
+    notional: Money | None = None
+    entries_made: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeatQuestion:
-    """May this order, or this change of one, add so much heat? `heat` is in `currency`, and never negative."""
+    """May this order, or this change of one, add so much heat? `heat` is in `currency`, and never negative.
+
+    `portfolio` is empty for a session in none, whose account has limits. The order adds `contracts` of `product` to
+    one side, positive to the long one; `notional` is what they are worth, None while no price is known. `is_change`
+    when the order works already.
+    """
 
     session: int
     fence: int
@@ -52,6 +73,10 @@ class HeatQuestion:
     order_id: str
     heat: Money
     currency: str
+    product: str = ""
+    contracts: int = 0
+    notional: Money | None = None
+    is_change: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +119,33 @@ class PortfolioHeat:
 
 
 @dataclass(frozen=True, slots=True)
+class JointStanding:
+    """How the limits of a portfolio or an account stand: what each allows and how much of it is used.
+
+    `scope` is as in `scopes.py`. `unknown` says why the sums are not known, `reached` which limit has latched it and
+    `reached_at` when.
+    """
+
+    scope: str
+    limits: Mapping[str, str]
+    used: Mapping[str, str]
+    currency: str
+    unknown: str = ""
+    reached: str = ""
+    reached_at: Nanos = Nanos(0)
+
+
+@dataclass(frozen=True, slots=True)
 class PortfoliosHeat:
-    """All portfolios, by name, as this life of the server knows them; `is_known` once it has read which there are."""
+    """All portfolios, by name, as this life of the server knows them; `is_known` once it has read which there are.
+
+    `joint` are the limits of portfolios and accounts that have some.
+    """
 
     life: str
     portfolios: tuple[PortfolioHeat, ...] = ()
     is_known: bool = True
+    joint: tuple[JointStanding, ...] = ()
 
 
 HEAT_REPORT: Final[Topic[HeatReport]] = Topic("heat_report", HeatReport, ("trader",))

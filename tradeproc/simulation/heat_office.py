@@ -24,6 +24,7 @@ from tradeproc.procs.portfolio.ledger_values import (
     KnownPortfolio,
     Ledger,
     LedgerEvent,
+    LimitReached,
     Membership,
     PortfoliosRead,
     Refuse,
@@ -119,6 +120,10 @@ class HeatOffice:
             order_id=asked.order_id,
             heat=asked.heat,
             currency=asked.currency,
+            product="ES",
+            contracts=asked.contracts,
+            notional=asked.notional,
+            is_change=asked.is_change,
         )
         answer = OneAnswer[Event](life.tell)
         wait = max(SECOND // 10, asked.until - life.clock.now())
@@ -159,7 +164,7 @@ class HeatOffice:
                     self.refused += 1
                     self.seats[question.session - 1].watch.heat_refused(reason)
                     self._owed.pop(key)(events.HeatRefused(question.order_id, question.number, reason))
-                case StandingChanged():
+                case StandingChanged() | LimitReached():
                     is_changed = True
         if is_changed:
             self._publish()
@@ -230,7 +235,8 @@ class HeatLine:
 
     def report(self) -> None:
         """Tell the heat."""
-        report = heat_report.report_of(self._life.state, self._life.trail.fence, self._sequence + 1)
+        now = Nanos(self._life.clock.now())
+        report = heat_report.report_of(self._life.state, self._life.trail.fence, self._sequence + 1, now)
         if report is not None:
             self._sequence += 1
             self._office.report(self._seat, report)

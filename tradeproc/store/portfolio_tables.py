@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import orjson
 
 from tradeproc.clock import wall_ns
+from tradeproc.domain.joint_limits import JointMarks
 from tradeproc.domain.portfolio import PortfolioSpec
 from tradeproc.domain.units import Nanos
 from tradeproc.store.columns import row_of, value_of
 from tradeproc.store.database import Database
-from tradeproc.store.rows import HeatBlockRow, PortfolioRow, PortfolioSessionRow
+from tradeproc.store.rows import HeatBlockRow, PortfolioRow, PortfolioSessionRow, SessionPortfolio
 
 
 class PortfolioTables:
@@ -49,14 +50,23 @@ class PortfolioTables:
         """Return which session is in which portfolio; removed sessions are in none."""
         return [value_of(PortfolioSessionRow, row) for row in self._database.rows("portfolio_sessions", {})]
 
-    def of_session(self, session: int) -> PortfolioRow | None:
+    def of_session(self, session: int) -> SessionPortfolio | None:
         """Return the portfolio of a session, None when it is in none."""
         found = self._database.rows("portfolio_of_session", {"session": session})
-        return value_of(PortfolioRow, found[0]) if found else None
+        return value_of(SessionPortfolio, found[0]) if found else None
 
     def exposed(self) -> set[int]:
         """Return the sessions that hold a position or have an order that can still fill, as far as rows tell."""
         return {int(row["session"]) for row in self._database.rows("sessions_with_exposure", {})}
+
+    def joint_marks(self) -> dict[str, JointMarks]:
+        """Return from where the losses of portfolios and accounts are counted, by scope."""
+        return {str(row["scope"]): value_of(JointMarks, row) for row in self._database.rows("joint_marks", {})}
+
+    def save_joint_marks(self, marks: JointMarks) -> None:
+        """Keep from where losses are counted."""
+        row = {**row_of(marks), "profits": orjson.dumps(marks.profits).decode()}
+        self._database.rows("save_joint_marks", row)
 
     def begin_block(self, portfolio: str, reason: str, at: Nanos) -> None:
         """Note that entries of a portfolio are refused, unless that is noted already."""

@@ -91,6 +91,21 @@ class PortfolioRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionPortfolio:
+    """The portfolio of a session, and since when the session is in it, which tells one membership from the next."""
+
+    name: str
+    spec: PortfolioSpec
+    created_at: Nanos
+    added_at: Nanos
+
+    @property
+    def revision(self) -> int:
+        """Return what changes when the portfolio is made anew, or the session taken out and put in again."""
+        return max(self.created_at, self.added_at)
+
+
+@dataclass(frozen=True, slots=True)
 class PortfolioSessionRow:
     """Which portfolio a session is in."""
 

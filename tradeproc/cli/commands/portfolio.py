@@ -14,8 +14,9 @@ from tradeproc.cli.outcome import Command, Outcome, SubParsers
 from tradeproc.config import read_portfolio
 from tradeproc.desk.exit_status import NotFound
 from tradeproc.desk.installation import Desk
+from tradeproc.desk.joint_standing import limit_lines
 from tradeproc.errors import TradeprocError
-from tradeproc.protocol import names
+from tradeproc.protocol import names, scopes
 from tradeproc.protocol.definitions import NoBody
 from tradeproc.protocol.heat_messages import ASK_PORTFOLIOS_HEAT, PORTFOLIOS_HEAT, PortfolioHeat, PortfoliosHeat
 from tradeproc.protocol.portfolio_commands import (
@@ -82,7 +83,11 @@ def show(desk: Desk, arguments: Namespace) -> Outcome:
         raise NotFound("portfolio", arguments.portfolio, f"there is {known}")
     heat = _of(body, heats)
     row = _row(body, heat, away)
-    return Outcome({**_plain(row), "spec": dict(body.spec)}, pairs(_lines(row, heat)))
+    scope = scopes.of_portfolio(body.name)
+    joint = next((each for each in heats.joint if each.scope == scope), None)
+    limits = limit_lines(body.spec.get("limits") or {}, joint, away)
+    value = {**_plain(row), "spec": dict(body.spec), "joint_limits": dict(limits)}
+    return Outcome(value, pairs([*_lines(row, heat), *limits]))
 
 
 def put(desk: Desk, arguments: Namespace) -> Outcome:
@@ -109,18 +114,18 @@ def _portfolios(desk: Desk) -> Sequence[PortfolioBody]:
     return desk.ask(names.KEEPER, PORTFOLIOS, NoBody()).portfolios
 
 
-def _heats(desk: Desk) -> tuple[dict[str, PortfolioHeat], str]:
+def _heats(desk: Desk) -> tuple[PortfoliosHeat, str]:
     """Return how the portfolios stand, and why nobody knows where the server does not say."""
     try:
         told = desk.ask(names.PORTFOLIO, ASK_PORTFOLIOS_HEAT, NoBody())
     except TradeprocError as error:
-        return {}, f"the portfolio server does not say: {error}"
-    return {each.name: each for each in told.portfolios}, "the portfolio server has not read it as it is now"
+        return PortfoliosHeat(""), f"the portfolio server does not say: {error}"
+    return told, "the portfolio server has not read it as it is now"
 
 
-def _of(body: PortfolioBody, heats: dict[str, PortfolioHeat]) -> PortfolioHeat | None:
+def _of(body: PortfolioBody, heats: PortfoliosHeat) -> PortfolioHeat | None:
     """Return how a portfolio stands, None while the server counts other sessions than are in it now."""
-    heat = heats.get(body.name)
+    heat = next((each for each in heats.portfolios if each.name == body.name), None)
     return heat if heat is not None and heat.sessions == tuple(sorted(body.sessions)) else None
 
 

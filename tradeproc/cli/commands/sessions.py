@@ -15,7 +15,7 @@ from tradeproc.cli.layout import pairs
 from tradeproc.cli.outcome import Command, Outcome, SubParsers
 from tradeproc.cli.why import death_rows, market_of, why_rows
 from tradeproc.config import read_session
-from tradeproc.desk import lookup
+from tradeproc.desk import joint_standing, lookup
 from tradeproc.desk.exit_status import CommandFailed, NotRunning, WrongUsage
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.listed import SessionListed
@@ -213,11 +213,14 @@ def show(desk: Desk, arguments: Namespace) -> Outcome:
         text = f"closed: the session was removed at {tables.when(row.removed_at)}; its rows stay in the database"
         return Outcome({**value, "entries": text}, _shown(row, state, [("entries", text)]))
     market = market_of(desk, row) if state else silence
+    portfolio = "" if state is None else state.portfolio
+    shared = joint_standing.of_session(desk, row.account, portfolio)
+    value["shared_limits"] = dict(shared)
     why = [*why_rows(row, state, market, read_deaths(desk.home, trader)), *death_rows(desk.home, row)]
     if found.away:
         old = ("not up to date", f"{found.away}; what follows is as it was known before, the trader's part is new")
-        return Outcome({**value, "entries": why[0][1], "away": found.away}, _shown(row, state, [old, *why]))
-    return Outcome({**value, "entries": why[0][1]}, _shown(row, state, why))
+        return Outcome({**value, "entries": why[0][1], "away": found.away}, _shown(row, state, [old, *why], shared))
+    return Outcome({**value, "entries": why[0][1]}, _shown(row, state, why, shared))
 
 
 def _state_of(desk: Desk, trader: str) -> tuple[SessionState | None, str]:
@@ -235,7 +238,12 @@ def _state_of(desk: Desk, trader: str) -> tuple[SessionState | None, str]:
         return None, f"its trader is starting: {detail}" if detail else f"its trader does not say: {error}"
 
 
-def _shown(row: SessionListed, state: SessionState | None, why: Sequence[tuple[str, str]] = ()) -> Table:
+def _shown(
+    row: SessionListed,
+    state: SessionState | None,
+    why: Sequence[tuple[str, str]] = (),
+    shared: Sequence[tuple[str, str]] = (),
+) -> Table:
     told_of = {key: value for key, value in row.shown.items() if value not in (None, "", {})}
     rows = [*why, *((words.label(key), words.said(key, value)) for key, value in told_of.items())]
     rows.append(("trader", "not running" if state is None else ""))
@@ -248,7 +256,7 @@ def _shown(row: SessionListed, state: SessionState | None, why: Sequence[tuple[s
     ]
     limits = () if state is None else state.limits
     used = [(f"  {words.label(each.name)}", f"{each.used} of {each.allowed}") for each in limits]
-    return pairs([*rows, *told, *used])
+    return pairs([*rows, *told, *used, *((f"  {name}", words) for name, words in shared)])
 
 
 def spec_from(arguments: Namespace) -> SessionSpec:

@@ -2,13 +2,17 @@
 
 import logging
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 
 from tradeproc.bus.codec import Body, Envelope
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.domain.units import Nanos
 from tradeproc.domain.wanted import wanted_now
+from tradeproc.engine.loss_limits import LIMIT
+from tradeproc.procs.portfolio import joint_book
+from tradeproc.procs.portfolio.joint_rows import NO_ACCOUNTS, AccountLimits, JointRows, scopes_of
 from tradeproc.procs.portfolio.ledger import EXPIRES_AFTER, standing, step
 from tradeproc.procs.portfolio.ledger_values import (
     BLOCKED,
@@ -19,13 +23,14 @@ from tradeproc.procs.portfolio.ledger_values import (
     KnownPortfolio,
     Ledger,
     LedgerEvent,
+    LimitReached,
     Membership,
     PortfoliosRead,
     Refuse,
     StandingChanged,
 )
 from tradeproc.protocol import names, scopes
-from tradeproc.protocol.alarms import ALARM, PORTFOLIO_ALARMS, Alarm, severity_of
+from tradeproc.protocol.alarms import ALARM, LIMIT_ALARM, PORTFOLIO_ALARMS, Alarm, severity_of
 from tradeproc.protocol.heat_messages import (
     ASK_PORTFOLIOS_HEAT,
     HEAT_REPORT,
@@ -36,7 +41,9 @@ from tradeproc.protocol.heat_messages import (
     HeatReport,
     PortfoliosHeat,
 )
-from tradeproc.store import DatabaseDown, SessionRow, StatementRefused, Store
+from tradeproc.protocol.scopes import Scope
+from tradeproc.store import DatabaseDown, Latch, SessionRow, StatementRefused, Store
+from tradeproc.store.writes import latch_write
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +55,10 @@ _MOST_UNWRITTEN = 1000
 class HeatServer:
     """One life of the server: it knows nothing of the one before but which blocks it told."""
 
-    def __init__(self, node: Node, store: Store) -> None:
-        self._node, self._store = node, store
+    def __init__(self, node: Node, store: Store, accounts: Mapping[str, AccountLimits] = NO_ACCOUNTS) -> None:
+        self._node, self._store, self._accounts = node, store, accounts
+        self._joint_rows = JointRows(store)
+        self._told_limits: dict[str, str] = {}
         self._ledger = Ledger(f"{wall_ns():x}-{os.getpid()}")
         self._owed: dict[int, Deferred[HeatGrant]] = {}
         self._keys = self._granted = self._refused = 0
@@ -59,7 +68,7 @@ class HeatServer:
         node.handle_timed(RESERVE_HEAT, self._asked)
         node.handle(ASK_PORTFOLIOS_HEAT, lambda _: self.body())
         node.snapshot(PORTFOLIOS_HEAT, self.body)
-        node.every(0.25, lambda: self._tell(ClockTicked()))
+        node.every(0.25, lambda: self._tell(ClockTicked(wall_ns())))
         node.every(1.0, self._publish)
         node.after(0.0, self._publish)
         node.add_statistics(lambda: {"heat_granted": self._granted, "heat_refused": self._refused})
@@ -69,7 +78,8 @@ class HeatServer:
         """Return how all portfolios stand."""
         known, now = self._ledger.portfolios, Nanos(monotonic_ns())
         told = tuple(standing(self._ledger, portfolio, now) for portfolio in (known or {}).values())
-        return PortfoliosHeat(self._ledger.life, told, is_known=known is not None)
+        joint = tuple(joint_book.standing(self._ledger, watch, now) for watch in self._ledger.joint.values())
+        return PortfoliosHeat(self._ledger.life, told, is_known=known is not None, joint=joint)
 
     def troubles(self) -> list[str]:
         """Return for people which portfolios refuse entries now, and why."""
@@ -93,19 +103,22 @@ class HeatServer:
         """Listen to a trader no more."""
         self._node.unsubscribe(trader, HEAT_REPORT)
 
-    def read(self, rows: Sequence[SessionRow], alive: Collection[str]) -> None:
+    def read(
+        self, rows: Sequence[SessionRow], alive: Collection[str], latches: Callable[[], Sequence[Latch]]
+    ) -> None:
         """Read the portfolios again, and write what could not be written before.
 
         Args:
             rows: all sessions.
             alive: the processes that had a socket before the rows were read.
+            latches: reads all that were ever set.
 
         Raises:
             DatabaseDown: what was known before goes on counting.
         """
         tables = self._store.portfolios
         portfolios, places = tables.all(), tables.sessions()
-        exposed = tables.exposed() if places else set()
+        exposed = tables.exposed() if places or self._accounts else set()
         if not self._has_read:
             self._take_over()
         specs = {row.id: row for row in rows}
@@ -115,13 +128,25 @@ class HeatServer:
                 place.session: Membership(
                     portfolio.spec.group(specs[place.session].spec.root),
                     place.session in exposed or self._may_trade(specs[place.session], alive),
+                    place.added_at,
                 )
                 for place in places
                 if place.portfolio == portfolio.name and place.session in specs
             }
             found.append(KnownPortfolio(portfolio.spec, portfolio.created_at, members))
         self._tell(PortfoliosRead(tuple(found)))
+        # our own latches are written before the latches are read, so that what the database says is the newest
         self._write()
+        sessions = [
+            (row, Membership("", row.id in exposed or self._may_trade(row, alive)))
+            for row in rows
+            if row.spec.account in self._accounts
+        ]
+        joint = scopes_of(found, self._accounts, sessions)
+        if joint or self._ledger.joint:
+            self._tell(self._joint_rows.read(joint, latches(), self._ledger))
+            self._joint_rows.save(self._ledger, Nanos(monotonic_ns()))
+        self._tell_limits()
 
     def _may_trade(self, row: SessionRow, alive: Collection[str]) -> bool:
         """Tell whether a session should run, or its trader may live: one that was killed leaves its socket behind."""
@@ -136,6 +161,8 @@ class HeatServer:
             what, _, portfolio = row.name.partition(":")
             if row.session is None and what in PORTFOLIO_ALARMS:
                 self._ledger.told[portfolio, what] = row.detail
+            elif row.session is None and what == LIMIT_ALARM:
+                self._told_limits[portfolio] = row.detail
         self._has_read = True
 
     def _reported(self, envelope: Envelope[HeatReport]) -> None:
@@ -162,6 +189,10 @@ class HeatServer:
                 case StandingChanged():
                     is_changed = True
                     self._changed(effect)
+                case LimitReached(scope, reason, at):
+                    is_changed = True
+                    self._later(partial(self._latch, Latch(scope, "reducing", LIMIT, reason, at)))
+                    self._tell_limits()
         if is_changed:
             self._publish()
 
@@ -188,6 +219,29 @@ class HeatServer:
             self._later(lambda: self._store.save_alarm(None, name, change.detail, now, who))
             if is_block:
                 self._later(lambda: tables.begin_block(change.portfolio, change.detail, now))
+
+    def _tell_limits(self) -> None:
+        """Tell people which loss limits are reached, and which are no more because a person has re-armed them."""
+        reached = {scope: watch.tripped for scope, watch in self._ledger.joint.items() if watch.tripped}
+        for scope in sorted(reached.keys() ^ self._told_limits.keys()):
+            now, name, is_over = wall_ns(), f"{LIMIT_ALARM}:{scope}", scope not in reached
+            named = Scope(scope)
+            remedy = f"scripts/tradectl resume --{named.kind} {named.name} --reason WHY counts from then on"
+            detail = "" if is_over else f"{reached[scope]}; exits only, until {remedy}"
+            log.warning("joint_limit_changed name=%s detail=%s", name, detail or "over")
+            self._node.publish(ALARM, Alarm(names.PORTFOLIO, name, named, severity_of(name), now, detail, is_over))
+            if is_over:
+                self._told_limits.pop(scope)
+                self._later(partial(self._clear, name, now))
+            else:
+                self._told_limits[scope] = detail
+                self._later(partial(self._store.save_alarm, None, name, detail, now, names.PORTFOLIO))
+
+    def _latch(self, latch: Latch) -> None:
+        self._store.write(latch_write(latch))
+
+    def _clear(self, alarm: str, at: Nanos) -> None:
+        self._store.clear_alarms(None, alarm, at)
 
     def _later(self, write: Callable[[], None]) -> None:
         """Write with the next reading: an answer that somebody waits for is not held up by the database."""

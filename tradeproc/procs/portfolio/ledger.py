@@ -14,6 +14,7 @@ from decimal import Decimal
 
 from tradeproc.domain.portfolio import PortfolioSpec, share
 from tradeproc.domain.units import SECOND, Money, Nanos
+from tradeproc.procs.portfolio import joint_book
 from tradeproc.procs.portfolio.ledger_values import (
     BLOCKED,
     UNKNOWN,
@@ -23,6 +24,7 @@ from tradeproc.procs.portfolio.ledger_values import (
     HeatAsked,
     HeatBlock,
     HeatReported,
+    JointRead,
     KnownPortfolio,
     Ledger,
     LedgerEffect,
@@ -53,8 +55,13 @@ def step(ledger: Ledger, event: LedgerEvent, now: Nanos) -> tuple[LedgerEffect, 
             ledger.waiting[event.key] = event
             # the standing is told with the next report or tick, because somebody waits for this answer
             return tuple(_answers(ledger, now))
-        case ClockTicked():
+        case JointRead():
+            joint_book.read(ledger, event)
+        case ClockTicked(wall):
             _expire(ledger, now)
+            if wall is not None:
+                found = tuple(joint_book.review(ledger, now, wall))
+                return (*found, *_answers(ledger, now), *_changes(ledger, now))
     return (*_answers(ledger, now), *_changes(ledger, now))
 
 
@@ -160,7 +167,8 @@ def _heat_of(ledger: Ledger, portfolio: KnownPortfolio, session: int, now: Nanos
     report, at = found
     if now - at > REPORTED_WITHIN:
         return None, f"has not reported for {(now - at) // SECOND} s"
-    if (report.portfolio, report.revision) != (portfolio.spec.name, portfolio.revision):
+    revision = max(portfolio.revision, portfolio.sessions[session].added_at)
+    if (report.portfolio, report.revision) != (portfolio.spec.name, revision):
         return None, "does not know the portfolio as it is now"
     if report.currency != portfolio.spec.currency:
         return None, f"trades in {report.currency}, the portfolio counts in {portfolio.spec.currency}"
@@ -212,28 +220,51 @@ def _verdict(ledger: Ledger, question: HeatQuestion, now: Nanos) -> tuple[str, b
     """Return what stands against a question, empty when nothing does, and whether waiting changes nothing."""
     if ledger.portfolios is None:
         return "the portfolios are not read yet", False
-    portfolio = ledger.portfolios.get(question.portfolio)
-    if portfolio is None or question.session not in portfolio.sessions:
-        return f"session {question.session} is not in portfolio {question.portfolio}", True
-    if problem := _never(ledger, portfolio.spec, question):
+    if problem := _never(ledger, question):
         return problem, True
     if question.life != ledger.life:
         return "the trader does not know that the portfolio server has restarted", False
+    place = question.session, question.fence, question.number
+    if place in ledger.reservations:
+        # the answer is given again; what would not be admitted any more was admitted once
+        return "", True
+    against, is_final = joint_book.against(ledger, question, now)
+    if against:
+        return against, is_final
+    return _hot(ledger, question, now) if question.portfolio else _placed(ledger, question)
+
+
+def _placed(ledger: Ledger, question: HeatQuestion) -> tuple[str, bool]:
+    """Return what stands against a session that says it is in no portfolio."""
+    inside = [name for name, each in (ledger.portfolios or {}).items() if question.session in each.sessions]
+    if inside:
+        return f"session {question.session} does not know yet that it is in portfolio {inside[0]}", False
+    if question.session not in ledger.reports:
+        return f"session {question.session} has not reported", False
+    return "", True
+
+
+def _hot(ledger: Ledger, question: HeatQuestion, now: Nanos) -> tuple[str, bool]:
+    """Return what the heat of the portfolio has against a question, and whether waiting changes nothing."""
+    portfolio = (ledger.portfolios or {})[question.portfolio]
     heat, why = _heat_of(ledger, portfolio, question.session, now)
     if heat is None:
         return f"session {question.session} {why}", False
     stands = standing(ledger, portfolio, now)
     if stands.heat is None:
         return f"the heat of portfolio {question.portfolio} is unknown: {stands.unknown}", False
-    if (question.session, question.fence, question.number) in ledger.reservations:
-        return "", True
     return _too_hot(ledger, portfolio, stands, question), True
 
 
-def _never(ledger: Ledger, spec: PortfolioSpec, question: HeatQuestion) -> str:
+def _never(ledger: Ledger, question: HeatQuestion) -> str:
     """Return why a question can only be refused, however long it waits; empty when that is not so."""
-    if question.currency != spec.currency:
-        return f"portfolio {spec.name} counts in {spec.currency}, not {question.currency}"
+    if question.portfolio:
+        portfolio = (ledger.portfolios or {}).get(question.portfolio)
+        if portfolio is None or question.session not in portfolio.sessions:
+            return f"session {question.session} is not in portfolio {question.portfolio}"
+        spec = portfolio.spec
+        if question.currency != spec.currency:
+            return f"portfolio {spec.name} counts in {spec.currency}, not {question.currency}"
     if not question.heat.is_finite() or question.heat < 0:
         return f"a heat of {question.heat} is none"
     found = ledger.reports.get(question.session)

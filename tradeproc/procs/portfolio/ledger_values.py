@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tradeproc.domain.joint_limits import JointLimits, JointMarks
 from tradeproc.domain.portfolio import PortfolioSpec
 from tradeproc.domain.units import Money, Nanos
 from tradeproc.protocol.heat_messages import HeatQuestion, HeatReport
@@ -13,10 +14,12 @@ class Membership:
     """A session of a portfolio: its group of products, and whether it may have heat.
 
     One that is stopped, has no trader and, as the database knows it, neither position nor open orders, has none.
+    `added_at` tells one membership from the next: a trader that has not heard of it yet knows an older revision.
     """
 
     group: str
     may_have_heat: bool = True
+    added_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,17 @@ class KnownPortfolio:
     sessions: Mapping[int, Membership]
 
 
+@dataclass(frozen=True, slots=True)
+class JointScope:
+    """A portfolio or an account that has limits, with its sessions; `account` is empty for a portfolio."""
+
+    scope: str
+    limits: JointLimits
+    currency: str
+    sessions: Mapping[int, Membership]
+    account: str = ""
+
+
 # --- events
 
 
@@ -36,6 +50,21 @@ class PortfoliosRead:
     """The portfolios as the database has them now."""
 
     portfolios: tuple[KnownPortfolio, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JointRead:
+    """Which portfolios and accounts have limits, and what the database knows of each, by scope.
+
+    `marks` is from where losses count, `tripped` why and when a limit latched the scope where that latch stands,
+    `lifted` when the newest such latch was lifted, `closed` which scopes are latched by whomever.
+    """
+
+    scopes: tuple[JointScope, ...]
+    marks: Mapping[str, JointMarks] = field(default_factory=dict)
+    tripped: Mapping[str, tuple[str, Nanos]] = field(default_factory=dict)
+    lifted: Mapping[str, Nanos] = field(default_factory=dict)
+    closed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +85,12 @@ class HeatAsked:
 
 @dataclass(frozen=True, slots=True)
 class ClockTicked:
-    """Time has passed."""
+    """Time has passed; `wall` is the time of day, by which market days begin, None where nobody counts losses."""
+
+    wall: Nanos | None = None
 
 
-LedgerEvent = PortfoliosRead | HeatReported | HeatAsked | ClockTicked
+LedgerEvent = PortfoliosRead | JointRead | HeatReported | HeatAsked | ClockTicked
 
 # --- effects
 
@@ -90,7 +121,16 @@ class StandingChanged:
     detail: str
 
 
-LedgerEffect = Grant | Refuse | StandingChanged
+@dataclass(frozen=True, slots=True)
+class LimitReached:
+    """A loss limit of a portfolio or an account is reached: latch the scope; `at` is the time."""
+
+    scope: str
+    reason: str
+    at: Nanos
+
+
+LedgerEffect = Grant | Refuse | StandingChanged | LimitReached
 
 BLOCKED, WARNED, UNKNOWN = "heat_blocked", "heat_warned", "heat_unknown"
 """What can be told of a portfolio; also the names of its alarms."""
@@ -116,10 +156,27 @@ class HeatBlock:
 
 
 @dataclass(slots=True)
+class JointWatch:
+    """What is remembered of a scope with limits.
+
+    `marks` is from where its losses count, None before the first look. `tripped` is why a limit has latched it, until
+    a person lifts that, and `rearm_at` when one did, until losses count from there. `is_closed` while it is latched.
+    """
+
+    known: JointScope
+    marks: JointMarks | None
+    tripped: str = ""
+    tripped_at: Nanos = Nanos(0)
+    rearm_at: Nanos | None = None
+    is_closed: bool = False
+
+
+@dataclass(slots=True)
 class Ledger:
     """What one life of the server knows; `portfolios` is None before the database was read.
 
-    `unknown_since` says since when the heat of a portfolio is unknown, `told` what people know of it.
+    `unknown_since` says since when the heat of a portfolio is unknown, `told` what people know of it. `joint` are the
+    limits of portfolios and accounts by scope.
     """
 
     life: str
@@ -130,3 +187,4 @@ class Ledger:
     blocks: dict[str, HeatBlock] = field(default_factory=dict)
     unknown_since: dict[str, Nanos] = field(default_factory=dict)
     told: dict[tuple[str, str], str] = field(default_factory=dict)
+    joint: dict[str, JointWatch] = field(default_factory=dict)

@@ -7,7 +7,7 @@ Traders go on with the latches they read themselves.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
 from tradeproc import config
@@ -19,6 +19,7 @@ from tradeproc.domain.wanted import wanted_now
 from tradeproc.errors import Refusal
 from tradeproc.home import Home, find_home
 from tradeproc.procs.portfolio.heat_server import HeatServer
+from tradeproc.procs.portfolio.joint_rows import NO_ACCOUNTS, AccountLimits
 from tradeproc.procs.portfolio.sums import Report, most_severe, sum_up
 from tradeproc.procs.session_start import database_of
 from tradeproc.protocol import names, scopes
@@ -44,10 +45,17 @@ _SUMS = tuple(field.name for field in fields(Sums))
 class Portfolio:
     """The sessions of this host, together."""
 
-    def __init__(self, node: Node, directory: Directory, store: Store, home: Home) -> None:
+    def __init__(
+        self,
+        node: Node,
+        directory: Directory,
+        store: Store,
+        home: Home,
+        accounts: Mapping[str, AccountLimits] = NO_ACCOUNTS,
+    ) -> None:
         self._node, self._directory, self._store, self._home = node, directory, store, home
         self._reports: dict[int, Report] = {}
-        self._heat = HeatServer(node, store)
+        self._heat = HeatServer(node, store, accounts)
         self._heard: set[str] = set()
         self._expected: list[int] | None = None
         self._latches: list[str] | None = None
@@ -114,7 +122,7 @@ class Portfolio:
                 latch.state for latch in all_latches(self._store, self._home) if latch.scope == scopes.HOST
             ]
             # last, because a portfolio that cannot be read must not keep the latches from being known
-            self._heat.read(rows, alive)
+            self._heat.read(rows, alive, lambda: all_latches(self._store, self._home))
             self._database = "up"
         except (DatabaseDown, Refusal) as error:
             # a refusal too: on a new desk the tables may not be there yet
@@ -140,7 +148,8 @@ def main(arguments: Sequence[str]) -> int:
     store = Store(database_of(settings, home), connect_timeout=settings.database.connect_seconds)
     directory = Directory(home.sockets)
     node = Node(names.PORTFOLIO, directory)
-    Portfolio(node, directory, store, home)
+    accounts = {name: AccountLimits(each.limits, each.currency) for name, each in settings.accounts.items()}
+    Portfolio(node, directory, store, home, accounts)
     node.run()
     store.close()
     return node.exit_status

@@ -15,6 +15,7 @@ from dataclasses import replace
 import tradeproc
 from tradeproc.bus.node import Node
 from tradeproc.clock import monotonic_ns, wall_ns
+from tradeproc.config import load
 from tradeproc.domain.book import Fill
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.engine import events, strategy
@@ -63,6 +64,7 @@ class TraderStart:
         self.arguments = build_arguments(self.strategy, row.spec.arguments)
         # the number tells us from a process with the same pid on a host with the same name
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{monotonic_ns() % 0xFFFF:04x}"
+        self.is_account_limited = row.spec.account in load(home).accounts
         self._behind = ""
 
     def try_to_begin(self) -> None:
@@ -123,8 +125,9 @@ class TraderStart:
             session_opened_at=market_hours(row.spec.calendar).session_opened_at,
             hours=market_hours(row.spec.calendar),
         )
-        portfolio = terms_of(store, row)
-        latches = audit.latches(row.spec.logins, "" if portfolio is None else portfolio.portfolio, row.spec.account)
+        heat = terms_of(store, row, is_account_limited=self.is_account_limited)
+        portfolio = "" if heat.terms is None else heat.terms.portfolio
+        latches = audit.latches(row.spec.logins, portfolio, row.spec.account)
         state = new_state(setup, {latch.scope: TradingState(latch.state) for latch in latches})
         started = replace(
             _known(store, row, fills, latches),
@@ -136,7 +139,7 @@ class TraderStart:
         trader = Trader(self.node, row, audit, state, fills, recorder, rolls, volumes)
         commands.register(trader)
         follow_market_hours(self.node, self.home)
-        trader.begin(started, portfolio)
+        trader.begin(started, heat)
         log.info("session_started session=%d fence=%d known_orders=%d", row.id, audit.fence, len(started.orders))
 
 

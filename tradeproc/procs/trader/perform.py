@@ -228,6 +228,10 @@ class Performer:
             order_id=order_id,
             heat=effect.heat,
             currency=effect.currency,
+            product=Contract.parse(self._contract).root,
+            contracts=effect.contracts,
+            notional=effect.notional,
+            is_change=effect.is_change,
         )
 
         def replied(reply: Reply[HeatGrant]) -> None:

@@ -16,13 +16,13 @@ from tradeproc.domain.book import Fill
 from tradeproc.domain.broker_orders import ListedOrder, ListedPosition, UnreadableRecord
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.instruments import Contract
-from tradeproc.domain.portfolio import HeatTerms
 from tradeproc.domain.roll_steps import Roll
 from tradeproc.domain.roll_volumes import RollVolume
 from tradeproc.domain.units import Nanos
 from tradeproc.engine import effects, events
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import Event, StreamKind, TradingState
+from tradeproc.engine.loss_limits import LIMIT
 from tradeproc.engine.reopening import market_time
 from tradeproc.engine.state import State
 from tradeproc.engine.trader import step
@@ -53,6 +53,7 @@ from tradeproc.protocol.account_messages import (
 )
 from tradeproc.protocol.definitions import NoBody, Topic
 from tradeproc.protocol.feed_messages import CandleBody, Candles
+from tradeproc.protocol.heat_messages import JointStanding
 from tradeproc.protocol.link_messages import HISTORY, HistoryQuestion, Need
 from tradeproc.protocol.process_messages import HEARTBEAT
 from tradeproc.protocol.scopes import Scope
@@ -67,6 +68,7 @@ B = TypeVar("B")
 _KEPT_FILLS = 200
 # what a resume ends although the session was not latched
 _FORGIVEN = {AlarmName.STRATEGY_FAILED.value, AlarmName.PROFIT_UNKNOWN.value}
+_NO_PORTFOLIO = events.HeatTermsRead(None)
 _STREAMS: Mapping[AccountFeed, StreamKind] = {"orders": StreamKind.ORDERS, "positions": StreamKind.POSITIONS}
 
 
@@ -103,7 +105,7 @@ class Trader:
         self._is_account_silent = self._is_asking_history = False
         self._hours = Hours(row.spec, self.tell)
         self._plans = RollPlans(row.spec, self.tell, VolumeWatch(node, row.id, row.spec, volumes, audit))
-        self._heat = HeatReporter(node, row, audit, state, self.tell)
+        self._heat = HeatReporter(node, row, audit, state, self.tell, self._joint_limit_reached)
         self._past = PastContracts(node, row.spec, rolls, self._timing)
         self._follow_account()
         self._bars = Follower(
@@ -119,10 +121,10 @@ class Trader:
         if row.spec.witness_login:
             self._witness = WitnessFeed(node, row.spec, self.tell, self._timing.follower)
 
-    def begin(self, started: events.Started, portfolio: HeatTerms | None = None) -> None:
+    def begin(self, started: events.Started, heat: events.HeatTermsRead = _NO_PORTFOLIO) -> None:
         """Tell the engine that it lives and where, compare the contract's terms, fetch history, and let time pass."""
         self.tell(started)
-        self._heat.begin(portfolio)
+        self._heat.begin(heat)
         self._terms.ask()
         self.node.every(0.25, self._pass_time)
         self.node.every(1.0, self._look_after)
@@ -359,6 +361,13 @@ class Trader:
         # a resume also forgives the strategy, whatever the latch was
         if is_news or (state is TradingState.ACTIVE and _is_in_trouble(self.state)):
             self.tell(events.TradingStateSet(scope, state, by, reason))
+
+    def _joint_limit_reached(self, told: JointStanding) -> None:
+        """Obey the latch of a portfolio or an account as soon as its server has set it, before the rows are read."""
+        scope, reducing = Scope(told.scope), TradingState.REDUCING
+        present = self.state.engine.latches.get(scope, TradingState.ACTIVE)
+        if told.reached_at > self._latched_at.get(scope, 0) and present.severity < reducing.severity:
+            self.latch(scope, reducing, LIMIT, told.reached)
 
     def summary(self) -> SessionState:
         """Return everything that people and the portfolio want to know of the session."""

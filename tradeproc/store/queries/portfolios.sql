@@ -8,7 +8,10 @@ placed as (
 select name from made
 
 -- name: remove_portfolio
-delete from portfolios where name = %(name)s returning name
+-- What its losses counted from goes with it: another one of the same name begins anew.
+with removed as (delete from portfolios where name = %(name)s returning name),
+forgotten as (delete from joint_marks using removed where scope = 'portfolio:' || name)
+select name from removed
 
 -- name: portfolios
 select name, spec, created_at from portfolios order by name
@@ -27,7 +30,7 @@ join sessions on sessions.id = session
 where removed_at is null order by session
 
 -- name: portfolio_of_session
-select name, spec, portfolios.created_at from portfolios
+select name, spec, portfolios.created_at, added_at from portfolios
 join portfolio_sessions on portfolio = name where session = %(session)s
 
 -- name: sessions_with_exposure
@@ -54,3 +57,13 @@ select * from (
     where %(portfolio)s::text is null or portfolio = %(portfolio)s::text
     order by began_at desc, portfolio limit %(limit)s) newest
 order by began_at, portfolio
+
+-- name: save_joint_marks
+insert into joint_marks (scope, day_opened_at, day_start, peak, armed_at, gain, profits)
+values (%(scope)s, %(day_opened_at)s, %(day_start)s, %(peak)s, %(armed_at)s, %(gain)s, %(profits)s::jsonb)
+on conflict (scope) do update set day_opened_at = excluded.day_opened_at, day_start = excluded.day_start,
+    peak = excluded.peak, armed_at = excluded.armed_at, gain = excluded.gain, profits = excluded.profits
+returning scope
+
+-- name: joint_marks
+select scope, day_opened_at, day_start, peak, armed_at, gain, profits from joint_marks order by scope
