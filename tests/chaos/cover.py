@@ -12,8 +12,8 @@ COVER_SECONDS = 10.0
 class CoverWatch:
     """Looks four times a second whether open contracts are covered by working stops, and are no more than may be."""
 
-    def __init__(self, desk: Desk, most: int = 1) -> None:
-        self._desk, self._most = desk, most
+    def __init__(self, desk: Desk, most: int = 1, seconds: float = COVER_SECONDS) -> None:
+        self._desk, self._most, self._seconds = desk, most, seconds
         self._naked_since: dict[str, float] = {}
         self._found: list[str] = []
         self._is_over = threading.Event()
@@ -42,7 +42,7 @@ class CoverWatch:
             naked = {row["account"]: row for row in positions if abs(row["quantity"]) > row["stopped"]}
             self._naked_since = {account: self._naked_since.get(account, now) for account in naked}
             for account, since in self._naked_since.items():
-                if now - since > COVER_SECONDS:
+                if now - since > self._seconds:
                     self._found.append(f"{account}: {naked[account]} uncovered for {now - since:.1f} s")
                     self._naked_since[account] = now
             self._found += [
