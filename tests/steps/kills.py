@@ -25,7 +25,7 @@ from tradeproc.testing.waiting import Late
 
 SESSION = 1
 SPEED = 120.0
-WATCHED_SECONDS = 12.0
+WATCHED_FILLS = 12
 REACHED_SECONDS = 12.0
 WELL_SECONDS = 60.0
 AGREE_SECONDS = 60.0
@@ -92,8 +92,7 @@ class SteppedDesk:
         self.desk.wait_fills(SESSION, 1)
         for control in self.controls.values():
             control.note_all()
-        time.sleep(WATCHED_SECONDS)
-        self.desk.wait_fills(SESSION, 6)
+        self.desk.wait_fills(SESSION, WATCHED_FILLS)
         for control in self.controls.values():
             control.disarm()
 
