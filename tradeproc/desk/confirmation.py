@@ -98,6 +98,9 @@ def _ask(desk: Desk, login: str, account: str) -> _Books:
     link = names.link(login)
     orders: Answer[tuple[ListedOrder, ...]]
     positions: Answer[tuple[ListedPosition, ...]]
+    if not desk.is_alive(link):
+        away = Unknown(f"{link} does not run")
+        return _Books(away, away)
     try:
         orders = desk.client.call(link, link_messages.ORDERS, OrdersQuestion(account=account), _SECONDS)
         positions = desk.client.call(link, link_messages.POSITIONS, AccountQuestion(account=account), _SECONDS)

@@ -17,7 +17,7 @@ from tradeproc.desk.confirmation import Confirmed, confirm
 from tradeproc.desk.flatness import not_flat_yet
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.known_sessions import KnownSession, known_sessions
-from tradeproc.desk.liquidator import liquidate
+from tradeproc.desk.liquidator import USUAL, LiquidatorTiming, liquidate
 from tradeproc.desk.patience import wait_until
 from tradeproc.domain.answers import Known, Unknown
 from tradeproc.domain.broker_orders import BrokerOrder
@@ -50,6 +50,7 @@ class Wanted:
     reason: str
     seconds: float = USUAL_SECONDS
     is_foreign: bool = False
+    timing: LiquidatorTiming = USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,14 @@ class _KillSwitch:
                 return link_trouble
             try:
                 with Claim.take(self._desk.home, known, self._url) as claim:
-                    done = liquidate(self._desk, claim, self._wanted.reason, self._deadline, self._wanted.is_foreign)
+                    done = liquidate(
+                        self._desk,
+                        claim,
+                        self._wanted.reason,
+                        self._deadline,
+                        is_all=self._wanted.is_foreign,
+                        timing=self._wanted.timing,
+                    )
                     return done.why
             except Held as held:
                 why = str(held)

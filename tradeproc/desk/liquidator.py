@@ -29,7 +29,16 @@ from tradeproc.domain.orders import Order, OrderRole, OrderSource, OrderType
 from tradeproc.domain.units import Contracts, Nanos
 from tradeproc.engine import liquidation
 from tradeproc.engine.broker_events import GIVEN_UP
-from tradeproc.engine.liquidation import AskAgain, CancelThese, CloseNow, GivenUp, Liquidation, NowFlat
+from tradeproc.engine.liquidation import (
+    USUAL_PATIENCE,
+    AskAgain,
+    CancelThese,
+    CloseNow,
+    GivenUp,
+    Liquidation,
+    LiquidationPatience,
+    NowFlat,
+)
 from tradeproc.engine.orders import Applied, Move, lacks_price, moved, noted, told
 from tradeproc.errors import Outage, Refusal
 from tradeproc.protocol import link_messages, names, scopes
@@ -40,9 +49,21 @@ from tradeproc.store.journal import Journal, read_line
 from tradeproc.store.rows import Latch, PositionRow
 from tradeproc.store.writes import latch_write, orders_write, position_write
 
-_QUESTION_SECONDS, _OPERATION_SECONDS, _PAUSE_SECONDS = 6.0, 8.0, 0.5
 _NEWEST = 200
 _BY = "kill switch"
+
+
+@dataclass(frozen=True, slots=True)
+class LiquidatorTiming:
+    """How long a liquidator waits for an answer to a question or an operation, and between two looks, in seconds."""
+
+    question: float = 6.0
+    operation: float = 8.0
+    pause: float = 0.5
+    patience: LiquidationPatience = USUAL_PATIENCE
+
+
+USUAL = LiquidatorTiming()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +74,15 @@ class Liquidated:
     why: str = ""
 
 
-def liquidate(desk: Desk, claim: Claim, reason: str, deadline: float, is_all: bool = False) -> Liquidated:
+def liquidate(
+    desk: Desk,
+    claim: Claim,
+    reason: str,
+    deadline: float,
+    *,
+    is_all: bool = False,
+    timing: LiquidatorTiming = USUAL,
+) -> Liquidated:
     """Cancel the working orders of a claimed session and close its position; ends by `deadline` (monotonic s).
 
     With `is_all` also orders that are not ours are cancelled, in its account and contract.
@@ -62,18 +91,19 @@ def liquidate(desk: Desk, claim: Claim, reason: str, deadline: float, is_all: bo
         Held: another process took the session meanwhile.
         OSError: a row can be written nowhere, so nothing more was sent.
     """
-    return _Liquidator(desk, claim, reason, is_all).run(deadline)
+    return _Liquidator(desk, claim, reason, is_all, timing).run(deadline)
 
 
 class _Liquidator:
-    def __init__(self, desk: Desk, claim: Claim, reason: str, is_all: bool) -> None:
+    def __init__(self, desk: Desk, claim: Claim, reason: str, is_all: bool, timing: LiquidatorTiming) -> None:
+        self._timing = timing
         self._desk, self._claim, self._reason = desk, claim, f"{_BY}: {reason}" if reason else _BY
         known = claim.known
         self._link, self._account = names.link(known.login), known.account
         self._contract = Contract.parse(known.contract)
         self._orders, is_told = _known_orders(claim)
         rows = {each.id: each for each in self._orders.values() if each.contract == known.contract}
-        self._plan = Liquidation(known.account, known.contract, rows, is_all_ours=is_all or not is_told)
+        self._plan = Liquidation(known.account, known.contract, rows, is_all or not is_told, timing.patience)
 
     def run(self, deadline: float) -> Liquidated:
         session = self._claim.known.id
@@ -83,8 +113,9 @@ class _Liquidator:
         while True:
             now = wall_ns()
             what = self._ask()
-            self._book(what.orders)
             step = self._plan.step(what, now)
+            # afterwards, because the step may have recognised an order whose reply was lost
+            self._book(what.orders)
             self._book_absent()
             match step:
                 case NowFlat():
@@ -95,7 +126,7 @@ class _Liquidator:
                 case AskAgain(reason) if time.monotonic() > deadline:
                     return Liquidated(session, reason)
                 case AskAgain():
-                    time.sleep(_PAUSE_SECONDS)
+                    time.sleep(self._timing.pause)
                 case CancelThese() | CloseNow() if time.monotonic() > deadline:
                     return Liquidated(session, "the time is over")
                 case CancelThese(broker_ids):
@@ -110,12 +141,12 @@ class _Liquidator:
         orders: Answer[tuple[ListedOrder, ...]]
         position: Answer[Position]
         try:
-            orders = self._desk.client.call(self._link, link_messages.ORDERS, question, _QUESTION_SECONDS)
+            orders = self._desk.client.call(self._link, link_messages.ORDERS, question, self._timing.question)
         except (Outage, Refusal) as error:
             return liquidation.BrokerTold(Unknown(str(error)), Unknown(str(error)))
         asked = PositionQuestion(self._contract, account=self._account)
         try:
-            position = self._desk.client.call(self._link, link_messages.POSITION, asked, _QUESTION_SECONDS)
+            position = self._desk.client.call(self._link, link_messages.POSITION, asked, self._timing.question)
         except (Outage, Refusal) as error:
             position = Unknown(str(error))
         return liquidation.BrokerTold(orders, position)
@@ -133,7 +164,7 @@ class _Liquidator:
             outcome: Outcome
             try:
                 asked = CancelOrder(broker_id, account=self._account)
-                outcome = self._desk.client.call(self._link, link_messages.CANCEL, asked, _OPERATION_SECONDS)
+                outcome = self._desk.client.call(self._link, link_messages.CANCEL, asked, self._timing.operation)
             except Refusal as error:
                 outcome = Refused(str(error))
             except Outage as error:
@@ -166,7 +197,7 @@ class _Liquidator:
         request = OrderRequest(order.id, self._contract, order.side, order.quantity, order.type, order.role)
         try:
             placed = PlaceOrder(request, account=self._account)
-            return self._desk.client.call(self._link, link_messages.SUBMIT, placed, _OPERATION_SECONDS)
+            return self._desk.client.call(self._link, link_messages.SUBMIT, placed, self._timing.operation)
         except Refusal as error:
             return Refused(str(error))
         except Outage as error:

@@ -37,6 +37,17 @@ _PAUSE = 2 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
+class LiquidationPatience:
+    """How long an order may be under way before it counts as never arrived, and a position lag behind fills."""
+
+    arrives: Nanos = Nanos(ARRIVES_WITHIN)
+    lags: Nanos = Nanos(LAGS)
+
+
+USUAL_PATIENCE = LiquidationPatience()
+
+
+@dataclass(frozen=True, slots=True)
 class BrokerTold:
     """What the broker told: the account's orders, and the position in the contract, asked after them.
 
@@ -102,12 +113,14 @@ class Liquidation:
         contract: canonical code.
         rows: the session's orders that can still fill, and its newest ended ones; empty when no database tells them.
         is_all_ours: nobody knows which orders are the session's, so that all of the account and contract count.
+        patience: for what is under way.
     """
 
     account: str
     contract: str
     rows: Mapping[str, Order]
     is_all_ours: bool = False
+    patience: LiquidationPatience = USUAL_PATIENCE
     _ours: dict[str, Order | None] = field(default_factory=dict)
     _lost: dict[str, Order] = field(default_factory=dict)
     _unseen: dict[str, Nanos] = field(default_factory=dict)
@@ -235,7 +248,7 @@ class Liquidation:
                 del self._lost[order.id]
                 self._ours[picture.broker_id] = order
         for order in list(self._lost.values()):
-            if now - order.created_at > ARRIVES_WITHIN:
+            if now - order.created_at > self.patience.arrives:
                 self._absent.append(self._lost.pop(order.id))
 
     def _unsettled(self, unread: Iterable[UnreadableRecord], now: Nanos) -> AskAgain | GivenUp | None:
@@ -245,11 +258,11 @@ class Liquidation:
         for order in self._lost.values():
             return AskAgain(f"nobody knows yet whether order {order.id} arrived")
         for since in self._unseen.values():
-            if now - since > ARRIVES_WITHIN:
+            if now - since > self.patience.arrives:
                 return GivenUp(f"the broker took {self._last_close} and does not list it")
             return AskAgain(f"the broker took {self._last_close} and does not list it yet")
         for broker_id, since in self._young.items():
-            if now - since <= ARRIVES_WITHIN:
+            if now - since <= self.patience.arrives:
                 return AskAgain(f"the broker does not list order {broker_id} yet")
         return None
 
@@ -313,8 +326,8 @@ class Liquidation:
         expected = base.position + filled - base.filled
         if held == expected:
             self._odd = None
-            is_new = any(each.filled and now - (each.closed_at or Nanos(0)) < 2 * LAGS for each in mine)
-            needed = LAGS if is_new and not self._closes else STEADY
+            is_new = any(each.filled and now - (each.closed_at or Nanos(0)) < 2 * self.patience.lags for each in mine)
+            needed = self.patience.lags if is_new and not self._closes else STEADY
             return AskAgain("the position is asked once more") if now - base.at < needed else None
         if self._odd is None or self._odd[0] != held:
             self._odd = held, now
