@@ -72,6 +72,8 @@ class RestClient:
 
     def __init__(self, base_url: str, tokens: TokenSource, question_seconds: float = QUESTION_SECONDS) -> None:
         self._base_url, self._tokens, self._question_seconds = base_url, tokens, question_seconds
+        # asked once: for each order it would cost more than the token itself
+        self._ready_token = tokens.ready_token if isinstance(tokens, HasReadyToken) else str
         self._budget = Budget()
         self._closed = threading.Event()
         self._date: tuple[str, int] | None = None
@@ -113,7 +115,7 @@ class RestClient:
             thread. None when nothing was sent, because there is no open connection or no token yet.
         """
         deadline = monotonic_ns() + int(timeout * SECOND)
-        token = self._tokens.ready_token() if isinstance(self._tokens, HasReadyToken) else ""
+        token = self._ready_token()
         question = _Question(method, path, _content(body))
         if not token or self._closed.is_set() or (connection := self._pool.idle()) is None:
             return None

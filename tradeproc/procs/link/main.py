@@ -71,6 +71,7 @@ _STUCK_SECONDS = 60.0
 Q = TypeVar("Q")
 T = TypeVar("T")
 _Begun = Callable[[], Outcome]
+_Begin = Callable[[str, OrderRequest | BracketRequest, float], _Begun | None]
 
 
 class NotDeclared(Refusal):
@@ -84,6 +85,8 @@ class Link:
         self.node, self.manager, self.data = node, manager, data
         self._orders = Lanes("orders", _ORDER_LANES)
         self._questions = Lanes("questions", _QUESTION_LANES)
+        # asked once: for each order it would cost more than the hand-over to a thread that it saves
+        self._begin: _Begin | None = manager.begin_submit if isinstance(manager, BeginsSubmit) else None
         self._sent_ids: OrderedDict[str, None] = OrderedDict()
         self._done: deque[tuple[str, Outcome, Deferred[Outcome]]] = deque()
         self._shared: SharedQuestions | None = None
@@ -174,8 +177,8 @@ class Link:
         while len(self._sent_ids) > _REMEMBERED:
             self._sent_ids.popitem(last=False)
         begun = None
-        if isinstance(manager, BeginsSubmit):
-            begun = self._begun(seconds, partial(manager.begin_submit, account, request, seconds))
+        if self._begin is not None:
+            begun = self._begun(seconds, partial(self._begin, account, request, seconds))
         return self._do("submit", seconds, lambda left: manager.submit(account, request, left), begun)
 
     def _begun(self, seconds: float, begin: Callable[[], _Begun | None]) -> _Begun | None:
