@@ -64,14 +64,20 @@ class CutProxy:
         with self._lock:
             self._armed = None
 
-    def close(self) -> None:
-        """End all connections and threads."""
-        self._is_closed.set()
+    def end_connections(self) -> None:
+        """End all connections politely, as a server does with those that are idle for long."""
         with self._lock:
-            ends = [self._listener, *self._open]
+            ends = list(self._open)
         for each in ends:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits for it, and closes it
+
+    def close(self) -> None:
+        """End all connections and threads."""
+        self._is_closed.set()
+        self.end_connections()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(_SECONDS)
         self._listener.close()

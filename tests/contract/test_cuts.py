@@ -9,6 +9,7 @@ A run takes some bytes of each; with `TRADEPROC_EVERY_CUT=1` it takes every byte
 
 import itertools
 import os
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -138,6 +139,9 @@ def test_an_order_that_is_cut_off_at_any_byte_is_placed_once_or_never_and_never_
         return accounts.submit(desk.account, bracket(desk, order(desk, order_id)), SECONDS)
 
     for place, cut in cuts(desk, lambda: submit("request000")):
+        assert isinstance(
+            accounts.cancel(desk.account, "123456789", SECONDS), Refused
+        )  # on a connection that is kept
         outcomes[place] = cut(lambda place=place: submit(place.ljust(10, "-")))  # type: ignore[misc]
 
     placed = [each for request in desk.requests("place") for each in request["client_ids"]]
@@ -145,6 +149,25 @@ def test_an_order_that_is_cut_off_at_any_byte_is_placed_once_or_never_and_never_
     for place, outcome in outcomes.items():
         assert_honest(outcome, placed.count(place.ljust(10, "-")))
     assert isinstance(outcomes["answer0"], Unanswered)
+
+
+def test_an_order_on_a_connection_that_the_broker_ends_meanwhile_is_placed_once_or_never(
+    desk: ThroughProxy, accounts: AccountManager
+) -> None:
+    outcomes: dict[str, Outcome] = {}
+
+    for number in range(30):
+        assert isinstance(
+            accounts.cancel(desk.account, "123456789", SECONDS), Refused
+        )  # on a connection that is kept
+        ending = threading.Timer(number / 10_000, desk.proxy.end_connections)
+        ending.start()
+        outcomes[f"order{number}"] = accounts.submit(desk.account, order(desk, f"order{number}"), SECONDS)
+        ending.join()
+
+    placed = [each for request in desk.requests("place") for each in request["client_ids"]]
+    for order_id, outcome in outcomes.items():
+        assert_honest(outcome, placed.count(order_id))
 
 
 @pytest.mark.parametrize("what", ["replace", "cancel"])
