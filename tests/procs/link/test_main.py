@@ -178,7 +178,7 @@ def outcome(reply: Callable[[], Reply | None]) -> dict[str, Any]:
 def test_orders_never_wait_behind_questions(desk: Desk) -> None:
     desk.broker.questions_hang = True
     questions = [desk.ask("open_orders") for _ in range(10)]
-    wait_until("the questions' lanes are full", lambda: desk.broker.asked == 3)
+    wait_until("the questions' lanes are full", lambda: desk.broker.asked == main._QUESTION_LANES)
 
     assert outcome(desk.submit("o1")) == {"outcome": "accepted", "broker_ids": {"o1": "b-o1"}}
     assert not any(question() for question in questions)
@@ -250,9 +250,9 @@ def test_an_operation_is_given_no_more_time_than_its_asker_waits(desk: Desk) -> 
 
 def test_questions_whose_askers_gave_up_are_not_asked(desk: Desk) -> None:
     desk.broker.questions_hang = True
-    for _ in range(3):
-        desk.ask("open_orders")
-    wait_until("the lanes are full", lambda: desk.broker.asked == 3)
+    for method in ("open_orders", "open_orders", "orders"):
+        desk.ask(method)
+    wait_until("the lanes are full, and the account is asked about", lambda: desk.broker.asked == 3)
     abandoned = [desk.ask(method, seconds=0.3) for method in ("open_orders", "orders") for _ in range(10)]
     wait_until("their askers gave up", lambda: all(each() for each in abandoned))
 

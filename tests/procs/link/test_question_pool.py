@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tradeproc.brokers.contract import QuestionKind, Quota
 from tradeproc.domain.units import SECOND
+from tradeproc.engine.resting import SLOW, SLOW_WITHIN
 from tradeproc.procs.link.question_pool import LEAST_PAUSE, USUAL_QUOTA, Flight, QuestionPool
 
 ORDERS = QuestionKind.ORDERS
@@ -202,6 +203,42 @@ def test_a_question_that_may_not_wait_finds_room_when_routine_is_more_than_the_q
     world = World([*sessions(12, 12), urgent]).run(1_000)
 
     assert max((answered - asked) / SECOND for asked, _, answered in urgent.answers) <= 5.0
+    assert world.most_in_a_period() <= USUAL_QUOTA.questions
+
+
+def test_balances_never_use_what_is_left_for_orders_and_positions() -> None:
+    """The broker tells no quota: all kinds share one, and balances of many accounts want all of it at once."""
+    pool, burst = QuestionPool(), int(USUAL_QUOTA.questions / 8)
+    for number in range(3 * burst):
+        pool.add((QuestionKind.BALANCES, f"SIM{number}"), 0, 0.0, 300.0)
+    now, asked = 0, 0
+    for now in range(0, 60 * SECOND, SECOND // 4):
+        for flight in pool.begin(now):
+            asked += 1
+            pool.ended(flight, now)
+    assert burst / 2 - 1 <= asked <= burst / 2 + 60 * USUAL_QUOTA.questions / USUAL_QUOTA.seconds
+
+    for kind in (ORDERS, QuestionKind.POSITIONS):
+        for number in range(int(burst / 4)):
+            pool.add((kind, f"SIM{number}"), now, 0.0, PATIENCE)
+
+    begun = pool.begin(now)
+    assert [flight.kind for flight in begun].count(ORDERS) == int(burst / 4)
+    assert [flight.kind for flight in begun].count(QuestionKind.POSITIONS) == int(burst / 4)
+
+
+def test_sixteen_accounts_whose_orders_rest_leave_room_for_a_market_that_reaches_them_all() -> None:
+    """Each is asked for as the engine asks for resting orders; at 600 s all are reached and asked for at once."""
+    resting = [
+        Asker(f"SIM{number}", every=SLOW / SECOND, within=SLOW_WITHIN, starts=1.4 * number) for number in range(16)
+    ]
+    reached = [Asker(f"SIM{number}", every=1_000.0, within=0.0, starts=600.0) for number in range(16)]
+
+    world = World([*resting, *reached]).run(900)
+
+    assert max((answered - asked) / SECOND for each in reached for asked, _, answered in each.answers) <= 8.0
+    assert all(len(each.answers) == 1 for each in reached)
+    assert sum(each.unanswered for each in resting) == 0
     assert world.most_in_a_period() <= USUAL_QUOTA.questions
 
 

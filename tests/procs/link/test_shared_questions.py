@@ -201,3 +201,28 @@ def test_the_quota_that_a_broker_tells_is_kept(on_stage: Stage) -> None:
     assert sum(isinstance(reply, NoAnswer) for reply in replies) == 5
     assert desk.broker.count("orders") == 3
     assert desk.stage.ask(LINK, "status")["statistics"]["asked"] == {"orders": 3, "positions": 0, "balances": 0}
+
+
+def test_questions_for_orders_have_lanes_that_balances_and_others_which_hang_cannot_take(on_stage: Stage) -> None:
+    class Hanging(Counting):
+        def __init__(self) -> None:
+            super().__init__()
+            self.end = threading.Event()
+
+        def balances(self, account: str) -> Answer[Balance]:
+            self.calls.append(("balances", account, None))
+            self.end.wait(60)
+            return Known(MONEY)
+
+    broker = Hanging()
+    desk = Desk(on_stage, broker)
+    try:
+        waiting = [desk.ask("balances", f"SIM{number}") for number in range(12)]
+        wait_until("balances take every lane they may", lambda: broker.count("balances") >= 2)
+
+        asked = desk.ask("orders"), desk.ask("position", contract="ESH24")
+
+        wait_until("orders and position are answered", lambda: all(reply() is not None for reply in asked))
+        assert [reply() for reply in waiting] == [None] * 12
+    finally:
+        broker.end.set()

@@ -57,7 +57,7 @@ def test_there_is_one_appointment_for_the_next_question_however_long_the_link_ha
 ) -> None:
     clockwork: Any = Clockwork()
     monkeypatch.setattr(shared_questions, "monotonic_ns", lambda: clockwork.now)
-    shared = SharedQuestions(clockwork, clockwork, Counting())
+    shared = SharedQuestions(clockwork, clockwork, clockwork, Counting())
     most = 0
 
     def ask(number: int) -> None:

@@ -1,8 +1,9 @@
 """`link-<login>.link`: the one process that talks REST to a broker for one login; shared by all its sessions.
 
 Order operations and questions run in lanes of threads of their own, so that a slow answer to a question never holds
-up an order, and what its asker has given up is not begun any more. A new order is written by the loop itself where
-the broker's connection takes it without waiting, and a lane waits for its answer.
+up an order, and what its asker has given up is not begun any more. Questions for orders and positions have lanes that
+no other question may use: a history that hangs, or balances, cannot hide a fill. A new order is written by the loop
+itself where the broker's connection takes it without waiting, and a lane waits for its answer.
 
 Feeds are programs of the same supervisord group: started when somebody needs them, pruned when nobody does, kept when
 the link crashes, stopped when it ends because nobody needed it.
@@ -61,7 +62,7 @@ from tradeproc.supervision.feed_programs import FeedPrograms
 
 log = logging.getLogger(__name__)
 
-_ORDER_LANES, _QUESTION_LANES = 4, 3
+_ORDER_LANES, _RESERVED_LANES, _QUESTION_LANES = 4, 2, 2
 _REMEMBERED = 10_000
 # supervision kills what takes longer to end than 3 s
 _STOP_SECONDS = 2.0
@@ -84,6 +85,7 @@ class Link:
     def __init__(self, node: Node, manager: AccountManager | None, data: DataSource | None) -> None:
         self.node, self.manager, self.data = node, manager, data
         self._orders = Lanes("orders", _ORDER_LANES)
+        self._reserved = Lanes("order-questions", _RESERVED_LANES)
         self._questions = Lanes("questions", _QUESTION_LANES)
         # asked once: for each order it would cost more than the hand-over to a thread that it saves
         self._begin: _Begin | None = manager.begin_submit if isinstance(manager, BeginsSubmit) else None
@@ -104,6 +106,7 @@ class Link:
             self._refuse((CONTRACT_DETAILS,), "market data")
         node.on_stop(self._stop)
         node.add_thread("orders", lambda: self._orders.is_stuck(_STUCK_SECONDS))
+        node.add_thread("order-questions", lambda: self._reserved.is_stuck(_STUCK_SECONDS))
         node.add_thread("questions", lambda: self._questions.is_stuck(_STUCK_SECONDS))
 
     # --- what can be asked
@@ -115,7 +118,7 @@ class Link:
         # who asks which accounts there are names none
         self._serve(ACCOUNTS, lambda _: _tuple(manager.accounts()), is_of_one=False)
         self._serve(OPEN_ORDERS, lambda question: _tuple(manager.open_orders(account_of(question))))
-        self._shared = SharedQuestions(self.node, self._questions, manager)
+        self._shared = SharedQuestions(self.node, self._reserved, self._questions, manager)
 
     def _serve_data(self, data: DataSource) -> None:
         def history(question: HistoryQuestion) -> Answer[tuple[CandleBody, ...]]:
@@ -249,6 +252,7 @@ class Link:
 
     def _stop(self) -> None:
         """Let order operations that are under way end, and tell what came of them; questions may be forgotten."""
+        self._reserved.close(0.0)
         self._questions.close(0.0)
         if self._shared is not None:
             self._shared.close()

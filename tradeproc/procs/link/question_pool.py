@@ -4,7 +4,9 @@ Sessions of one account ask the same. A question waits here for up to the second
 that one question to the broker answers all that wait by then. It answers only these: an answer whose question went to
 the broker before somebody asked here may be older than what that one knows, and is not given to it.
 
-The broker answers a bounded number of questions of each kind (`Quota`). An eighth of it may be used at once, and what
+The broker answers a bounded number of questions of each kind (`Quota`); one that does not tell its quotas is taken to
+answer so many of all kinds together. Balances never use the half of it that is left to what may not wait: that is
+for orders and positions. An eighth of it may be used at once, and what
 was used comes back at a steady rate, so that no period can hold more than the quota. Half of that eighth is left to
 questions that may not wait. One that might wait and is overdue may use it too; then both kinds take turns, so that
 neither keeps the other out. Among equals the question that is due first is asked first, whoever asks. An account is
@@ -21,7 +23,7 @@ from tradeproc.brokers.contract import QuestionKind, Quota
 from tradeproc.domain.units import SECOND
 
 USUAL_QUOTA: Final = Quota(240, 300.0)
-"""For brokers that do not tell theirs."""
+"""Of all questions together, for brokers that do not tell theirs."""
 
 OVERDUE: Final = 2 * SECOND
 """After so long a question that might wait may not wait any longer, in nanoseconds."""
@@ -61,17 +63,17 @@ class Flight:
 
 
 @dataclass(slots=True)
-class _Kind:
-    """What may be used of one quota: `left` requests at the moment `at`; `cost` is what the newest question took.
+class _Budget:
+    """What may be used of one quota: `left` requests at the moment `at`.
 
-    `is_for_urgent` says that the turn is on one that may not wait, if there is one.
+    `cost` is what the newest question took. `is_for_urgent` says that the turn is on one that may not wait, if there
+    is one.
     """
 
     quota: Quota
     left: float
     at: int = 0
     cost: int = 1
-    asked: int = 0
     is_for_urgent: bool = True
 
     @property
@@ -93,9 +95,9 @@ class _Kind:
         """Count requests; more than there was room for have to come back before the next one."""
         self.left -= requests
 
-    def from_(self, *, may_wait: bool) -> int:
-        """Return when a question may be asked."""
-        needed = min(self.most, self.most / 2 + self.cost) if may_wait else self.cost
+    def from_(self, *, leaves_reserve: bool) -> int:
+        """Return when a question may be asked; one that leaves the reserve needs half a burst beside its own."""
+        needed = min(self.most, self.most / 2 + self.cost) if leaves_reserve else self.cost
         if self.left >= needed:
             return self.at
         return self.at + max(_TICK, ceil((needed - self.left) / self.rate))
@@ -123,8 +125,12 @@ class QuestionPool:
 
     def __init__(self, quotas: Mapping[QuestionKind, Quota] | None = None) -> None:
         known = quotas or {}
-        quotas_of = {kind: known.get(kind, USUAL_QUOTA) for kind in QuestionKind}
-        self._kinds = {kind: _Kind(quota, quota.questions / 8) for kind, quota in quotas_of.items()}
+        of_all = _Budget(USUAL_QUOTA, USUAL_QUOTA.questions / 8)
+        self._budgets = {
+            kind: _Budget(known[kind], known[kind].questions / 8) if kind in known else of_all
+            for kind in QuestionKind
+        }
+        self._asked = dict.fromkeys(QuestionKind, 0)
         self._lines: dict[Place, _Line] = {}
         self._last = 0
 
@@ -156,44 +162,44 @@ class QuestionPool:
         A list of several pages takes several requests. What two questions that run at once take is told with
         whichever ends first.
         """
-        kind, line = self._kinds[flight.kind], self._lines[flight.kind, flight.account]
+        budget, line = self._budgets[flight.kind], self._lines[flight.kind, flight.account]
         line.is_out = False
-        kind.pass_until(now)
-        kind.use(requests - flight.requests)
-        kind.asked += requests
-        kind.cost = min(max(1, requests), max(1, kind.quota.questions // 2))
+        budget.pass_until(now)
+        budget.use(requests - flight.requests)
+        self._asked[flight.kind] += requests
+        budget.cost = min(max(1, requests), max(1, budget.quota.questions // 2))
         if not line.waiting and len(self._lines) > len(QuestionKind):
             self._forget_lines(now)
 
     def asked(self) -> dict[str, int]:
         """Return how many requests of each kind were made since the start."""
-        return {kind.value: found.asked for kind, found in self._kinds.items()}
+        return {kind.value: asked for kind, asked in self._asked.items()}
 
     def _open_lines(self) -> list[tuple[Place, _Line]]:
         return [(place, line) for place, line in self._lines.items() if line.waiting and not line.is_out]
 
     def _rank(self, place: Place) -> tuple[bool, int, Place]:
         line = self._lines[place]
-        return self._kinds[place[0]].is_for_urgent is not line.is_urgent, line.due_at, place
+        return self._budgets[place[0]].is_for_urgent is not line.is_urgent, line.due_at, place
 
     def _at(self, place: Place, line: _Line, now: int) -> int:
         """Return when a line's question may be asked."""
-        kind = self._kinds[place[0]]
-        kind.pass_until(now)
+        budget, may_use_reserve = self._budgets[place[0]], place[0] is not QuestionKind.BALANCES
+        budget.pass_until(now)
         began_at = now - PAUSE if line.began_at is None else line.began_at
         patient_at = max(line.due_at, began_at + PAUSE)
-        at = max(patient_at, kind.from_(may_wait=True))
+        at = max(patient_at, budget.from_(leaves_reserve=True))
         urgent_at = max(began_at + LEAST_PAUSE, line.due_at) if line.is_urgent else patient_at + OVERDUE
-        return min(at, max(urgent_at, kind.from_(may_wait=False)))
+        return min(at, max(urgent_at, budget.from_(leaves_reserve=not may_use_reserve)))
 
     def _begin(self, place: Place, now: int) -> Flight:
-        kind, line = self._kinds[place[0]], self._lines[place]
-        kind.is_for_urgent = not line.is_urgent
+        budget, line = self._budgets[place[0]], self._lines[place]
+        budget.is_for_urgent = not line.is_urgent
         taken, line.waiting = line.waiting, []
         line.is_out, line.began_at = True, now
-        kind.use(kind.cost)
+        budget.use(budget.cost)
         give_up_at = max(each.give_up_at for each in taken)
-        return Flight(*place, tuple(each.number for each in taken), give_up_at, kind.cost)
+        return Flight(*place, tuple(each.number for each in taken), give_up_at, budget.cost)
 
     def _forget_lines(self, now: int) -> None:
         """Drop lines that nobody has used for a while: accounts may come and go for months."""

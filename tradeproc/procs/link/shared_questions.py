@@ -34,11 +34,14 @@ _WAITED = "it waited too long behind others"
 
 
 class SharedQuestions:
-    """Serves orders, positions and balances for a link; all but the broker's answers happens on the node's thread."""
+    """Serves orders, positions and balances for a link; all but the broker's answers happens on the node's thread.
 
-    def __init__(self, node: Node, lanes: Lanes, manager: AccountManager) -> None:
+    Those for orders and positions run in `reserved` lanes, balances in those of all `others`.
+    """
+
+    def __init__(self, node: Node, reserved: Lanes, others: Lanes, manager: AccountManager) -> None:
         self.node, self.manager = node, manager
-        self._lanes = lanes
+        self._lanes = {kind: others if kind is QuestionKind.BALANCES else reserved for kind in QuestionKind}
         self._quotas: KnowsQuotas | None = manager if isinstance(manager, KnowsQuotas) else None
         self._pool = QuestionPool({kind: self._quotas.quota(kind) for kind in QuestionKind} if self._quotas else None)
         self._made = dict.fromkeys(QuestionKind, 0)
@@ -90,7 +93,7 @@ class SharedQuestions:
         def too_late(_reason: str) -> None:
             self.node.post(partial(self._ended, flight, None))
 
-        self._lanes.submit((flight.give_up_at - now) / SECOND, run, too_late)
+        self._lanes[flight.kind].submit((flight.give_up_at - now) / SECOND, run, too_late)
 
     def _of_broker(self, flight: Flight, questions: Sequence[AccountQuestion]) -> Answer[Any]:
         account = flight.account
