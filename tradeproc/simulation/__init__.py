@@ -21,6 +21,7 @@ Run it with `scripts/simulate`. It reads no clock and no file but a tape.
 
 What it leaves out: sockets, threads, the real SQL, heat in groups and of an account's equity, the account's own day
 for loss limits, rolls, the market's closed hours and a broker's own wire protocol; drills (`tests/drills`,
-`scripts/chaos`) are for those. A trader that began while its machine's clock was wrong may take an order whose reply
-was lost for a stranger's, and is not blamed for it.
+`scripts/chaos`) are for those. Orders that a trader
+sends whose machine's clock was wrong at its start, and whose reply was lost, may be taken for a stranger's; and one
+that is lost on its way looks like what a stranger places by hand at that time. These alone are not blamed.
 """

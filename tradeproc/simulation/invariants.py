@@ -32,8 +32,17 @@ TRAPPED_FOR = 150 * SECOND
 INERT_FOR = 20 * SECOND
 _EVIDENT_AFTER, _EVIDENT_TRADES = 6 * SECOND, 3
 """A stop is seen to be passed when so many trades after so long still are: not each trade is told to the trader."""
+_TOLD_AFTER = 30 * SECOND
+"""How long after a stop has begun to work again the trader may still learn that it did not: questions take 12 s."""
 _KNOWN_AFTER = 30 * SECOND
 _ANSWERED_AFTER = 20 * SECOND
+
+
+def ids_of(request: OrderRequest | BracketRequest) -> list[str]:
+    """Return the ids of an order, or of a bracket's entry and legs."""
+    if isinstance(request, OrderRequest):
+        return [request.id]
+    return [each.id for each in (request.entry, request.stop_loss, request.profit_target) if each is not None]
 
 
 class InvariantBroken(Fault):
@@ -51,6 +60,7 @@ class Invariants:
         self._seat = seat
         self._sent: set[str] = set()
         self._received: set[str] = set()
+        self._received_legs: set[str] = set()
         self._entries: set[str] = set()
         self._asked_since: dict[str, int] = {}
         self._bare_since: int | None = None
@@ -67,6 +77,7 @@ class Invariants:
         if single.id in self._received:
             raise InvariantBroken("never twice", f"order {single.id} reached the broker a second time")
         self._received.add(single.id)
+        self._received_legs.update(ids_of(request))
         self.orders += 1
         if single.role is OrderRole.ENTRY:
             self._entries.add(single.id)
@@ -93,11 +104,11 @@ class Invariants:
         for effect in wanted:
             if isinstance(effect, ReserveHeat):
                 self._look_at_question(effect.order_id)
-        if self._seat.had_inert:
+        if self._seat.had_inert and self._seat.now < self._seat.inert_until + _TOLD_AFTER:
             return
         for effect in wanted:
             if isinstance(effect, RaiseAlarm) and effect.name == AlarmName.STOP_INERT.value:
-                raise InvariantBroken("alarms end", f"no stop was inert, and yet {effect.detail}")
+                raise InvariantBroken("alarms end", f"no stop is inert, and yet {effect.detail}")
 
     def _look_at_question(self, order_id: str) -> None:
         life = self._seat.life
@@ -119,6 +130,22 @@ class Invariants:
         """Return how many contracts the entries at the exchange can still open."""
         open_now = self._seat.book.open.values()
         return sum(int(order.remaining) for order in open_now if order.client_id in self._entries)
+
+    def opened_by_legs(self) -> int:
+        """Return how many contracts the legs of filled entries would open that only made the position smaller."""
+        book, found = self._seat.book, dict[str, int]()
+        for order in book.open.values():
+            if order.parent is not None and order.side.sign * book.quantity >= 0:
+                found[order.parent] = max(found.get(order.parent, 0), order.released - order.filled)
+        return sum(found.values())
+
+    def mistaken(self) -> int:
+        """Return the signed contracts that the books have as fills of orders that never reached the broker.
+
+        An order that is lost on its way looks exactly like one that somebody else places by hand at that time.
+        """
+        orders = self._seat.rows.orders.values()
+        return sum(order.filled * order.side.sign for order in orders if order.id not in self._received_legs)
 
     def changed(self) -> None:
         """Look at the account after something changed in it."""
@@ -179,8 +206,9 @@ class Invariants:
         spec = self._seat.spec
         if spec.external_policy is not ExternalPolicy.ADOPT or spec.stop_policy is StopPolicy.FLATTEN:
             return False
-        has_strangers = any(order.memo == FOREIGN for order in self._seat.book.open.values())
-        return self._seat.had_others and (spec.adopt_stop_ticks is None or has_strangers)
+        book = self._seat.book
+        has_strangers = any(order.memo == FOREIGN for order in book.open.values())
+        return book.has_foreign and (spec.adopt_stop_ticks is None or has_strangers)
 
     def _look_for_waiting(self) -> None:
         """Look for an entry that waits for its heat longer than anybody should."""

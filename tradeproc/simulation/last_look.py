@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from tradeproc.domain.book import FillKind
 from tradeproc.domain.fills import standing
 from tradeproc.engine.alarms import AlarmName
+from tradeproc.engine.events import TradingState
+from tradeproc.engine.state import EngineOwned
 from tradeproc.simulation import loss_oracle
 from tradeproc.simulation.trader_life import TraderLife
 from tradeproc.simulation.venue import FOREIGN
@@ -62,7 +64,7 @@ def _of_heat(seat: "Seat", life: TraderLife) -> Iterator[Broken]:
         return
     if life.state.engine.heat.asks:
         yield "nothing left", f"questions for heat: {sorted(life.state.engine.heat.asks)}"
-    stands, most = office.standing(), office.contracts_now
+    stands, most = office.standing(), office.contracts_now + sum(each.watch.opened_by_legs() for each in office.seats)
     if stands is None or stands.heat is None or stands.reserved:
         yield "nothing left", f"the heat of the portfolio: {stands}"
         return
@@ -85,9 +87,10 @@ def _of_fills(seat: "Seat") -> Iterator[Broken]:
         return
     if booked != seat.book.quantity:
         yield "nothing left", f"the books make {booked:+d}, the broker has {seat.book.quantity:+d}"
-    strangers = [fill for fill in rows if fill.kind is FillKind.EXTERNAL]
-    if strangers and not seat.had_others:
-        yield "nothing left", f"nobody else traded, and yet {strangers[0]}"
+    strangers = sum(fill.quantity * fill.side.sign for fill in rows if fill.kind is FillKind.EXTERNAL)
+    strangers += seat.watch.mistaken()
+    if strangers != seat.book.foreign_net and not seat.sent_by_wrong_clock:
+        yield "nothing left", f"others have traded {seat.book.foreign_net:+d}, the books say {strangers:+d}"
 
 
 def _of_orders(seat: "Seat", life: TraderLife) -> Iterator[Broken]:
@@ -95,7 +98,7 @@ def _of_orders(seat: "Seat", life: TraderLife) -> Iterator[Broken]:
     by_broker = {order.broker_id: order for order in engine.orders.values() if order.broker_id}
     for order in seat.venue.exchange.orders(seat.account):
         ours = by_broker.get(order.id)
-        if order.memo == FOREIGN or (ours is None and seat.had_wrong_clock):
+        if order.memo == FOREIGN or (ours is None and order.client_id in seat.sent_by_wrong_clock):
             continue
         if ours is None:
             yield "nothing left", f"order {order.id} ({order.client_id}) is not known as ours"
@@ -108,18 +111,20 @@ def _of_orders(seat: "Seat", life: TraderLife) -> Iterator[Broken]:
 
 def _of_alarms(seat: "Seat", life: TraderLife) -> Iterator[Broken]:
     alarms = life.state.engine.alarms
-    unexplained = alarms.keys() - _explained(seat)
+    unexplained = alarms.keys() - _explained(seat, life.state.engine)
     if unexplained:
         name = min(unexplained)
         yield "alarms end", f"{name}: {alarms[name]}"
 
 
-def _explained(seat: "Seat") -> set[str]:
+def _explained(seat: "Seat", engine: EngineOwned) -> set[str]:
     """Return the alarms that may stand in the end, because what they tell is so."""
-    allowed = {AlarmName.EXTERNAL_CHANGE.value} if seat.had_others else set()
-    if seat.had_wrong_clock:
-        allowed.add(AlarmName.ORDER_UNKNOWN.value)
-    if seat.had_inert:
+    allowed = set()
+    if seat.sent_by_wrong_clock:
+        allowed |= {AlarmName.ORDER_UNKNOWN.value, AlarmName.EXTERNAL_CHANGE.value}
+    if seat.had_others and engine.trading is not TradingState.ACTIVE:
+        allowed.add(AlarmName.EXTERNAL_CHANGE.value)
+    if seat.had_inert and seat.book.quantity:
         allowed.add(AlarmName.STOP_INERT.value)
     if seat.watch.uncovered():
         allowed |= {AlarmName.POSITION_UNCOVERED.value, AlarmName.EXTERNAL_ADOPTED.value}

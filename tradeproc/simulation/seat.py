@@ -20,7 +20,7 @@ from tradeproc.protocol.heat_messages import PortfoliosHeat
 from tradeproc.simulation.agenda import Agenda
 from tradeproc.simulation.erratic import Erratic
 from tradeproc.simulation.heat_office import HeatLine, HeatOffice
-from tradeproc.simulation.invariants import InvariantBroken, Invariants
+from tradeproc.simulation.invariants import InvariantBroken, Invariants, ids_of
 from tradeproc.simulation.market_walk import MarketWalk
 from tradeproc.simulation.simulated_rows import RowsAway, SimulatedDatabase, open_rows
 from tradeproc.simulation.trader_life import TraderLife
@@ -69,7 +69,10 @@ class Seat:
         self.office: HeatOffice | None = None
         self._line: HeatLine | None = None
         self.began_at = 0
-        self.is_finished = self.had_others = self.had_inert = self.had_wrong_clock = self.had_resume = False
+        self.is_finished = self.had_others = self.had_inert = self.had_resume = False
+        self.inert_until = 0
+        self.sent_by_wrong_clock: set[str] = set()
+        self._has_wrong_clock = False
         self._wants_flat = self._wants_stop = ""
         self.trace: Trace | None = None
 
@@ -91,9 +94,7 @@ class Seat:
         except RowsAway:
             self._agenda.after(_TRY_AGAIN, self.start)
             return
-        if abs(self._agenda.wall_step) > _CLOCKS:
-            # an order that this life sends, and whose reply is lost, cannot be found again by when it was opened
-            self.had_others = self.had_wrong_clock = True
+        self._has_wrong_clock = abs(self._agenda.wall_step) > _CLOCKS
         setup = Setup(self.number + 1, fence, "sim", self.spec, self._strategy, None)
         state = new_state(setup, {latch.scope: latch.state for latch in latches})
         trail = Trail(self._agenda, self._ledger, self.number, fence)
@@ -208,8 +209,13 @@ class Seat:
             self.trace(self.number, event, wanted)
 
     def sending(self, order_id: str, request: OrderRequest | BracketRequest) -> None:
-        """See an order on its way."""
+        """See an order on its way.
+
+        One whose life began with a wrong clock, and whose reply is lost, cannot be found by when it was opened.
+        """
         self.watch.sending(order_id, request)
+        if self._has_wrong_clock:
+            self.sent_by_wrong_clock.update(ids_of(request))
 
     def crashed(self, event: Event, error: Exception) -> None:
         """See that the engine raised."""

@@ -44,7 +44,8 @@ Told = BrokerOrder | Position
 class AccountBook:
     """One account as the broker knows it: all pictures of its orders and readings of its position, with their times.
 
-    `open` are the exchange's own values of what can still fill; `foreign` is how many contracts others have traded.
+    `open` are the exchange's own values of what can still fill. `foreign` is how many contracts others have traded,
+    `foreign_net` the signed sum of them; `has_foreign` while contracts of theirs may be part of what is open.
     """
 
     pictures: dict[str, list[tuple[int, BrokerOrder]]] = field(default_factory=dict)
@@ -52,6 +53,8 @@ class AccountBook:
     open: dict[str, ExchangeOrder] = field(default_factory=dict)
     quantity: int = 0
     foreign: int = 0
+    foreign_net: int = 0
+    has_foreign: bool = False
 
 
 class SimulatedVenue:
@@ -188,6 +191,7 @@ class SimulatedVenue:
                 holding = update.holding
                 book = self.books[holding.account]
                 book.quantity = holding.quantity
+                book.has_foreign = book.has_foreign and holding.quantity != 0
                 average = self._price(holding.average)
                 position = Position(holding.account, self.contract, holding.quantity, average)
                 book.readings.append((self._agenda.now, position))
@@ -202,6 +206,8 @@ class SimulatedVenue:
             book.open.pop(order.id, None)
         if update.fill is not None and order.memo == FOREIGN:
             book.foreign += update.fill.quantity
+            book.foreign_net += update.fill.quantity * order.side.sign
+            book.has_foreign = True
         picture = picture_of(order, self._price, echoes=self._echoes)
         book.pictures.setdefault(order.id, []).append((self._agenda.now, picture))
         self._hear(order.account, self._shown(picture))

@@ -226,6 +226,7 @@ class World:
                 self.venue.fill_at_most(1)
             case Mishap.INERT_STOPS:
                 seat.had_inert = True
+                seat.inert_until = self.agenda.now + int(blow.seconds * SECOND)
                 self.market.watchers.append(seat.watch.traded)
             case Mishap.CLOCK_STEPPED:
                 self.agenda.wall_step = blow.amount * SECOND
