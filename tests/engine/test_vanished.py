@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from tests.engine.desk import Desk, Scripted
+from tradeproc.domain.broker_orders import Refused
 from tradeproc.domain.orders import OrderRole, OrderType, Side
 from tradeproc.domain.session import ExternalPolicy
 from tradeproc.domain.units import Contracts
@@ -132,3 +133,46 @@ def test_a_cancel_of_ours_that_was_given_up_and_is_done_late_was_no_stranger() -
     assert desk.database.latch is None
     assert desk.alarms == {"position_uncovered"}
     assert not desk.state.engine.cancels_asked
+
+
+class CancelsTwice(Desk):
+    """A cancel arrives twice, and the answer to the second one overtakes that to the first."""
+
+    def _perform(self, effect: do.Effect) -> None:
+        if isinstance(effect, do.Cancel) and not self.works_on:
+            self.broker.cancel(effect.broker_id)
+            self.broker.told.clear()
+        if isinstance(effect, do.Cancel):
+            self.tell(events.CancelAnswered(effect.order_id, Refused("The order is not open.")))
+        else:
+            super()._perform(effect)
+
+    works_on = False
+
+
+def test_a_cancel_of_ours_that_is_refused_because_it_is_done_was_no_stranger() -> None:
+    desk = CancelsTwice(Scripted(BRACKET, cancel_stop)).start()
+    desk.bar()
+    desk.bar()
+
+    desk.run(20)
+
+    assert desk.database.latch is None
+    assert desk.alarms == {"position_uncovered"}
+    assert not desk.state.engine.cancels_refused
+
+
+def test_after_a_cancel_that_was_refused_a_stop_that_works_on_can_be_cancelled_by_a_stranger() -> None:
+    desk = CancelsTwice(Scripted(BRACKET, cancel_stop))
+    desk.works_on = True
+    desk.start()
+    desk.bar()
+    desk.bar()
+    desk.run(10)
+    assert not desk.state.engine.cancels_refused, "an answer has shown it working"
+
+    desk.broker.cancel(stop_of(desk))
+    desk.run(20)
+
+    assert desk.database.latch is not None
+    assert "external_change" in desk.alarms

@@ -153,11 +153,14 @@ def unresolved(state: State) -> list[Order]:
 
 
 def _settle(turn: Turn, order_id: str, picture: BrokerOrder, source: OrderSource) -> None:
-    engine = turn.state.engine
+    state, engine = turn.state, turn.state.engine
     order, pending = engine.orders[order_id], engine.pending.get(order_id)
     if order.state.is_terminal:
         engine.cancels_wanted.discard(order_id)
         engine.cancels_asked.discard(order_id)
+        engine.cancels_refused.discard(order_id)
+    elif source is OrderSource.RECONCILIATION and (state.broker.orders.asked_at or 0) >= order.changed_at:
+        engine.cancels_refused.discard(order_id)
     if pending is None or pending.waiting is Waiting.SUBMIT:
         return  # the reply to a submit speaks of the legs as well, and is still to come
     if order.state.is_terminal:

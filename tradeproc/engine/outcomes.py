@@ -114,7 +114,9 @@ def change_answered(turn: Turn, order_id: str, outcome: Outcome, waiting: Waitin
         case Refused(reason):
             turn.log("warning", f"{waiting.value}_refused", order=order_id, reason=reason)
             if waiting is Waiting.CANCEL:
+                # it may have been refused because it is done already: a request can arrive twice
                 turn.state.engine.cancels_asked.discard(order_id)
+                turn.state.engine.cancels_refused.add(order_id)
             broker_events.changed_not(turn, order, f"{waiting.value}_refused", _REPLY, reason)
             turn.ask_orders(f"{waiting.value} was refused")
         case Unanswered(reason):

@@ -184,9 +184,10 @@ class EngineOwned:
 
     `heat` is what the portfolio server was asked. `tickets` are entries that wait for their row. `cancels_wanted` are
     orders to cancel as soon as their broker id is known, `cancels_asked` open ones whose cancel went out and was not
-    refused. `trimmed` are orders that were to be cut, their quantity then and since when. `is_first_start` until the
-    position of a session that never had one is confirmed. `contradictions` are illegal
-    facts already told, by order and event. `is_adopted` while an EXTERNAL row is part of the position.
+    refused, `cancels_refused` those whose was, until an answer to a later question shows them working. `trimmed` are
+    orders that were to be cut, their quantity then and since when. `is_first_start` until the position of a session
+    that never had one is confirmed. `contradictions` are illegal facts already told, by order and event. `is_adopted`
+    while an EXTERNAL row is part of the position.
     """
 
     orders: dict[str, Order] = field(default_factory=dict)
@@ -200,6 +201,7 @@ class EngineOwned:
     closing: Closing | None = None
     cancels_wanted: set[str] = field(default_factory=set)
     cancels_asked: set[str] = field(default_factory=set)
+    cancels_refused: set[str] = field(default_factory=set)
     contradictions: set[tuple[str, str]] = field(default_factory=set)
     alarms: dict[str, str] = field(default_factory=dict)
     is_database_up: bool = True

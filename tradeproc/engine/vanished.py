@@ -21,8 +21,8 @@ _CAUSE = "ended by no order of ours while the position is open"
 def note(turn: Turn, order: Order, picture: BrokerOrder) -> None:
     """Note a working stop that a picture shows ended, not filled, and not cancelled by us."""
     engine = turn.state.engine
-    is_asked = order.in_flight == "cancel" or order.id in engine.cancels_wanted or order.id in engine.cancels_asked
-    is_ours = is_asked or engine.closing is not None
+    asked = engine.cancels_wanted | engine.cancels_asked | engine.cancels_refused
+    is_ours = order.in_flight == "cancel" or order.id in asked or engine.closing is not None
     is_ended = picture.state.is_terminal and picture.state is not OrderState.FILLED
     if order.role is not OrderRole.STOP_LOSS or not order.state.is_working or is_ours or not is_ended:
         return

@@ -19,9 +19,9 @@ Run it with `scripts/simulate`. It reads no clock and no file but a tape.
     shrinking.py       fewer troubles that still break the same; story.py the life as a table
     campaign.py        many lives on some cores
 
-What it leaves out: sockets, threads, the real SQL, heat in groups and of an account's equity, the account's own day
-for loss limits, rolls, the market's closed hours and a broker's own wire protocol; drills (`tests/drills`,
-`scripts/chaos`) are for those. Orders that a trader
-sends whose machine's clock was wrong at its start, and whose reply was lost, may be taken for a stranger's; and one
-that is lost on its way looks like what a stranger places by hand at that time. These alone are not blamed.
+What it leaves out: sockets, threads, the real SQL, heat in groups and of an account's equity, the account's own
+day for loss limits, the rule by which a roll falls due, the market's closed hours and a broker's own wire
+protocol; drills (`tests/drills`, `scripts/chaos`) are for those. Orders that a trader sends whose machine's clock
+was wrong at its start, and whose reply was lost, may be taken for a stranger's; and one that is lost on its way
+looks like what a stranger places by hand at that time. These alone are not blamed.
 """

@@ -206,12 +206,20 @@ class HeatOffice:
     @property
     def most(self) -> int:
         """Return how many contracts the portfolio may have, with those that others have traded by hand."""
-        return self.contracts + sum(seat.book.foreign for seat in self.seats)
+        return self.contracts + sum(book.foreign for seat in self.seats for book in seat.books)
 
     @property
     def contracts_now(self) -> int:
         """Return how many contracts are open or may be opened by entries that work at the broker."""
-        return sum(abs(seat.book.quantity) + seat.watch.entries_open() for seat in self.seats)
+        return sum(abs(book.quantity) + seat.watch.entries_open(book) for seat in self.seats for book in seat.books)
+
+    @property
+    def contracts_seen(self) -> int:
+        """Return how many of them are in the contracts that the sessions trade, with what legs may open there."""
+        return sum(
+            abs(seat.book.quantity) + seat.watch.entries_open(seat.book) + seat.watch.opened_by_legs()
+            for seat in self.seats
+        )
 
 
 class HeatLine:

@@ -22,7 +22,7 @@ from tradeproc.engine.effects import Effect, RaiseAlarm, ReserveHeat
 from tradeproc.engine.events import Event, Started
 from tradeproc.errors import Fault
 from tradeproc.simulation import loss_oracle
-from tradeproc.simulation.venue import FOREIGN
+from tradeproc.simulation.venue import FOREIGN, AccountBook
 
 if TYPE_CHECKING:
     from tradeproc.simulation.seat import Seat
@@ -126,9 +126,9 @@ class Invariants:
         if all(each.watch.fair_for(0) >= _KNOWN_AFTER for each in office.seats):
             raise InvariantBroken("never waiting", f"an entry is refused: {reason}")
 
-    def entries_open(self) -> int:
+    def entries_open(self, book: AccountBook) -> int:
         """Return how many contracts the entries at the exchange can still open."""
-        open_now = self._seat.book.open.values()
+        open_now = book.open.values()
         return sum(int(order.remaining) for order in open_now if order.client_id in self._entries)
 
     def opened_by_legs(self) -> int:
@@ -139,12 +139,12 @@ class Invariants:
                 found[order.parent] = max(found.get(order.parent, 0), order.released - order.filled)
         return sum(found.values())
 
-    def mistaken(self) -> int:
+    def mistaken(self, contract: str) -> int:
         """Return the signed contracts that the books have as fills of orders that never reached the broker.
 
         An order that is lost on its way looks exactly like one that somebody else places by hand at that time.
         """
-        orders = self._seat.rows.orders.values()
+        orders = [order for order in self._seat.rows.orders.values() if order.contract == contract]
         return sum(order.filled * order.side.sign for order in orders if order.id not in self._received_legs)
 
     def changed(self) -> None:
@@ -154,9 +154,10 @@ class Invariants:
             raise InvariantBroken(
                 "never above", f"{office.contracts_now} contracts, the portfolio's block is at {office.most}"
             )
-        book, limit = self._seat.book, self._seat.spec.limits.max_position
-        if abs(book.quantity) > limit + book.foreign:
-            raise InvariantBroken("never above", f"the position is {book.quantity:+d}, max_position is {limit}")
+        books, limit = self._seat.books, self._seat.spec.limits.max_position
+        held, foreign = sum(abs(book.quantity) for book in books), sum(book.foreign for book in books)
+        if held > limit + foreign:
+            raise InvariantBroken("never above", f"{held} contracts are open, max_position is {limit}")
         if not self.uncovered():
             self._bare_since = None
         elif self._bare_since is None:

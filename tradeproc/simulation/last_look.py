@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tradeproc.domain.book import FillKind
 from tradeproc.domain.fills import standing
+from tradeproc.domain.roll_steps import RollStep
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import TradingState
 from tradeproc.engine.state import EngineOwned
@@ -46,6 +47,8 @@ def _all_left(seat: "Seat", is_flat: bool) -> Iterator[Broken]:
             yield "nothing left", "no trader lives"
         return
     engine, broker = life.state.engine, life.state.broker
+    if engine.roll.open is not None or engine.roll.wish is not None:
+        yield "nothing left", f"a roll: {engine.roll.open or engine.roll.wish}"
     if engine.pending or engine.tickets:
         yield "nothing left", f"pending: {engine.pending}"
     if not broker.is_reconciled:
@@ -64,7 +67,7 @@ def _of_heat(seat: "Seat", life: TraderLife) -> Iterator[Broken]:
         return
     if life.state.engine.heat.asks:
         yield "nothing left", f"questions for heat: {sorted(life.state.engine.heat.asks)}"
-    stands, most = office.standing(), office.contracts_now + sum(each.watch.opened_by_legs() for each in office.seats)
+    stands, most = office.standing(), office.contracts_seen
     if stands is None or stands.heat is None or stands.reserved:
         yield "nothing left", f"the heat of the portfolio: {stands}"
         return
@@ -79,18 +82,32 @@ def _of_fills(seat: "Seat") -> Iterator[Broken]:
     """Compare the rows of the fills with what the exchange has filled."""
     rows = standing(seat.rows.fills.values())
     seat.watch.fills = len(rows)
-    booked = sum(fill.quantity * fill.side.sign for fill in rows)
     journal = len(seat.rows.journal)
     if journal and not seat.is_finished:
         yield "nothing left", f"{journal} rows are still in the journal"
     if journal:
         return
-    if booked != seat.book.quantity:
-        yield "nothing left", f"the books make {booked:+d}, the broker has {seat.book.quantity:+d}"
-    strangers = sum(fill.quantity * fill.side.sign for fill in rows if fill.kind is FillKind.EXTERNAL)
-    strangers += seat.watch.mistaken()
+    booked = [fill for fill in rows if fill.contract == seat.contract]
+    held = sum(fill.quantity * fill.side.sign for fill in booked)
+    if held != seat.book.quantity:
+        yield "nothing left", f"the books make {held:+d}, the broker has {seat.book.quantity:+d}"
+    strangers = sum(fill.quantity * fill.side.sign for fill in booked if fill.kind is FillKind.EXTERNAL)
+    strangers += seat.watch.mistaken(seat.contract)
     if strangers != seat.book.foreign_net and not seat.sent_by_wrong_clock:
         yield "nothing left", f"others have traded {seat.book.foreign_net:+d}, the books say {strangers:+d}"
+    yield from _of_left_contracts(seat)
+
+
+def _of_left_contracts(seat: "Seat") -> Iterator[Broken]:
+    """Look at the contracts that the session has rolled out of: nothing of ours may be left there."""
+    for contract, book in zip(seat.venue.contracts, seat.books, strict=True):
+        if contract == seat.contract:
+            continue
+        ours = [order.id for order in book.open.values() if order.memo != FOREIGN]
+        if ours:
+            yield "nothing left", f"orders work in {contract}, the session trades {seat.contract}: {ours}"
+        if book.quantity != 0 and not book.has_foreign:
+            yield "nothing left", f"{book.quantity:+d} of {contract}, the session trades {seat.contract}"
 
 
 def _of_orders(seat: "Seat", life: TraderLife) -> Iterator[Broken]:
@@ -98,7 +115,11 @@ def _of_orders(seat: "Seat", life: TraderLife) -> Iterator[Broken]:
     by_broker = {order.broker_id: order for order in engine.orders.values() if order.broker_id}
     for order in seat.venue.exchange.orders(seat.account):
         ours = by_broker.get(order.id)
-        if order.memo == FOREIGN or (ours is None and order.client_id in seat.sent_by_wrong_clock):
+        if (
+            order.memo == FOREIGN
+            or order.contract != seat.contract
+            or (ours is None and order.client_id in seat.sent_by_wrong_clock)
+        ):
             continue
         if ours is None:
             yield "nothing left", f"order {order.id} ({order.client_id}) is not known as ours"
@@ -130,6 +151,8 @@ def _explained(seat: "Seat", engine: EngineOwned) -> set[str]:
         allowed |= {AlarmName.POSITION_UNCOVERED.value, AlarmName.EXTERNAL_ADOPTED.value}
     if loss_oracle.is_latched(seat):
         allowed.add(AlarmName.LOSS_LIMIT_REACHED.value)
+    if any(roll.step is RollStep.GIVEN_UP for roll in seat.rows.rolls.values()):
+        allowed.add(AlarmName.ROLL_INCOMPLETE.value)
     if any(fill.price is None for fill in seat.rows.fills.values()):
         allowed.add(AlarmName.PROFIT_UNKNOWN.value)
     if any(order.memo == FOREIGN for order in seat.book.open.values()):

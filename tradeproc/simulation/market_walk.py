@@ -87,6 +87,21 @@ def _candle(opened_at: Nanos, price: float) -> Candle:
     return Candle(opened_at, Nanos(opened_at + BAR), price, price, price, price, Contracts(1), 1, is_closed=True)
 
 
+def shifted(candle: Candle, points: float) -> Candle:
+    """Return the same bar so many points higher."""
+    return Candle(
+        candle.opened_at,
+        candle.closed_at,
+        candle.open + points,
+        candle.high + points,
+        candle.low + points,
+        candle.close + points,
+        candle.volume,
+        candle.ticks,
+        candle.is_closed,
+    )
+
+
 def _copy(candle: Candle, *, is_closed: bool) -> Candle:
     return Candle(
         candle.opened_at,

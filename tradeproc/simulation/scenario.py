@@ -8,15 +8,15 @@ from types import MappingProxyType
 
 from tradeproc.domain.session import ExternalPolicy, SessionLimits, SessionSpec, StopPolicy
 from tradeproc.domain.units import MINUTE, Contracts, Ticks
-from tradeproc.simulation.troubles import Blow, draw, draw_of_heat
+from tradeproc.simulation.troubles import Blow, draw, draw_of_heat, draw_of_rolls
 
-CONTRACT = "ESH24"
+CONTRACT, NEXT = "ESH24", "ESM24"
 _MOST_TROUBLES = 24
 _LONG, _SHORT = (6.0, 24.0), (2.5, 9.0)
 _LONG_LIVES = 0.1
 _BEATS = (0.25, *[1.0] * 7)
 # of all lives
-_IN_PORTFOLIO, _WITH_LIMITS, _ADOPTING = 0.2, 0.35, 0.2
+_IN_PORTFOLIO, _WITH_LIMITS, _ADOPTING, _ROLLING = 0.2, 0.35, 0.2, 0.15
 
 
 class Ending(StrEnum):
@@ -32,12 +32,13 @@ class Ending(StrEnum):
 class Scenario:
     """All that makes a life what it is; equal scenarios live equal lives.
 
-    `length` is how long there may be trouble, in nanoseconds; `slowest` the slowest usual message and `pace` the mean
-    pause between trades, in seconds; `poll` how often the account manager asks while a stream is quiet. `contracts`
-    is how many the sessions' portfolio lets in, 0 without a portfolio; `losses` are the loss limits. `adopts` says
-    that what others did is taken into the session, with a stop so many ticks away where `adopt_ticks` is not 0. A
-    `patient` life is looked at for minutes after all seems settled; another one ends when it does. A trader in which
-    deadlines run is told the time every `beat` seconds.
+    `length` is how long there may be trouble, in nanoseconds; `slowest` the slowest usual message and `pace` the
+    mean pause between trades, in seconds; `poll` how often the account manager asks while a stream is quiet.
+    `contracts` is how many the sessions' portfolio lets in, 0 without a portfolio; `losses` are the loss limits.
+    `adopts` says that what others did is taken over, with a stop so many ticks away where `adopt_ticks` is not 0.
+    If it `rolls`, sessions have a next contract to be rolled into. A `patient` life is looked at for minutes after
+    all seems settled; another one ends when it does. A trader in which deadlines run is told the time every `beat`
+    seconds.
     """
 
     seed: int
@@ -57,6 +58,7 @@ class Scenario:
     losses: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     adopts: bool = False
     adopt_ticks: int = 0
+    rolls: bool = False
     patient: bool = True
     beat: float = 1.0
 
@@ -122,7 +124,14 @@ def _with_nets(drawn: Scenario, chance: random.Random, most: int) -> Scenario:
         drawn = replace(drawn, losses=MappingProxyType(_loss_limits(chance)))
     if chance.random() < _ADOPTING:
         drawn = replace(drawn, adopts=True, adopt_ticks=chance.choice((0, 20, 60)))
-    return drawn
+    return rolling(drawn, chance, most) if chance.random() < _ROLLING else drawn
+
+
+def rolling(drawn: Scenario, chance: random.Random, most: int) -> Scenario:
+    """Return a life whose sessions are rolled into the next contract, with the troubles of that."""
+    more = draw_of_rolls(chance, drawn.length, drawn.sessions, max(3, most // 3))
+    blows = tuple(sorted((*drawn.blows, *more), key=lambda blow: blow.at))
+    return replace(drawn, rolls=True, blows=blows)
 
 
 def in_portfolio(drawn: Scenario, contracts: int, chance: random.Random, most: int) -> Scenario:

@@ -21,12 +21,12 @@ from tradeproc.simulation.agenda import Agenda
 from tradeproc.simulation.erratic import Erratic
 from tradeproc.simulation.heat_office import HeatLine, HeatOffice
 from tradeproc.simulation.invariants import InvariantBroken, Invariants, ids_of
-from tradeproc.simulation.market_walk import MarketWalk
+from tradeproc.simulation.market_walk import MarketWalk, shifted
 from tradeproc.simulation.simulated_rows import RowsAway, SimulatedDatabase, open_rows
 from tradeproc.simulation.trader_life import TraderLife
 from tradeproc.simulation.trail import Trail
 from tradeproc.simulation.troubles import Mishap
-from tradeproc.simulation.venue import SimulatedVenue, Told
+from tradeproc.simulation.venue import AccountBook, SimulatedVenue, Told
 from tradeproc.simulation.weather import Weather
 from tradeproc.simulation.wires import Wires
 
@@ -49,7 +49,8 @@ class Seat:
         self._agenda, self.venue, self._ledger = agenda, venue, ledger
         self.number, self.spec = number, scenario.spec(number)
         self.account, self._beat = self.spec.account, int(scenario.beat * SECOND)
-        self.book, self.rows = venue.books[self.account], ledger.sessions[number]
+        self.rows = ledger.sessions[number]
+        self.books = [venue.books[self.account, contract] for contract in venue.contracts]
         self._chance = random.Random(scenario.seed * 1009 + number * 31 + 7)
         self._strategy = Erratic(scenario.seed + number, self.spec.limits.max_order + 1)
         self.weather = Weather(agenda)
@@ -77,6 +78,16 @@ class Seat:
         self.trace: Trace | None = None
 
     @property
+    def contract(self) -> str:
+        """Return the contract that the session trades, as the database has it."""
+        return self.rows.contract
+
+    @property
+    def book(self) -> AccountBook:
+        """Return what the broker knows of the account in the session's contract."""
+        return self.venue.books[self.account, self.rows.contract]
+
+    @property
     def now(self) -> int:
         """Return the monotonic moment."""
         return self._agenda.now
@@ -95,13 +106,14 @@ class Seat:
             self._agenda.after(_TRY_AGAIN, self.start)
             return
         self._has_wrong_clock = abs(self._agenda.wall_step) > _CLOCKS
-        setup = Setup(self.number + 1, fence, "sim", self.spec, self._strategy, None)
+        spec = replace(self.spec, contract=self.contract)
+        setup = Setup(self.number + 1, fence, "sim", spec, self._strategy, None)
         state = new_state(setup, {latch.scope: latch.state for latch in latches})
         trail = Trail(self._agenda, self._ledger, self.number, fence)
         life = self.life = TraderLife(self._agenda, state, trail, self.wires, self, self._ended, beat=self._beat)
         self.began_at = self._agenda.now
-        self.wires.trader = life
-        known = remembered(setup.session, self.spec, self._known(latches), (strategy.BY,))
+        self.wires.trader, self.wires.contract = life, self.contract
+        known = remembered(setup.session, spec, self._known(latches), (strategy.BY,))
         life.begin(replace(known, losses=self._losses()))
         if self.office is not None:
             self._line = HeatLine(self._agenda, self.office, self, life)
@@ -123,7 +135,8 @@ class Seat:
             orders=orders[-_KEPT:],
             open_orders=open_rows(orders),
             fills=list(self.rows.fills.values()),
-            saved_at=self.rows.saved_at,
+            saved_at=self.rows.saved_at.get(self.contract),
+            rolls=list(self.rows.rolls.values()),
             claimed={order.broker_id: order.id for order in orders if order.broker_id is not None},
             latches=latches,
         )
@@ -137,9 +150,11 @@ class Seat:
         def bars() -> None:
             if life.is_alive and self.market is not None:
                 self.wires.come_up(StreamKind.MARKET)
-                for candle in self.market.closed[-60:]:
+                history = tuple(map(self._in_contract, self.market.closed[-60:]))
+                for candle in history:
                     life.tell(events.CandleReceived(candle, is_history=True))
-                life.tell(events.WarmedUp(tuple(self.market.closed[-60:])))
+                life.tell(events.WarmedUp(history))
+                life.tell(self._roll_plan())
 
         self._agenda.after(int(self._chance.uniform(0.05, 1.5) * SECOND), streams)
         self._agenda.after(int(self._chance.uniform(0.05, 2.5) * SECOND), bars)
@@ -174,7 +189,35 @@ class Seat:
         if self.weather.stands(Mishap.MARKET_DOWN) or self.weather.stands(Mishap.BROKER_AWAY):
             return
         if self.weather.hit(Mishap.CANDLE_LOST) is None and self.life is not None:
-            self.life.tell(events.CandleReceived(candle))
+            self.life.tell(events.CandleReceived(self._in_contract(candle)))
+
+    def _in_contract(self, candle: Candle) -> Candle:
+        """Return a bar of the first contract as one of the session's."""
+        offset = self.venue.offset(self.contract)
+        return shifted(candle, offset * float(self.venue.instrument.tick_size)) if offset else candle
+
+    def traded(self, price: int) -> None:
+        """See the price of each trade in the first contract."""
+        self.watch.traded(price + self.venue.offset(self.contract))
+
+    # --- its roll
+
+    @property
+    def next_contract(self) -> str:
+        """Return into what the session can roll, empty when it is in the last contract."""
+        later = self.venue.contracts[self.venue.contracts.index(self.contract) + 1 :]
+        return later[0] if later else ""
+
+    def _roll_plan(self) -> events.RollPlanned:
+        days = 90  # nothing is due: a person asks for the roll
+        return events.RollPlanned(
+            self.next_contract, "last trade", "2024-06-01", "2024-05-20", days, days, is_open=True
+        )
+
+    def roll(self, by: str) -> None:
+        """Ask for a roll, as a person does."""
+        if self.life is not None and self.next_contract:
+            self.life.tell(events.RollCommanded(by))
 
     # --- its portfolio
 

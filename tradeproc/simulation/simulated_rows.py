@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 
 from tradeproc.domain.book import Fill, Position
 from tradeproc.domain.orders import Order, OrderState
+from tradeproc.domain.roll_steps import Roll, RollStep
 from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import KeepLatch, Persist
 from tradeproc.engine.events import TradingState
 from tradeproc.errors import Outage
 
-Row = Persist | KeepLatch | LossMarks
+Row = Persist | KeepLatch | LossMarks | Roll
 
 
 class RowsAway(Outage):
@@ -26,12 +27,15 @@ class RowsAway(Outage):
 class SessionRows:
     """What the database and the journal hold of one session; `fence` is of the lease given last.
 
-    `latch_changes` is the history of its latches, oldest first.
+    `latch_changes` is the history of its latches, oldest first. `rolls` are those at the step that they have reached,
+    `saved_at` is when its position in a contract was written last.
     """
 
     orders: dict[str, Order] = field(default_factory=dict)
     fills: dict[tuple[str, int, int], Fill] = field(default_factory=dict)
-    saved_at: Nanos | None = None
+    contract: str = ""
+    rolls: dict[str, Roll] = field(default_factory=dict)
+    saved_at: dict[str, Nanos] = field(default_factory=dict)
     saved: Position | None = None
     latches: dict[str, KeepLatch] = field(default_factory=dict)
     latch_changes: list[KeepLatch] = field(default_factory=list)
@@ -45,8 +49,8 @@ class SessionRows:
 class SimulatedDatabase:
     """The rows of all sessions."""
 
-    def __init__(self, sessions: int) -> None:
-        self.sessions = [SessionRows() for _ in range(sessions)]
+    def __init__(self, sessions: int, contract: str) -> None:
+        self.sessions = [SessionRows(contract=contract) for _ in range(sessions)]
         self.is_away = False
 
     def take_lease(self, session: int) -> int:
@@ -71,7 +75,7 @@ class SimulatedDatabase:
         if fence is not None and fence != rows.fence:
             raise RowsAway("the lease of the session is lost")
         _apply(rows, row, at)
-        if isinstance(row, Persist) and rows.commits_to_lose:
+        if isinstance(row, Persist | Roll) and rows.commits_to_lose:
             rows.commits_to_lose -= 1
             raise RowsAway("the connection broke during the commit")
 
@@ -132,13 +136,31 @@ def _apply(rows: SessionRows, row: Row, at: Nanos) -> None:
     if isinstance(row, LossMarks):
         rows.marks = row
         return
+    if isinstance(row, Roll):
+        _keep_roll(rows, row)
+        return
     for order in row.orders:
         rows.orders[order.id] = order
         rows.written.add(order.id)
     for fill in row.fills:
         rows.fills.setdefault((fill.order_id, fill.revision, fill.cumulative), fill)
     if row.position is not None:
-        rows.saved, rows.saved_at = row.position, at
+        rows.saved = row.position
+        rows.saved_at[row.position.contract] = at
+
+
+def _keep_roll(rows: SessionRows, roll: Roll) -> None:
+    """Keep the step of a roll, unless a later one is known; with the contract that goes with it."""
+    known = rows.rolls.get(roll.id)
+    if known is None or _reached(roll) >= _reached(known):
+        rows.rolls[roll.id] = roll
+    if roll.step is RollStep.SWITCHED and rows.contract == roll.contract:
+        rows.contract = roll.next_contract
+
+
+def _reached(roll: Roll) -> tuple[bool, bool, int, int]:
+    is_beyond = roll.step in (RollStep.SWITCHED, RollStep.REOPENING)
+    return roll.step.is_over, is_beyond, len(roll.entry_orders), len(roll.close_orders)
 
 
 def _trip(rows: SessionRows, latch: KeepLatch) -> None:

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tradeproc.clock import ClockSetBack, SteadyClock
+from tradeproc.domain.answers import Answer, Known, Unknown
+from tradeproc.domain.book import Position
 from tradeproc.domain.broker_orders import BracketRequest, OrderRequest
-from tradeproc.domain.units import SECOND, Nanos
+from tradeproc.domain.units import SECOND, Nanos, Ticks
 from tradeproc.engine import effects, events
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import Effect, KeepLatch
@@ -126,6 +128,8 @@ class TraderLife:
                     return
                 self.effects_left -= 1
             self._perform(effect)
+            if not self.is_alive:
+                return
 
     def _moment(self) -> Nanos | None:
         """Return the present, None when the clock was set back, of which the process dies.
@@ -181,7 +185,39 @@ class TraderLife:
             case effects.ReserveHeat():
                 self._observer.reserve(self, effect)
             case _:
+                self._roll(effect)
+
+    def _roll(self, effect: Effect) -> None:
+        match effect:
+            case effects.SaveRoll(roll):
+                self.trail.save_roll(roll, self.clock)
+            case effects.SwitchContract(roll):
+                self.tell(events.SwitchAnswered(self.trail.switch_contract(roll, self.clock)))
+                self._tell_of_changes()
+            case effects.AskSpread(number, code):
+                self._wires.ask_spread(code, lambda answer: self._tell_spread(number, answer))
+            case effects.AskOldPosition(number, code):
+                self._wires.ask_old_position(code, lambda answer: self._tell_old(number, answer))
+            case effects.BeginAnew():
+                self.kill()
+                self._ended(False)
+            case _:
                 pass
+
+    def _tell_spread(self, number: int, answer: Answer[tuple[Ticks, Ticks]]) -> None:
+        at = self.state.strategy.market_at
+        match answer:
+            case Known((spread, price)):
+                self.tell(events.SpreadAnswered(number, spread, price, at))
+            case Unknown(reason):
+                self.tell(events.SpreadAnswered(number, None, None, at, reason))
+
+    def _tell_old(self, number: int, answer: Answer[Position]) -> None:
+        match answer:
+            case Known(position):
+                self.tell(events.OldPositionAnswered(number, position.quantity))
+            case Unknown(reason):
+                self.tell(events.OldPositionAnswered(number, None, reason))
 
     def _persist(self, unit: effects.Persist) -> None:
         failure = self.trail.persist(unit, self.clock)
@@ -233,6 +269,8 @@ class TraderLife:
             or broker.unpriced
             or broker.foreign
             or engine.heat.asks
+            or engine.roll.open is not None
+            or engine.roll.wish is not None
         )
 
     def _read_latches(self) -> None:

@@ -1,6 +1,7 @@
 """Where a simulated trader writes, and whether its lease still stands: `procs/trader/audit_trail.py` in short."""
 
 from tradeproc.clock import SteadyClock
+from tradeproc.domain.roll_steps import Roll
 from tradeproc.domain.tally import LossMarks
 from tradeproc.domain.units import SECOND
 from tradeproc.engine import events
@@ -48,7 +49,22 @@ class Trail:
         """Write from where losses are counted."""
         self._keep(marks, clock)
 
-    def _keep(self, row: KeepLatch | LossMarks, clock: SteadyClock) -> None:
+    def save_roll(self, roll: Roll, clock: SteadyClock) -> None:
+        """Write the step of a roll."""
+        self._keep(roll, clock)
+
+    def switch_contract(self, roll: Roll, clock: SteadyClock) -> str:
+        """Make a roll's next contract the session's in the database itself; return why it is not, else nothing."""
+        if not (self.is_up and self._has_lease()):
+            return self.reason or "the lease of the session is lost"
+        try:
+            self._ledger.write(self._session, roll, clock.now(), self.fence)
+        except RowsAway as away:
+            self._went_down(away)
+            return self.reason
+        return ""
+
+    def _keep(self, row: KeepLatch | LossMarks | Roll, clock: SteadyClock) -> None:
         if self.is_up:
             try:
                 self._ledger.write(self._session, row, clock.now())

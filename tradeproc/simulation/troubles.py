@@ -62,6 +62,7 @@ class Mishap(StrEnum):
     RESUMED = "resumed by a person"
     FLATTENED = "flattened by a person"
     RECONCILED = "reconciliation by a person"
+    ROLLED = "rolled by a person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,16 @@ _OF_HEAT: dict[Mishap, _Shape] = {
 }
 """What else goes wrong where sessions are in a portfolio."""
 
+_OF_ROLLS: dict[Mishap, _Shape] = {
+    Mishap.ROLLED: _Shape(6),
+    Mishap.TRADER_KILLED: _Shape(6, (0.3, 8.0), amount=(0, 8)),
+    Mishap.COMMIT_LOST: _Shape(2, count=2),
+    Mishap.DATABASE_AWAY: _Shape(1, (0.5, 20.0)),
+    Mishap.LEASE_LOST: _Shape(1),
+    Mishap.FLATTENED: _Shape(1),
+}
+"""What else happens where a session can roll."""
+
 
 def draw(chance: random.Random, length: int, sessions: int, most: int) -> tuple[Blow, ...]:
     """Return up to `most` troubles within `length` nanoseconds, by their time; some come close together."""
@@ -159,6 +170,11 @@ def draw(chance: random.Random, length: int, sessions: int, most: int) -> tuple[
 def draw_of_heat(chance: random.Random, length: int, sessions: int, most: int) -> tuple[Blow, ...]:
     """Return the troubles of a portfolio in the same way."""
     return _drawn(_OF_HEAT, chance, length, sessions, most)
+
+
+def draw_of_rolls(chance: random.Random, length: int, sessions: int, most: int) -> tuple[Blow, ...]:
+    """Return the troubles of a roll in the same way."""
+    return _drawn(_OF_ROLLS, chance, length, sessions, most)
 
 
 def _drawn(

@@ -39,10 +39,13 @@ FOREIGN = "foreign"
 
 Told = BrokerOrder | Position
 
+SPREAD = 46
+"""By how many ticks each contract trades above the one before it."""
+
 
 @dataclass(slots=True)
 class AccountBook:
-    """One account as the broker knows it: all pictures of its orders and readings of its position, with their times.
+    """One account in one contract: all pictures of its orders and readings of its position, with their times.
 
     `open` are the exchange's own values of what can still fill. `foreign` is how many contracts others have traded,
     `foreign_net` the signed sum of them; `has_foreign` while contracts of theirs may be part of what is open.
@@ -63,7 +66,7 @@ class SimulatedVenue:
     def __init__(
         self,
         agenda: Agenda,
-        contract: str,
+        contracts: Sequence[str],
         accounts: Sequence[str],
         start: Ticks,
         hear: Callable[[str, Told], None],
@@ -71,14 +74,16 @@ class SimulatedVenue:
         echoes: bool,
         largest_fill: int,
     ) -> None:
-        self._agenda, self.contract, self._hear, self._echoes = agenda, contract, hear, echoes
+        self._agenda, self.contracts, self._hear, self._echoes = agenda, tuple(contracts), hear, echoes
+        self._offsets = {contract: number * SPREAD for number, contract in enumerate(contracts)}
         self._usual = Rules(largest_fill=largest_fill)
-        self.exchange = Exchange([contract], {account: Money(Decimal(0)) for account in accounts}, self._usual)
-        self.exchange.set_last(contract, start)
-        self.instrument = instrument_of(contract)
+        self.exchange = Exchange(contracts, {account: Money(Decimal(0)) for account in accounts}, self._usual)
+        for contract, offset in self._offsets.items():
+            self.exchange.set_last(contract, Ticks(start + offset))
+        self.instrument = instrument_of(contracts[0])
         self._points: dict[Fraction | int, Price] = {}
-        self.books = {account: AccountBook() for account in accounts}
-        for account, book in self.books.items():
+        self.books = {(account, contract): AccountBook() for account in accounts for contract in contracts}
+        for (account, contract), book in self.books.items():
             book.readings.append((0, Position(account, contract, Contracts(0), None)))
         self.is_unpriced = False
 
@@ -86,15 +91,25 @@ class SimulatedVenue:
 
     @property
     def last(self) -> Ticks:
-        """Return the newest price."""
-        return self.exchange.last(self.contract) or Ticks(0)
+        """Return the newest price of the first contract."""
+        return self.last_of(self.contracts[0])
+
+    def last_of(self, contract: str) -> Ticks:
+        """Return the newest price of a contract."""
+        return self.exchange.last(contract) or Ticks(0)
+
+    def offset(self, contract: str) -> int:
+        """Return by how many ticks a contract trades above the first one."""
+        return self._offsets[contract]
 
     def trade(self, price: int, size: int) -> None:
-        """Let the market trade."""
-        if not any(book.open for book in self.books.values()):
-            self.exchange.set_last(self.contract, Ticks(price))
-            return
-        self._step(MarketTrade(self.contract, Ticks(price), Contracts(size)))
+        """Let the market trade, at a price of the first contract."""
+        is_waited_for = any(book.open for book in self.books.values())
+        for contract, offset in self._offsets.items():
+            if is_waited_for:
+                self._step(MarketTrade(contract, Ticks(price + offset), Contracts(size)))
+            else:
+                self.exchange.set_last(contract, Ticks(price + offset))
 
     def fill_at_most(self, contracts: int | None) -> None:
         """Execute so many contracts at once; None as usual."""
@@ -134,11 +149,11 @@ class SimulatedVenue:
         """Let somebody else change an order."""
         self._changed(self.exchange.replace(broker_id, change, self._moment()))
 
-    def by_hand(self, account: str, change: int, limit: Ticks | None = None) -> None:
+    def by_hand(self, account: str, contract: str, change: int, limit: Ticks | None = None) -> None:
         """Let somebody else trade a signed number of contracts, or rest an order for them."""
         side = Side.BUY if change > 0 else Side.SELL
         kind = OrderType.MARKET if limit is None else OrderType.LIMIT
-        ticket = Ticket(self.contract, side, Contracts(abs(change)), kind, limit, memo=FOREIGN)
+        ticket = Ticket(contract, side, Contracts(abs(change)), kind, limit, memo=FOREIGN)
         answer = self.exchange.place(account, TicketGroup(GroupKind.INDEPENDENT, (ticket,)), self._moment())
         if not isinstance(answer, Declined):
             self._follow(answer.updates)
@@ -149,15 +164,16 @@ class SimulatedVenue:
         """Return all orders of an account as they were `age` nanoseconds ago."""
         at = self._agenda.now - age
         found = []
-        for told in self.books[account].pictures.values():
-            known = [picture for moment, picture in told if moment <= at] if age else [told[-1][1]]
-            found += known[-1:]
+        for contract in self.contracts:
+            for told in self.books[account, contract].pictures.values():
+                known = [picture for moment, picture in told if moment <= at] if age else [told[-1][1]]
+                found += known[-1:]
         return tuple(self._shown(picture) for picture in found)
 
-    def position(self, account: str, age: int = 0) -> Position:
-        """Return the position of an account as it was `age` nanoseconds ago."""
+    def position(self, account: str, contract: str, age: int = 0) -> Position:
+        """Return the position of an account in a contract as it was `age` nanoseconds ago."""
         at = self._agenda.now - age
-        readings = self.books[account].readings
+        readings = self.books[account, contract].readings
         return next((position for moment, position in reversed(readings) if moment <= at), readings[0][1])
 
     # --- inside
@@ -189,17 +205,17 @@ class SimulatedVenue:
                 self._note_order(update)
             elif isinstance(update, PositionUpdate):
                 holding = update.holding
-                book = self.books[holding.account]
+                book = self.books[holding.account, holding.contract]
                 book.quantity = holding.quantity
                 book.has_foreign = book.has_foreign and holding.quantity != 0
                 average = self._price(holding.average)
-                position = Position(holding.account, self.contract, holding.quantity, average)
+                position = Position(holding.account, holding.contract, holding.quantity, average)
                 book.readings.append((self._agenda.now, position))
                 self._hear(holding.account, position)
 
     def _note_order(self, update: OrderUpdate) -> None:
         order = update.order
-        book = self.books[order.account]
+        book = self.books[order.account, order.contract]
         if order.status.is_open:
             book.open[order.id] = order
         else:

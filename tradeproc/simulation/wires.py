@@ -18,7 +18,7 @@ from tradeproc.domain.broker_orders import (
     Outcome,
     Unanswered,
 )
-from tradeproc.domain.units import SECOND
+from tradeproc.domain.units import SECOND, Ticks
 from tradeproc.engine import events
 from tradeproc.engine.events import Event, StreamKind
 from tradeproc.simulation.agenda import Agenda
@@ -77,6 +77,8 @@ class Wires:
         self._weather, self._chance, self._slowest, self._received = weather, chance, slowest, received
         self._poll_every = int(poll * SECOND)
         self.trader: Asker | None = None
+        self.contract = venue.contracts[0]
+        """The one that the trader of now trades."""
         self._sent_ids: set[str] = set()
         self._link = 0
         self._known: dict[str, BrokerOrder] = {}
@@ -162,8 +164,25 @@ class Wires:
 
         def read() -> Answer[Position]:
             age = self._weather.amount(Mishap.POSITION_OLD) * SECOND // 1000
-            return Known(self._venue.position(self._account, age))
+            return Known(self._venue.position(self._account, contract, age))
 
+        contract = self.contract
+        self._ask(read, done)
+
+    def ask_old_position(self, contract: str, done: Callable[[Answer[Position]], None]) -> None:
+        """Ask for the position in another contract."""
+        self._ask(lambda: Known(self._venue.position(self._account, contract)), done)
+
+    def ask_spread(self, contract: str, done: Callable[[Answer[tuple[Ticks, Ticks]]], None]) -> None:
+        """Ask how far another contract is from the trader's, and for the price of that one."""
+
+        def read() -> Answer[tuple[Ticks, Ticks]]:
+            if self._weather.stands(Mishap.MARKET_DOWN):
+                return Unknown("no bars")
+            ours = self._venue.last_of(here)
+            return Known((Ticks(self._venue.last_of(contract) - ours), ours))
+
+        here = self.contract
         self._ask(read, done)
 
     def _list(self) -> Answer[tuple[ListedOrder, ...]]:
@@ -275,7 +294,8 @@ class Wires:
             for picture in self._venue.orders(self._account):
                 self._tell(picture)
         else:
-            self._tell(self._venue.position(self._account))
+            for contract in self._venue.contracts:
+                self._tell(self._venue.position(self._account, contract))
         self._pass_on(events.StreamChanged(kind, is_up=True, has_gap=True))
 
     def kill_link(self, seconds: float) -> None:

@@ -14,7 +14,7 @@ from tradeproc.simulation.agenda import Agenda
 from tradeproc.simulation.heat_office import HeatOffice
 from tradeproc.simulation.invariants import InvariantBroken
 from tradeproc.simulation.market_walk import MarketWalk
-from tradeproc.simulation.scenario import CONTRACT, Ending, Scenario
+from tradeproc.simulation.scenario import CONTRACT, NEXT, Ending, Scenario
 from tradeproc.simulation.seat import Seat, Trace
 from tradeproc.simulation.simulated_rows import SimulatedDatabase
 from tradeproc.simulation.troubles import BY_OTHERS, Blow, Mishap
@@ -82,10 +82,10 @@ class World:
         self.scenario = scenario
         self.agenda = Agenda(START)
         accounts = [f"SIM{number}" for number in range(scenario.sessions)]
-        self.ledger = SimulatedDatabase(scenario.sessions)
+        self.ledger = SimulatedDatabase(scenario.sessions, CONTRACT)
         self.venue = SimulatedVenue(
             self.agenda,
-            CONTRACT,
+            (CONTRACT, NEXT) if scenario.rolls else (CONTRACT,),
             accounts,
             FIRST_PRICE,
             self._hear,
@@ -143,7 +143,7 @@ class World:
             seat.rows.commits_to_lose = 0
             if seat.life is not None:
                 seat.life.effects_left = None
-            for order in [order for order in seat.book.open.values() if order.memo == FOREIGN]:
+            for order in [order for book in seat.books for order in book.open.values() if order.memo == FOREIGN]:
                 self.venue.cancel(order.id)
 
     def _end(self) -> None:
@@ -206,7 +206,7 @@ class World:
             seat.weather.arm(blow)
         elif blow.seconds and blow.what not in _KILLED:
             self._open(blow, seat)
-        elif blow.what in (Mishap.HALTED, Mishap.RESUMED, Mishap.FLATTENED, Mishap.RECONCILED):
+        elif blow.what in (Mishap.HALTED, Mishap.RESUMED, Mishap.FLATTENED, Mishap.RECONCILED, Mishap.ROLLED):
             _command(blow, seat)
         else:
             self._happen(blow, seat)
@@ -227,7 +227,7 @@ class World:
             case Mishap.INERT_STOPS:
                 seat.had_inert = True
                 seat.inert_until = self.agenda.now + int(blow.seconds * SECOND)
-                self.market.watchers.append(seat.watch.traded)
+                self.market.watchers.append(seat.traded)
             case Mishap.CLOCK_STEPPED:
                 self.agenda.wall_step = blow.amount * SECOND
             case Mishap.PAUSED if seat.life is not None:
@@ -269,10 +269,10 @@ class World:
                 self.market.gap(blow.amount)
             case Mishap.TRADED_BY_HAND if blow.amount:
                 seat.weather.strike()
-                self.venue.by_hand(seat.account, blow.amount)
+                self.venue.by_hand(seat.account, seat.contract, blow.amount)
             case Mishap.RESTED_BY_HAND if blow.amount:
-                away = Ticks(self.venue.last - 8 * (1 if blow.amount > 0 else -1))
-                self.venue.by_hand(seat.account, blow.amount, away)
+                away = Ticks(self.venue.last_of(seat.contract) - 8 * (1 if blow.amount > 0 else -1))
+                self.venue.by_hand(seat.account, seat.contract, blow.amount, away)
             case _:
                 self._spoil(blow, seat)
 
@@ -314,6 +314,8 @@ def _command(blow: Blow, seat: Seat) -> None:
             seat.latch(TradingState.ACTIVE, "me", "go on")
         case Mishap.FLATTENED:
             seat.flatten("me")
+        case Mishap.ROLLED:
+            seat.roll("me")
         case _:
             if seat.life is not None:
                 seat.life.tell(events.ReconcileCommanded("me"))
