@@ -184,10 +184,9 @@ class EngineOwned:
 
     `heat` is what the portfolio server was asked. `tickets` are entries that wait for their row. `cancels_wanted` are
     orders to cancel as soon as their broker id is known, `cancels_asked` open ones whose cancel went out and was not
-    refused, `cancels_refused` those whose was, until an answer to a later question shows them working. `trimmed` are
-    orders that were to be cut, their quantity then and since when. `is_first_start` until the position of a session
-    that never had one is confirmed. `contradictions` are illegal facts already told, by order and event. `is_adopted`
-    while an EXTERNAL row is part of the position.
+    refused, `cancels_refused` those whose was, until a later answer shows them working; `trimmed` are cut: their
+    quantity then and since when. `is_first_start` until the position of a session that never had one is confirmed.
+    `contradictions` are illegal facts told, by order and event. `is_adopted` while an EXTERNAL row is part of it.
     """
 
     orders: dict[str, Order] = field(default_factory=dict)

@@ -7,7 +7,7 @@ whether it has settled before it is judged.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tradeproc.domain.book import FillKind
+from tradeproc.domain.book import Fill, FillKind
 from tradeproc.domain.fills import standing
 from tradeproc.domain.roll_steps import RollStep
 from tradeproc.engine.alarms import AlarmName
@@ -91,11 +91,20 @@ def _of_fills(seat: "Seat") -> Iterator[Broken]:
     held = sum(fill.quantity * fill.side.sign for fill in booked)
     if held != seat.book.quantity:
         yield "nothing left", f"the books make {held:+d}, the broker has {seat.book.quantity:+d}"
-    strangers = sum(fill.quantity * fill.side.sign for fill in booked if fill.kind is FillKind.EXTERNAL)
-    strangers += seat.watch.mistaken(seat.contract)
-    if strangers != seat.book.foreign_net and not seat.sent_by_wrong_clock:
-        yield "nothing left", f"others have traded {seat.book.foreign_net:+d}, the books say {strangers:+d}"
+    yield from _of_strangers(seat, [fill for fill in booked if fill.kind is FillKind.EXTERNAL])
     yield from _of_left_contracts(seat)
+
+
+def _of_strangers(seat: "Seat", rows: list[Fill]) -> Iterator[Broken]:
+    """Compare what the books say that others have traded with what they have: in sum, and never more."""
+    book, mistaken = seat.book, seat.watch.mistaken(seat.contract)
+    net = sum(fill.quantity * fill.side.sign for fill in rows) + mistaken
+    if seat.sent_by_wrong_clock:
+        return
+    if net != book.foreign_net:
+        yield "nothing left", f"others have traded {book.foreign_net:+d}, the books say {net:+d}"
+    if sum(fill.quantity for fill in rows) > book.foreign + abs(mistaken):
+        yield "nothing left", f"others have traded {book.foreign} contracts, and yet {rows}"
 
 
 def _of_left_contracts(seat: "Seat") -> Iterator[Broken]:
