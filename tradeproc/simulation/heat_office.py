@@ -243,7 +243,9 @@ class HeatLine:
 
     def report(self) -> None:
         """Tell the heat."""
-        now = Nanos(self._life.clock.now())
+        now = self._life.moment()
+        if now is None:
+            return
         report = heat_report.report_of(self._life.state, self._life.trail.fence, self._sequence + 1, now)
         if report is not None:
             self._sequence += 1

@@ -111,7 +111,7 @@ class TraderLife:
             self._beat_after(self._busy_beat)
 
     def _step(self, event: Event) -> None:
-        now = self._moment()
+        now = self.moment()
         if now is None:
             return
         try:
@@ -131,7 +131,7 @@ class TraderLife:
             if not self.is_alive:
                 return
 
-    def _moment(self) -> Nanos | None:
+    def moment(self) -> Nanos | None:
         """Return the present, None when the clock was set back, of which the process dies.
 
         The clock is read once for all that happens at one moment, because it answers the same again.
@@ -149,7 +149,7 @@ class TraderLife:
             return None
 
     def _is_set_back(self) -> bool:
-        return self._moment() is None
+        return self.moment() is None
 
     # --- effects
 
