@@ -9,18 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.actor import Actor
+from tests.actor import Actor, acting
 from tests.databases import forget_everything, fresh_database, server
+from tests.desk.states import told
 from tests.store.book import SPEC
 from tradeproc.bus.addresses import Directory
+from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.clock import wall_ns
 from tradeproc.desk import kill_switch, liquidator
 from tradeproc.desk.confirmation import Confirmed
+from tradeproc.desk.exit_status import NotFound
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.kill_switch import KillReport, Wanted, what_stays
 from tradeproc.desk.liquidator import LiquidatorTiming
-from tradeproc.domain.answers import Answer, Known
+from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import FillKind, Position
 from tradeproc.domain.broker_orders import (
     Accepted,
@@ -70,6 +73,7 @@ class Broker:
         self.refusal = ""
         self.fills_at_most = 100
         self.is_mute = False
+        self.silence = ""
         self.on_submit: Callable[[], None] = lambda: None
 
     def add(self, broker_id: str, **changes: object) -> BrokerOrder:
@@ -90,12 +94,14 @@ class Broker:
         node.set_state("ready")
 
     def _orders(self, _: OrdersQuestion) -> Answer[tuple[ListedOrder, ...]]:
-        return Known(tuple(self.orders.values()))
+        return Unknown(self.silence) if self.silence else Known(tuple(self.orders.values()))
 
     def _position(self, _: PositionQuestion) -> Answer[Position]:
         return Known(Position(ACCOUNT, CONTRACT, Contracts(self.held), None))
 
     def _positions(self, _: AccountQuestion) -> Answer[tuple[ListedPosition, ...]]:
+        if self.silence:
+            return Unknown(self.silence)
         return Known((Position(ACCOUNT, CONTRACT, Contracts(self.held), None),) if self.held else ())
 
     def _cancel(self, asked: CancelOrder) -> Outcome:
@@ -178,7 +184,7 @@ def created(order: Order) -> OrderEvent:
 
 
 def get_flat(desk: Desk, seconds: float = 30.0, *, is_foreign: bool = False) -> KillReport:
-    return kill_switch.get_flat(desk, Wanted(scopes.HOST, "drill", seconds, is_foreign, QUICK), ())
+    return kill_switch.get_flat(desk, Wanted(scopes.HOST, "drill", seconds, is_foreign, timing=QUICK), ())
 
 
 def only(report: KillReport) -> Confirmed:
@@ -288,12 +294,12 @@ def test_a_broker_that_refuses_the_close_is_told_with_what_is_open(desk: Desk, s
 def test_what_others_placed_is_told_and_left_unless_it_is_wanted(desk: Desk, store: Store, broker: Broker) -> None:
     broker.add("x9")
 
-    told = only(get_flat(desk))
+    said = only(get_flat(desk))
     left = broker.orders["x9"].state
     again = get_flat(desk, is_foreign=True)
 
-    assert (told.is_flat, told.foreign, told.positions, told.working) == (False, ("x9",), {}, ())
-    assert "orders x9 that are not ours (--foreign cancels them)" in told.in_words
+    assert (said.is_flat, said.foreign, said.positions, said.working) == (False, ("x9",), {}, ())
+    assert "orders x9 that are not ours (--foreign cancels them)" in said.in_words
     assert (left, broker.orders["x9"].state) == (OrderState.SUBMITTED, OrderState.CANCELLED)
     assert again.is_flat
 
@@ -309,9 +315,9 @@ def test_what_the_account_of_a_stopped_and_flat_session_holds_is_told_and_left_u
     broker.orders.clear()
     store.set_desired(1, "stopped")
 
-    told = only(get_flat(desk))
+    said = only(get_flat(desk))
 
-    assert (told.is_flat, told.positions, broker.sent) == (False, {"ESH24": 2}, [])
+    assert (said.is_flat, said.positions, broker.sent) == (False, {"ESH24": 2}, [])
     assert get_flat(desk, is_foreign=True).is_flat
     assert closes(broker) == [(Side.SELL, 2)]
 
@@ -345,11 +351,65 @@ def test_a_halt_without_a_closing_tells_what_stays_and_touches_nothing(
     assert broker.orders["b1"].state is OrderState.SUBMITTED
 
 
-@pytest.mark.parametrize("scope", [scopes.of_session(2), scopes.of_login("other"), scopes.of_account("other")])
+def test_a_session_that_does_not_exist_is_not_called_flat(desk: Desk, store: Store, broker: Broker) -> None:
+    with pytest.raises(NotFound):
+        kill_switch.get_flat(desk, Wanted(scopes.of_session(2), ""), ())
+
+
+def test_a_session_whose_account_another_one_looks_after_is_passed_over(
+    desk: Desk, store: Store, broker: Broker
+) -> None:
+    store.create_session(replace(SPEC, name="twin"))
+
+    report = kill_switch.get_flat(desk, Wanted(scopes.of_session(2), "", timing=QUICK), ())
+
+    assert (report.confirmed, report.passed_over, broker.sent) == ((), ((2, 1),), [])
+
+
+def test_a_halt_that_is_stored_needs_no_latch_of_the_session(desk: Desk, store: Store, broker: Broker) -> None:
+    report = kill_switch.get_flat(desk, Wanted(scopes.HOST, "", is_latched=True, timing=QUICK), ())
+
+    assert (report.is_flat, store.latch("session:1").state) == (True, "active")
+
+
+def test_a_broker_that_does_not_answer_is_told_with_what_was_known_last_and_nothing_is_sent(
+    desk: Desk, store: Store, broker: Broker
+) -> None:
+    broker.silence = "no connection"
+
+    said = only(get_flat(desk, seconds=2.0))
+
+    assert (said.is_flat, said.is_known, broker.sent) == (False, False, [])
+    assert "not known to be flat: ESH24 in account" in said.in_words
+    assert "no connection; the database knew last: order b1 submitted; look at the broker" in said.in_words
+
+
+@pytest.mark.parametrize("scope", [scopes.of_login("other"), scopes.of_account("other"), scopes.of_portfolio("P")])
 def test_sessions_outside_the_scope_are_left(desk: Desk, store: Store, broker: Broker, scope: scopes.Scope) -> None:
     report = kill_switch.get_flat(desk, Wanted(scope, ""), ())
 
     assert (report.confirmed, broker.sent) == ((), [])
+
+
+def test_what_others_placed_beside_a_trader_that_lives_is_cancelled_when_it_is_wanted(
+    desk: Desk, store: Store, broker: Broker
+) -> None:
+    heard: list[str] = []
+
+    def hear(name: str, answer: Body) -> Callable[[Body], Body]:
+        return lambda _: (heard.append(name), answer)[1]
+
+    broker.held, broker.orders = 0, {}
+    broker.add("x9")
+    halted = {"trading_state": "halted"}
+    handlers = {"halt": hear("halt", halted), "flatten": hear("flatten", halted), "state": hear("state", told())}
+    with acting(desk.home.sockets, "session-1.trader", handlers):
+        left = only(get_flat(desk))
+        report = get_flat(desk, is_foreign=True)
+
+    assert (left.is_flat, left.foreign) == (False, ("x9",))
+    assert (report.is_flat, broker.orders["x9"].state, broker.sent) == (True, OrderState.CANCELLED, [])
+    assert heard[:3] == ["halt", "flatten", "state"]
 
 
 # --- the database away
@@ -388,6 +448,17 @@ def test_without_a_database_it_works_from_the_recordings_and_the_journal_and_not
     assert len(close.id) <= 22
     assert [fill.kind for fill in store.fills(1)] == [FillKind.OWN]
     assert store.latch("session:1").state == "halted"
+
+
+def test_without_a_database_nobody_claims_to_know_who_is_in_a_portfolio(
+    desk: Desk, store: Store, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(desk)
+    monkeypatch.setenv("TRADEPROC_DATABASE_URL", store.url.replace("host=", "host=/nowhere"))
+
+    report = kill_switch.get_flat(desk, Wanted(scopes.of_portfolio("P"), ""), ())
+
+    assert (report.confirmed, report.is_flat) == ((), False)
 
 
 def test_without_a_database_a_trader_of_this_host_that_lives_keeps_its_session(

@@ -1,5 +1,6 @@
 """The kill switch with half the desk dead: flat by whoever can, by the broker's own books, and never twice."""
 
+import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -69,9 +70,7 @@ def closes(desk: Desk) -> list[dict[str, Any]]:
 
 
 DEAD = [
-    ("session-1.trader",),
-    ("session-1.account", "session-1.trader"),
-    ("core.keeper", "session-1.trader"),
+    ("session-1.account", "core.portfolio", "core.keeper", "session-1.trader"),
     ("core.keeper", "core.postgres", "session-1.trader"),
 ]
 
@@ -95,3 +94,18 @@ def test_whatever_is_dead_it_ends_flat_by_the_brokers_books_with_one_close(desk:
     assert desk.state(1)["trading_state"] == "halted"
     desk.assert_books_agree(1)
     assert not desk.rows("select * from fills where kind <> 'own'")
+
+
+def test_a_trader_that_hangs_is_stopped_and_its_session_flat(desk: Desk) -> None:
+    held = hold(desk)
+    before = len(closes(desk))
+    desk.kill("session-1.trader", signal.SIGSTOP)
+
+    told = desk.tradectl("halt", "--flatten", "--session", "1", code=None)
+
+    assert at_the_broker(desk) == (set(), 0), told
+    assert told["confirmed"][0]["is_flat"], told
+    assert (held != 0, len(closes(desk))) == (True, before + 1)
+    start(desk, "session-1.trader")
+    desk.wait_ready(1)
+    desk.assert_books_agree(1)

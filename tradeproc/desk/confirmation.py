@@ -21,7 +21,7 @@ from tradeproc.protocol.link_messages import AccountQuestion, OrdersQuestion
 from tradeproc.store.database import DatabaseDown
 from tradeproc.store.store import Store
 
-_SECONDS = 10.0
+_SECONDS = 6.0
 _AT_ONCE = 8
 _CLAIMED = 5_000
 

@@ -7,13 +7,14 @@ stopped by supervisord first. At the end the broker is asked about every account
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 from tradeproc.desk.claim import Claim, Held
 from tradeproc.desk.confirmation import Confirmed, confirm
+from tradeproc.desk.exit_status import NotFound
 from tradeproc.desk.flatness import not_flat_yet
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.known_sessions import KnownSession, known_sessions
@@ -44,12 +45,14 @@ class Wanted:
     """Which sessions are to be flat, and why; `seconds` bounds everything but the last question to the broker.
 
     With `is_foreign` also what no session of ours made is cancelled and closed, in their accounts and products.
+    `is_latched` if the halt of the scope is stored: else each session that is taken over is latched by itself.
     """
 
     scope: Scope
     reason: str
     seconds: float = USUAL_SECONDS
     is_foreign: bool = False
+    is_latched: bool = False
     timing: LiquidatorTiming = USUAL
 
 
@@ -58,11 +61,13 @@ class KillReport:
     """What the broker confirmed of each session.
 
     `trouble` says what is not known of which sessions there are; `is_all` is False when there may be others.
+    `passed_over` are sessions that are meant, with the one that looks after their account and product.
     """
 
     confirmed: tuple[Confirmed, ...]
     trouble: str = ""
     is_all: bool = True
+    passed_over: tuple[tuple[int, int], ...] = ()
 
     @property
     def is_flat(self) -> bool:
@@ -70,18 +75,34 @@ class KillReport:
         return self.is_all and all(each.is_flat for each in self.confirmed)
 
 
-def get_flat(desk: Desk, wanted: Wanted, heard: Collection[int]) -> KillReport:
-    """Get the sessions of a scope flat; `heard` are those whose trader was told already."""
-    with _known(desk, wanted.scope, heard) as found:
+def get_flat(desk: Desk, wanted: Wanted, told: Collection[int], concerned: Collection[int] = ()) -> KillReport:
+    """Get the sessions of a scope flat.
+
+    Args:
+        desk: where.
+        wanted: which sessions, and how long.
+        told: those whose trader was told to get flat already.
+        concerned: those whose trader says that the scope is about it.
+
+    Raises:
+        NotFound: it is for one session, and there is none of that number.
+    """
+    with _found(desk, wanted.scope, {*told, *concerned}) as found:
         deadline = time.monotonic() + wanted.seconds
-        whys = _KillSwitch(desk, wanted, desk.database_url, deadline).run(found.owners, heard)
-        return KillReport(tuple(_confirmed(desk, found.owners, found.store, whys)), found.trouble, found.is_all)
+        whys = _KillSwitch(desk, wanted, desk.database_url, deadline).run(found.owners, told)
+        confirmed = tuple(_confirmed(desk, found.owners, found.store, whys))
+        return KillReport(confirmed, found.trouble, found.is_all, found.passed_over)
 
 
 def what_stays(desk: Desk, scope: Scope) -> KillReport:
-    """Return what the broker tells of the sessions of a scope, touching nothing."""
-    with _known(desk, scope, ()) as found:
-        return KillReport(tuple(confirm(desk, found.owners, found.store, {})), found.trouble, found.is_all)
+    """Return what the broker tells of the sessions of a scope, touching nothing.
+
+    Raises:
+        NotFound: it is for one session, and there is none of that number.
+    """
+    with _found(desk, scope, ()) as found:
+        confirmed = tuple(confirm(desk, found.owners, found.store, {}))
+        return KillReport(confirmed, found.trouble, found.is_all, found.passed_over)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +113,23 @@ class _Found:
     store: Store | None
     trouble: str
     is_all: bool
+    passed_over: tuple[tuple[int, int], ...]
 
 
 @contextmanager
-def _known(desk: Desk, scope: Scope, heard: Collection[int]) -> Iterator[_Found]:
+def _found(desk: Desk, scope: Scope, concerned: Collection[int]) -> Iterator[_Found]:
     store = Store(desk.database_url, connect_timeout=_DATABASE_SECONDS, answer_timeout=_DATABASE_SECONDS)
     try:
         known = known_sessions(desk, store)
-        meant = [each for each in known.sessions if each.is_meant_by(scope)]
-        owners = _owners(meant, known.sessions, {*desk.traders(), *heard})
-        yield _Found(owners, None if known.trouble else store, known.trouble, known.is_all)
+        # without the database nobody knows who is in a portfolio, but its traders do
+        is_all = known.is_all and not (known.trouble and scope.portfolio is not None)
+        meant = [each for each in known.sessions if each.is_meant_by(scope) or each.id in concerned]
+        if scope.session is not None and not meant and is_all:
+            raise NotFound("session", scope.session, "scripts/tradectl sessions lists them")
+        owners = _owners(known.sessions, {*desk.traders(), *concerned})
+        passed_over = tuple((each.id, owners[each.place]) for each in meant if owners[each.place] != each.id)
+        owned = [each for each in meant if owners[each.place] == each.id]
+        yield _Found(owned, None if known.trouble else store, known.trouble, is_all, passed_over)
     finally:
         store.close()
 
@@ -118,17 +146,13 @@ def _confirmed(
     return confirm(desk, sessions, store, whys)
 
 
-def _owners(
-    meant: Iterable[KnownSession], known: Iterable[KnownSession], tended: Collection[int]
-) -> list[KnownSession]:
-    """Return the sessions that are meant, without those whose account and product another one looks after.
+def _owners(known: Iterable[KnownSession], tended: Collection[int]) -> dict[tuple[str, str, str], int]:
+    """Return which session looks after each account and product.
 
     That is the one whose trader lives, else one that has something open by its rows, else the newest.
     """
-    owner: dict[tuple[str, str, str], KnownSession] = {}
-    for each in sorted(known, key=lambda each: (each.id in tended, each.is_ours, each.id)):
-        owner[each.place] = each
-    return [each for each in meant if owner[each.place].id == each.id]
+    ranked = sorted(known, key=lambda each: (each.id in tended, each.is_ours, each.id))
+    return {each.place: each.id for each in ranked}
 
 
 class _KillSwitch:
@@ -141,11 +165,12 @@ class _KillSwitch:
             return {}
         logins = sorted({each.login for each in sessions})
         with ThreadPoolExecutor(min(_AT_ONCE, len(sessions) + len(logins))) as lanes:
-            links = dict(zip(logins, lanes.map(self._link_trouble, logins), strict=True))
+            # a link that must be started first holds up only those that work through it
+            links = {login: lanes.submit(self._link_trouble, login) for login in logins}
             lane = partial(self._lane, heard, links)
             return dict(zip((each.id for each in sessions), lanes.map(lane, sessions), strict=True))
 
-    def _lane(self, heard: Collection[int], links: Mapping[str, str], known: KnownSession) -> str:
+    def _lane(self, heard: Collection[int], links: Mapping[str, Future[str]], known: KnownSession) -> str:
         if not known.is_ours and not self._wanted.is_foreign and known.id not in heard:
             # its rows say that it is stopped and flat: what the account holds is told at the end, and left
             return ""
@@ -156,7 +181,7 @@ class _KillSwitch:
         except OSError as error:
             return f"no row can be written, so nothing more was sent: {error}"
 
-    def _get_flat(self, known: KnownSession, is_told: bool, link_trouble: str) -> str:
+    def _get_flat(self, known: KnownSession, is_told: bool, link: Future[str]) -> str:
         trader, began = names.trader(known.id), time.monotonic()
         is_stopped, why = False, ""
         while True:
@@ -169,8 +194,8 @@ class _KillSwitch:
                 is_told = False  # told again below: a trader that was killed meanwhile has forgotten it
                 if self._desk.is_alive(trader):
                     continue
-            if link_trouble:
-                return link_trouble
+            if trouble := link.result():
+                return trouble
             try:
                 with Claim.take(self._desk.home, known, self._url) as claim:
                     done = liquidate(
@@ -179,6 +204,7 @@ class _KillSwitch:
                         self._wanted.reason,
                         self._deadline,
                         is_all=self._wanted.is_foreign,
+                        is_latched=self._wanted.is_latched,
                         timing=self._wanted.timing,
                     )
                     return done.why

@@ -81,17 +81,22 @@ def liquidate(
     deadline: float,
     *,
     is_all: bool = False,
+    is_latched: bool = False,
     timing: LiquidatorTiming = USUAL,
 ) -> Liquidated:
     """Cancel the working orders of a claimed session and close its position; ends by `deadline` (monotonic s).
 
-    With `is_all` also orders that are not ours are cancelled, in its account and contract.
+    With `is_all` also orders that are not ours are cancelled, in its account and contract. Unless a halt that counts
+    for the session `is_latched` already, it is latched first.
 
     Raises:
         Held: another process took the session meanwhile.
         OSError: a row can be written nowhere, so nothing more was sent.
     """
-    return _Liquidator(desk, claim, reason, is_all, timing).run(deadline)
+    made = _Liquidator(desk, claim, reason, is_all, timing)
+    if not is_latched:
+        made.latch()
+    return made.run(deadline)
 
 
 class _Liquidator:
@@ -105,11 +110,13 @@ class _Liquidator:
         rows = {each.id: each for each in self._orders.values() if each.contract == known.contract}
         self._plan = Liquidation(known.account, known.contract, rows, is_all or not is_told, timing.patience)
 
+    def latch(self) -> None:
+        """Halt the session in its rows: the trader that comes after us must not enter again."""
+        scope = scopes.of_session(self._claim.known.id)
+        self._claim.write(latch_write(Latch(scope, "halted", _BY, self._reason, wall_ns())))
+
     def run(self, deadline: float) -> Liquidated:
         session = self._claim.known.id
-        latch = Latch(scopes.of_session(session), "halted", _BY, self._reason, wall_ns())
-        # whoever comes after us must not enter again
-        self._claim.write(latch_write(latch))
         while True:
             now = wall_ns()
             what = self._ask()

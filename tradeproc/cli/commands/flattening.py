@@ -9,7 +9,7 @@ from rich.text import Text
 
 from tradeproc.desk import kill_switch
 from tradeproc.desk.confirmation import Confirmed
-from tradeproc.desk.exit_status import ExitStatus, NotRunning
+from tradeproc.desk.exit_status import CommandFailed, ExitStatus, NotRunning
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.kill_switch import KillReport, Wanted
 from tradeproc.desk.switches import UNSTORED, Thrown
@@ -52,11 +52,11 @@ def add_options(parser: ArgumentParser, *, is_choice: bool) -> None:
 
 
 def thrown(throw: Callable[[str], Thrown], session: int | None, login: str | None, shared: Scope | None) -> Thrown:
-    """Throw the switch; that neither keeper nor trader is there holds up no closing."""
+    """Throw the switch; that neither keeper nor trader is there, or the keeper refuses, holds up no closing."""
     try:
         # the keeper flattens the desk or a session; of a login, portfolio or account the traders are told one by one
         return throw("flatten" if login is None and shared is None else "halt")
-    except NotRunning as away:
+    except (NotRunning, CommandFailed) as away:
         if shared is not None:
             scope = shared
         elif login is not None:
@@ -69,12 +69,16 @@ def thrown(throw: Callable[[str], Thrown], session: int | None, login: str | Non
 def get_flat(desk: Desk, answer: Thrown, arguments: Namespace) -> FlattenResult:
     """Get everything in the scope of a switch that was thrown flat, and tell what the broker says in the end."""
     is_of_keeper = answer.scope == scopes.HOST or answer.scope.session is not None
-    heard = {each.session for each in answer.sessions if each.ok and is_of_keeper}
-    wanted = Wanted(answer.scope, arguments.reason, arguments.timeout, arguments.foreign)
-    report = kill_switch.get_flat(desk, wanted, heard)
+    concerned = {each.session for each in answer.sessions}
+    told = {each.session for each in answer.sessions if each.ok and is_of_keeper}
+    is_latched = answer.latch != UNSTORED
+    wanted = Wanted(answer.scope, arguments.reason, arguments.timeout, arguments.foreign, is_latched)
+    report = kill_switch.get_flat(desk, wanted, told, concerned)
     exit_status = _exit(report)
     lines = [Text(f"  {each.in_words}", style="green" if each.is_flat else "red") for each in report.confirmed]
-    if not report.confirmed:
+    for session, other in report.passed_over:
+        lines.append(Text(f"  session {session}: session {other} looks after its account and product", style="dim"))
+    if not report.confirmed and not report.passed_over:
         lines.append(Text("  no session is known that could have something open", style="dim"))
     if report.trouble:
         lines.append(Text(f"  {report.trouble}", style="yellow"))
