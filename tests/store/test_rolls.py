@@ -1,16 +1,20 @@
 """A roll's steps are rows; one of them changes the session's contract with it, for the lease's holder only."""
 
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from tests.store.book import AT, SPEC
+from tests.store.book import AT, EVENT, ORDER, SPEC
+from tradeproc.cli.commands.rolling import shown_roll
 from tradeproc.domain.roll_steps import Roll, RollStep
-from tradeproc.domain.units import Contracts, Nanos, Ticks
+from tradeproc.domain.roll_volumes import RollVolume
+from tradeproc.domain.units import Contracts, Nanos, Price, Ticks
 from tradeproc.store import Lease, Store
 from tradeproc.store.journal import Journal
-from tradeproc.store.writes import roll_write
+from tradeproc.store.roll_rows import RollRows
+from tradeproc.store.writes import orders_write, roll_volume_write, roll_write
 
 OLD, NEXT = SPEC.contract, SPEC.contract[:-3] + "Z30"
 BEGUN = Roll(
@@ -87,3 +91,37 @@ def test_rows_that_a_journal_brings_late_do_not_turn_a_roll_back(store: Store) -
     for step in (over, replace(again, entry_orders="e1 e2 e3")):
         store.write(roll_write(step))
     assert store.rolls() == [over]
+
+
+@pytest.mark.usefixtures("session")
+def test_the_history_tells_each_roll_once_with_what_its_orders_closed_and_opened(store: Store, url: str) -> None:
+    bought = replace(ORDER, session=1, fence=0, id="e1", filled=Contracts(1), average=Price(Decimal(4800)))
+    rows = [bought, replace(bought, id="e2", average=Price(Decimal(4802))), replace(bought, id="x1", average=None)]
+    store.write(orders_write(rows, [replace(EVENT, order_id=each.id) for each in rows], fence=0).without_fence())
+    done = replace(SWITCHED, step=RollStep.ROLLED, close_orders="x1", entry_orders="e1 e2", reason="why \x1b[1m")
+    for step in (BEGUN, SWITCHED, done, replace(BEGUN, id="roll-2", session=2, spread=None)):
+        store.write(roll_write(step))
+    rolls = RollRows(url)
+    rolls.begin()
+
+    first, second = rolls.history(None)
+
+    assert (first["id"], first["step"], first["closed"], first["opened"]) == ("roll-1", "rolled", 1, 2)
+    shown = shown_roll(first)
+    assert (shown["closed_price"], shown["opened_price"], shown["spread"]) == ("unknown", "4801", "50")
+    assert (second["closed"], second["opened"]) == (0, 0)
+    assert (shown_roll(second)["closed_price"], shown_roll(second)["spread"]) == ("unknown", "unknown")
+    assert [row["id"] for row in rolls.history(2)] == ["roll-2"]
+    rolls.close()
+
+
+@pytest.mark.usefixtures("session")
+def test_a_days_volumes_are_kept_as_they_were_told_first(store: Store, url: str) -> None:
+    told = RollVolume(1, OLD, NEXT, "2024-03-07", 5, 6, Nanos(AT))
+    for volume in (told, replace(told, volume=9), replace(told, day="2024-03-06")):
+        store.write(roll_volume_write(volume))
+    rolls = RollRows(url)
+
+    assert store.roll_volumes(1) == rolls.volumes() == [replace(told, day="2024-03-06"), told]
+    assert store.roll_volumes(2) == []
+    rolls.close()

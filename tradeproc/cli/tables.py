@@ -104,9 +104,25 @@ ROLLS = (
     Column("roll on", "roll_on"),
     Column("days left", "days_left", right=True),
     Column("because of", "basis", drop=2),
+    Column("why", "why", cut=20, drop=4),
     Column("on", "last_day", drop=1),
     Column("who rolls", "mode"),
     Column("is", "state"),
+)
+PAST_ROLLS = (
+    Column("began", "began_at", moment, right=True),
+    Column("session", "session", right=True, drop=3),
+    Column("from", "contract"),
+    Column("into", "next_contract"),
+    Column("is", "step", state),
+    Column("held", "quantity", right=True),
+    Column("opened", "opened", right=True),
+    Column("spread", "spread", known, right=True),
+    Column("closed at", "closed_price", known, right=True),
+    Column("opened at", "opened_price", known, right=True),
+    Column("ended", "at", moment, right=True, drop=2),
+    Column("by", "by", drop=1),
+    Column("why", "reason", cut=20),
 )
 ORDERS = (
     Column("created", "created_at", moment, right=True),

@@ -10,6 +10,7 @@ from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Node
 from tradeproc.bus.requests import RequestRefused
 from tradeproc.domain.candles import Candle
+from tradeproc.domain.roll_rules import BackAdjust, RollPolicy
 from tradeproc.domain.roll_steps import Roll, RollStep
 from tradeproc.domain.units import Contracts, Nanos, Ticks
 from tradeproc.procs.trader.past_contracts import PastContracts, past_of
@@ -44,7 +45,8 @@ def told() -> list[tuple[Candle, ...]]:
 
 
 class Desk:
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, back_adjust: BackAdjust = BackAdjust.DIFFERENCE) -> None:
+        self.spec = spec(contract="ESM24", roll=RollPolicy(back_adjust=back_adjust))
         self.asked: list[str] = []
         self.prices = {"ESH24": 4800.0, "ESZ23": 4750.0}
         stage.enter(LINK, lambda node: node.handle("history", self._history))
@@ -52,7 +54,7 @@ class Desk:
 
     def _prepare(self, node: Node) -> None:
         rolls = [roll("ESZ23", "ESH24", 5, 200), roll("ESH24", "ESM24", 10, 200)]
-        self.past = PastContracts(node, spec(contract="ESM24"), rolls, TraderTiming(again=0.05))
+        self.past = PastContracts(node, self.spec, rolls, TraderTiming(again=0.05))
 
     def _history(self, body: Body) -> Body:
         code = body["contract"]
@@ -81,6 +83,20 @@ def test_bars_are_fetched_over_two_rolls_in_the_prices_of_the_newest_contract(
     assert [each.opened_at for each in history] == [candle(number).opened_at for number in range(13)]
     assert [each.close for each in history] == [4850.0] * 13
     assert desk.asked == ["ESH24", "ESZ23"]
+
+
+def test_with_a_ratio_bars_are_stretched_by_each_rolls_quotient(
+    on_stage: Stage, told: list[tuple[Candle, ...]]
+) -> None:
+    desk = Desk(on_stage, BackAdjust.RATIO)
+    desk.prices = {"ESH24": 2400.0, "ESZ23": 1200.0}
+
+    history = desk.complete(50, told)
+
+    # both rolls were at 4800 into 4850
+    stretched = 4850 / 4800
+    assert [each.close for each in history[:5]] == [pytest.approx(1200 * stretched * stretched, abs=0.25)] * 5
+    assert [each.close for each in history[5:9]] == [pytest.approx(2400 * stretched, abs=0.25)] * 4
 
 
 def test_enough_bars_of_its_own_need_no_question(desk: Desk, told: list[tuple[Candle, ...]]) -> None:

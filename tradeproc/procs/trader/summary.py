@@ -56,7 +56,7 @@ def _limits(state: State, now: Nanos) -> tuple[LimitUse, ...]:
     return tuple(found)
 
 
-def _rolling(state: State) -> dict[str, Any]:
+def rolling(state: State) -> dict[str, Any]:
     """Return what the state tells of rolls."""
     desk = state.engine.roll
     if desk.open is None:
@@ -70,10 +70,12 @@ def _rolling(state: State) -> dict[str, Any]:
     roll = desk.open
     newest = next(iter(roll.close_orders.split()[::-1]), None)
     order = state.engine.orders.get(newest or "")
+    # a life in the next contract does not have the order any more, but the row has what the exits have closed
+    closed = None if newest is None else abs(roll.reopen)
     return {
         "rolling": True,
         "rolling_close_order": newest,
-        "rolling_close_quantity": None if order is None else order.quantity,
+        "rolling_close_quantity": closed if order is None else order.quantity,
         "roll": f"{roll.contract} into {roll.next_contract}: {desk.waits or roll.step.value}",
     }
 
@@ -121,5 +123,5 @@ def summary(state: State, profit: SessionProfit, alarms: Mapping[str, str], audi
         heat_unknown=known.reason if isinstance(known, Unknown) else "",
         heat_warned=heat.is_warned,
         heat_blocked=heat.blocked,
-        **_rolling(state),
+        **rolling(state),
     )

@@ -37,3 +37,29 @@ returning session
 
 -- name: roll_volumes
 select * from roll_volumes where session = %(session)s order by day, contract
+
+-- name: roll_history
+-- The newest hundred rolls with what their orders closed and opened; a price is null where one of its fills has none.
+select newest.*, closed.filled as closed, closed.price as closed_price, opened.filled as opened,
+    opened.price as opened_price
+from (
+    select * from (
+        select distinct on (id) * from rolls
+        where %(session)s::bigint is null or session = %(session)s::bigint
+        order by id, step in ('rolled', 'given_up') desc, step in ('switched', 'reopening') desc,
+            length(entry_orders) desc, length(close_orders) desc, number desc) steps
+    order by number desc limit 100) newest
+left join lateral (
+    select coalesce(sum(filled), 0)::bigint as filled,
+        case when bool_or(filled > 0 and average is null) then null
+            else round(sum(filled * average) filter (where filled > 0) / nullif(sum(filled), 0), 10) end as price
+    from orders where session = newest.session and id = any(string_to_array(newest.close_orders, ' '))) closed on true
+left join lateral (
+    select coalesce(sum(filled), 0)::bigint as filled,
+        case when bool_or(filled > 0 and average is null) then null
+            else round(sum(filled * average) filter (where filled > 0) / nullif(sum(filled), 0), 10) end as price
+    from orders where session = newest.session and id = any(string_to_array(newest.entry_orders, ' '))) opened on true
+order by newest.number
+
+-- name: newest_roll_volumes
+select * from (select * from roll_volumes order by day desc limit 5000) newest order by session, day
