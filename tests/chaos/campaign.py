@@ -20,10 +20,22 @@ from tests.chaos.report import Result, line_of
 from tests.chaos.scene import Missed, Scene
 from tests.chaos.troubles import DETECT_SECONDS, MAKERS, Trouble
 from tests.drills.desk import Desk
+from tests.procs.notifier.listener import listening
 from tradeproc.testing.desk import ACCOUNTS
 
 # an order whose answer was lost is given up after half a minute of confirmed absence
 AGREE_SECONDS = 75.0
+# what each session does about a position without a stop, and its strategy's arguments: near stops are reached
+SESSIONS = (("replace", {"stop_ticks": 60}), ("flatten", {"stop_ticks": 14, "hold": 6}))
+# roomy: entries ask for heat and are never refused for want of it
+PORTFOLIO = """
+name = "chaos"
+equity = 10000000
+warn_percent = 50.0
+block_percent = 90.0
+worst_case = 800
+sessions = {sessions}
+"""
 
 
 @dataclass
@@ -45,8 +57,12 @@ class Campaign:
     def run(self, faults: int, first: int = 1) -> list[Result]:
         """Make that many faults, from the one of that number on; those that met nothing come on top."""
         evidence = Evidence(self.desk.home.log)
-        for account in ACCOUNTS[:2]:
-            self.sessions[account] = self.desk.begin(account=account)
+        for account, (policy, arguments) in zip(ACCOUNTS, SESSIONS, strict=False):
+            changes = {"stop_policy": policy, "inert_stop_policy": "flatten"}
+            self.sessions[account] = self.desk.begin(account=account, changes=changes, **arguments)
+        portfolio = self.desk.home.root / "chaos.toml"
+        portfolio.write_text(PORTFOLIO.format(sessions=[f"test-{account}" for account in self.sessions]))
+        self.desk.tradectl("portfolio", "create", str(portfolio))
         self.desk.broker.speed(LIVE_SPEED)
         scene = Scene(self.desk, self.sessions)
         wait_well(scene)
@@ -137,7 +153,7 @@ class Campaign:
 @contextmanager
 def chaotic_desk(folder: Path) -> Iterator[Desk]:
     """A desk with an endless market and a clock that can be stepped."""
-    desk = Desk(folder, speed=1.0, history_minutes=10, tape="generated:ESH24:7")
+    desk = Desk(folder, speed=1.0, history_minutes=10, tape="generated:ESH24+ESM24:7")
     step = desk.home.run / "clock_step"
     step.write_bytes(bytes(8))
     desk.environment["TRADEPROC_CLOCK_STEP"] = str(step)
@@ -145,5 +161,16 @@ def chaotic_desk(folder: Path) -> Iterator[Desk]:
     conf = folder / "supervisord.conf"
     program = "[program:localbroker]\n"
     conf.write_text(conf.read_text().replace(program, f'{program}environment=TRADEPROC_CLOCK_STEP=""\n'))
-    with desk:
-        yield desk
+    with listening() as listener:
+        _tell(desk, listener.url)
+        with desk:
+            yield desk
+
+
+def _tell(desk: Desk, url: str) -> None:
+    """Let the alarms of a desk go to an address."""
+    secret = desk.home.root / "alarms.url"
+    secret.write_text(url)
+    secret.chmod(0o600)
+    file = desk.home.conf / "tradeproc.toml"
+    file.write_text(f'{file.read_text()}\n[[notifier.targets]]\nurl = {{ file = "{secret}" }}\n')

@@ -30,7 +30,13 @@ class Scene:
     def everybody(self) -> list[names.ProcessName]:
         """Return the names of all processes."""
         found = [names.CORE.process(name) for name in CORE]
-        found += [names.WARDEN, names.LOCAL_BROKER, names.link("paper"), names.bars_feed("paper", "ESH24", 1)]
+        found += [
+            names.WARDEN,
+            names.NOTIFIER,
+            names.LOCAL_BROKER,
+            names.link("paper"),
+            names.bars_feed("paper", "ESH24", 1),
+        ]
         for account, session in self.sessions.items():
             found += [names.account(session), names.trader(session)]
             found += [names.account_feed("paper", kind, account) for kind in ("orders", "positions")]

@@ -38,7 +38,7 @@ def test_about_one_fault_in_ten_is_double_and_the_second_leaves_the_first_in_eff
 def test_a_fault_chooses_among_the_processes_that_are_configured_not_among_those_that_live(tmp_path: Path) -> None:
     scene = Scene(Desk(tmp_path / "desk"), {ACCOUNTS[0]: 1, ACCOUNTS[1]: 2})
 
-    assert len(scene.processes) == 17
+    assert len(scene.processes) == 18
     assert scene.processes == sorted(scene.processes)
     assert "core.keeper" not in scene.sparing(lambda name: name.startswith("core.")).processes
 

@@ -9,14 +9,13 @@ import resource
 import signal
 import struct
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import psutil
 
-from tests.chaos.scene import Missed, Scene
+from tests.chaos.lies import LIES
+from tests.chaos.scene import Scene
+from tests.chaos.trouble import DETECT_SECONDS, Maker, Trouble, clear, hit
 from tests.drills.desk import Desk
-from tradeproc.errors import TradeprocError
 from tradeproc.protocol import names
 from tradeproc.supervision.client import Supervisor
 from tradeproc.testing.desk import wait_for
@@ -24,32 +23,6 @@ from tradeproc.testing.desk import wait_for
 FAR_TOO_SMALL = 1
 # the product's word for a hung process and a mute stream, and what reading it from a log may add on a busy machine
 NOTICED_SECONDS, MEASURING_SECONDS = 15.0, 2.0
-DETECT_SECONDS = 40.0
-HIT_SECONDS = 30.0
-
-
-def nothing() -> None:
-    """End nothing."""
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """A fault under way: what it was done to, the log line that must show it and by when, and how to end it.
-
-    `pattern` empty: the fault must pass unnoticed because it harms nothing (a repeated frame). `end` is called after
-    `lasts` seconds. `since`, on the monotonic clock, is the instant from which it did harm.
-    """
-
-    kind: str
-    subject: str
-    pattern: str
-    lasts: float = 0.0
-    end: Callable[[], None] = field(default=nothing)
-    since: float = field(default_factory=time.monotonic)
-    within: float = DETECT_SECONDS
-
-
-Maker = Callable[[Scene, random.Random], Trouble]
 
 
 def kill(scene: Scene, chance: random.Random) -> Trouble:
@@ -93,7 +66,7 @@ def _stream(name: str, pattern: str, within: float = DETECT_SECONDS, **options: 
     def make(scene: Scene, chance: random.Random) -> Trouble:
         target = chance.choice(["bars_stream", "orders_stream", "positions_stream"])
         since = hit(scene, name, target, count=1, **options)
-        return Trouble(f"stream {name}", target, pattern, end=lambda: _clear(scene.desk), since=since, within=within)
+        return Trouble(f"stream {name}", target, pattern, end=lambda: clear(scene.desk), since=since, within=within)
 
     return make
 
@@ -104,7 +77,7 @@ def _frames(name: str, targets: list[str]) -> Maker:
     def make(scene: Scene, chance: random.Random) -> Trouble:
         target = chance.choice(targets)
         since = hit(scene, name, target, count=None)
-        return Trouble(f"frames {name}", target, "", 6.0, lambda: _clear(scene.desk), since)
+        return Trouble(f"frames {name}", target, "", 6.0, lambda: clear(scene.desk), since)
 
     return make
 
@@ -112,52 +85,16 @@ def _frames(name: str, targets: list[str]) -> Maker:
 def _request(name: str, pattern: str, target: str, **options: object) -> Maker:
     def make(scene: Scene, _: random.Random) -> Trouble:
         since = hit(scene, name, target, count=1, **options)
-        return Trouble(f"request {name}", target, pattern, end=lambda: _clear(scene.desk), since=since)
+        return Trouble(f"request {name}", target, pattern, end=lambda: clear(scene.desk), since=since)
 
     return make
-
-
-def hit(scene: Scene, name: str, target: str, **options: object) -> float:
-    """Set a fault of the broker, see to it that something runs into it, and return when it had not yet.
-
-    Raises:
-        Missed: nothing did in time; the fault is off again.
-    """
-    desk = scene.desk
-    unhit = time.monotonic()
-    deadline = unhit + HIT_SECONDS
-    fault = desk.broker.fault(name, target=target, **options)["id"]
-    asked = 0.0
-    while (now := time.monotonic()) < deadline:
-        if any(each["hits"] for each in desk.broker.status()["faults"] if each["id"] == fault):
-            return unhit
-        unhit = now
-        if now - asked > 2.0:
-            asked = now
-            ask_now(scene)
-        time.sleep(0.05)
-    _clear(desk)
-    raise Missed(f"{name} met no {target}")
-
-
-def ask_now(scene: Scene) -> None:
-    """Let every trader ask the broker at once, so that a fault of requests meets some."""
-    for session in scene.sessions.values():
-        try:
-            scene.desk.ask(names.trader(session), "reconcile", {}, 1.0)
-        except TradeprocError:
-            continue  # it is busy with the fault itself
-
-
-def _clear(desk: Desk) -> None:
-    desk.broker.clear_faults()
 
 
 def drop_order_frames(scene: Scene, _: random.Random) -> Trouble:
     """Lose order frames for some seconds while heartbeats go on."""
     since = hit(scene, "drop_order_frames", "orders_stream", count=1, seconds=9.0)
     pattern = r"order_stream_silent"
-    return Trouble("order frames dropped", "orders_stream", pattern, 9.0, lambda: _clear(scene.desk), since)
+    return Trouble("order frames dropped", "orders_stream", pattern, 9.0, lambda: clear(scene.desk), since)
 
 
 def stop_database(desk: Desk, supervisor: Supervisor) -> None:
@@ -255,4 +192,5 @@ MAKERS: dict[str, tuple[int, Maker]] = {
     "database_gone": (3, database_gone),
     "full_disk": (2, full_disk),
     "clock_step": (4, clock_step),
+    **LIES,
 }

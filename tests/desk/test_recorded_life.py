@@ -10,7 +10,7 @@ import pytest
 
 from tests.engine.desk import Desk, Faults
 from tradeproc.cli import tradectl
-from tradeproc.cli.commands.replaying import moment_or_number, report_lines, value_of_report
+from tradeproc.cli.commands.replaying import exit_of_report, moment_or_number, report_lines, value_of_report
 from tradeproc.desk.recorded_life import CannotReplay, Until, find_life, run_again, state_rows
 from tradeproc.domain.market_hours import MarketHours, market_hours
 from tradeproc.domain.units import SECOND, Nanos, from_iso
@@ -304,3 +304,30 @@ def test_the_command_leaves_with_0_1_and_2_while_the_desk_is_down(
     (home.root / "mine.py").write_text(STRATEGY.replace("every: int = 3", "every: int =  4"))
     assert run("7")[0] == 1
     assert run("8")[0] == 2
+
+
+RESTLESS = {
+    "the clock of the machine": ("import time", "time.time_ns() // 1000 % 997"),
+    "chance": ("import random", "random.SystemRandom().randrange(1_000_003)"),
+}
+
+
+@pytest.mark.parametrize("source", RESTLESS)
+def test_a_strategy_that_asks_the_clock_or_chance_is_found_at_its_first_other_decision(
+    home: Home, source: str
+) -> None:
+    imported, drawn = RESTLESS[source]
+    restless = STRATEGY.replace("\nfrom dataclasses", f"\n{imported}\nfrom dataclasses", 1)
+    (home.root / "mine.py").write_text(
+        restless.replace("view.candle.close - 5)", f"view.candle.close - 5 - ({drawn}))")
+    )
+    desk = lived(home)
+    record(home, desk).close()
+
+    report = run_again(home, find_life(home, "7", None), Until())
+
+    assert report.notes == []
+    assert report.difference is not None
+    assert report.difference.event.startswith("CandleReceived")
+    assert "Persist" in report.difference.recorded
+    assert exit_of_report(report) == 1

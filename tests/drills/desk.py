@@ -20,6 +20,8 @@ from tradeproc.testing.desk import ACCOUNT, TapeDesk, wait_for
 from tradeproc.testing.waiting import Late
 
 BUSY = "busy.py:Busy"
+HAND = "by-hand"
+"""How our ids of orders begin that stand for those of a person at the broker's own screen."""
 
 
 def is_over(state: str) -> bool:
@@ -105,7 +107,7 @@ class Desk(TapeDesk):
     def trade_by_hand(self, change: int, account: str = ACCOUNT) -> None:
         """Trade so many contracts in the account of a session at the market, past its trader."""
         request = OrderRequest(
-            f"by-hand{change:+d}",
+            f"{HAND}{change:+d}",
             Contract.parse("ESH24"),
             Side.BUY if change > 0 else Side.SELL,
             Contracts(abs(change)),
@@ -161,7 +163,12 @@ class Desk(TapeDesk):
         `most`: contracts that the strategy may hold; a second entry under another id would exceed it.
         """
         books = self.broker.ledger()
-        theirs = {order["id"]: order for order in books["orders"] if order["account"] == account}
+        # a person's order has no row among ours; what it filled is a row of the fills, and compared
+        theirs = {
+            order["id"]: order
+            for order in books["orders"]
+            if order["account"] == account and not str(order["client_id"] or "").startswith(HAND)
+        }
         ours = self.rows("select * from orders where session = %s", session)
         found = duplicates(books["requests"], account)
         by_broker_id = {row["broker_id"]: row for row in ours if row["broker_id"]}

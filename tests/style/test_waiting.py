@@ -13,7 +13,7 @@ REVIEWED = {
         3,
         "a fault comes at a moment drawn from the seed; many conditions are watched at once",
     ),
-    "tests/chaos/troubles.py": (1, "looks whether a fault was hit, and asks the broker meanwhile"),
+    "tests/chaos/trouble.py": (1, "looks whether a fault was hit, and asks the broker meanwhile"),
     "tests/procs/trader/test_trading.py": (1, "a strategy that is slow, which is what the test is about"),
     "tradeproc/testing/waiting.py": (1, "the one place"),
 }
