@@ -198,7 +198,7 @@ def test_a_torn_or_damaged_end_costs_only_the_end(home: Home) -> None:
     damaged = replayed(home)
 
     assert torn.difference is None and torn.is_whole and 0 < torn.events <= len(desk.history)
-    assert damaged.difference is None and not damaged.is_whole and damaged.events < torn.events
+    assert damaged.difference is None and not damaged.is_whole and 0 < damaged.events < torn.events
 
 
 def test_lives_are_named_by_their_lease_and_sessions_also_by_name(home: Home) -> None:

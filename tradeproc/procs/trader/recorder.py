@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from tradeproc.clock import SECOND, wall_ns
 from tradeproc.domain.units import Nanos
@@ -33,6 +34,7 @@ _ENDING = ".jsonl.gz"
 _GZIP = 16 + zlib.MAX_WBITS
 _LEVEL = 1
 _GOODBYE_SECONDS = 2.0
+_STEP = 64
 _BATCH = 1000
 _DAY = 24 * 3600 * SECOND
 
@@ -165,8 +167,8 @@ def lines_of(parts: Sequence[Path]) -> Iterator[bytes]:
         unpacker = zlib.decompressobj(_GZIP)
         rest = b""
         with part.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                rest += unpacker.decompress(chunk)
+            for data in _unpacked(file, unpacker):
+                rest += data
                 *whole, rest = rest.split(b"\n")
                 for line in whole:
                     if not is_header:
@@ -174,6 +176,24 @@ def lines_of(parts: Sequence[Path]) -> Iterator[bytes]:
                     is_header = False
         if rest and not is_header:
             yield rest
+
+
+def _unpacked(file: BinaryIO, unpacker: Any) -> Iterator[bytes]:
+    """Yield what a part holds; what is damaged costs only what comes after it.
+
+    Raises:
+        zlib.error: from here on it is damaged.
+    """
+    while chunk := file.read(1 << 20):
+        before = unpacker.copy()
+        try:
+            data = unpacker.decompress(chunk)
+        except zlib.error:
+            # again in small steps, so that what lies before the damage is read
+            for begin in range(0, len(chunk), _STEP):
+                yield before.decompress(chunk[begin : begin + _STEP])
+            raise
+        yield data
 
 
 def forget_old(folder: Path, bounds: Bounds, now: Nanos) -> None:
