@@ -450,6 +450,24 @@ def test_without_a_database_it_works_from_the_recordings_and_the_journal_and_not
     assert store.latch("session:1").state == "halted"
 
 
+def test_without_database_and_disk_the_close_goes_out_all_the_same_and_the_missing_rows_are_told(
+    desk: Desk, store: Store, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    record(desk)
+    monkeypatch.setenv("TRADEPROC_DATABASE_URL", store.url.replace("host=", "host=/nowhere"))
+    monkeypatch.setattr(Journal, "append", full)
+
+    report = get_flat(desk)
+
+    assert only(report).is_flat
+    assert closes(broker) == [(Side.SELL, 2)]
+    assert "session 1: rows are missing" in report.notes[0]
+    assert "No space left on device" in report.notes[0]
+
+
 def test_without_a_database_nobody_claims_to_know_who_is_in_a_portfolio(
     desk: Desk, store: Store, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

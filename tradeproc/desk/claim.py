@@ -68,6 +68,9 @@ class Claim:
                 journal.replay(store)
             except DatabaseDown:
                 claim._database_went()
+            except OSError:
+                claim.close()
+                raise
         return claim
 
     @property

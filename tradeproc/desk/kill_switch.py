@@ -61,13 +61,15 @@ class KillReport:
     """What the broker confirmed of each session.
 
     `trouble` says what is not known of which sessions there are; `is_all` is False when there may be others.
-    `passed_over` are sessions that are meant, with the one that looks after their account and product.
+    `passed_over` are sessions that are meant, with the one that looks after their account and product. `notes` say
+    which rows are missing.
     """
 
     confirmed: tuple[Confirmed, ...]
     trouble: str = ""
     is_all: bool = True
     passed_over: tuple[tuple[int, int], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def is_flat(self) -> bool:
@@ -89,9 +91,10 @@ def get_flat(desk: Desk, wanted: Wanted, told: Collection[int], concerned: Colle
     """
     with _found(desk, wanted.scope, {*told, *concerned}) as found:
         deadline = time.monotonic() + wanted.seconds
-        whys = _KillSwitch(desk, wanted, desk.database_url, deadline).run(found.owners, told)
+        switch = _KillSwitch(desk, wanted, desk.database_url, deadline)
+        whys = switch.run(found.owners, told)
         confirmed = tuple(_confirmed(desk, found.owners, found.store, whys))
-        return KillReport(confirmed, found.trouble, found.is_all, found.passed_over)
+        return KillReport(confirmed, found.trouble, found.is_all, found.passed_over, tuple(switch.notes))
 
 
 def what_stays(desk: Desk, scope: Scope) -> KillReport:
@@ -158,6 +161,7 @@ def _owners(known: Iterable[KnownSession], tended: Collection[int]) -> dict[tupl
 class _KillSwitch:
     def __init__(self, desk: Desk, wanted: Wanted, url: str, deadline: float) -> None:
         self._desk, self._wanted, self._url, self._deadline = desk, wanted, url, deadline
+        self.notes: list[str] = []
 
     def run(self, sessions: Collection[KnownSession], heard: Collection[int]) -> Mapping[int, str]:
         """Get all flat at the same time; return by session why it is not, empty when its owner says it is."""
@@ -179,7 +183,7 @@ class _KillSwitch:
         except TradeprocError as error:
             return str(error)
         except OSError as error:
-            return f"no row can be written, so nothing more was sent: {error}"
+            return f"its journal cannot be opened, so it could not be claimed: {error}"
 
     def _get_flat(self, known: KnownSession, is_told: bool, link: Future[str]) -> str:
         trader, began = names.trader(known.id), time.monotonic()
@@ -197,17 +201,7 @@ class _KillSwitch:
             if trouble := link.result():
                 return trouble
             try:
-                with Claim.take(self._desk.home, known, self._url) as claim:
-                    done = liquidate(
-                        self._desk,
-                        claim,
-                        self._wanted.reason,
-                        self._deadline,
-                        is_all=self._wanted.is_foreign,
-                        is_latched=self._wanted.is_latched,
-                        timing=self._wanted.timing,
-                    )
-                    return done.why
+                return self._take_over(known)
             except Held as held:
                 why = str(held)
             if self._is_over():
@@ -216,6 +210,27 @@ class _KillSwitch:
             if is_hung and not is_stopped:
                 is_stopped = self._stop_hung(known.id)
             time.sleep(_PAUSE_SECONDS)
+
+    def _take_over(self, known: KnownSession) -> str:
+        """Get a session flat in the place of its trader; return why it is not, empty when it is.
+
+        Raises:
+            Held: somebody has it.
+        """
+        wanted = self._wanted
+        with Claim.take(self._desk.home, known, self._url) as claim:
+            done = liquidate(
+                self._desk,
+                claim,
+                wanted.reason,
+                self._deadline,
+                is_all=wanted.is_foreign,
+                is_latched=wanted.is_latched,
+                timing=wanted.timing,
+            )
+        if done.unwritten:
+            self.notes.append(f"session {known.id}: {done.unwritten}")
+        return done.why
 
     def _tell(self, session: int) -> bool:
         """Tell a trader to halt and to get flat; False when it did not answer."""

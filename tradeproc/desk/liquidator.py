@@ -47,7 +47,7 @@ from tradeproc.store.columns import value_of
 from tradeproc.store.database import DatabaseDown
 from tradeproc.store.journal import Journal, read_line
 from tradeproc.store.rows import Latch, PositionRow
-from tradeproc.store.writes import latch_write, orders_write, position_write
+from tradeproc.store.writes import Write, latch_write, orders_write, position_write
 
 _NEWEST = 200
 _BY = "kill switch"
@@ -68,10 +68,14 @@ USUAL = LiquidatorTiming()
 
 @dataclass(frozen=True, slots=True)
 class Liquidated:
-    """Whether a session is flat by the broker's word; `why` says why not, empty when it is."""
+    """Whether a session is flat by the broker's word; `why` says why not, empty when it is.
+
+    `unwritten` says why rows of it are missing, empty when none is.
+    """
 
     session: int
     why: str = ""
+    unwritten: str = ""
 
 
 def liquidate(
@@ -89,19 +93,21 @@ def liquidate(
     With `is_all` also orders that are not ours are cancelled, in its account and contract. Unless a halt that counts
     for the session `is_latched` already, it is latched first.
 
+    A row that neither the database nor the disk takes holds up no close; the answer says so.
+
     Raises:
         Held: another process took the session meanwhile.
-        OSError: a row can be written nowhere, so nothing more was sent.
     """
     made = _Liquidator(desk, claim, reason, is_all, timing)
     if not is_latched:
         made.latch()
-    return made.run(deadline)
+    return replace(made.run(deadline), unwritten=made.unwritten)
 
 
 class _Liquidator:
     def __init__(self, desk: Desk, claim: Claim, reason: str, is_all: bool, timing: LiquidatorTiming) -> None:
         self._timing = timing
+        self.unwritten = ""
         self._desk, self._claim, self._reason = desk, claim, f"{_BY}: {reason}" if reason else _BY
         known = claim.known
         self._link, self._account = names.link(known.login), known.account
@@ -113,7 +119,7 @@ class _Liquidator:
     def latch(self) -> None:
         """Halt the session in its rows: the trader that comes after us must not enter again."""
         scope = scopes.of_session(self._claim.known.id)
-        self._claim.write(latch_write(Latch(scope, "halted", _BY, self._reason, wall_ns())))
+        self._write(latch_write(Latch(scope, "halted", _BY, self._reason, wall_ns())))
 
     def run(self, deadline: float) -> Liquidated:
         session = self._claim.known.id
@@ -249,19 +255,25 @@ class _Liquidator:
 
         Raises:
             Held: another process took the session.
-            OSError: neither the database nor the disk took it.
         """
         order = applied.order
         if applied.event is None and applied.fill is None:
             return
         events = () if applied.event is None else (applied.event,)
         fills = () if applied.fill is None else (applied.fill,)
-        self._claim.write(orders_write((order,), events, fills, fence=self._claim.fence))
+        self._write(orders_write((order,), events, fills, fence=self._claim.fence))
         self._orders[order.id] = order
+
+    def _write(self, write: Write) -> None:
+        try:
+            self._claim.write(write)
+        except OSError as error:
+            # as a trader does: no exit depends on a row
+            self.unwritten = f"rows are missing, neither the database nor the disk took them: {error}"
 
     def _keep_flat(self) -> None:
         flat = Position(self._account, self._contract.code, Contracts(0), None)
-        self._claim.write(position_write(PositionRow(self._claim.known.id, flat, "reconciliation", wall_ns())))
+        self._write(position_write(PositionRow(self._claim.known.id, flat, "reconciliation", wall_ns())))
 
 
 def _known_orders(claim: Claim) -> tuple[dict[str, Order], bool]:

@@ -13,6 +13,7 @@ from tradeproc.desk.exit_status import CommandFailed, ExitStatus, NotRunning
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.kill_switch import KillReport, Wanted
 from tradeproc.desk.switches import UNSTORED, Thrown
+from tradeproc.errors import TradeprocError
 from tradeproc.protocol import scopes
 from tradeproc.protocol.scopes import Scope
 
@@ -80,6 +81,7 @@ def get_flat(desk: Desk, answer: Thrown, arguments: Namespace) -> FlattenResult:
         lines.append(Text(f"  session {session}: session {other} looks after its account and product", style="dim"))
     if not report.confirmed and not report.passed_over:
         lines.append(Text("  no session is known that could have something open", style="dim"))
+    lines += [Text(f"  {note}", style="red") for note in report.notes]
     if report.trouble:
         lines.append(Text(f"  {report.trouble}", style="yellow"))
     if answer.latch == UNSTORED and exit_status is ExitStatus.OK:
@@ -89,7 +91,11 @@ def get_flat(desk: Desk, answer: Thrown, arguments: Namespace) -> FlattenResult:
 
 def what_stays(desk: Desk, scope: Scope) -> FlattenResult:
     """Tell what stays at the broker after a halt that closes nothing; it holds up nobody and is no failure."""
-    report = kill_switch.what_stays(desk, scope)
+    try:
+        report = kill_switch.what_stays(desk, scope)
+    except (TradeprocError, OSError) as error:
+        # the halt is thrown: whatever is wrong here must not hide that
+        return FlattenResult({"at_broker": None}, [Text(f"  not known what stays: {error}", "yellow")], ExitStatus.OK)
     lines = [Text(f"  {_stays(each)}", style="dim") for each in report.confirmed]
     return FlattenResult({"at_broker": [each.to_dict() for each in report.confirmed]}, lines, ExitStatus.OK)
 
@@ -111,7 +117,13 @@ def _value(report: KillReport) -> dict[str, Any]:
     ]
     unknown = "; ".join(each.in_words for each in report.confirmed if not each.is_known)
     confirmed = [each.to_dict() for each in report.confirmed]
-    return {"confirmed": confirmed, "not_flat": not_flat, "unknown": unknown, "sessions_unknown": report.trouble}
+    return {
+        "confirmed": confirmed,
+        "not_flat": not_flat,
+        "unknown": unknown,
+        "sessions_unknown": report.trouble,
+        "notes": list(report.notes),
+    }
 
 
 def _exit(report: KillReport) -> ExitStatus:
