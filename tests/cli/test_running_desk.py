@@ -452,7 +452,9 @@ def test_a_portfolio_lives_from_create_to_remove_and_refuses_in_one_line(desk: R
     assert desk.tradectl("portfolio", "remove", "main", "mine")["session"] == 1
     gone = desk.tradectl("portfolio", "remove", "main", "mine", code=1)
     assert gone["error"] == "session 1 is not in portfolio main"
-    desk.tradectl("portfolio", "remove", "main")
+    doubt = desk.tradectl("portfolio", "remove", "main", code=2)
+    assert doubt["error"].startswith("this forgets the whole portfolio main: no session is in it; add --yes")
+    desk.tradectl("portfolio", "remove", "main", "--yes")
     assert desk.tradectl("portfolio", "show", "main", code=4)["error"] == "there is no portfolio main; there is none"
     wait_for("the trader is in none", lambda: desk.state(1)["portfolio"] == "")
 

@@ -4,7 +4,7 @@ import pytest
 
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.protocol import alarms, names, scopes
-from tradeproc.protocol.alarms import Severity, group_and_name, name_in_group, scope_of, severity_of
+from tradeproc.protocol.alarms import Severity, group_and_name, name_in_group, scope_of, scope_of_kept, severity_of
 
 # of the warden and the keeper
 OTHERS = {
@@ -45,3 +45,20 @@ def test_an_alarm_about_a_group_is_about_what_the_group_works_for() -> None:
     assert [group_and_name(group.session, name_in_group(group, "dies:x")) for group in groups] == [
         (group, "dies:x") for group in groups
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "severity", "scope"),
+    [
+        ("heat_warned:halted", Severity.WARNING, "portfolio:halted"),
+        ("heat_unknown:dies", Severity.WARNING, "portfolio:dies"),
+        ("heat_blocked:loss_limit_reached", Severity.WARNING, "portfolio:loss_limit_reached"),
+        ("loss_limit_reached:portfolio:main", Severity.CRITICAL, "portfolio:main"),
+        ("loss_limit_reached:account:SIM1", Severity.CRITICAL, "account:SIM1"),
+    ],
+)
+def test_an_alarm_of_a_portfolio_or_an_account_is_as_bad_as_its_first_word_whatever_that_is_called(
+    name: str, severity: Severity, scope: str
+) -> None:
+    assert severity_of(name) is severity
+    assert scope_of_kept(None, name) == scope

@@ -96,6 +96,17 @@ class GroupHeat:
     block_at: Money | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SessionHeat:
+    """The heat of one session with what it reserved and has not reported; None while `unknown` says why."""
+
+    session: int
+    group: str
+    heat: Money | None
+    reserved: Money
+    unknown: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortfolioHeat:
     """How a portfolio stands: `heat` is None while `unknown` says why, and so are the thresholds without equity.
@@ -116,6 +127,7 @@ class PortfolioHeat:
     is_warned: bool = False
     blocked: str = ""
     groups: Mapping[str, GroupHeat]
+    members: tuple[SessionHeat, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

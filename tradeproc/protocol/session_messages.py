@@ -79,6 +79,14 @@ class OfSession:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveSession:
+    """Which session is to be forgotten, by its number; `abandon` also with a position or open orders."""
+
+    session: int
+    abandon: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Named:
     """Which sessions are meant: those with this number or name."""
 
@@ -138,4 +146,4 @@ REMOVED: Final[Method[Named, RemovedSessions]] = Method("removed", Named, Remove
 CREATE: Final[Method[CreateSession, SessionCreated]] = Method("create", CreateSession, SessionCreated, _KEEPER)
 START: Final[Method[OfSession, SessionStarted]] = Method("start", OfSession, SessionStarted, _KEEPER)
 STOP: Final[Method[StopSession, SessionStopped]] = Method("stop", StopSession, SessionStopped, _KEEPER)
-REMOVE: Final[Method[OfSession, OfSession]] = Method("remove", OfSession, OfSession, _KEEPER)
+REMOVE: Final[Method[RemoveSession, OfSession]] = Method("remove", RemoveSession, OfSession, _KEEPER)

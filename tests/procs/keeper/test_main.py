@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from decimal import Decimal
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -20,15 +21,16 @@ from tradeproc.bus.addresses import Directory
 from tradeproc.bus.client import Client
 from tradeproc.bus.codec import Body
 from tradeproc.bus.requests import RequestRefused
+from tradeproc.domain.book import Position
 from tradeproc.domain.broker_orders import BrokerAccount
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.portfolio import PortfolioSpec
-from tradeproc.domain.units import Nanos
+from tradeproc.domain.units import Contracts, Nanos, Price
 from tradeproc.procs.keeper.lists import BadQuestion
 from tradeproc.store import Store
 from tradeproc.store.kept import kept_file
-from tradeproc.store.rows import Latch
-from tradeproc.store.writes import latch_write
+from tradeproc.store.rows import Latch, PositionRow
+from tradeproc.store.writes import latch_write, position_write
 from tradeproc.supervision.client import Program, ProgramState
 from tradeproc.supervision.groups import GroupFiles
 from tradeproc.testing.waiting import wait_until
@@ -700,6 +702,19 @@ def test_a_halt_of_a_login_is_stored_and_counts_for_the_sessions_that_order_or_t
     wait_until("it is over", lambda: desk.row(apart)["trading_state"] == "active")
     for number in (apart, alone):
         desk.ask("remove", session=number)
+
+
+def test_a_session_that_has_a_position_is_removed_only_by_who_says_so(desk: Desk) -> None:
+    session = desk.create(contract="NQH24", account="SIM0000009F")
+    held = Position("SIM0000009F", "NQH24", Contracts(-2), Price(Decimal(17_000)))
+    desk.store.write(position_write(PositionRow(session, held, "stream", Nanos(1))))
+
+    with pytest.raises(RequestRefused, match=f"session {session} still has -2 NQH24, as the database knows; nobody"):
+        desk.ask("remove", session=session)
+    assert desk.row(session)["id"] == session
+
+    desk.ask("remove", session=session, abandon=True)
+    assert session not in [row.id for row in desk.store.sessions()]
 
 
 def test_the_latch_of_an_account_or_a_portfolio_counts_for_its_sessions_and_its_limit_is_lifted_for_a_reason(

@@ -12,13 +12,19 @@ from tradeproc.cli import tables
 from tradeproc.cli.layout import pairs
 from tradeproc.cli.outcome import Command, Outcome, SubParsers
 from tradeproc.config import read_portfolio
-from tradeproc.desk.exit_status import NotFound
+from tradeproc.desk.exit_status import NotFound, WrongUsage
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.joint_standing import limit_lines
 from tradeproc.errors import TradeprocError
 from tradeproc.protocol import names, scopes
 from tradeproc.protocol.definitions import NoBody
-from tradeproc.protocol.heat_messages import ASK_PORTFOLIOS_HEAT, PORTFOLIOS_HEAT, PortfolioHeat, PortfoliosHeat
+from tradeproc.protocol.heat_messages import (
+    ASK_PORTFOLIOS_HEAT,
+    PORTFOLIOS_HEAT,
+    PortfolioHeat,
+    PortfoliosHeat,
+    SessionHeat,
+)
 from tradeproc.protocol.portfolio_commands import (
     ADD_TO_PORTFOLIO,
     CREATE_PORTFOLIO,
@@ -53,6 +59,8 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
             parser.add_argument("portfolio", metavar="PORTFOLIO")
         if name in ("add", "remove"):
             parser.add_argument("session", metavar="SESSION", nargs=None if name == "add" else "?", help="ID or name")
+        if name == "remove":
+            parser.add_argument("--yes", action="store_true", help="without it, no whole portfolio is forgotten")
 
 
 def create(desk: Desk, arguments: Namespace) -> Outcome:
@@ -102,6 +110,11 @@ def remove(desk: Desk, arguments: Namespace) -> Outcome:
     """Take a session out, or forget the portfolio."""
     name = arguments.portfolio
     if arguments.session is None:
+        if not arguments.yes:
+            found = next((each for each in _portfolios(desk) if each.name == name), None)
+            inside = ", ".join(map(str, found.sessions)) if found is not None else ""
+            whose = f"its sessions {inside} would go on without a limit" if inside else "no session is in it"
+            raise WrongUsage(f"this forgets the whole portfolio {name}: {whose}; add --yes, or name one session")
         desk.ask(names.KEEPER, REMOVE_PORTFOLIO, OfPortfolio(name))
         return Outcome({"portfolio": name}, Text(f"portfolio {name} removed; its sessions go on without a limit"))
     session = desk.session(arguments.session).id
@@ -158,6 +171,13 @@ def _amount(value: Decimal | None, currency: str) -> str:
     return "unknown" if value is None else f"{value:,.2f} {currency}"
 
 
+def _of_member(member: SessionHeat, currency: str) -> str:
+    """Return what a session adds to the heat, or why nobody knows that."""
+    reserved = f", of it reserved {_amount(member.reserved, currency)}" if member.reserved else ""
+    why = f": {member.unknown}" if member.unknown else ""
+    return f"{_amount(member.heat, currency)}{why}{reserved}"
+
+
 def _lines(row: dict[str, Any], heat: PortfolioHeat | None) -> list[tuple[str, str]]:
     """Return what people see of one portfolio; what nobody knows is told as unknown, with the reason."""
     found = [("name", row["name"]), ("sessions", ", ".join(map(str, row["sessions"])) or "none")]
@@ -168,10 +188,14 @@ def _lines(row: dict[str, Any], heat: PortfolioHeat | None) -> list[tuple[str, s
         money = heat.currency
         known = _amount(heat.heat, money) + (f": {heat.unknown}" if heat.unknown else "")
         found += [("heat", known), ("of it reserved", _amount(heat.reserved, money))]
-        found += [("equity", _amount(heat.equity, money)), ("block at", _amount(heat.block_at, money))]
+        found += [("equity", _amount(heat.equity, money)), ("warning at", _amount(heat.warn_at, money))]
+        found.append(("block at", _amount(heat.block_at, money)))
         for name, group in heat.groups.items():
             limit = "" if group.block_at is None else f" of {_amount(group.block_at, money)}"
-            found.append((f"  {name}", f"{_amount(group.heat, money)}{limit}"))
+            warning = "" if group.warn_at is None else f", warning at {_amount(group.warn_at, money)}"
+            doubt = "at least " if any(each.group == name and each.unknown for each in heat.members) else ""
+            found.append((f"  {name}", f"{doubt}{_amount(group.heat, money)}{limit}{warning}"))
+        found += [(f"  session {each.session}", _of_member(each, money)) for each in heat.members]
         found.append(("entries", f"refused: {heat.blocked}" if heat.blocked else "asked for one by one"))
     for block in row["blocks"]:
         until = "now" if block.ended_at is None else tables.when(block.ended_at)

@@ -27,7 +27,16 @@ from tradeproc.protocol import names
 from tradeproc.protocol.definitions import NoBody
 from tradeproc.protocol.names import KEEPER
 from tradeproc.protocol.process_messages import STATUS
-from tradeproc.protocol.session_messages import CREATE, REMOVE, START, STOP, CreateSession, OfSession, StopSession
+from tradeproc.protocol.session_messages import (
+    CREATE,
+    REMOVE,
+    START,
+    STOP,
+    CreateSession,
+    OfSession,
+    RemoveSession,
+    StopSession,
+)
 from tradeproc.protocol.trader_messages import ASK_STATE, STATE, SessionState
 from tradeproc.supervision.client import SupervisorAway
 from tradeproc.supervision.deaths import read_deaths
@@ -60,6 +69,10 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
         parser.set_defaults(command=command)
         if name == "start":
             _add_wait(parser)
+        if name == "remove":
+            parser.add_argument(
+                "--abandon", action="store_true", help="also with a position or open orders, which stay at the broker"
+            )
         if name == "stop":
             parser.add_argument(
                 "--flatten", action="store_true", help="cancel its orders and close its position first"
@@ -199,7 +212,7 @@ def pid(desk: Desk, arguments: Namespace) -> Outcome:
 def remove(desk: Desk, arguments: Namespace) -> Outcome:
     """Forget a stopped session."""
     number = desk.session(arguments.session).id
-    desk.ask(KEEPER, REMOVE, OfSession(number))
+    desk.ask(KEEPER, REMOVE, RemoveSession(number, arguments.abandon))
     return Outcome({"session": number}, Text(f"session {number} removed"))
 
 

@@ -38,7 +38,7 @@ from tradeproc.localbroker.chosen import choose
 from tradeproc.localbroker.client import LocalBroker
 from tradeproc.localbroker.control_key import key_file_of
 from tradeproc.procs.localbroker.main import configured_tape, folder_of
-from tradeproc.protocol import names
+from tradeproc.protocol import names, session_messages
 from tradeproc.protocol.book_messages import DECISIONS, FILLS, TRADES, ListDecisions, ListRows, StoredDecisionCounts
 from tradeproc.protocol.definitions import Method, NoBody
 from tradeproc.protocol.process_messages import STATUS
@@ -230,7 +230,8 @@ class Quickstart:
 
     def _is_removed(self, session: int) -> bool:
         try:
-            self._ask(names.KEEPER, REMOVE, OfSession(session))
+            # the broker began anew: what the database knows of a position is not there any more
+            self._ask(names.KEEPER, REMOVE, session_messages.RemoveSession(session, abandon=True))
         except CommandFailed:
             # its group is still being taken down
             return False

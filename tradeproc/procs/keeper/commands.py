@@ -26,6 +26,7 @@ from tradeproc.protocol.session_messages import (
     OneSession,
     RemovedSession,
     RemovedSessions,
+    RemoveSession,
     SessionCreated,
     SessionsBody,
     SessionStarted,
@@ -108,16 +109,31 @@ class Commands:
         self._checks.check(spec, market, known, partial(_until, ends_at), decide)
         return deferred
 
-    def _remove(self, asked: OfSession) -> OfSession:
+    def _remove(self, asked: RemoveSession) -> OfSession:
         row = self._store.session(_number(asked))
         if row.desired != "stopped":
             raise NotNow(f"session {row.id} is {'to run' if row.desired == RUNNING else row.desired}; stop it first")
         if self._view.has_group(row.id):
             raise NotNow(f"session {row.id} is still stopping; try again in a moment")
+        if not asked.abandon and (left := self._left(row.id)):
+            raise NotNow(
+                f"session {row.id} still has {left}, as the database knows; nobody would look after that, and its "
+                "portfolio would count it no more: start it and stop it with --flatten, or remove it with --abandon"
+            )
         self._store.remove_session(row.id)
         log.info("session_removed session=%d", row.id)
         self._look()
         return OfSession(row.id)
+
+    def _left(self, session: int) -> str:
+        """Return what a session has at the broker as the database knows it, empty for nothing."""
+        held = [
+            f"{each.position.quantity:+d} {each.position.contract}"
+            for each in self._store.positions(session)
+            if each.position.quantity
+        ]
+        orders = len(self._store.open_orders(session))
+        return " and ".join([*held, f"{orders} open orders"] if orders else held)
 
     # --- start and stop
 
@@ -250,7 +266,7 @@ class Commands:
         return SessionStopped(session, "stopped")
 
 
-def _number(asked: OfSession | StopSession) -> int:
+def _number(asked: OfSession | RemoveSession | StopSession) -> int:
     return number(asked.session, "session")
 
 

@@ -34,7 +34,7 @@ from tradeproc.procs.portfolio.ledger_values import (
     Reservation,
     StandingChanged,
 )
-from tradeproc.protocol.heat_messages import GroupHeat, HeatQuestion, HeatReport, PortfolioHeat
+from tradeproc.protocol.heat_messages import GroupHeat, HeatQuestion, HeatReport, PortfolioHeat, SessionHeat
 
 REPORTED_WITHIN = 5 * SECOND
 """A report that is older is none: the trader may hang or be gone."""
@@ -113,7 +113,7 @@ def standing(ledger: Ledger, portfolio: KnownPortfolio, now: Nanos) -> Portfolio
     """Return how a portfolio stands; its heat is unknown when that of one session is, and without equity."""
     spec = portfolio.spec
     groups = dict.fromkeys([*spec.groups, *(each.group for each in portfolio.sessions.values())], _NOTHING)
-    reserved, unknown = _NOTHING, ""
+    reserved, unknown, members = _NOTHING, "", []
     for session, member in sorted(portfolio.sessions.items()):
         held = [place for place in ledger.reservations if place[0] == session]
         more = sum((ledger.reservations[place].question.heat for place in held), Decimal(0))
@@ -121,6 +121,10 @@ def standing(ledger: Ledger, portfolio: KnownPortfolio, now: Nanos) -> Portfolio
         heat, why = _heat_of(ledger, portfolio, session, now)
         if heat is None and (member.may_have_heat or held):
             unknown = unknown or f"session {session} {why}"
+        else:
+            why = ""
+        told = None if why else Money((heat or _NOTHING) + more)
+        members.append(SessionHeat(session, member.group, told, Money(more), why))
         groups[member.group] = Money(groups[member.group] + (heat or 0) + more)
     equity, why = _equity(ledger, portfolio, now)
     unknown = unknown or why
@@ -142,6 +146,7 @@ def standing(ledger: Ledger, portfolio: KnownPortfolio, now: Nanos) -> Portfolio
         is_warned=_is_warned(spec, total, groups, equity),
         blocked="" if block is None else block.reason,
         groups={name: _group(spec, name, heat, equity) for name, heat in groups.items()},
+        members=tuple(members),
     )
 
 
