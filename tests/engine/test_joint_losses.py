@@ -8,11 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.engine.desk import Desk, Scripted
 from tradeproc.domain.joint_limits import JointLimits, JointMarks
 from tradeproc.domain.market_hours import Stretch
+from tradeproc.domain.orders import Side
 from tradeproc.domain.records import BadValue
-from tradeproc.domain.units import SECOND, Money, Nanos, WholeMoney
+from tradeproc.domain.units import SECOND, Contracts, Money, Nanos, WholeMoney
+from tradeproc.engine import events
+from tradeproc.engine.events import TradingState
 from tradeproc.engine.joint_losses import EQUITY, Figures, followed, market_day, reached, rearmed, used
+from tradeproc.engine.limits import closed_gate
+from tradeproc.engine.loss_limits import profit_now
+from tradeproc.strategies.contract import SubmitOrder
 
 LIMITS = JointLimits(max_daily_loss=WholeMoney(500), max_drawdown=WholeMoney(800))
 DAY = Stretch(Nanos(0), Nanos(86_400 * SECOND))
@@ -219,3 +226,26 @@ def test_after_any_looks_the_gain_is_what_the_members_made_while_they_were_in_it
 def test_a_limit_that_cannot_be_is_refused(given_: dict[str, Any], problem: str) -> None:
     with pytest.raises(BadValue, match=problem):
         JointLimits(**given_)
+
+
+def test_two_sessions_trade_in_a_backtest_under_one_limit_without_any_process() -> None:
+    """Two engines over the matching engine, one shared limit: who looks after each bar, latches both by an event."""
+    desks = [Desk(Scripted(SubmitOrder(Side.BUY, Contracts(1)))).start() for _ in range(2)]
+    marks, stopped_at = None, None
+    for number, price in enumerate((4800.0, 4798.0, 4796.0, 4795.0, 4790.0)):
+        for desk in desks:
+            desk.broker.price = Decimal(str(price))
+            desk.bar(price)
+        known = {str(each): profit_now(desk.state) for each, desk in enumerate(desks)}
+        together = Figures({key: value for key, value in known.items() if value is not None}, frozenset("01"))
+        marks = followed(marks, "portfolio:main", together, market_day(LIMITS, desks[0].now))
+        reason = reached(LIMITS, marks, together)
+        if reason is not None and stopped_at is None:
+            stopped_at = number
+            for desk in desks:
+                desk.tell(events.TradingStateSet("portfolio:main", TradingState.REDUCING, "loss_limit", reason))
+
+    assert [desk.position for desk in desks] == [1, 1], "nothing is closed by force"
+    assert stopped_at == 3, "each has lost 5 points, which is 500 together"
+    for desk in desks:
+        assert closed_gate(desk.state, desk.now) == "trading is reducing by portfolio:main"

@@ -76,6 +76,22 @@ def test_a_message_says_who_what_since_when_what_was_done_and_what_to_do() -> No
     ]
 
 
+@pytest.mark.parametrize(
+    ("scope", "wanted"),
+    [
+        ("session:7", "scripts/tradectl session show 7, then scripts/tradectl resume --session 7 --reason WHY"),
+        ("portfolio:main", "scripts/tradectl portfolio show main, then scripts/tradectl resume --portfolio main"),
+        ("account:SIM1", "scripts/tradectl sessions, then scripts/tradectl resume --account SIM1 --reason WHY"),
+    ],
+)
+def test_a_loss_limit_is_lifted_where_it_was_reached(scope: str, wanted: str) -> None:
+    name = "loss_limit_reached" if scope.startswith("session") else f"loss_limit_reached:{scope}"
+
+    told = body_of("d", message(name, scope))
+
+    assert f"You: Decide whether to go on: {wanted}" in told
+
+
 def test_the_end_of_an_alarm_asks_for_nothing() -> None:
     told = message("disk_full", "host", over_at=1_700_000_060_000_000_000, telling=Telling.OVER)
 

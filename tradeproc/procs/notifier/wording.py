@@ -11,7 +11,7 @@ from tradeproc.domain.texts import one_line
 from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.procs.notifier.alarm_sources import StandingAlarm
 from tradeproc.procs.notifier.telling import Due, Message, Telling
-from tradeproc.protocol.alarms import Severity
+from tradeproc.protocol.alarms import LIMIT_ALARM, Severity
 from tradeproc.protocol.scopes import Scope
 
 UNDELIVERED: Final = "undelivered"
@@ -104,6 +104,16 @@ def guide(name: str) -> tuple[str, str]:
     return next(known, ("See the alarm.", _LIST))
 
 
+def _joint_guide(alarm: StandingAlarm) -> tuple[str, str] | None:
+    """Return the words of a loss limit of a portfolio or an account: no single session would be resumed."""
+    scope = Scope(alarm.scope)
+    if scope.kind not in ("portfolio", "account") or alarm.name.partition(":")[0] != LIMIT_ALARM:
+        return None
+    look = "scripts/tradectl portfolio show {name}" if scope.kind == "portfolio" else "scripts/tradectl sessions"
+    resume = f"scripts/tradectl resume --{scope.kind} {{name}} --reason WHY"
+    return GUIDE[LIMIT_ALARM][0], f"Decide whether to go on: {look}, then {resume}"
+
+
 def title_of(desk: str, message: Message) -> str:
     """Return the first line of a message."""
     worst, count = message.parts[0], len(message.parts)
@@ -136,7 +146,8 @@ def body_of(desk: str, message: Message) -> str:
             lines.append(f"and {more} more")
         return "\n".join([f"Desk {desk}: too many messages this hour, so these are told together.", *lines, _LIST])
     (part,) = message.parts
-    alarm, (did, wanted) = part.case.alarm, guide(part.case.alarm.name)
+    alarm = part.case.alarm
+    did, wanted = _joint_guide(alarm) or guide(alarm.name)
     lines = [f"Desk: {desk}", f"About: {_about(alarm)}", f"What: {alarm.name} ({part.telling.value})"]
     lines += [alarm.detail] if alarm.detail else []
     lines.append(f"Since: {_moment(alarm.since)}")
