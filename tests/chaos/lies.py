@@ -26,7 +26,7 @@ NEXT = "ESM24"
 # the holder of a roll has an account of its own
 ROLLING = ACCOUNTS[2]
 _RAISED = r"alarm_raised name="
-_HOLDS_SECONDS, _INERT_SECONDS, _ROLL_SECONDS = 40.0, 20.0, 90.0
+_HOLDS_SECONDS, _INERT_SECONDS, _ROLL_SECONDS = 40.0, 60.0, 90.0
 _STEPS = ("closing", "flat", "switched", "reopening")
 _numbers = itertools.count(1)
 
@@ -55,8 +55,8 @@ def _standing(state: dict[str, object]) -> bool:
 
 
 def inert_stop(scene: Scene, _: random.Random) -> Trouble:
-    """Let a stop do nothing when the market reaches it; one whose position ends first counts for none."""
-    since = hit(scene, "inert_stop", "stops", 90.0, count=1)
+    """Let stops do nothing when the market reaches them, until one is told; who leaves before counts for none."""
+    since = hit(scene, "inert_stop", "stops", 90.0, count=None)
     states = (scene.desk.state(session) for session in itertools.cycle(scene.sessions.values()))
     try:
         wait_for("it is told", lambda: "stop_inert" in next(states)["alarms"], _INERT_SECONDS)

@@ -38,6 +38,28 @@ def test_silence_is_found_after_the_limit_of_the_kind_and_told_once() -> None:
     assert look_until(liveness, 14, 60, {LINK: 2}) == [Hung(TRADER, 1, "no heartbeat for 8 s")]
 
 
+def test_who_was_killed_in_its_start_gets_more_time_for_the_next_until_it_has_beaten() -> None:
+    liveness = watched(LINK)
+    killed_after = []
+    for pid in range(2, 6):
+        begun = pid * 1000
+        liveness.running({}, begun - 1.0)
+        liveness.hung(float(begun))
+        liveness.running({LINK: Running(pid)}, float(begun))
+        found: list[Hung] = []
+        while not found:
+            begun += 1
+            found = liveness.hung(float(begun))
+        killed_after.append(begun - pid * 1000)
+    liveness.running({LINK: Running(9)}, 9000.0)
+    liveness.heard(LINK, 9, 1, 9150.0)
+
+    assert killed_after == [46, 91, 181, 181]
+    liveness.hung(10_000.0)
+    liveness.running({LINK: Running(10)}, 10_000.0)
+    assert [each.pid for each in look_until(liveness, 10_000, 10_046)] == [10]
+
+
 def test_heartbeats_without_a_turning_loop_are_no_life() -> None:
     liveness = watched(LINK)
     found = []

@@ -10,6 +10,8 @@ _OWN_GAP = 2.0
 _KEPT_PIDS = 1000
 # the first start of an embedded database, or one after a crash, takes as long as it takes, seconds
 _SLOW_STARTERS = {"postgres": 600.0}
+# by how much the time until the first heartbeat may grow for a process that was killed before it
+_MOST_PATIENT = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +72,23 @@ class Liveness:
         self._watched: dict[str, _Watched] = {}
         self._looked_at: float | None = None
         self._work: dict[int, int] = {}
+        self._slow: dict[str, float] = {}
 
     def running(self, processes: Mapping[str, Running], now: float) -> None:
-        """Take which processes run; another pid is another process with a fresh start."""
+        """Take which processes run; another pid is another process with a fresh start.
+
+        One whose life before was killed because it had not beaten yet has twice the time, at most four times: on a
+        machine that is overloaded, as after a boot, it would otherwise be killed for ever in the midst of its start.
+        """
         for process in [process for process in self._watched if process not in processes]:
             del self._watched[process]
         for process, each in processes.items():
             known = self._watched.get(process)
             if known is None or known.pid != each.pid:
                 self._watched[process] = _Watched(
-                    each.pid, now, self._limits.patience(ProcessName(process).kind, each.age)
+                    each.pid,
+                    now,
+                    self._limits.patience(ProcessName(process).kind, each.age) * self._slow.get(process, 1.0),
                 )
 
     def heard(self, process: str, pid: int, loop: int, now: float, work: int = 0) -> None:
@@ -89,6 +98,7 @@ class Liveness:
             return
         watched.heard_at = now
         watched.work = work
+        self._slow.pop(process, None)
         if work:
             # asked for after its death, when another pid may be watched already
             self._work.pop(pid, None)
@@ -125,6 +135,8 @@ class Liveness:
             reason = self._reason(process, watched, now)
             if reason and not watched.is_reported:
                 watched.is_reported = True
+                if watched.heard_at is None:
+                    self._slow[process] = min(self._slow.get(process, 1.0) * 2, _MOST_PATIENT)
                 found.append(Hung(process, watched.pid, reason))
         return found
 
