@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -25,7 +27,12 @@ def main() -> int:
     )
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="use and keep this folder, with all logs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there as well")
+    parser.add_argument(
+        "--rolls", action="store_true", help="instead: kill a roll before and after every one of its steps"
+    )
     options = parser.parse_args()
+    if options.rolls:
+        return _all_rolls()
     with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
         folder = options.keep or Path(temporary)
         with chaotic_desk(folder / "desk") as desk:
@@ -49,6 +56,14 @@ def main() -> int:
         ]
         options.json.write_text(json.dumps(rows, indent=1))
     return int(any(each.violations for each in campaign.results))
+
+
+def _all_rolls() -> int:
+    """Run the whole table of kills in a roll, of which CI runs some."""
+    environment = {**os.environ, "TRADEPROC_ALL_ROLLS": "1"}
+    drill = Path(__file__).parents[1] / "drills" / "test_roll_steps.py"
+    words = [sys.executable, "-m", "pytest", "-n", "0", "-v", "-m", "drill", str(drill)]
+    return subprocess.run(words, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

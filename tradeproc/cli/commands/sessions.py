@@ -132,12 +132,9 @@ def create(desk: Desk, arguments: Namespace) -> Outcome:
     if created.unchecked:
         value["unchecked"] = created.unchecked
     doubt = f"; {created.unchecked}" if created.unchecked else ""
-    if (unsure := doubt_of(spec.root)) and spec.roll.mode is not RollMode.OFF:
+    if unsure := roll_doubt(spec):
         value["roll_unsure"] = unsure
-        doubt += (
-            f"; the rule of {spec.root} for its last day is not confirmed in all cases ({unsure}): compare "
-            "scripts/tradectl roll --list with the exchange's calendar"
-        )
+        doubt += f"; {unsure}"
     if not arguments.start:
         text = f"session {number} created; scripts/tradectl session start {number}{doubt}"
         return Outcome(value, Text(text))
@@ -147,6 +144,17 @@ def create(desk: Desk, arguments: Namespace) -> Outcome:
         )
     except CommandFailed as refused:
         raise CommandFailed(f"session {number} was created but not started: {refused}") from None
+
+
+def roll_doubt(spec: SessionSpec) -> str:
+    """Return what a person should check of the day on which a session leaves its contract, empty when nothing."""
+    unsure = doubt_of(spec.root)
+    if not unsure or spec.roll.mode is RollMode.OFF:
+        return ""
+    return (
+        f"the rule of {spec.root} for its last day is not confirmed in all cases ({unsure}): compare "
+        "scripts/tradectl roll --list with the exchange's calendar"
+    )
 
 
 def start(desk: Desk, arguments: Namespace) -> Outcome:
