@@ -21,10 +21,9 @@ from functools import lru_cache
 
 from tradeproc.domain.instruments import Instrument
 from tradeproc.domain.units import MINUTE, Money, Nanos, Price
+from tradeproc.engine.loss_watch import LIMIT as LIMIT
 from tradeproc.engine.state import State
 
-LIMIT = "loss_limit"
-"""Who set the latch of a session that reached a loss limit; lifting it takes a reason."""
 _ACCOUNT_OLD = 5 * MINUTE
 
 
