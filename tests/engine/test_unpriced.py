@@ -164,3 +164,20 @@ def test_a_closing_keeps_the_stop_of_an_entry_whose_fill_has_no_price_yet_and_en
 
     assert (desk.broker.position, desk.position, desk.broker.open()) == (0, 0, [])
     check_books(desk)
+
+
+def test_a_frame_from_before_the_fill_that_comes_late_does_not_settle_it() -> None:
+    desk = Desk(Scripted(RESTING)).start()
+    desk.bar()
+    before = desk.broker.orders["900"]
+    desk.broker.price = Decimal("4788.25")
+    desk.broker.move(1)
+
+    without_price(desk, "900", OrderState.FILLED)
+    desk.run(1)
+    desk.tell(events.OrderUpdated(before))
+    assert "fill_unpriced" in desk.alarms, "it is still unknown at which price it filled"
+    desk.run(15)
+
+    assert short(desk) == [("own", 1, "4788.25", "900")]
+    assert desk.database.latch is None

@@ -19,7 +19,7 @@ from tradeproc.domain.orders import Order, OrderSource, OrderState
 from tradeproc.domain.units import SECOND, Price, plain
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.orders import average_of, taken_back, told
-from tradeproc.engine.state import Unpriced
+from tradeproc.engine.state import State, Unpriced
 from tradeproc.engine.turn import Turn
 
 ASK_EVERY = 2 * SECOND
@@ -47,6 +47,16 @@ def hold(turn: Turn, order: Order, picture: BrokerOrder, source: OrderSource) ->
         )
     state = OrderState.PARTIALLY_FILLED if order.filled else OrderState.SUBMITTED
     return replace(picture, filled=order.filled, average=order.average, state=state, reason="")
+
+
+def is_late(state: State, order_id: str, picture: BrokerOrder, source: OrderSource) -> bool:
+    """Tell whether a frame of the stream is from before the fill that is held: it says nothing of its price.
+
+    A fill that the broker took back is shown by the next answer, which is asked for every 2 s.
+    """
+    held = state.broker.unpriced.get(order_id)
+    is_behind = held is not None and picture.filled < held.picture.filled and not picture.state.is_terminal
+    return is_behind and source is OrderSource.BROKER_STREAM
 
 
 def settle(turn: Turn, order_id: str) -> None:

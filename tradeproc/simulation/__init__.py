@@ -23,5 +23,6 @@ What it leaves out: sockets, threads, the real SQL, heat in groups and of an acc
 day for loss limits, the rule by which a roll falls due, the market's closed hours and a broker's own wire
 protocol; drills (`tests/drills`, `scripts/chaos`) are for those. Orders that a trader sends whose machine's clock
 was wrong at its start, and whose reply was lost, may be taken for a stranger's; and one that is lost on its way
-looks like what a stranger places by hand at that time. These alone are not blamed.
+looks like what a stranger places by hand at that time. A change that the broker does only after the life is over
+that has asked for it and given it up closes entries. These alone are not blamed.
 """

@@ -152,7 +152,7 @@ def _explained(seat: "Seat", engine: EngineOwned) -> set[str]:
     allowed = set()
     if seat.sent_by_wrong_clock:
         allowed |= {AlarmName.ORDER_UNKNOWN.value, AlarmName.EXTERNAL_CHANGE.value}
-    if seat.had_others and engine.trading is not TradingState.ACTIVE:
+    if (seat.had_others or seat.wires.is_changed_late) and engine.trading is not TradingState.ACTIVE:
         allowed.add(AlarmName.EXTERNAL_CHANGE.value)
     if seat.had_inert and seat.book.quantity:
         allowed.add(AlarmName.STOP_INERT.value)

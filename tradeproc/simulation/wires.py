@@ -79,6 +79,8 @@ class Wires:
         self.trader: Asker | None = None
         self.contract = venue.contracts[0]
         """The one that the trader of now trades."""
+        self.is_changed_late = False
+        """Whether the broker has done a change that a life had asked for which was over by then."""
         self._sent_ids: set[str] = set()
         self._link = 0
         self._known: dict[str, BrokerOrder] = {}
@@ -110,7 +112,14 @@ class Wires:
 
     def modify(self, broker_id: str, change: OrderRequest, done: Callable[[Outcome], None]) -> None:
         """Ask for a change."""
-        self._operate(lambda: self._venue.modify(broker_id, change), done)
+        asked_by = self.trader
+
+        def change_it() -> Outcome:
+            is_after_death = asked_by is not None and not asked_by.is_alive
+            self.is_changed_late = self.is_changed_late or is_after_death
+            return self._venue.modify(broker_id, change)
+
+        self._operate(change_it, done)
 
     def cancel(self, broker_id: str, done: Callable[[Outcome], None]) -> None:
         """Ask for a cancel."""
