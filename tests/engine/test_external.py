@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from tests.engine.desk import Desk, Killed, Scripted
 from tests.engine.exchange_broker import ACCOUNT, ExchangeBroker
 from tradeproc.domain.book import Fill, FillKind, Position
+from tradeproc.domain.broker_orders import Accepted
 from tradeproc.domain.fills import standing
 from tradeproc.domain.orders import OrderState, OrderType, Side
 from tradeproc.domain.session import ExternalPolicy
-from tradeproc.domain.units import SECOND, Contracts, Money, Price
+from tradeproc.domain.units import SECOND, Contracts, Money, Nanos, Price
 from tradeproc.engine import effects as do
 from tradeproc.engine import events
 from tradeproc.engine.events import TradingState
@@ -394,3 +395,26 @@ def test_own_fills_changes_by_hand_and_restarts_in_any_sequence_leave_books_that
 
     check_books(desk)
     assert desk.all_of(do.KeepLatch) == []
+
+
+def test_a_fill_of_ours_that_only_the_cancel_brings_to_light_takes_back_the_row_that_was_booked_for_it() -> None:
+    desk = Desk(Scripted(SubmitOrder(Side.BUY, Contracts(3), type=OrderType.LIMIT, limit=4790.0))).start()
+    desk.bar()
+    desk.broker.move(2)
+    cancelled: list[str] = []
+
+    def cancel(broker_id: str) -> Accepted:
+        """The order had filled two contracts long ago, and nobody has told so."""
+        cancelled.append(broker_id)
+        picture = desk.broker.orders[broker_id]
+        filled = replace(picture, filled=Contracts(2), average=Price(Decimal(4800)))
+        desk.broker.tell(replace(filled, state=OrderState.CANCELLED, closed_at=Nanos(desk.now + SECOND // 100)))
+        return Accepted()
+
+    desk.broker.cancel = cancel  # type: ignore[method-assign]
+    desk.run(60)
+
+    assert cancelled == ["900"], "a latch cancels the entries that still work"
+    assert desk.position == desk.broker.position == 2
+    assert [fill.kind for fill in standing(rows(desk))] == [FillKind.OWN]
+    check_books(desk)

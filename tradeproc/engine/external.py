@@ -92,7 +92,10 @@ def arrived_late(turn: Turn, before: Order, picture: BrokerOrder) -> None:
         return
     for row in reversed(turn.state.broker.externals):
         is_of_fill = row.side is before.side and row.quantity >= filled and before.created_at < row.at
-        if is_of_fill and picture.closed_at <= row.at and row.broker_id in ("", picture.broker_id):
+        # what was cancelled because of the row ended after it, and had filled before
+        is_ended_by_us = before.in_flight == "cancel" and before.changed_at >= row.at
+        is_in_time = picture.closed_at <= row.at or is_ended_by_us
+        if is_of_fill and is_in_time and row.broker_id in ("", picture.broker_id):
             _undo(turn, row, filled)
             turn.log("warning", "external_explained", order=before.id, quantity=filled)
             return
