@@ -6,10 +6,12 @@ from decimal import Decimal
 import pytest
 
 from tests.engine.desk import Desk, Scripted
+from tradeproc.domain.broker_orders import Unanswered
 from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side
 from tradeproc.domain.session import StopPolicy
 from tradeproc.domain.units import Contracts
 from tradeproc.engine import effects as do
+from tradeproc.engine import events
 from tradeproc.engine.protection import uncovered
 from tradeproc.strategies.contract import CancelOrders, Decision, SubmitBracket, SubmitOrder, View
 
@@ -33,6 +35,26 @@ def test_a_bare_position_raises_the_alarm_within_ten_seconds_and_a_covered_one_d
     assert bare.alarms == {"position_uncovered"}
     assert uncovered(bare.state) == 1
     assert len(bare.sent) == 1
+
+
+@pytest.mark.parametrize("policy", StopPolicy)
+def test_contracts_whose_stop_a_closing_has_cancelled_and_whose_exit_was_lost_raise_the_alarm_in_time(
+    policy: StopPolicy,
+) -> None:
+    desk = Desk(Scripted(BRACKET), stop_policy=policy).start()
+    desk.bar()
+    desk.next_outcome = Unanswered("timed out")
+    desk.tell(events.FlattenCommanded("me"))
+
+    desk.run(7)
+    assert "position_uncovered" not in desk.alarms
+    desk.run(3)
+
+    assert "position_uncovered" in desk.alarms
+    assert len(desk.sent) == 2, "the exit that was lost is not sent again, and no stop may meet it"
+    desk.run(60)
+    assert desk.broker.position == 0
+    assert desk.alarms == set()
 
 
 @pytest.mark.parametrize("quantity", [1, 2])

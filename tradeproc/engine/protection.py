@@ -52,9 +52,10 @@ def _covers(state: State, stop: Order) -> int:
 
 
 def on_time(turn: Turn) -> None:
-    """Watch the invariant; called when time passes. A closing under way is protection enough."""
+    """Watch the invariant; called when time passes."""
     engine = turn.state.engine
     if engine.closing is not None:
+        _watch_closing(turn)
         return
     if not turn.state.broker.is_reconciled:
         _suspect(turn)
@@ -72,6 +73,27 @@ def on_time(turn: Turn) -> None:
     policy = turn.state.setup.spec.stop_policy
     turn.alarm(AlarmName.POSITION_UNCOVERED, f"{bare} contracts have no working stop; policy {policy.value}")
     _act(turn, policy, bare)
+
+
+def _watch_closing(turn: Turn) -> None:
+    """Raise the alarm when a closing has left contracts bare for long; it gets them flat itself, so the policy waits.
+
+    A closing cancels the stops before it sends its exit. An exit that works at the broker is protection enough. One
+    whose reply was lost is asked about for half a minute before another may go out, and closes nothing meanwhile.
+    """
+    engine = turn.state.engine
+    bare = uncovered(turn.state)
+    if bare and not any(order.role is OrderRole.EXIT and order.state.is_working for order in engine.open_orders):
+        if engine.uncovered_since is None:
+            engine.uncovered_since = turn.now
+        if turn.now - engine.uncovered_since >= UNCOVERED_AFTER:
+            turn.alarm(
+                AlarmName.POSITION_UNCOVERED,
+                f"{bare} contracts have no working stop, and the exit that is to close them does not work yet",
+            )
+        return
+    engine.uncovered_since = None
+    turn.clear(AlarmName.POSITION_UNCOVERED)
 
 
 def _bare_since(turn: Turn) -> Nanos:
