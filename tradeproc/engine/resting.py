@@ -37,7 +37,7 @@ def heard(state: State, candle: Candle, now: Nanos) -> None:
     """Note a trade, and whether the candle that it belongs to has reached a working order."""
     watch = state.engine.traded_through
     watch.heard_at = now
-    if not math.isfinite(candle.low + candle.high):
+    if not state.engine.open_ids or not math.isfinite(candle.low + candle.high):
         return
     tick = float(state.setup.instrument.tick_size)
     low, high = Ticks(round(candle.low / tick)), Ticks(round(candle.high / tick))
