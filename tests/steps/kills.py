@@ -5,6 +5,8 @@ waits until its step is reached, and kills there: the process itself, or the dat
 everything must be well again, and the books of database, engine and broker agree to the last order.
 """
 
+import os
+import signal
 import time
 import zlib
 from collections import Counter
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.cover import COVER_SECONDS, CoverWatch
-from tests.drills.desk import Desk, is_over
+from tests.drills.desk import Desk
 from tests.steps.control import StepControl
 from tests.steps.order_path import STEPPED
 from tests.steps.points import Step, steps_of
@@ -24,6 +26,7 @@ from tradeproc.testing.running import INSTALLATION
 from tradeproc.testing.waiting import Late
 
 SESSION = 1
+ITSELF, DATABASE, BOTH = "itself", "the database", "the database and then itself"
 SPEED = 120.0
 WATCHED_FILLS = 12
 REACHED_SECONDS = 12.0
@@ -54,12 +57,16 @@ def source_of(module: str) -> Path:
 
 @dataclass(frozen=True)
 class Case:
-    """A step that a process reaches for an operation, and who is killed there: itself, or the database."""
+    """A step that a process reaches for an operation, and who is killed there.
+
+    That is the process itself, the database, or the process after the database was killed: what it does then is
+    written into its journal.
+    """
 
     kind: str
     step: Step
     operation: str
-    victim: str = "itself"
+    victim: str = ITSELF
 
     @property
     def name(self) -> str:
@@ -85,9 +92,11 @@ class SteppedDesk:
         self.desk, self._cover = desk, cover
         self.controls = {kind: StepControl(desk.home, words) for kind, (words, _) in PROCESSES.items()}
         self.steps = all_steps()
+        self._usual: dict[str, set[tuple[int, str]]] = {}
+        self._in_outage: set[tuple[int, str]] = set()
 
     def begin(self) -> None:
-        """Start the session, and when it trades, watch it for a while."""
+        """Start the session, watch it while it trades, and again while it loses its database."""
         assert self.desk.begin() == SESSION
         self.desk.wait_fills(SESSION, 1)
         for control in self.controls.values():
@@ -95,16 +104,31 @@ class SteppedDesk:
         self.desk.wait_fills(SESSION, WATCHED_FILLS)
         for control in self.controls.values():
             control.disarm()
+        self._usual = {kind: control.reached() for kind, control in self.controls.items()}
+        trader = self.controls["trader"]
+        database, before = self._database_pid(), self.desk.count_fills(SESSION)
+        trader.note_all()
+        os.kill(database, signal.SIGKILL)
+        wait_for("fills after the outage", lambda: self.desk.count_fills(SESSION) >= before + 4)
+        trader.disarm()
+        self._in_outage = trader.reached() - self._usual["trader"]
+
+    @property
+    def reached(self) -> Mapping[str, int]:
+        """Return how many steps of each kind of process were reached."""
+        found = {kind: {step for step, _ in reached} for kind, reached in self._usual.items()}
+        found["trader"] |= {step for step, _ in self._in_outage}
+        return {kind: len(steps) for kind, steps in found.items()}
 
     def cases(self) -> list[Case]:
         """Return a case for each step that was reached and each operation, some with the database."""
-        found = []
-        for kind, control in self.controls.items():
-            for step_id, operation in control.reached():
+        found = [Case("trader", self.steps["trader"][step], operation, BOTH) for step, operation in self._in_outage]
+        for kind, reached in self._usual.items():
+            for step_id, operation in reached:
                 step = self.steps[kind][step_id]
                 found.append(Case(kind, step, operation))
                 if kind == "trader" and operation in ("row", "entry_row"):
-                    found.append(Case(kind, step, operation, "the database"))
+                    found.append(Case(kind, step, operation, DATABASE))
         return sorted(found, key=lambda case: case.name)
 
     def play(self, case: Case) -> CaseResult:
@@ -112,8 +136,10 @@ class SteppedDesk:
         began = time.monotonic()
         _, process = PROCESSES[case.kind]
         control, before = self.controls[case.kind], self.desk.pid(process)
-        victim = 0 if case.victim == "itself" else self._database_pid()
-        control.kill_at(case.step.id, case.operation, victim)
+        database = 0 if case.victim == ITSELF else self._database_pid()
+        control.kill_at(case.step.id, case.operation, database if case.victim == DATABASE else 0)
+        if case.victim == BOTH:
+            os.kill(database, signal.SIGKILL)
         violations: list[str] = []
         try:
             wait_for("the step", lambda: control.has_killed, REACHED_SECONDS)
@@ -121,16 +147,31 @@ class SteppedDesk:
             control.disarm()
             return CaseResult(case, is_void=True, seconds=time.monotonic() - began)
         try:
-            if not victim:
+            if case.victim != DATABASE:
                 wait_for(f"{process} back", lambda: self.desk.pid(process) not in (0, before), WELL_SECONDS)
             self._wait_well()
             wait_for("cover while the market runs", self._is_covered, WELL_SECONDS)
             self.desk.assert_books_agree(SESSION, seconds=AGREE_SECONDS)
-            violations += self._unended()
         except (Late, AssertionError) as error:
             violations += str(error).splitlines()
         violations += self._cover.take()
         return CaseResult(case, is_void=False, seconds=time.monotonic() - began, violations=tuple(violations))
+
+    def ends(self) -> dict[str, int]:
+        """Return how many orders of the session had which end, as far as it is not the usual one."""
+        asked = "exists (select from order_events where order_id = id and {})"
+        ends = {
+            "found by asking or by the stream": asked.format("what = 'told_id' and source <> 'broker_reply'"),
+            "never arrived": asked.format("what = 'absent'"),
+            "surely not sent": asked.format("what = 'dropped'"),
+            "still unknown": "broker_id is null and state in ('pre_sent', 'pending')",
+        }
+        count = "select count(*) as n from orders where session = %s and "
+
+        def counted() -> dict[str, int]:
+            return {end: int(self.desk.rows(count + which, SESSION)[0]["n"]) for end, which in ends.items()}
+
+        return wait_for("the database answers", counted)
 
     def _wait_well(self) -> None:
         """Wait until each process of the order path is ready."""
@@ -144,13 +185,6 @@ class SteppedDesk:
     def _is_covered(self) -> bool:
         """Tell whether working stops close all that is held; a position that is being closed is not yet flat."""
         return all(abs(row["quantity"]) <= row["stopped"] for row in self.desk.broker.exposure()["positions"])
-
-    def _unended(self) -> list[str]:
-        """Return the orders that had none of the three ends: found at the broker, never arrived, or an alarm."""
-        rows = self.desk.rows("select id, state from orders where session = %s and broker_id is null", SESSION)
-        placed = {each for request in self.desk.broker.ledger()["requests"] for each in request["client_ids"]}
-        found = [f"{row['id']} arrived at the broker, and has no id here" for row in rows if row["id"] in placed]
-        return found + [f"{row['id']}: {row['state']} is no end" for row in rows if not is_over(row["state"])]
 
     def _database_pid(self) -> int:
         status = wait_for("the database", lambda: self.desk.ask(names.POSTGRES, "status", {}, 2.0))
@@ -166,14 +200,14 @@ def once_each(cases: Sequence[Case]) -> list[Case]:
 
 
 def some_of_each_kind(cases: Sequence[Case]) -> list[Case]:
-    """Return a few cases, fixed by their names: two of each process, and each operation and victim at least once."""
+    """Return a few cases, fixed by their names: each process, operation and victim at least once."""
     found: list[Case] = []
     kinds: Counter[str] = Counter()
     for case in sorted(cases, key=rank):
         is_new = case.operation not in {each.operation for each in found} or case.victim not in {
             each.victim for each in found
         }
-        if case.operation and (is_new or kinds[case.kind] < 2):
+        if case.operation and (is_new or not kinds[case.kind]):
             found.append(case)
             kinds[case.kind] += 1
     return found
@@ -214,14 +248,19 @@ def _replace(file: Path, changes: Mapping[str, str]) -> None:
     file.write_text(text)
 
 
-def play_all(stepped: SteppedDesk, cases: Sequence[Case], say: Callable[[str], None] = print) -> list[CaseResult]:
-    """Play cases one after the other, and say of each what came of it."""
-    results = []
-    for number, case in enumerate(cases, 1):
+def play_all(
+    stepped: SteppedDesk, cases: Sequence[Case], say: Callable[[str], None] = print, seconds: float = float("inf")
+) -> list[CaseResult]:
+    """Play cases one after the other for so many seconds, and say of each what came of it."""
+    results: list[CaseResult] = []
+    until = time.monotonic() + seconds
+    for case in cases:
+        if time.monotonic() > until:
+            break
         result = stepped.play(case)
         results.append(result)
         verdict = "not reached again" if result.is_void else "well"
         if result.violations:
             verdict = "VIOLATED: " + " | ".join(result.violations)
-        say(f"{number}/{len(cases)} {result.seconds:5.1f}s {verdict}: {case.name}")
+        say(f"{result.seconds:5.1f}s {verdict}: {case.name}")
     return results
