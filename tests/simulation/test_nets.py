@@ -1,4 +1,4 @@
-"""Sessions in a portfolio, with loss limits, or adopting: lives hold, and bugs put there on purpose are found."""
+"""Sessions in a portfolio, with loss limits, adopting or rolled: lives hold, and bugs put there on purpose show."""
 
 import random
 from collections.abc import Callable
@@ -7,12 +7,14 @@ from types import MappingProxyType
 
 import pytest
 
+from tradeproc.domain.roll_steps import RollStep
 from tradeproc.domain.session import StopPolicy
-from tradeproc.domain.units import Nanos
+from tradeproc.domain.units import MINUTE, Nanos
 from tradeproc.engine import loss_limits, reservations
 from tradeproc.procs.portfolio import ledger
 from tradeproc.procs.portfolio.ledger_values import Ledger, LedgerEffect
-from tradeproc.simulation.scenario import Scenario, in_portfolio, scenario
+from tradeproc.simulation.scenario import Scenario, in_portfolio, rolling, scenario
+from tradeproc.simulation.troubles import Blow, Mishap
 from tradeproc.simulation.world import World
 
 Patch = pytest.MonkeyPatch
@@ -36,7 +38,15 @@ def adopting(seed: int) -> Scenario:
     return replace(scenario(seed), adopts=True, adopt_ticks=(0, 20)[seed % 2], policies=(list(StopPolicy)[seed % 3],))
 
 
-@pytest.mark.parametrize("lives", [hot, losing, adopting], ids=lambda each: each.__name__)
+def rolled(seed: int) -> Scenario:
+    """Return a session that is asked to roll every minute until it has."""
+    plain = replace(scenario(seed, minutes=8), contracts=0, rolls=False, largest=5)
+    drawn = rolling(plain, random.Random(seed), 24)
+    asked = [Blow(at, Mishap.ROLLED) for at in range(MINUTE, drawn.length, MINUTE)]
+    return replace(drawn, blows=tuple(sorted((*drawn.blows, *asked), key=lambda blow: blow.at)))
+
+
+@pytest.mark.parametrize("lives", [hot, losing, adopting, rolled], ids=lambda each: each.__name__)
 def test_no_life_with_a_net_breaks_an_invariant(lives: Callable[[int], Scenario]) -> None:
     worlds = [World(lives(seed)) for seed in range(1, 13)]
     outcomes = [world.run() for world in worlds]
@@ -46,6 +56,9 @@ def test_no_life_with_a_net_breaks_an_invariant(lives: Callable[[int], Scenario]
         offices = [world.office for world in worlds if world.office is not None]
         assert sum(each.granted for each in offices) > 20
         assert sum(each.refused for each in offices) > 20
+    if lives is rolled:
+        rolls = [roll for world in worlds for roll in world.ledger.sessions[0].rolls.values()]
+        assert any(roll.step is RollStep.ROLLED and roll.entry_orders for roll in rolls)
     if lives is losing:
         latched = [change for world in worlds for change in world.ledger.sessions[0].latch_changes]
         assert any(change.by == loss_limits.LIMIT for change in latched)

@@ -62,6 +62,7 @@ class Invariants:
         self._received: set[str] = set()
         self._received_legs: set[str] = set()
         self._entries: set[str] = set()
+        self._reopening: dict[str, set[str]] = {}
         self._asked_since: dict[str, int] = {}
         self._bare_since: int | None = None
         self._closing_since: int | None = None
@@ -95,6 +96,21 @@ class Invariants:
         single = request if isinstance(request, OrderRequest) else request.entry
         if single.role is OrderRole.ENTRY and (reached := loss_oracle.reached(self._seat)):
             raise InvariantBroken("never above", f"entry {order_id} is sent, and {reached}")
+        if single.role is OrderRole.ENTRY:
+            self._look_at_reopening(order_id, single.quantity)
+
+    def _look_at_reopening(self, order_id: str, quantity: int) -> None:
+        """Look at an entry of a roll: all of them together never open more than its exits have closed."""
+        life = self._seat.life
+        roll = None if life is None else life.state.engine.roll.open
+        if roll is None:
+            return
+        ours = self._reopening.setdefault(roll.id, set())
+        orders = self._seat.venue.exchange.orders(self._seat.account)
+        opened = sum(order.filled for order in orders if order.client_id in ours)
+        ours.add(order_id)
+        if opened + quantity > abs(roll.reopen):
+            raise InvariantBroken("never twice", f"a roll closed {roll.reopen:+d} and opens {opened} and {quantity}")
 
     def stepped(self, event: Event, wanted: tuple[Effect, ...]) -> None:
         """Count a step."""
