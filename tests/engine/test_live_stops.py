@@ -278,9 +278,12 @@ SHRINKING = (a_part_is_closed_by_an_exit, a_part_is_closed_by_hand, a_fill_is_ta
 
 
 @pytest.mark.parametrize("bracket", BRACKETS.values(), ids=list(BRACKETS))
+@pytest.mark.parametrize("policy", StopPolicy)
 @pytest.mark.parametrize("way", SHRINKING, ids=lambda way: way.__name__)
-def test_what_could_close_more_than_is_held_is_cut(way: Callable[[Desk], None], bracket: SubmitBracket) -> None:
-    desk = Desk(Scripted(bracket, leave_one), external_policy=ExternalPolicy.IGNORE).start()
+def test_what_could_close_more_than_is_held_is_cut_whatever_the_policy(
+    way: Callable[[Desk], None], policy: StopPolicy, bracket: SubmitBracket
+) -> None:
+    desk = Desk(Scripted(bracket, leave_one), stop_policy=policy, external_policy=ExternalPolicy.IGNORE).start()
     desk.bar()
 
     way(desk)

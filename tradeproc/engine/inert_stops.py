@@ -11,9 +11,10 @@ the broker is asked for orders and position. When both answers show the stop wor
     stop that enters
 
 What is no evidence: candles of history and corrections; a price from before the order worked or was moved, or before
-its newest fill; one print far away, because the next trade is back; a market that stands still (a halt, a locked
-limit, a feed that is down), because nothing trades for so long. In a market that seldom trades the verdict waits for
-the next trade.
+its newest fill; one print far away, because the next trade is back; a market that stands still (a halt, a feed that
+is down), because nothing trades for so long; a market that is locked at its limit, where a stop waits in a long line
+while others trade at that one price. In a market that seldom trades the verdict waits for the next trade, and about a
+stop for a second price beyond it.
 
 Prices may lag behind the orders: what was traded before a stop was placed or moved may be heard after it. How much
 they lag at most is known when a bar begins: by the time from its opening to its first picture. A price that is heard
@@ -62,7 +63,7 @@ def heard(turn: Turn, candle: Candle, *, is_history: bool) -> None:
         is_watched = order.state.is_working and order.in_flight is None
         is_after = turn.now - watch.lag >= order.changed_at
         if is_watched and is_after and ticks_beyond(order, price) >= _ticks_needed(turn.state, order):
-            watch.note(order, turn.now)
+            watch.note(order, price, turn.now)
         else:
             watch.passed.pop(order.id, None)
 
@@ -81,7 +82,12 @@ def on_time(turn: Turn) -> None:
         order = turn.state.engine.orders.get(order_id)
         if order is None or not order.state.is_working or order.in_flight is not None:
             del watch.passed[order_id]
-        elif order_id not in watch.told and _is_asked(turn, passed) and _is_evident(turn.state, order, passed):
+        elif (
+            order_id not in watch.told
+            and _may_tell(order, passed)
+            and _is_asked(turn, passed)
+            and _is_evident(turn.state, order, passed)
+        ):
             _tell(turn, order)
     _take_back(turn)
 
@@ -94,9 +100,19 @@ def _seconds(state: State) -> int:
     return state.setup.spec.inert_stop_seconds * SECOND
 
 
+def _may_tell(order: Order, passed: Passed) -> bool:
+    """Tell whether the market could fill an order: a stop of the position only at more than one price."""
+    is_protecting = order.type is OrderType.STOP and order.role is not OrderRole.ENTRY
+    return passed.varied_at is not None or not is_protecting
+
+
 def _is_asked(turn: Turn, passed: Passed) -> bool:
-    """Tell whether the broker has answered for orders and position since shortly before the verdict; ask if not."""
+    """Tell whether the broker has answered for orders and position since shortly before the verdict; ask if not.
+
+    A stop may fill as soon as the market is not locked any more, so that only a question after that counts.
+    """
     ask_from = Nanos(passed.since + max(0, _seconds(turn.state) - _ASK_BEFORE))
+    ask_from = max(ask_from, Nanos((passed.varied_at or passed.since) + _ASK_BEFORE))
     if turn.now < ask_from:
         return False
     broker, is_complete = turn.state.broker, True

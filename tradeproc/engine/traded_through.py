@@ -16,13 +16,16 @@ from tradeproc.engine.alarms import AlarmName
 class Passed:
     """A working order that the market trades beyond: since when, and when it was last heard to.
 
-    `level` and `filled` are the order's of that time: one that was moved, or fills, is watched anew.
+    `level` and `filled` are the order's of that time: one that was moved, or fills, is watched anew. `price` is the
+    first one heard beyond it, `varied_at` when another one was: a market that is locked at its limit has only one.
     """
 
     level: Ticks
     filled: Contracts
     since: Nanos
     still_at: Nanos
+    price: Ticks
+    varied_at: Nanos | None = None
 
 
 @dataclass(slots=True)
@@ -51,15 +54,17 @@ class TradedThrough:
             self.newest = key
         return is_new
 
-    def note(self, order: Order, now: Nanos) -> None:
-        """Note a trade beyond an order."""
+    def note(self, order: Order, price: Ticks, now: Nanos) -> None:
+        """Note a trade beyond an order, at a price."""
         level, known = level_of(order), self.passed.get(order.id)
         if level is None:
             return
         if known is None or (known.level, known.filled) != (level, order.filled):
-            self.passed[order.id] = Passed(level, order.filled, now, now)
+            self.passed[order.id] = Passed(level, order.filled, now, now, price)
         else:
             known.still_at = now
+            if known.varied_at is None and price != known.price:
+                known.varied_at = now
 
 
 def level_of(order: Order) -> Ticks | None:
