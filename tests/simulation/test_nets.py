@@ -23,7 +23,7 @@ MOST_LIVES = 40
 
 def hot(seed: int) -> Scenario:
     """Return three sessions whose portfolio is often full."""
-    drawn = replace(scenario(seed, sessions=3, minutes=10), losses=MappingProxyType({}), adopts=False)
+    drawn = replace(scenario(seed, sessions=3, minutes=8), losses=MappingProxyType({}), adopts=False, patient=False)
     return in_portfolio(drawn, 1 + seed % 3, random.Random(seed), 24)
 
 

@@ -209,6 +209,9 @@ class Invariants:
         seat = self._seat
         if self._bare_since is None or self.fair_for(self._bare_since) < NAKED_FOR or seat.life is None:
             return
+        if not self.uncovered():  # what was bare was left behind by a roll, and is looked at in the end
+            self._bare_since = None
+            return
         state = seat.life.state
         is_told = {AlarmName.POSITION_UNCOVERED.value, AlarmName.CLOSE_STUCK.value} & state.engine.alarms.keys()
         if is_told and (seat.spec.stop_policy is StopPolicy.ALARM or self._is_adopted_bare()):
