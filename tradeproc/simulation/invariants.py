@@ -255,14 +255,7 @@ class Invariants:
     def traded(self, price: int) -> None:
         """Look whether the market has traded through a bracket's stop that still works, and since when it has."""
         seat, life = self._seat, self._seat.life
-        is_passed = any(
-            order.parent is not None
-            and order.status.is_working
-            and order.stop is not None
-            and order.side.sign * seat.book.quantity < 0
-            and (price - order.stop) * order.side.sign >= 2 * seat.spec.inert_stop_ticks
-            for order in seat.book.open.values()
-        )
+        is_passed = self._is_passed(price)
         if not is_passed or life is None or life.state.engine.closing is not None:
             self._passed_since, self._passed_trades = None, 0
             return
@@ -272,10 +265,25 @@ class Invariants:
         if self._passed_trades <= _EVIDENT_TRADES:
             self._evident_at = seat.now
 
+    def _is_passed(self, price: int) -> bool:
+        book, needed = self._seat.book, 2 * self._seat.spec.inert_stop_ticks
+        return any(
+            order.parent is not None
+            and order.status.is_working
+            and order.stop is not None
+            and order.side.sign * book.quantity < 0
+            and (price - order.stop) * order.side.sign >= needed
+            for order in book.open.values()
+        )
+
     def _look_for_inert(self) -> None:
         """Look for a stop that is passed for long, without a word about it."""
         seat, life = self._seat, self._seat.life
-        if self._passed_trades < _EVIDENT_TRADES or life is None:
+        if (
+            self._passed_trades < _EVIDENT_TRADES
+            or life is None
+            or not self._is_passed(seat.venue.last_of(seat.contract))
+        ):
             return
         lasting = min(seat.now - self._evident_at, seat.now - seat.began_at, seat.weather.fair_for)
         if lasting >= INERT_FOR and AlarmName.STOP_INERT.value not in life.state.engine.alarms:

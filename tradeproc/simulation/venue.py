@@ -200,6 +200,11 @@ class SimulatedVenue:
         return Accepted()
 
     def _follow(self, updates: Sequence[Update]) -> None:
+        turned_by_others = [
+            self.books[each.order.account, each.order.contract]
+            for each in updates
+            if isinstance(each, OrderUpdate) and each.fill is not None and each.order.memo == FOREIGN
+        ]
         for update in updates:
             if isinstance(update, OrderUpdate):
                 self._note_order(update)
@@ -207,7 +212,8 @@ class SimulatedVenue:
                 holding = update.holding
                 book = self.books[holding.account, holding.contract]
                 book.quantity = holding.quantity
-                book.has_foreign = book.has_foreign and holding.quantity != 0
+                is_theirs = book.has_foreign or any(book is each for each in turned_by_others)
+                book.has_foreign = is_theirs and holding.quantity != 0
                 average = self._price(holding.average)
                 position = Position(holding.account, holding.contract, holding.quantity, average)
                 book.readings.append((self._agenda.now, position))
