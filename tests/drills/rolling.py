@@ -58,7 +58,7 @@ def assert_rolled(desk: Desk, session: int, account: str, before: set[Decimal]) 
     )
     (row,) = desk.rows("select step, reason from rolls where session = %s order by number desc limit 1", session)
     assert row["step"] == "rolled", row["reason"]
-    wait_for("its trader knows", lambda: desk.state(session)["rolling"] is False)
+    wait_for("its trader knows", lambda: (now := desk.state(session))["rolling"] is False and now["reconciled"])
     state: dict[str, Any] = desk.state(session)
     assert (state["contract"], state["position"], held(desk, account)) == (NEXT, 1, {NEXT: 1})
     assert protection(desk, account, NEXT) == {price + SPREAD for price in before}
