@@ -15,9 +15,10 @@ from pathlib import Path
 from tests.chaos.cover import CoverWatch
 from tests.chaos.draws import Draw, draw, make, second_kind, second_scene
 from tests.chaos.evidence import Evidence
-from tests.chaos.mending import FAILURES, LIVE_SPEED, mend, orphans, wait_well
+from tests.chaos.mending import FAILURES, mend, orphans, wait_well
 from tests.chaos.report import Result, line_of
 from tests.chaos.scene import Missed, Scene
+from tests.chaos.trouble import LIVE_SPEED
 from tests.chaos.troubles import DETECT_SECONDS, MAKERS, Trouble
 from tests.drills.desk import Desk
 from tests.procs.notifier.listener import listening

@@ -1,5 +1,8 @@
 """Troubles of a broker that lies and of people who trade past us: stops, legs, lists, foreign orders, a roll, alarms.
 
+Not among them is a stop that does nothing: the strategy of a campaign moves its stop on each bar, so that the market is
+seldom beyond it for long; `tests/drills/test_stops.py` shows that one.
+
 Each ends by clearing the fault and, where it closed trading by design, by opening it again as a person would.
 """
 
@@ -26,7 +29,7 @@ NEXT = "ESM24"
 # the holder of a roll has an account of its own
 ROLLING = ACCOUNTS[2]
 _RAISED = r"alarm_raised name="
-_HOLDS_SECONDS, _INERT_SECONDS, _ROLL_SECONDS = 40.0, 60.0, 90.0
+_HOLDS_SECONDS, _ROLL_SECONDS = 40.0, 90.0
 _STEPS = ("closing", "flat", "switched", "reopening")
 _numbers = itertools.count(1)
 
@@ -52,18 +55,6 @@ def _is_open(scene: Scene) -> bool:
 def _standing(state: dict[str, object]) -> bool:
     alarms = state["alarms"]
     return isinstance(alarms, dict) and bool(alarms.keys() & {"external_change", "stop_inert", "position_uncovered"})
-
-
-def inert_stop(scene: Scene, _: random.Random) -> Trouble:
-    """Let stops do nothing when the market reaches them, until one is told; who leaves before counts for none."""
-    since = hit(scene, "inert_stop", "stops", 90.0, count=None)
-    states = (scene.desk.state(session) for session in itertools.cycle(scene.sessions.values()))
-    try:
-        wait_for("it is told", lambda: "stop_inert" in next(states)["alarms"], _INERT_SECONDS)
-    except Late:
-        open_again(scene)
-        raise Missed("the position was over before the stop had done nothing for long") from None
-    return Trouble("inert stop", "stops", f"{_RAISED}stop_inert", end=lambda: open_again(scene), since=since)
 
 
 def _protection(name: str, target: str) -> Maker:
@@ -182,7 +173,6 @@ def _step(desk: Desk, session: int) -> str:
 
 
 LIES: dict[str, tuple[int, Maker]] = {
-    "inert_stop": (2, inert_stop),
     "cancel_stop": (2, _protection("cancel_stop", "stops")),
     "reject_stop": (2, _protection("reject_stop", "stops")),
     "lose_legs": (2, _protection("lose_legs", "place")),

@@ -9,6 +9,7 @@ import psutil
 import psycopg
 
 from tests.chaos.scene import Scene
+from tests.chaos.trouble import LIVE_SPEED
 from tests.chaos.troubles import limit_files, start_database, step_clock
 from tests.drills.desk import Desk
 from tradeproc.errors import TradeprocError
@@ -18,7 +19,6 @@ from tradeproc.testing.desk import wait_for
 # what may go wrong on a desk that suffers; anything else is a bug of the campaign itself
 FAILURES = (AssertionError, TradeprocError, psycopg.Error, psutil.Error, OSError, KeyError)
 WELL_SECONDS = 90.0
-LIVE_SPEED = 20.0
 
 
 def wait_well(scene: Scene, seconds: float = WELL_SECONDS) -> None:

@@ -12,6 +12,7 @@ from tradeproc.protocol import names
 
 DETECT_SECONDS = 40.0
 HIT_SECONDS = 30.0
+LIVE_SPEED = 20.0
 
 
 def nothing() -> None:

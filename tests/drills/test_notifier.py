@@ -49,10 +49,14 @@ def test_an_alarm_of_the_desk_is_told_repeated_and_over_once_over_the_death_of_t
         file.write_text(file.read_text().replace("disk_warning_mb = 100000000", "disk_warning_mb = 1024"))
         desk.kill(WARDEN)
         wait_until("its end is told", lambda: OVER in listener.titles())
+        Supervisor(desk.home).stop_group(NOTIFIER.group)
+        wait_until("it is down", lambda: not desk.pid(NOTIFIER))
+        down = desk.tradectl("alarms", "test", code=1)
         log = desk.log(NOTIFIER)
 
     assert tested["targets"][0]["is_delivered"]
     assert refused["targets"][0]["reason"] == "answered 500"
+    assert down["error"].startswith("the notifier is down; ")
     assert count(listener, "raised") == 1
     assert listener.titles().count(OVER) == 1
     assert "hunter2" not in log + json.dumps([tested, refused])
