@@ -1,7 +1,7 @@
 """Troubles of a broker that lies and of people who trade past us: stops, legs, lists, foreign orders, a roll, alarms.
 
-Not among them is a stop that does nothing: the strategy of a campaign moves its stop on each bar, so that the market is
-seldom beyond it for long; `tests/drills/test_stops.py` shows that one.
+Not among them is a stop that does nothing: the strategy of a campaign moves its stop on each bar, so that the market
+is seldom beyond it for long; `tests/drills/test_stops.py` shows that one.
 
 Each ends by clearing the fault and, where it closed trading by design, by opening it again as a person would.
 """
