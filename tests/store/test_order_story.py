@@ -176,7 +176,9 @@ def test_limits_heat_rolls_and_what_others_did_are_part_of_the_story(
     answer = HeatAnswer(
         session, "abcd1.1.1", "main", Money(Decimal("125.50")), "USD", Nanos(AT + 1), Nanos(AT + 2), "granted", ""
     )
-    store.save_heat_answers(session, [answer, replace(answer, order_id="abcd1.9.9")])
+    for _ in range(2):  # told again, because the reply was lost: kept once
+        store.save_heat_answers(session, [answer, replace(answer, order_id="abcd1.9.9")])
+    assert len(store.heat_answers(session)) == 2
     roll = Roll(
         "roll-1", session, "ESH24", "ESM24", RollStep.CLOSING, "anna", "why \x1b[1m", Contracts(1), Contracts(1),
         Ticks(200), Ticks(19200), None, None, "", "", Nanos(AT), Nanos(AT + 3), Nanos(AT + 3),
@@ -193,7 +195,7 @@ def test_limits_heat_rolls_and_what_others_did_are_part_of_the_story(
 
     assert "limits then: heat 125 USD asked of portfolio main, max_order 2 of 2" in text
     assert "abcd1.1.1 heat of 125.5 USD asked of portfolio main\n" in text
-    assert "abcd1.1.1 heat of 125.5 USD granted by portfolio main\n" in text
+    assert text.count("abcd1.1.1 heat of 125.5 USD granted by portfolio main\n") == 1
     assert "abcd1.9.9" not in text
     closing = "roll roll-1 from ESH24 into ESM24: closing, +1 held, +1 to open again, by anna: why \\x1b[1m"
     assert text.count(closing) == 2, "both steps, also the one before the order was made"

@@ -12,6 +12,7 @@ from tradeproc.engine.effects import DecisionNoted
 from tradeproc.procs.trader.decision_book import MOST_WAITING, DecisionBook
 from tradeproc.protocol.trader_messages import LimitUse
 from tradeproc.store import DatabaseDown
+from tradeproc.store.database import StatementRefused
 
 
 class AuditTrail:
@@ -23,10 +24,13 @@ class AuditTrail:
         self.written: dict[int, DecisionMade] = {}
         self.writes = 0
         self.answers: list[HeatAnswer] = []
+        self.refuses = False
 
     def save_decisions(self, session: int, rows: list[DecisionMade]) -> None:
         if self.is_hanging:
             raise DatabaseDown("gone")
+        if self.refuses:
+            raise StatementRefused("save_decisions", "no such column")
         self.writes += 1
         self.written.update({row.began_at: row for row in rows})
 
@@ -124,3 +128,15 @@ def test_answers_of_the_portfolio_wait_for_the_database_bounded_and_are_written_
         book.flush(audit)
 
     assert audit.answers == [answer] * MOST_WAITING
+
+
+def test_decisions_that_the_database_refuses_do_not_take_the_answers_with_them(audit: Any) -> None:
+    book, answer = DecisionBook(1), HeatAnswer(1, "a", "main", Money(Decimal(1)), "USD", Nanos(1), Nanos(2), "", "")
+    book.note(noted(1))
+    book.note_heat(answer)
+    audit.refuses = True
+    book.flush(audit)
+    audit.refuses = False
+    book.flush(audit)
+
+    assert (audit.answers, audit.written) == ([answer], {})

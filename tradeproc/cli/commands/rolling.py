@@ -56,7 +56,10 @@ def command(desk: Desk, arguments: Namespace) -> Outcome:
     number = desk.session_number(arguments.session)
     told = desk.ask(names.trader(number), ROLL, RollSession("operator", arguments.reason, arguments.to))
     look = f"scripts/tradectl session show {number} tells how far it is"
-    text = f"session {number}: the roll from {told.contract} into {told.next_contract} is asked for; {look}"
+    text = (
+        f"session {number}: the roll from {told.contract} into {told.next_contract} is asked for; {look}. Until it "
+        "has begun it is not stored: ask again if its trader restarts before, or if it cannot begin in ten minutes"
+    )
     return Outcome(ROLL.answer_codec.plain(told), Text(text))
 
 

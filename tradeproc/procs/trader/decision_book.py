@@ -7,6 +7,7 @@ database. While the database is away the newest 500 wait in memory. They are not
 import logging
 import re
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 
 from tradeproc.domain.book import DecisionMade
@@ -56,17 +57,24 @@ class DecisionBook:
         if not (self._waiting or self._answers) or not audit.is_up:
             return
         try:
-            if self._waiting:
-                audit.store.save_decisions(self._session, list(self._waiting.values()))
-            if self._answers:
-                audit.store.save_heat_answers(self._session, list(self._answers))
+            self._write(len(self._waiting), lambda: audit.store.save_decisions(self._session, self._rows()))
+            self._waiting.clear()
+            self._write(len(self._answers), lambda: audit.store.save_heat_answers(self._session, [*self._answers]))
+            self._answers.clear()
         except DatabaseDown as down:
             audit.went_down(down)
+
+    def _rows(self) -> list[DecisionMade]:
+        return list(self._waiting.values())
+
+    def _write(self, count: int, write: Callable[[], None]) -> None:
+        """Write some rows; those that the database refuses are dropped, and the others are written all the same."""
+        if not count:
             return
+        try:
+            write()
         except StatementRefused:
-            log.exception("decisions_refused session=%d rows=%d", self._session, len(self._waiting))
-        self._waiting.clear()
-        self._answers.clear()
+            log.exception("decisions_refused session=%d rows=%d", self._session, count)
 
 
 def _kind(row: DecisionMade) -> tuple[str, str]:

@@ -30,11 +30,15 @@ from decisions
 where session = %(session)s
 
 -- name: save_heat_answers
--- The oldest beyond those kept go.
+-- An answer that is told again, because its reply was lost, is kept once; the oldest beyond those kept go.
 with given as (
     insert into heat_answers (session, order_id, portfolio, heat, currency, asked_at, at, answer, reason)
     select %(session)s, order_id, portfolio, heat, currency, asked_at, at, answer, reason
-    from jsonb_populate_recordset(null::heat_answers, %(answers)s::jsonb)
+    from jsonb_populate_recordset(null::heat_answers, %(answers)s::jsonb) told
+    where not exists (
+        select from heat_answers kept
+        where (kept.session, kept.order_id, kept.asked_at, kept.at)
+            = (%(session)s::bigint, told.order_id, told.asked_at, told.at))
     order by at
 )
 delete from heat_answers
