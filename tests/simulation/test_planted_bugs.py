@@ -1,5 +1,6 @@
 """Bugs that are put into the engine on purpose: the simulation finds each, and tells it with few troubles."""
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -8,8 +9,19 @@ import pytest
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Position
 from tradeproc.domain.orders import OrderSource
+from tradeproc.domain.roll_steps import Roll
 from tradeproc.domain.units import MINUTE, SECOND, Contracts
-from tradeproc.engine import broker_events, closing, inert_stops, limits, outcomes, positions, protection, trader
+from tradeproc.engine import (
+    broker_events,
+    closing,
+    inert_stops,
+    limits,
+    outcomes,
+    positions,
+    protection,
+    reopening,
+    trader,
+)
 from tradeproc.engine.effects import Effect, Send
 from tradeproc.engine.events import Event, TradingState
 from tradeproc.engine.orders import Applied, Move, moved
@@ -17,7 +29,7 @@ from tradeproc.engine.sending import request_of
 from tradeproc.engine.state import Closing, State
 from tradeproc.engine.trader import Step
 from tradeproc.engine.turn import Turn
-from tradeproc.simulation.scenario import Scenario, scenario
+from tradeproc.simulation.scenario import Scenario, rolling, scenario
 from tradeproc.simulation.shrinking import shrunk
 from tradeproc.simulation.story import Story
 from tradeproc.simulation.troubles import Blow, Mishap
@@ -152,3 +164,22 @@ def test_a_trader_that_believes_every_stop_is_found_where_stops_do_nothing(monke
     monkeypatch.setattr(inert_stops, "on_time", lambda turn: None)
 
     assert "never bribed" in {lived(seed) for seed in range(1, 13)}
+
+
+def test_a_roll_that_forgets_its_entry_and_enters_again_is_found(monkeypatch: Patch) -> None:
+    def lived(seed: int) -> tuple[str, str]:
+        life = World(rolling(scenario(seed), random.Random(seed), 24)).run()
+        return life.invariant, life.detail
+
+    assert {lived(seed) for seed in range(1, 9)} == {("", "")}
+
+    reopen = reopening.reopen
+
+    def forgetful(turn: Turn, roll: Roll) -> None:
+        reopen(turn, replace(roll, entry_orders=""))
+
+    monkeypatch.setattr(reopening, "reopen", forgetful)
+    monkeypatch.setattr(reopening, "_went_wrong", lambda *_: "")
+
+    found = {lived(seed) for seed in range(1, 31)}
+    assert any(invariant == "never twice" and "a roll closed" in detail for invariant, detail in found)

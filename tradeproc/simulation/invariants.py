@@ -83,7 +83,8 @@ class Invariants:
         if single.role is OrderRole.ENTRY:
             self._entries.add(single.id)
         limit = self._seat.spec.limits.max_order
-        if single.role is OrderRole.ENTRY and single.quantity > limit:
+        is_reopening = any(single.id in ours for ours in self._reopening.values())
+        if single.role is OrderRole.ENTRY and single.quantity > limit and not is_reopening:
             raise InvariantBroken("never above", f"entry {single.id} of {single.quantity}, max_order is {limit}")
 
     def sending(self, order_id: str, request: OrderRequest | BracketRequest) -> None:

@@ -44,5 +44,10 @@ def reached(seat: "Seat") -> str:
 
 
 def is_latched(seat: "Seat") -> bool:
-    """Tell whether a loss limit has latched the session and nobody has resumed it."""
-    return bool(seat.limit_latch(scopes.of_session(seat.number + 1), LIMIT)[1])
+    """Tell whether a loss limit has latched the session and nobody has resumed it.
+
+    A latch beneath a person's stored halt has no row of its own, because that halt closes more. It counts too.
+    """
+    scope = scopes.of_session(seat.number + 1)
+    beneath = seat.rows.beneath.get(scope)
+    return bool(seat.limit_latch(scope, LIMIT)[1]) or (beneath is not None and beneath.by == LIMIT)

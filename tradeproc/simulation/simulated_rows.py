@@ -39,6 +39,8 @@ class SessionRows:
     saved: Position | None = None
     latches: dict[str, KeepLatch] = field(default_factory=dict)
     latch_changes: list[KeepLatch] = field(default_factory=list)
+    beneath: dict[str, KeepLatch] = field(default_factory=dict)
+    """The latches of the engine that have no row, because one that closes as much or more stood already."""
     marks: LossMarks | None = None
     fence: int = 0
     journal: list[Row] = field(default_factory=list)
@@ -112,6 +114,8 @@ class SimulatedDatabase:
         rows = self.sessions[session]
         rows.latches[latch.scope] = latch
         rows.latch_changes.append(latch)
+        if latch.state is TradingState.ACTIVE:
+            rows.beneath.pop(latch.scope, None)
 
     def limit_latch(self, session: int, scope: str, by: str) -> tuple[Nanos, str]:
         """Return when the newest latch of `by` was lifted, and why one of its stands: 0 and empty where none."""
@@ -170,6 +174,8 @@ def _trip(rows: SessionRows, latch: KeepLatch) -> None:
     if severity < latch.state.severity and latch not in rows.latch_changes:
         rows.latches[latch.scope] = latch
         rows.latch_changes.append(latch)
+    elif latch not in rows.latch_changes:
+        rows.beneath[latch.scope] = latch
 
 
 def open_rows(orders: Sequence[Order]) -> list[Order]:
