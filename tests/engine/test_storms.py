@@ -143,6 +143,7 @@ def test_flatten_in_a_storm_ends_flat_with_nothing_working(drawn: tuple[int, flo
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 10_000), st.integers(3, 120), st.sampled_from([0.0, 0.2]), st.booleans())
+@example(63, 43, 0.2, False)  # a target's fill used up a stop that its strategy had made smaller than the position
 def test_killed_at_any_instant_a_new_life_agrees_and_sends_nothing_again(
     seed: int, lives: int, share: float, echoes: bool
 ) -> None:

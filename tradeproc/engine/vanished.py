@@ -59,5 +59,14 @@ def _leaves_open(state: State, stop: Order) -> bool:
         return True
     legs = [order for order in orders.values() if order.parent == entry.id]
     # a target that was cut, because another order closed a part, ends the bracket with fewer contracts than entered
-    is_over = any(leg.state is OrderState.FILLED for leg in legs)
+    is_over = any(leg.state is OrderState.FILLED or _used_up(stop, leg) for leg in legs)
     return not is_over and entry.filled > sum(leg.filled for leg in legs)
+
+
+def _used_up(stop: Order, leg: Order) -> bool:
+    """Tell whether fills of a leg took a stop's last contracts, as a broker's bracket does.
+
+    A stop that was made smaller than its position ends so while contracts are still open.
+    """
+    is_since = leg.id != stop.id and leg.changed_at >= stop.changed_at
+    return is_since and leg.filled >= stop.quantity - stop.filled

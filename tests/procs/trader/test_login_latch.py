@@ -106,10 +106,11 @@ def test_a_real_trader_halts_its_login_for_an_inert_stop(on_stage: Stage, book_u
     trades = 0
 
     def is_found() -> bool:
-        """Let the market trade below the stop, which the broker leaves standing."""
+        """Let the market trade below the stop, at changing prices, while the broker leaves the stop standing."""
         nonlocal trades
         trades += 1
-        forming = replace(candles.candle(FIRST_MINUTE + desk.number + 1, 4780.0, volume=trades), is_closed=False)
+        price = 4780.0 - 0.25 * (trades % 2)
+        forming = replace(candles.candle(FIRST_MINUTE + desk.number + 1, price, volume=trades), is_closed=False)
         body = bodies.candle_to_body(forming, "ESH24", 1)
         desk.bars.do(lambda: desk.bars.node.publish("candle", body))
         return "stop_inert" in desk.alarms()
