@@ -24,11 +24,11 @@ from tradeproc.domain.units import SECOND, Contracts, Nanos
 from tradeproc.engine import effects as do
 from tradeproc.engine import events
 from tradeproc.engine.events import Event, StreamKind
-from tradeproc.engine.loss_limits import LIMIT
+from tradeproc.engine.latched_by import EXTERNAL, LIMIT
 from tradeproc.engine.loss_watch import KnownLosses
 from tradeproc.engine.state import Holding, Setup, State, new_state
 from tradeproc.engine.trader import step
-from tradeproc.engine.turn import EXTERNAL, after_fill
+from tradeproc.engine.turn import after_fill
 from tradeproc.strategies.contract import NOTHING, AnyStrategy, Decision, View
 from tradeproc.testing import candles
 

@@ -33,6 +33,7 @@ event; market time comes with the candles. Equal states and events give equal ef
                       liquidation.py how that of a session whose trader is gone
     rolls.py          out of one contract and into the next, step by step, reopening.py there; roll_state.py what it
                       remembers, roll_progress.py how it waits and ends, roll_events.py what it hears
+    latched_by.py     who sets a latch of itself, as its row names it
     commands.py       latches, flatten, reconcile, stop, the lease
     remembered.py     what a new life knows from rows
     recording.py      events as lines; replay.py runs a recorded life again

@@ -32,13 +32,12 @@ from tradeproc.domain.units import MINUTE, SECOND, Nanos, Ticks
 from tradeproc.engine import closing, resting, sending
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import TradingState
+from tradeproc.engine.latched_by import INERT_STOP
 from tradeproc.engine.state import Question, State
 from tradeproc.engine.traded_through import Passed, ticks_beyond
 from tradeproc.engine.turn import Turn
 from tradeproc.protocol import scopes
 
-INERT_STOP = "inert_stop_watch"
-"""Who halted a login one of whose stops the market has traded through."""
 _MORE_THAN_A_TICK = 2
 _ASK_BEFORE = 1 * SECOND
 # no live feed lags so much: what is older was recorded

@@ -21,7 +21,6 @@ from functools import lru_cache
 
 from tradeproc.domain.instruments import Instrument
 from tradeproc.domain.units import MINUTE, Money, Nanos, Price
-from tradeproc.engine.loss_watch import LIMIT as LIMIT
 from tradeproc.engine.state import State
 
 _ACCOUNT_OLD = 5 * MINUTE

@@ -16,6 +16,7 @@ from tradeproc.domain.units import SECOND, Money, Nanos
 from tradeproc.engine import loss_limits, sending
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import SaveLossMarks
+from tradeproc.engine.latched_by import LIMIT
 from tradeproc.engine.loss_watch import KnownLosses
 from tradeproc.engine.state import Setup, State
 from tradeproc.engine.turn import Turn
@@ -139,7 +140,7 @@ def _market_day(setup: Setup, now: Nanos) -> Stretch:
 
 def _trip(turn: Turn, reason: str) -> None:
     """Latch the session, unless a person closed it already: then the limit speaks when they open it again."""
-    if not turn.latch(loss_limits.LIMIT, reason):
+    if not turn.latch(LIMIT, reason):
         return
     _tell(turn, reason)
     sending.cancel_entries(turn, OrderSource.TRADER, reason)

@@ -7,9 +7,6 @@ from tradeproc.domain.market_hours import Stretch
 from tradeproc.domain.tally import LossMarks, Tally
 from tradeproc.domain.units import Nanos
 
-LIMIT = "loss_limit"
-"""Who set the latch of a session that reached a loss limit; lifting it takes a reason."""
-
 
 @dataclass(frozen=True, slots=True)
 class KnownLosses:

@@ -14,9 +14,10 @@ from tradeproc.domain.units import Nanos
 from tradeproc.engine.effects import KeepLatch
 from tradeproc.engine.events import Started, TradingState
 from tradeproc.engine.external import KEPT_EXTERNALS
+from tradeproc.engine.latched_by import EXTERNAL
 from tradeproc.engine.loss_watch import KnownLosses
 from tradeproc.engine.state import Holding
-from tradeproc.engine.turn import EXTERNAL, after_fill
+from tradeproc.engine.turn import after_fill
 from tradeproc.protocol import scopes
 
 

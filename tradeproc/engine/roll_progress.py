@@ -7,10 +7,10 @@ from tradeproc.domain.roll_steps import Roll, RollStep
 from tradeproc.domain.units import SECOND
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import AskOldPosition, AskSpread
+from tradeproc.engine.latched_by import ROLL
 from tradeproc.engine.state import State
 from tradeproc.engine.turn import Turn
 
-LATCHED_BY = "roll"
 """Who latched a session whose roll did not end as it should; a person resumes it."""
 AGAIN = 2 * SECOND
 STUCK_AFTER = 60 * SECOND
@@ -28,7 +28,7 @@ def give_up(turn: Turn, roll: Roll, reason: str, *, is_odd: bool = True) -> None
     end(turn, roll, RollStep.GIVEN_UP, reason)
     turn.alarm(AlarmName.ROLL_INCOMPLETE, f"rolled from {roll.contract} into {roll.next_contract}: {reason}")
     if is_odd:
-        turn.latch(LATCHED_BY, reason)
+        turn.latch(ROLL, reason)
 
 
 def filled(state: State, order_ids: str) -> int:

@@ -34,12 +34,10 @@ from tradeproc.engine.effects import (
     Send,
 )
 from tradeproc.engine.events import TradingState
+from tradeproc.engine.latched_by import EXTERNAL
 from tradeproc.engine.orders import Applied, is_on_grid
 from tradeproc.engine.state import Holding, Question, State
 from tradeproc.protocol import scopes
-
-EXTERNAL = "external_policy"
-"""Who set the latch of a session whose position changed by no order of ours; lifting it takes a reason."""
 
 ROUTINE_WITHIN = 4.0
 """How many seconds a question that nothing depends on may wait for those of other sessions."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tradeproc.domain.book import FillKind
-from tradeproc.engine.loss_limits import LIMIT
+from tradeproc.engine.latched_by import LIMIT
 from tradeproc.protocol import scopes
 
 if TYPE_CHECKING:

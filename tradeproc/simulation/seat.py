@@ -11,7 +11,7 @@ from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.engine import events, strategy
 from tradeproc.engine.effects import Effect, KeepLatch, ReserveHeat
 from tradeproc.engine.events import Event, StreamKind, TradingState
-from tradeproc.engine.loss_limits import LIMIT
+from tradeproc.engine.latched_by import LIMIT
 from tradeproc.engine.loss_watch import KnownLosses
 from tradeproc.engine.remembered import KnownRows, known_losses, remembered
 from tradeproc.engine.state import Setup, new_state

@@ -13,10 +13,7 @@ from functools import partial
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
 from tradeproc.domain.texts import storable
-from tradeproc.engine.inert_stops import INERT_STOP
-from tradeproc.engine.loss_limits import LIMIT
-from tradeproc.engine.roll_progress import LATCHED_BY as ROLL
-from tradeproc.engine.turn import EXTERNAL
+from tradeproc.engine.latched_by import EXTERNAL, INERT_STOP, LIMIT, ROLL
 from tradeproc.errors import Refusal
 from tradeproc.home import Home
 from tradeproc.procs.keeper.lists import number

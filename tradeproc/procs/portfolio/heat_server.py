@@ -10,7 +10,7 @@ from tradeproc.bus.node import Deferred, Node
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
 from tradeproc.domain.units import Nanos
 from tradeproc.domain.wanted import wanted_now
-from tradeproc.engine.loss_watch import LIMIT
+from tradeproc.engine.latched_by import LIMIT
 from tradeproc.procs.portfolio import joint_book
 from tradeproc.procs.portfolio.joint_rows import NO_ACCOUNTS, AccountLimits, JointRows, scopes_of
 from tradeproc.procs.portfolio.ledger import EXPIRES_AFTER, standing, step

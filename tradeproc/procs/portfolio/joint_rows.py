@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from tradeproc.clock import SECOND
 from tradeproc.domain.joint_limits import JointLimits, JointMarks
 from tradeproc.domain.units import Nanos
-from tradeproc.engine.loss_watch import LIMIT
+from tradeproc.engine.latched_by import LIMIT
 from tradeproc.procs.portfolio.ledger_values import JointRead, JointScope, KnownPortfolio, Ledger, Membership
 from tradeproc.protocol import scopes
 from tradeproc.store import Latch, SessionRow, Store

@@ -6,7 +6,7 @@ from tradeproc.domain.book import Fill
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.units import Nanos
 from tradeproc.engine import remembered
-from tradeproc.engine.loss_limits import LIMIT
+from tradeproc.engine.latched_by import LIMIT
 from tradeproc.engine.loss_watch import KnownLosses
 from tradeproc.protocol import scopes
 from tradeproc.store.rows import SessionRow

@@ -22,7 +22,7 @@ from tradeproc.domain.units import Nanos
 from tradeproc.engine import effects, events
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import Event, StreamKind, TradingState
-from tradeproc.engine.loss_limits import LIMIT
+from tradeproc.engine.latched_by import LIMIT
 from tradeproc.engine.reopening import market_time
 from tradeproc.engine.state import State
 from tradeproc.engine.trader import step
