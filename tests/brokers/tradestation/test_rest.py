@@ -331,7 +331,9 @@ def test_a_connection_that_the_server_closed_meanwhile_is_not_written_to() -> No
 
     with WireServer(goodbye, PLACED) as server, accounts_at(server.url, ReadyTokens()) as manager:
         assert isinstance(manager.positions(ACCOUNT), Known)
-        wait_until("nothing is open any more", lambda: manager.begin_submit(ACCOUNT, request(), 5.0) is None)
+        kept = manager._rest._pool._idle[0]
+        wait_until("the server has closed it", kept.is_stale)
+        assert manager.begin_submit(ACCOUNT, request(), 5.0) is None
         assert len(server.requests) == 1
 
         assert isinstance(manager.submit(ACCOUNT, request(), 5.0), Accepted)
