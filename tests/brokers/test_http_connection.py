@@ -19,6 +19,7 @@ from tradeproc.brokers.http_connection import ConnectionLost, HttpConnection, No
 from tradeproc.brokers.http_origin import NoConnection, Origin
 from tradeproc.brokers.http_pool import HttpPool
 from tradeproc.clock import SECOND, monotonic_ns
+from tradeproc.testing.waiting import wait_until
 
 OK = answer(200, {"fine": True})
 GENEROUS = 20.0
@@ -202,6 +203,54 @@ def test_an_encrypted_server_is_read_when_its_certificate_is_good(tmp_path: Path
         connection.close()
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_an_encrypted_connection_is_kept_though_the_server_sends_tickets_of_its_own_accord(
+    tmp_path: Path, roots: pytest.MonkeyPatch, version: ssl.TLSVersion
+) -> None:
+    """Under TLS 1.3 tickets come unasked after the handshake; the first answer is read behind them."""
+    with encrypted(tmp_path, OK, names=[LOCAL]) as (server, root):
+        assert server.encryption is not None
+        server.encryption.minimum_version = server.encryption.maximum_version = version
+        roots.setenv("SSL_CERT_FILE", str(root))
+        pool = HttpPool(server.url)
+        first = pool.take(GENEROUS)
+        for _ in range(3):
+            _use(pool, first)
+            assert pool.idle() is first
+        pool.discard(first)
+        pool.close()
+
+
+def test_an_encrypted_request_that_the_system_took_only_in_part_arrives_once_and_whole(
+    tmp_path: Path, roots: pytest.MonkeyPatch
+) -> None:
+    may_read, came = threading.Event(), bytearray()
+
+    def slow(connection: socket.socket, _: object) -> bool:
+        may_read.wait(GENEROUS)
+        while data := connection.recv(65536):
+            came.extend(data)
+        return False
+
+    with encrypted(tmp_path, slow, names=[LOCAL]) as (server, root):
+        roots.setenv("SSL_CERT_FILE", str(root))
+        connection = HttpConnection(Origin.of(server.url), GENEROUS)
+        connection.send(b"GET / HTTP/1.1\r\n\r\n", soon())
+        wait_until("it is asked", lambda: len(server.requests) == 1)
+        data = b"".join(number.to_bytes(4, "big") for number in range(2_000_000))
+        taken = 0
+        while more := connection.send_at_once(data[taken:]):
+            taken += more
+        assert taken < len(data), "the server did not read, so that something is left to write"
+        may_read.set()
+        connection.send(data[taken:], soon(60.0))
+        connection.hang_up()
+        wait_until("all of it is read", lambda: len(came) >= len(data))
+        connection.close()
+
+    assert bytes(came) == data
+
+
 def test_a_certificate_of_another_host_or_of_an_unknown_root_is_no_connection(
     tmp_path: Path, roots: pytest.MonkeyPatch
 ) -> None:
@@ -292,3 +341,20 @@ def test_a_proxy_that_cannot_be_used_is_told(monkeypatch: pytest.MonkeyPatch) ->
 
     with pytest.raises(NoConnection):
         Origin.of("https://far.test/v3")
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://me:secret@proxy.test:1080", "http://me:secret/x@proxy.test:1080", "https://me:secret@p.test"]
+)
+def test_the_password_of_a_proxy_is_in_no_error_text_and_no_picture_of_an_origin(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("all_proxy", proxy)
+    with pytest.raises(NoConnection) as caught:
+        Origin.of("https://far.test/v3")
+    assert "secret" not in str(caught.value)
+
+    monkeypatch.setenv("all_proxy", "http://me:secret@proxy.test:1080")
+    found = Origin.of("http://far.test/v3")
+    assert b"Basic" in found.extra
+    assert "Basic" not in repr(found)

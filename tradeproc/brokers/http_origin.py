@@ -2,7 +2,7 @@
 
 import base64
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
@@ -29,7 +29,7 @@ class Origin:
     is_encrypted: bool
     name: str
     proxy: tuple[str, int] | None = None
-    proxy_password: bytes = b""
+    proxy_password: bytes = field(default=b"", repr=False)
 
     @classmethod
     def of(cls, url: str) -> Self:
@@ -67,10 +67,18 @@ def _parts(url: str) -> tuple[str, str, int]:
             host = host.encode("idna").decode()
         port = parts.port or _PORTS[scheme]
     except (ValueError, KeyError) as error:
-        raise NoConnection(f"{url!r} is no address of a web server: {error}") from None
+        # what stands before an @ is a password, and the error may quote a piece of it
+        why = f": {error}" if "@" not in url else ""
+        raise NoConnection(f"{_without_password(url)!r} is no address of a web server{why}") from None
     if not host:
-        raise NoConnection(f"{url!r} names no host")
+        raise NoConnection(f"{_without_password(url)!r} names no host")
     return scheme, host, port
+
+
+def _without_password(url: str) -> str:
+    """Return an address for people, who may put it into a log or a report."""
+    before, at, host = url.rpartition("@")
+    return f"{before.split('://', 1)[0]}://…@{host}" if at else url
 
 
 def bracketed(host: str) -> str:

@@ -198,6 +198,10 @@ class RestClient:
             connection = self._pool.take(min(left, _CONNECT_SECONDS))
         except NoConnection as error:
             return HttpFailure(str(error), was_sent=False)
+        if monotonic_ns() >= deadline:
+            # name, address, proxy and encryption each have had their time
+            self._pool.discard(connection)
+            return HttpFailure("no time was left to send it when there was a connection", was_sent=False)
         return self._exchange(connection, data, deadline, wall_ns())
 
     def _bytes(self, question: "_Question", token: str) -> bytes | None:
