@@ -10,7 +10,10 @@ from tests.drills.desk import Desk
 from tradeproc.bench import stops
 from tradeproc.bench.stops import FAR, NEAR, Victim
 from tradeproc.testing.candles import write_tape
-from tradeproc.testing.desk import wait_for
+from tradeproc.testing.desk import ACCOUNTS, wait_for
+from tradeproc.testing.running import configure
+
+FOURTH = "SIM0000004F"
 
 pytestmark = pytest.mark.drill
 
@@ -19,7 +22,9 @@ pytestmark = pytest.mark.drill
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     folder: Path = tmp_path_factory.mktemp("desk")
     write_tape(folder / stops.TAPE, stops.falling())
-    with Desk(folder, speed=stops.SPEED, history_minutes=10, tape=stops.TAPE) as made:
+    made = Desk(folder, speed=stops.SPEED, history_minutes=10, tape=stops.TAPE)
+    configure(made.home, accounts=[*ACCOUNTS, FOURTH])
+    with made:
         yield made
 
 
@@ -39,6 +44,12 @@ def flattening(desk: Desk) -> Victim:
     return stops.begin(desk, 2, FAR, quantity=2, stop_policy="flatten")
 
 
+@pytest.fixture(scope="module")
+def alarming(desk: Desk) -> Victim:
+    changes = {"name": "stops-alarm", "external_policy": "ignore", "quantity": 2, "stop_policy": "alarm"}
+    return Victim(desk, desk.begin(stops.STRATEGY, FOURTH, changes, stop_ticks=FAR), FOURTH)
+
+
 def works(desk: Desk, victim: Victim) -> list[int]:
     """Return the quantities of its working stops at the broker."""
     return [
@@ -53,10 +64,35 @@ def held(desk: Desk, victim: Victim) -> int:
     return sum(each["quantity"] for each in positions if each["account"] == victim.account)
 
 
+def is_whole(desk: Desk, victim: Victim) -> bool:
+    """Tell whether it holds two contracts and stops of two contracts work."""
+    return held(desk, victim) == sum(works(desk, victim)) == 2
+
+
+@pytest.mark.parametrize("way", ["lose_legs", "reject_stop"])
+def test_each_policy_does_what_it_says_when_the_broker_loses_legs_or_rejects_a_stop(
+    desk: Desk, alarming: Victim, replacing: Victim, flattening: Victim, way: str
+) -> None:
+    victims = (alarming, replacing, flattening)
+    wait_for("all are protected", lambda: all(is_whole(desk, victim) for victim in victims))
+    with ThreadPoolExecutor(len(victims)) as lanes:
+        if way == "lose_legs":
+            list(lanes.map(Victim.flatten, victims))
+        exits = flattening.exits()
+        found = list(lanes.map(lambda victim: victim.exposed(way), victims))
+
+    assert min(found) <= stops.GOAL_NAKED
+    wait_for("a stop is placed again", lambda: is_whole(desk, replacing))
+    wait_for("another has left by an exit", lambda: flattening.exits() == exits + 1)
+    assert (held(desk, alarming), works(desk, alarming)) == (2, []), "the policy is to tell"
+    alarming.flatten()
+
+
 def test_protection_that_the_broker_takes_away_is_found_in_time_and_each_policy_restores_order(
     desk: Desk, replacing: Victim, flattening: Victim
 ) -> None:
     wait_for("both are protected", lambda: works(desk, replacing) == works(desk, flattening) == [2])
+    exits = flattening.exits()
 
     with ThreadPoolExecutor(2) as lanes:
         cut = lanes.submit(replacing.exposed, "cut_stop")
@@ -66,7 +102,7 @@ def test_protection_that_the_broker_takes_away_is_found_in_time_and_each_policy_
     assert min(found) <= stops.GOAL_NAKED
     wait_for("a stop of what was cut off is placed again", lambda: works(desk, replacing) == [1, 1])
     assert held(desk, replacing) == 2
-    wait_for("the other has left by an exit", lambda: flattening.exits() == 1)
+    wait_for("the other has left by an exit", lambda: flattening.exits() == exits + 1)
 
 
 def test_a_stop_that_does_nothing_is_found_in_time_and_halts_every_session_of_the_login(

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from tradeproc.domain.book import Balance, Divergence, DivergenceKind
 from tradeproc.domain.broker_orders import BrokerOrder, UnreadableRecord
-from tradeproc.domain.orders import Order, OrderSource, OrderState
+from tradeproc.domain.orders import Order, OrderSource
 from tradeproc.domain.units import SECOND
 from tradeproc.engine import amended_orders, early_close, external, recognition, sending, unpriced, vanished
 from tradeproc.engine.alarms import AlarmName
@@ -40,12 +40,22 @@ def order_updated(turn: Turn, picture: BrokerOrder) -> None:
     if order is None:
         keep_stray(state, picture)
         claim_strays(turn, OrderSource.BROKER_STREAM)
+        if not state.engine.has_unanswered:
+            _ask_about(turn, picture, "nobody knows works")
         return
     if state.broker.has_orders:
         take(turn, order, picture, OrderSource.BROKER_STREAM)
         state.broker.doubts.pop(order.id, None)
     else:
         take_first(turn, order, picture)
+    if order.state.is_terminal:
+        _ask_about(turn, picture, "was taken for ended and works")
+
+
+def _ask_about(turn: Turn, picture: BrokerOrder, trouble: str) -> None:
+    """Ask whether an order works that should not; once, because `reconcile.py` goes on as long as answers show it."""
+    if not picture.state.is_terminal and picture.broker_id not in turn.state.broker.foreign:
+        turn.ask_orders(f"order {picture.broker_id} {trouble}")
 
 
 def take(turn: Turn, order: Order, picture: BrokerOrder, source: OrderSource) -> None:
@@ -146,7 +156,7 @@ def unresolved(state: State) -> list[Order]:
     for order in engine.orders.values():
         pending = engine.pending.get(order.id)
         is_lost = pending is not None and pending.waiting is Waiting.RESOLVE
-        is_given_up = order.state is OrderState.REJECTED and order.reason == GIVEN_UP
+        is_given_up = order.state.is_terminal and order.reason == GIVEN_UP
         if order.broker_id is None and (is_lost or is_given_up):
             found.append(order)
     return found

@@ -16,6 +16,7 @@ Reason = tuple[str, int, float]
 
 DISPUTED_AFTER = 60 * SECOND
 """After so long the broker contradicts itself if it still shows fewer contracts filled than were booked."""
+_TURNS_UP_WITHIN = 60 * SECOND
 _ROUTINE: Reason = ("every 5 minutes", 300 * SECOND, ROUTINE_WITHIN)
 
 
@@ -63,6 +64,8 @@ def _doubted(turn: Turn) -> Reason | None:
         return "an order is not where it should be", 3 * SECOND, 0.0
     if broker.missing:
         return "an order is not listed", 5 * SECOND, 0.0
+    if 0 <= turn.now - broker.given_up_at < _TURNS_UP_WITHIN:
+        return "an order that was given up may turn up", 5 * SECOND, 1.0
     return None
 
 

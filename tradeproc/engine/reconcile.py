@@ -8,8 +8,8 @@ sides and a cause, once it is clear that neither side was merely a moment ahead:
     and that the broker, asked by its id, lacks
     an order of ours with other prices, or more   a row, an alarm, no entries (`amended_orders.py`)
     an open order that is not ours                two answers 2 s apart, nothing of ours on its way: a row, an alarm
-    an order we took for ended, working           two answers 2 s apart: a row, an alarm, no entries; an entry or exit
-                                                  is cancelled (a protecting order is left to protect)
+    an order we took for ended, working           two answers 2 s apart: a row, an alarm, no entries; it is cancelled,
+                                                  but a protecting order only once it covers no bare contracts
     an order with fewer filled than were booked   two answers 10 s apart: the fill is reversed by a row once the
                                                   position says so too
     an order whose reply was lost                 found by looks: it is ours. In none of three answers over 30 s: it
@@ -50,7 +50,8 @@ from tradeproc.engine.events import Started, StreamKind
 from tradeproc.engine.limits import is_dormant
 from tradeproc.engine.orders import Move, moved
 from tradeproc.engine.polling import DISPUTED_AFTER
-from tradeproc.engine.state import Holding, Pending, Shrunk, UnconfirmedDifference, Waiting
+from tradeproc.engine.protection import uncovered
+from tradeproc.engine.state import Holding, Pending, Shrunk, State, UnconfirmedDifference, Waiting
 from tradeproc.engine.turn import Turn, after_fill
 
 ABSENCES = 3
@@ -226,6 +227,7 @@ def _count_absences(turn: Turn, number: int, listed: list[ListedOrder]) -> None:
             del engine.pending[order_id]
             turn.apply(moved(order, Move.ABSENT, _ASKING, turn.now, GIVEN_UP))
             engine.cancels_wanted.discard(order_id)
+            turn.state.broker.given_up_at = turn.now
             turn.log("warning", "order_never_arrived", order=order_id)
 
 
@@ -250,6 +252,7 @@ def _look_for_missing(turn: Turn, listed: set[str]) -> None:
         _record(turn, DivergenceKind.ORDER_MISSING_AT_BROKER, order_id, order.state.value, "not listed")
         turn.apply(moved(order, Move.ABSENT, _ASKING, turn.now, "no longer at the broker"))
         engine.pending.pop(order_id, None)
+        turn.state.broker.given_up_at = turn.now
 
 
 def _look_for_foreign(turn: Turn, pictures: Iterable[BrokerOrder]) -> set[str]:
@@ -291,7 +294,7 @@ def _look_for_reappeared(turn: Turn, pictures: Iterable[BrokerOrder]) -> set[str
         if order.id not in broker.reappeared:
             broker.reappeared.add(order.id)
             _record(turn, DivergenceKind.ORDER_STATE, order.id, order.state.value, picture.state.value)
-        if order.role in (OrderRole.ENTRY, OrderRole.EXIT) and not picture.has_cancel_pending:
+        if not picture.has_cancel_pending and not _is_needed(turn.state, order):
             turn.send(Cancel(order.id, picture.broker_id))
     broker.reappeared &= working
     if broker.reappeared:
@@ -299,6 +302,19 @@ def _look_for_reappeared(turn: Turn, pictures: Iterable[BrokerOrder]) -> set[str
     else:
         turn.clear(AlarmName.ORDER_REAPPEARED)
     return seen
+
+
+def _is_needed(state: State, order: Order) -> bool:
+    """Tell whether an order that was taken for ended protects what nothing else does.
+
+    A stop that was placed in its stead covers the same contracts: both together would close more than is held.
+    """
+    if order.role in (OrderRole.ENTRY, OrderRole.EXIT):
+        return False
+    entry = state.engine.orders.get(order.parent or "")
+    if (entry is not None and not entry.state.is_terminal) or not state.broker.is_reconciled:
+        return True
+    return state.engine.holding.quantity * order.side.sign < 0 and uncovered(state) > 0
 
 
 def _seen_twice(turn: Turn, broker_id: str) -> bool:

@@ -335,17 +335,16 @@ class BrokerConfirmed:
     """What the broker told.
 
     `ids` are its order ids with ours, also of orders that we have forgotten. `strays` are pictures of orders not
-    (yet) known as ours, by its id. `foreign` are ids of orders that an answer showed open and that are not ours, or
-    that we took for ended, and since when; `told_foreign` those recorded as not ours.
-    `missing` are open orders of ours that an answer lacked, and since when. `reappeared` are orders of ours that work
-    there though we took them for ended. `unreadable` says what of its orders and of its position cannot be read.
-    `streams` holds why each stream is down, empty while it is up.
+    (yet) known as ours, by its id. `foreign` are orders that an answer showed open though not ours or taken for
+    ended, and since when; `told_foreign` those recorded as not ours. `missing` are open orders of ours that an answer
+    lacked, and since when. `reappeared` are orders of ours taken for ended that work there. `unreadable` says what of
+    its orders and of its position cannot be read. `streams` holds why each stream is down; empty: it is up.
     `market_up_since` is since when the bars' is up, `traded_at` when a bar last said something new, `said_closed` a
-    rejection since then whose reason is that the market is closed. `calendar_open_since` is None while it is not.
-    `unpriced` are orders told as filled without a price, `shrunk` those of which fewer are filled than were booked,
-    `vanished` stops that ended by no order of ours, `terms` all that open orders of ours had or
-    were to get, None for what an earlier life asked for. `foreign_filled` are orders of others that the newest answer
-    showed filled, `externals` the rows booked for them; `agreed_at` is when the position agreed last.
+    rejection since then whose reason is a closed market. `calendar_open_since` is None while it is not. `unpriced`
+    are orders told as filled without a price, `shrunk` those of which fewer are filled than were booked, `vanished`
+    stops that ended by no order of ours, `terms` all that open orders of ours had or were to get, None for what an
+    earlier life asked for. `foreign_filled` are orders of others that the newest answer showed filled, `externals`
+    the rows booked for them. `agreed_at` is when the position agreed last, `given_up_at` when one was last given up.
     """
 
     ids: dict[str, str] = field(default_factory=dict)
@@ -363,6 +362,7 @@ class BrokerConfirmed:
     foreign_filled: dict[str, BrokerOrder] = field(default_factory=dict)
     externals: list[Fill] = field(default_factory=list)
     agreed_at: Nanos = Nanos(0)
+    given_up_at: Nanos = Nanos(0)
     reading: PositionReading | None = None
     suspicion: Suspicion | None = None
     balance: Balance | None = None
