@@ -10,7 +10,7 @@ import pytest
 from tradeproc.domain.roll_steps import RollStep
 from tradeproc.domain.session import StopPolicy
 from tradeproc.domain.units import MINUTE, Nanos
-from tradeproc.engine import loss_limits, reservations
+from tradeproc.engine import latched_by, reservations
 from tradeproc.procs.portfolio import ledger
 from tradeproc.procs.portfolio.ledger_values import Ledger, LedgerEffect
 from tradeproc.simulation.scenario import Scenario, in_portfolio, rolling, scenario
@@ -61,7 +61,7 @@ def test_no_life_with_a_net_breaks_an_invariant(lives: Callable[[int], Scenario]
         assert any(roll.step is RollStep.ROLLED and roll.entry_orders for roll in rolls)
     if lives is losing:
         latched = [change for world in worlds for change in world.ledger.sessions[0].latch_changes]
-        assert any(change.by == loss_limits.LIMIT for change in latched)
+        assert any(change.by == latched_by.LIMIT for change in latched)
 
 
 def grant_all(patch: Patch) -> None:
