@@ -10,7 +10,7 @@ import pytest
 from tradeproc.domain.roll_steps import RollStep
 from tradeproc.domain.session import StopPolicy
 from tradeproc.domain.units import MINUTE, Nanos
-from tradeproc.engine import latched_by, reservations
+from tradeproc.engine import latched_by, loss_limits, reservations
 from tradeproc.procs.portfolio import ledger
 from tradeproc.procs.portfolio.ledger_values import Ledger, LedgerEffect
 from tradeproc.simulation.scenario import Scenario, in_portfolio, rolling, scenario
