@@ -7,7 +7,6 @@ still: it writes what the system takes at once, and a thread waits for the answe
 Source: TradeStation API v3, "HTTP Requests" (status codes, error body), "Rate Limiting" (429 and its headers).
 """
 
-import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,8 +35,6 @@ _LARGEST_ANSWER = 64 << 20
 _LONGEST_REASON = 200
 _HOLD_SECONDS = 5.0
 _LONGEST_HOLD = 300.0
-# a token holds nothing else; a line end in it would begin another header
-_WRITABLE = re.compile(r"[!-~]+")
 _ACCEPT = f"User-Agent: {USER_AGENT}\r\nAccept: application/json\r\nAccept-Encoding: gzip, deflate\r\n"
 
 
@@ -206,12 +203,8 @@ class RestClient:
 
     def _bytes(self, question: "_Question", token: str) -> bytes | None:
         """Return a request as it is written; None if something in it would end a line of it."""
-        headers = f"{_ACCEPT}Authorization: Bearer {token}\r\n"
-        if not _WRITABLE.fullmatch(token):
-            return None
-        return request_bytes(
-            self._pool.origin, question.method, self._path + question.path, headers, question.content
-        )
+        origin, path = self._pool.origin, self._path + question.path
+        return request_bytes(origin, question.method, path, _ACCEPT, token, question.content)
 
     def _exchange(self, connection: HttpConnection, data: bytes, deadline: int, asked_at: int) -> Reply | HttpFailure:
         """Write what is left to write and wait for the answer; from here on nobody can say that nothing was sent."""

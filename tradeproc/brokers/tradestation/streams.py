@@ -112,9 +112,8 @@ class TradeStationStream:
 
     def _answer(self, connection: HttpConnection, token: str) -> HttpAnswer:
         path, query = urlsplit(self._url).path, urlencode(self._params)
-        headers = f"{_HEADERS}Authorization: Bearer {token}\r\n"
-        data = request_bytes(connection.origin, "GET", f"{path}?{query}" if query else path, headers)
-        if data is None or not token.isprintable():
+        data = request_bytes(connection.origin, "GET", f"{path}?{query}" if query else path, _HEADERS, token)
+        if data is None:
             raise ValueError("its path or the token cannot be written into a request")
         connection.send(data, self._until)
         return connection.receive_head(self._until)
