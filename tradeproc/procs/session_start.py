@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 _AGAIN_SECONDS = 0.5
 
-Begin = Callable[[Node, Home, str, SessionRow], None]
-"""Called with the node, the home, the url of the database and the session's row."""
+Begin = Callable[[Node, Home, Config, SessionRow], None]
+"""Called with the node, the home, the configuration and the session's row."""
 
 
 class NoSession(Halt):
@@ -46,9 +46,9 @@ def run_session(kind: str, arguments: Sequence[str], begin: Begin) -> int:
     parser.add_argument("session", type=int, help="number of the trading session")
     session: int = parser.parse_args(arguments).session
     home = find_home()
-    url = database_of(load(home), home)
+    config = load(home)
     node = Node(names.session_group(session).process(kind), Directory(home.sockets))
-    _when_known(node, url, session, lambda row: begin(node, home, url, row))
+    _when_known(node, database_of(config, home), session, lambda row: begin(node, home, config, row))
     node.run()
     return node.exit_status
 

@@ -1,6 +1,7 @@
 """The account manager of a session of which only the number is known: the database says the rest."""
 
 from tradeproc.bus.node import Node
+from tradeproc.config import Config
 from tradeproc.home import Home
 from tradeproc.procs.account.main import Account
 from tradeproc.procs.session_start import run_session
@@ -12,5 +13,5 @@ def run_by_number(session: int) -> int:
     return run_session("account", [str(session)], _begin)
 
 
-def _begin(node: Node, _home: Home, _url: str, row: SessionRow) -> None:
+def _begin(node: Node, _home: Home, _config: Config, row: SessionRow) -> None:
     Account(node, row.spec.login, row.spec.account)

@@ -15,7 +15,7 @@ from dataclasses import replace
 import tradeproc
 from tradeproc.bus.node import Node
 from tradeproc.clock import monotonic_ns, wall_ns
-from tradeproc.config import load
+from tradeproc.config import Config
 from tradeproc.domain.book import Fill
 from tradeproc.domain.market_hours import market_hours
 from tradeproc.engine import events, strategy
@@ -28,7 +28,7 @@ from tradeproc.engine.state import Setup, State, new_state
 from tradeproc.engine.turn import KEPT_IDS, KEPT_ORDERS
 from tradeproc.home import Home
 from tradeproc.procs.market_hours_file import follow_market_hours
-from tradeproc.procs.session_start import run_session
+from tradeproc.procs.session_start import database_of, run_session
 from tradeproc.procs.trader import commands
 from tradeproc.procs.trader.audit_trail import CONNECT_SECONDS, AuditTrail
 from tradeproc.procs.trader.heat_reporter import terms_of
@@ -55,16 +55,16 @@ _AGAIN_SECONDS, _STANDBY_SECONDS = 0.5, 1.0
 class TraderStart:
     """From the session's row to a trader that lives: lease, journal, what the database knows."""
 
-    def __init__(self, node: Node, home: Home, url: str, row: SessionRow) -> None:
+    def __init__(self, node: Node, home: Home, config: Config, row: SessionRow) -> None:
         self.node, self.home, self.row = node, home, row
-        self.store = Store(url, connect_timeout=CONNECT_SECONDS)
+        self.store = Store(database_of(config, home), connect_timeout=CONNECT_SECONDS)
         self.strategy = load_strategy(row.spec.strategy, home.root)
         # now, because its file may be changed while we wait for the database
         self.strategy_digest = digest_of_file(self.strategy)
         self.arguments = build_arguments(self.strategy, row.spec.arguments)
         # the number tells us from a process with the same pid on a host with the same name
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{monotonic_ns() % 0xFFFF:04x}"
-        self.is_account_limited = row.spec.account in load(home).accounts
+        self.is_account_limited = row.spec.account in config.accounts
         self._behind = ""
 
     def try_to_begin(self) -> None:
