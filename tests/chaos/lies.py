@@ -12,15 +12,10 @@ import shutil
 import time
 from pathlib import Path
 
-from tests import bodies
 from tests.chaos.scene import Missed, Scene
 from tests.chaos.trouble import Maker, Trouble, ask_now, clear, hit
-from tests.drills.desk import HAND, Desk, duplicates
+from tests.drills.desk import Desk, duplicates
 from tradeproc.bench.stops import resume
-from tradeproc.domain.broker_orders import OrderRequest
-from tradeproc.domain.instruments import Contract
-from tradeproc.domain.orders import OrderRole, OrderType, Side
-from tradeproc.domain.units import Contracts
 from tradeproc.protocol import names
 from tradeproc.testing.desk import ACCOUNTS, wait_for
 from tradeproc.testing.waiting import Late
@@ -101,24 +96,13 @@ def _closed_by_hand(scene: Scene) -> tuple[str, float] | None:
         for row in broker.exposure()["positions"]:
             if row["account"] in scene.sessions and 0 < abs(row["quantity"]) == row["stopped"]:
                 since = time.monotonic()
-                _trade(scene.desk, row["account"], -int(row["quantity"]))
+                scene.desk.trade_by_hand(
+                    -int(row["quantity"]), row["account"], f"{next(_numbers)}-{time.time_ns() % 10**9:x}"
+                )
                 return row["account"], since
     finally:
         broker.resume()
     return None
-
-
-def _trade(desk: Desk, account: str, change: int) -> None:
-    request = OrderRequest(
-        f"{HAND}{next(_numbers)}-{time.time_ns() % 10**9:x}",
-        Contract.parse("ESH24"),
-        Side.BUY if change > 0 else Side.SELL,
-        Contracts(abs(change)),
-        OrderType.MARKET,
-        OrderRole.ENTRY,
-    )
-    body = {"account": account, "request": bodies.request_to_body(request)}
-    assert desk.ask(names.link("paper"), "submit", body, 15.0)["outcome"] == "accepted"
 
 
 def _killed(process: names.ProcessName) -> Maker:

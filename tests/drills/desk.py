@@ -104,10 +104,10 @@ class Desk(TapeDesk):
         """Create and start a session, and return its number."""
         return super().create(strategy, account, changes, **arguments)
 
-    def trade_by_hand(self, change: int, account: str = ACCOUNT) -> None:
-        """Trade so many contracts in the account of a session at the market, past its trader."""
+    def trade_by_hand(self, change: int, account: str = ACCOUNT, number: str = "") -> None:
+        """Trade so many contracts at the market, past the trader of the account; `number` tells such orders apart."""
         request = OrderRequest(
-            f"{HAND}{change:+d}",
+            f"{HAND}{number or f'{change:+d}'}",
             Contract.parse("ESH24"),
             Side.BUY if change > 0 else Side.SELL,
             Contracts(abs(change)),

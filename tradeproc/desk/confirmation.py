@@ -6,7 +6,7 @@ last, so that a person knows what to look for at the broker.
 
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tradeproc.desk.installation import Desk
@@ -52,15 +52,19 @@ class Confirmed:
         return {**asdict(self), "positions": dict(self.positions), "is_flat": self.is_flat}
 
     @property
+    def left_in_words(self) -> list[str]:
+        """Return for a person each position, and all working orders of ours together."""
+        held = [f"{quantity:+d} {contract}" for contract, quantity in self.positions.items()]
+        return [*held, f"working orders {', '.join(self.working)}"] if self.working else held
+
+    @property
     def in_words(self) -> str:
         """Return one line for a person."""
         where = f"{self.contract} in account {self.account}"
         if self.is_flat:
             return f"session {self.session}: flat, confirmed by the broker: {where}"
-        held = [f"{quantity:+d} {contract}" for contract, quantity in self.positions.items()]
-        orders = [f"working orders {', '.join(self.working)}"] if self.working else []
         foreign = [f"orders {', '.join(self.foreign)} that are not ours (--foreign cancels them)"]
-        parts = [*held, *orders, *(foreign if self.foreign else []), *([self.why] if self.why else [])]
+        parts = [*self.left_in_words, *(foreign if self.foreign else []), *([self.why] if self.why else [])]
         said = "; ".join(parts) or "nothing is known of it"
         if not self.is_known:
             return f"session {self.session}: not known to be flat: {where}: {said}; look at the broker"
@@ -186,13 +190,4 @@ def _last_known(confirmed: Confirmed, store: Store | None) -> Confirmed:
     said = [f"{row.position.quantity:+d} {row.position.contract} since {iso(row.at)}" for row in rows]
     said += [f"order {each.broker_id or each.id} {each.state.value}" for each in orders]
     last = f"the database knew last: {', '.join(said) or 'nothing open'}"
-    return Confirmed(
-        confirmed.session,
-        confirmed.account,
-        confirmed.contract,
-        confirmed.positions,
-        confirmed.working,
-        confirmed.foreign,
-        False,
-        "; ".join(filter(None, (confirmed.why, last))),
-    )
+    return replace(confirmed, is_known=False, why="; ".join(filter(None, (confirmed.why, last))))

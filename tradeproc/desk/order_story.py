@@ -19,7 +19,8 @@ from tradeproc.engine import events
 from tradeproc.engine.recording import BadRecording, read_event
 from tradeproc.home import Home
 from tradeproc.store.database import DatabaseDown
-from tradeproc.store.story_rows import OrderStories, Row
+from tradeproc.store.read_only import Row
+from tradeproc.store.story_rows import OrderStories
 
 NOT_RECORDED = "not recorded any more"
 _AFTER = 60 * SECOND

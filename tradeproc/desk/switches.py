@@ -87,7 +87,7 @@ def throw(
     try:
         answer = _ask_keeper(desk, name, session, reason, login, shared)
     except NotRunning as away:
-        return _straight(desk, name, shared or _scope(session, login), reason, away)
+        return _straight(desk, name, scope_of(session, login, shared), reason, away)
     there = desk.traders()
     unheard = [one.session for one in answer.sessions if not one.ok and one.session in there]
     again = {one.session: one for one in _tell(desk, name, answer.scope, unheard, reason)}
@@ -117,7 +117,10 @@ def _ask_keeper(
         ) from None
 
 
-def _scope(session: int | None, login: str | None) -> Scope:
+def scope_of(session: int | None, login: str | None, shared: Scope | None) -> Scope:
+    """Return what a switch is thrown for; see `throw`."""
+    if shared is not None:
+        return shared
     if login is not None:
         return scopes.of_login(login)
     return scopes.HOST if session is None else scopes.of_session(session)

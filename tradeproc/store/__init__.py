@@ -7,8 +7,9 @@ The SQL stands in `queries/*.sql` and `migrations/*.sql`, never in Python.
 
 Start reading at `store.py`; then `rows.py`, `columns.py`, which turns values into rows and back, `writes.py`,
 `database.py`, `statements.py`, `lease.py`, `journal.py`, `kept.py` with the latches that are not stored yet.
-`portfolio_tables.py` keeps portfolios, `story_rows.py` reads one order's story, `roll_rows.py` past rolls,
-`round_trips.py` makes trades of fills, `migrate.py` brings the schema up to date.
+`portfolio_tables.py` keeps portfolios; commands read by themselves what `read_only.py` connects, `story_rows.py` one
+order's story, `roll_rows.py` past rolls. `round_trips.py` makes trades of fills, `migrate.py` brings the schema up to
+date.
 `embedded.py` runs a private PostgreSQL server from a wheel, `leftover_server.py` ends one left behind,
 `server_probe.py` notices one that hangs. `background.py` does work on a thread that its caller must not wait for.
 """

@@ -1,30 +1,15 @@
-"""The rows of one order's story, for `tradectl explain`: a read-only connection of its own, 2 s a read."""
+"""The rows of one order's story, for `tradectl explain`."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from tradeproc.store.database import Database
+from tradeproc.store.read_only import ReadOnlyRows, Row
 
-_SECONDS = 2.0
 # a number of an order or a session beyond this is none, and a bigint could not hold it
 _LARGEST = 2**63 - 1
-Row = dict[str, Any]
 
 
-class OrderStories:
-    """Reads what belongs to an order; every method raises what those of `Store` do."""
-
-    def __init__(self, url: str) -> None:
-        self._database = Database(url, connect_seconds=_SECONDS, answer_seconds=_SECONDS)
-
-    def begin(self) -> None:
-        """Connect, and let the server refuse every write of this connection."""
-        self._database.rows("read_only", {})
-
-    def session(self, named: str) -> int | None:
-        """Return the session with this number or name, also a removed one; None when there is none."""
-        found = self._database.rows("story_session", {"named": named})
-        return int(found[0]["id"]) if found else None
+class OrderStories(ReadOnlyRows):
+    """Reads what belongs to an order."""
 
     def named(self, named: str, session: int | None) -> list[Row]:
         """Return the newest ten orders with this client order id or broker id, of one session or of all."""
@@ -59,7 +44,3 @@ class OrderStories:
     def alarms(self, session: int, since: int, until: int) -> list[Row]:
         """Return the first fifty alarms of a session that were raised from `since` to `until`."""
         return self._database.rows("story_alarms", {"session": session, "since": since, "until": until})
-
-    def close(self) -> None:
-        """Give the connection back."""
-        self._database.close()

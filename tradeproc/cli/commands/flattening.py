@@ -12,7 +12,7 @@ from tradeproc.desk.confirmation import Confirmed
 from tradeproc.desk.exit_status import CommandFailed, ExitStatus, NotRunning
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.kill_switch import KillReport, Wanted
-from tradeproc.desk.switches import UNSTORED, Thrown
+from tradeproc.desk.switches import UNSTORED, Thrown, scope_of
 from tradeproc.errors import TradeprocError
 from tradeproc.protocol import scopes
 from tradeproc.protocol.scopes import Scope
@@ -58,13 +58,7 @@ def thrown(throw: Callable[[str], Thrown], session: int | None, login: str | Non
         # the keeper flattens the desk or a session; of a login, portfolio or account the traders are told one by one
         return throw("flatten" if login is None and shared is None else "halt")
     except (NotRunning, CommandFailed) as away:
-        if shared is not None:
-            scope = shared
-        elif login is not None:
-            scope = scopes.of_login(login)
-        else:
-            scope = scopes.HOST if session is None else scopes.of_session(session)
-        return Thrown(scope, UNSTORED, None, (), str(away))
+        return Thrown(scope_of(session, login, shared), UNSTORED, None, (), str(away))
 
 
 def get_flat(desk: Desk, answer: Thrown, arguments: Namespace) -> FlattenResult:
@@ -101,11 +95,9 @@ def what_stays(desk: Desk, scope: Scope) -> FlattenResult:
 
 
 def _stays(each: Confirmed) -> str:
-    held = [f"{quantity:+d} {contract}" for contract, quantity in each.positions.items()]
-    orders = [f"working orders {', '.join(each.working)}"] if each.working else []
     foreign = [f"orders {', '.join(each.foreign)} that are not ours"] if each.foreign else []
     unknown = [] if each.is_known else [f"the broker does not tell: {each.why}"]
-    said = "; ".join([*held, *orders, *foreign, *unknown]) or "nothing"
+    said = "; ".join([*each.left_in_words, *foreign, *unknown]) or "nothing"
     return f"session {each.session}: at the broker stays: {said}"
 
 

@@ -10,15 +10,13 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from tradeproc.domain.joint_limits import JointLimits
-from tradeproc.domain.units import SECOND, Money, Nanos
+from tradeproc.domain.units import Money, Nanos
 from tradeproc.engine import joint_losses as rules
 from tradeproc.engine.joint_losses import EQUITY, Figures
 from tradeproc.procs.portfolio.ledger_values import JointRead, JointScope, JointWatch, Ledger, LimitReached
 from tradeproc.protocol.heat_messages import HeatQuestion, HeatReport, JointStanding
 from tradeproc.protocol.scopes import Scope
 
-REPORTED_WITHIN = 5 * SECOND
-"""A report that is older is none: the trader may hang or be gone."""
 _NONE = Decimal(0)
 
 
@@ -62,7 +60,7 @@ def review(ledger: Ledger, now: Nanos, wall: Nanos) -> Iterator[LimitReached]:
 def against(ledger: Ledger, question: HeatQuestion, now: Nanos) -> tuple[str, bool]:
     """Return what stands against an entry, empty when nothing does, and whether waiting changes nothing."""
     for watch in ledger.joint.values():
-        if not _concerns(watch.known, question):
+        if question.session not in watch.known.sessions:
             continue
         if watch.tripped:
             return watch.tripped, True
@@ -115,7 +113,7 @@ def figures_of(ledger: Ledger, known: JointScope, now: Nanos) -> Figures:
 def _of_account(ledger: Ledger, known: JointScope, now: Nanos) -> Figures:
     """Return the account's money; of several sessions that heard it one after the other the smallest counts."""
     members = frozenset((EQUITY,))
-    told = [each for each in _fresh(ledger, now) if each.account == known.account]
+    told = [each for _, each in ledger.reports_of(known.account, now)]
     pairs = [
         (each.equity, each.day_profit) for each in told if each.equity is not None and each.day_profit is not None
     ]
@@ -132,7 +130,7 @@ def _of_sessions(ledger: Ledger, known: JointScope, now: Nanos) -> Figures:
     profits: dict[str, Money] = {}
     lost, unknown = set(), ""
     for session, member in sorted(known.sessions.items()):
-        report, why = _report(ledger, session, now)
+        report, why = ledger.report(session, now)
         if report is None:
             unknown = unknown or (f"session {session} {why}" if member.may_have_heat else "")
             continue
@@ -226,30 +224,12 @@ def _reserved(ledger: Ledger, known: JointScope) -> list[HeatQuestion]:
 # --- reports
 
 
-def _concerns(known: JointScope, question: HeatQuestion) -> bool:
-    return question.session in known.sessions
-
-
-def _fresh(ledger: Ledger, now: Nanos) -> list[HeatReport]:
-    return [report for report, at in ledger.reports.values() if now - at <= REPORTED_WITHIN]
-
-
-def _report(ledger: Ledger, session: int, now: Nanos) -> tuple[HeatReport | None, str]:
-    found = ledger.reports.get(session)
-    if found is None:
-        return None, "has not reported"
-    report, at = found
-    if now - at > REPORTED_WITHIN:
-        return None, f"has not reported for {(now - at) // SECOND} s"
-    return report, ""
-
-
 def _reports(ledger: Ledger, known: JointScope, now: Nanos) -> tuple[dict[int, HeatReport], str]:
     """Return the reports of a scope's sessions, and whose is missing although it may have orders or a position."""
     found, unknown = {}, ""
     holding = {session for session, _, _ in ledger.reservations}
     for session, member in sorted(known.sessions.items()):
-        report, why = _report(ledger, session, now)
+        report, why = ledger.report(session, now)
         if report is not None and (report.heat is None or not report.product):
             why, report = f": {report.unknown or 'its trader is of an earlier version'}", None
         if report is not None:

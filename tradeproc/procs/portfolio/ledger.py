@@ -36,8 +36,6 @@ from tradeproc.procs.portfolio.ledger_values import (
 )
 from tradeproc.protocol.heat_messages import GroupHeat, HeatQuestion, HeatReport, PortfolioHeat, SessionHeat
 
-REPORTED_WITHIN = 5 * SECOND
-"""A report that is older is none: the trader may hang or be gone."""
 EXPIRES_AFTER = 60 * SECOND
 UNKNOWN_AFTER = 60 * SECOND
 """So long the heat of a portfolio is unknown before people are told: until then the reason is a start, or a pause."""
@@ -166,12 +164,9 @@ def _is_warned(spec: PortfolioSpec, total: Money | None, groups: Mapping[str, Mo
 
 def _heat_of(ledger: Ledger, portfolio: KnownPortfolio, session: int, now: Nanos) -> tuple[Money | None, str]:
     """Return the heat that a session has reported, None and why where it has not."""
-    found = ledger.reports.get(session)
-    if found is None:
-        return None, "has not reported"
-    report, at = found
-    if now - at > REPORTED_WITHIN:
-        return None, f"has not reported for {(now - at) // SECOND} s"
+    report, why = ledger.report(session, now)
+    if report is None:
+        return None, why
     revision = max(portfolio.revision, portfolio.sessions[session].added_at)
     if (report.portfolio, report.revision) != (portfolio.spec.name, revision):
         return None, "does not know the portfolio as it is now"
@@ -185,11 +180,7 @@ def _equity(ledger: Ledger, portfolio: KnownPortfolio, now: Nanos) -> tuple[Mone
     spec = portfolio.spec
     if spec.equity:
         return Money(Decimal(spec.equity)), ""
-    told = [
-        report
-        for session, (report, at) in ledger.reports.items()
-        if session in portfolio.sessions and report.account == spec.account and now - at <= REPORTED_WITHIN
-    ]
+    told = [report for session, report in ledger.reports_of(spec.account, now) if session in portfolio.sessions]
     known = [(report.equity, report.equity_currency) for report in told if report.equity is not None]
     if not known:
         return None, f"the equity of account {spec.account} is not known: no session of it has told it"

@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 
 from tradeproc.domain.joint_limits import JointLimits, JointMarks
 from tradeproc.domain.portfolio import PortfolioSpec
-from tradeproc.domain.units import Money, Nanos
+from tradeproc.domain.units import SECOND, Money, Nanos
 from tradeproc.protocol.heat_messages import HeatQuestion, HeatReport
+
+REPORTED_WITHIN = 5 * SECOND
+"""A report that is older is none: the trader may hang or be gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,3 +191,21 @@ class Ledger:
     unknown_since: dict[str, Nanos] = field(default_factory=dict)
     told: dict[tuple[str, str], str] = field(default_factory=dict)
     joint: dict[str, JointWatch] = field(default_factory=dict)
+
+    def report(self, session: int, now: Nanos) -> tuple[HeatReport | None, str]:
+        """Return the newest report of a session, None and why where there is none, or only an old one."""
+        found = self.reports.get(session)
+        if found is None:
+            return None, "has not reported"
+        report, at = found
+        if now - at > REPORTED_WITHIN:
+            return None, f"has not reported for {(now - at) // SECOND} s"
+        return report, ""
+
+    def reports_of(self, account: str, now: Nanos) -> list[tuple[int, HeatReport]]:
+        """Return the reports of sessions in an account, without old ones."""
+        return [
+            (session, report)
+            for session, (report, at) in self.reports.items()
+            if report.account == account and now - at <= REPORTED_WITHIN
+        ]
