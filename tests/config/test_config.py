@@ -10,7 +10,7 @@ import pytest
 
 from tradeproc.config import BadConfig, NotAllowedHere, load, read_session
 from tradeproc.domain.instruments import Contract
-from tradeproc.domain.roll_rules import RollPolicy, roll_plan
+from tradeproc.domain.roll_rules import RollMode, RollPolicy, roll_plan
 from tradeproc.home import Home
 
 ROOT = Path(__file__).parents[2]
@@ -260,6 +260,23 @@ def test_bars_come_from_a_login_of_this_desk_and_real_orders_never_follow_a_tape
         config.check_session(replace(spec, data_login="dat"))
     with pytest.raises(NotAllowedHere, match="data_login 'paper' is at the local broker, whose market is a tape"):
         config.check_session(replace(spec, login="real", data_login="paper"))
+
+
+def test_a_session_whose_own_roll_could_never_begin_is_refused_with_the_hours_of_its_market(tmp_path: Path) -> None:
+    config, example = load(home_with(tmp_path, SHIPPED)), ROOT / "conf" / "sessions" / "example.toml"
+    spec = read_session(example)
+    late = RollPolicy(mode=RollMode.AUTO, at="17:30")
+    remedy = r"at: '17:30' is too late.* 17:00 to 16:00 America/Chicago.* write a time before 15:45"
+
+    with pytest.raises(NotAllowedHere, match=rf"session '{spec.name}': roll\.{remedy}"):
+        config.check_session(replace(spec, roll=late))
+    config.check_session(replace(spec, roll=replace(late, at="15:44")))
+    config.check_session(replace(spec, roll=replace(late, mode=RollMode.MANUAL)))
+
+    file = tmp_path / "late.toml"
+    file.write_text(example.read_text() + '\n[roll]\nmode = "auto"\nat = "17:30"\n')
+    with pytest.raises(BadConfig, match=rf"{re.escape(str(file))}: \[roll\] {remedy}"):
+        read_session(file)
 
 
 def test_a_person_changes_the_rule_of_a_product_for_all_its_sessions_and_takes_it_back(tmp_path: Path) -> None:

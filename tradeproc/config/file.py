@@ -25,9 +25,10 @@ from tradeproc.config.sections import (
 from tradeproc.config.text import read_toml
 from tradeproc.domain.hosts import is_loopback
 from tradeproc.domain.instruments import NoSuchMonth, check_listed
+from tradeproc.domain.market_hours import market_hours
 from tradeproc.domain.portfolio import BadPortfolio, PortfolioSpec
 from tradeproc.domain.records import BadRecord, BadValue, nearest, read_record
-from tradeproc.domain.roll_rules import RuleChange, change_rules, check_dates
+from tradeproc.domain.roll_rules import RuleChange, change_rules, check_dates, check_time
 from tradeproc.domain.session import ACCOUNT, BadSession, SessionSpec
 from tradeproc.home import Home
 
@@ -99,7 +100,7 @@ class Config:
         return found
 
     def check_session(self, spec: SessionSpec) -> None:
-        """Check that this desk allows a session: its logins, its environment, its contract's month, its limits.
+        """Check that this desk allows a session: its logins, its environment, its contract, its roll, its limits.
 
         Raises:
             NotAllowedHere: names what does not fit.
@@ -119,6 +120,7 @@ class Config:
             raise NotAllowedHere(f"session {spec.name!r}: {bad}") from None
         try:
             check_dates(spec.root, spec.roll.dates)
+            check_time(spec.roll, market_hours(spec.calendar))
         except BadValue as bad:
             raise NotAllowedHere(f"session {spec.name!r}: roll.{bad}") from None
         for key in ("max_order", "max_position"):
@@ -190,9 +192,13 @@ def read_session(path: Path) -> SessionSpec:
         BadConfig: the file cannot be read, or the specification cannot be traded.
     """
     try:
-        return SessionSpec.from_dict(read_toml(path))
+        spec = SessionSpec.from_dict(read_toml(path))
+        check_time(spec.roll, market_hours(spec.calendar))
     except BadSession as bad:
         raise BadConfig(path, str(bad)) from None
+    except BadValue as bad:
+        raise BadConfig(path, f"[roll] {bad}") from None
+    return spec
 
 
 def read_portfolio(path: Path) -> PortfolioSpec:

@@ -135,6 +135,11 @@ class MarketHours:
             raise BadValue(str(day), f"closes at {close:%H:%M}; {self.key} has an early close before {usual:%H:%M}")
         return hours
 
+    @property
+    def usual_hours(self) -> tuple[tuple[time, time], ...]:
+        """Return the stretches of a usual day on the clock of the exchange; the first may open the evening before."""
+        return tuple((opened.at, closed.at) for opened, closed in self._weekly)
+
     def local(self, at: Nanos) -> datetime:
         """Return a moment on the clock of the exchange."""
         return datetime.fromtimestamp(at // SECOND, self.zone)

@@ -12,14 +12,18 @@ contract; with the rule "volume" the first business day after one on which the n
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, time
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 
 from tradeproc.domain.instruments import INSTRUMENTS, MONTH_LETTERS, BadContract, Contract
+from tradeproc.domain.market_hours import MarketHours
 from tradeproc.domain.records import BadValue, nearest
 from tradeproc.domain.roll_table import TABLE_RULES, Rule, after, before, business_days, is_business, last_day
+from tradeproc.domain.units import MINUTE
 from tradeproc.errors import Refusal
 
+LEAST_LEFT = 15 * MINUTE
+"""A roll begins only while the market stays open for so long; otherwise it could end between two contracts."""
 _MOST_DAYS = 60
 
 
@@ -185,6 +189,29 @@ def change_rules(changes: Mapping[str, RuleChange]) -> None:
         days = rule.days_before if change.days_before is None else change.days_before
         _RULES[root] = replace(rule, days_before=days, months=change.months or rule.months)
         _DATES[root] = change.dates
+
+
+def check_time(policy: RollPolicy, hours: MarketHours) -> None:
+    """Check that a session that rolls by itself can begin after its time `at` and before its market closes.
+
+    It rolls on the date of the trading day, so that an evening, which belongs to the next day, is too late.
+
+    Raises:
+        BadValue: on a usual day of these market hours it could never begin.
+    """
+    if policy.mode is not RollMode.AUTO:
+        return
+    closes = datetime.combine(date.min, hours.usual_hours[-1][1])
+    latest = (closes - timedelta(microseconds=LEAST_LEFT // 1000)).time()
+    if policy.starts_at < latest:
+        return
+    open_times = ", ".join(f"{opened:%H:%M} to {closed:%H:%M}" for opened, closed in hours.usual_hours)
+    raise BadValue(
+        "at",
+        f"{policy.at!r} is too late, it would never roll by itself: {hours.key} trades from {open_times} "
+        f"{hours.zone.key}, and a roll needs {LEAST_LEFT // MINUTE} minutes before the close; "
+        f"write a time before {latest:%H:%M}",
+    )
 
 
 def check_dates(root: str, dates: Mapping[str, str]) -> None:

@@ -1,14 +1,18 @@
 """When the rule of a contract has a session roll by itself: on its day, at its time, while the market stays open."""
 
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pytest
 
 from tests.engine.desk import spec
-from tradeproc.domain.roll_rules import RollMode, RollPolicy
-from tradeproc.domain.units import MINUTE, Nanos, from_iso
+from tradeproc.domain.calendar_table import CALENDARS
+from tradeproc.domain.market_hours import market_hours
+from tradeproc.domain.records import BadValue
+from tradeproc.domain.roll_rules import RollMode, RollPolicy, check_time
+from tradeproc.domain.units import MINUTE, SECOND, Nanos, from_iso
 from tradeproc.engine.events import Event, RollPlanned
-from tradeproc.procs.trader.contract_rolls import RollPlans
+from tradeproc.procs.trader.contract_rolls import RollPlans, stays_open
 
 
 def planned(mode: RollMode, now: str, **policy: Any) -> RollPlanned:
@@ -58,3 +62,19 @@ def test_a_plan_is_told_when_it_changes_and_never_without_a_market_time() -> Non
         plans.look(at)
 
     assert [plan.days_left for plan in told if isinstance(plan, RollPlanned)] == [2, 1]
+
+
+@pytest.mark.parametrize("key", sorted(CALENDARS))
+def test_a_time_is_refused_exactly_where_no_minute_of_a_usual_day_would_begin_a_roll(key: str) -> None:
+    hours, day = market_hours(key), date(2024, 3, 6)
+    midnight = datetime.combine(day, time(0), hours.zone)
+    session = hours.session_of(day)
+    assert session is not None
+    minutes = [midnight + timedelta(minutes=number) for number in range(24 * 60)]
+    moments = [(each, Nanos(int(each.timestamp()) * SECOND)) for each in minutes]
+    # the evening belongs to the next trade date, on whose own date `at` counts
+    latest = max(each for each, at in moments if at < session.closed_at and stays_open(hours, at))
+
+    check_time(RollPolicy(RollMode.AUTO, at=f"{latest:%H:%M}"), hours)
+    with pytest.raises(BadValue, match=f"write a time before {latest + timedelta(minutes=1):%H:%M}"):
+        check_time(RollPolicy(RollMode.AUTO, at=f"{latest + timedelta(minutes=1):%H:%M}"), hours)

@@ -4,14 +4,11 @@ from collections.abc import Callable
 
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.market_hours import MarketHours, market_hours
-from tradeproc.domain.roll_rules import RollMode, roll_plan
+from tradeproc.domain.roll_rules import LEAST_LEFT, RollMode, roll_plan
 from tradeproc.domain.session import SessionSpec
-from tradeproc.domain.units import MINUTE, Nanos
+from tradeproc.domain.units import Nanos
 from tradeproc.engine.events import Event, RollPlanned
 from tradeproc.procs.trader.volume_watch import VolumeWatch
-
-LEAST_LEFT = 15 * MINUTE
-"""A roll begins only while the market stays open for so long; otherwise it could end between two contracts."""
 
 
 class RollPlans:
