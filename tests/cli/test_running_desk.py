@@ -22,6 +22,7 @@ import pytest
 
 from tests.cli.readme import strategy_of_the_readme
 from tests.drills.desk import Desk
+from tests.drills.long_tape import NAME, write_tape
 from tradeproc.cli import healthcheck, tradectl
 from tradeproc.clock import wall_ns
 from tradeproc.protocol import names
@@ -42,7 +43,9 @@ class RunningDesk(Desk):
     """A desk whose login is sent back to a free port, and whose commands are run as a person runs them."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, speed=2.0, history_minutes=20)
+        # the shipped hour is over after some waits for trades at speed 60
+        super().__init__(folder, speed=2.0, history_minutes=20, tape=NAME)
+        write_tape(folder)
         self.redirect_port = free_port()
         self.set("redirect_uri", f'"http://localhost:{self.redirect_port}/"')
         # a test stops it, and the warden must not mend that
@@ -96,7 +99,7 @@ class RunningDesk(Desk):
             return found == code and len(told) == len(begins) and all(begin_so)
 
         try:
-            wait_for("health", is_so, 40.0)
+            wait_for("health", is_so)
         except Late:
             raise AssertionError("\n".join(told)) from None
 

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from tradeproc.domain.orders import Side
 from tradeproc.strategies.contract import NOTHING, Decision, SubmitBracket, View
 
+AWAY = 400
+"""Points; a random walk of a whole day moves 60 (one standard deviation), and the shipped tape less."""
+
 
 class Holder:
-    """Buy with a stop loss 25 points below and a target 50 above; then hold."""
+    """Buy with a stop loss and a target that no tape of the drills reaches in its longest time; then hold."""
 
     name = "holder"
 
@@ -28,4 +31,4 @@ class Holder:
         if not view.is_idle:
             return NOTHING, state + 1
         close = view.candle.close
-        return SubmitBracket(Side.BUY, view.quantity, stop_loss=close - 25, profit_target=close + 50), state + 1
+        return SubmitBracket(Side.BUY, view.quantity, stop_loss=close - AWAY, profit_target=close + AWAY), state + 1

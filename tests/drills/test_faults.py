@@ -168,7 +168,7 @@ def test_fills_that_the_stream_does_not_tell_are_noticed_by_asking(trading: Desk
 
     wait_for("a fill at the broker", lambda: len(trading.broker.ledger()["fills"]) > told)
 
-    wait_for("the fill in the database", lambda: trading.count("fills", 1) > told, 20.0)
+    wait_for("the fill in the database", lambda: trading.count("fills", 1) > told)
 
 
 @pytest.mark.parametrize("fault", ["absurd_times", "bad_records"])

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.drills.desk import Desk
+from tests.drills.long_tape import write_tape
 from tradeproc.testing.desk import ACCOUNT, wait_for
 
 pytestmark = pytest.mark.drill
@@ -31,7 +32,7 @@ PROCESSES = [
 def trading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A desk whose session 1 trades all the time."""
     folder: Path = tmp_path_factory.mktemp("desk")
-    with Desk(folder, speed=15.0, history_minutes=5) as desk:
+    with Desk(folder, speed=15.0, history_minutes=5, tape=write_tape(folder)) as desk:
         assert desk.begin() == 1
         desk.wait_fills(1)
         yield desk

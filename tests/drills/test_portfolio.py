@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.drills.desk import Desk
+from tests.drills.long_tape import write_tape
 from tradeproc.protocol import names
 from tradeproc.supervision.client import Supervisor
 from tradeproc.testing.desk import ACCOUNTS, wait_for
@@ -35,7 +36,7 @@ def refused(desk: Desk, session: int, words: str) -> int:
 
 
 def test_sessions_compete_for_heat_and_the_server_dies_between_them(tmp_path: Path) -> None:
-    with Desk(tmp_path, speed=30.0, history_minutes=5) as desk:
+    with Desk(tmp_path, speed=30.0, history_minutes=5, tape=write_tape(tmp_path)) as desk:
         sessions = [
             desk.begin(account=account, changes={"name": name}, hold=4)
             for name, account in zip(("one", "two"), ACCOUNTS, strict=False)

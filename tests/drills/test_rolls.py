@@ -87,7 +87,7 @@ def test_a_position_moves_into_the_next_contract_with_stop_and_target_moved_by_t
 
 def test_what_was_bought_by_hand_is_adopted_with_its_stop_and_rolls_with_the_rest(desk: Desk) -> None:
     account = ACCOUNTS[2]
-    session = desk.begin("holder.py:Holder", account, {"external_policy": "adopt", "adopt_stop_ticks": 400})
+    session = desk.begin("holder.py:Holder", account, {"external_policy": "adopt", "adopt_stop_ticks": 4000})
     wait_for("its protection", lambda: len(protection(desk, account, OLD)) == 2)
     (own,) = [each for each in desk.state(session)["orders"] if each["role"] == "stop_loss"]
 
@@ -101,7 +101,7 @@ def test_what_was_bought_by_hand_is_adopted_with_its_stop_and_rolls_with_the_res
     stops = [each for each in state["orders"] if each["role"] == "stop_loss"]
     assert [each["quantity"] for each in stops] == [1, 1]
     highest = max(Decimal(each["stop_price"]) for each in stops)
-    assert highest == Decimal(own["stop_price"]), "the adopted one is 100 points away"
+    assert highest == Decimal(own["stop_price"]), "the adopted one is 1,000 points away"
     wait_for("the alarm is over", lambda: "external_adopted" not in desk.state(session)["alarms"])
     assert desk.rows("select name from alarms where session = %s and name = 'external_adopted'", session)
 

@@ -1,4 +1,7 @@
-"""A broker that lies about stops, with real processes: found in time, told to all, and dealt with by each policy."""
+"""A broker that lies about stops, with real processes: found, told to all, and dealt with by each policy.
+
+How fast it is found is measured by `scripts/bench --only stops`, and proven with virtual time in `tests/engine/`.
+"""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -76,19 +79,17 @@ def test_each_policy_does_what_it_says_when_the_broker_loses_legs_or_rejects_a_s
     victims = (alarming, replacing, flattening)
     wait_for("all are protected", lambda: all(is_whole(desk, victim) for victim in victims))
     with ThreadPoolExecutor(len(victims)) as lanes:
-        if way == "lose_legs":
-            list(lanes.map(Victim.flatten, victims))
-        exits = flattening.exits()
-        found = list(lanes.map(lambda victim: victim.exposed(way), victims))
+        # legs are lost by the next entry, which needs an exit before it
+        exits = flattening.exits() + (way == "lose_legs")
+        list(lanes.map(lambda victim: victim.exposed(way), victims))
 
-    assert min(found) <= stops.GOAL_NAKED
     wait_for("a stop is placed again", lambda: is_whole(desk, replacing))
-    wait_for("another has left by an exit", lambda: flattening.exits() == exits + 1)
+    wait_for("another has left by an exit", lambda: flattening.exits() > exits)
     assert (held(desk, alarming), works(desk, alarming)) == (2, []), "the policy is to tell"
     alarming.flatten()
 
 
-def test_protection_that_the_broker_takes_away_is_found_in_time_and_each_policy_restores_order(
+def test_protection_that_the_broker_takes_away_is_found_and_each_policy_restores_order(
     desk: Desk, replacing: Victim, flattening: Victim
 ) -> None:
     wait_for("both are protected", lambda: works(desk, replacing) == works(desk, flattening) == [2])
@@ -97,22 +98,21 @@ def test_protection_that_the_broker_takes_away_is_found_in_time_and_each_policy_
     with ThreadPoolExecutor(2) as lanes:
         cut = lanes.submit(replacing.exposed, "cut_stop")
         cancelled = lanes.submit(flattening.exposed, "cancel_stop")
-        found = [cut.result(), cancelled.result()]
+        cut.result()
+        cancelled.result()
 
-    assert min(found) <= stops.GOAL_NAKED
     wait_for("a stop of what was cut off is placed again", lambda: works(desk, replacing) == [1, 1])
     assert held(desk, replacing) == 2
-    wait_for("the other has left by an exit", lambda: flattening.exits() == exits + 1)
+    wait_for("the other has left by an exit", lambda: flattening.exits() > exits)
 
 
-def test_a_stop_that_does_nothing_is_found_in_time_and_halts_every_session_of_the_login(
+def test_a_stop_that_does_nothing_is_found_and_halts_every_session_of_the_login(
     desk: Desk, near: Victim, replacing: Victim
 ) -> None:
-    found = []
     before = near.exits()
     for more in (1, 2):
         wait_for("it holds something again", lambda: held(desk, near))
-        found.append(near.exposed("inert_stop"))
+        near.exposed("inert_stop")
 
         wait_for("the other session is halted", lambda: desk.state(replacing.session)["trading_state"] == "halted")
         wait_for("the policy has closed it by an exit", lambda: held(desk, near) == 0)
@@ -123,5 +123,4 @@ def test_a_stop_that_does_nothing_is_found_in_time_and_halts_every_session_of_th
         desk.broker.clear_faults()
         wait_for("the login is resumed", lambda: stops.resume(desk))
 
-    assert min(found) <= stops.GOAL_INERT
     assert not desk.rows("select * from alarms where session = %s and name = 'stop_inert'", replacing.session)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.brokers import toys
 from tests.drills.desk import Desk, is_over
+from tests.drills.long_tape import write_tape
 from tradeproc.supervision.client import Supervisor
 from tradeproc.testing.desk import ACCOUNT, wait_for
 
@@ -24,7 +25,7 @@ BARS = f"{DATA}.bars-ESH24-1m"
 def trading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A desk whose session 1 trades all the time on the bars of a login of its own."""
     folder: Path = tmp_path_factory.mktemp("desk")
-    desk = Desk(folder, speed=15.0, history_minutes=5)
+    desk = Desk(folder, speed=15.0, history_minutes=5, tape=write_tape(folder))
     desk.environment["PYTHONPATH"] = toys.install(folder / "site")
     add_data_login(desk)
     with desk:

@@ -20,7 +20,7 @@ from tradeproc.errors import Halt, Refusal
 from tradeproc.procs.feeds.account_feed import AccountFeed
 from tradeproc.procs.follower import Follower, FollowerTiming
 from tradeproc.protocol.codec import BadMessage
-from tradeproc.protocol.feed_messages import ORDER, ListedOrders
+from tradeproc.protocol.feed_messages import ORDER, STREAM, ListedOrders, StreamBody
 from tradeproc.protocol.link_messages import Need
 from tradeproc.testing.waiting import wait_until
 
@@ -135,6 +135,31 @@ def test_a_lost_word_that_the_stream_is_up_is_noticed(desk: Desk) -> None:
     feed.do(be_up_in_silence)
 
     wait_until("up", desk.is_up)
+
+
+def test_why_a_stream_is_down_is_not_forgotten_over_a_copy_that_is_not_whole(desk: Desk) -> None:
+    desk.link()
+    feed = desk.feed(Script())
+    follows = desk.follow()
+    wait_until("up", desk.is_up)
+    copies: list[bool] = []
+
+    def become(*, up: bool) -> None:
+        def copy(_: Body) -> Body:
+            copies.append(up)
+            return {"orders": [], "complete": up, "up": up}
+
+        feed.node.snapshot("order", copy)
+        feed.node.publish(STREAM, StreamBody("up" if up else "down", "" if up else "the broker is gone"))
+
+    feed.do(lambda: become(up=False))
+    wait_until("down", lambda: desk.reason() == "the broker is gone")
+    follows.do(lambda: desk.follower._missed("gap"))
+    wait_until("another copy", lambda: False in copies and desk.follower._follow and desk.follower._follow.is_current)
+    feed.do(lambda: become(up=True))
+
+    wait_until("up again", desk.is_up)
+    assert desk.states == [(True, ""), (False, "the broker is gone"), (True, "")]
 
 
 def test_a_restarted_feed_is_a_new_epoch_and_is_asked_again(desk: Desk) -> None:

@@ -34,8 +34,8 @@ TAPE, SPEED = "ESH24_falling.csv", 60.0
 _FIRST = 1_704_754_800_000_000_000  # 2024-01-08 17:00 in Chicago, an open
 _MINUTES, _EVERY_SECONDS = 1_370, 6
 _SECOND = 1_000_000_000
-NEAR, FAR = 6, 4_000
-"""Distances of a stop that is reached within a second, and of one that is not reached, in ticks."""
+NEAR, FAR = 6, 10_000
+"""Distances in ticks of a stop that is reached within a second, and of one that is not within 15 minutes."""
 
 
 def falling() -> Iterator[Trade]:
@@ -62,17 +62,21 @@ class Victim:
 
     def naked(self, way: str) -> float:
         """Take its protection away and return the seconds until that is found; afterwards it is flat."""
-        if way == "lose_legs":
-            self.flatten()
-        else:
-            self._wait("it is protected", self._is_protected)
+        self._wait("it is protected", self._is_protected)
         found = self.exposed(way)
         self.flatten()
         return found
 
     def exposed(self, fault: str) -> float:
-        """Let the broker fail it in one way and return the seconds until the alarm."""
-        failed_at = self._fail(fault)
+        """Let the broker fail it in one way and return the seconds until the alarm.
+
+        Legs are lost by the next entry, so its position is closed for that.
+        """
+        number = self.desk.broker.fault(fault, account=self.account)["id"]
+        if fault == "lose_legs":
+            # only after the fault is set: it enters again within a second, and then not until it is flat once more
+            self.flatten()
+        failed_at = self._hit_at(fault, number)
         return self._found_after(failed_at, "stop_inert" if fault == "inert_stop" else "position_uncovered")
 
     def flatten(self) -> None:
@@ -98,9 +102,8 @@ class Victim:
     def _state(self) -> dict[str, Any]:
         return self.desk.state(self.session)
 
-    def _fail(self, fault: str) -> int:
-        """Set a fault and return when it hit, in wall nanoseconds."""
-        number = self.desk.broker.fault(fault, account=self.account)["id"]
+    def _hit_at(self, fault: str, number: int) -> int:
+        """Wait until a fault hits, and return when it did, in wall nanoseconds."""
 
         def hit_at() -> int:
             hits = [each["hit"] for each in self.desk.broker.faults()["faults"] if each["id"] == number]

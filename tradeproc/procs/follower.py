@@ -69,6 +69,7 @@ class Follower(Generic[B, S]):
         self._on_message, self._on_snapshot, self._on_state = on_message, on_snapshot, on_state
         self.is_up = False
         self.reason = "not asked for yet"
+        self._told_reason = ""  # why the stream is down, in the feed's own words
         self._follow: Follow[B, S] | None = None
         self._timing, self._again = timing, timing.renew
         node.after(0.0, self._ask)
@@ -117,6 +118,7 @@ class Follower(Generic[B, S]):
     def _begin(self, process: str) -> None:
         if process == self.process:
             return
+        self._told_reason = ""
         if self._follow is not None:
             self.node.unsubscribe(self._follow.process, STREAM)
             self._follow.close()
@@ -124,8 +126,9 @@ class Follower(Generic[B, S]):
         self._follow = Follow(self.node, process, self.topic, on_snapshot=self._snapshot, on_message=self._on_message)
 
     def _stream(self, told: StreamBody) -> None:
-        if told.state != "up":
-            self._set(is_up=False, reason=told.reason or "no reason given")
+        self._told_reason = "" if told.state == "up" else told.reason or "no reason given"
+        if self._told_reason:
+            self._set(is_up=False, reason=self._told_reason)
         elif not self.is_up and self._follow is not None:
             self._follow.renew()  # the feed is complete now; the stream counts as up when its snapshot has come
 
@@ -139,7 +142,8 @@ class Follower(Generic[B, S]):
             self._on_snapshot(told)
             self._set(is_up=True, reason="")
         else:
-            self._set(is_up=False, reason=_NOT_COMPLETE)
+            # The feed's own reason says more, and the health check knows by it that this is the stream's line again.
+            self._set(is_up=False, reason=self._told_reason or _NOT_COMPLETE)
 
     def _listen_for_silence(self) -> None:
         if self._follow is None:
