@@ -15,10 +15,13 @@ from hypothesis import settings
 def pytest_configure(config: pytest.Config) -> None:
     """Give the run a temporary folder of its own, so that runs do not meet and nothing stays, sockets included.
 
-    Property tests do not judge by speed.
+    Property tests do not judge by speed, and draw the same examples each time, so that a run judges only the change
+    that it is made for. `--hypothesis-profile random` draws new ones, which is how to look for more.
     """
-    settings.register_profile("unhurried", deadline=None)
-    settings.load_profile("unhurried")
+    settings.register_profile("random", deadline=None)
+    settings.register_profile("repeatable", deadline=None, derandomize=True)
+    if not config.getoption("--hypothesis-profile"):
+        settings.load_profile("repeatable")
     if "PYTEST_XDIST_WORKER" in os.environ:
         return  # inherited
     folder = tempfile.mkdtemp(prefix="tp-", dir="/tmp")

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.procs.portfolio.heat_model import SMALL, World, check, explore, new_world, portfolios
@@ -366,6 +366,7 @@ def test_whatever_the_order_of_messages_no_more_is_admitted_than_the_block(name:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 3), st.integers(0, 2))
+@example(328, 1, 1)
 def test_with_losses_doubles_deaths_and_changes_of_members_no_more_is_admitted_than_the_block(
     seed: int, deaths: int, outs: int
 ) -> None:
