@@ -1,7 +1,7 @@
 """Troubles of a broker that lies and of people who trade past us: stops, legs, lists, foreign orders, a roll, alarms.
 
-Not among them is a stop that does nothing: the strategy of a campaign moves its stop on each bar, so that the market
-is seldom beyond it for long; `tests/drills/test_stops.py` shows that one.
+The strategy of a campaign moves its stop on each bar, so that the market is seldom beyond it for long: a stop that
+does nothing is therefore that of a session of its own, whose strategy leaves it where it is.
 
 Each ends by clearing the fault and, where it closed trading by design, by opening it again as a person would.
 """
@@ -21,10 +21,10 @@ from tradeproc.testing.desk import ACCOUNTS, wait_for
 from tradeproc.testing.waiting import Late
 
 NEXT = "ESM24"
-# the holder of a roll has an account of its own
-ROLLING = ACCOUNTS[2]
+# sessions that last as long as a fault have an account of their own
+APART = ACCOUNTS[2]
 _RAISED = r"alarm_raised name="
-_HOLDS_SECONDS, _ROLL_SECONDS = 40.0, 90.0
+_HOLDS_SECONDS, _ROLL_SECONDS, _STOP_SECONDS = 40.0, 90.0, 120.0
 _STEPS = ("closing", "flat", "switched", "reopening")
 _numbers = itertools.count(1)
 
@@ -52,18 +52,44 @@ def _standing(state: dict[str, object]) -> bool:
     return isinstance(alarms, dict) and bool(alarms.keys() & {"external_change", "stop_inert", "position_uncovered"})
 
 
-def _protection(name: str, target: str) -> Maker:
-    """Take protection away: told where the position goes on, and covered again, or closed, within ten seconds.
+def _protection(name: str, target: str, pattern: str) -> Maker:
+    """Take protection away: a log line says so at once, and the position is covered again, or closed, in ten seconds.
 
-    A position that ends at the same time needs no word, so no log line is asked for: the watch over what is covered
-    judges.
+    The line is there also where the position ends at the same time; the watch over what is covered judges the rest.
     """
 
     def make(scene: Scene, _: random.Random) -> Trouble:
         since = hit(scene, name, target, 90.0, count=1)
-        return Trouble(name, target, "", 12.0, lambda: open_again(scene), since)
+        return Trouble(name, target, pattern, 12.0, lambda: open_again(scene), since)
 
     return make
+
+
+def inert_stop(scene: Scene, _: random.Random) -> Trouble:
+    """Let the stop of a session of its own do nothing; its policy closes the position, and the login is halted."""
+    desk = scene.desk
+    changes = {"name": f"inert-{time.time_ns():x}", "inert_stop_policy": "flatten", "inert_stop_seconds": 1}
+    session = desk.begin("tradeproc.bench.long_only:LongOnly", APART, changes, stop_ticks=2)
+    try:
+        since = hit(scene, "inert_stop", "stops", _STOP_SECONDS, count=None, account=APART)
+    except Missed:
+        _stop_flat(desk, session)
+        raise
+    return Trouble(
+        "inert_stop", "stops", rf"{_RAISED}stop_inert", end=lambda: _end_inert(scene, session), since=since
+    )
+
+
+def _end_inert(scene: Scene, session: int) -> None:
+    _stop_flat(scene.desk, session)
+    open_again(scene)
+    assert _covered(scene.desk) == {}, "it ended flat"
+
+
+def _stop_flat(desk: Desk, session: int) -> None:
+    """Stop a session that is flat then; a trader that does not answer at this moment is told again by the keeper."""
+    desk.tradectl("session", "stop", str(session), "--flatten", code=None)
+    wait_for("it has ended", lambda: desk.pid(names.trader(session)) == 0, 60.0)
 
 
 def cut_list(scene: Scene, _: random.Random) -> Trouble:
@@ -121,7 +147,7 @@ def roll_killed(scene: Scene, chance: random.Random) -> Trouble:
     desk, step = scene.desk, chance.choice(_STEPS)
     shutil.copy(Path(__file__).parents[1] / "drills" / "holder.py", desk.home.root)
     name = f"roll-{time.time_ns():x}"
-    session = desk.begin("holder.py:Holder", ROLLING, {"name": name})
+    session = desk.begin("holder.py:Holder", APART, {"name": name})
     wait_for("the position", lambda: desk.state(session)["position"] == 1, _ROLL_SECONDS)
     desk.ask(names.trader(session), "roll", {"by": "chaos", "reason": "drill", "next_contract": NEXT}, 10.0)
     reached = _STEPS[_STEPS.index(step) :]
@@ -138,16 +164,14 @@ def _end_roll(scene: Scene, session: int) -> None:
         wait_for("the roll is over", lambda: _step(desk, session) == "rolled", _ROLL_SECONDS)
         wait_for("its trader knows", lambda: desk.state(session)["rolling"] is False)
         wait_for("it is protected", lambda: _covered(desk) == {NEXT: (1, 1)}, 30.0)
-        assert duplicates(desk.broker.ledger()["requests"], ROLLING) == []
-        desk.assert_books_agree(session, ROLLING)
+        assert duplicates(desk.broker.ledger()["requests"], APART) == []
+        desk.assert_books_agree(session, APART)
     finally:
-        # a trader that does not answer at this moment is told again by the keeper
-        desk.tradectl("session", "stop", str(session), "--flatten", code=None)
-        wait_for("it has ended", lambda: desk.pid(names.trader(session)) == 0)
+        _stop_flat(desk, session)
 
 
 def _covered(desk: Desk) -> dict[str, tuple[int, int]]:
-    rows = [row for row in desk.broker.exposure()["positions"] if row["account"] == ROLLING and row["quantity"]]
+    rows = [row for row in desk.broker.exposure()["positions"] if row["account"] == APART and row["quantity"]]
     return {row["contract"]: (int(row["quantity"]), int(row["stopped"])) for row in rows}
 
 
@@ -157,9 +181,11 @@ def _step(desk: Desk, session: int) -> str:
 
 
 LIES: dict[str, tuple[int, Maker]] = {
-    "cancel_stop": (2, _protection("cancel_stop", "stops")),
-    "reject_stop": (2, _protection("reject_stop", "stops")),
-    "lose_legs": (2, _protection("lose_legs", "place")),
+    # a cancel of ours that comes second is refused
+    "cancel_stop": (2, _protection("cancel_stop", "stops", r"stop_ended_by_broker .*state=cancelled|cancel_refused")),
+    "reject_stop": (2, _protection("reject_stop", "stops", r"stop_ended_by_broker .*state=rejected")),
+    "lose_legs": (2, _protection("lose_legs", "place", r"order_never_arrived|order_missing_at_broker")),
+    "inert_stop": (2, inert_stop),
     "cut_list": (2, cut_list),
     "lose_page": (2, lose_page),
     "by_hand": (3, by_hand),

@@ -40,6 +40,46 @@ def test_a_stop_cancelled_by_hand_is_a_row_and_closes_entries() -> None:
     assert "was cancelled by no order of ours" in desk.database.latch.reason
 
 
+def ended(desk: Desk) -> list[tuple[str, dict[str, str]]]:
+    return [
+        (effect.level, effect.fields)
+        for effect in desk.effects
+        if isinstance(effect, do.Log) and effect.event == "stop_ended_by_broker"
+    ]
+
+
+def test_the_log_tells_at_once_and_once_which_stop_the_broker_ended_and_why() -> None:
+    desk = Desk(Scripted(BRACKET)).start()
+    desk.bar()
+    (stop,) = [order for order in desk.orders if order.role is OrderRole.STOP_LOSS]
+
+    desk.broker.reject(stop_of(desk))
+    desk.run(1)
+
+    assert ended(desk) == [("warning", {"order": stop.id, "state": "rejected", "reason": "rejected"})]
+    desk.run(30)
+    assert len(ended(desk)) == 1
+
+
+def test_the_line_is_there_too_while_the_position_is_being_closed() -> None:
+    desk = HoldsCancels(Scripted(BRACKET)).start()
+    desk.bar()
+    desk.tell(events.FlattenCommanded("me"))
+
+    desk.broker.reject(stop_of(desk))
+    desk.run(1)
+
+    assert [fields["state"] for _, fields in ended(desk)] == ["rejected"]
+
+
+class HoldsCancels(Desk):
+    """No cancel gets through."""
+
+    def _perform(self, effect: do.Effect) -> None:
+        if not isinstance(effect, do.Cancel):
+            super()._perform(effect)
+
+
 def test_a_policy_to_ignore_leaves_the_row_and_the_alarm_of_the_uncovered_position() -> None:
     desk = Desk(Scripted(BRACKET), external_policy=ExternalPolicy.IGNORE).start()
     desk.bar()

@@ -7,6 +7,8 @@ position that somebody changed does (`external_policy`); one that expired or was
 `protection.py`.
 """
 
+from typing import Literal
+
 from tradeproc.domain.broker_orders import BrokerOrder
 from tradeproc.domain.orders import Order, OrderRole, OrderState
 from tradeproc.domain.units import SECOND
@@ -19,12 +21,25 @@ _CAUSE = "ended by no order of ours while the position is open"
 
 
 def note(turn: Turn, order: Order, picture: BrokerOrder) -> None:
-    """Note a working stop that a picture shows ended, not filled, and not cancelled by us."""
+    """Note a working stop that a picture shows ended, neither filled nor cancelled by us, and write a line."""
     engine = turn.state.engine
     asked = engine.cancels_wanted | engine.cancels_asked | engine.cancels_refused
     is_ours = order.in_flight == "cancel" or order.id in asked or engine.closing is not None
     is_ended = picture.state.is_terminal and picture.state is not OrderState.FILLED
-    if order.role is not OrderRole.STOP_LOSS or not order.state.is_working or is_ours or not is_ended:
+    is_cancelled = picture.state is OrderState.CANCELLED
+    # nobody of us has an order rejected, whatever else was asked about it
+    if (
+        order.role is not OrderRole.STOP_LOSS
+        or not order.state.is_working
+        or not is_ended
+        or (is_ours and is_cancelled)
+    ):
+        return
+    reason = picture.reason or picture.raw_status
+    # brackets end their stops when the target fills, so that a cancelled one may be all right
+    level: Literal["info", "warning"] = "info" if is_cancelled else "warning"
+    turn.log(level, "stop_ended_by_broker", order=order.id, state=picture.state.value, reason=reason)
+    if is_ours:
         return
     # the first pictures after a start are recorded by themselves
     number, is_first = turn.state.broker.orders.number, not turn.state.broker.has_orders
