@@ -196,6 +196,13 @@ def test_a_person_who_stops_or_starts_ends_our_plans() -> None:
     assert run(bounced, Stopped("a"))[1] == [Start("a"), Start("c")]
 
 
+def test_a_stop_that_is_heard_of_twice_is_no_persons_wish_and_the_program_is_started_in_its_turn() -> None:
+    state, actions = run(group(RestartStrategy.REST_FOR_ONE), Died("b"), CameUp("b", is_respawn=True), Died("a"))
+    assert actions == [Stop("c"), Stop("b")]
+
+    assert run(state, Stopped("c"), Stopped("c"), Stopped("b"))[1] == [Start("b"), Start("c")]
+
+
 # --- a model of supervisord that obeys
 
 

@@ -106,6 +106,7 @@ class RestartController:
         elif event.name in ("PROCESS_GROUP_ADDED", "PROCESS_GROUP_REMOVED"):
             self._read_again()
         elif event.group in self._declared and not self.is_stopping:
+            self._differing.clear()
             translated = self._translate(event)
             if translated is not None:
                 self._decide(event.group, translated)
@@ -129,7 +130,11 @@ class RestartController:
                 self._decide(group, restarts.TimerFired())
 
     def correct(self, programs: Sequence[Program]) -> None:
-        """Compare what we believe with what is; what differs in two looks running was an event that we missed."""
+        """Compare what we believe with what is; what differs in two looks running was an event that we missed.
+
+        An event between two looks means that others may still be queued behind it: the comparison begins anew then.
+        Else the end of a program that we stopped, taken as missed and then heard, would count as a person's wish.
+        """
         if self.is_stopping:
             return
         if self._unread:
