@@ -258,8 +258,7 @@ def _hold(state: GroupState, program: str, now: float, chance: float, settings: 
 
 
 def _stopped(state: GroupState, program: str) -> Decision:
-    # A held program cannot be stopped by a person: it is down, and what supervisord started again we stop ourselves.
-    # Of one that we know to be down already we are only told once more; it must still be started when its turn comes.
+    # nobody can stop a held program, which is down; of another that is down we are told twice, and start it in its turn
     if program in state.up - state.stopping and not state.is_held(program):
         state = replace(_down(state, program), to_start=tuple(each for each in state.to_start if each != program))
         state, forgotten = _forgotten(state, program)
