@@ -258,7 +258,7 @@ def _hold(state: GroupState, program: str, now: float, chance: float, settings: 
 
 
 def _stopped(state: GroupState, program: str) -> Decision:
-    # nobody can stop a held program, which is down; of another that is down we are told twice, and start it in its turn
+    # no person stops what is down: a held program is, and of another we are only told twice, and start it in its turn
     if program in state.up - state.stopping and not state.is_held(program):
         state = replace(_down(state, program), to_start=tuple(each for each in state.to_start if each != program))
         state, forgotten = _forgotten(state, program)
