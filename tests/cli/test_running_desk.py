@@ -25,6 +25,7 @@ from tests.drills.desk import Desk
 from tests.drills.long_tape import NAME, write_tape
 from tradeproc.cli import healthcheck, tradectl
 from tradeproc.clock import wall_ns
+from tradeproc.domain.units import Nanos, iso
 from tradeproc.protocol import names
 from tradeproc.store import Store
 from tradeproc.store.embedded import database_url
@@ -234,6 +235,17 @@ def test_why_a_session_does_not_trade_is_one_command_and_refused_decisions_are_l
         assert newest["refusal"] == "trading is reducing by session:1"
         table = desk.run("session", "show", "mine")[1]
         assert "SubmitBracket: trading is reducing by session:1" in table
+        told = desk.tradectl("explain", "mine", "--refused")
+        assert {row["refusal"] for row in told["refused"]} >= {"trading is reducing by session:1"}
+        at = iso(Nanos(wall_ns()))
+
+        def entries_then() -> bool:
+            # the recording reaches the disk within a second
+            moment = desk.tradectl("explain", f"session/mine@{at}")
+            return bool(moment["recorded"]["entries"] == "trading is reducing by session:1" and moment["decisions"])
+
+        wait_for("what it knew then is told", entries_then)
+        assert desk.run("explain", "session/mine@noon")[0] == 2
     finally:
         desk.broker.speed(1)
         desk.tradectl("resume", "--session", "mine")

@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 
 from tests.store.book import AT, DIVERGENCE, EVENT, FILL, ORDER, SPEC, moved
-from tradeproc.cli.commands.explaining import refused_lines, story_lines
+from tradeproc.cli.commands.explaining import moment_lines, refused_lines, story_lines
+from tradeproc.clock import wall_ns
 from tradeproc.desk.exit_status import NotFound, WrongUsage
 from tradeproc.desk.order_story import decided_on, plain_story, refused_of, story_of
+from tradeproc.desk.session_moment import moment_of
 from tradeproc.domain.book import DecisionMade, DivergenceKind, FillKind
 from tradeproc.domain.candles import Candle
 from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side
 from tradeproc.domain.portfolio import HeatAnswer
 from tradeproc.domain.roll_steps import Roll, RollStep
-from tradeproc.domain.units import Contracts, Money, Nanos, Price, Ticks
+from tradeproc.domain.units import SECOND, Contracts, Money, Nanos, Price, Ticks
 from tradeproc.engine import events
 from tradeproc.engine.recording import Header
 from tradeproc.home import Home
@@ -271,3 +273,36 @@ def test_refused_decisions_are_told_with_their_count_and_the_limits_then(
     assert "  event: unknown (not recorded any more)" in lines
     with pytest.raises(NotFound, match="there is no session"):
         refused_of(stories, Home(tmp_path), "nobody")
+
+
+def test_a_moment_of_a_session_tells_the_decisions_until_then_and_the_alarms_that_stood(
+    store: Store, stories: OrderStories, tmp_path: Path
+) -> None:
+    session = traded(store)
+    later = DecisionMade(
+        session, Nanos(AT + 50), Nanos(AT + 70), 3, Nanos(AT), "ClosePosition", "", "not \x1b[1m now"
+    )
+    store.save_decisions(session, [later])
+
+    def at(moment: int) -> list[str]:
+        return moment_lines(moment_of(stories, Home(tmp_path), "morning", Nanos(moment)))
+
+    first, second = at(AT + 4), at(AT + 60)
+
+    assert first[:2] == [
+        f"session {session} at 2023-11-14 22:13:20.123 UTC",
+        f"no recording of session {session} is kept, so what it knew is not known",
+    ]
+    assert [line.strip() for line in first if "Bracket" in line or "Position" in line] == [
+        "2023-11-14 22:13:20.123: SubmitBracket, because: up\N{REPLACEMENT CHARACTER}up"
+    ]
+    assert first[-1] == "  none", "the alarm came a moment later"
+    assert second[-1] == "  order_unanswered since 2023-11-14 22:13:20.123: no reply"
+    assert any("3 times in a row: ClosePosition; refused: not \\x1b[1m now" in line for line in second)
+    store.clear_alarms(session, "order_unanswered", Nanos(AT + 80))
+    assert at(AT + 90)[-1] == "  none"
+    assert at(AT + 60) == second, "what stood then stands there for ever"
+    with pytest.raises(NotFound, match="there is no session"):
+        moment_of(stories, Home(tmp_path), "nobody", Nanos(AT))
+    with pytest.raises(WrongUsage, match="lies ahead"):
+        moment_of(stories, Home(tmp_path), "morning", Nanos(wall_ns() + 3_600 * SECOND))

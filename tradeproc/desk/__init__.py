@@ -11,6 +11,7 @@
     joint_standing.py how much of the limits of portfolios and accounts is used
     recorded_life.py  runs a trader's recorded life through the engine again
     order_story.py    gathers the rows of an order, and the bar behind it; unwritten_rows.py those in journals still
+    session_moment.py what a session knew at a moment, what it decided, why it did not trade
     subscriber.py     hears many processes at once
     collector.py      looks at supervisord, processes and disk; stored_facts.py at the database
     observations.py   what was seen, as values; health.py pure: observations and thresholds become health_problems.py

@@ -9,7 +9,7 @@ _LARGEST = 2**63 - 1
 
 
 class OrderStories(ReadOnlyRows):
-    """Reads what belongs to an order."""
+    """Reads what belongs to an order, or to a moment of a session."""
 
     def named(self, named: str, session: int | None) -> list[Row]:
         """Return the newest ten orders with this client order id or broker id, of one session or of all."""
@@ -36,6 +36,14 @@ class OrderStories(ReadOnlyRows):
     def refused(self, session: int, limit: int) -> list[Row]:
         """Return the newest refused decisions of a session, oldest first."""
         return self._database.rows("story_refused", {"session": session, "limit": limit})
+
+    def decided(self, session: int, at: int) -> list[Row]:
+        """Return the newest five decisions of a session that began until a moment, oldest first."""
+        return self._database.rows("story_decided", {"session": session, "at": at})
+
+    def standing(self, session: int, at: int) -> list[Row]:
+        """Return the first fifty alarms of a session that stood at a moment, oldest first."""
+        return self._database.rows("story_standing", {"session": session, "at": at})
 
     def between(self, kind: str, session: int, since: int, until: int) -> list[Row]:
         """Return the first fifty fills by no order of ours (outside) or heat blocks of a time, oldest first."""

@@ -1,4 +1,4 @@
-"""`tradectl explain`: the whole story of one order from its rows, as a timeline in plain words."""
+"""`tradectl explain`: the whole story of an order, or what a session knew at a moment, in plain words."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
@@ -8,8 +8,10 @@ from typing import Any
 from rich.text import Text
 
 from tradeproc.cli import tables
+from tradeproc.cli.commands.replaying import state_lines, strategy_apart, utc_time
 from tradeproc.cli.outcome import Outcome, SubParsers
 from tradeproc.cli.screen import price_of_order
+from tradeproc.desk.exit_status import WrongUsage
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.order_story import (
     DecidedOn,
@@ -20,20 +22,28 @@ from tradeproc.desk.order_story import (
     refused_of,
     story_of,
 )
+from tradeproc.desk.session_moment import SessionMoment, moment_of, plain_moment
 from tradeproc.domain.texts import shown
-from tradeproc.domain.units import SECOND
+from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.procs.session_start import database_of
 from tradeproc.store.story_rows import OrderStories
 
 UNKNOWN = "unknown"
-_HELP = "tell the whole story of an order: the bar and the decision behind it, what happened to it, what it led to"
+_SESSION = "session/"
+_HELP = (
+    "tell the whole story of an order: the bar and the decision behind it, what happened to it, what it led to; or "
+    "what a session knew and decided at a moment, and why it did not trade then"
+)
 Row = dict[str, Any]
 
 
 def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
     """Add the command of this module."""
     parser = subparsers.add_parser("explain", help=_HELP, description=_HELP, parents=parents)
-    text = "our id, the broker's, or with --session which of its orders; with --refused a session"
+    text = (
+        "our id, the broker's, or with --session which of its orders; with --refused a session; or a session at a "
+        "time, as session/1@2026-11-27T14:30:00Z (UTC)"
+    )
     parser.add_argument("order", metavar="ORDER", help=text)
     parser.add_argument("--session", metavar="ID|NAME", help="only an order of this session")
     text = "what the strategy of a session wanted and did not get: decisions that led to no order"
@@ -43,7 +53,12 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
 
 def command(desk: Desk, arguments: Namespace) -> Outcome:
     """Tell the story of an order, or what was refused, read from the database without asking any process."""
+    moment = _moment(arguments.order)
     with closing(OrderStories(database_of(desk.config, desk.home))) as stories:
+        if moment is not None:
+            with strategy_apart():
+                told = moment_of(stories, desk.home, *moment)
+            return Outcome(plain_moment(told), Text("\n".join(moment_lines(told))))
         if arguments.refused:
             found = refused_of(stories, desk.home, arguments.order)
             value = {"session": found.session, "refused": found.refused}
@@ -51,6 +66,57 @@ def command(desk: Desk, arguments: Namespace) -> Outcome:
             return Outcome({**value, **newest}, Text("\n".join(refused_lines(found))))
         story = story_of(stories, desk.home, arguments.order, arguments.session)
     return Outcome(plain_story(story), Text("\n".join(story_lines(story))))
+
+
+def _moment(word: str) -> tuple[str, Nanos] | None:
+    """Return the session and the time that a word as session/1@TIME names; None for the id of an order.
+
+    Raises:
+        WrongUsage: what stands after the sign is no time.
+    """
+    name, sign, time = word.removeprefix(_SESSION).rpartition("@")
+    if not word.startswith(_SESSION) or not sign or not name:
+        return None
+    try:
+        return name, utc_time(time)
+    except (ValueError, OverflowError):
+        raise WrongUsage(f"{time!r} is no time; write one as session/1@2026-11-27T14:30:00Z (UTC)") from None
+
+
+def moment_lines(told: SessionMoment) -> list[str]:
+    """Return what a session knew at a moment as a person reads it; texts are escaped."""
+    known = told.recorded
+    given = ", ".join(f"{name} {value}" for name, value in known.arguments.items()) or "its defaults"
+    life = "" if known.life is None else f", the life under lease {known.life}"
+    lines = [f"session {told.session} at {_time(told.at)} UTC{life}", *known.notes]
+    if known.strategy:
+        lines.append(f"strategy: {known.strategy}, arguments: {given}")
+    if known.missing:
+        lines.append(known.missing)
+    else:
+        lines += [f"why no entry: {known.why or 'nothing stood against one'}", f"entries: {known.entries}"]
+        lines += ["", "what it knew", *state_lines(known.state)]
+    lines += ["", told.missing] if told.missing else ["", *_rows_of_moment(told)]
+    return [shown(each) for each in lines]
+
+
+def _rows_of_moment(told: SessionMoment) -> Iterator[str]:
+    yield "decided until then, the newest last (UTC)"
+    for row in told.decisions:
+        times = "" if row["times"] == 1 else f" to {_time(row['at'])}, {row['times']} times in a row"
+        why = f", because: {row['reason']}" if row["reason"] else ""
+        refused = f"; refused: {row['refusal']}" if row["refusal"] else ""
+        yield f"  {_time(row['began_at'])}{times}: {row['decision']}{why}{refused}"
+        if row["limits"]:
+            yield f"    limits then: {_limits(row)}"
+    if not told.decisions:
+        yield "  none is kept"
+    yield "alarms that stood"
+    yield from (f"  {row['name']} since {_time(row['at'])}: {row['detail']}" for row in told.alarms)
+    if not told.alarms:
+        yield "  none"
+    for row in told.blocks:
+        yield f"portfolio {row['portfolio']} refused entries since {_time(row['began_at'])}: {row['reason']}"
 
 
 def story_lines(story: OrderStory) -> list[str]:

@@ -17,7 +17,7 @@ from tradeproc.desk.exit_status import ExitStatus
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.recorded_life import ReplayReport, Until, find_life, run_again, state_rows
 from tradeproc.domain.texts import shown
-from tradeproc.domain.units import from_iso
+from tradeproc.domain.units import Nanos, from_iso
 
 _HELP = (
     "run a recorded life of a session's trader through the engine again, with the strategy as its file is now, and "
@@ -51,11 +51,20 @@ def moment_or_number(word: str) -> Until:
     if word.isascii() and word.isdecimal() and int(word):
         return Until(events=int(word))
     try:
-        return Until(at=from_iso(word if word.endswith(("Z", "z")) or "+" in word else f"{word}Z"))
+        return Until(at=utc_time(word))
     except ValueError:
         raise ArgumentTypeError(
             f"must be a UTC time as 2026-11-27T14:30:00Z, or a number of events, not {word!r}"
         ) from None
+
+
+def utc_time(word: str) -> Nanos:
+    """Return the moment that a person means; without a zone it is UTC.
+
+    Raises:
+        ValueError: it is no time.
+    """
+    return from_iso(word if word.endswith(("Z", "z")) or "+" in word else f"{word}Z")
 
 
 def command(desk: Desk, arguments: Namespace) -> Outcome:
@@ -65,7 +74,7 @@ def command(desk: Desk, arguments: Namespace) -> Outcome:
         CannotReplay: says why it cannot be replayed.
     """
     life = find_life(desk.home, arguments.session, arguments.life)
-    with _strategy_apart():
+    with strategy_apart():
         report = run_again(desk.home, life, arguments.until or Until())
     state = None if arguments.until is None else state_rows(report.state)
     return Outcome(
@@ -74,7 +83,7 @@ def command(desk: Desk, arguments: Namespace) -> Outcome:
 
 
 @contextlib.contextmanager
-def _strategy_apart() -> Iterator[None]:
+def strategy_apart() -> Iterator[None]:
     """Keep what a strategy prints off our output, and let Ctrl-C end us even while its code runs.
 
     The engine takes whatever a strategy raises for a fault of the strategy, an interrupt too.
@@ -138,11 +147,12 @@ def report_lines(report: ReplayReport, state: Mapping[str, Any] | None = None) -
     else:
         lines.append("the same" + (f"; {report.ended}" if report.ended else ""))
     if state is not None:
-        lines += ["", "the state after that:", *_state_lines(state)]
+        lines += ["", "the state after that:", *state_lines(state)]
     return [shown(each) for each in lines]
 
 
-def _state_lines(state: Mapping[str, Any]) -> Iterator[str]:
+def state_lines(state: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the state of an engine as a person reads it, a line each."""
     for key, value in state.items():
         told = value
         if isinstance(value, Mapping):

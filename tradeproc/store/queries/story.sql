@@ -70,6 +70,19 @@ where began_at <= %(until)s::bigint and coalesce(ended_at, %(since)s::bigint) >=
 order by number
 limit 50
 
+-- name: story_decided
+-- Equal decisions in a row are one row, so the newest that began until then may have gone on after it.
+select * from (
+    select * from decisions where session = %(session)s::bigint and began_at <= %(at)s::bigint
+    order by number desc limit 5) newest
+order by number
+
+-- name: story_standing
+select * from alarms
+where session = %(session)s::bigint and at <= %(at)s::bigint and coalesce(cleared_at, %(at)s::bigint + 1) > %(at)s::bigint
+order by number
+limit 50
+
 -- name: story_refused
 select * from (
     select * from decisions where session = %(session)s::bigint and refusal <> ''
