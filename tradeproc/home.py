@@ -9,9 +9,9 @@ Unix socket addresses are limited to 107 bytes, so a deep home reaches its socke
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.errors import Halt
 from tradeproc.folders import (
     check_unwritable,

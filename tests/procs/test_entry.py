@@ -201,6 +201,14 @@ print(sorted(name for name in sys.modules if name.startswith("tradeproc.procs.")
     assert said.strip() == "['tradeproc.procs.__main__', 'tradeproc.procs.entry']"
 
 
+def test_a_trader_does_not_load_what_others_need(start: Start) -> None:
+    others = {"tradeproc.brokers.contract", "tradeproc.supervision.restarts", "difflib", "httptools", "cryptography"}
+    child = start("-c", f"import sys, tradeproc.procs.trader.main\nprint(sorted({others!r} & sys.modules.keys()))")
+    said, _ = child.communicate(timeout=DEADLINE)
+
+    assert said.strip() == "[]"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own words about a process")
 @pytest.mark.parametrize(("kind", "is_hidden"), [("tokens", True), ("link", True), ("bars", True), ("keeper", False)])
 def test_no_process_leaves_its_memory_behind_and_one_with_tokens_shows_it_to_nobody(

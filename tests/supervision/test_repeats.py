@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tradeproc.procs.__main__ import KINDS
 from tradeproc.supervision import repeats
 from tradeproc.supervision.declared import Declaration, Intensity, RestartStrategy
+from tradeproc.supervision.halted_by import BY_TRADER
 from tradeproc.supervision.plans import note_of, planned
 from tradeproc.supervision.repeats import (
     WORK,
@@ -20,7 +21,6 @@ from tradeproc.supervision.repeats import (
     wants_halt,
 )
 from tradeproc.supervision.restarts import (
-    BY_TRADER,
     BY_WARDEN,
     Action,
     CameUp,

@@ -41,7 +41,7 @@ _HEAD = """
 logfile={folder}/supervisord.log
 pidfile={folder}/supervisord.pid
 childlogdir={folder}
-environment=OPENBLAS_NUM_THREADS="1",PYTHONUNBUFFERED="1",MALLOC_ARENA_MAX="1"
+environment=OPENBLAS_NUM_THREADS="1",PYTHONUNBUFFERED="1",MALLOC_ARENA_MAX="1",PYTHONNODEBUGRANGES="1"
 """
 _PROGRAM = """
 [program:{kind}]

@@ -1,4 +1,4 @@
-"""Brokers: `contract.py`, with `credentials.py` for signing in; a folder for each broker; `registry.py` finds them.
+"""Brokers: `contract.py`, `credentials.py` for signing in, a folder a broker; `keys.py` and `registry.py` find them.
 
 How to implement a broker:
 

@@ -26,7 +26,6 @@ is as long as the longest that the broker gives. An order asked for by its id is
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol, runtime_checkable
 
@@ -35,6 +34,8 @@ from tradeproc.brokers.credentials import ClientCredentials as ClientCredentials
 from tradeproc.brokers.credentials import ConsentAnswer as ConsentAnswer
 from tradeproc.brokers.credentials import ConsentAuthorization as ConsentAuthorization
 from tradeproc.brokers.credentials import CredentialKind as CredentialKind
+from tradeproc.brokers.credentials import Environment as Environment
+from tradeproc.brokers.credentials import Login as Login
 from tradeproc.brokers.credentials import Proof as Proof
 from tradeproc.brokers.credentials import SignInDelayed as SignInDelayed
 from tradeproc.brokers.credentials import Tokens as Tokens
@@ -54,31 +55,9 @@ from tradeproc.domain.broker_orders import Refused as Refused
 from tradeproc.domain.broker_orders import Unanswered as Unanswered
 from tradeproc.domain.broker_orders import UnreadableRecord as UnreadableRecord
 from tradeproc.domain.candles import Candle
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.units import Nanos
-
-
-class Environment(StrEnum):
-    """Real or simulated money. A broker chooses its host by it."""
-
-    LIVE = "live"
-    PAPER = "paper"
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """One broker login as configured.
-
-    `base_url` and `auth_url` replace the broker's own hosts when set (the local broker, a proxy); empty means the
-    real host of `environment`. Secrets are not here: they come from a `TokenSource`.
-    """
-
-    name: str
-    broker: str
-    environment: Environment
-    base_url: str = ""
-    auth_url: str = ""
-
 
 TOKEN_SECONDS: Final = 8.0
 """How long an access token is waited for by those who have no deadline of their own."""

@@ -4,11 +4,33 @@
 came with the tokens for fresh ones. The `tokens` process calls both, stores the renewal, and gives access tokens out.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.errors import Outage
+
+
+class Environment(StrEnum):
+    """Real or simulated money. A broker chooses its host by it."""
+
+    LIVE = "live"
+    PAPER = "paper"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """One broker login as configured.
+
+    `base_url` and `auth_url` replace the broker's own hosts when set (the local broker, a proxy); empty means the
+    real host of `environment`. Secrets are not here: they come from a `TokenSource`.
+    """
+
+    name: str
+    broker: str
+    environment: Environment
+    base_url: str = ""
+    auth_url: str = ""
 
 
 class CredentialKind(StrEnum):

@@ -6,16 +6,19 @@ with one line that names what is missing, and `tokens` reports the same for that
 
 import importlib
 import inspect
-import pkgutil
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tradeproc.brokers.contract import AccountManager, Authorization, Broker, CredentialKind
+from tradeproc.brokers.keys import GROUP as GROUP
+from tradeproc.brokers.keys import broker_folders, entries
+from tradeproc.brokers.keys import broker_keys as broker_keys
 from tradeproc.domain.records import nearest
 from tradeproc.errors import Halt
 
-GROUP = "tradeproc.brokers"
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
 _PACKAGE = "tradeproc.brokers"
 
 _CONSTANTS: dict[str, type] = {
@@ -54,11 +57,6 @@ class UnknownBroker(Halt):
         super().__init__(f"broker {key!r} is not installed; {nearest(key, known)}")
 
 
-def broker_keys() -> list[str]:
-    """Return the keys of all brokers that can be named in a configuration, sorted; loads none of them."""
-    return sorted({*_folders(), *(entry.name for entry in _entries())})
-
-
 def broker(key: str) -> Broker:
     """Return one broker; loads no other.
 
@@ -67,9 +65,9 @@ def broker(key: str) -> Broker:
         BadBroker: it cannot be loaded, breaks the contract, or two packages claim its key.
     """
     claims: list[object] = []
-    if key in _folders():
+    if key in broker_folders():
         claims.append(_load_folder(key))
-    for entry in _entries():
+    for entry in entries():
         if entry.name == key:
             found = _load_entry(entry)
             if not any(found is claim for claim in claims):
@@ -160,15 +158,6 @@ def _promised(candidate: object) -> tuple[str, ...]:
     return promised
 
 
-def _folders() -> list[str]:
-    """Return the broker folders of this package; they are found even if tradeproc itself is not installed."""
-    return sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if module.ispkg)
-
-
-def _entries() -> list[EntryPoint]:
-    return list(entry_points(group=GROUP))
-
-
 def _load_folder(key: str) -> object:
     module_name = f"{_PACKAGE}.{key}"
     try:
@@ -181,7 +170,7 @@ def _load_folder(key: str) -> object:
         raise BadBroker(key, f"{module_name} has no BROKER") from None
 
 
-def _load_entry(entry: EntryPoint) -> object:
+def _load_entry(entry: "EntryPoint") -> object:
     try:
         return entry.load()
     except Exception as error:

@@ -9,12 +9,12 @@ processes of the same machine can compare, hence `machine`.
 """
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.texts import storable_value
 from tradeproc.errors import Refusal
 from tradeproc.protocol.writing import plain, plain_default

@@ -5,10 +5,12 @@ connection on tcp (its ZAP protocol, RFC 27) and it knows the public keys that m
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import zmq
 from zmq.utils import z85
+
+from tradeproc.domain.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

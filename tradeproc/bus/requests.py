@@ -4,7 +4,6 @@ import itertools
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import zmq
@@ -15,6 +14,7 @@ from tradeproc.bus.deadlines import new_request
 from tradeproc.bus.loop import Loop
 from tradeproc.bus.sockets import Context, Socket, connect_requester
 from tradeproc.bus.timers import Timer
+from tradeproc.domain.frozen import dataclass
 from tradeproc.errors import Outage, Refusal
 from tradeproc.protocol.codec import BadMessage, Codec
 

@@ -3,11 +3,11 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tradeproc.brokers.registry import broker_keys
+from tradeproc.brokers.keys import broker_keys
 from tradeproc.config.database_url import check_database_url
 from tradeproc.config.logins import SECRETS, LoginConfig, Secret
 from tradeproc.config.market_hours import apply_market_hours
@@ -23,6 +23,7 @@ from tradeproc.config.sections import (
     SupervisionConfig,
 )
 from tradeproc.config.text import read_toml
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.hosts import is_loopback
 from tradeproc.domain.instruments import NoSuchMonth, check_listed
 from tradeproc.domain.market_hours import market_hours

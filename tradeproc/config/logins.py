@@ -3,14 +3,15 @@
 import os
 import re
 import stat
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from tradeproc.brokers.contract import ClientCredentials, Environment, Login, UserPassword
+from tradeproc.brokers.credentials import ClientCredentials, Environment, Login, UserPassword
 from tradeproc.config.problems import BadConfig, check_positive
 from tradeproc.config.text import read_text
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.hosts import is_address, is_loopback
 from tradeproc.domain.records import BadValue
 from tradeproc.domain.texts import is_storable

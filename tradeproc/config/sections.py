@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tradeproc.config.logins import Secret
 from tradeproc.config.problems import MOST, check_positive
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.joint_limits import JointLimits
 from tradeproc.domain.records import BadValue, nearest
 from tradeproc.domain.units import Contracts

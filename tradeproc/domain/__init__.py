@@ -15,7 +15,7 @@ It holds frozen values and arithmetic on them. It uses no clock, socket, file, r
                       roll_volumes.py which of two trades more; roll_steps.py one roll as its rows tell it
     records.py        values from plain tables (TOML, JSON)
     texts.py          texts that UTF-8 or PostgreSQL cannot hold
-    backoff.py        pauses between tries
+    frozen.py         the dataclass of frozen values; backoff.py pauses between tries
     hosts.py          which hosts are this machine
 
 Start reading at `units.py`, then `orders.py`.

@@ -6,8 +6,9 @@ there is no truth value to test.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Generic, NoReturn, TypeVar
+
+from tradeproc.domain.frozen import dataclass
 
 S = TypeVar("S")
 T_co = TypeVar("T_co", covariant=True)

@@ -1,6 +1,6 @@
 """How long to wait before something that failed is tried again."""
 
-from dataclasses import dataclass
+from tradeproc.domain.frozen import dataclass
 
 _MOST_STEPS = 64  # after so many steps every pause has reached `most`, and the power does not overflow yet
 

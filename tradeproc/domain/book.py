@@ -1,8 +1,9 @@
 """What orders lead to: fills, positions, round-trip trades, balances and the divergences between two views."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.orders import Side
 from tradeproc.domain.units import Contracts, Count, Filled, Money, Nanos, Price, Quantity
 

@@ -5,10 +5,11 @@ canonical codes, states are ours. `brokers/contract.py` says where they are used
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Position
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side, TimeInForce
 from tradeproc.domain.units import Contracts, Filled, Money, Nanos, Price, Quantity

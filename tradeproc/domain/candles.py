@@ -1,7 +1,6 @@
 """Ticks and candles (bars) as values; `market/bars.py` assembles candles, `market/candle_series.py` keeps them."""
 
-from dataclasses import dataclass
-
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.units import Contracts, Count, Nanos
 
 

@@ -5,10 +5,10 @@ the year). Brokers' own names exist only inside their symbol adapter.
 """
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.units import Money, Price, Ticks, nearest_ticks, to_price, to_ticks
 from tradeproc.errors import Refusal
 

@@ -1,10 +1,11 @@
 """Limits that sessions have together, those of a portfolio or of an account, and what their losses count from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 
 from tradeproc.domain.calendar_table import CALENDARS
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.instruments import INSTRUMENTS
 from tradeproc.domain.records import BadValue, nearest
 from tradeproc.domain.session import HIGHEST_LIMIT

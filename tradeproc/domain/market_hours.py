@@ -12,13 +12,14 @@ June 2021.
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from tradeproc.domain.calendar_table import CALENDARS, CHECKED, FIRST, LAST
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.records import BadValue
 from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.errors import Refusal

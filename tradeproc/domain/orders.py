@@ -3,9 +3,10 @@
 Prices here are integer ticks of the instrument; adapters of brokers use `BrokerOrder` with Decimal prices.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.units import Contracts, Count, Filled, Nanos, Price, Quantity, Ticks
 
 

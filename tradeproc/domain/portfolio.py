@@ -6,10 +6,11 @@ limits the sum of its sessions' heat, and that of each group of products, in per
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from decimal import Decimal
 from typing import Any
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.instruments import GROUPS, INSTRUMENTS, instrument
 from tradeproc.domain.joint_limits import JointLimits
 from tradeproc.domain.records import BadRecord, BadValue, nearest, read_record

@@ -5,7 +5,6 @@ names the key, its value, what is allowed, and for an unknown key the nearest kn
 dataclass's `__post_init__`, which raises `BadValue`.
 """
 
-import difflib
 import math
 import types
 import typing
@@ -40,6 +39,8 @@ class BadRecord(Refusal):
 
 def nearest(name: str, known: list[str]) -> str:
     """Return a hint for a misspelt name: the nearest known one, or all of them."""
+    import difflib  # only here: it is needed when a word is wrong, and takes 0.1 MB of every process
+
     close = difflib.get_close_matches(name, known, 1, 0.5)
     return f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known) or 'nothing'}"
 

@@ -11,10 +11,11 @@ contract; with the rule "volume" the first business day after one on which the n
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.instruments import INSTRUMENTS, MONTH_LETTERS, BadContract, Contract
 from tradeproc.domain.market_hours import MarketHours
 from tradeproc.domain.records import BadValue, nearest

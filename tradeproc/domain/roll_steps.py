@@ -1,8 +1,8 @@
 """One roll of a session as its rows tell it: from which contract into which, how far it is, and with which orders."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.units import Contracts, Nanos, Ticks
 
 

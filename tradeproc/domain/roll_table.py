@@ -10,10 +10,10 @@ Days are business days of the exchange: the grain calendar, which rests on every
 others trade a short session that counts to the next day.
 """
 
-from dataclasses import dataclass
 from datetime import date, timedelta
 
 from tradeproc.domain.calendar_table import FIRST, LAST
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.market_hours import market_hours
 

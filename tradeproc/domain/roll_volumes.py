@@ -6,10 +6,10 @@ exchange, as short holiday sessions, do not count, and neither does a day of whi
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 
 from tradeproc.domain.candles import Candle
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.market_hours import MarketHours, MarketSession
 from tradeproc.domain.roll_table import is_business
 from tradeproc.domain.units import Nanos

@@ -5,14 +5,13 @@ the local clock shows: an edge in the hour that comes twice in autumn is taken a
 longer, and an edge in the hour that is left out in spring is moved outwards.
 """
 
-import difflib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.market_hours import MarketHours
 from tradeproc.domain.records import BadValue
 from tradeproc.domain.units import MINUTE, SECOND, Nanos
@@ -176,6 +175,8 @@ def _check_zone(zone: str) -> None:
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
+        import difflib  # only here: it is needed when a word is wrong, and takes 0.1 MB of every process
+
         close = difflib.get_close_matches(zone, sorted(available_timezones()), 1)
         hint = f"did you mean {close[0]!r}?" if close else 'write one as "America/Chicago"'
         raise BadValue("zone", f"{zone!r} is no IANA zone; {hint}") from None

@@ -6,10 +6,11 @@ session runs; what happens to it is in the database's other tables.
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.instruments import INSTRUMENTS, Contract, instrument
 from tradeproc.domain.records import BadRecord, BadValue, nearest, read_record
 from tradeproc.domain.roll_rules import RollPolicy, check_form_of_dates

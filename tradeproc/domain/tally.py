@@ -6,10 +6,11 @@ that moment as the new beginning.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 
 from tradeproc.domain.book import Fill, FillKind
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.units import Contracts, Count, Money, Nanos, Price
 

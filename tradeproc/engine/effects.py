@@ -14,12 +14,13 @@ The rules for a shell:
 - Each `AskOrders`, `AskPosition`, `AskSpread` and `AskOldPosition` is answered once; where nobody knows, as unknown.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from tradeproc.domain.book import Balance, Divergence, Fill, Position
 from tradeproc.domain.broker_orders import BracketRequest, OrderRequest
 from tradeproc.domain.candles import Candle
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.portfolio import HeatAnswer
 from tradeproc.domain.roll_steps import Roll

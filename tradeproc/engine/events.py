@@ -5,13 +5,14 @@ each, in the order in which they came. Numbers and tickets in an answer are thos
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from tradeproc.domain.answers import Answer
 from tradeproc.domain.book import Balance, Fill, Position
 from tradeproc.domain.broker_orders import BrokerOrder, ListedOrder, Outcome, UnreadableRecord
 from tradeproc.domain.candles import Candle
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.orders import Order
 from tradeproc.domain.portfolio import HeatTerms
 from tradeproc.domain.roll_steps import Roll

@@ -11,11 +11,12 @@ same rows. A difference is explained in this order, and the row's cause says by 
     nothing                                                           the price is unknown
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 
 from tradeproc.domain.book import Fill, FillKind, Position
 from tradeproc.domain.broker_orders import BrokerOrder
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.orders import Order, OrderSource, Side
 from tradeproc.domain.units import SECOND, Contracts, Price, plain
 from tradeproc.engine.orders import average_of, taken_back

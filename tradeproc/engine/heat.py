@@ -11,10 +11,10 @@ works counts. While a change is on its way, the worse of both terms counts. Wher
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
 from tradeproc.domain.answers import Answer, Known, Unknown
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.orders import Order, OrderRole, OrderType
 from tradeproc.domain.portfolio import HeatTerms
 from tradeproc.domain.units import Money, Ticks, plain

@@ -12,9 +12,10 @@ from its highest equity, because a balance does not tell them apart: re-arm the 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.joint_limits import JointLimits, JointMarks
 from tradeproc.domain.market_hours import Stretch, market_hours
 from tradeproc.domain.units import SECOND, Money, Nanos, plain

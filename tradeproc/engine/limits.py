@@ -14,8 +14,9 @@ position. The quantity that would open a position on the other side is cut off, 
 entry, whatever it is called.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.orders import Order, Side
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import SECOND, Contracts, Nanos

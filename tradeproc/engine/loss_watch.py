@@ -1,8 +1,9 @@
 """What the engine remembers of a session's profit, so that losses can be held against limits (`loss_limits.py`)."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tradeproc.domain.book import Balance
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.market_hours import Stretch
 from tradeproc.domain.tally import LossMarks, Tally
 from tradeproc.domain.units import Nanos

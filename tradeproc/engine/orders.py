@@ -14,12 +14,13 @@ A price comes from the broker or is unknown; an order's own limit is no fill pri
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from enum import StrEnum
 
 from tradeproc.domain.book import Fill, FillKind
 from tradeproc.domain.broker_orders import BrokerOrder
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.instruments import Instrument, instrument_of
 from tradeproc.domain.orders import Order, OrderEvent, OrderSource, OrderState
 from tradeproc.domain.units import Contracts, Nanos, Price, Ticks, nearest_ticks, plain, to_price

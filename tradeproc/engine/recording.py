@@ -13,7 +13,6 @@ Version 2 had no kinds of effects and no digest of the strategy's file, and is r
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, get_args
 
 import msgspec
@@ -21,6 +20,7 @@ import msgspec
 from tradeproc.domain.answers import Answer
 from tradeproc.domain.book import Position
 from tradeproc.domain.broker_orders import ListedOrder, Outcome
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.units import Nanos
 from tradeproc.engine import events
 from tradeproc.engine.effects import Effect, Log, Publish

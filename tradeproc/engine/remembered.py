@@ -1,10 +1,11 @@
 """What a trader that begins anew knows: rows of the database into the first event of its life."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tradeproc.domain.book import Fill, FillKind, Position
 from tradeproc.domain.fills import standing
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.market_hours import Stretch
 from tradeproc.domain.orders import Order
 from tradeproc.domain.roll_steps import Roll

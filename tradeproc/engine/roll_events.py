@@ -1,7 +1,6 @@
 """What a trader hears of rolls: the plan of its rule, a command, and answers to what a roll has asked."""
 
-from dataclasses import dataclass
-
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.units import Contracts, Nanos, Ticks
 
 

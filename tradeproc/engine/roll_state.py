@@ -1,7 +1,6 @@
 """What a trader remembers of rolls: the rule's plan, a wish, the roll that is open, and what was asked for it."""
 
-from dataclasses import dataclass
-
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.roll_steps import Roll
 from tradeproc.domain.units import Contracts, Nanos
 from tradeproc.engine.events import RollPlanned, SpreadAnswered

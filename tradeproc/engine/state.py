@@ -3,19 +3,19 @@
 The state belongs to one trader and is updated in place by `trader.step`; nothing outside the engine changes it.
 None of it is stored as such: orders, fills and the position are written as effects, and a restart rebuilds the rest.
 
-One session is the only one that trades its contract in its account: the broker tells positions by account, so two
-sessions on the same contract could not tell theirs apart. The desk must not configure that.
+Only one session may trade a contract in an account, because the broker tells positions by account, not by session.
 """
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
 from tradeproc.domain.book import Balance, Divergence, Fill, Position
 from tradeproc.domain.broker_orders import BrokerOrder
 from tradeproc.domain.candles import Candle
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.instruments import Contract, Instrument, instrument
 from tradeproc.domain.market_hours import MarketHours
 from tradeproc.domain.orders import Order, OrderSource, OrderState

@@ -7,10 +7,10 @@ process lives. One that fails `MOST_FAILURES` bars in a row is not called any mo
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import CodeType, TracebackType
 from typing import Any, TypeVar
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.texts import one_line
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.effects import DecisionNoted

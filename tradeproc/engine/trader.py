@@ -11,8 +11,7 @@
 and moments give equal effects, bit for bit. The effects stand in the order in which they must be carried out.
 """
 
-from dataclasses import dataclass
-
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.units import Nanos
 from tradeproc.engine import (
     adopt_command,

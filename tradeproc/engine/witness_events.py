@@ -1,6 +1,6 @@
 """What a witness, a second data login of a session, tells the engine; part of `events.py`."""
 
-from dataclasses import dataclass
+from tradeproc.domain.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

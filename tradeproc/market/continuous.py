@@ -5,9 +5,10 @@ stretched by the quotient of both prices, so that no jump is left between them t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tradeproc.domain.candles import Candle
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.roll_rules import BackAdjust
 from tradeproc.domain.units import MINUTE, Nanos
 

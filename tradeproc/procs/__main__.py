@@ -47,10 +47,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _start(kind: str, arguments: Sequence[str]) -> int:
-    gc.disable()  # imports leave almost no garbage, so a collection while they run would only cost time
     module = importlib.import_module(module_of(kind))
+    # each dataclass with slots leaves its first form behind; what is frozen as garbage would stay for ever
+    gc.collect()
     gc.freeze()
-    gc.enable()
+    entry.give_back_free_memory()
     status = module.main(arguments)
     assert isinstance(status, int)
     return status

@@ -123,6 +123,12 @@ def hide_memory() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
+def give_back_free_memory() -> None:
+    """Give the kernel the memory that is free within our heap, as after imports; only the GNU library can do this."""
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)
+
+
 def allow_connections() -> None:
     """Raise the limit of file descriptors as far as the system allows: ZeroMQ aborts a process that has none left."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

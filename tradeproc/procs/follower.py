@@ -2,12 +2,12 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from tradeproc.bus.codec import Envelope
 from tradeproc.bus.follow import Follow
 from tradeproc.bus.node import Answered, NoAnswer, Node, Reply, RequestWasRefused
+from tradeproc.domain.frozen import dataclass
 from tradeproc.errors import Halt
 from tradeproc.procs.needs import RENEW_SECONDS
 from tradeproc.protocol.definitions import FollowedTopic

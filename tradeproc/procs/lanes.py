@@ -8,10 +8,11 @@ The threads are daemons: a call that never returns does not keep the process fro
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from queue import Empty, SimpleQueue
 
 from tradeproc.clock import SECOND, monotonic_ns
+from tradeproc.domain.frozen import dataclass
 
 log = logging.getLogger(__name__)
 

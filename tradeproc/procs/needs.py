@@ -6,8 +6,8 @@ may end. Times are monotonic seconds.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.protocol import names
 
 RENEW_SECONDS = 15.0

@@ -1,10 +1,10 @@
 """What the account manager of a session publishes, and answers beside what it forwards (`link_messages.py`)."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 from tradeproc.domain.book import Balance
 from tradeproc.domain.broker_orders import ListedOrder, ListedPosition
+from tradeproc.domain.frozen import dataclass
 from tradeproc.protocol.definitions import Method, NoBody, Topic
 from tradeproc.protocol.feed_messages import UpOrDown
 

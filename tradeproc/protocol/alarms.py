@@ -1,9 +1,9 @@
 """Alarms: one shape wherever they come from, and how bad each is; pure."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.units import Nanos
 from tradeproc.protocol import scopes
 from tradeproc.protocol.definitions import Topic

@@ -4,10 +4,10 @@ A list is asked for by session and length, gives the newest rows, oldest first, 
 older ones.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from tradeproc.domain.book import DecisionMade, Divergence, Fill, Position, Trade
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.units import Nanos
 from tradeproc.protocol.alarms import Alarm
 from tradeproc.protocol.definitions import Method

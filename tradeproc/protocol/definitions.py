@@ -6,9 +6,10 @@ constant for each.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Generic, TypeVar
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.protocol.codec import Codec
 
 B = TypeVar("B")

@@ -1,10 +1,10 @@
 """What the feeds of a login publish: candles, orders, positions, and whether their stream is up."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 from tradeproc.domain.broker_orders import ListedOrder, ListedPosition
 from tradeproc.domain.candles import Candle
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.units import Count, Nanos
 from tradeproc.protocol.definitions import FollowedTopic, Topic
 

@@ -8,9 +8,9 @@ said after it otherwise.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.units import Count, Money, Nanos
 from tradeproc.protocol.definitions import FollowedTopic, Method, NoBody, Topic
 

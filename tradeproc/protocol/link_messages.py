@@ -5,7 +5,6 @@ in its own account, so the asker leaves that out.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta
@@ -21,6 +20,7 @@ from tradeproc.domain.broker_orders import (
     OrderRequest,
     Outcome,
 )
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.session import LONGEST_BAR
 from tradeproc.protocol.definitions import Method, NoBody, Topic

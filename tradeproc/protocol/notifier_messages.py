@@ -1,8 +1,8 @@
 """What the notifier is asked: to try its targets."""
 
-from dataclasses import dataclass
 from typing import Final
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.protocol.definitions import Method
 
 

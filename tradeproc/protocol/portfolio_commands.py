@@ -1,9 +1,9 @@
 """Portfolios as the keeper keeps them: listed, created, removed, and which sessions are in them; pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.units import Nanos
 from tradeproc.protocol.definitions import Method, NoBody
 

@@ -1,9 +1,9 @@
 """What the portfolio process tells: the sum over the sessions of this host, and the host's trading state; pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.units import Money, Nanos, Price
 from tradeproc.protocol.definitions import FollowedTopic, Method, NoBody
 from tradeproc.protocol.trader_messages import SessionState, TradingWord

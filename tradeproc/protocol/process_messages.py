@@ -1,9 +1,9 @@
 """What every process says about itself, whatever it is: heartbeat, status, ping."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.units import Nanos
 from tradeproc.protocol.definitions import ANY, Method, NoBody, Topic
 from tradeproc.protocol.names import ProcessName

@@ -1,14 +1,13 @@
 """How plain JSON values become typed ones, derived from the types; pure.
 
-This is the exact reader: it knows every rule and says what does not fit, where, and what was expected instead. A
-record is first given to the quick reader of `quick.py`.
+This exact reader says what does not fit, where, and what was expected; `quick.py` tries to read a record first.
 """
 
 import functools
 import math
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import StrEnum
 from operator import attrgetter
@@ -16,6 +15,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from msgspec import Meta
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.instruments import BadContract, Contract
 from tradeproc.errors import Refusal
 from tradeproc.protocol.derived import hints, in_words, is_direct, is_optional

@@ -1,9 +1,9 @@
 """Trading sessions as the keeper tells them, and what it is asked and commanded about them; pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.units import Nanos
 from tradeproc.protocol.definitions import FollowedTopic, Method, NoBody
 

@@ -1,9 +1,9 @@
 """Halt, reduce, resume and flatten, as a person or the warden throws them at the keeper; pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.protocol.definitions import Method
 from tradeproc.protocol.scopes import Scope
 

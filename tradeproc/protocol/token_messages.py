@@ -1,8 +1,9 @@
 """What the tokens process is asked about logins, by people and by those who need an access token; pure."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.units import Nanos
 from tradeproc.protocol.definitions import FollowedTopic, Method, NoBody
 from tradeproc.protocol.variants import marked

@@ -1,11 +1,12 @@
 """What a trader publishes and answers: its session's state, orders, fills, position, candles, decisions, commands."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Final, Literal
 
 from tradeproc.domain.book import Divergence, Fill, Position
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import Order
 from tradeproc.domain.units import Contracts, Money, Nanos, Price

@@ -5,7 +5,6 @@ A tag is a key of its own, as `{"kind": "bracket", …}`. A mark is a key that s
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from tradeproc.domain.answers import Known, Unknown
@@ -17,6 +16,7 @@ from tradeproc.domain.broker_orders import (
     Unanswered,
     UnreadableRecord,
 )
+from tradeproc.domain.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,14 @@ and in the statements of `queries/*.sql`, and nothing else: `tests/store/test_co
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
 from functools import cache
 from operator import attrgetter
 from typing import Any, TypeVar
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.orders import Order
 from tradeproc.domain.portfolio import PortfolioSpec
 from tradeproc.domain.session import SessionSpec

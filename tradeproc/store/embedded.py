@@ -17,13 +17,13 @@ import stat
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 
 from tradeproc.clock import SECOND, monotonic_ns
+from tradeproc.domain.frozen import dataclass
 from tradeproc.durable import sync_folder
 from tradeproc.errors import Halt
 from tradeproc.folders import short_name

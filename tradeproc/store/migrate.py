@@ -8,13 +8,13 @@ import hashlib
 import importlib.util
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from tradeproc.clock import wall_ns
+from tradeproc.domain.frozen import dataclass
 from tradeproc.errors import Fault, Halt
 from tradeproc.store.database import BoundedConnection, StatementRefused, connect, translated
 from tradeproc.store.statements import statements

@@ -1,9 +1,8 @@
 """What the database keeps beside the values of the domain, as values; `columns.py` reads and writes them."""
 
-from dataclasses import dataclass
-
 from tradeproc.domain.book import Divergence, Position
 from tradeproc.domain.broker_orders import BrokerAccount
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.portfolio import PortfolioSpec
 from tradeproc.domain.session import SessionSpec
 from tradeproc.domain.units import Nanos

@@ -6,12 +6,12 @@ holds JSON values only (Decimals as text), so a journal line is the write itself
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from tradeproc.domain.book import Balance, Divergence, Fill
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.instruments import instrument_of
 from tradeproc.domain.orders import Order, OrderEvent
 from tradeproc.domain.roll_steps import Roll

@@ -13,11 +13,12 @@ a sell stop down); a stop loss rounds *towards* the market, so the loss is never
 """
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
 from tradeproc.domain.candles import Candle
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.instruments import Instrument
 from tradeproc.domain.orders import Order, OrderRole, OrderType, Side, TimeInForce
 from tradeproc.domain.units import Contracts, Nanos, Price

@@ -7,6 +7,7 @@
     wanted_groups.py  which groups should be there: pure steps, taken by groups_shell.py for the keeper
     feed_programs.py  single programs inside the running group of a login, for its link
     rules.py          what follows from a death: pure; restarts.py has its events and actions, plans.py what is noted
+    halted_by.py      whose name stands at a halt that followed from deaths
     repeats.py        deaths that repeat without any work between: pure; deaths.py the last words of processes
     liveness.py       which processes hang: pure; killing.py ends them, hangs.py connects both with heartbeats
     restarting.py     carries out the rules; listener.py speaks supervisord's event protocol; watchdog.py systemd's

@@ -6,11 +6,11 @@ Every call is one short exchange with a deadline; nothing waits for a process he
 import http.client
 import socket
 import xmlrpc.client
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Any
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.errors import Outage, Refusal
 from tradeproc.home import Home
 from tradeproc.protocol.names import GroupName, ProcessName

@@ -10,12 +10,13 @@ import logging
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 
 import orjson
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.records import BadRecord, read_record
 from tradeproc.domain.texts import one_line
 from tradeproc.home import Home

@@ -7,10 +7,10 @@ error would leave the whole desk without supervision.
 
 import configparser
 import math
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.home import Home
 
 

@@ -12,9 +12,10 @@ import os
 import re
 import shlex
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.errors import Refusal
 from tradeproc.folders import write_private
 from tradeproc.home import Home

@@ -6,8 +6,8 @@ supervisord sends the next event only after the answer to the last. What is read
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.errors import Fault
 
 _READY = b"READY\n"

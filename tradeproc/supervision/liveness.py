@@ -1,8 +1,9 @@
 """Which processes hang: pure, from heartbeats. A process must beat, and its loop must turn between two beats."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.protocol.names import ProcessName
 
 # a watcher that itself did not run for this long cannot blame others for its silence, seconds

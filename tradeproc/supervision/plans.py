@@ -6,9 +6,10 @@ person stopped. How often a group was held is noted until it is calm, so that es
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.supervision.declared import Declaration
 from tradeproc.supervision.repeats import RepeatedDeaths
 from tradeproc.supervision.rules import GroupState, Hold, Trouble

@@ -15,7 +15,9 @@ closed), with a person who stops the program, and that of the third line when a 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from tradeproc.domain.frozen import dataclass
 
 ALIKE, UNTOLD, IN_A_DAY = 3, 5, 5
 DAY = 86_400.0

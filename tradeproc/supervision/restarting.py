@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tradeproc.clock import SECOND, monotonic_ns, wall_ns
+from tradeproc.domain.frozen import dataclass
 from tradeproc.errors import EXIT_HALT
 from tradeproc.home import Home
 from tradeproc.protocol import names

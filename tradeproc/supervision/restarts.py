@@ -1,10 +1,7 @@
 """The input and output of the restart rules: events of one program of a group, and actions."""
 
-from dataclasses import dataclass
-
-BY_WARDEN = "warden"
-BY_TRADER = "warden (its trader died)"
-"""Who halts a session whose trader died again and again with no bar decided; its strategy is called no more."""
+from tradeproc.domain.frozen import dataclass
+from tradeproc.supervision.halted_by import BY_WARDEN
 
 # --- events: what happened to one program of the group
 

@@ -13,16 +13,16 @@ What a person stops stays stopped, and ends our own plans for it. Times are seco
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from tradeproc.domain.backoff import Backoff
+from tradeproc.domain.frozen import dataclass
 from tradeproc.protocol.names import GroupName
 from tradeproc.supervision import repeats
 from tradeproc.supervision.declared import Declaration, RestartStrategy
+from tradeproc.supervision.halted_by import BY_TRADER, BY_WARDEN
 from tradeproc.supervision.repeats import RepeatedDeaths
 from tradeproc.supervision.restarts import (
-    BY_TRADER,
-    BY_WARDEN,
     Action,
     CameUp,
     Died,

@@ -6,8 +6,8 @@ warden holds down, stays down. A login's link ends by itself; its group goes whe
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.errors import EXIT_DONE
 from tradeproc.protocol import names
 from tradeproc.protocol.names import GroupName

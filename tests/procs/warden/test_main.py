@@ -21,8 +21,8 @@ from tradeproc.supervision.client import ProgramState
 from tradeproc.supervision.deaths import read_deaths
 from tradeproc.supervision.feed_programs import FeedPrograms
 from tradeproc.supervision.groups import GroupFiles, ProgramSpec, link_group, session_group
+from tradeproc.supervision.halted_by import BY_TRADER
 from tradeproc.supervision.repeats import UNSAID
-from tradeproc.supervision.restarts import BY_TRADER
 from tradeproc.testing.waiting import wait_until
 
 CORE = ("postgres", "tokens", "portfolio", "keeper", "jobs")

@@ -11,7 +11,6 @@ import argparse
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tradeproc.bus.addresses import Directory
@@ -30,6 +29,7 @@ from tradeproc.domain.broker_orders import (
     Unanswered,
     UnreadableRecord,
 )
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.orders import OrderType
 from tradeproc.home import find_home
 from tradeproc.procs import follower

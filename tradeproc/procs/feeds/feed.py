@@ -9,7 +9,6 @@ import argparse
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from tradeproc.brokers.contract import Broker, Login, Stream, StreamEnded, StreamEvent, TokenSource
 from tradeproc.brokers.registry import broker
@@ -19,6 +18,7 @@ from tradeproc.bus.node import Node
 from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.config import LoginConfig, load
 from tradeproc.domain.backoff import Backoff
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.instruments import Contract
 from tradeproc.errors import Halt
 from tradeproc.home import Home, find_home

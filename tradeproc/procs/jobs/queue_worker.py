@@ -8,7 +8,6 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import procrastinate
 import psycopg
@@ -16,6 +15,7 @@ from procrastinate.jobs import Status
 
 from tradeproc.clock import SECOND, monotonic_ns
 from tradeproc.domain.backoff import Backoff
+from tradeproc.domain.frozen import dataclass
 from tradeproc.errors import Outage
 from tradeproc.store import Store
 

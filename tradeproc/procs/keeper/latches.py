@@ -7,11 +7,11 @@ the database takes it. A file that cannot be read halts the host, with an alarm,
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from tradeproc.bus.addresses import Directory
 from tradeproc.bus.node import Answered, Deferred, NoAnswer, Node, Reply, RequestWasRefused
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.texts import storable
 from tradeproc.engine.latched_by import EXTERNAL, INERT_STOP, LIMIT, ROLL
 from tradeproc.errors import Refusal

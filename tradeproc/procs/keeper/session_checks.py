@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +21,7 @@ from tradeproc.bus.client import Client
 from tradeproc.bus.node import Node
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.broker_orders import BrokerAccount
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.session import SessionSpec
 from tradeproc.errors import EXIT_DONE, EXIT_HALT, Outage, Refusal

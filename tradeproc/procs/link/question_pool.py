@@ -15,11 +15,12 @@ together.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import ceil
 from typing import Final
 
 from tradeproc.brokers.contract import QuestionKind, Quota
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.units import SECOND
 
 USUAL_QUOTA: Final = Quota(240, 300.0)

@@ -5,8 +5,9 @@ its heartbeat, the keeper from the database) corrects what was heard. An alarm s
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.texts import one_line
 from tradeproc.domain.units import Nanos
 from tradeproc.protocol.alarms import Alarm, Severity

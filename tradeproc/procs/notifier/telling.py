@@ -6,11 +6,12 @@ in between tells it once more.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, time
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.units import SECOND, Nanos
 from tradeproc.procs.notifier.alarm_sources import StandingAlarm
 from tradeproc.protocol.alarms import Severity

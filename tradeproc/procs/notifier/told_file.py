@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 import orjson
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.records import BadRecord, read_record
 from tradeproc.durable import write_durably
 from tradeproc.folders import make_private

@@ -1,9 +1,10 @@
 """The limits of portfolios and accounts and the database: what is read of them, and which marks are written when."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tradeproc.clock import SECOND
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.joint_limits import JointLimits, JointMarks
 from tradeproc.domain.units import Nanos
 from tradeproc.engine.latched_by import LIMIT

@@ -1,8 +1,9 @@
 """What the ledger of heat is told, what it answers with, and what it remembers; pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.joint_limits import JointLimits, JointMarks
 from tradeproc.domain.portfolio import PortfolioSpec
 from tradeproc.domain.units import SECOND, Money, Nanos

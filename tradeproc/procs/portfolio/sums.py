@@ -1,9 +1,9 @@
 """The sum over sessions from what each trader last said of itself: pure; what is missing is named, never a 0."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.units import Money
 from tradeproc.engine.events import TradingState
 from tradeproc.protocol.portfolio_messages import Profit, SummedPosition, SummedSession, Sums

@@ -7,10 +7,11 @@ written, both are kept here until the next try, because the old renewal may be w
 import hashlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from tradeproc.brokers.contract import Authorization, ClientCredentials, Proof, Tokens, UserPassword
 from tradeproc.clock import SECOND, wall_ns
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.units import Nanos
 from tradeproc.errors import Halt, Outage
 from tradeproc.procs.tokens.vault import NotSaved, Stored, Vault

@@ -8,12 +8,13 @@ import os
 import secrets
 import stat
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import orjson
 from cryptography.fernet import Fernet, InvalidToken
 
+from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.units import Nanos
 from tradeproc.errors import Halt, Outage
 

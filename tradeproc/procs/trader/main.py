@@ -43,7 +43,7 @@ from tradeproc.store.lease import Lease, LeaseTaken
 from tradeproc.store.rows import Latch, SessionRow
 from tradeproc.store.store import Store
 from tradeproc.strategies.loading import build_arguments, digest_of_file, load_strategy
-from tradeproc.supervision.restarts import BY_TRADER
+from tradeproc.supervision.halted_by import BY_TRADER
 
 log = logging.getLogger(__name__)
 

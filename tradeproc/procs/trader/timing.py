@@ -1,7 +1,6 @@
 """How long a trader waits for whom."""
 
-from dataclasses import dataclass
-
+from tradeproc.domain.frozen import dataclass
 from tradeproc.procs import follower
 from tradeproc.procs.follower import FollowerTiming
 

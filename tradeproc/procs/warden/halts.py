@@ -10,7 +10,7 @@ from tradeproc.protocol.definitions import NoBody
 from tradeproc.protocol.names import GroupName
 from tradeproc.protocol.session_messages import SESSIONS, SessionsBody
 from tradeproc.protocol.switch_messages import SWITCHES, SwitchThrown, ThrowSwitch
-from tradeproc.supervision.restarts import BY_WARDEN
+from tradeproc.supervision.halted_by import BY_WARDEN
 
 log = logging.getLogger(__name__)
 
