@@ -7,7 +7,6 @@ text. Nothing else is converted, because a quoted number or a fraction for an in
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
 from math import isfinite
 from typing import Any, get_type_hints
 
@@ -108,6 +107,8 @@ def _converted(wanted: type[Any], value: Any) -> Any:
 
 
 def _nearest(name: str, known: list[str]) -> str:
+    from difflib import get_close_matches  # only here: it is needed when a name is wrong
+
     if close := get_close_matches(name, known, n=1, cutoff=0.5):
         return f"; the nearest is {close[0]!r}"
     return f"; there are {', '.join(known)}" if known else "; it has none"

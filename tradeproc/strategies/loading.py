@@ -16,7 +16,6 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -197,6 +196,8 @@ def _signature_fault(strategy: AnyStrategy) -> str | None:
 
 
 def _nearest(name: str, known: list[str]) -> str:
+    from difflib import get_close_matches  # only here: it is needed when a name is wrong
+
     if close := get_close_matches(name, known, n=1, cutoff=0.5):
         return f"; the nearest is {close[0]!r}"
     return f"; there are {', '.join(known)}" if known else ""
