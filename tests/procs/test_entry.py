@@ -202,7 +202,14 @@ print(sorted(name for name in sys.modules if name.startswith("tradeproc.procs.")
 
 
 def test_a_trader_does_not_load_what_others_need(start: Start) -> None:
-    others = {"tradeproc.brokers.contract", "tradeproc.supervision.restarts", "difflib", "httptools", "cryptography"}
+    others = {
+        "argparse",
+        "cryptography",
+        "difflib",
+        "httptools",
+        "tradeproc.brokers.contract",
+        "tradeproc.supervision.restarts",
+    }
     child = start("-c", f"import sys, tradeproc.procs.trader.main\nprint(sorted({others!r} & sys.modules.keys()))")
     said, _ = child.communicate(timeout=DEADLINE)
 

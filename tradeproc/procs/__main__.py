@@ -28,7 +28,8 @@ KINDS = (
     "trader",
 )
 
-
+# this many new objects may come between two collections while imports run; Python's usual 700 cost time for little
+_SELDOM = 5000
 _FEEDS = ("bars", "orders", "positions")
 
 
@@ -47,10 +48,14 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _start(kind: str, arguments: Sequence[str]) -> int:
+    # Imports leave little garbage, mostly the first form of each dataclass with slots, so it is looked for seldom. It
+    # must be gone before the rest is frozen, because what is frozen as garbage stays for ever.
+    usual = gc.get_threshold()
+    gc.set_threshold(_SELDOM)
     module = importlib.import_module(module_of(kind))
-    # each dataclass with slots leaves its first form behind; what is frozen as garbage would stay for ever
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*usual)
     entry.give_back_free_memory()
     status = module.main(arguments)
     assert isinstance(status, int)

@@ -3,7 +3,6 @@
 They read what the session is from the database, and wait until it answers.
 """
 
-import argparse
 import logging
 from collections.abc import Callable, Sequence
 
@@ -42,15 +41,25 @@ def run_session(kind: str, arguments: Sequence[str], begin: Begin) -> int:
         BadConfig: the configuration cannot be used; nothing was bound yet.
         NoSession: there is no such session.
     """
-    parser = argparse.ArgumentParser(prog=f"tradeproc.procs {kind}")
-    parser.add_argument("session", type=int, help="number of the trading session")
-    session: int = parser.parse_args(arguments).session
+    session = _session_of(kind, arguments)
     home = find_home()
     config = load(home)
     node = Node(names.session_group(session).process(kind), Directory(home.sockets))
     _when_known(node, database_of(config, home), session, lambda row: begin(node, home, config, row))
     node.run()
     return node.exit_status
+
+
+def _session_of(kind: str, arguments: Sequence[str]) -> int:
+    if len(arguments) == 1 and arguments[0].isdecimal():
+        return int(arguments[0])
+    # only here: it takes 0.3 MB and is needed only to tell a person what is wrong with a command line
+    import argparse
+
+    parser = argparse.ArgumentParser(prog=f"tradeproc.procs {kind}")
+    parser.add_argument("session", type=int, help="number of the trading session")
+    session: int = parser.parse_args(arguments).session
+    return session
 
 
 def _when_known(node: Node, url: str, session: int, begin: Callable[[SessionRow], None]) -> None:
