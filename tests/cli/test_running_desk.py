@@ -444,7 +444,10 @@ def test_halt_reduce_and_resume_reach_the_trader_and_stay(desk: RunningDesk) -> 
 
 
 def test_a_portfolio_lives_from_create_to_remove_and_refuses_in_one_line(desk: RunningDesk) -> None:
-    file = str(desk.home.conf / "portfolios" / "example.toml")
+    example = (desk.home.conf / "portfolios" / "example.toml").read_text()
+    limited = desk.home.conf / "portfolios" / "limited.toml"
+    limited.write_text(example.replace("# [limits]\n# max_daily_loss", "[limits]\nmax_daily_loss"))
+    file = str(limited)
     desk.tradectl("portfolio", "create", file)
     again = desk.tradectl("portfolio", "create", file, code=1)
     assert again["error"] == "there is a portfolio main already; remove it first, or give another name"
@@ -463,6 +466,11 @@ def test_a_portfolio_lives_from_create_to_remove_and_refuses_in_one_line(desk: R
     assert desk.state(1)["portfolio"] == "main"
     assert "main" in desk.run("portfolio", "list")[1]
     assert "equity_index" in desk.run("portfolio", "show", "main")[1]
+    wait_for("its losses are counted", lambda: shown()["joint_limits"] == {"max_daily_loss": "0.00 of 2000 USD"})
+    shared = desk.tradectl("session", "show", "mine")["shared_limits"]
+    assert shared == {"portfolio main: max_daily_loss": "0.00 of 2000 USD"}
+    for words in (("portfolio", "show", "main"), ("session", "show", "mine")):
+        assert "0.00 of 2000 USD" in desk.run(*words)[1]
 
     assert desk.tradectl("portfolio", "remove", "main", "mine")["session"] == 1
     gone = desk.tradectl("portfolio", "remove", "main", "mine", code=1)

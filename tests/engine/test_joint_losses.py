@@ -155,11 +155,75 @@ def test_the_day_of_an_account_is_what_the_broker_tells_and_its_drawdown_that_of
 
     marks = rearmed(after(account(99_500, -500)), account(99_500, -500), Nanos(5))
     assert reached(LIMITS, marks, account(99_001, -999)) is None
-    assert reached(LIMITS, after(account(99_001, -999), day=NEXT, marks=marks), account(99_001, -999)) is not None, (
-        "on the next day the whole loss counts that the broker tells"
-    )
-    marks = after(account(99_600, 0), marks=marks)
-    assert marks.day_start == 0, "the broker began its day anew"
+    assert reached(LIMITS, after(account(99_000, -1000), marks=marks), account(99_000, -1000)) is not None
+
+
+def test_what_the_broker_still_tells_of_the_day_before_is_no_loss_of_the_new_market_day() -> None:
+    """The market day begins at 17:00 in Chicago, and the broker's own day some time later."""
+    marks = after(account(99_400, -600))
+    marks = rearmed(marks, account(99_400, -600), Nanos(5))
+    opened = account(99_400, -600)
+    marks = after(opened, day=NEXT, marks=marks)
+    assert reached(LIMITS, marks, opened) is None
+    assert used(LIMITS, marks, opened)["max_daily_loss"] == "0.00"
+
+    lost = account(99_100, -900)
+    marks = after(lost, day=NEXT, marks=marks)
+    assert used(LIMITS, marks, lost)["max_daily_loss"] == "300.00"
+    anew = account(99_090, -10)
+    marks = after(anew, day=NEXT, marks=marks)
+    assert used(LIMITS, marks, anew)["max_daily_loss"] == "310.00", "the broker's new day is not the market's"
+    more = account(98_900, -200)
+    assert "500.00 lost" in (reached(LIMITS, after(more, day=NEXT, marks=marks), more) or "")
+
+
+def test_a_profit_that_the_broker_forgets_with_its_day_is_no_loss() -> None:
+    marks = rearmed(after(account(100_900, 900)), account(100_900, 900), Nanos(5))
+    anew = account(100_900, 0)
+
+    assert reached(LIMITS, after(anew, marks=marks), anew) is None
+
+
+def test_what_an_account_lost_between_two_looks_around_the_open_counts_whether_or_not_the_broker_began_anew() -> None:
+    marks = after(account(100_000, -200))
+
+    for now in (account(99_500, -700), account(99_500, -500)):
+        assert "500.00 lost" in (reached(LIMITS, after(now, day=NEXT, marks=marks), now) or "")
+
+
+def test_a_loss_that_comes_before_its_equity_counts() -> None:
+    now = account(100_000, -500)
+
+    assert "500.00 lost" in (reached(LIMITS, after(account(100_000, 0), now), now) or "")
+
+
+@pytest.mark.parametrize("moved", [-5, 0, 5])
+@pytest.mark.parametrize("paid", [-5_000, 5_000])
+def test_a_deposit_or_a_withdrawal_changes_no_loss_of_the_day(paid: int, moved: int) -> None:
+    marks = after(account(99_900, -100))
+    now = account(99_900 + paid + moved, -100 + moved)
+
+    assert used(LIMITS, after(now, marks=marks), now)["max_daily_loss"] == f"{100 - moved}.00"
+
+
+@given(st.lists(st.integers(-300, 300), max_size=12), st.integers(0, 12), st.integers(0, 12), st.booleans())
+def test_whenever_the_broker_begins_its_day_the_loss_is_that_of_the_market_day(
+    made: list[int], market_turns: int, broker_turns: int, is_flat: bool
+) -> None:
+    """What is open stays in the broker's new day; it is less here than what is closed."""
+    equity, today, lost, day = 100_000, 0, 0, DAY
+    marks = after(account(equity, today))
+    for place, more in enumerate(made):
+        if place == market_turns:
+            lost, day = 0, NEXT
+            marks = after(account(equity, today), day=day, marks=marks)
+        if place == broker_turns:
+            today = 0 if is_flat else today // 8
+            marks = after(account(equity, today), day=day, marks=marks)
+        equity, today, lost = equity + more, today + more, lost - more
+        marks = after(account(equity, today), day=day, marks=marks)
+
+        assert used(LIMITS, marks, account(equity, today))["max_daily_loss"] == f"{max(lost, 0)}.00"
 
 
 @pytest.mark.parametrize(

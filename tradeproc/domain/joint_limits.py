@@ -67,10 +67,10 @@ class JointMarks:
     """From where the losses of a portfolio or an account are counted; `scope` says of which.
 
     `gain` is what all together have made since the count began. `profits` is the profit of each session, by number
-    as a text, that is part of `gain` already; of an account it is its equity, under an empty text. `peak` is the
-    highest gain since a person re-armed the limits, which was at `armed_at` (0: never). `day_start` is the gain at
-    the open of the market day that began at `day_opened_at`; of an account, whose broker tells the profit of the day
-    itself, it is that profit when the limits were re-armed on this day, else 0.
+    as a text, that is part of `gain` already; of an account it is its equity, under an empty text, and under `today`
+    what the broker told last that it made today. `peak` is the highest gain since a person re-armed the limits, which
+    was at `armed_at` (0: never). `day_start` is the gain at the open of the market day that began at `day_opened_at`;
+    of an account it is what the broker would tell as profit of its own day if nothing had been made or lost since.
     """
 
     scope: str

@@ -9,6 +9,10 @@ of one session is unknown nothing moves: no limit is reached, and whoever asks i
 was lost meanwhile counts as soon as it is known again. A day that began while nobody looked counts what was lost
 since the last look as lost on the new day. A deposit looks like a profit of an account and a withdrawal like a loss
 from its highest equity, because a balance does not tell them apart: re-arm the limit after one.
+
+The broker begins its day at another time than the market day begins, and its profit of the day then jumps while the
+equity does not. The loss of the market day goes on over that jump, and what the broker still tells of the day before
+is none of the new one.
 """
 
 from collections.abc import Mapping
@@ -22,6 +26,8 @@ from tradeproc.domain.units import SECOND, Money, Nanos, plain
 
 EQUITY = ""
 """The place of an account's equity among the profits."""
+TODAY = "today"
+"""The place of what the broker told last that an account made today."""
 _NONE = Money(Decimal(0))
 _UTC_DAY = 86_400 * SECOND
 
@@ -65,18 +71,17 @@ def followed(marks: JointMarks | None, scope: str, figures: Figures, day: Stretc
     if figures.unknown:
         # whoever joins is counted from now on, and nothing else moves
         joined = {member: _text(profit) for member, profit in figures.profits.items() if member not in known}
-        return _changed(marks, profits={**joined, **known})
+        told = {TODAY: marks.profits[TODAY]} if TODAY in marks.profits else {}
+        return _changed(marks, profits={**joined, **known, **told})
     before = marks.gain
     more = sum((profit - Decimal(known[key]) for key, profit in figures.profits.items() if key in known), Decimal(0))
     gain = Money(plain(before + more))
     profits = {**known, **{key: _text(profit) for key, profit in figures.profits.items()}}
-    day_start = marks.day_start
-    is_of_account = figures.today is not None
-    if day.opened_at > marks.day_opened_at:
-        day_start = _NONE if is_of_account else Money(max(before, gain))
-    elif figures.today is not None and figures.today >= 0 > day_start:
-        # the account has made the loss good, or the broker's day began anew
-        day_start = _NONE
+    if figures.today is None:
+        day_start = Money(max(before, gain)) if day.opened_at > marks.day_opened_at else marks.day_start
+    else:
+        day_start = _day_start_of_account(marks, figures.today, Decimal(gain - before), day)
+        profits[TODAY] = _text(figures.today)
     return _changed(
         marks,
         day_opened_at=max(day.opened_at, marks.day_opened_at),
@@ -85,6 +90,35 @@ def followed(marks: JointMarks | None, scope: str, figures: Figures, day: Stretc
         gain=gain,
         profits=profits,
     )
+
+
+def continued(marks: JointMarks | None, limits: JointLimits, created_at: Nanos) -> JointMarks | None:
+    """Return the marks from which a portfolio that was created at `created_at` counts; 0 of an account.
+
+    Those of one of the same name that was removed count on the market day on which it is created again.
+    """
+    if marks is None or not created_at or marks.day_opened_at >= market_day(limits, created_at).opened_at:
+        return marks
+    return None
+
+
+def _day_start_of_account(marks: JointMarks, today: Money, gained: Decimal, day: Stretch) -> Money:
+    """Return from which profit of the broker's day the loss counts; `gained` is the equity's since the last look.
+
+    On a new market day it is what the broker tells now, except for what was lost since the last look.
+    """
+    if day.opened_at > marks.day_opened_at:
+        return Money(plain(today - min(gained, _NONE)))
+    if TODAY not in marks.profits:
+        return marks.day_start
+    before = Decimal(marks.profits[TODAY])
+    moved = today - before
+    jump = moved - gained
+    # A deposit or a withdrawal moves the equity and hardly the profit of the day, a new day of the broker does the
+    # reverse. A fall below zero is a loss, although the equity that goes with it has not been told yet.
+    is_jump = 2 * abs(jump) >= abs(before) and 2 * abs(moved) >= abs(jump)
+    is_anew = is_jump and (jump > 0 < moved or (jump < 0 and moved < 0 <= today))
+    return Money(plain(marks.day_start + jump)) if is_anew else marks.day_start
 
 
 def rearmed(marks: JointMarks, figures: Figures, at: Nanos) -> JointMarks:

@@ -1,5 +1,6 @@
 """Limits of portfolios and accounts in the ledger: what is refused, what waits, what latches, what re-arms."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -185,6 +186,39 @@ def test_the_next_life_goes_on_from_the_marks_and_the_latch_of_the_one_before() 
     latched.read(marks={MAIN: marks}, tripped={MAIN: ("portfolio main: lost", Nanos(5))}, closed=frozenset((MAIN,)))
     assert latched.both(0, 0) == []
     assert latched.ask(1, 1) == "portfolio main: lost"
+
+
+@pytest.mark.parametrize(("later", "used"), [(1, "490.00"), (48 * 3600, "0.00")], ids=["same day", "later day"])
+def test_a_portfolio_that_is_created_again_has_lost_what_it_had_lost_on_the_same_market_day(
+    later: int, used: str
+) -> None:
+    host = Host()
+    host.known = replace(host.known, created_at=WALL)
+    host.read()
+    host.both(0, 0)
+    host.both(-300, -100)
+    marks = host.ledger.joint[MAIN].marks
+    assert marks is not None
+    host.tell(JointRead(()))
+    assert host.ledger.joint == {}
+
+    host.known = replace(host.known, created_at=Nanos(WALL + later * SECOND))
+    host.read(marks={MAIN: marks})
+
+    assert host.both(-300, -190) == []
+    assert host.standing.used["max_daily_loss"] == used
+
+
+def test_a_portfolio_that_is_created_again_before_anybody_noticed_goes_on_counting() -> None:
+    host = Host()
+    host.both(0, 0)
+    host.both(-300, -100)
+
+    host.known = replace(host.known, created_at=WALL)
+    host.read()
+
+    assert host.both(-300, -190) == []
+    assert host.standing.used["max_daily_loss"] == "490.00"
 
 
 def test_what_was_lost_while_the_server_was_dead_counts() -> None:

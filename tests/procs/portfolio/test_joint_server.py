@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -66,7 +67,7 @@ class Scene:
             HeatReport(
                 session=self.session, fence=1, sequence=self.sequence, life=self.life, asked=self.asked,
                 portfolio="main", revision=self.revision, heat=Money(Decimal(0)), currency="USD",
-                account=spec().account, equity=Money(Decimal(9000)), equity_currency="USD",
+                account=spec().account, equity=Money(Decimal(9000 + self.today)), equity_currency="USD",
                 day_profit=Money(Decimal(self.today)), product="ES", profit=Money(Decimal(self.profit)),
                 notional=Money(Decimal(0)),
             ),
@@ -143,11 +144,31 @@ def test_a_limit_latches_outlives_the_server_and_counts_from_where_a_person_lift
         wait_until("it is latched again", lambda: scene.store.latch(scope).state == "reducing", 30)
 
 
-def test_a_portfolio_that_is_removed_takes_the_count_of_its_losses_with_it(scene: Scene) -> None:
+def test_limits_are_changed_by_creating_the_portfolio_again_which_forgets_neither_loss_nor_latch(
+    scene: Scene,
+) -> None:
+    def replaced(limit: int) -> None:
+        assert scene.store.portfolios.remove("main")
+        wait_until("the server knows", lambda: "portfolio:main" not in scene.standing(), 30)
+        limits = JointLimits(max_daily_loss=WholeMoney(limit))
+        assert scene.store.portfolios.create(replace(SPEC, limits=limits), [scene.session])
+        (row,) = scene.store.portfolios.all()
+        scene.revision = row.created_at
+        wait_until("it is counted again", lambda: used() not in ("", "unknown"), 30)
+
+    def used() -> str:
+        return str(scene.standing().get("portfolio:main", {}).get("used", {}).get("max_daily_loss", ""))
+
     with scene.server():
         wait_until("it is counted", lambda: "portfolio:main" in scene.store.portfolios.joint_marks(), 30)
+        scene.profit = -400
+        wait_until("it is lost", lambda: used() == "400.00", 30)
 
-        scene.store.portfolios.remove("main")
+        replaced(400)
 
-        wait_until("the server knows", lambda: "portfolio:main" not in scene.standing(), 30)
-        assert "portfolio:main" not in scene.store.portfolios.joint_marks()
+        wait_until("it is latched", lambda: scene.store.latch("portfolio:main").state == "reducing", 30)
+        replaced(300)
+        wait_until("it is told", lambda: scene.standing()["portfolio:main"]["reached"], 30)
+        assert scene.store.latch("portfolio:main").state == "reducing"
+        with pytest.raises(RequestRefused, match="max_daily_loss 400 USD is reached"):
+            scene.enter()

@@ -23,11 +23,15 @@ _NONE = Decimal(0)
 def read(ledger: Ledger, event: JointRead) -> None:
     """Take over which limits there are, and what the database knows of their latches.
 
-    Marks are taken only when the scope is new to this life: later ones are our own.
+    Marks are taken only when the scope is new to this life: later ones are our own. They outlive their portfolio, so
+    that one that is removed and created again on the same market day has lost what it had lost.
     """
     found = {}
     for known in event.scopes:
-        watch = ledger.joint.get(known.scope) or JointWatch(known, event.marks.get(known.scope))
+        watch = ledger.joint.get(known.scope)
+        if watch is None:
+            marks = event.marks.get(known.scope)
+            watch = JointWatch(known, rules.continued(marks, known.limits, known.created_at))
         watch.known = known
         watch.is_closed = known.scope in event.closed
         watch.tripped, watch.tripped_at = event.tripped.get(known.scope, ("", Nanos(0)))

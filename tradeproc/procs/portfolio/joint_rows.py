@@ -33,7 +33,13 @@ def scopes_of(
 ) -> tuple[JointScope, ...]:
     """Return the portfolios and accounts that have limits, with their sessions; `sessions` are all there are."""
     found = [
-        JointScope(scopes.of_portfolio(each.spec.name), each.spec.limits, each.spec.currency, each.sessions)
+        JointScope(
+            scopes.of_portfolio(each.spec.name),
+            each.spec.limits,
+            each.spec.currency,
+            each.sessions,
+            created_at=Nanos(each.revision),
+        )
         for each in portfolios
         if each.spec.limits is not None
     ]

@@ -37,13 +37,17 @@ class KnownPortfolio:
 
 @dataclass(frozen=True, slots=True)
 class JointScope:
-    """A portfolio or an account that has limits, with its sessions; `account` is empty for a portfolio."""
+    """A portfolio or an account that has limits, with its sessions; `account` is empty for a portfolio.
+
+    `created_at` is when a portfolio was created, 0 of an account.
+    """
 
     scope: str
     limits: JointLimits
     currency: str
     sessions: Mapping[int, Membership]
     account: str = ""
+    created_at: Nanos = Nanos(0)
 
 
 # --- events

@@ -8,10 +8,8 @@ placed as (
 select name from made
 
 -- name: remove_portfolio
--- What its losses counted from goes with it: another one of the same name begins anew.
-with removed as (delete from portfolios where name = %(name)s returning name),
-forgotten as (delete from joint_marks using removed where scope = 'portfolio:' || name)
-select name from removed
+-- What its losses count from stays: limits are changed by removing a portfolio and creating it again.
+delete from portfolios where name = %(name)s returning name
 
 -- name: portfolios
 select name, spec, created_at from portfolios order by name
