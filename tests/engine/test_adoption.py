@@ -9,7 +9,7 @@ import pytest
 from tests.engine.desk import Desk, Scripted
 from tradeproc.domain.orders import OrderRole, OrderSource, OrderState, OrderType, Side, TimeInForce
 from tradeproc.domain.records import BadValue
-from tradeproc.domain.session import BadSession, ExternalPolicy, SessionSpec, StopPolicy
+from tradeproc.domain.session import BadSession, ExternalPolicy, SessionLimits, SessionSpec, StopPolicy
 from tradeproc.domain.units import SECOND, Contracts, Price, Ticks
 from tradeproc.engine import effects as do
 from tradeproc.engine import events
@@ -74,6 +74,29 @@ def test_what_was_added_by_hand_to_a_position_with_a_stop_gets_a_stop_of_its_own
     desk.run(40)
 
     assert sorted(stops(desk)) == [("sell", 1, Decimal(4780)), ("sell", 1, Decimal(4790))]
+
+
+def test_the_stop_of_an_entry_that_still_fills_leaves_room_for_the_stop_of_what_was_adopted() -> None:
+    resting = SubmitBracket(
+        Side.BUY, Contracts(3), type=OrderType.LIMIT, limit=4800.0, stop_loss=4780.0, profit_target=4802.0
+    )
+    desk = adopting(resting, limits=SessionLimits(Contracts(5), Contracts(5)))
+    desk.broker.fill_by(1)
+    desk.broker.price = Decimal(4801)
+    desk.bar(close=4801.0)
+    desk.broker.trade(Decimal(4800))
+    desk.run(2)
+    desk.broker.fill_by(9)
+    desk.broker.trade(Decimal(4802))
+    desk.run(2)
+    entry, stop = desk.orders[0], desk.orders[1]
+    assert (entry.filled, entry.state.is_terminal, stop.state.is_working, desk.position) == (1, False, True, 0)
+
+    desk.broker.by_hand(1)
+    desk.run(40)
+
+    assert uncovered(desk.state) == 0
+    assert ("sell", 1, Decimal("4791")) in stops(desk)
 
 
 def test_the_strategy_may_exit_what_was_adopted() -> None:

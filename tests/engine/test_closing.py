@@ -10,11 +10,12 @@ from tests.engine.exchange_broker import ExchangeBroker
 from tradeproc.domain.answers import Unknown
 from tradeproc.domain.broker_orders import Outcome, Refused, Unanswered
 from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side
-from tradeproc.domain.session import ExternalPolicy
-from tradeproc.domain.units import Contracts
+from tradeproc.domain.session import ExternalPolicy, StopPolicy
+from tradeproc.domain.units import MINUTE, Contracts, Nanos
 from tradeproc.engine import effects as do
 from tradeproc.engine import events
 from tradeproc.engine.events import StreamKind, TradingState
+from tradeproc.exchange.orders import Moment
 from tradeproc.strategies.contract import ClosePosition, SubmitBracket, SubmitOrder
 
 BUY = SubmitOrder(Side.BUY, Contracts(1))
@@ -121,6 +122,49 @@ def test_an_exit_that_was_refused_is_tried_again_later_and_one_that_was_lost_is_
     assert len(exits(desk)) == 3
     assert desk.broker.position == 0
     assert desk.alarms == set()
+
+
+class ClockOff(ExchangeBroker):
+    """A broker whose clock is an hour ahead of ours, or ours is an hour behind."""
+
+    def _moment(self) -> Moment:
+        return Moment(Nanos(self.now + 60 * MINUTE), Nanos(self.now + 60 * MINUTE))
+
+
+def test_orders_whose_reply_was_lost_are_found_though_a_clock_is_wrong_by_an_hour() -> None:
+    desk = Desk(Scripted(BRACKET), broker=ClockOff(), stop_policy=StopPolicy.ALARM).start()
+    desk.broker.by_hand(2)
+    desk.broker.by_hand(-2)
+    desk.run(60)
+    desk.faults.lost_reply = 1.0
+    desk.bar(seconds=0.001)
+    desk.faults.lost_reply = 0.0
+    desk.run(20)
+
+    entry, stop, target = desk.orders
+    assert desk.position == desk.broker.position == 2
+    assert (entry.state, stop.state.is_working, target.state.is_working) == (OrderState.FILLED, True, True)
+    assert desk.alarms == set()
+
+
+def test_an_exit_whose_reply_was_lost_is_not_mistaken_for_an_older_order_of_a_stranger() -> None:
+    desk = Desk(Scripted(BUY), stop_policy=StopPolicy.ALARM).start()
+    desk.bar()
+    desk.broker.echoes = False
+    desk.broker.by_hand(-1)
+    desk.broker.by_hand(1)
+    strangers = set(desk.broker.orders) - {order.broker_id for order in desk.orders}
+    desk.run(5)
+    desk.faults.lost_reply = 1.0
+    desk.tell(events.FlattenCommanded("me"))
+    desk.run(1)
+    desk.faults.lost_reply = 0.0
+    desk.run(40)
+
+    exit_order = next(order for order in desk.orders if order.role is OrderRole.EXIT)
+    assert desk.broker.position == 0
+    assert exit_order.state is OrderState.FILLED
+    assert exit_order.broker_id not in strangers
 
 
 def test_an_entry_on_its_way_is_caught_and_cancelled_before_the_exit() -> None:

@@ -120,6 +120,32 @@ def test_it_was_asked_about_after_the_market_traded_through() -> None:
     assert len(desk.all_of(do.AskPosition)) > asked[1]
 
 
+def test_a_stop_that_has_closed_all_that_its_entry_brought_and_waits_for_the_rest_is_not_accused() -> None:
+    held = SubmitOrder(Side.BUY, Contracts(1))
+    resting = SubmitBracket(Side.BUY, Contracts(2), type=OrderType.LIMIT, limit=4800.0, stop_loss=4790.0)
+
+    def away(view: View) -> Decision:
+        (entry,) = [order.id for order in view.orders if order.type is OrderType.LIMIT]
+        return ModifyOrders((OrderChange(entry, limit=4700.0),))
+
+    desk = Desk(Scripted(held, resting, away)).start()
+    desk.broker.price = Decimal(4801)
+    desk.bar(close=4801.0)
+    desk.broker.fill_by(1)
+    desk.bar(close=4801.0)
+    tape = Tape(desk)
+    tape.trade(4800.0)
+    desk.bar(close=4800.0)
+    tape = Tape(desk)
+    for number in range(12):
+        tape.trade(4789.0 - number % 2 / 4)
+
+    entry, stop = desk.orders[1], desk.orders[2]
+    assert (entry.filled, stop.filled, stop.state.is_working, desk.position) == (1, 1, True, 1)
+    assert raised(desk) == []
+    assert latched(desk) is TradingState.ACTIVE
+
+
 def test_while_the_broker_does_not_answer_nothing_is_said_and_then_it_is() -> None:
     desk, tape = desk_with(faults=Faults())
     desk.faults.unknown = 1.0

@@ -119,6 +119,21 @@ def test_a_wish_that_cannot_begin_ends_and_leaves_the_position_as_it_is() -> Non
     assert (desk.alarms, desk.database.rolls, desk.position) == (set(), [], 2)
 
 
+def test_a_flatten_ends_a_wish_that_waits_and_the_alarm_about_it() -> None:
+    desk = holding()
+    desk.tell(events.StreamChanged(events.StreamKind.ORDERS, is_up=False, reason="cut"))
+    desk.tell(ROLL)
+    desk.run(70)
+    assert "roll_stuck" in desk.alarms
+
+    desk.tell(events.FlattenCommanded("anna"))
+    desk.run(60)
+
+    assert desk.state.engine.roll.wish is None
+    assert desk.state.engine.roll.waits == ""
+    assert "roll_stuck" not in desk.alarms
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -20,6 +20,7 @@ from tradeproc.engine.state import Pending, State, Waiting
 from tradeproc.engine.turn import Turn
 
 KEPT_STRAYS = 200
+_KEPT_SEEN = 2000
 GIVEN_UP = "the broker does not have it"
 # a change that the broker was asked for and does not show after this long was not done
 CHANGE_EXPECTED = 5 * SECOND
@@ -63,6 +64,7 @@ def take(turn: Turn, order: Order, picture: BrokerOrder, source: OrderSource) ->
     state, known = turn.state, order
     state.broker.ids[picture.broker_id] = order.id
     state.broker.strays.pop(picture.broker_id, None)
+    state.broker.seen_at.pop(picture.broker_id, None)
     if lacks_price(order, picture):
         picture = unpriced.hold(turn, order, picture, source)
     elif not unpriced.is_late(state, order.id, picture, source):
@@ -123,6 +125,8 @@ def claim_strays(turn: Turn, source: OrderSource, listed: Sequence[BrokerOrder] 
     `listed` are pictures that an answer holds beside them.
     """
     state = turn.state
+    pictures = (*listed, *state.broker.strays.values())
+    _note_seen(turn, pictures)
     candidates = unresolved(state)
     if not candidates:
         return
@@ -131,10 +135,15 @@ def claim_strays(turn: Turn, source: OrderSource, listed: Sequence[BrokerOrder] 
         for order_id, pending in state.engine.pending.items()
         if pending.waiting is Waiting.SUBMIT
     ]
-    pictures = (*listed, *state.broker.strays.values())
     with_legs = {each.parent for each in pictures}
-    # legs are known by their entry, so entries first, and those with legs before what only has the same terms
-    for picture in sorted(pictures, key=lambda each: (each.parent is not None, each.broker_id not in with_legs)):
+    # legs are known by their entry, so entries first, and those with legs before what only has the same terms; of
+    # these the one that was opened closest to when an order of ours was made, not a stranger's older one
+    distance = {each.broker_id: recognition.distance(state, each, candidates) for each in pictures}
+
+    def by_likeness(picture: BrokerOrder) -> tuple[bool, bool, int]:
+        return picture.parent is not None, picture.broker_id not in with_legs, distance[picture.broker_id]
+
+    for picture in sorted(pictures, key=by_likeness):
         order = recognition.owner(state, picture, candidates)
         if order is None or any(recognition.looks_like(state, submit, picture) for submit in submits):
             continue
@@ -147,6 +156,15 @@ def claim_strays(turn: Turn, source: OrderSource, listed: Sequence[BrokerOrder] 
             take(turn, order, picture, source)
         else:
             take_first(turn, order, picture)
+
+
+def _note_seen(turn: Turn, pictures: Sequence[BrokerOrder]) -> None:
+    """Note when orders not known as ours were first told; a bounded number, the newest."""
+    seen_at = turn.state.broker.seen_at
+    for picture in pictures:
+        seen_at.setdefault(picture.broker_id, turn.now)
+    while len(seen_at) > _KEPT_SEEN:
+        del seen_at[next(iter(seen_at))]
 
 
 def unresolved(state: State) -> list[Order]:

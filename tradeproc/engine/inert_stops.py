@@ -13,7 +13,8 @@ the broker is asked for orders and position. When both answers show the stop wor
 What is no evidence: candles of history and corrections; a price from before the order worked or was moved, or before
 its newest fill; one print far away, because the next trade is back; a market that stands still (a halt, a feed that
 is down), because nothing trades for so long; a market that is locked at its limit, where a stop waits in a long line
-while others trade at that one price. In a market that seldom trades the verdict waits for the next trade, and about a
+while others trade at that one price; a leg that has closed all that its entry has brought, and waits for the rest of
+it. In a market that seldom trades the verdict waits for the next trade, and about a
 stop for a second price beyond it.
 
 Prices may lag behind the orders: what was traded before a stop was placed or moved may be heard after it. How much
@@ -33,6 +34,7 @@ from tradeproc.engine import closing, resting, sending
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import TradingState
 from tradeproc.engine.latched_by import INERT_STOP
+from tradeproc.engine.limits import covers
 from tradeproc.engine.state import Question, State
 from tradeproc.engine.traded_through import Passed, ticks_beyond
 from tradeproc.engine.turn import Turn
@@ -61,7 +63,8 @@ def heard(turn: Turn, candle: Candle, *, is_history: bool) -> None:
     for order in engine.open_orders:
         is_watched = order.state.is_working and order.in_flight is None
         is_after = turn.now - watch.lag >= order.changed_at
-        if is_watched and is_after and ticks_beyond(order, price) >= _ticks_needed(turn.state, order):
+        is_passed = is_watched and is_after and ticks_beyond(order, price) >= _ticks_needed(turn.state, order)
+        if is_passed and covers(turn.state, order):
             watch.note(order, price, turn.now)
         else:
             watch.passed.pop(order.id, None)
@@ -134,7 +137,7 @@ def _is_evident(state: State, order: Order, passed: Passed) -> bool:
     if passed.still_at - passed.since < _seconds(state) or not broker.is_reconciled:
         return False
     is_doubtful = order.id in broker.unpriced or order.id in broker.missing or order.id in broker.reappeared
-    return not is_doubtful and (passed.filled == order.filled)
+    return not is_doubtful and passed.filled == order.filled and covers(state, order) > 0
 
 
 def _tell(turn: Turn, order: Order) -> None:

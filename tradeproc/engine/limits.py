@@ -99,7 +99,7 @@ def exit_of(state: State, order: Order, *, is_closing: bool = False) -> Exit | D
     if held * order.side.sign >= 0:
         return Denied("there is nothing that it could close")
     working = sum(
-        other.remaining
+        covers(state, other)
         for other in state.engine.open_orders
         if other.role is order.role and other.side is order.side and not is_dormant(state, other)
     )
@@ -216,3 +216,12 @@ def is_dormant(state: State, order: Order) -> bool:
     """Tell whether an order is a bracket's leg that waits for its entry to fill."""
     parent = state.engine.orders.get(order.parent or "")
     return parent is not None and not parent.state.is_terminal and not order.state.is_working
+
+
+def covers(state: State, stop: Order) -> int:
+    """Return how many contracts a working stop closes now: while its entry fills, no more than that has brought."""
+    entry = state.engine.orders.get(stop.parent or "")
+    if entry is None or entry.state.is_terminal:
+        return stop.remaining
+    closed = sum(leg.filled for leg in state.engine.orders.values() if leg.parent == entry.id)
+    return min(stop.remaining, max(0, entry.filled - closed))

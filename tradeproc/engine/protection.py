@@ -15,7 +15,7 @@ from tradeproc.domain.session import StopPolicy
 from tradeproc.domain.units import SECOND, Nanos, Ticks
 from tradeproc.engine import adoption, closing, sending
 from tradeproc.engine.alarms import AlarmName
-from tradeproc.engine.limits import Exit, exit_of
+from tradeproc.engine.limits import Exit, covers, exit_of
 from tradeproc.engine.state import State
 from tradeproc.engine.turn import Turn
 
@@ -34,21 +34,12 @@ def _bare(state: State, held: int) -> int:
     if not held:
         return 0
     stops = [order for order in _stops(state, held) if order.state.is_working and not _is_left_behind(state, order)]
-    return max(0, abs(held) - sum(_covers(state, order) for order in stops))
+    return max(0, abs(held) - sum(covers(state, order) for order in stops))
 
 
 def _is_left_behind(state: State, stop: Order) -> bool:
     """Tell whether the market has passed the limit of a stop-limit order, so that it closes nothing at this price."""
     return state.engine.traded_through.told.get(stop.id) is AlarmName.STOP_LIMIT_LEFT_BEHIND
-
-
-def _covers(state: State, stop: Order) -> int:
-    """Return how many contracts a working stop closes now: while its entry fills, no more than that has brought."""
-    entry = state.engine.orders.get(stop.parent or "")
-    if entry is None or entry.state.is_terminal:
-        return stop.remaining
-    closed = sum(leg.filled for leg in state.engine.orders.values() if leg.parent == entry.id)
-    return min(stop.remaining, max(0, entry.filled - closed))
 
 
 def on_time(turn: Turn) -> None:

@@ -2,8 +2,10 @@
 
 What an order looks like decides only after a reply was lost, and only among orders that nobody has claimed: same
 contract, side and type, and either under the right entry, or of the same quantity and prices and opened about when
-ours was made. The broker's clock may be off and may have whole seconds only, hence the width of the window. Before
-the reply nothing is guessed: pictures of unknown orders wait as strays until it says which they are.
+ours was made, or told first soon after that. The broker's clock may be off and may have whole seconds only, hence the
+width of the window; where one clock is quite wrong, only when it was told counts. Before the reply nothing is
+guessed: pictures of unknown orders wait as strays until it says which they are. An order that was seen before ours
+was made is not ours, however much it looks like it.
 """
 
 from collections.abc import Iterable
@@ -53,9 +55,15 @@ def owner(state: State, picture: BrokerOrder, orders: Iterable[Order]) -> Order 
     )
 
 
+def distance(state: State, picture: BrokerOrder, orders: Iterable[Order]) -> int:
+    """Return how many nanoseconds lie between a picture's opening and the making of the order it resembles most."""
+    order = owner(state, picture, orders)
+    return 0 if order is None else abs((picture.opened_at or 0) - order.created_at)
+
+
 def looks_like(state: State, order: Order, picture: BrokerOrder) -> bool:
     """Tell whether a picture could be `order`, by everything but the broker's id."""
-    if picture.client_id is not None and picture.client_id != order.id:
+    if (picture.client_id is not None and picture.client_id != order.id) or _is_older(state, order, picture):
         return False
     if not is_of_session(state, picture) or (picture.side, picture.type) != (order.side, order.type):
         return False
@@ -71,7 +79,25 @@ def looks_like(state: State, order: Order, picture: BrokerOrder) -> bool:
         return False
     if picture.opened_at is None or picture.quantity != order.quantity:
         return False
-    return order.created_at - OPENED_BEFORE <= picture.opened_at <= order.created_at + OPENED_AFTER
+    is_about_then = order.created_at - OPENED_BEFORE <= picture.opened_at <= order.created_at + OPENED_AFTER
+    return is_about_then or _is_new_since(state, order, picture)
+
+
+def _is_older(state: State, order: Order, picture: BrokerOrder) -> bool:
+    """Tell whether the broker had told a picture's order before ours was made in this life: then it is not ours."""
+    seen_at = state.broker.seen_at.get(picture.broker_id)
+    return seen_at is not None and order.fence == state.setup.fence and seen_at < order.created_at
+
+
+def _is_new_since(state: State, order: Order, picture: BrokerOrder) -> bool:
+    """Tell whether the broker told an order first soon after ours was made in this life, by one clock, which is ours.
+
+    An entry is made only after the broker has told all its orders, so what it did not tell then is new, however far
+    its clock and ours are apart.
+    """
+    seen_at = state.broker.seen_at.get(picture.broker_id)
+    is_of_now = order.fence == state.setup.fence and state.broker.has_orders
+    return is_of_now and seen_at is not None and 0 <= seen_at - order.created_at <= OPENED_AFTER
 
 
 def may_be_one_of(state: State, orders: Iterable[Order], picture: ListedOrder) -> bool:

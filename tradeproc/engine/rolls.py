@@ -77,7 +77,9 @@ def heard(turn: Turn, event: RollNews) -> None:
 def flattened(turn: Turn, reason: str) -> None:
     """Open nothing again: somebody wants the session flat while it rolls."""
     desk = turn.state.engine.roll
-    desk.wish = None
+    if desk.wish is not None:
+        desk.wish = None
+        roll_progress.go_on(turn)
     if desk.open is not None and desk.open.reopen:
         turn.keep_roll(replace(desk.open, reopen=Contracts(0), reason=reason, at=turn.now))
 

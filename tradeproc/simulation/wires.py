@@ -50,6 +50,8 @@ class OneAnswer(Generic[T]):
 
     def __init__(self, done: Callable[[T], None]) -> None:
         self._done: Callable[[T], None] | None = done
+        self.is_refused = False
+        """Whether it was told as not sent, so that no second copy of it can arrive."""
 
     def answer(self, answer: T) -> None:
         """Answer, unless somebody has."""
@@ -146,9 +148,12 @@ class Wires:
             self._agenda.after(delay + self._latency(), arrive)
 
     def _arrived(self, act: Callable[[], Outcome], ask: OneAnswer[Outcome], link: int) -> None:
+        if ask.is_refused:
+            return
         if self._weather.stands(Mishap.BROKER_AWAY):
             if self._chance.random() < 0.5:
                 ask.answer(Unanswered("connection refused", was_sent=False))
+                ask.is_refused = True
             return
         outcome = act()
         self._is_expecting = True
