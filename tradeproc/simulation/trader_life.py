@@ -90,6 +90,12 @@ class TraderLife:
         self._paused_until = self._agenda.now + int(seconds * SECOND)
         self._agenda.at(self._paused_until, self._work)
 
+    def wake(self) -> None:
+        """Let a stopped process go on now."""
+        if self.is_paused:
+            self._paused_until = self._agenda.now
+            self._agenda.after(0, self._work)
+
     def tell(self, event: Event) -> None:
         """Give the engine an event and carry out its effects; events that these cause wait their turn."""
         if not self.is_alive:

@@ -143,6 +143,7 @@ class World:
             seat.rows.commits_to_lose = 0
             if seat.life is not None:
                 seat.life.effects_left = None
+                seat.life.wake()
             for order in [order for book in seat.books for order in book.open.values() if order.memo == FOREIGN]:
                 self.venue.cancel(order.id)
 
