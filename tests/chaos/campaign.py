@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.chaos.cover import CoverWatch
+from tests.chaos.cover import COVER_SECONDS, CoverWatch
 from tests.chaos.draws import Draw, draw, make, second_kind, second_scene
 from tests.chaos.evidence import Evidence
 from tests.chaos.mending import FAILURES, mend, orphans, wait_well
@@ -43,7 +43,8 @@ sessions = {sessions}
 class Campaign:
     """Runs faults and keeps their results; `say` gets a line for each. `kinds`: those to draw from.
 
-    `patience`: by how much the times within which faults are to be noticed are multiplied, for a busy machine.
+    `patience`: by how much the times within which faults are to be noticed and contracts covered are multiplied,
+    for a busy machine.
     """
 
     desk: Desk
@@ -68,7 +69,7 @@ class Campaign:
         scene = Scene(self.desk, self.sessions)
         wait_well(scene)
         number, last = first, first + faults
-        with CoverWatch(self.desk) as cover:
+        with CoverWatch(self.desk, seconds=COVER_SECONDS * self.patience) as cover:
             while number < last:
                 result = self._one(number, scene, evidence, cover)
                 last += result.is_void and last < first + 2 * faults

@@ -23,7 +23,7 @@ FEEDS = {
 def trading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A desk whose session 1 enters, trails its stop and leaves within seconds, again and again."""
     folder: Path = tmp_path_factory.mktemp("desk")
-    with Desk(folder, speed=120.0, history_minutes=10, tape=write_tape(folder)) as desk:
+    with Desk(folder, speed=90.0, history_minutes=10, tape=write_tape(folder)) as desk:
         assert desk.begin() == 1
         desk.wait_fills(1)
         yield desk

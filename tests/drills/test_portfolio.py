@@ -10,7 +10,8 @@ from tradeproc.protocol import names
 from tradeproc.supervision.client import Supervisor
 from tradeproc.testing.desk import ACCOUNTS, wait_for
 
-pytestmark = pytest.mark.drill
+# it is one of the longest: a busy machine needs more than the usual time
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(700)]
 
 # one entry of ES with a stop 60 ticks away has a heat of 61 x 12.50, so that two do not fit below 1000
 PORTFOLIO = """

@@ -88,8 +88,8 @@ class CaseResult:
 class SteppedDesk:
     """The desk, its one session, and the commands of its stepped processes."""
 
-    def __init__(self, desk: Desk, cover: CoverWatch) -> None:
-        self.desk, self._cover = desk, cover
+    def __init__(self, desk: Desk, cover: CoverWatch, patience: float = 1.0) -> None:
+        self.desk, self._cover, self._patience = desk, cover, patience
         self.controls = {kind: StepControl(desk.home, words) for kind, (words, _) in PROCESSES.items()}
         self.steps = all_steps()
         self._usual: dict[str, set[tuple[int, str]]] = {}
@@ -142,16 +142,16 @@ class SteppedDesk:
             os.kill(database, signal.SIGKILL)
         violations: list[str] = []
         try:
-            wait_for("the step", lambda: control.has_killed, REACHED_SECONDS)
+            wait_for("the step", lambda: control.has_killed, REACHED_SECONDS * self._patience)
         except Late:
             control.disarm()
             return CaseResult(case, is_void=True, seconds=time.monotonic() - began)
         try:
             if case.victim != DATABASE:
-                wait_for(f"{process} back", lambda: self.desk.pid(process) not in (0, before), WELL_SECONDS)
+                wait_for(f"{process} back", lambda: self.desk.pid(process) not in (0, before), self._well)
             self._wait_well()
-            wait_for("cover while the market runs", self._is_covered, WELL_SECONDS)
-            self.desk.assert_books_agree(SESSION, seconds=AGREE_SECONDS)
+            wait_for("cover while the market runs", self._is_covered, self._well)
+            self.desk.assert_books_agree(SESSION, seconds=AGREE_SECONDS * self._patience)
         except (Late, AssertionError) as error:
             violations += str(error).splitlines()
         violations += self._cover.take()
@@ -173,13 +173,17 @@ class SteppedDesk:
 
         return wait_for("the database answers", counted)
 
+    @property
+    def _well(self) -> float:
+        return WELL_SECONDS * self._patience
+
     def _wait_well(self) -> None:
         """Wait until each process of the order path is ready."""
         for _, process in PROCESSES.values():
             wait_for(
                 f"{process} ready",
                 lambda process=process: self.desk.ask(process, "status", {}, 2.0)["state"] == "ready",  # type: ignore[misc]
-                WELL_SECONDS,
+                self._well,
             )
 
     def _is_covered(self) -> bool:
@@ -219,13 +223,14 @@ def rank(case: Case) -> int:
 
 
 @contextmanager
-def stepped_desk(folder: Path, cover_seconds: float = COVER_SECONDS) -> Iterator[SteppedDesk]:
+def stepped_desk(folder: Path, patience: float = 1.0) -> Iterator[SteppedDesk]:
     """A desk that enters, trails its stop and leaves within seconds, with the steps in its processes.
 
-    Contracts that are open without a stop for longer than `cover_seconds` are violations.
+    Contracts that are open without a stop for longer than 10 s are violations. `patience` multiplies this and every
+    other time that is waited, for a busy machine.
     """
-    with _desk(folder) as desk, CoverWatch(desk, seconds=cover_seconds) as cover:
-        stepped = SteppedDesk(desk, cover)
+    with _desk(folder) as desk, CoverWatch(desk, seconds=COVER_SECONDS * patience) as cover:
+        stepped = SteppedDesk(desk, cover, patience)
         stepped.begin()
         yield stepped
 

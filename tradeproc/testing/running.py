@@ -7,6 +7,7 @@ Needs a checkout, because `supervisord.conf` and `conf/` are not installed with 
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -24,6 +25,7 @@ from tradeproc.home import Home
 
 INSTALLATION = Path(tradeproc.__file__).parents[1]
 _END_SECONDS = 60.0
+_LOWEST_PORT, _PORTS = 20_000, 12_000
 
 
 @contextlib.contextmanager
@@ -68,10 +70,15 @@ def environment_of(home: Home, database: str = "") -> dict[str, str]:
 
 
 def free_port() -> int:
-    """Return a port of this machine on which nobody listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of this machine on which nobody listens now.
+
+    It is not one of those that the kernel gives to outgoing connections, which could take it before its user does.
+    """
+    while True:
+        port = _LOWEST_PORT + secrets.randbelow(_PORTS)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Child:
