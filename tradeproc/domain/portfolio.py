@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from tradeproc.domain.frozen import dataclass
@@ -174,7 +175,10 @@ class PortfolioSpec:
 
 def share(equity: Decimal, percent: float) -> Money:
     """Return that many per cent of the equity; nothing of an equity below zero."""
-    return Money(max(equity, Decimal(0)) * decimal_of(percent) / 100)
+    return Money(max(equity, Decimal(0)) * _exactly(percent) / 100)
+
+
+_exactly = lru_cache(maxsize=1024)(decimal_of)
 
 
 def _check_limits(warn: float, block: float) -> None:

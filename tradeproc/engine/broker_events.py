@@ -62,6 +62,8 @@ def _ask_about(turn: Turn, picture: BrokerOrder, trouble: str) -> None:
 def take(turn: Turn, order: Order, picture: BrokerOrder, source: OrderSource) -> None:
     """Apply a picture to an order of ours, and settle what was pending on it."""
     state, known = turn.state, order
+    if _is_old_news(state, order, picture):
+        return
     state.broker.ids[picture.broker_id] = order.id
     state.broker.strays.pop(picture.broker_id, None)
     state.broker.seen_at.pop(picture.broker_id, None)
@@ -84,6 +86,33 @@ def take(turn: Turn, order: Order, picture: BrokerOrder, source: OrderSource) ->
     order = state.engine.orders[order.id]
     if order.id in state.engine.cancels_wanted:
         sending.cancel(turn, order, OrderSource.TRADER, "wanted before the broker's id was known")
+
+
+def _is_old_news(state: State, order: Order, picture: BrokerOrder) -> bool:
+    """Tell whether a picture shows an ended order as we know it, with nothing left to settle.
+
+    The broker goes on listing what ended today, so that most pictures of an answer are of this kind.
+    """
+    engine, broker = state.engine, state.broker
+    return (
+        order.state.is_terminal
+        and picture.state is order.state
+        and picture.filled == order.filled
+        and order.broker_id == picture.broker_id
+        and (not order.filled or order.average is not None)
+        and order.in_flight is None
+        and order.id not in engine.pending
+        and order.id not in engine.cancels_wanted
+        and order.id not in engine.cancels_asked
+        and order.id not in engine.cancels_refused
+        and broker.ids.get(picture.broker_id) == order.id
+        and order.id not in broker.unpriced
+        and order.id not in broker.reappeared
+        and order.id not in broker.terms
+        and picture.broker_id not in broker.strays
+        and picture.broker_id not in broker.foreign
+        and AlarmName.ORDER_REAPPEARED.value not in engine.alarms
+    )
 
 
 def take_first(turn: Turn, order: Order, picture: BrokerOrder) -> None:

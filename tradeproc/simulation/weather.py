@@ -41,7 +41,7 @@ class Weather:
 
     def hit(self, what: Mishap) -> int | None:
         """Return the delay in nanoseconds when this message is hit, None when it is not."""
-        armed = self._armed.get(what)
+        armed = self._armed.get(what) if self._armed else None
         if armed is None:
             return None
         if armed.until < self._agenda.now:
@@ -62,7 +62,7 @@ class Weather:
 
     def stands(self, what: Mishap) -> bool:
         """Tell whether a window is open."""
-        window = self._windows.get(what)
+        window = self._windows.get(what) if self._windows else None
         return window is not None and window[0] > self._agenda.now
 
     def amount(self, what: Mishap) -> int:

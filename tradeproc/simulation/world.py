@@ -149,7 +149,7 @@ class World:
 
     def _end(self) -> None:
         ending = self.scenario.ending
-        self.agenda.run_until(self.agenda.now + 2 * MINUTE)
+        self._settle(2 * MINUTE, is_flat=False)
         for seat in self.seats:
             if seat.life is not None:
                 seat.life.tell(events.ReconcileCommanded("me"))
@@ -161,19 +161,17 @@ class World:
             for seat in self.seats:
                 seat.rest()
                 seat.latch(TradingState.HALTED, "me", "the end")
-        self._settle()
+        self._settle(QUIET, is_flat=self._ends_flat)
         for seat in self.seats:
             if (found := last_look.left(seat, is_flat=self._ends_flat)) is not None:
                 raise InvariantBroken(*found)
 
-    def _settle(self) -> None:
-        """Let the quiet time pass, or as much of it as it takes until nothing is left to be done."""
-        end = self.agenda.now + QUIET
+    def _settle(self, quiet: int, *, is_flat: bool) -> None:
+        """Let a quiet time pass, or as much of it as it takes until nothing is left to be done."""
+        end = self.agenda.now + quiet
         while self.agenda.now < end:
             self.agenda.run_until(min(end, self.agenda.now + _SETTLED_AFTER))
-            if not self.scenario.patient and all(
-                last_look.is_settled(seat, is_flat=self._ends_flat) for seat in self.seats
-            ):
+            if not self.scenario.patient and all(last_look.is_settled(seat, is_flat=is_flat) for seat in self.seats):
                 return
 
     @property

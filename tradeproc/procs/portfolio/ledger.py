@@ -108,13 +108,35 @@ def _may_have_heat(ledger: Ledger, session: int) -> bool:
 
 
 def standing(ledger: Ledger, portfolio: KnownPortfolio, now: Nanos) -> PortfolioHeat:
-    """Return how a portfolio stands; its heat is unknown when that of one session is, and without equity."""
+    """Return how a portfolio stands; its heat is unknown when that of one session is, and without equity.
+
+    It is made anew only when something that it is made of has changed: it is asked for several times an event.
+    """
+    name, block = portfolio.spec.name, ledger.blocks.get(portfolio.spec.name)
+    made_of = (
+        portfolio.spec,
+        portfolio.revision,
+        dict(portfolio.sessions),
+        [ledger.report(session, now) for session in portfolio.sessions],
+        ledger.reports_of(portfolio.spec.account, now) if not portfolio.spec.equity else (),
+        list(ledger.reservations.values()),
+        "" if block is None else block.reason,
+    )
+    known = ledger.stood.get(name)
+    if known is not None and known[0] == made_of:
+        return known[1]
+    stands = _standing(ledger, portfolio, now)
+    ledger.stood[name] = made_of, stands
+    return stands
+
+
+def _standing(ledger: Ledger, portfolio: KnownPortfolio, now: Nanos) -> PortfolioHeat:
     spec = portfolio.spec
     groups = dict.fromkeys([*spec.groups, *(each.group for each in portfolio.sessions.values())], _NOTHING)
     reserved, unknown, members = _NOTHING, "", []
     for session, member in sorted(portfolio.sessions.items()):
-        held = [place for place in ledger.reservations if place[0] == session]
-        more = sum((ledger.reservations[place].question.heat for place in held), Decimal(0))
+        held = [each.question.heat for place, each in ledger.reservations.items() if place[0] == session]
+        more = sum(held, Decimal(0))
         reserved = Money(reserved + more)
         heat, why = _heat_of(ledger, portfolio, session, now)
         if heat is None and (member.may_have_heat or held):

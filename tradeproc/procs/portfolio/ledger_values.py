@@ -7,7 +7,7 @@ from tradeproc.domain.frozen import dataclass
 from tradeproc.domain.joint_limits import JointLimits, JointMarks
 from tradeproc.domain.portfolio import PortfolioSpec
 from tradeproc.domain.units import SECOND, Money, Nanos
-from tradeproc.protocol.heat_messages import HeatQuestion, HeatReport
+from tradeproc.protocol.heat_messages import HeatQuestion, HeatReport, PortfolioHeat
 
 REPORTED_WITHIN = 5 * SECOND
 """A report that is older is none: the trader may hang or be gone."""
@@ -184,7 +184,7 @@ class Ledger:
     """What one life of the server knows; `portfolios` is None before the database was read.
 
     `unknown_since` says since when the heat of a portfolio is unknown, `told` what people know of it. `joint` are the
-    limits of portfolios and accounts by scope.
+    limits of portfolios and accounts by scope. `stood` is how a portfolio stood last, and what that was made of.
     """
 
     life: str
@@ -196,6 +196,7 @@ class Ledger:
     unknown_since: dict[str, Nanos] = field(default_factory=dict)
     told: dict[tuple[str, str], str] = field(default_factory=dict)
     joint: dict[str, JointWatch] = field(default_factory=dict)
+    stood: dict[str, tuple[object, PortfolioHeat]] = field(default_factory=dict, repr=False, compare=False)
 
     def report(self, session: int, now: Nanos) -> tuple[HeatReport | None, str]:
         """Return the newest report of a session, None and why where there is none, or only an old one."""
