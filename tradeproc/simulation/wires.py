@@ -50,8 +50,8 @@ class OneAnswer(Generic[T]):
 
     def __init__(self, done: Callable[[T], None]) -> None:
         self._done: Callable[[T], None] | None = done
-        self.is_refused = False
-        """Whether it was told as not sent, so that no second copy of it can arrive."""
+        self.is_refused = self.has_arrived = False
+        """What was told as not sent never arrives by a copy, and what has arrived is never told as not sent."""
 
     def answer(self, answer: T) -> None:
         """Answer, unless somebody has."""
@@ -151,10 +151,11 @@ class Wires:
         if ask.is_refused:
             return
         if self._weather.stands(Mishap.BROKER_AWAY):
-            if self._chance.random() < 0.5:
+            if self._chance.random() < 0.5 and not ask.has_arrived:
                 ask.answer(Unanswered("connection refused", was_sent=False))
                 ask.is_refused = True
             return
+        ask.has_arrived = True
         outcome = act()
         self._is_expecting = True
         if self._weather.hit(Mishap.REPLY_LOST) is not None:
