@@ -37,18 +37,28 @@ _SECONDS = 90.0
 class TemporaryDesk(TapeDesk):
     """A desk with one session and a sink before its local broker; `desk` asks its processes as tradectl does."""
 
-    def __init__(self, home: Home, speed: float) -> None:
+    def __init__(self, home: Home, speed: float, *, notifies: bool = False) -> None:
         super().__init__(home.root, speed=speed, history_minutes=HISTORY_MINUTES, tape=_TAPE)
         write_tape(home.root / _TAPE, _trades())
         self.desk = Desk(home)
         self.sink_port = free_port()
         configure(home, base_url=f"http://127.0.0.1:{self.sink_port}/v3")
+        if notifies:
+            self._tell_nobody()
         self.sink = subprocess.Popen(
             [sys.executable, "-m", "tradeproc.bench.sink", str(self.sink_port), str(self.port)],
             stdout=subprocess.PIPE,
             text=True,
         )
         self.session = 0
+
+    def _tell_nobody(self) -> None:
+        """Give the notifier, which otherwise does not run, a target: a port on which nobody listens."""
+        secret = self.home.root / "alarms.url"
+        secret.write_text(f"json://127.0.0.1:{free_port()}/")
+        secret.chmod(0o600)
+        file = self.home.conf / "tradeproc.toml"
+        file.write_text(f'{file.read_text()}\n[[notifier.targets]]\nurl = {{ file = "{secret}" }}\n')
 
     def down(self) -> None:
         """Stop everything, the sink as well."""
@@ -98,16 +108,16 @@ class TemporaryDesk(TapeDesk):
 
 
 @contextmanager
-def temporary_desk(speed: float = SPEED) -> Iterator[TemporaryDesk]:
+def temporary_desk(speed: float = SPEED, *, notifies: bool = False) -> Iterator[TemporaryDesk]:
     """Start supervisord in a temporary home with the embedded database, and leave nothing of it.
 
-    `speed` is market seconds per second.
+    `speed` is market seconds per second; the notifier runs too if it `notifies`.
 
     Raises:
         BenchFailed: it does not come up, or failed later; the text ends with what its processes said last.
     """
     with temporary_home() as home:
-        made = TemporaryDesk(home, speed)
+        made = TemporaryDesk(home, speed, notifies=notifies)
         try:
             with made as desk:
                 yield desk

@@ -14,7 +14,7 @@ _LIMITED = ("trader", "account", *FEEDS)
 
 def measure_desk() -> list[Measured]:
     """Run a desk and measure it."""
-    with temporary_desk() as desk:
+    with temporary_desk(notifies=True) as desk:
         desk.start_session()
         rows, values = measure_hot_path(desk)
         return [Measured("hot path", rows, values), *_processes(desk)]
@@ -31,7 +31,7 @@ def _processes(desk: TemporaryDesk) -> list[Measured]:
         if program.process in desk.desk.directory.processes():
             node_at = desk.desk.ask(program.process, STATUS, NoBody()).started_at / 1e9
             starts[kind] = max(starts.get(kind, 0.0), node_at - began_at(program.pid))
-    missing = [kind for kind in (*_LIMITED, "link") if kind not in memory]
+    missing = [kind for kind in (*_LIMITED, "link", "notifier") if kind not in memory]
     if missing:
         raise BenchFailed(f"not running at the end of the measurement: {', '.join(missing)}")
     return [
@@ -55,4 +55,5 @@ def _keys(memory: dict[str, float]) -> dict[str, float]:
         "account_private_mb": memory["account"],
         "feed_private_mb": max(memory[kind] for kind in FEEDS),
         "link_private_mb": memory["link"],
+        "notifier_private_mb": memory["notifier"],
     }

@@ -14,8 +14,9 @@ What is no evidence: candles of history and corrections; a price from before the
 its newest fill; one print far away, because the next trade is back; a market that stands still (a halt, a feed that
 is down), because nothing trades for so long; a market that is locked at its limit, where a stop waits in a long line
 while others trade at that one price; a leg that has closed all that its entry has brought, and waits for the rest of
-it. In a market that seldom trades the verdict waits for the next trade, and about a
-stop for a second price beyond it.
+it. In a market that seldom trades the verdict waits for the next trade, and about a stop for a second price beyond
+it. So a stop that does nothing is not found while the market prints one single price: volume does not tell it from a
+locked market, since there too others trade; quotes would, but no session hears them.
 
 Prices may lag behind the orders: what was traded before a stop was placed or moved may be heard after it. How much
 they lag at most is known when a bar begins: by the time from its opening to its first picture. A price that is heard
