@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tradeproc.cli.commands import flattening
+from tradeproc.cli.commands import flattening, trading
 from tradeproc.desk import kill_switch
 from tradeproc.desk.confirmation import Confirmed
-from tradeproc.desk.exit_status import CommandFailed, ExitStatus, NotRunning
+from tradeproc.desk.exit_status import CommandFailed, ExitStatus, NotRunning, WrongUsage
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.kill_switch import KillReport
 from tradeproc.desk.switches import STORED, UNSTORED, Thrown
@@ -104,3 +104,18 @@ def test_what_stays_cannot_hide_that_the_halt_is_thrown(monkeypatch: pytest.Monk
 
     assert (found.exit, found.value) == (ExitStatus.OK, {"at_broker": None})
     assert "nothing answers" in found.lines[0].plain
+
+
+def test_foreign_without_flatten_is_refused_since_a_halt_closes_nothing(desk: Desk) -> None:
+    arguments = Namespace(name="halt", flatten=False, foreign=True, session=None)
+
+    with pytest.raises(WrongUsage, match="--foreign needs --flatten"):
+        trading.command(desk, arguments)
+
+
+def test_a_position_in_another_contract_says_that_its_session_does_not_trade_it_now() -> None:
+    left = confirmed(positions={"ESM24": 1})
+
+    assert left.in_words == (
+        "session 1: NOT flat: ESH24 in account SIM1: +1 ESM24, which session 1 does not trade now"
+    )

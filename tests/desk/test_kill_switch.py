@@ -1,11 +1,13 @@
 """Sessions without a trader, got flat through a link that the test plays, over a real database and journal."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,11 +20,13 @@ from tradeproc.bus.codec import Body
 from tradeproc.bus.node import Deferred, Node
 from tradeproc.clock import wall_ns
 from tradeproc.desk import kill_switch, liquidator
+from tradeproc.desk.claim import Claim
 from tradeproc.desk.confirmation import Confirmed
 from tradeproc.desk.exit_status import NotFound
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.kill_switch import KillReport, Wanted, what_stays
-from tradeproc.desk.liquidator import LiquidatorTiming
+from tradeproc.desk.known_sessions import KnownSession
+from tradeproc.desk.liquidator import Liquidated, LiquidatorTiming
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import FillKind, Position
 from tradeproc.domain.broker_orders import (
@@ -50,14 +54,16 @@ from tradeproc.protocol.link_messages import (
     PlaceOrder,
     PositionQuestion,
 )
+from tradeproc.store.database import StatementRefused
 from tradeproc.store.journal import Journal, journal_path
 from tradeproc.store.lease import Lease, LeaseTaken
 from tradeproc.store.migrate import migrate
 from tradeproc.store.store import Store
-from tradeproc.store.writes import orders_write
+from tradeproc.store.writes import Write, orders_write
 from tradeproc.testing.waiting import wait_until
 
 ACCOUNT, CONTRACT = SPEC.account, SPEC.contract
+KNOWN = KnownSession(1, SPEC.login, SPEC.login, ACCOUNT, CONTRACT)
 QUICK = LiquidatorTiming(
     operation=2.0, pause=0.05, patience=LiquidationPatience(Nanos(3 * SECOND), Nanos(SECOND))
 )  # fmt: skip
@@ -227,8 +233,8 @@ def test_typed_twice_at_once_it_closes_once(desk: Desk, store: Store, broker: Br
     assert closes(broker) == [(Side.SELL, 2)]
 
 
-class Killed(Exception):
-    """Stands for kill -9 at a point."""
+class Killed(BaseException):
+    """Stands for kill -9 at a point, which nothing catches."""
 
 
 def killed(*_: object) -> None:
@@ -515,3 +521,102 @@ def test_a_trader_that_comes_back_meanwhile_waits_for_the_lease(
 
         assert flat.result(60.0).is_flat
     assert closes(broker) == [(Side.SELL, 2)]
+
+
+# --- what is odd ends no kill switch
+
+
+def test_a_journal_line_of_another_version_is_told_and_the_session_is_flat(
+    desk: Desk, store: Store, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(desk)
+    monkeypatch.setenv("TRADEPROC_DATABASE_URL", store.url.replace("host=", "host=/nowhere"))
+    journal = Journal(journal_path(desk.home.journal, 1))
+    journal.append(Write("save_orders", {"session": 1, "orders": '[{"id": "abcd1-1-9", "way": "sideways"}]'}))
+    journal.close()
+
+    report = get_flat(desk)
+
+    assert only(report).is_flat
+    assert closes(broker) == [(Side.SELL, 2)]
+    assert "session 1: 1 lines of its journal cannot be read" in report.notes[0]
+
+
+def test_a_bug_in_one_session_hides_nothing_of_the_others(
+    desk: Desk, store: Store, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.create_session(replace(SPEC, name="other", contract="NQH24"))
+    store.set_desired(2, "running")
+    original = kill_switch.liquidate
+
+    def broken(desk: Desk, claim: Claim, *rest: Any, **options: Any) -> Liquidated:
+        if claim.known.id == 2:
+            raise KeyError("a bug")
+        return original(desk, claim, *rest, **options)
+
+    monkeypatch.setattr(kill_switch, "liquidate", broken)
+
+    one, two = get_flat(desk).confirmed
+
+    assert (one.session, one.is_flat, closes(broker)) == (1, True, [(Side.SELL, 2)])
+    assert "the kill switch itself failed here, KeyError: 'a bug'" in two.why
+
+
+@pytest.mark.parametrize("refuses", ["open_orders", "lease"])
+def test_a_database_that_refuses_a_statement_keeps_no_position_open(
+    desk: Desk, store: Store, broker: Broker, monkeypatch: pytest.MonkeyPatch, refuses: str
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise StatementRefused(refuses, "no such column")
+
+    monkeypatch.setattr(*{"open_orders": (Store, "open_orders"), "lease": (Lease, "acquire")}[refuses], refused)
+
+    report = get_flat(desk)
+
+    assert only(report).positions == {}
+    assert closes(broker) == [(Side.SELL, 2)]
+
+
+def test_no_cancel_is_sent_after_the_time_is_over(
+    desk: Desk, store: Store, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [row(number, broker_id=f"b{number}") for number in (1, 2, 3)]
+    for each in rows[1:]:
+        store.write(orders_write((each,), (created(each),), fence=1))
+        broker.add(str(each.broker_id))
+    asked: list[str] = []
+
+    def cancel(self: liquidation.Liquidation, broker_id: str, _: Outcome) -> None:
+        asked.append(broker_id)
+        monkeypatch.setattr(liquidator.time, "monotonic", lambda: float("inf"))
+
+    monkeypatch.setattr(liquidation.Liquidation, "cancel_answered", cancel)
+    with Claim.take(desk.home, KNOWN, store.url) as claim:
+        done = liquidator.liquidate(desk, claim, "drill", time.monotonic() + 600.0, timing=QUICK)
+
+    assert (len(asked), done.why != "", broker.sent) == (1, True, [])
+
+
+def test_what_others_have_in_another_contract_of_the_product_is_closed_when_it_is_wanted(
+    desk: Desk, store: Store, broker: Broker
+) -> None:
+    broker.add("x9", contract="ESM24")
+
+    left = only(get_flat(desk))
+    report = get_flat(desk, is_foreign=True)
+
+    assert left.foreign == ("x9",)
+    assert (report.is_flat, broker.orders["x9"].state) == (True, OrderState.CANCELLED)
+
+
+def test_a_trader_that_was_stopped_as_hung_is_named_with_what_starts_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.supervisor, "stop", lambda *_: None)
+    switch = kill_switch._KillSwitch(desk, Wanted(scopes.HOST, ""), "", 0.0)
+
+    assert switch._stop_hung(1)
+    assert switch.notes == [
+        "session 1: its trader did not answer and was stopped; it stays down until "
+        ".venv/bin/supervisorctl -c supervisord.conf start session-1:trader"
+    ]

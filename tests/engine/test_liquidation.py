@@ -385,3 +385,28 @@ def test_closes_that_are_refused_again_and_again_end() -> None:
     step = made.step(told(1), Nanos(now + 20 * SECOND))
 
     assert step == GivenUp(f"{MOST_CLOSES} closes did not make it flat; the close was not taken: margin")
+
+
+def test_rows_from_the_future_age_from_the_first_look_when_the_clock_was_set_back() -> None:
+    future = later(3600)
+    lost = close_row(1, Side.SELL, 2, future)
+    young = order(2, created_at=future)
+    made = plan(lost, young)
+
+    first = made.step(told(2), later(0))
+    before = made.step(told(2), later(20))
+    made.step(told(2), later(21))
+    after = made.step(told(2), later(23))
+
+    assert (type(first), type(before)) == (AskAgain, AskAgain)
+    assert after == CloseNow(Side.SELL, Contracts(2))
+
+
+def test_a_row_that_cannot_be_read_may_be_of_an_order_under_way() -> None:
+    made = Liquidation(ACCOUNT, CONTRACT, {}, is_all_ours=True, has_unread_rows=True)
+
+    waits = [made.step(told(2), later(seconds)) for seconds in (0, 20)]
+    made.step(told(2), later(21))
+
+    assert waits == [AskAgain("a row of an order cannot be read: the order may be under way")] * 2
+    assert made.step(told(2), later(23)) == CloseNow(Side.SELL, Contracts(2))

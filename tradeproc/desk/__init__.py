@@ -5,7 +5,8 @@
     switches.py       halt and flatten on their way to the traders; exposure.py what is open where no trader runs,
                       flatness.py what traders still close
     kill_switch.py    all flat by whoever can: known_sessions.py which sessions there are, claim.py one owner each,
-                      liquidator.py flat without a trader, confirmation.py what the broker says in the end
+                      known_orders.py its orders, liquidator.py flat without a trader,
+                      confirmation.py what the broker says in the end
     lookup.py         the session that a person names; listed.py a session as commands see it
     readiness.py      whether what was started is up, and why not; patience.py waits until it is
     joint_standing.py how much of the limits of portfolios and accounts is used

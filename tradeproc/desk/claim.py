@@ -68,7 +68,7 @@ class Claim:
                 journal.replay(store)
             except DatabaseDown:
                 claim._database_went()
-            except OSError:
+            except BaseException:
                 claim.close()
                 raise
         return claim
@@ -167,8 +167,8 @@ def _lease(url: str, session: int) -> Lease | None:
         return None
     try:
         return Lease.acquire(url, session, holder_name(), connect_timeout=_CONNECT_SECONDS)
-    except DatabaseDown:
-        return None
+    except (DatabaseDown, StatementRefused):
+        return None  # who holds it already is told before a database that takes no rows refuses this one
     except LeaseTaken as taken:
         if not taken.holder:
             return None  # a database without such a session, as one restored from a backup

@@ -54,8 +54,14 @@ class Confirmed:
     @property
     def left_in_words(self) -> list[str]:
         """Return for a person each position, and all working orders of ours together."""
-        held = [f"{quantity:+d} {contract}" for contract, quantity in self.positions.items()]
+        held = [
+            f"{quantity:+d} {contract}{self._elsewhere(contract)}" for contract, quantity in self.positions.items()
+        ]
         return [*held, f"working orders {', '.join(self.working)}"] if self.working else held
+
+    def _elsewhere(self, contract: str) -> str:
+        """Say of another contract of the product that it may be left: a trader that lives closes only its own."""
+        return "" if contract == self.contract else f", which session {self.session} does not trade now"
 
     @property
     def in_words(self) -> str:

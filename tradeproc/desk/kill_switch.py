@@ -5,6 +5,7 @@ work straight through the link (`liquidator.py`). A trader that holds its sessio
 stopped by supervisord first. At the end the broker is asked about every account (`confirmation.py`).
 """
 
+import logging
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,10 +15,10 @@ from functools import partial
 
 from tradeproc.desk.claim import Claim, Held
 from tradeproc.desk.confirmation import Confirmed, confirm
-from tradeproc.desk.exit_status import NotFound
+from tradeproc.desk.exit_status import NotFound, supervisorctl
 from tradeproc.desk.flatness import not_flat_yet
 from tradeproc.desk.installation import Desk
-from tradeproc.desk.known_sessions import KnownSession, known_sessions
+from tradeproc.desk.known_sessions import KnownSession, known_sessions, root_of
 from tradeproc.desk.liquidator import USUAL, LiquidatorTiming, liquidate
 from tradeproc.desk.patience import wait_until
 from tradeproc.domain.answers import Known, Unknown
@@ -30,6 +31,8 @@ from tradeproc.protocol.process_messages import STATUS
 from tradeproc.protocol.scopes import Scope
 from tradeproc.protocol.trader_messages import FLATTEN, HALT, Switch
 from tradeproc.store.store import Store
+
+log = logging.getLogger(__name__)
 
 USUAL_SECONDS = 60.0
 _BY = "tradectl"
@@ -62,7 +65,7 @@ class KillReport:
 
     `trouble` says what is not known of which sessions there are; `is_all` is False when there may be others.
     `passed_over` are sessions that are meant, with the one that looks after their account and product. `notes` say
-    which rows are missing.
+    what a person should know besides: missing rows, a trader that stays down.
     """
 
     confirmed: tuple[Confirmed, ...]
@@ -184,6 +187,10 @@ class _KillSwitch:
             return str(error)
         except OSError as error:
             return f"its journal cannot be opened, so it could not be claimed: {error}"
+        except Exception as fault:
+            # a bug that one session meets must not hide what became of the others
+            log.exception("kill_switch_failed session=%d", known.id)
+            return f"the kill switch itself failed here, {type(fault).__name__}: {fault}"
 
     def _get_flat(self, known: KnownSession, is_told: bool, link: Future[str]) -> str:
         trader, began = names.trader(known.id), time.monotonic()
@@ -228,8 +235,7 @@ class _KillSwitch:
                 is_latched=wanted.is_latched,
                 timing=wanted.timing,
             )
-        if done.unwritten:
-            self.notes.append(f"session {known.id}: {done.unwritten}")
+        self.notes += [f"session {known.id}: {note}" for note in done.notes]
         return done.why
 
     def _tell(self, session: int) -> bool:
@@ -252,7 +258,7 @@ class _KillSwitch:
         return "; ".join(f"its trader goes on: {why}" for _, why in found.values())
 
     def _left_of_others(self, known: KnownSession) -> str:
-        """Cancel what others let work in a session's contract, if that is wanted; return what works still."""
+        """Cancel what others let work in a session's product, if that is wanted; return what works still."""
         if not self._wanted.is_foreign:
             return ""
         link, asked = names.link(known.login), OrdersQuestion(account=known.account)
@@ -263,8 +269,10 @@ class _KillSwitch:
                 case Known(listed):
                     orders = [each for each in listed if isinstance(each, BrokerOrder) and not each.state.is_terminal]
             # its trader has none: what works is somebody else's
-            left = [each.broker_id for each in orders if each.contract == known.contract]
+            left = [each.broker_id for each in orders if root_of(each.contract) == root_of(known.contract)]
             for broker_id in left:
+                if self._is_over():
+                    break
                 cancel = CancelOrder(broker_id, account=known.account)
                 self._desk.client.call(link, CANCEL, cancel, _TELL_SECONDS)
         except (Outage, Refusal) as error:
@@ -278,6 +286,10 @@ class _KillSwitch:
             self._desk.supervisor.stop(trader.group, trader.program)
         except (Outage, Refusal):
             return False
+        start = supervisorctl("start", trader.at_supervisord)
+        self.notes.append(
+            f"session {session}: its trader did not answer and was stopped; it stays down until {start}"
+        )
         return True
 
     def _link_trouble(self, login: str) -> str:

@@ -8,11 +8,11 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-import orjson
-
-from tradeproc.clock import wall_ns
+from tradeproc.clock import monotonic_ns, wall_ns
 from tradeproc.desk.claim import Claim
 from tradeproc.desk.installation import Desk
+from tradeproc.desk.known_orders import known_orders
+from tradeproc.desk.known_sessions import root_of
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Position
 from tradeproc.domain.broker_orders import (
@@ -42,14 +42,16 @@ from tradeproc.engine.liquidation import (
 from tradeproc.engine.orders import Applied, Move, lacks_price, moved, noted, told
 from tradeproc.errors import Outage, Refusal
 from tradeproc.protocol import link_messages, names, scopes
-from tradeproc.protocol.link_messages import CancelOrder, OrdersQuestion, PlaceOrder, PositionQuestion
-from tradeproc.store.columns import value_of
-from tradeproc.store.database import DatabaseDown
-from tradeproc.store.journal import Journal, read_line
+from tradeproc.protocol.link_messages import (
+    AccountQuestion,
+    CancelOrder,
+    OrdersQuestion,
+    PlaceOrder,
+    PositionQuestion,
+)
 from tradeproc.store.rows import Latch, PositionRow
 from tradeproc.store.writes import Write, latch_write, orders_write, position_write
 
-_NEWEST = 200
 _BY = "kill switch"
 
 
@@ -70,12 +72,12 @@ USUAL = LiquidatorTiming()
 class Liquidated:
     """Whether a session is flat by the broker's word; `why` says why not, empty when it is.
 
-    `unwritten` says why rows of it are missing, empty when none is.
+    `notes` say what of its rows could not be read or written.
     """
 
     session: int
     why: str = ""
-    unwritten: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def liquidate(
@@ -90,7 +92,7 @@ def liquidate(
 ) -> Liquidated:
     """Cancel the working orders of a claimed session and close its position; ends by `deadline` (monotonic s).
 
-    With `is_all` also orders that are not ours are cancelled, in its account and contract. Unless a halt that counts
+    With `is_all` also what is not ours is cancelled and closed, in its account and product. Unless a halt that counts
     for the session `is_latched` already, it is latched first.
 
     A row that neither the database nor the disk takes holds up no close; the answer says so.
@@ -101,30 +103,63 @@ def liquidate(
     made = _Liquidator(desk, claim, reason, is_all, timing)
     if not is_latched:
         made.latch()
-    return replace(made.run(deadline), unwritten=made.unwritten)
+    return Liquidated(claim.known.id, made.run(deadline), tuple(made.notes))
 
 
 class _Liquidator:
     def __init__(self, desk: Desk, claim: Claim, reason: str, is_all: bool, timing: LiquidatorTiming) -> None:
-        self._timing = timing
-        self.unwritten = ""
+        self._timing, self._is_all = timing, is_all
+        self.notes: dict[str, None] = {}
+        # nothing here may take longer or shorter because somebody sets the clock
+        self._origin = wall_ns() - monotonic_ns()
         self._desk, self._claim, self._reason = desk, claim, f"{_BY}: {reason}" if reason else _BY
         known = claim.known
         self._link, self._account = names.link(known.login), known.account
-        self._contract = Contract.parse(known.contract)
-        self._orders, is_told = _known_orders(claim)
-        rows = {each.id: each for each in self._orders.values() if each.contract == known.contract}
-        self._plan = Liquidation(known.account, known.contract, rows, is_all or not is_told, timing.patience)
+        found = known_orders(claim)
+        self._orders, self._is_all_ours, self._has_unread = dict(found.orders), not found.is_told, found.unread > 0
+        if found.unread:
+            self._note(f"{found.unread} lines of its journal cannot be read, as if another version had written them")
+        self._turn_to(known.contract)
+
+    def _turn_to(self, contract: str) -> None:
+        self._contract = Contract.parse(contract)
+        rows = {each.id: each for each in self._orders.values() if each.contract == contract}
+        is_all_ours = self._is_all or self._is_all_ours
+        self._plan = Liquidation(
+            self._account, contract, rows, is_all_ours, self._timing.patience, has_unread_rows=self._has_unread
+        )
+
+    def _note(self, note: str) -> None:
+        self.notes[note] = None
+
+    def _now(self) -> Nanos:
+        return Nanos(self._origin + monotonic_ns())
 
     def latch(self) -> None:
         """Halt the session in its rows: the trader that comes after us must not enter again."""
         scope = scopes.of_session(self._claim.known.id)
         self._write(latch_write(Latch(scope, "halted", _BY, self._reason, wall_ns())))
 
-    def run(self, deadline: float) -> Liquidated:
-        session = self._claim.known.id
+    def run(self, deadline: float) -> str:
+        """Get the session's contract flat, then what is ours, or is wanted, in others; return why it is not."""
+        whys = [self._get_flat(deadline)]
+        for contract in self._others():
+            self._turn_to(contract)
+            if why := self._get_flat(deadline):
+                whys.append(f"{contract}: {why}")
+        return "; ".join(filter(None, whys))
+
+    def _others(self) -> list[str]:
+        """Return the other contracts of the product in which orders of ours may work, and all others if wanted."""
+        own = self._claim.known.contract
+        found = {each.contract for each in self._orders.values() if not each.state.is_terminal}
+        if self._is_all:
+            found |= self._listed()
+        return sorted(each for each in found - {own} if root_of(each) == root_of(own))
+
+    def _get_flat(self, deadline: float) -> str:
         while True:
-            now = wall_ns()
+            now = self._now()
             what = self._ask()
             step = self._plan.step(what, now)
             # afterwards, because the step may have recognised an order whose reply was lost
@@ -133,17 +168,17 @@ class _Liquidator:
             match step:
                 case NowFlat():
                     self._keep_flat()
-                    return Liquidated(session)
+                    return ""
                 case GivenUp(reason):
-                    return Liquidated(session, reason)
+                    return reason
                 case AskAgain(reason) if time.monotonic() > deadline:
-                    return Liquidated(session, reason)
+                    return reason
                 case AskAgain():
                     time.sleep(self._timing.pause)
                 case CancelThese() | CloseNow() if time.monotonic() > deadline:
-                    return Liquidated(session, "the time is over")
+                    return "the time is over"
                 case CancelThese(broker_ids):
-                    self._cancel(broker_ids)
+                    self._cancel(broker_ids, deadline)
                 case CloseNow():
                     self._close(step, now)
 
@@ -164,10 +199,29 @@ class _Liquidator:
             position = Unknown(str(error))
         return liquidation.BrokerTold(orders, position)
 
+    def _listed(self) -> set[str]:
+        """Return the contracts in which the account has a position or a working order; none where nobody tells."""
+        client, seconds = self._desk.client, self._timing.question
+        try:
+            orders = client.call(self._link, link_messages.ORDERS, OrdersQuestion(account=self._account), seconds)
+            asked = AccountQuestion(account=self._account)
+            positions = client.call(self._link, link_messages.POSITIONS, asked, seconds)
+        except (Outage, Refusal):
+            return set()
+        found = set()
+        if isinstance(orders, Known):
+            working = [each for each in orders.value if isinstance(each, BrokerOrder) and not each.state.is_terminal]
+            found |= {each.contract for each in working if each.account == self._account}
+        if isinstance(positions, Known):
+            found |= {each.contract for each in positions.value if isinstance(each, Position) and each.quantity}
+        return found
+
     # --- operations
 
-    def _cancel(self, broker_ids: Iterable[str]) -> None:
+    def _cancel(self, broker_ids: Iterable[str], deadline: float) -> None:
         for broker_id in broker_ids:
+            if time.monotonic() > deadline:
+                return
             self._claim.check()
             order = next((each for each in self._orders.values() if each.broker_id == broker_id), None)
             if order is not None and order.in_flight != "cancel":
@@ -203,7 +257,7 @@ class _Liquidator:
         self._keep(Applied(order, noted(None, order, OrderSource.OPERATOR, now, "created", self._reason)))
         self._plan.sent(order)
         outcome = self._submit(order)
-        self._plan.close_answered(order, outcome, wall_ns())
+        self._plan.close_answered(order, outcome, self._now())
         self._keep_answer(order, outcome)
 
     def _submit(self, order: Order) -> Outcome:
@@ -269,33 +323,8 @@ class _Liquidator:
             self._claim.write(write)
         except OSError as error:
             # as a trader does: no exit depends on a row
-            self.unwritten = f"rows are missing, neither the database nor the disk took them: {error}"
+            self._note(f"rows are missing, neither the database nor the disk took them: {error}")
 
     def _keep_flat(self) -> None:
         flat = Position(self._account, self._contract.code, Contracts(0), None)
         self._write(position_write(PositionRow(self._claim.known.id, flat, "reconciliation", wall_ns())))
-
-
-def _known_orders(claim: Claim) -> tuple[dict[str, Order], bool]:
-    """Return the session's orders by our ids, and whether the database has told them.
-
-    Without it only those that this kill switch, or one before it, has left in the journal are known.
-    """
-    if claim.store is not None:
-        try:
-            newest = claim.store.orders(claim.known.id, limit=_NEWEST)
-            still_open = claim.store.open_orders(claim.known.id)
-            return {each.id: each for each in (*still_open, *newest)}, True
-        except DatabaseDown:
-            pass
-    return _journalled(claim.journal), False
-
-
-def _journalled(journal: Journal) -> dict[str, Order]:
-    found: dict[str, Order] = {}
-    for line in journal.path.read_bytes().splitlines():
-        write = read_line(line)
-        if write is not None and write.statement == "save_orders":
-            orders = [value_of(Order, row) for row in orjson.loads(write.parameters["orders"])]
-            found |= {each.id: each for each in orders}
-    return found

@@ -6,8 +6,10 @@
 
 The kill switch needs this only where no trader does it (`closing.py`), so nothing is known here but rows and answers.
 An order without a broker's id may be at the broker: it is looked for in complete lists for 20 s, and counts as never
-arrived after that. Nothing is sent twice. A close that was taken must be seen in a list, and its fills in the
-position, before another is sent: the position may lag behind the orders, and a second close would open one.
+arrived after that. A row from the future, because the clock was set back, counts as made at the first look, and a row
+that cannot be read as one of an order that left then. Nothing is sent twice. A close that was taken must be seen in a
+list, and its fills in the position, before another is sent: the position may lag behind the orders, and a second
+close would open one.
 """
 
 from collections.abc import Iterable, Mapping
@@ -114,6 +116,7 @@ class Liquidation:
         rows: the session's orders that can still fill, and its newest ended ones; empty when no database tells them.
         is_all_ours: nobody knows which orders are the session's, so that all of the account and contract count.
         patience: for what is under way.
+        has_unread_rows: a row could not be read, and its order may be under way.
     """
 
     account: str
@@ -121,10 +124,13 @@ class Liquidation:
     rows: Mapping[str, Order]
     is_all_ours: bool = False
     patience: LiquidationPatience = USUAL_PATIENCE
+    has_unread_rows: bool = False
     _ours: dict[str, Order | None] = field(default_factory=dict)
     _lost: dict[str, Order] = field(default_factory=dict)
+    _lost_since: dict[str, Nanos] = field(default_factory=dict)
     _unseen: dict[str, Nanos] = field(default_factory=dict)
     _young: dict[str, Nanos] = field(default_factory=dict)
+    _began: Nanos | None = None
     _absent: list[Order] = field(default_factory=list)
     _asked: dict[str, Nanos] = field(default_factory=dict)
     _trouble: dict[str, str] = field(default_factory=dict)
@@ -142,13 +148,13 @@ class Liquidation:
                 if not order.state.is_terminal:
                     self._young[order.broker_id] = order.created_at
             elif not order.state.is_terminal and order.parent is None:
-                self._lost[order.id] = order
+                self._lost[order.id], self._lost_since[order.id] = order, order.created_at
 
     # --- what was done
 
     def sent(self, order: Order) -> None:
         """Note a close that is being sent; its fate is unknown until it is answered."""
-        self._lost[order.id] = order
+        self._lost[order.id], self._lost_since[order.id] = order, order.created_at
         self._closes += 1
 
     def close_answered(self, order: Order, outcome: Outcome, now: Nanos) -> None:
@@ -183,6 +189,7 @@ class Liquidation:
                 return AskAgain(f"the broker does not tell the orders: {reason}")
             case Known(orders):
                 listed = orders
+        began = self._begin(now)
         pictures = [each for each in listed if isinstance(each, BrokerOrder) and self._is_here(each)]
         self._recognise(pictures, now)
         mine = [each for each in pictures if self.is_ours(each)]
@@ -194,7 +201,7 @@ class Liquidation:
         ]
         position = _quantity(told.position)
         working = [each for each in mine if not each.state.is_terminal]
-        if waiting := self._unsettled(unread, now):
+        if waiting := self._unsettled(unread, began, now):
             # what works is cancelled all the same: nothing of ours may go on filling meanwhile
             return self._cancels(self._to_cancel(working, position), unread, now) or waiting
         if cancels := self._cancels(self._to_cancel(working, position), unread, now):
@@ -232,6 +239,14 @@ class Liquidation:
 
     # --- orders
 
+    def _begin(self, now: Nanos) -> Nanos:
+        """Return when the first complete list came; what seems to be made after it was made before it."""
+        if self._began is None:
+            self._began = now
+            for since in (self._lost_since, self._young):
+                since.update((key, min(at, now)) for key, at in since.items())
+        return self._began
+
     def _is_here(self, picture: BrokerOrder) -> bool:
         return picture.account == self.account and picture.contract == self.contract
 
@@ -248,10 +263,10 @@ class Liquidation:
                 del self._lost[order.id]
                 self._ours[picture.broker_id] = order
         for order in list(self._lost.values()):
-            if now - order.created_at > self.patience.arrives:
+            if now - self._lost_since[order.id] > self.patience.arrives:
                 self._absent.append(self._lost.pop(order.id))
 
-    def _unsettled(self, unread: Iterable[UnreadableRecord], now: Nanos) -> AskAgain | GivenUp | None:
+    def _unsettled(self, unread: Iterable[UnreadableRecord], began: Nanos, now: Nanos) -> AskAgain | GivenUp | None:
         """Return why nothing may be closed yet: an order of ours has an unknown fate."""
         for each in unread:
             return AskAgain(f"order {each.broker_id} cannot be read: {each.reason}")
@@ -264,6 +279,8 @@ class Liquidation:
         for broker_id, since in self._young.items():
             if now - since <= self.patience.arrives:
                 return AskAgain(f"the broker does not list order {broker_id} yet")
+        if self.has_unread_rows and now - began <= self.patience.arrives:
+            return AskAgain("a row of an order cannot be read: the order may be under way")
         return None
 
     def _to_cancel(self, working: list[BrokerOrder], position: int | None) -> list[BrokerOrder]:

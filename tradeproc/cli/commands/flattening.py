@@ -48,7 +48,8 @@ def add_options(parser: ArgumentParser, *, is_choice: bool) -> None:
     parser.add_argument(
         "--foreign",
         action="store_true",
-        help="cancel and close also what no session of ours made, in the accounts and contracts of the sessions",
+        help="cancel and close also what no session of ours made, in the accounts and products of the sessions; "
+        "a position in another contract than the session's is closed only where no trader runs",
     )
 
 

@@ -10,7 +10,7 @@ from tradeproc.cli import tables
 from tradeproc.cli.commands import flattening
 from tradeproc.cli.outcome import Outcome, SubParsers
 from tradeproc.desk.collector import config_of
-from tradeproc.desk.exit_status import ExitStatus, NotFound, NotRunning
+from tradeproc.desk.exit_status import ExitStatus, NotFound, NotRunning, WrongUsage
 from tradeproc.desk.installation import Desk
 from tradeproc.desk.switches import UNSTORED, Thrown, throw
 from tradeproc.domain.answers import Known
@@ -57,6 +57,8 @@ def add(subparsers: SubParsers, parents: Sequence[ArgumentParser]) -> None:
 def command(desk: Desk, arguments: Namespace) -> Outcome:
     """Command the trading state of a session or the desk, and say whom it did not reach and what is open still."""
     name: str = "flatten" if getattr(arguments, "flatten", False) else arguments.name
+    if name == "halt" and getattr(arguments, "foreign", False):
+        raise WrongUsage("--foreign needs --flatten: a halt alone cancels and closes nothing")
     session = None if arguments.session is None else desk.session_number(arguments.session)
     login: str | None = getattr(arguments, "login", None)
     _check_login(desk, login)
