@@ -39,6 +39,7 @@ from tradeproc.domain.broker_orders import (
     Refused,
 )
 from tradeproc.domain.orders import Order, OrderEvent, OrderRole, OrderSource, OrderState, OrderType, Side
+from tradeproc.domain.roll_steps import Roll, RollStep
 from tradeproc.domain.units import SECOND, Contracts, Nanos, Price, Ticks
 from tradeproc.engine import liquidation
 from tradeproc.engine.events import TimePassed, TradingState
@@ -59,7 +60,7 @@ from tradeproc.store.journal import Journal, journal_path
 from tradeproc.store.lease import Lease, LeaseTaken
 from tradeproc.store.migrate import migrate
 from tradeproc.store.store import Store
-from tradeproc.store.writes import Write, orders_write
+from tradeproc.store.writes import Write, orders_write, roll_write
 from tradeproc.testing.waiting import wait_until
 
 ACCOUNT, CONTRACT = SPEC.account, SPEC.contract
@@ -562,19 +563,51 @@ def test_a_bug_in_one_session_hides_nothing_of_the_others(
     assert "the kill switch itself failed here, KeyError: 'a bug'" in two.why
 
 
-@pytest.mark.parametrize("refuses", ["open_orders", "lease"])
+@pytest.mark.parametrize("refuses", ["open_orders", "claimed", "lease"])
 def test_a_database_that_refuses_a_statement_keeps_no_position_open(
     desk: Desk, store: Store, broker: Broker, monkeypatch: pytest.MonkeyPatch, refuses: str
 ) -> None:
     def refused(*_: object, **__: object) -> None:
         raise StatementRefused(refuses, "no such column")
 
-    monkeypatch.setattr(*{"open_orders": (Store, "open_orders"), "lease": (Lease, "acquire")}[refuses], refused)
+    monkeypatch.setattr(*(Lease, "acquire") if refuses == "lease" else (Store, refuses), refused)
 
     report = get_flat(desk)
 
     assert only(report).positions == {}
     assert closes(broker) == [(Side.SELL, 2)]
+
+
+@pytest.mark.parametrize("step", [RollStep.CLOSING, RollStep.FLAT, RollStep.REOPENING])
+def test_a_roll_under_way_opens_nothing_again_also_when_somebody_resumes_before_its_trader_is_back(
+    desk: Desk, store: Store, broker: Broker, step: RollStep
+) -> None:
+    nobody, entries = (None, None, None, None), "e1" if step is RollStep.REOPENING else ""
+    two = (Contracts(2), Contracts(2))
+    roll = Roll("r1", 1, CONTRACT, "ESM24", step, "anna", "", *two, *nobody, "c1", entries, *(wall_ns(),) * 3)
+    store.write(roll_write(roll))
+
+    report = get_flat(desk)
+
+    (left,) = store.rolls(1)
+    assert (report.is_flat, left.step, left.reopen) == (True, step, 0)
+    assert left.reason.startswith("kill switch")
+    assert f"session 1: its roll from {CONTRACT} into ESM24 opens nothing again" in report.notes
+
+
+def test_what_the_database_refuses_to_tell_ends_no_confirmation(
+    desk: Desk, store: Store, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker.silence = "no connection"
+
+    def refused(*_: object, **__: object) -> None:
+        raise StatementRefused("positions", "no such column")
+
+    monkeypatch.setattr(Store, "positions", refused)
+
+    said = only(get_flat(desk, seconds=2.0))
+
+    assert (said.is_known, "no connection" in said.in_words) == (False, True)
 
 
 def test_no_cancel_is_sent_after_the_time_is_over(

@@ -240,8 +240,7 @@ def _desk(folder: Path) -> Desk:
     desk = Desk(folder, speed=SPEED, history_minutes=10, tape="generated:ESH24:7")
     desk.environment["PYTHONPATH"] = str(Path(__file__).parent / "injected")
     _replace(folder / "supervisord.conf", {"intensity=10/60": "intensity=100000/60"})
-    patient = {"# hung_seconds = 10.0": "hung_seconds = 60.0", "# start_seconds = 14.0": "start_seconds = 60.0"}
-    _replace(folder / "conf" / "tradeproc.toml", patient)
+    _replace(folder / "conf" / "tradeproc.toml", {"# hung_seconds = 10.0": "hung_seconds = 60.0"})
     return desk
 
 

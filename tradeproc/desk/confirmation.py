@@ -125,7 +125,7 @@ def _claimed(store: Store | None, session: int) -> Collection[str] | None:
         return None
     try:
         return store.claimed(session, limit=_CLAIMED).keys()
-    except DatabaseDown:
+    except (DatabaseDown, Refusal):
         return None
 
 
@@ -191,7 +191,7 @@ def _last_known(confirmed: Confirmed, store: Store | None) -> Confirmed:
     try:
         rows = [each for each in store.positions(confirmed.session) if each.position.quantity]
         orders = store.open_orders(confirmed.session)
-    except DatabaseDown:
+    except (DatabaseDown, Refusal):
         return confirmed
     said = [f"{row.position.quantity:+d} {row.position.contract} since {iso(row.at)}" for row in rows]
     said += [f"order {each.broker_id or each.id} {each.state.value}" for each in orders]

@@ -49,8 +49,9 @@ from tradeproc.protocol.link_messages import (
     PlaceOrder,
     PositionQuestion,
 )
+from tradeproc.store.database import DatabaseDown
 from tradeproc.store.rows import Latch, PositionRow
-from tradeproc.store.writes import Write, latch_write, orders_write, position_write
+from tradeproc.store.writes import Write, latch_write, orders_write, position_write, roll_write
 
 _BY = "kill switch"
 
@@ -72,7 +73,7 @@ USUAL = LiquidatorTiming()
 class Liquidated:
     """Whether a session is flat by the broker's word; `why` says why not, empty when it is.
 
-    `notes` say what of its rows could not be read or written.
+    `notes` say what of its rows could not be read or written, and what became of a roll that it was in.
     """
 
     session: int
@@ -103,6 +104,7 @@ def liquidate(
     made = _Liquidator(desk, claim, reason, is_all, timing)
     if not is_latched:
         made.latch()
+    made.end_rolls()
     return Liquidated(claim.known.id, made.run(deadline), tuple(made.notes))
 
 
@@ -139,6 +141,22 @@ class _Liquidator:
         """Halt the session in its rows: the trader that comes after us must not enter again."""
         scope = scopes.of_session(self._claim.known.id)
         self._write(latch_write(Latch(scope, "halted", _BY, self._reason, wall_ns())))
+
+    def end_rolls(self) -> None:
+        """Write down that a roll under way opens nothing again, also if somebody resumes before the trader is back.
+
+        Without the database no roll is known; the halt alone keeps it from opening anything then.
+        """
+        if self._claim.store is None:
+            return
+        try:
+            rolls = self._claim.store.rolls(self._claim.known.id)
+        except (DatabaseDown, Refusal):
+            return
+        for roll in rolls:
+            if roll.reopen and not roll.step.is_over:
+                self._write(roll_write(replace(roll, reopen=Contracts(0), reason=self._reason, at=self._now())))
+                self._note(f"its roll from {roll.contract} into {roll.next_contract} opens nothing again")
 
     def run(self, deadline: float) -> str:
         """Get the session's contract flat, then what is ours, or is wanted, in others; return why it is not."""
