@@ -25,7 +25,7 @@ is as long as the longest that the broker gives. An order asked for by its id is
 `testing/list_contract.py` asserts all but the longest, which only the broker's own tests can know.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, Protocol, runtime_checkable
 
@@ -240,6 +240,23 @@ class KnowsQuotas(Protocol):
 
     def requests_made(self, kind: QuestionKind) -> int:
         """Return how many requests of a kind were made since the account manager was made."""
+
+
+@runtime_checkable
+class ListsOrdersTogether(Protocol):
+    """An account manager that asks for the orders of several accounts in one request; one may have this method.
+
+    The link then asks so for up to `most_accounts`, a constant.
+    """
+
+    most_accounts: int
+
+    def orders_together(self, ids: Mapping[str, Sequence[str]]) -> Answer[Mapping[str, Sequence[ListedOrder]]]:
+        """Return of each account what `AccountManager.orders` returns with its ids.
+
+        An account without a record in the list is left out: it may have no orders, or not have been listed. Unknown
+        if the list is, or if a record belongs to none of these accounts.
+        """
 
 
 @runtime_checkable

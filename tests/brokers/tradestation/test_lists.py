@@ -267,3 +267,70 @@ def test_a_history_of_which_no_bar_can_be_read_is_unknown_and_not_empty() -> Non
         data.shutdown()
 
     assert found == Unknown("none of 2 bars can be read")
+
+
+def of_accounts(records: list[dict[str, Any]], **more: Any) -> Script:
+    """Answer each request for orders with these records, whatever accounts it names."""
+
+    def script(connection: socket.socket, request: Request) -> bool:
+        return answer(200, {"Orders": records, "Errors": [], **more})(connection, request)
+
+    return script
+
+
+def test_orders_of_several_accounts_cost_one_request_and_each_account_gets_its_own() -> None:
+    records = [order_record(OrderID="1"), order_record(OrderID="2", AccountID="SIM2"), order_record(OrderID="3")]
+    with WireServer(of_accounts(records)) as server, accounts_at(server.url) as manager:
+        told = manager.orders_together({ACCOUNT: ["1"], "SIM2": ["2"], "SIM3": []})
+
+        assert [urlsplit(request.path).path for request in server.requests] == [
+            f"/brokerage/accounts/{ACCOUNT},SIM2,SIM3/orders"
+        ]
+    assert isinstance(told, Known)
+    assert {account: [order.broker_id for order in found] for account, found in told.value.items()} == {
+        ACCOUNT: ["1", "3"],
+        "SIM2": ["2"],
+    }
+
+
+def test_an_account_that_a_list_of_several_leaves_out_is_not_told_as_empty_and_costs_no_question() -> None:
+    with WireServer(of_accounts([order_record(OrderID="1")])) as server, accounts_at(server.url) as manager:
+        told = manager.orders_together({ACCOUNT: [], "SIM2": ["7"]})
+
+        assert len(server.requests) == 1
+    assert isinstance(told, Known)
+    assert list(told.value) == [ACCOUNT]
+
+
+def test_an_order_that_a_list_of_several_accounts_lacks_is_asked_for_in_its_account() -> None:
+    def script(connection: socket.socket, request: Request) -> bool:
+        path = urlsplit(request.path).path
+        if path.endswith("/orders"):
+            body = {"Orders": [order_record(OrderID="1"), order_record(OrderID="2", AccountID="SIM2")], "Errors": []}
+        else:
+            assert path == "/brokerage/accounts/SIM2/orders/7"
+            body = {"Orders": [order_record(OrderID="7", AccountID="SIM2")], "Errors": []}
+        return answer(200, body)(connection, request)
+
+    with WireServer(script) as server, accounts_at(server.url) as manager:
+        told = manager.orders_together({ACCOUNT: ["1"], "SIM2": ["2", "7"]})
+
+    assert isinstance(told, Known)
+    assert [order.broker_id for order in told.value["SIM2"]] == ["2", "7"]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(
+            of_accounts([order_record(AccountID="SIM9")]), id="an order of an account that was not asked for"
+        ),
+        pytest.param(of_accounts([order_record(AccountID="")]), id="an order of no account"),
+        pytest.param(of_accounts([order_record()], Errors=[GONE]), id="an error beside orders"),
+        pytest.param(answer(403, {"Error": "Forbidden", "Message": "x"}), id="refused"),
+        pytest.param(answer(200, b'{"Orders": [{'), id="torn"),
+    ],
+)
+def test_a_list_of_several_accounts_with_anything_odd_in_it_is_unknown_of_all(script: Script) -> None:
+    with WireServer(script) as server, accounts_at(server.url) as manager:
+        assert isinstance(manager.orders_together({ACCOUNT: [], "SIM2": []}), Unknown)

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from tradeproc.brokers.contract import QuestionKind, Quota
 from tradeproc.domain.units import SECOND
 from tradeproc.engine.resting import SLOW, SLOW_WITHIN
-from tradeproc.procs.link.question_pool import LEAST_PAUSE, USUAL_QUOTA, Flight, QuestionPool
+from tradeproc.procs.link.question_pool import (
+    FAILURES_TOGETHER,
+    LEAST_PAUSE,
+    USUAL_QUOTA,
+    Flight,
+    QuestionPool,
+)
 
 ORDERS = QuestionKind.ORDERS
 PATIENCE = 10.0
@@ -40,12 +46,19 @@ class Asker:
 
 @dataclass
 class World:
-    """Askers, a pool and a broker that takes `takes` seconds and `requests` requests for an answer; virtual time."""
+    """Askers, a pool and a broker that takes `takes` seconds and `requests` requests for an answer; virtual time.
+
+    It answers about `together` accounts at once. It fails a question about several that names one it `refuses`, and
+    leaves those that it `omits` out of such an answer.
+    """
 
     askers: Sequence[Asker]
     quota: Quota = USUAL_QUOTA
     takes: float = 0.3
     requests: int = 1
+    together: int = 1
+    refuses: frozenset[str] = frozenset()
+    omits: frozenset[str] = frozenset()
     made: list[int] = field(default_factory=list)
     flights: list[tuple[int, str]] = field(default_factory=list)
     asked: dict[int, tuple[Asker, int]] = field(default_factory=dict)
@@ -58,13 +71,13 @@ class World:
     def run(self, seconds: float) -> "World":
         for asker in self.askers:
             self.plan(int(asker.starts * SECOND), asker)
-        self.pool = QuestionPool({ORDERS: self.quota})
+        self.pool = QuestionPool({ORDERS: self.quota}, {ORDERS: self.together})
         while self.agenda and self.agenda[0][0] < seconds * SECOND:
             now, _, what = heapq.heappop(self.agenda)
             self.happen(what, now)
             self.give_up(now)
             for flight in self.pool.begin(now):
-                self.flights.append((now, flight.account))
+                self.flights += [(now, account) for account in flight.accounts]
                 self.made += [now] * self.requests
                 self.out |= set(flight.numbers)
                 self.plan(now + int(self.takes * SECOND), flight)
@@ -84,11 +97,23 @@ class World:
         if isinstance(what, Asker):
             self.asked[self.pool.add((ORDERS, what.account), now, what.within, PATIENCE)] = what, now
         elif what is not None:
-            self.pool.ended(what, now, self.requests)
+            listed = self.listed(what)
+            self.pool.ended(what, now, self.requests, listed)
             for number in what.numbers:
                 asker, since = self.asked.pop(number)
+                if asker.account not in listed:
+                    asker.unanswered += 1
+                    self.plan(now + 2 * SECOND, asker)
+                    continue
                 asker.answers.append((since, now - int(self.takes * SECOND), now))
                 self.plan(now + int(asker.every * SECOND), asker)
+
+    def listed(self, flight: Flight) -> frozenset[str]:
+        """Return the accounts of which an answer lists something."""
+        accounts = frozenset(flight.accounts)
+        if len(accounts) == 1:
+            return accounts - self.refuses
+        return frozenset() if accounts & self.refuses else accounts - self.omits
 
     def give_up(self, now: int) -> None:
         for number, (asker, since) in list(self.asked.items()):
@@ -117,7 +142,7 @@ def test_a_question_that_may_not_wait_is_asked_at_once() -> None:
 
     number = pool.add((ORDERS, "SIM1"), 5, 0.0, PATIENCE)
 
-    assert [(each.account, each.numbers) for each in pool.begin(5)] == [("SIM1", (number,))]
+    assert [(each.accounts, each.numbers) for each in pool.begin(5)] == [(("SIM1",), (number,))]
 
 
 def test_what_is_asked_while_a_question_is_out_is_answered_by_the_next_one() -> None:
@@ -183,6 +208,125 @@ def test_sixteen_sessions_of_one_account_take_as_many_requests_as_one() -> None:
     one, many = World(sessions(1)).run(900), World(sessions(16)).run(900)
 
     assert len(many.flights) <= len(one.flights) + 5
+
+
+def busy(count: int) -> list[Asker]:
+    """Return what so many accounts ask while the market reaches order after order: traders and account managers.
+
+    They begin at phases of their own, and each asks again 5 s after its answer, as `engine/resting.py` and the
+    account managers do.
+    """
+    traders = [Asker(f"SIM{number}", within=0.0, starts=0.31 * number) for number in range(count)]
+    return traders + [Asker(f"SIM{number}", starts=2.3 + 0.37 * number) for number in range(count)]
+
+
+def test_sixteen_accounts_that_trade_all_the_time_see_what_a_stream_dropped_within_ten_seconds() -> None:
+    """One request about each account every 5 s would take 960 requests in five minutes."""
+    world = World(busy(16), together=10).run(1_000)
+    alone = World(busy(16)).run(1_000)
+
+    assert max(asker.longest_blindness(since=60.0) for asker in world.askers) <= 10.0
+    assert max(asker.longest_blindness(since=60.0) for asker in alone.askers) > 10.0
+    assert sum(asker.unanswered for asker in world.askers) == 0
+    assert world.most_in_a_period() <= USUAL_QUOTA.questions
+
+
+@settings(deadline=None, max_examples=20, derandomize=True)
+@given(
+    st.lists(st.floats(0, 6), min_size=32, max_size=32),
+    st.sampled_from([(0.02, 1), (0.02, 2), (0.3, 1), (0.3, 2), (1.5, 1)]),
+)
+def test_it_is_seen_at_every_phase_of_their_pace(phases: list[float], answer: tuple[float, int]) -> None:
+    takes, pages = answer
+    askers = busy(16)
+    for asker, phase in zip(askers, phases, strict=True):
+        asker.starts = phase
+
+    world = World(askers, takes=takes, requests=pages, together=10).run(200)
+
+    assert max(asker.longest_blindness(since=60.0) for asker in askers) <= 10.0
+    assert world.most_in_a_period() <= USUAL_QUOTA.questions
+
+
+def test_an_account_is_asked_about_with_others_once_an_answer_has_listed_something_of_it() -> None:
+    pool, now = QuestionPool(together={ORDERS: 10}), 0
+
+    def ask(*listed: str) -> list[tuple[str, ...]]:
+        nonlocal now
+        now += 10 * SECOND
+        for account in ("SIM1", "SIM2", "SIM3"):
+            pool.add((ORDERS, account), now, 0.0, PATIENCE)
+        flights = pool.begin(now)
+        for flight in flights:
+            pool.ended(flight, now, 1, set(listed) & set(flight.accounts))
+        return sorted(flight.accounts for flight in flights)
+
+    assert ask("SIM1", "SIM2") == [("SIM1",), ("SIM2",), ("SIM3",)]
+    assert ask("SIM1", "SIM3") == [("SIM1", "SIM2"), ("SIM3",)], "what was left out may be there all the same"
+    assert ask("SIM1", "SIM2", "SIM3") == [("SIM1", "SIM3"), ("SIM2",)]
+    assert ask("SIM1", "SIM2", "SIM3") == [("SIM1", "SIM2", "SIM3")]
+
+
+def test_questions_of_other_kinds_and_of_accounts_that_are_asked_about_do_not_go_along() -> None:
+    pool = QuestionPool(together={ORDERS: 10})
+    for account in ("SIM1", "SIM2", "SIM3"):
+        pool.add((ORDERS, account), 0, 0.0, PATIENCE)
+    for flight in pool.begin(0):
+        pool.ended(flight, 0, 1, flight.accounts)
+    pool.add((ORDERS, "SIM3"), SECOND, 0.0, PATIENCE)
+    (out,) = pool.begin(SECOND)
+
+    patient = pool.add((ORDERS, "SIM2"), 2 * SECOND, 4.0, PATIENCE)
+    numbers = [pool.add((ORDERS, account), 2 * SECOND, 0.0, PATIENCE) for account in ("SIM1", "SIM3")]
+    pool.add((QuestionKind.BALANCES, "SIM2"), 2 * SECOND, 4.0, PATIENCE)
+
+    (flight,) = pool.begin(2 * SECOND)
+    assert (flight.accounts, flight.numbers) == (("SIM1", "SIM2"), (numbers[0], patient))
+    pool.ended(out, 3 * SECOND, 1, out.accounts)
+    assert [each.accounts for each in pool.begin(3 * SECOND)] == [("SIM3",)]
+
+
+def test_no_question_is_about_more_accounts_than_the_broker_takes() -> None:
+    world = World(busy(16), together=3).run(300)
+
+    moments: dict[int, int] = {}
+    for at, _ in world.flights:
+        moments[at] = moments.get(at, 0) + 1
+    assert max(moments[at] / world.made.count(at) for at in moments) == 3
+
+
+def test_an_account_that_the_broker_refuses_or_leaves_out_does_not_cost_others_their_answers() -> None:
+    refused, omitted = frozenset({"SIM3"}), frozenset({"SIM5"})
+    world = World(busy(16), together=10, refuses=refused, omits=omitted).run(1_000)
+
+    others = [asker for asker in world.askers if asker.account not in refused | omitted]
+    assert max(asker.longest_blindness(since=60.0) for asker in others) <= 10.0
+    assert sum(asker.unanswered for asker in others) == 0
+    assert all(asker.answers for asker in world.askers if asker.account in omitted)
+    assert world.most_in_a_period() <= USUAL_QUOTA.questions
+
+
+def test_a_broker_that_fails_every_question_about_several_accounts_is_asked_about_each_alone() -> None:
+    class Failing(World):
+        def listed(self, flight: Flight) -> frozenset[str]:
+            return frozenset(flight.accounts) if len(flight.accounts) == 1 else frozenset()
+
+    asked = sessions(6, 6)
+    Failing(asked, together=10).run(600)
+
+    assert max(asker.longest_blindness(since=60.0) for asker in asked) <= 10.0
+    assert sum(asker.unanswered for asker in asked) <= FAILURES_TOGETHER * 6
+
+
+def test_a_link_that_had_no_lane_in_time_has_learned_nothing_about_the_broker() -> None:
+    pool = QuestionPool(together={ORDERS: 10})
+    for now in range(0, 50 * SECOND, 10 * SECOND):
+        for account in ("SIM1", "SIM2"):
+            pool.add((ORDERS, account), now, 0.0, PATIENCE)
+        flights = pool.begin(now)
+        assert len(flights) == (2 if now == 0 else 1)
+        for flight in flights:
+            pool.ended(flight, now, 0, flight.accounts if now == 0 else None)
 
 
 def test_an_account_in_trouble_does_not_keep_others_from_being_asked_about() -> None:
@@ -269,11 +413,12 @@ def test_what_a_broker_has_forbidden_for_a_while_is_tried_twice_a_second_at_most
     st.builds(Quota, st.integers(20, 240), st.sampled_from([10.0, 60.0, 300.0])),
     st.sampled_from([0.01, 0.3, 4.0, 30.0]),
     st.integers(1, 4),
+    st.sampled_from([1, 2, 10]),
 )
 def test_no_quota_is_exceeded_and_no_answer_is_older_than_its_question(
-    askers: list[Asker], quota: Quota, takes: float, requests: int
+    askers: list[Asker], quota: Quota, takes: float, requests: int, together: int
 ) -> None:
-    world = World(askers, quota, takes, requests).run(400)
+    world = World(askers, quota, takes, requests, together).run(400)
 
     assert world.most_in_a_period() <= quota.questions
     for asker in askers:
@@ -281,4 +426,5 @@ def test_no_quota_is_exceeded_and_no_answer_is_older_than_its_question(
         assert asker.answers or asker.unanswered or asker.starts + takes > 300
     for account in {account for _, account in world.flights}:
         begun = [at for at, each in world.flights if each == account]
-        assert all(later - at >= max(LEAST_PAUSE, takes * SECOND) for at, later in pairwise(begun))
+        pause = max(LEAST_PAUSE if together == 1 else 0, takes * SECOND)
+        assert all(later - at >= pause for at, later in pairwise(begun))

@@ -1,7 +1,7 @@
 """What the sessions of an account ask is asked of the broker once; each gets an answer newer than its question."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from tests.procs.link.test_main import LINK, Broker, Revoked, outcome
 from tests.procs.stage import ACCOUNT, Stage, picture
 from tradeproc.brokers.contract import BrokerOrder, ListedPosition, QuestionKind, Quota, UnreadableRecord
 from tradeproc.bus.requests import NoAnswer, Reply, RequestRefused
-from tradeproc.domain.answers import Answer, Known
+from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Balance, Position
 from tradeproc.domain.instruments import Contract
 from tradeproc.domain.units import Contracts, Money, Nanos
@@ -68,6 +68,29 @@ class Paged(Counting):
 
     def requests_made(self, kind: QuestionKind) -> int:
         return self.count("orders") if kind is QuestionKind.ORDERS else self.count("positions")
+
+
+class Several(Counting):
+    """Lists the orders of several accounts at once, of each what `of_account` says."""
+
+    most_accounts = 10
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_account = {name: (picture(name),) for name in ("SIM1", "SIM2", "SIM3")}
+        self.together: Answer[Mapping[str, Sequence[BrokerOrder]]] | None = None
+
+    def orders(self, account: str, ids: Sequence[str] = ()) -> Answer[Sequence[BrokerOrder]]:
+        super().orders(account, ids)
+        return Known(self.of_account[account])
+
+    def orders_together(self, ids: Mapping[str, Sequence[str]]) -> Answer[Mapping[str, Sequence[BrokerOrder]]]:
+        self.calls.append(("together", ",".join(sorted(ids)), dict(ids)))
+        if self.error is not None:
+            raise self.error
+        if self.together is not None:
+            return self.together
+        return Known({account: self.of_account[account] for account in ids})
 
 
 class Desk:
@@ -226,3 +249,63 @@ def test_questions_for_orders_have_lanes_that_balances_and_others_which_hang_can
         assert [reply() for reply in waiting] == [None] * 12
     finally:
         broker.end.set()
+
+
+def of_all(desk: Desk, *patient: str) -> dict[str, Any]:
+    """Ask for the orders of all three accounts and return what each is told; the `patient` wait for the others."""
+    names = ("SIM1", "SIM2", "SIM3")
+    asked = {name: desk.ask("orders", name, ids=[name], within=15.0) for name in patient}
+    asked |= {name: desk.ask("orders", name, ids=[name]) for name in names if name not in patient}
+    return {name: outcome(asked[name]) for name in names}
+
+
+def test_accounts_whose_orders_were_listed_are_asked_about_in_one_question_and_each_is_told_its_own(
+    on_stage: Stage,
+) -> None:
+    broker = Several()
+    desk = Desk(on_stage, broker)
+    first = of_all(desk)
+    broker.calls.clear()
+
+    told = of_all(desk, "SIM1", "SIM3")
+
+    assert broker.calls == [("together", "SIM1,SIM2,SIM3", {"SIM1": ["SIM1"], "SIM2": ["SIM2"], "SIM3": ["SIM3"]})]
+    assert told == first
+    assert [told[name]["known"][0]["broker_id"] for name in told] == ["SIM1", "SIM2", "SIM3"]
+
+
+def test_an_account_that_a_common_answer_leaves_out_is_unknown_and_asked_about_alone(on_stage: Stage) -> None:
+    broker = Several()
+    desk = Desk(on_stage, broker)
+    of_all(desk)
+    broker.together = Known({"SIM1": (picture("SIM1"),), "SIM2": (picture("SIM2"),)})
+    broker.calls.clear()
+
+    told, again = of_all(desk, "SIM1", "SIM3"), of_all(desk, "SIM1")
+
+    assert [next(iter(told[name])) for name in told] == ["known", "known", "unknown"]
+    assert [next(iter(again[name])) for name in again] == ["known"] * 3
+    assert sorted(call[:2] for call in broker.calls) == [
+        ("orders", "SIM3"),
+        ("together", "SIM1,SIM2"),
+        ("together", "SIM1,SIM2,SIM3"),
+    ]
+
+
+@pytest.mark.parametrize("failure", [Unknown("busy"), Known({"SIM1": ("garbage",)}), "no answer at all", None])
+def test_a_common_answer_that_fails_is_unknown_to_all_and_each_is_asked_about_alone(
+    on_stage: Stage, failure: Any
+) -> None:
+    broker = Several()
+    desk = Desk(on_stage, broker)
+    of_all(desk)
+    broker.together, broker.error = failure, ZeroDivisionError("a bug") if failure is None else None
+    told = of_all(desk, "SIM1", "SIM3")
+    broker.error = None
+    broker.calls.clear()
+
+    again = of_all(desk)
+
+    assert all(list(each) == ["unknown"] for each in told.values())
+    assert all(list(each) == ["known"] for each in again.values())
+    assert sorted(call[:2] for call in broker.calls) == [("orders", name) for name in ("SIM1", "SIM2", "SIM3")]

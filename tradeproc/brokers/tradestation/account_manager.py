@@ -23,7 +23,7 @@ from tradeproc.brokers.contract import (
 )
 from tradeproc.brokers.tradestation.budget import Resource
 from tradeproc.brokers.tradestation.fields import Json, text
-from tradeproc.brokers.tradestation.lists import MOST_IDS, AccountLists
+from tradeproc.brokers.tradestation.lists import MOST_ACCOUNTS, MOST_IDS, AccountLists
 from tradeproc.brokers.tradestation.orders import (
     encode_change,
     encode_request,
@@ -65,6 +65,8 @@ _RESOURCES = {
 
 class TradeStationAccounts:
     """Thread-safe; keeps no state but its connections."""
+
+    most_accounts = MOST_ACCOUNTS
 
     def __init__(self, rest: RestClient) -> None:
         self._rest, self._lists = rest, AccountLists(rest)
@@ -123,13 +125,22 @@ class TradeStationAccounts:
 
     def orders(self, account: str, ids: Sequence[str] = ()) -> Answer[Sequence[ListedOrder]]:
         """Return today's orders and all that are still open; those of `ids` that the list lacks are asked for."""
+        return self._lists.orders(account).then(lambda records: Known(self._whole(account, ids, records)))
 
-        def settled(records: Sequence[Json]) -> Answer[Sequence[ListedOrder]]:
-            listed = self._settled(account, read_orders(records), records)
-            told = {text(record, "OrderID") for record in records}
-            return Known((*listed, *self._unlisted(account, [each for each in ids if each not in told])))
+    def orders_together(self, ids: Mapping[str, Sequence[str]]) -> Answer[Mapping[str, Sequence[ListedOrder]]]:
+        """Return the orders of several accounts, whose list costs one request for all of them."""
 
-        return self._lists.orders(account).then(settled)
+        def by_account(records: Sequence[Json]) -> Answer[Mapping[str, Sequence[ListedOrder]]]:
+            found: dict[str, list[Json]] = {account: [] for account in ids}
+            for record in records:
+                if (account := text(record, "AccountID")) not in found:
+                    return Unknown(f"a list of {len(ids)} accounts has an order of '{ascii(account)[1:41]}'")
+                found[account].append(record)
+            return Known(
+                {account: self._whole(account, ids[account], told) for account, told in found.items() if told}
+            )
+
+        return self._lists.orders(*ids).then(by_account)
 
     def open_orders(self, account: str) -> Answer[Sequence[ListedOrder]]:
         """Return the orders that can still fill, and what cannot be read."""
@@ -184,6 +195,12 @@ class TradeStationAccounts:
         if isinstance(reply, Reply) and _is_done(reply) and reply.body is not None:
             return parse_request_answer(reply.body, order_id, broker_id)
         return _outcome(reply)
+
+    def _whole(self, account: str, ids: Sequence[str], records: Sequence[Json]) -> tuple[ListedOrder, ...]:
+        """Return an account's listed orders and those of `ids` that the list lacks."""
+        listed = self._settled(account, read_orders(records), records)
+        told = {text(record, "OrderID") for record in records}
+        return (*listed, *self._unlisted(account, [each for each in ids if each not in told]))
 
     def _settled(
         self, account: str, orders: Sequence[ListedOrder], records: Sequence[Json]

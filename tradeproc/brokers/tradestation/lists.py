@@ -5,7 +5,7 @@ list counts as complete only when its last page was not full. An order that a co
 id, among today's orders and among the closed ones; only if both lack it, it does not exist.
 
 Source: TradeStation API v3, "Get Orders" (pageSize, nextToken), "Get Orders by OrderID", "Get Historical Orders by
-OrderID" (at most 50 ids, since).
+OrderID" (at most 50 ids, since), "Get Orders" (1 to 25 accounts).
 """
 
 from collections.abc import Sequence
@@ -22,6 +22,8 @@ from tradeproc.domain.answers import Answer, Known, Unknown
 
 LARGEST_PAGE = 600
 MOST_IDS = 50
+MOST_ACCOUNTS = 10
+"""The broker takes up to 25 accounts in one request and advises 10."""
 _MOST_PAGES = 40
 _DAYS_BACK = 30
 _NOT_THERE = ("not found", "notfound", "invalid order id", "no such order")
@@ -43,10 +45,14 @@ class AccountLists:
 
     def ask(self, resource: Resource, account: str, rest: str, params: dict[str, str] | None = None) -> Answer[Json]:
         """Ask for something of an account."""
-        return self._rest.ask(resource, f"/brokerage/accounts/{quote(account, safe='')}/{rest}", params)
+        return self._ask(resource, quote(account, safe=""), rest, params)
 
-    def orders(self, account: str) -> Answer[Sequence[Json]]:
-        """Return the raw orders of all pages, each once; unknown if a page is unknown or orders may be missing."""
+    def orders(self, *accounts: str) -> Answer[Sequence[Json]]:
+        """Return the raw orders of all pages, each once; unknown if a page is unknown or orders may be missing.
+
+        They are those of one account or of up to `MOST_ACCOUNTS`, whose list is one.
+        """
+        account = ",".join(quote(each, safe="") for each in accounts)
         told = self._pages(Resource.ORDERS, account, "orders", "Orders", LARGEST_PAGE)
         # a full last page may mean that the list was cut; reading it again with another page size shows whether it
         # was
@@ -56,7 +62,7 @@ class AccountLists:
 
     def positions(self, account: str) -> Answer[Sequence[Json]]:
         """Return the raw positions; they have no page size, but further pages are read if the answer names one."""
-        told = self._pages(Resource.POSITIONS, account, "positions", "Positions", None)
+        told = self._pages(Resource.POSITIONS, quote(account, safe=""), "positions", "Positions", None)
         return Unknown(told.reason) if isinstance(told, _Cut) else told
 
     def orders_by_id(self, account: str, ids: Sequence[str]) -> ById:
@@ -70,6 +76,9 @@ class AccountLists:
                 self._ask_by_id(account, "historicalorders", closed, told)
         return told
 
+    def _ask(self, resource: Resource, accounts: str, rest: str, params: dict[str, str] | None) -> Answer[Json]:
+        return self._rest.ask(resource, f"/brokerage/accounts/{accounts}/{rest}", params)
+
     def _pages(
         self, resource: Resource, account: str, rest: str, key: str, size: int | None
     ) -> "Answer[Sequence[Json]] | _Cut":
@@ -78,7 +87,7 @@ class AccountLists:
         tokens: set[str] = set()
         barren = 0
         for _ in range(_MOST_PAGES):
-            match self.ask(resource, account, rest, params or None).then(lambda body: _page(body, key)):
+            match self._ask(resource, account, rest, params or None).then(lambda body: _page(body, key)):
                 case Known((page, token)):
                     pass
                 case Unknown() as unknown:

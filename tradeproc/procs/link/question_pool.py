@@ -12,9 +12,16 @@ questions that may not wait. One that might wait and is overdue may use it too; 
 neither keeps the other out. Among equals the question that is due first is asked first, whoever asks. An account is
 asked about anew only some seconds after the last time unless somebody may not wait: thus its sessions come to ask
 together.
+
+Where a broker tells of several accounts in one answer (`together`), a question takes along all that wait about other
+accounts, so that sixteen accounts of a login are asked about as often as one. Only accounts are asked about together
+of which the last answer listed something. An account that the broker left out without a sign would look empty, so one
+that the last answer did not tell of is asked about alone until it does. So is each account of a question that failed:
+one that the broker refuses cannot keep the others from their answers. A broker that fails three questions about
+several accounts in a row is asked about each account alone for ten minutes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import field
 from math import ceil
 from typing import Final
@@ -34,6 +41,10 @@ PAUSE: Final = 6 * SECOND
 
 LEAST_PAUSE: Final = SECOND // 2
 """The same for one that may not wait."""
+
+FAILURES_TOGETHER: Final = 3
+ALONE_FOR: Final = 600 * SECOND
+"""After so many failures in a row each account is asked about alone, and for so many nanoseconds."""
 
 _TICK = 1_000_000
 _KEPT = 300 * SECOND
@@ -57,7 +68,7 @@ class Flight:
     """One question to the broker, the numbers of the questions that it answers, and the requests it should take."""
 
     kind: QuestionKind
-    account: str
+    accounts: tuple[str, ...]
     numbers: tuple[int, ...]
     give_up_at: int
     requests: int = 1
@@ -106,11 +117,15 @@ class _Budget:
 
 @dataclass(slots=True)
 class _Line:
-    """The questions of one kind and account: those that wait, and whether one is at the broker."""
+    """The questions of one kind and account: those that wait, and whether one is at the broker.
+
+    `is_listed` says that the last answer listed something of the account, so that it may be asked about with others.
+    """
 
     waiting: list[PooledQuestion] = field(default_factory=list)
     is_out: bool = False
     began_at: int | None = None
+    is_listed: bool = False
 
     @property
     def due_at(self) -> int:
@@ -121,10 +136,33 @@ class _Line:
         return not all(each.may_wait for each in self.waiting)
 
 
-class QuestionPool:
-    """The questions of a link; moments are monotonic nanoseconds. Keeps nothing that a restart would miss."""
+@dataclass(slots=True)
+class _Together:
+    """About how many accounts one question of a kind may be, how many in a row failed, and what came of that."""
 
-    def __init__(self, quotas: Mapping[QuestionKind, Quota] | None = None) -> None:
+    most: int
+    failures: int = 0
+    alone_until: int = 0
+
+    def ended(self, now: int, *, has_failed: bool) -> None:
+        """Note how a question about several accounts ended."""
+        self.failures = self.failures + 1 if has_failed else 0
+        if self.failures >= FAILURES_TOGETHER:
+            self.failures, self.alone_until = 0, now + ALONE_FOR
+
+
+class QuestionPool:
+    """The questions of a link; moments are monotonic nanoseconds. Keeps nothing that a restart would miss.
+
+    `together` says of each kind about how many accounts one question may be; one where it says nothing.
+    """
+
+    def __init__(
+        self,
+        quotas: Mapping[QuestionKind, Quota] | None = None,
+        together: Mapping[QuestionKind, int] | None = None,
+    ) -> None:
+        self._together = {kind: _Together((together or {}).get(kind, 1)) for kind in QuestionKind}
         known = quotas or {}
         of_all = _Budget(USUAL_QUOTA, USUAL_QUOTA.questions / 8)
         self._budgets = {
@@ -157,19 +195,26 @@ class QuestionPool:
         """Return when `begin` has to be called again if nothing is added or ends before; None: then only."""
         return min((self._at(place, line, now) for place, line in self._open_lines()), default=None)
 
-    def ended(self, flight: Flight, now: int, requests: int = 1) -> None:
+    def ended(self, flight: Flight, now: int, requests: int = 1, listed: Collection[str] | None = None) -> None:
         """Note that the broker has answered or failed to, and how many requests all of its kind took since the last.
 
         A list of several pages takes several requests. What two questions that run at once take is told with
-        whichever ends first.
+        whichever ends first. `listed` are the accounts of which the answer lists something; None: there is no answer,
+        because the broker was not asked in time.
         """
-        budget, line = self._budgets[flight.kind], self._lines[flight.kind, flight.account]
-        line.is_out = False
+        budget = self._budgets[flight.kind]
+        for account in flight.accounts:
+            line = self._lines[flight.kind, account]
+            line.is_out = False
+            if listed is not None:
+                line.is_listed = account in listed
+        if listed is not None and len(flight.accounts) > 1:
+            self._together[flight.kind].ended(now, has_failed=not listed)
         budget.pass_until(now)
         budget.use(requests - flight.requests)
         self._asked[flight.kind] += requests
         budget.cost = min(max(1, requests), max(1, budget.quota.questions // 2))
-        if not line.waiting and len(self._lines) > len(QuestionKind):
+        if len(self._lines) > len(QuestionKind):
             self._forget_lines(now)
 
     def asked(self) -> dict[str, int]:
@@ -194,13 +239,29 @@ class QuestionPool:
         return min(at, max(urgent_at, budget.from_(leaves_reserve=not may_use_reserve)))
 
     def _begin(self, place: Place, now: int) -> Flight:
-        budget, line = self._budgets[place[0]], self._lines[place]
-        budget.is_for_urgent = not line.is_urgent
-        taken, line.waiting = line.waiting, []
-        line.is_out, line.began_at = True, now
+        budget = self._budgets[place[0]]
+        budget.is_for_urgent = not self._lines[place].is_urgent
+        taken: list[PooledQuestion] = []
+        accounts = (place[1], *self._others(place, now))
+        for account in accounts:
+            line = self._lines[place[0], account]
+            taken += line.waiting
+            line.waiting, line.is_out, line.began_at = [], True, now
         budget.use(budget.cost)
         give_up_at = max(each.give_up_at for each in taken)
-        return Flight(*place, tuple(each.number for each in taken), give_up_at, budget.cost)
+        return Flight(place[0], accounts, tuple(each.number for each in taken), give_up_at, budget.cost)
+
+    def _others(self, place: Place, now: int) -> list[str]:
+        """Return the accounts whose questions go along with that of a place, those first that are due first."""
+        together = self._together[place[0]]
+        if now < together.alone_until or not self._lines[place].is_listed:
+            return []
+        others = [
+            (line.due_at, account)
+            for (kind, account), line in self._open_lines()
+            if kind is place[0] and account != place[1] and line.is_listed
+        ]
+        return [account for _, account in sorted(others)[: together.most - 1]]
 
     def _forget_lines(self, now: int) -> None:
         """Drop lines that nobody has used for a while: accounts may come and go for months."""
