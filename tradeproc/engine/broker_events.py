@@ -188,12 +188,17 @@ def claim_strays(turn: Turn, source: OrderSource, listed: Sequence[BrokerOrder] 
 
 
 def _note_seen(turn: Turn, pictures: Sequence[BrokerOrder]) -> None:
-    """Note when orders not known as ours were first told; a bounded number, the newest."""
-    seen_at = turn.state.broker.seen_at
+    """Note when orders that are not known as ours were first told, and after how many of ours; the first ones only.
+
+    None is dropped for a newer one: told again it would count as new, and a stranger's old order as ours. Of one that
+    is not noted only the broker's own time counts.
+    """
+    broker, made = turn.state.broker, turn.state.engine.counter
     for picture in pictures:
-        seen_at.setdefault(picture.broker_id, turn.now)
-    while len(seen_at) > _KEPT_SEEN:
-        del seen_at[next(iter(seen_at))]
+        if len(broker.seen_at) >= _KEPT_SEEN:
+            return
+        if picture.broker_id not in broker.ids:
+            broker.seen_at.setdefault(picture.broker_id, (turn.now, made))
 
 
 def unresolved(state: State) -> list[Order]:

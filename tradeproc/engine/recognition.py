@@ -84,9 +84,12 @@ def looks_like(state: State, order: Order, picture: BrokerOrder) -> bool:
 
 
 def _is_older(state: State, order: Order, picture: BrokerOrder) -> bool:
-    """Tell whether the broker had told a picture's order before ours was made in this life: then it is not ours."""
-    seen_at = state.broker.seen_at.get(picture.broker_id)
-    return seen_at is not None and order.fence == state.setup.fence and seen_at < order.created_at
+    """Tell whether the broker had told a picture's order before ours was made in this life: then it is not ours.
+
+    Orders are counted, because the clock may be set back by a second between the making and the telling.
+    """
+    seen = state.broker.seen_at.get(picture.broker_id)
+    return seen is not None and order.fence == state.setup.fence and seen[1] < _number(order)
 
 
 def _is_new_since(state: State, order: Order, picture: BrokerOrder) -> bool:
@@ -95,9 +98,15 @@ def _is_new_since(state: State, order: Order, picture: BrokerOrder) -> bool:
     An entry is made only after the broker has told all its orders, so what it did not tell then is new, however far
     its clock and ours are apart.
     """
-    seen_at = state.broker.seen_at.get(picture.broker_id)
+    seen = state.broker.seen_at.get(picture.broker_id)
     is_of_now = order.fence == state.setup.fence and state.broker.has_orders
-    return is_of_now and seen_at is not None and 0 <= seen_at - order.created_at <= OPENED_AFTER
+    return is_of_now and seen is not None and seen[1] >= _number(order) and seen[0] - order.created_at <= OPENED_AFTER
+
+
+def _number(order: Order) -> int:
+    """Return which order of its life this is; `sending.client_id` writes the number last."""
+    number = order.id.rpartition("-")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 def may_be_one_of(state: State, orders: Iterable[Order], picture: ListedOrder) -> bool:

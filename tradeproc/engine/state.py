@@ -335,12 +335,12 @@ class BrokerConfirmed:
     """What the broker told.
 
     `ids` are its order ids with ours, also forgotten ones. `strays` are pictures of orders not (yet) known as ours,
-    `seen_at` when each was told first. `foreign` are orders that an answer showed open though not ours or taken for
-    ended, and since when; `told_foreign` those recorded as not ours. `missing` are open orders of ours that an
-    answer lacked, and since when. `reappeared` are orders of ours taken for ended that work there. `unreadable` says
-    what cannot be read. `streams` holds why each stream is down; empty: it is up. `market_up_since` is since when
-    the bars' is up, `traded_at` when a bar last said something new, `said_closed` a rejection since then whose
-    reason is a closed market. `calendar_open_since` is None while it is not. `unpriced` are orders told as filled
+    `seen_at` when each was told first and after how many of ours. `foreign` are orders that an answer showed open
+    though not ours or taken for ended, and since when; `told_foreign` those recorded. `missing` are open orders of
+    ours that an answer lacked, and since when. `reappeared` are orders of ours taken for ended that work there.
+    `unreadable` says what cannot be read. `streams` holds why each stream is down; empty: it is up. `market_up_since`
+    is since when the bars' is up, `traded_at` when a bar last said something new, `said_closed` a rejection since
+    then for a closed market. `calendar_open_since` is None while it is not. `unpriced` are orders told as filled
     without a price, `shrunk` those of which fewer are filled than were booked, `vanished` stops ended by no order of
     ours, `terms` all that our open orders had or were to get, None for what an earlier life asked for.
     `foreign_filled` are orders of others that the newest answer showed filled, `externals` their rows.
@@ -348,7 +348,7 @@ class BrokerConfirmed:
 
     ids: dict[str, str] = field(default_factory=dict)
     strays: dict[str, BrokerOrder] = field(default_factory=dict)
-    seen_at: dict[str, Nanos] = field(default_factory=dict)
+    seen_at: dict[str, tuple[Nanos, int]] = field(default_factory=dict)
     foreign: dict[str, Nanos] = field(default_factory=dict)
     told_foreign: set[str] = field(default_factory=set)
     doubts: dict[str, UnconfirmedDifference] = field(default_factory=dict)
