@@ -9,7 +9,7 @@ from tests.engine.exchange_broker import ExchangeBroker
 from tradeproc.domain.answers import Known
 from tradeproc.domain.broker_orders import Accepted, Refused, Unanswered
 from tradeproc.domain.orders import OrderRole, OrderState, OrderType, Side
-from tradeproc.domain.units import Contracts
+from tradeproc.domain.units import SECOND, Contracts
 from tradeproc.engine import effects as do
 from tradeproc.engine import events, turn
 from tradeproc.strategies.contract import Decision, ModifyOrders, OrderChange, SubmitBracket, SubmitOrder, View
@@ -60,6 +60,45 @@ def test_a_leg_that_somebody_moved_before_its_reply_was_lost_is_ours_all_the_sam
     assert [order.broker_id for order in desk.orders] == ["900", "901", "902"]
     assert desk.state.engine.pending == {}
     assert "external_change" in desk.alarms
+
+
+class SlowLostReplies(Desk):
+    """A broker whose answers to submits are lost, which the link tells after twelve seconds."""
+
+    def later(self, event: events.Event, delay: int | None = None) -> None:
+        if isinstance(event, events.SubmitAnswered):
+            event, delay = events.SubmitAnswered(event.order_id, Unanswered("no answer")), 12 * SECOND
+        super().later(event, delay)
+
+
+def test_an_order_that_somebody_moved_before_its_reply_was_lost_is_the_one_that_was_told_with_our_price() -> None:
+    desk = SlowLostReplies(Scripted(RESTING), broker=ExchangeBroker(echoes=False)).start()
+    desk.bar()
+    resting = desk.broker.orders["900"]
+
+    desk.broker.tell(replace(resting, limit=desk.broker.terms.price(4690 * 4)))
+    desk.run(15)
+
+    assert [order.broker_id for order in desk.orders] == ["900"]
+    assert desk.state.engine.pending == {}
+    assert "order_unknown" not in desk.alarms
+
+
+@pytest.mark.parametrize(("leg", "known"), [(4690, ["900", "901"]), (4688, [None, None])])
+def test_an_entry_that_was_never_told_with_our_price_is_known_by_the_terms_of_its_leg(
+    leg: int, known: list[str | None]
+) -> None:
+    bracket = SubmitBracket(Side.BUY, Contracts(2), type=OrderType.LIMIT, limit=4700.0, stop_loss=4690.0)
+    desk = SlowLostReplies(Scripted(bracket), broker=ExchangeBroker(echoes=False)).start()
+    desk.faults.lost_picture = 1.0
+    desk.bar(seconds=0.2)
+    entry, stop = desk.broker.orders["900"], desk.broker.orders["901"]
+
+    desk.broker.tell(replace(entry, limit=desk.broker.terms.price(4695 * 4)))
+    desk.broker.tell(replace(stop, stop=desk.broker.terms.price(leg * 4)))
+    desk.run(25)
+
+    assert [order.broker_id for order in desk.orders] == known
 
 
 def test_a_request_that_never_arrived_is_given_up_after_three_answers_and_not_sent_again() -> None:

@@ -8,7 +8,7 @@ from tests.engine.desk import Desk, Scripted
 from tradeproc.domain.broker_orders import Refused
 from tradeproc.domain.orders import OrderRole, OrderType, Side
 from tradeproc.domain.session import ExternalPolicy
-from tradeproc.domain.units import Contracts
+from tradeproc.domain.units import SECOND, Contracts
 from tradeproc.engine import effects as do
 from tradeproc.engine import events
 from tradeproc.engine.events import TradingState
@@ -173,6 +173,24 @@ def test_a_cancel_of_ours_that_was_given_up_and_is_done_late_was_no_stranger() -
     assert desk.database.latch is None
     assert desk.alarms == {"position_uncovered"}
     assert not desk.state.engine.cancels_asked
+
+
+def test_a_cancel_of_an_earlier_life_that_is_done_late_was_no_stranger() -> None:
+    first = SlowCancels(Scripted(BRACKET, cancel_stop)).start()
+    first.bar()
+    first.bar()
+    (stop,) = [order for order in first.orders if order.role is OrderRole.STOP_LOSS]
+    assert stop.in_flight == "cancel"
+    second = Desk(broker=first.broker, database=first.database, fence=2, now=first.now + SECOND).start()
+    second.run(8)
+    assert second.state.engine.orders[stop.id].in_flight is None, "given up"
+
+    second.broker.cancel(first.cancelled.broker_id)
+    second.run(20)
+
+    assert second.database.latch is None
+    assert second.alarms == {"position_uncovered"}
+    assert not second.state.engine.cancels_asked
 
 
 class CancelsTwice(Desk):

@@ -20,7 +20,7 @@ event; market time comes with the candles. Equal states and events give equal ef
     broker_events.py  what the broker tells by itself; recognition.py which of its orders are ours
     polling.py        when the broker is asked for orders, resting.py for those that rest
     reconcile.py      our orders against the broker's, lost_legs.py those of a filled entry; positions.py our position
-                      against the broker's
+                      against the broker's, late_fills.py what must have filled though nobody has told it
     external.py       what changed by no order of ours, as rows of the books; vanished.py stops that ended so;
                       amended_orders.py orders whose prices or quantity somebody changed
     inert_stops.py    orders that the market trades through and the broker does not execute; traded_through.py

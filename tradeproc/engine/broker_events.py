@@ -66,7 +66,7 @@ def take(turn: Turn, order: Order, picture: BrokerOrder, source: OrderSource) ->
         return
     state.broker.ids[picture.broker_id] = order.id
     state.broker.strays.pop(picture.broker_id, None)
-    state.broker.seen_at.pop(picture.broker_id, None)
+    state.broker.first_told.pop(picture.broker_id, None)
     if lacks_price(order, picture):
         picture = unpriced.hold(turn, order, picture, source)
     elif not unpriced.is_late(state, order.id, picture, source):
@@ -188,17 +188,17 @@ def claim_strays(turn: Turn, source: OrderSource, listed: Sequence[BrokerOrder] 
 
 
 def _note_seen(turn: Turn, pictures: Sequence[BrokerOrder]) -> None:
-    """Note when orders that are not known as ours were first told, and after how many of ours; the first ones only.
+    """Note the first picture of orders not known as ours, when, and after how many of ours; the first orders only.
 
     None is dropped for a newer one: told again it would count as new, and a stranger's old order as ours. Of one that
     is not noted only the broker's own time counts.
     """
     broker, made = turn.state.broker, turn.state.engine.counter
     for picture in pictures:
-        if len(broker.seen_at) >= _KEPT_SEEN:
+        if len(broker.first_told) >= _KEPT_SEEN:
             return
         if picture.broker_id not in broker.ids:
-            broker.seen_at.setdefault(picture.broker_id, (turn.now, made))
+            broker.first_told.setdefault(picture.broker_id, (turn.now, made, picture))
 
 
 def unresolved(state: State) -> list[Order]:

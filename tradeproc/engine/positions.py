@@ -6,15 +6,16 @@ may be on its way. It becomes a suspicion, which closes the gate for entries and
 filled quantities explain most differences) and for the position again. Only what is asked for counts further, since
 the stream may tell what is old. When the position was answered, then the orders, then the position again at least 2 s
 later, both times the same while ours is too, and no order of ours is without its reply or its price (its fill may be
-the whole difference), is it a divergence: the broker's side becomes ours by rows of the books (`external.py`), and a
-row tells both. A suspicion ends without a row as soon as both sides agree. What no order of ours explains closes
-entries (`external_policy`), but for the position that a session finds at its very first start.
+the whole difference; for 10 s neither one that must have filled: `late_fills.py`), is it a divergence: the broker's
+side becomes ours by rows of the books (`external.py`), and a row tells both. A suspicion ends without a row as soon
+as both sides agree. What no order of ours explains closes entries (`external_policy`), but for the position that a
+session finds at its very first start.
 """
 
 from tradeproc.domain.answers import Answer, Known, Unknown
 from tradeproc.domain.book import Divergence, DivergenceKind, Position
 from tradeproc.domain.units import SECOND
-from tradeproc.engine import external
+from tradeproc.engine import external, late_fills
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.broker_events import note_unreadable
 from tradeproc.engine.events import StreamKind
@@ -25,6 +26,7 @@ POSITION_EVERY = 30 * SECOND
 UNCONFIRMED_AFTER = 120 * SECOND
 _ASK_AFTER = 1 * SECOND
 _CONFIRM_AFTER = 2 * SECOND
+_FILL_COMES_WITHIN = 10 * SECOND
 
 
 def position_updated(turn: Turn, position: Position) -> None:
@@ -112,7 +114,9 @@ def _read(turn: Turn, position: Position, *, is_answer: bool) -> None:
     is_complete = not turn.state.engine.has_unanswered and not broker.unpriced
     # a late answer says what was so when it was asked for, which may have been before the last fill
     is_new = (broker.position.asked_at or turn.now) - suspicion.since >= _CONFIRM_AFTER
-    if is_asked and is_complete and is_new:
+    missing = position.quantity - ours
+    is_coming = turn.now - suspicion.since < _FILL_COMES_WITHIN and late_fills.explain(turn.state, missing)
+    if is_asked and is_complete and is_new and not is_coming:
         _adopt(turn, position)
 
 

@@ -5,7 +5,9 @@ contract, side and type, and either under the right entry, or of the same quanti
 ours was made, or told first soon after that. The broker's clock may be off and may have whole seconds only, hence the
 width of the window; where one clock is quite wrong, only when it was told counts. Before the reply nothing is
 guessed: pictures of unknown orders wait as strays until it says which they are. An order that was seen before ours
-was made is not ours, however much it looks like it.
+was made is not ours, however much it looks like it. Quantity and prices may be those of now or those that were told
+first, because somebody may have changed an order of ours before we knew which it is; of an entry whose prices were
+changed even before that, a leg tells it.
 """
 
 from collections.abc import Iterable
@@ -72,15 +74,35 @@ def looks_like(state: State, order: Order, picture: BrokerOrder) -> bool:
         # sibling's fill may have shrunk this one, and somebody may have moved it
         parent = state.engine.orders.get(order.parent or "")
         return parent is not None and parent.broker_id == picture.parent
-    price = state.setup.instrument.price
-    if order.limit is not None and picture.limit != price(order.limit):
-        return False
-    if order.stop is not None and picture.stop != price(order.stop):
-        return False
-    if picture.opened_at is None or picture.quantity != order.quantity:
+    _, _, first = state.broker.first_told.get(picture.broker_id, (None, None, picture))
+    has_terms = _has_terms(state, order, picture) or _has_terms(state, order, first)
+    if picture.opened_at is None or not (has_terms or _has_our_leg(state, order, picture)):
         return False
     is_about_then = order.created_at - OPENED_BEFORE <= picture.opened_at <= order.created_at + OPENED_AFTER
     return is_about_then or _is_new_since(state, order, picture)
+
+
+def _has_terms(state: State, order: Order, picture: BrokerOrder) -> bool:
+    price = state.setup.instrument.price
+    return (
+        picture.quantity == order.quantity
+        and (order.limit is None or picture.limit == price(order.limit))
+        and (order.stop is None or picture.stop == price(order.stop))
+    )
+
+
+def _has_our_leg(state: State, entry: Order, picture: BrokerOrder) -> bool:
+    """Tell whether the broker told an order under this one that has the terms of a leg of ours."""
+    if picture.quantity != entry.quantity:
+        return False
+    legs = [each for each in state.engine.orders.values() if each.parent == entry.id]
+    return any(
+        told.parent == picture.broker_id
+        and (told.side, told.type) == (leg.side, leg.type)
+        and _has_terms(state, leg, told)
+        for leg in legs
+        for _, _, told in state.broker.first_told.values()
+    )
 
 
 def _is_older(state: State, order: Order, picture: BrokerOrder) -> bool:
@@ -88,7 +110,7 @@ def _is_older(state: State, order: Order, picture: BrokerOrder) -> bool:
 
     Orders are counted, because the clock may be set back by a second between the making and the telling.
     """
-    seen = state.broker.seen_at.get(picture.broker_id)
+    seen = state.broker.first_told.get(picture.broker_id)
     return seen is not None and order.fence == state.setup.fence and seen[1] < _number(order)
 
 
@@ -98,7 +120,7 @@ def _is_new_since(state: State, order: Order, picture: BrokerOrder) -> bool:
     An entry is made only after the broker has told all its orders, so what it did not tell then is new, however far
     its clock and ours are apart.
     """
-    seen = state.broker.seen_at.get(picture.broker_id)
+    seen = state.broker.first_told.get(picture.broker_id)
     is_of_now = order.fence == state.setup.fence and state.broker.has_orders
     return is_of_now and seen is not None and seen[1] >= _number(order) and seen[0] - order.created_at <= OPENED_AFTER
 

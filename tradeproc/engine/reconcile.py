@@ -75,13 +75,7 @@ def started(turn: Turn, event: Started) -> None:
         state.engine.put(order)
         if order.broker_id is not None:
             state.broker.ids[order.broker_id] = order.id
-    for order in state.engine.open_orders:
-        if order.broker_id is None:
-            state.engine.pending[order.id] = Pending(Waiting.RESOLVE, turn.now)
-        elif order.in_flight is not None:
-            kind = Waiting.CANCEL if order.in_flight == "cancel" else Waiting.MODIFY
-            state.engine.pending[order.id] = Pending(kind, turn.now)
-            amended_orders.asked(state, order, None)  # a cancel may have followed a change that is still under way
+    _take_over_pending(turn)
     if event.position is not None:
         state.engine.holding = Holding(event.position.quantity, event.position.average)
     for fill in event.fills:
@@ -98,6 +92,20 @@ def started(turn: Turn, event: Started) -> None:
     strategy.begin(turn, event.strategy_off)
     turn.ask_orders("start")
     turn.ask_position("start")
+
+
+def _take_over_pending(turn: Turn) -> None:
+    """Wait for what an earlier life had sent and not seen done; it may still be under way."""
+    engine = turn.state.engine
+    for order in engine.open_orders:
+        if order.broker_id is None:
+            engine.pending[order.id] = Pending(Waiting.RESOLVE, turn.now)
+        elif order.in_flight is not None:
+            kind = Waiting.CANCEL if order.in_flight == "cancel" else Waiting.MODIFY
+            engine.pending[order.id] = Pending(kind, turn.now)
+            if kind is Waiting.CANCEL:
+                engine.cancels_asked.add(order.id)  # done late, it is no stranger's
+            amended_orders.asked(turn.state, order, None)  # a cancel may have followed a change
 
 
 def orders_answered(turn: Turn, number: int, answer: Answer[tuple[ListedOrder, ...]]) -> None:

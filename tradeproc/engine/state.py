@@ -335,7 +335,7 @@ class BrokerConfirmed:
     """What the broker told.
 
     `ids` are its order ids with ours, also forgotten ones. `strays` are pictures of orders not (yet) known as ours,
-    `seen_at` when each was told first and after how many of ours. `foreign` are orders that an answer showed open
+    `first_told` its first picture, when, and after how many of ours. `foreign` are orders that an answer showed open
     though not ours or taken for ended, and since when; `told_foreign` those recorded. `missing` are open orders of
     ours that an answer lacked, and since when. `reappeared` are orders of ours taken for ended that work there.
     `unreadable` says what cannot be read. `streams` holds why each stream is down; empty: it is up. `market_up_since`
@@ -348,7 +348,7 @@ class BrokerConfirmed:
 
     ids: dict[str, str] = field(default_factory=dict)
     strays: dict[str, BrokerOrder] = field(default_factory=dict)
-    seen_at: dict[str, tuple[Nanos, int]] = field(default_factory=dict)
+    first_told: dict[str, tuple[Nanos, int, BrokerOrder]] = field(default_factory=dict)
     foreign: dict[str, Nanos] = field(default_factory=dict)
     told_foreign: set[str] = field(default_factory=set)
     doubts: dict[str, UnconfirmedDifference] = field(default_factory=dict)

@@ -260,11 +260,16 @@ class Invariants:
         if not is_passed or life is None or life.state.engine.closing is not None:
             self._passed_since, self._passed_trades = None, 0
             return
-        if self._passed_since is None:
-            self._passed_since = seat.now
+        if self._passed_since is None or not self._is_heard:
+            self._passed_since, self._passed_trades = seat.now, 0
         self._passed_trades += seat.now - self._passed_since >= _EVIDENT_AFTER
         if self._passed_trades <= _EVIDENT_TRADES:
             self._evident_at = seat.now
+
+    @property
+    def _is_heard(self) -> bool:
+        """Tell whether this life of the trader could hear the trades: what was traded before its start is history."""
+        return self._passed_since is not None and self._passed_since >= self._seat.began_at
 
     def _is_passed(self, price: int) -> bool:
         book, needed = self._seat.book, 2 * self._seat.spec.inert_stop_ticks
@@ -283,6 +288,7 @@ class Invariants:
         if (
             self._passed_trades < _EVIDENT_TRADES
             or life is None
+            or not self._is_heard
             or not self._is_passed(seat.venue.last_of(seat.contract))
         ):
             return
