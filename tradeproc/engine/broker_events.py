@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from tradeproc.domain.book import Balance, Divergence, DivergenceKind
 from tradeproc.domain.broker_orders import BrokerOrder, UnreadableRecord
-from tradeproc.domain.orders import Order, OrderSource
+from tradeproc.domain.orders import Order, OrderSource, OrderState
 from tradeproc.domain.units import SECOND
 from tradeproc.engine import amended_orders, early_close, external, recognition, sending, unpriced, vanished
 from tradeproc.engine.alarms import AlarmName
@@ -98,6 +98,8 @@ def _is_old_news(state: State, order: Order, picture: BrokerOrder) -> bool:
         order.state.is_terminal
         and picture.state is order.state
         and picture.filled == order.filled
+        # what is filled whole is filled, whatever the broker calls its end
+        and (order.state is OrderState.FILLED or picture.filled < picture.quantity or not picture.quantity)
         and order.broker_id == picture.broker_id
         and (not order.filled or order.average is not None)
         and order.in_flight is None
