@@ -5,6 +5,11 @@ means: a market that is closed (the daily break, a weekend, a holiday, an early 
 says until when; in one that is open, silence counts from the open. Nothing here raises an alarm: a stream that is
 down raises its own. What is heard is believed, also at an hour at which the calendar has the market closed.
 
+A stream without heartbeats is mute: its feed says within 15 s that it is down, and that alone closes entries. One
+that beats and tells no trades cannot be told from a market without trades, which at night lasts minutes in many
+products. A shorter limit would close entries then without a fault. Frozen prices are found sooner by a second data
+login, once the market has moved (`witness.py`).
+
 The moment on the calendar is that of the wall clock for a live feed. A tape has a time of its own: there it is the
 newest candle's, moved on by the silence.
 """

@@ -18,6 +18,8 @@ from tradeproc.brokers.contract import (
     StreamEnded,
     StreamEvent,
 )
+from tradeproc.brokers.http_answer import HttpAnswer
+from tradeproc.brokers.http_connection import NothingCame
 from tradeproc.brokers.tradestation.streams import TradeStationStream, bar_stream, order_stream, position_stream
 from tradeproc.domain.instruments import Contract
 
@@ -139,6 +141,31 @@ def test_every_trouble_ends_the_stream_with_a_reason_and_never_raises(script: Sc
 @pytest.mark.parametrize("script", [Streamed([lines(BEAT)], then="hang"), Streamed([b'{"a":'], then="hang"), silence])
 def test_silence_beyond_the_deadline_ends_the_stream(script: Script) -> None:
     assert "silent" in ended(read(script, orders, silence_seconds=0.3)).reason
+
+
+def test_bytes_that_complete_no_object_do_not_put_off_the_end_of_a_silent_stream() -> None:
+    """Such bytes, just before the silence was over, doubled it: a mute stream was found after 26 s, not 13."""
+    pieces = [b'{"a":', b"1", b"2", b'3}\n{"b":', b"4"]
+    deadlines: list[int] = []
+
+    class Slow:
+        def receive_more(self, answer: HttpAnswer, until: int) -> None:
+            deadlines.append(until)
+            if not pieces:
+                raise NothingCame("no answer in time")
+            answer.feed(pieces.pop(0))
+
+    head = HttpAnswer()
+    head.feed(b"HTTP/1.1 200 OK\r\n\r\n")
+    reading = order_stream("http://127.0.0.1:1", Tokens(), ACCOUNT)._read(Slow(), head)  # type: ignore[arg-type]
+    with pytest.raises(StopIteration) as end:
+        while True:
+            next(reading)
+
+    assert "no object" in end.value.value.reason
+    assert len(deadlines) == 6
+    assert len(set(deadlines[:4])) == len(set(deadlines[4:])) == 1
+    assert deadlines[4] > deadlines[3], "a whole object begins a new silence"
 
 
 def test_bytes_that_never_make_an_object_are_silence() -> None:

@@ -127,10 +127,10 @@ class TradeStationStream:
 
     def _read(self, connection: HttpConnection, answer: HttpAnswer) -> _Events:
         framer = Framer()
-        last_object = monotonic_ns()
+        silent_at = self._until
         while True:
             for record in framer.feed(answer.taken()):
-                last_object = monotonic_ns()
+                silent_at = self._until
                 skipped = self._reader.skipped
                 events = self._reader.read(record, wall_ns())
                 if self._reader.skipped != skipped:
@@ -143,9 +143,12 @@ class TradeStationStream:
                 return ended_by_bytes(framer.trouble)
             if answer.is_complete:
                 return StreamEnded("ended in the middle of an object" if framer.has_rest else "ended by the server")
-            if monotonic_ns() - last_object > self.silence_seconds * SECOND:
-                return StreamEnded(f"bytes but no object for {self.silence_seconds:g} s")
-            connection.receive_more(answer, self._until)
+            try:
+                # bytes that complete no object do not put it off: they could double the time to find a mute stream
+                connection.receive_more(answer, silent_at)
+            except NothingCame:
+                what = ": bytes, but no object" if framer.has_rest else ""
+                return StreamEnded(f"silent for {self.silence_seconds:g} s{what}")
 
     def _refused(self, connection: HttpConnection, answer: HttpAnswer) -> StreamEnded:
         raw = bytearray(answer.taken())
