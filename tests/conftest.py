@@ -9,7 +9,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+
+_PATIENT = [HealthCheck.too_slow]  # it judges by the speed of the machine
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -18,8 +20,8 @@ def pytest_configure(config: pytest.Config) -> None:
     Property tests do not judge by speed, and draw the same examples each time, so that a run judges only the change
     that it is made for. `--hypothesis-profile random` draws new ones, which is how to look for more.
     """
-    settings.register_profile("random", deadline=None)
-    settings.register_profile("repeatable", deadline=None, derandomize=True)
+    settings.register_profile("random", deadline=None, suppress_health_check=_PATIENT)
+    settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=_PATIENT)
     if not config.getoption("--hypothesis-profile"):
         settings.load_profile("repeatable")
     if "PYTEST_XDIST_WORKER" in os.environ:

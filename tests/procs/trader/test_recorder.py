@@ -48,6 +48,7 @@ def test_a_real_session_is_replayed_with_the_same_effects(desk: TradingDesk, tmp
     wait_until("the position", lambda: desk.state()["position"] == 1)
     desk.bar()
     wait_until("the stop works", lambda: "covered" in str(desk.state()) or desk.state()["orders"])
+    wait_until("both bars have come", lambda: desk.state()["decisions"]["bars"] >= 2)
     setup = dataclasses.replace(desk.trader.state.setup, strategy=Scripted(ENTER, NOTHING))
     desk.actor.stop()
 
