@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tradeproc.domain.book import Fill, FillKind
 from tradeproc.domain.fills import standing
 from tradeproc.domain.roll_steps import RollStep
+from tradeproc.domain.units import SECOND
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.events import TradingState
 from tradeproc.engine.state import EngineOwned
@@ -19,6 +20,8 @@ from tradeproc.simulation.venue import FOREIGN
 
 if TYPE_CHECKING:
     from tradeproc.simulation.seat import Seat
+
+_GIVEN_UP_AFTER = 11 * SECOND  # the link gives up a reply after 12 s, and clocks differ by some
 
 Broken = tuple[str, str]
 """The invariant that does not hold, and what was seen."""
@@ -99,12 +102,32 @@ def _of_strangers(seat: "Seat", rows: list[Fill]) -> Iterator[Broken]:
     """Compare what the books say that others have traded with what they have: in sum, and never more."""
     book, mistaken = seat.book, seat.watch.mistaken(seat.contract)
     net = sum(fill.quantity * fill.side.sign for fill in rows) + mistaken
-    if seat.sent_by_wrong_clock:
+    if seat.sent_by_wrong_clock or _swapped(seat):
         return
     if net != book.foreign_net:
         yield "nothing left", f"others have traded {book.foreign_net:+d}, the books say {net:+d}"
     if sum(fill.quantity for fill in rows) > book.foreign + abs(mistaken):
         yield "nothing left", f"others have traded {book.foreign} contracts, and yet {rows}"
+
+
+def _swapped(seat: "Seat") -> set[str]:
+    """Return our orders that arrived long after somebody else had traded their terms, and the legs of these.
+
+    The reply was given up as lost by then, so that nothing tells the stranger's order from ours: it is taken for
+    ours, and ours for the stranger's. People are told of it as an order that is not ours and a change by others.
+    Waiting for the legs instead would leave a position bare whenever a broker loses them together with the reply.
+    """
+    if not seat.book.foreign or seat.life is None:
+        return set()
+    orders = seat.life.state.engine.orders
+    placed = {order.client_id: order for order in seat.venue.exchange.orders(seat.account) if order.memo != FOREIGN}
+    swapped = set()
+    for stranger in seat.venue.exchange.orders(seat.account):
+        ours = orders.get(seat.life.state.broker.ids.get(stranger.id, "")) if stranger.memo == FOREIGN else None
+        arrived = None if ours is None else placed.get(ours.id)
+        if ours is not None and arrived is not None and arrived.opened_at - ours.created_at >= _GIVEN_UP_AFTER:
+            swapped |= {ours.id, *(order.id for order in orders.values() if order.parent == ours.id)}
+    return swapped
 
 
 def _of_left_contracts(seat: "Seat") -> Iterator[Broken]:
@@ -120,14 +143,14 @@ def _of_left_contracts(seat: "Seat") -> Iterator[Broken]:
 
 
 def _of_orders(seat: "Seat", life: TraderLife) -> Iterator[Broken]:
-    engine = life.state.engine
+    engine, swapped = life.state.engine, _swapped(seat)
     by_broker = {order.broker_id: order for order in engine.orders.values() if order.broker_id}
     for order in seat.venue.exchange.orders(seat.account):
         ours = by_broker.get(order.id)
         if (
             order.memo == FOREIGN
             or order.contract != seat.contract
-            or (ours is None and order.client_id in seat.sent_by_wrong_clock)
+            or (ours is None and order.client_id in seat.sent_by_wrong_clock | swapped)
         ):
             continue
         if ours is None:
@@ -150,7 +173,7 @@ def _of_alarms(seat: "Seat", life: TraderLife) -> Iterator[Broken]:
 def _explained(seat: "Seat", engine: EngineOwned) -> set[str]:
     """Return the alarms that may stand in the end, because what they tell is so."""
     allowed = set()
-    if seat.sent_by_wrong_clock:
+    if seat.sent_by_wrong_clock or _swapped(seat):
         allowed |= {AlarmName.ORDER_UNKNOWN.value, AlarmName.EXTERNAL_CHANGE.value}
     if (seat.had_others or seat.wires.is_changed_late) and engine.trading is not TradingState.ACTIVE:
         allowed.add(AlarmName.EXTERNAL_CHANGE.value)
