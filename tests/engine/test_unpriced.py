@@ -181,3 +181,23 @@ def test_a_frame_from_before_the_fill_that_comes_late_does_not_settle_it() -> No
 
     assert short(desk) == [("own", 1, "4788.25", "900")]
     assert desk.database.latch is None
+
+
+def test_a_list_from_before_the_fill_does_not_settle_it_either() -> None:
+    desk = Desk(Scripted(RESTING)).start()
+    desk.bar()
+    before = desk.broker.orders["900"]
+    desk.broker.price = Decimal("4788.25")
+    desk.broker.move(1)
+
+    without_price(desk, "900", OrderState.FILLED)
+    filled, desk.broker.orders["900"] = priced(desk, "900", "4788.25"), before
+    desk.run(5)
+    assert rows(desk) == []
+    assert "abcd7-1-1" in desk.state.broker.unpriced
+    desk.broker.orders["900"] = filled
+    desk.run(5)
+
+    assert short(desk) == [("own", 1, "4788.25", "900")]
+    assert desk.database.latch is None
+    check_books(desk)

@@ -7,7 +7,7 @@ from tradeproc.simulation.campaign import Campaign
 LIVES = 250
 """Lives in each of the tests; more of them are shared by the workers of a test run."""
 
-ONCE_BROKEN = (1015568, 2011229, 2011741, 2012592, 2015443, 3000242)
+ONCE_BROKEN = (1015568, 2011229, 2011741, 2012592, 2015443, 3000242, 7002439)
 """Seeds of long campaigns whose lives have broken an invariant."""
 
 

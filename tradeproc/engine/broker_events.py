@@ -69,7 +69,7 @@ def take(turn: Turn, order: Order, picture: BrokerOrder, source: OrderSource) ->
     state.broker.first_told.pop(picture.broker_id, None)
     if lacks_price(order, picture):
         picture = unpriced.hold(turn, order, picture, source)
-    elif not unpriced.is_late(state, order.id, picture, source):
+    elif not unpriced.is_late(turn, order.id, picture, source):
         unpriced.settle(turn, order.id)
         order = unpriced.price_later(turn, order, picture, source)
     vanished.note(turn, order, picture)

@@ -19,7 +19,7 @@ from tradeproc.domain.orders import Order, OrderSource, OrderState
 from tradeproc.domain.units import SECOND, Price, plain
 from tradeproc.engine.alarms import AlarmName
 from tradeproc.engine.orders import average_of, taken_back, told
-from tradeproc.engine.state import State, Unpriced
+from tradeproc.engine.state import Unpriced
 from tradeproc.engine.turn import Turn
 
 ASK_EVERY = 2 * SECOND
@@ -49,14 +49,15 @@ def hold(turn: Turn, order: Order, picture: BrokerOrder, source: OrderSource) ->
     return replace(picture, filled=order.filled, average=order.average, state=state, reason="")
 
 
-def is_late(state: State, order_id: str, picture: BrokerOrder, source: OrderSource) -> bool:
-    """Tell whether a frame of the stream is from before the fill that is held: it says nothing of its price.
+def is_late(turn: Turn, order_id: str, picture: BrokerOrder, source: OrderSource) -> bool:
+    """Tell whether a picture is from before the fill that is held: it says nothing of its price.
 
-    A fill that the broker took back is shown by the next answer, which is asked for every 2 s.
+    A fill that the broker took back is shown by answers, which are asked for every 2 s; at first they may be old.
     """
-    held = state.broker.unpriced.get(order_id)
-    is_behind = held is not None and picture.filled < held.picture.filled and not picture.state.is_terminal
-    return is_behind and source is OrderSource.BROKER_STREAM
+    held = turn.state.broker.unpriced.get(order_id)
+    if held is None or picture.filled >= held.picture.filled or picture.state.is_terminal:
+        return False
+    return source is OrderSource.BROKER_STREAM or turn.now - held.since < _DECIDED_AFTER
 
 
 def settle(turn: Turn, order_id: str) -> None:
